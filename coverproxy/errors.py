@@ -1,0 +1,86 @@
+"""What can go wrong with a cover, in the words of the domain; `web/errors.py` turns each into an answer."""
+
+
+class CoverError(Exception):
+    """Anything that keeps a visitor from getting a cover."""
+
+
+class NotAnIsbn(CoverError):
+    """The text names no ISBN: it has none, or its check digit is wrong."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(f"{text[:60]!r} is not an ISBN: {why}")
+        self.text = text
+        self.why = why
+
+
+class UnknownSize(CoverError):
+    """No size of that name is configured."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"{name[:40]!r} is not a size; expected one of {', '.join(known)}")
+
+
+class MalformedPath(CoverError):
+    """The path is none that this service has."""
+
+
+class NoCover(CoverError):
+    """Every original of this identifier was looked for, and there is none that can be shown."""
+
+
+class KeyRefused(CoverError):
+    """The key cannot be used here."""
+
+
+class UnknownKey(KeyRefused):
+    """No such key, or it is revoked: the two are not told apart, so that nothing leaks."""
+
+
+class KeyNotForSite(KeyRefused):
+    """The key is bound to sites, and the request comes from none of them."""
+
+
+class OwnFault(CoverError):
+    """A refusal that concerns one visitor only: those who wait for the same cover do not inherit it."""
+
+
+class QuotaExceeded(OwnFault):
+    """The key has made as many covers today as it may."""
+
+    def __init__(self, key: str, retry_after: float) -> None:
+        super().__init__("the day's quota of this key is used up")
+        self.key = key
+        self.retry_after = retry_after
+
+
+class TooFast(OwnFault):
+    """An automated client asks for more new covers than it may have in a second."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("automated clients may have one new cover a second")
+        self.retry_after = retry_after
+
+
+class Busy(CoverError):
+    """As many renders run and wait as are allowed."""
+
+
+class Pending(CoverError):
+    """The cover is being made, but is not ready within the time a client waits."""
+
+
+class Unavailable(CoverError):
+    """The originals could not be asked: a fault of ours or of a source, never remembered as "no cover"."""
+
+
+class UnusableOriginal(CoverError):
+    """This original cannot become a picture: not an image, over a limit, truncated or corrupt."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class ConfigError(Exception):
+    """The configuration has mistakes; the text lists all of them, each with its path."""

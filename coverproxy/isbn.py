@@ -1,0 +1,141 @@
+"""ISBNs as catalogues send them, read into canonical 13-digit ones."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from stdnum import isbn as stdnum_isbn
+
+from coverproxy.errors import NotAnIsbn
+
+MAX_TEXT = 400
+"""Characters of text that are looked at; a longer one is refused (the longest MARC 020 seen has 60)."""
+
+MAX_READINGS = 8
+"""ISBNs taken from one list."""
+
+_LABEL = re.compile(r"(?:urn:\s*)?\be?-?isbn(?:[- ]?\(?1[03]\)?(?![0-9]))?\s*[:#=.]?\s*", re.IGNORECASE)
+_ENDING = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|tiff?|heic|heif)$", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"\b(?:oco?lc|lccn|issn|ismn|asin|upc|doi|ean)\b|\(oco?lc\)", re.IGNORECASE)
+# A number stands free: no letter, digit, dot or comma touches it, so that 9.78006112242e+12 (a spreadsheet's
+# float), 10.978.1250/158062 (a DOI) and B0000BLD7X (an ASIN) hold none.
+_NUMBER = re.compile(r"(?<![0-9A-Za-z.,/])[0-9](?:[0-9]|[- ]+(?=[0-9Xx]))*[Xx]?(?![0-9A-Za-z,/]|\.[0-9])")
+_IGNORED = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text can mean: canonical ISBN-13s, in the order to try them.
+
+    `only_one`: the readings contradict each other, so one is served only if it alone has a cover.
+    """
+
+    isbns: tuple[str, ...]
+    only_one: bool = False
+
+
+def parse(text: str) -> Reading:
+    """Read an ISBN, or a list of them, from what a catalogue sends.
+
+    Takes ISBN-10 and -13 with any hyphens and spaces, percent-encoding, a label, a qualifier, a picture's
+    file ending, `|`-lists (Koha), an EAN add-on, a 9-digit SBN and a lost X. Check digits are verified and
+    never repaired; there is no group table, as distributors use groups that it does not have (630, 631).
+
+    Raises NotAnIsbn with the reason.
+    """
+    if len(text) > MAX_TEXT:
+        raise NotAnIsbn(text, f"longer than {MAX_TEXT} characters")
+    plain = _ENDING.sub("", _plain(text))
+    if _OTHER_SCHEME.search(plain) and not _LABEL.search(plain):
+        raise NotAnIsbn(text, "it is labelled as another kind of number")
+    readings = [reading for part in re.split(r"[|;,]", plain) for reading in _readings(part)]
+    if not readings:
+        raise NotAnIsbn(text, _why(plain))
+    if len(readings) == 1:
+        return readings[0]
+    isbns = dict.fromkeys(isbn for reading in readings for isbn in reading.isbns if not reading.only_one)
+    return Reading(tuple(isbns)[:MAX_READINGS]) if isbns else readings[0]
+
+
+def to_isbn10(isbn13: str) -> str | None:
+    """Return the ISBN-10 spelling of a canonical ISBN-13, or None: only 978 has one."""
+    if not isbn13.startswith("978"):
+        return None
+    ten: str = stdnum_isbn.to_isbn10(isbn13)
+    return ten
+
+
+def _plain(text: str) -> str:
+    """Undo percent-encoding once more, and map every dash and space to its ASCII one."""
+    if "%" in text:
+        text = unquote(text)
+    if text.isascii():
+        return text.strip()
+    mapped = (
+        "-" if unicodedata.category(char) == "Pd" or char == "\u2212" else " " if char.isspace() else char
+        for char in _IGNORED.sub("", text)
+    )
+    return "".join(mapped).strip()
+
+
+def _readings(part: str) -> list[Reading]:
+    """Read one entry of a list: its numbers, each with what it can mean."""
+    bare = _LABEL.sub(" ", part)
+    found = (_number(match[0]) for match in _NUMBER.finditer(bare))
+    return [reading for reading in found if reading]
+
+
+def _number(text: str) -> Reading | None:
+    """Read a run of digits, hyphens and spaces; a second number behind a space ("… 12.95") is left off."""
+    tokens = re.split(r" +", text)
+    for end in range(len(tokens), 0, -1):
+        digits = "".join(tokens[:end]).replace("-", "").upper()
+        if reading := _digits(digits):
+            return reading
+    return None
+
+
+def _digits(digits: str) -> Reading | None:
+    """Read bare digits by their number: 13, 10, 13 + add-on of 5 or 2, or 9."""
+    if "X" in digits[:-1] or len(set(digits)) == 1:
+        return None   # 0000000000 and 1111111111 pass as ISBN-10; they are what people type into empty fields
+    match len(digits):
+        case 13 | 10:
+            return Reading((_canonical(digits),)) if _is_valid(digits) else None
+        case 18 | 15:
+            return Reading((digits[:13],)) if _is_valid(digits[:13]) else None
+        case 9:
+            return _nine(digits)
+    return None
+
+
+def _nine(digits: str) -> Reading | None:
+    """Read nine digits: an SBN of before 1970 (0 lost), or an ISBN-10 whose X some client stripped.
+
+    About 9 % of random numbers pass as either, 0.8 % as both: then both stand, and one must be alone.
+    """
+    lost_x = [] if digits.endswith("X") else [f"{digits}X"]
+    isbns = tuple(_canonical(ten) for ten in (f"0{digits}", *lost_x) if _is_valid(ten))
+    return Reading(isbns, only_one=len(isbns) > 1) if isbns else None
+
+
+def _is_valid(digits: str) -> bool:
+    """Say whether the check digit is right (ISO 2108); *digits* holds only 0-9 and a last X."""
+    valid: bool = stdnum_isbn.is_valid(digits)
+    return valid
+
+
+def _canonical(digits: str) -> str:
+    isbn13: str = stdnum_isbn.to_isbn13(digits) if len(digits) == 10 else digits
+    return isbn13
+
+
+def _why(plain: str) -> str:
+    """Say what a person should look at, for a text that held no ISBN."""
+    digits = re.sub(r"[^0-9Xx]", "", _LABEL.sub("", plain))
+    if not re.search("[0-9]", plain):
+        return "it has no digits 0-9"
+    if len(digits) in (9, 10, 13):
+        return "its check digit does not fit, or it is no book's number"
+    return f"expected 10 or 13 digits, found {len(digits)}"

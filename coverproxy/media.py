@@ -1,0 +1,96 @@
+"""What the bytes of a picture say they are: formats we write, and loaders we allow, told by magic bytes."""
+
+from enum import Enum
+
+
+class Format(Enum):
+    """A format that derivatives are written in. The value is the file ending, without its dot."""
+
+    JPEG = "jpg"
+    WEBP = "webp"
+    AVIF = "avif"
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type, without parameters: calibre-web compares it by equality."""
+        return "image/jpeg" if self is Format.JPEG else f"image/{self.value}"
+
+
+class Loader(Enum):
+    """A kind of original that is read. The value is the stem of libvips' loader name."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    GIF = "gif"
+    TIFF = "tiff"
+    HEIF = "heif"
+
+    @property
+    def ending(self) -> str:
+        """The file ending that a stored original of this kind gets."""
+        return {"jpeg": "jpg", "tiff": "tif"}.get(self.value, self.value)
+
+
+# BigTIFF (43) is left out: no cover needs 4 GiB.
+_MAGIC = (
+    (b"\xff\xd8\xff", Loader.JPEG),
+    (b"\x89PNG\r\n\x1a\n", Loader.PNG),
+    (b"GIF87a", Loader.GIF),
+    (b"GIF89a", Loader.GIF),
+    (b"II*\x00", Loader.TIFF),
+    (b"MM\x00*", Loader.TIFF),
+)
+_HEIF_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis"})
+
+
+def sniff(head: bytes) -> Loader | None:
+    """Say which allowed loader reads these first bytes (32 are enough), or None.
+
+    Content alone decides, never a name or a declared type: libvips itself would also pick loaders that
+    read other files or run code (CVE-2026-66066), so it is never asked to guess.
+    """
+    for magic, loader in _MAGIC:
+        if head.startswith(magic):
+            return loader
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Loader.WEBP
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return Loader.HEIF
+    return None
+
+
+def dimensions(body: bytes, form: Format) -> tuple[int, int] | None:
+    """Read (width, height) in px from a derivative that we wrote; None where it is torn."""
+    try:
+        return {Format.JPEG: _jpeg, Format.WEBP: _webp, Format.AVIF: _avif}[form](body)
+    except (IndexError, ValueError):
+        return None
+
+
+def _jpeg(body: bytes) -> tuple[int, int] | None:
+    at = 2
+    while body[at] == 0xFF:
+        marker = body[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(body[at + 7 : at + 9]), int.from_bytes(body[at + 5 : at + 7])
+        at += 2 + int.from_bytes(body[at + 2 : at + 4])
+    return None
+
+
+def _webp(body: bytes) -> tuple[int, int] | None:
+    chunk = body[12:16]
+    if chunk == b"VP8 ":   # lossy: two 14-bit sides behind the start code (RFC 9649 §2.5)
+        sides = (int.from_bytes(body[26:28], "little"), int.from_bytes(body[28:30], "little"))
+        return sides[0] & 0x3FFF, sides[1] & 0x3FFF
+    if chunk == b"VP8L":
+        bits = int.from_bytes(body[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8X":
+        return int.from_bytes(body[24:27], "little") + 1, int.from_bytes(body[27:30], "little") + 1
+    return None
+
+
+def _avif(body: bytes) -> tuple[int, int] | None:
+    at = body.index(b"ispe")   # ISO/IEC 23008-12 §6.5.3: version and flags, then width and height
+    return int.from_bytes(body[at + 8 : at + 12]), int.from_bytes(body[at + 12 : at + 16])

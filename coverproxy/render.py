@@ -1,0 +1,131 @@
+"""An original's bytes rendered into the bytes of one derivative."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from coverproxy import vips
+from coverproxy.config import Limits, Size
+from coverproxy.errors import UnusableOriginal
+from coverproxy.media import Format, Loader, sniff
+
+REVISION = 1
+"""Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
+
+MIN_SIDE_PX = 10
+"""Clients take anything smaller for "no cover" (NeverTooManyBooks: a side under 10 px)."""
+
+MIN_JPEG_BYTES = 2048
+"""Clients take fewer bytes for "no cover" (900 to 1,000: LibraryThing's; 2,048: NeverTooManyBooks)."""
+
+# What libjpeg warns of though the picture is whole: padding, and headers that only bend the standard.
+_HARMLESS = re.compile(r"extraneous bytes before marker 0xd9|Invalid SOS parameters|Unknown Adobe color")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A derivative, made: its bytes, its size and its original's (width, height) in px."""
+
+    body: bytes
+    size: tuple[int, int]
+    original: tuple[int, int]
+
+
+def render(body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+    """Render *body* to fit *size*, never enlarged: upright, in sRGB, on white, without any metadata.
+
+    The same input gives the same bytes. Blocks for some milliseconds, and for as long as the limits on
+    pixels allow. Raises UnusableOriginal with reason "type", "header", "limit", "decode" or "thin".
+    """
+    loader = sniff(body[:32])
+    if loader is None:
+        raise UnusableOriginal("type", "not one of the image types that are read")
+    try:
+        return _render(body, loader, size, form, limits)
+    except UnusableOriginal as exc:
+        if loader is not Loader.JPEG or not _HARMLESS.search(str(exc)):
+            raise
+        return _render(body, loader, size, form, limits, fail_on="error")
+
+
+def _render(body: bytes, loader: Loader, size: Size, form: Format, limits: Limits, **options: Any) -> Rendered:
+    header = vips.open_original(body, loader, **options)
+    if header.width * header.height > limits.max_pixels:
+        raise UnusableOriginal("limit", f"{header.width}x{header.height} px")
+    original = vips.upright(header)
+    shrink = _decode_shrink(original, size) if loader is Loader.JPEG else 1
+    image = vips.open_original(body, loader, shrink=shrink, **options) if shrink > 1 else header
+    try:
+        fitted = _flat(_fit(image, size))
+        if min(fitted.width, fitted.height) < MIN_SIDE_PX:
+            raise UnusableOriginal("thin", f"{fitted.width}x{fitted.height} px at this size")
+        encoded = _encode(fitted, size, form)
+    except vips.library().Error as exc:
+        raise UnusableOriginal("decode", vips.said(exc)) from None
+    return Rendered(encoded, (fitted.width, fitted.height), original)
+
+
+def _decode_shrink(original: tuple[int, int], size: Size) -> int:
+    """Return the factor (1, 2, 4, 8) by which the JPEG decoder itself may shrink.
+
+    What is left stays `decode_scale` times the target: the decoder's own shrinking is a box filter, and a
+    cover decoded right at its target loses a third of its SSIMULACRA2 (bench/quality.py).
+    """
+    width, height = original
+    scale = max(width / size.width, height / size.height) / size.decode_scale
+    return next((factor for factor in (8, 4, 2) if scale >= factor), 1)
+
+
+def _fit(image: Any, size: Size) -> Any:
+    """Scale into the box with lanczos3, obey the EXIF orientation, and go to sRGB through the ICC profile."""
+    return image.thumbnail_image(
+        size.width, height=size.height, size="down", export_profile="srgb", intent="relative"
+    )
+
+
+def _flat(image: Any) -> Any:
+    """Lay an alpha channel onto white, and bring grey, 16-bit and the like to 8-bit sRGB."""
+    if image.interpretation not in ("srgb", "rgb"):
+        image = image.colourspace("srgb")
+    if image.hasalpha():
+        image = image.flatten(background=255)
+    return image.cast("uchar") if image.format != "uchar" else image
+
+
+def _encode(image: Any, size: Size, form: Format) -> bytes:
+    if form is Format.JPEG:
+        return _padded(_jpeg(image, size))
+    if form is Format.WEBP:
+        webp = size.webp
+        body: bytes = image.webpsave_buffer(
+            Q=webp.quality, effort=webp.effort, smart_subsample=webp.smart_subsample, keep="none"
+        )
+        return body
+    avif = size.avif
+    chroma = "off" if avif.chroma == "4:4:4" else "on"
+    coded: bytes = image.heifsave_buffer(
+        Q=avif.quality, effort=avif.effort, subsample_mode=chroma, compression="av1", keep="none"
+    )
+    return coded
+
+
+def _jpeg(image: Any, size: Size) -> bytes:
+    jpeg = size.jpeg
+    body: bytes = image.jpegsave_buffer(
+        Q=jpeg.quality,
+        subsample_mode="off" if jpeg.chroma == "4:4:4" else "on",
+        quant_table=jpeg.quant_table,
+        trellis_quant=jpeg.trellis,
+        optimize_coding=True,
+        keep="none",
+    )
+    return body
+
+
+def _padded(jpeg: bytes) -> bytes:
+    """Bring a JPEG to MIN_JPEG_BYTES with one comment segment (ITU-T T.81 §B.2.4.5) behind the SOI."""
+    missing = MIN_JPEG_BYTES - len(jpeg)
+    if missing <= 0:
+        return jpeg
+    filler = max(missing - 4, 0)   # marker and length take 4 bytes
+    return jpeg[:2] + b"\xff\xfe" + (filler + 2).to_bytes(2) + b" " * filler + jpeg[2:]

@@ -1,0 +1,60 @@
+"""libvips, set up the one way we use it: untrusted loaders blocked, no cache, one thread, loaders by name."""
+
+import functools
+import os
+from typing import Any
+
+from coverproxy.errors import UnusableOriginal
+from coverproxy.media import Loader
+
+# Each render runs in one thread of its own process; a pool below it only costs (libvips PR 4823: 128 ms with
+# the default pool, 84 ms with one). The variable is read once, when the library is loaded.
+os.environ.setdefault("VIPS_CONCURRENCY", "1")
+
+# Where decoding stops. libjpeg only warns of corrupt data and paints grey over it, so warnings count there;
+# elsewhere they are harmless (a PNG's wrong sRGB chunk, an unknown TIFF tag) and only errors do.
+_OPTIONS: dict[Loader, dict[str, Any]] = {
+    Loader.JPEG: {"fail_on": "warning"},
+    Loader.PNG: {"fail_on": "error"},
+    Loader.WEBP: {"fail_on": "error", "n": 1},
+    Loader.GIF: {"fail_on": "error", "n": 1},
+    Loader.TIFF: {"fail_on": "error", "page": 0},
+    Loader.HEIF: {"fail_on": "error", "n": 1},
+}
+
+
+@functools.cache
+def library() -> Any:
+    """Load libvips and set it up; the first call takes some 100 ms.
+
+    Never call it before a fork: its threads do not survive one (ruby-vips#396), so nothing loads it on import.
+    """
+    import pyvips
+
+    pyvips.block_untrusted_set(True)
+    pyvips.cache_set_max(0)
+    pyvips.cache_set_max_mem(0)
+    return pyvips
+
+
+def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
+    """Open an image lazily: only its header is read. Raises UnusableOriginal("header")."""
+    vips = library()
+    load = getattr(vips.Image, f"{loader.value}load_buffer")
+    try:
+        return load(body, **{"access": "sequential", **_OPTIONS[loader], **options})
+    except vips.Error as exc:
+        raise UnusableOriginal("header", said(exc)) from None
+
+
+def upright(image: Any) -> tuple[int, int]:
+    """Return (width, height) in px as a viewer sees it, its EXIF orientation (5 to 8: lying) obeyed."""
+    width, height = image.width, image.height
+    lying = image.get_typeof("orientation") != 0 and image.get("orientation") >= 5
+    return (height, width) if lying else (width, height)
+
+
+def said(error: Any) -> str:
+    """Return what libvips said, in one line."""
+    lines = str(error.detail or error.message).split("\n")
+    return "; ".join(dict.fromkeys(line.strip() for line in lines if line.strip()))[:200]
