@@ -1,5 +1,6 @@
 """The configuration: a tree of frozen values with their defaults; units stand in the names."""
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,6 +103,11 @@ class Size(Section):
     jpeg: Jpeg = Jpeg()
     webp: Webp = Webp()
     avif: Avif = Avif()
+
+    def revision(self, renderer: int) -> str:
+        """Name these settings, as rendered by revision *renderer* of the code, in ten hex digits."""
+        text = f"{renderer}:{self.model_dump_json()}"
+        return hashlib.blake2s(text.encode(), digest_size=5).hexdigest()
 
 
 def _default_sizes() -> dict[str, Any]:

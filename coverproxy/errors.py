@@ -42,24 +42,37 @@ class KeyNotForSite(KeyRefused):
 
 
 class OwnFault(CoverError):
-    """A refusal that concerns one visitor only: those who wait for the same cover do not inherit it."""
+    """A refusal that concerns one key only: others who wait for the same cover do not inherit it.
+
+    `retry_after`: seconds until it may be asked again.
+    """
+
+    def __init__(self, text: str, key: str, retry_after: float) -> None:
+        super().__init__(text)
+        self.key = key
+        self.retry_after = retry_after
+
+    def concerns(self, key: str, is_automated: bool) -> bool:
+        """Say whether a visitor with this key would be refused as well."""
+        return key == self.key
 
 
 class QuotaExceeded(OwnFault):
     """The key has made as many covers today as it may."""
 
     def __init__(self, key: str, retry_after: float) -> None:
-        super().__init__("the day's quota of this key is used up")
-        self.key = key
-        self.retry_after = retry_after
+        super().__init__("the day's quota of this key is used up", key, retry_after)
 
 
 class TooFast(OwnFault):
     """An automated client asks for more new covers than it may have in a second."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__("automated clients may have one new cover a second")
-        self.retry_after = retry_after
+    def __init__(self, key: str, retry_after: float) -> None:
+        super().__init__("too many new covers at once for an automated client", key, retry_after)
+
+    def concerns(self, key: str, is_automated: bool) -> bool:
+        """Say whether a visitor with this key would be refused as well: a browser would not."""
+        return key == self.key and is_automated
 
 
 class Busy(CoverError):

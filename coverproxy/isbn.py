@@ -99,7 +99,7 @@ def _number(text: str) -> Reading | None:
 def _digits(digits: str) -> Reading | None:
     """Read bare digits by their number: 13, 10, 13 + add-on of 5 or 2, or 9."""
     if "X" in digits[:-1] or len(set(digits)) == 1:
-        return None   # 0000000000 and 1111111111 pass as ISBN-10; they are what people type into empty fields
+        return None  # 0000000000 and 1111111111 pass as ISBN-10; they are what people type into empty fields
     match len(digits):
         case 13 | 10:
             return Reading((_canonical(digits),)) if _is_valid(digits) else None

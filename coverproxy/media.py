@@ -68,6 +68,26 @@ def dimensions(body: bytes, form: Format) -> tuple[int, int] | None:
         return None
 
 
+def is_whole(body: bytes, form: Format) -> bool:
+    """Say whether a derivative that we wrote has its end: a cut or empty file has none."""
+    if form is Format.JPEG:
+        return body.startswith(b"\xff\xd8\xff") and body.endswith(b"\xff\xd9")
+    if form is Format.WEBP:
+        return body[:4] == b"RIFF" and int.from_bytes(body[4:8], "little") + 8 == len(body)
+    return body[4:8] == b"ftyp" and _boxes_end(body) == len(body)
+
+
+def _boxes_end(body: bytes) -> int:
+    """Return where the last top-level box of an ISO base media file ends (ISO/IEC 14496-12 §4.2)."""
+    at = 0
+    while at + 8 <= len(body):
+        length = int.from_bytes(body[at : at + 4])
+        if length < 8:
+            return -1
+        at += length
+    return at
+
+
 def _jpeg(body: bytes) -> tuple[int, int] | None:
     at = 2
     while body[at] == 0xFF:
@@ -80,7 +100,7 @@ def _jpeg(body: bytes) -> tuple[int, int] | None:
 
 def _webp(body: bytes) -> tuple[int, int] | None:
     chunk = body[12:16]
-    if chunk == b"VP8 ":   # lossy: two 14-bit sides behind the start code (RFC 9649 §2.5)
+    if chunk == b"VP8 ":  # lossy: two 14-bit sides behind the start code (RFC 9649 §2.5)
         sides = (int.from_bytes(body[26:28], "little"), int.from_bytes(body[28:30], "little"))
         return sides[0] & 0x3FFF, sides[1] & 0x3FFF
     if chunk == b"VP8L":
@@ -92,5 +112,5 @@ def _webp(body: bytes) -> tuple[int, int] | None:
 
 
 def _avif(body: bytes) -> tuple[int, int] | None:
-    at = body.index(b"ispe")   # ISO/IEC 23008-12 §6.5.3: version and flags, then width and height
+    at = body.index(b"ispe")  # ISO/IEC 23008-12 §6.5.3: version and flags, then width and height
     return int.from_bytes(body[at + 8 : at + 12]), int.from_bytes(body[at + 12 : at + 16])

@@ -1,13 +1,19 @@
 """An original's bytes rendered into the bytes of one derivative."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from coverproxy import vips
 from coverproxy.config import Limits, Size
-from coverproxy.errors import UnusableOriginal
+from coverproxy.errors import Busy, UnusableOriginal
 from coverproxy.media import Format, Loader, sniff
+
+T = TypeVar("T")
 
 REVISION = 1
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
@@ -19,7 +25,9 @@ MIN_JPEG_BYTES = 2048
 """Clients take fewer bytes for "no cover" (900 to 1,000: LibraryThing's; 2,048: NeverTooManyBooks)."""
 
 # What libjpeg warns of though the picture is whole: padding, and headers that only bend the standard.
-_HARMLESS = re.compile(r"extraneous bytes before marker 0xd9|Invalid SOS parameters|Unknown Adobe color")
+_HARMLESS = re.compile(
+    r"extraneous bytes before marker 0xd9|Invalid SOS parameters|Unknown Adobe color|unknown JFIF revision"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,9 @@ def render(body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
         return _render(body, loader, size, form, limits, fail_on="error")
 
 
-def _render(body: bytes, loader: Loader, size: Size, form: Format, limits: Limits, **options: Any) -> Rendered:
+def _render(
+    body: bytes, loader: Loader, size: Size, form: Format, limits: Limits, **options: Any
+) -> Rendered:
     header = vips.open_original(body, loader, **options)
     if header.width * header.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{header.width}x{header.height} px")
@@ -127,5 +137,33 @@ def _padded(jpeg: bytes) -> bytes:
     missing = MIN_JPEG_BYTES - len(jpeg)
     if missing <= 0:
         return jpeg
-    filler = max(missing - 4, 0)   # marker and length take 4 bytes
+    filler = max(missing - 4, 0)  # marker and length take 4 bytes
     return jpeg[:2] + b"\xff\xfe" + (filler + 2).to_bytes(2) + b" " * filler + jpeg[2:]
+
+
+class RenderQueue:
+    """The threads that render, and how many may wait for them. A full queue refuses at once."""
+
+    def __init__(self, threads: int, waiting: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="render")
+        self._places = threads + waiting
+        self.taken = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place, from the first question to the stored file. Raises Busy where none is free."""
+        if self.taken >= self._places:
+            raise Busy("as many covers are being made as may be")
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run *work* on a render thread. The caller holds a place."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def close(self) -> None:
+        """Let the threads end; what runs is finished, what waits is dropped."""
+        self._executor.shutdown(wait=True, cancel_futures=True)

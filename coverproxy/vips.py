@@ -27,7 +27,7 @@ _OPTIONS: dict[Loader, dict[str, Any]] = {
 def library() -> Any:
     """Load libvips and set it up; the first call takes some 100 ms.
 
-    Never call it before a fork: its threads do not survive one (ruby-vips#396), so nothing loads it on import.
+    Never call it before a fork: its threads do not survive one (ruby-vips#396). So no import loads it.
     """
     import pyvips
 

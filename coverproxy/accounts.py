@@ -1,0 +1,188 @@
+"""Who asks: which keys there are, what each may, and how many covers it has made today."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as day_time
+from zoneinfo import ZoneInfo
+
+from coverproxy.cache.links import KeyLinks
+from coverproxy.config import Automated, Quota
+from coverproxy.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey
+from coverproxy.key import Key, is_name
+from coverproxy.state.base import KeyStore, QuotaStore
+
+_log = logging.getLogger(__name__)
+
+HISTORY_DAYS = 30
+_MAX_TRACKED = 10_000
+_UNKNOWN_PAUSE_SECONDS = 0.2
+"""Unknown keys make us look at the store at most this often, however many are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks for a cover: with which key, and whether as a program that nobody watches."""
+
+    key: Key
+    is_automated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A key's quota at a moment. `resets_in`: seconds until the day ends."""
+
+    limit: int
+    made: int
+    resets_at: datetime
+    resets_in: int
+
+    @property
+    def left(self) -> int:
+        """How many covers it may still make today."""
+        return max(self.limit - self.made, 0)
+
+
+class Accounts:
+    """The keys in memory, kept true by a look at the store a second, and the counts behind them.
+
+    A hit reads memory only. `now` gives seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        counts: QuotaStore,
+        links: KeyLinks,
+        quota: Quota,
+        automated: Automated,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = keys
+        self._counts = counts
+        self._links = links
+        self._zone = ZoneInfo(quota.time_zone)
+        self._automated = automated
+        self._now = now
+        self._keys: dict[str, Key] = {}
+        self._version = -1
+        self._looked_at = float("-inf")
+        self._made: dict[tuple[str, date], int] = {}
+        self._looking = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Load the keys, and bring the key links in line with them."""
+        await self.refresh()
+        await asyncio.to_thread(self._links.repair, list(self._keys.values()))
+
+    async def refresh(self) -> None:
+        """Look whether keys changed, and what the keys seen here have made meanwhile elsewhere."""
+        async with self._looking:
+            self._looked_at = time.monotonic()
+            version = await self._store.version()
+            if version != self._version:
+                self._keys = {key.name: key for key in await self._store.keys()}
+                self._version = version
+            await self._recount()
+
+    async def _recount(self) -> None:
+        """Read the day's counts of the keys seen; drop those of other days, and all if they are too many."""
+        today = self.today()
+        seen = [name for name, day in self._made if day == today][:_MAX_TRACKED]
+        counts = await self._counts.made(seen, today) if seen else {}
+        self._made = {(name, today): counts.get(name, 0) for name in seen}
+
+    async def keep_fresh(self, every: float = 1.0) -> None:
+        """Refresh for ever. A store that fails is asked again; meanwhile what is known stands."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await self.refresh()
+            except Exception as exc:  # any store's errors: the loop must outlive them
+                _log.error("keys cannot be read", extra={"error": repr(exc)})
+
+    async def authorize(self, name: str, host: str | None) -> Key:
+        """Return the key if it may be used on *host* (None: not told). Raises UnknownKey, KeyNotForSite."""
+        key = self._keys.get(name)
+        if key is None and is_name(name) and time.monotonic() - self._looked_at > _UNKNOWN_PAUSE_SECONDS:
+            await self.refresh()  # made a moment ago by another process, perhaps
+            key = self._keys.get(name)
+        if key is None or not key.is_active:
+            raise UnknownKey("no such key")
+        if not key.admits(host):
+            raise KeyNotForSite("this key is bound to other sites")
+        if (name, self.today()) not in self._made:
+            await self._count_of(name)
+        return key
+
+    async def _count_of(self, name: str) -> None:
+        today = self.today()
+        counts = await self._counts.made([name], today)
+        self._made.setdefault((name, today), counts.get(name, 0))
+
+    @asynccontextmanager
+    async def charged(self, visitor: Visitor) -> AsyncIterator[None]:
+        """Count one cover while it is made; given back when it is not, for whatever reason.
+
+        A crash between leaves one count too many, never one too few. Raises TooFast, QuotaExceeded.
+        """
+        key, today = visitor.key, self.today()
+        await self._pace(visitor)
+        count = await self._counts.take(key.name, today, key.daily_limit)
+        if count is None:
+            self._made[key.name, today] = max(key.daily_limit, self._made.get((key.name, today), 0))
+            await self._give_back_pace(visitor)
+            raise QuotaExceeded(key.name, self.allowance(key).resets_in)
+        self._made[key.name, today] = count
+        try:
+            yield
+        except BaseException:
+            self._made[key.name, today] = await self._counts.give_back(key.name, today)
+            await self._give_back_pace(visitor)
+            raise
+
+    async def _pace(self, visitor: Visitor) -> None:
+        if visitor.is_automated:
+            pace = self._automated
+            wait = await self._counts.take_pace(
+                visitor.key.name, self._now(), pace.covers_per_second, pace.burst
+            )
+            if wait > 0:
+                raise TooFast(visitor.key.name, wait)
+
+    async def _give_back_pace(self, visitor: Visitor) -> None:
+        if visitor.is_automated:
+            await self._counts.give_back_pace(visitor.key.name, self._automated.covers_per_second)
+
+    def today(self) -> date:
+        """The quota's day, in its time zone."""
+        return datetime.fromtimestamp(self._now(), self._zone).date()
+
+    def allowance(self, key: Key) -> Allowance:
+        """Return what a key has left today, from memory: other processes' covers show within a second."""
+        now = datetime.fromtimestamp(self._now(), self._zone)
+        midnight = datetime.combine(now.date() + timedelta(days=1), day_time(), self._zone).astimezone(UTC)
+        left = max(int((midnight - now).total_seconds()), 1)
+        return Allowance(key.daily_limit, self._made.get((key.name, now.date()), 0), midnight, left)
+
+    async def usage(self, key: Key) -> dict[date, int]:
+        """Return the covers a key made on each of the last 30 days, today last; also refreshes today's."""
+        today = self.today()
+        days = [today - timedelta(days=back) for back in range(HISTORY_DAYS - 1, -1, -1)]
+        counts = await self._counts.history(key.name, days[0])
+        self._made[key.name, today] = counts.get(today, 0)
+        return {day: counts.get(day, 0) for day in days}
+
+    def all(self) -> list[Key]:
+        """Return every key, as last seen."""
+        return list(self._keys.values())
+
+    async def save(self, key: Key) -> None:
+        """Write a key and make its link true; every process sees it within a second."""
+        await self._store.save(key)
+        await asyncio.to_thread(self._links.keep, key)
+        await self.refresh()

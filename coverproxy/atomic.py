@@ -1,0 +1,75 @@
+"""Files and links that appear under their name whole or not at all."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def temporary(folder: Path) -> Path:
+    """Name a file in *folder* that nobody else writes; the process id lets a sweep see whose it was."""
+    return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+
+
+def write(path: Path, body: bytes, *, mtime: int | None = None, sync: bool = False) -> None:
+    """Write a new file at *path*, readable by all (nginx runs as another user). Not atomic by itself."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        view = memoryview(body)
+        while view:
+            view = view[os.write(handle, view) :]
+        if mtime is not None:
+            os.utime(handle, (mtime, mtime))
+        if sync:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def move(source: Path, target: Path, *, sync: bool = False) -> None:
+    """Give a written file its name, making the folder where needed. Never a copy, so never half a file."""
+    try:
+        source.replace(target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    if sync:
+        sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def link(target: str, path: Path) -> None:
+    """Point the symlink *path* to *target*, swapping an old one without a moment in which there is none."""
+    if path.is_symlink() and path.readlink() == Path(target):
+        return
+    beside = temporary(path.parent)
+    beside.symlink_to(target)
+    beside.replace(path)
+
+
+def sweep(folder: Path) -> int:
+    """Remove what processes that no longer live left in a folder of temporary files; return how many."""
+    swept = 0
+    for path in folder.iterdir():
+        owner = path.name.partition("-")[0]
+        if not (owner.isdigit() and _lives(int(owner))):
+            path.unlink(missing_ok=True)
+            swept += 1
+    return swept
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

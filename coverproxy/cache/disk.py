@@ -1,0 +1,136 @@
+"""Derivatives on disk: find, put, purge."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from coverproxy import atomic
+from coverproxy.cache.layout import Layout
+from coverproxy.derivative import Derivative
+from coverproxy.media import dimensions, is_whole
+from coverproxy.spec import Identifier, Spec
+
+_ORIGINAL = "user.coverproxy.original"
+"""The extended attribute that keeps the original's pixel size beside a derivative: a hit asks no database."""
+
+
+class DiskCache:
+    """The cache folder of one machine. Every method blocks on the disk, and none needs a lock to be safe."""
+
+    def __init__(self, layout: Layout, *, fsync: bool = False) -> None:
+        self.layout = layout
+        self._fsync = fsync
+
+    def open(self) -> int:
+        """Make the folders, swap each size's live link, sweep what dead writers left; return how many.
+
+        What lies in the cache is adopted by its path alone, so this takes no longer for a million files.
+        """
+        layout = self.layout
+        for folder in (layout.temporary, layout.locks, layout.live, layout.by_key):
+            folder.mkdir(parents=True, exist_ok=True)
+        for size, revision in layout.revisions.items():
+            layout.folder(size).mkdir(parents=True, exist_ok=True)
+            atomic.link(f"../img/{revision}/{size}", layout.live / size)
+        return atomic.sweep(layout.temporary)
+
+    def find(self, spec: Spec) -> Derivative | None:
+        """Return the derivative if it lies here. A torn file (a crash of the machine) is removed."""
+        path = self.layout.paths(spec)[0]
+        found = _read(path)
+        if found is None:
+            return None
+        body, mtime, original = found
+        size = dimensions(body, spec.format) if is_whole(body, spec.format) else None
+        if size is None:
+            self._remove(spec)
+            return None
+        return Derivative(body, spec.format, mtime, size, original)
+
+    def put(self, spec: Spec, derivative: Derivative) -> None:
+        """Store a derivative under every spelling. Each name appears whole or not at all.
+
+        The canonical name comes last, so wherever it is, the others are. Raises OSError: then nothing new
+        is there.
+        """
+        canonical, *others = self.layout.paths(spec)
+        written = atomic.temporary(self.layout.temporary)
+        try:
+            atomic.write(written, derivative.body, mtime=derivative.mtime, sync=self._fsync)
+            _note_original(written, derivative.original)
+            for path in others:
+                self._link(written, path)
+            atomic.move(written, canonical, sync=self._fsync)
+        except OSError:
+            written.unlink(missing_ok=True)
+            raise
+
+    def _link(self, written: Path, path: Path) -> None:
+        """Give *written* a second name; a file system without hard links gets no second name."""
+        beside = atomic.temporary(self.layout.temporary)
+        try:
+            os.link(written, beside)
+        except PermissionError:  # EPERM: no hard links here; the app serves both spellings from the one file
+            return
+        try:
+            atomic.move(beside, path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+
+    def purge(self, identifier: Identifier) -> int:
+        """Remove every derivative of *identifier*, in all sizes, formats, spellings and revisions.
+
+        Returns how many files (names) went. The caller holds the flights' locks where a maker may be at it.
+        """
+        return sum(_unlinked(path) for path in self.layout.every_path(identifier))
+
+    def held(self, identifier: Identifier) -> Iterator[tuple[Path, os.stat_result]]:
+        """Yield every file of *identifier* that is on disk, with its stat."""
+        for path in self.layout.every_path(identifier):
+            try:
+                yield path, path.stat()
+            except FileNotFoundError:
+                continue
+
+    def _remove(self, spec: Spec) -> None:
+        for path in self.layout.paths(spec):
+            _unlinked(path)
+
+
+def _unlinked(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _read(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:
+    """Read bytes, mtime and the original's size of a file, or None where there is none."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        stat = os.fstat(handle)
+        return os.read(handle, stat.st_size), int(stat.st_mtime), _noted_original(handle)
+    finally:
+        os.close(handle)
+
+
+def _note_original(path: Path, original: tuple[int, int] | None) -> None:
+    if original is None:
+        return
+    try:
+        os.setxattr(path, _ORIGINAL, b"%dx%d" % original)
+    except OSError:  # a file system without extended attributes: the catalogue is asked instead
+        return
+
+
+def _noted_original(handle: int) -> tuple[int, int] | None:
+    try:
+        width, _, height = os.getxattr(handle, _ORIGINAL).partition(b"x")
+        return int(width), int(height)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,63 @@
+"""Where a derivative lies on disk, so that its URL is its path."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverproxy.media import Format
+from coverproxy.spec import Identifier, Spec
+
+VERSION = "v1"
+"""The first folder below the cache; another layout would take another, and both could stand side by side."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below one cache folder, for the sizes' present revisions."""
+
+    root: Path
+    revisions: Mapping[str, str]
+
+    @property
+    def top(self) -> Path:
+        """The folder of this version of the layout."""
+        return self.root / VERSION
+
+    @property
+    def temporary(self) -> Path:
+        """Where files are written before they get their name: a rename there is none of bytes."""
+        return self.top / "tmp"
+
+    @property
+    def locks(self) -> Path:
+        """Where the stripe files of the flights lie."""
+        return self.top / "locks"
+
+    @property
+    def live(self) -> Path:
+        """One symlink per size, to its present revision."""
+        return self.top / "live"
+
+    @property
+    def by_key(self) -> Path:
+        """One symlink per key that may be served without asking."""
+        return self.top / "by-key"
+
+    def folder(self, size: str) -> Path:
+        """The folder of a size's present revision."""
+        return self.top / "img" / self.revisions[size] / size
+
+    def paths(self, spec: Spec) -> tuple[Path, ...]:
+        """The derivative's path, and those of its other spellings: hard links to it."""
+        return _files(self.folder(spec.size), spec.identifier, spec.format)
+
+    def every_path(self, identifier: Identifier) -> Iterator[Path]:
+        """Every path a derivative of *identifier* can have: in all revisions on disk, old ones too."""
+        for folder in self.top.glob("img/*/*"):
+            for form in Format:
+                yield from _files(folder, identifier, form)
+
+
+def _files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...]:
+    below = folder.joinpath(*identifier.shard)
+    return tuple(below / f"{spelling}.{form.value}" for spelling in identifier.spellings)

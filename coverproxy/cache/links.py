@@ -1,0 +1,35 @@
+"""One symlink per key that a web server may serve hits for without asking."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from coverproxy import atomic
+from coverproxy.key import Key
+
+_TARGET = "../live"
+
+
+class KeyLinks:
+    """The folder of key links. Blocks on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(self, key: Key) -> None:
+        """Make the link stand exactly while the key is active and bound to no site."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if key.is_open:
+            atomic.link(_TARGET, self._folder / key.name)
+        else:
+            (self._folder / key.name).unlink(missing_ok=True)
+
+    def repair(self, keys: Iterable[Key]) -> int:
+        """Bring all links in line with *keys*; return how many were wrong."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        wanted = {key.name for key in keys if key.is_open}
+        present = {path.name for path in self._folder.iterdir()}
+        for name in present - wanted:
+            (self._folder / name).unlink(missing_ok=True)
+        for name in wanted - present:
+            atomic.link(_TARGET, self._folder / name)
+        return len(present ^ wanted)

@@ -1,0 +1,29 @@
+"""The `coverproxy` command."""
+
+import click
+
+from coverproxy import __version__
+from coverproxy.cli import covers, importing, keys, serving
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="coverproxy")
+def main() -> None:
+    """Serve book covers by ISBN from your own machine.
+
+    \b
+    To see it work:       coverproxy demo
+    With your own covers: coverproxy import FOLDER
+                          coverproxy key create --label "Our catalogue"
+                          coverproxy serve
+    Then put this into your catalogue:
+                          <img src="http://HOST/devkey/KEY/medium/isbn/0545010225">
+
+    Everything is kept in one data folder: ./coverproxy-data, or what --data or the config says.
+    """
+
+
+_SERVING = (serving.demo, serving.serve, serving.check_config)
+_KEEPING = (importing.import_, keys.key, covers.cover, covers.purge)
+for command in (*_SERVING, *_KEEPING):
+    main.add_command(command)

@@ -1,0 +1,110 @@
+"""Commands about single covers: cover, purge."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coverproxy import isbn
+from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.config import Config
+from coverproxy.errors import NotAnIsbn
+from coverproxy.spec import ISBN, Identifier
+
+if TYPE_CHECKING:
+    from coverproxy.original import Original
+    from coverproxy.wiring import Shelf
+
+
+@click.command()
+@options
+@click.argument("text", metavar="ISBN")
+def cover(config: Config, as_json: bool, text: str) -> None:
+    """Tell what is known of an ISBN: how it is understood, its originals, its derivatives on disk."""
+    from coverproxy.wiring import open_shelf
+
+    reading = _parse(text)
+    with faults_told(), open_shelf(config) as shelf:
+        books = [_known(shelf, value) for value in reading.isbns]
+    told = {"asked": text, "only_one": reading.only_one, "books": books}
+    tell(as_json, told, "\n\n".join(_text(book) for book in books))
+
+
+def _parse(text: str) -> isbn.Reading:
+    try:
+        return isbn.parse(text)
+    except NotAnIsbn as exc:
+        raise click.ClickException(str(exc)) from None
+
+
+def _known(shelf: "Shelf", value: str) -> dict[str, Any]:
+    identifier = Identifier(ISBN, value)
+    seen: set[int] = set()
+    derivatives = []
+    for path, stat in shelf.cache.held(identifier):
+        if stat.st_ino not in seen:  # the other spelling is the same file
+            seen.add(stat.st_ino)
+            revision = path.parents[3].name
+            live = shelf.layout.revisions.get(path.parents[2].name) == revision
+            derivatives.append(
+                {"path": str(path), "bytes": stat.st_size, "made": _iso(stat.st_ctime), "live": live}
+            )
+    return {
+        "isbn13": value,
+        "isbn10": isbn.to_isbn10(value),
+        "originals": [_original(shelf, each) for each in shelf.catalogue.find(identifier)],
+        "derivatives": derivatives,
+    }
+
+
+def _original(shelf: "Shelf", each: "Original") -> dict[str, Any]:
+    path = shelf.files.path(each)
+    return {
+        "file": str(path), "present": path.exists(), "type": each.loader.value, "width": each.width,
+        "height": each.height, "bytes": each.bytes, "source": each.source, "date": _iso(each.date),
+        "fault": each.fault,
+    }  # fmt: skip
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _text(book: dict[str, Any]) -> str:
+    lines = [f"ISBN {book['isbn13']}" + (f" (ISBN-10 {book['isbn10']})" if book["isbn10"] else "")]
+    lines += [
+        f"  original{' (best)' if best == 0 else ''}: {each['width']}x{each['height']} px {each['type']},"
+        f" {each['bytes']} bytes, {each['date']}, source {each['source'] or '-'}"
+        + (f", FAULT {each['fault']}" if each["fault"] else "")
+        + ("" if each["present"] else ", FILE IS GONE")
+        + f"\n    {each['file']}"
+        for best, each in enumerate(book["originals"])
+    ]
+    if not book["originals"]:
+        lines.append("  no original: this ISBN has no cover here")
+    lines += [
+        f"  derivative{'' if each['live'] else ' (old settings)'}: {each['bytes']} bytes, {each['path']}"
+        for each in book["derivatives"]
+    ]
+    return "\n".join(lines)
+
+
+@click.command()
+@options
+@click.argument("texts", metavar="ISBN...", nargs=-1, required=True)
+def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
+    """Remove the derivatives of each ISBN, in every size and format; they are made anew when asked for.
+
+    Originals stay.
+    """
+    from coverproxy.service import purge as purge_derivatives
+    from coverproxy.wiring import open_shelf
+
+    readings = [_parse(text) for text in texts]
+    removed: dict[str, int] = {}
+    with faults_told(), open_shelf(config) as shelf:
+        for value in dict.fromkeys(value for reading in readings for value in reading.isbns):
+            found = purge_derivatives(shelf.cache, shelf.stripes, config.sizes, Identifier(ISBN, value))
+            removed[value] = found
+    lines = [f"{value}: {count} file{'' if count == 1 else 's'} removed" for value, count in removed.items()]
+    tell(as_json, {"removed": removed}, "\n".join(lines))

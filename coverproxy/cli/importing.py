@@ -1,0 +1,159 @@
+"""The command that takes in originals: import."""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+import orjson
+
+from coverproxy.cli.common import changed, faults_told, options, tell
+from coverproxy.config import Config
+
+if TYPE_CHECKING:
+    from coverproxy.importing import Report
+    from coverproxy.originals.intake import Refusal
+
+LINE_EVERY_SECONDS = 2.0
+
+
+@click.command("import")
+@options
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--mode",
+    type=click.Choice(["copy", "link", "reference"]),
+    help="Copy files (default), hard-link them, or refer to them.",
+)
+@click.option("--source", default="", help="Where these covers come from, for source priorities and reports.")
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where refusals go, a JSON line each (default: data folder).",
+)
+def import_(
+    config: Config, as_json: bool, path: Path, mode: str | None, source: str, report_file: Path | None
+) -> None:
+    """Take in covers from PATH.
+
+    PATH is a folder tree of images named by ISBN (any spelling: 0545010225.jpg, 978-0-545-01022-1.png), or a
+    CSV or TSV list with the columns isbn,file[,source,date].
+
+    What a file is is told by its content. Only its header is read: a file that proves corrupt when its cover
+    is first made is passed over for the ISBN's next best. Files that are no images, too large, too small,
+    on the list of refused hashes, or the same picture under many ISBNs ("no image" art) are refused.
+
+    Ctrl-C is safe, and so is running it again: what is in already is skipped.
+    """
+    config = changed(config, "imports", mode=mode)
+    with faults_told():
+        report, where = _run(config, path, source, report_file, quiet=as_json)
+    told = asdict(report) | {"refused": dict(report.refused), "report": str(where) if where else None}
+    tell(as_json, told, _summary(report, where))
+    if report.interrupted:
+        raise click.exceptions.Exit(130)
+
+
+def _run(
+    config: Config, path: Path, source: str, report_file: Path | None, quiet: bool
+) -> "tuple[Report, Path | None]":
+    from coverproxy.importing import candidates
+    from coverproxy.wiring import importer, open_shelf
+
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    refusals = _Refusals(report_file or Path(config.data.dir, "imports", f"{stamp}-refused.jsonl"))
+    with ExitStack() as stack:
+        shelf = stack.enter_context(open_shelf(config))
+        stack.callback(refusals.close)
+        show = stack.enter_context(_Terminal()).show if sys.stderr.isatty() else _Lines().show
+        if not quiet:
+            total = sum(1 for _ in candidates(path, source))
+            on_batch: Callable[[Report], None] = lambda report: show(report, total)  # noqa: E731
+        else:
+            on_batch = lambda report: None  # noqa: E731
+        report = importer(config, shelf, refusals.note).run(candidates(path, source), on_batch)
+    return report, refusals.path if refusals.count else None
+
+
+class _Refusals:
+    """The machine-readable report: a JSON line for each refusal, in a file made with the first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: TextIO | None = None
+
+    def note(self, refusal: "Refusal") -> None:
+        """Write one refusal."""
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", encoding="utf-8")
+        line = {name: value.encode(errors="replace").decode() for name, value in asdict(refusal).items()}
+        self._file.write(orjson.dumps(line).decode() + "\n")
+        self.count += 1
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file:
+            self._file.close()
+
+
+class _Lines:
+    """Progress where nobody watches: a plain line every two seconds."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+
+    def show(self, report: "Report", total: int) -> None:
+        """Print a line if it is time."""
+        now = time.monotonic()
+        if now - self._told >= LINE_EVERY_SECONDS:
+            self._told = now
+            rate = report.seen / (now - self._started)
+            click.echo(f"{report.seen} of {total} files, {rate:.0f}/s", err=True)
+
+
+class _Terminal:
+    """Progress on a terminal: a bar with rate and time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(), console=Console(stderr=True),
+        )  # fmt: skip
+        self._task = self._progress.add_task("import", rate="")
+        self._started = time.monotonic()
+
+    def __enter__(self) -> "_Terminal":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._progress.stop()
+
+    def show(self, report: "Report", total: int) -> None:
+        """Move the bar."""
+        rate = f"{report.seen / max(time.monotonic() - self._started, 1e-6):.0f}/s"
+        self._progress.update(self._task, total=total, completed=report.seen, rate=rate)
+
+
+def _summary(report: "Report", where: Path | None) -> str:
+    refused = sum(report.refused.values())
+    lines = [
+        f"{report.seen} files: {report.added} covers added ({report.bytes / 1e6:.1f} MB), "
+        f"{report.already} in already, {refused} refused"
+    ]
+    lines += [f"  {count:7}  {reason}" for reason, count in report.refused.most_common()]
+    if where:
+        lines.append(f"What was refused and why, a JSON line each: {where}")
+    if report.interrupted:
+        lines.append("Interrupted: run the same command again to go on.")
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""Commands about developer keys: create, list, show, limit, revoke, restore."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.config import Config
+from coverproxy.key import Key, new_name
+
+if TYPE_CHECKING:
+    from coverproxy.accounts import Accounts
+
+T = TypeVar("T")
+
+
+@click.group()
+def key() -> None:
+    """Make and manage developer keys.
+
+    Every cover URL holds a key. A key counts the covers that had to be made from their original today;
+    covers that are made already cost nothing.
+    """
+
+
+@key.command()
+@options
+@click.option("--label", required=True, help="Who it is for: a catalogue, a shop, a person.")
+@click.option("--daily-limit", type=click.IntRange(0), help="Covers made a day (default: quota.daily_limit).")
+@click.option(
+    "--allow-site",
+    "sites",
+    multiple=True,
+    metavar="HOST",
+    help="Bind it to pages on HOST (*.HOST: all below it).",
+)
+@click.option("--strict", is_flag=True, help="Answer with 404, 429 and the like, not with the pixel.")
+def create(
+    config: Config, as_json: bool, label: str, daily_limit: int | None, sites: tuple[str, ...], strict: bool
+) -> None:
+    """Make a key and print it, with a URL to use it in."""
+    limit = config.quota.daily_limit if daily_limit is None else daily_limit
+    hosts = _hosts(sites)
+    made = with_accounts(config, lambda accounts: created(accounts, label, limit, hosts, strict=strict))
+    text = f"{made.name}\n\nhttp://HOST/devkey/{made.name}/medium/isbn/0545010225"
+    tell(as_json, {"key": made.name, "label": made.label}, text)
+
+
+async def created(
+    accounts: "Accounts", label: str, daily_limit: int, sites: tuple[str, ...], *, strict: bool
+) -> Key:
+    """Make a key and keep it."""
+    made = Key(new_name(), label, daily_limit, strict, sites, int(time.time()))
+    await accounts.save(made)
+    return made
+
+
+def _hosts(sites: tuple[str, ...]) -> tuple[str, ...]:
+    for site in sites:
+        host = site.removeprefix("*.")
+        if not host or set(host) & set("/:*? "):
+            raise click.BadParameter(
+                f"{site!r}: expected a host, like catalogue.example.org or *.example.org"
+            )
+    return tuple(site.lower() for site in sites)
+
+
+@key.command("list")
+@options
+def list_(config: Config, as_json: bool) -> None:
+    """List all keys, with what each has made today."""
+    told = with_accounts(config, _told_all)
+    lines = [f"{'KEY':26}  {'TODAY':>11}  {'STATE':8}  LABEL"]
+    for each in told:
+        today = f"{each['made_today']}/{each['daily_limit']}"
+        lines.append(f"{each['key']:26}  {today:>11}  {each['state']:8}  {each['label']}")
+    none = "There are no keys yet: coverproxy key create --label NAME"
+    tell(as_json, told, "\n".join(lines) if told else none)
+
+
+async def _told_all(accounts: "Accounts") -> list[dict[str, Any]]:
+    return [await _told(accounts, each) for each in accounts.all()]
+
+
+async def _told(accounts: "Accounts", each: Key) -> dict[str, Any]:
+    days = await accounts.usage(each)
+    return {
+        "key": each.name,
+        "label": each.label,
+        "state": "active" if each.is_active else "revoked",
+        "daily_limit": each.daily_limit,
+        "made_today": list(days.values())[-1],
+        "strict": each.strict,
+        "sites": list(each.sites),
+        "created_at": _iso(each.created_at),
+        "revoked_at": _iso(each.revoked_at),
+        "days": {day.isoformat(): made for day, made in days.items()},
+    }
+
+
+def _iso(seconds: int | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+def show(config: Config, as_json: bool, name: str) -> None:
+    """Show one key: its limits, its sites, and what it made in the last 30 days."""
+    told = with_accounts(config, lambda accounts: _told_one(accounts, name))
+    days = {day: made for day, made in told["days"].items() if made}
+    lines = [f"{field:12} {_shown(told[field])}" for field in told if field != "days"]
+    made = [f"{'made on':12} {day}  {count}" for day, count in days.items()] or ["nothing made in 30 days"]
+    tell(as_json, told, "\n".join(lines + made))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "any"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
+
+
+async def _told_one(accounts: "Accounts", name: str) -> dict[str, Any]:
+    return await _told(accounts, _find(accounts, name))
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+@click.argument("covers", type=click.IntRange(0))
+def limit(config: Config, as_json: bool, name: str, covers: int) -> None:
+    """Let KEY make COVERS new covers a day. Running servers follow within a second."""
+    _change(config, as_json, name, lambda found: replace(found, daily_limit=covers), "may make {limit} a day")
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+def revoke(config: Config, as_json: bool, name: str) -> None:
+    """Stop KEY: its URLs answer 403 within a second."""
+    now = int(time.time())
+
+    def revoked(found: Key) -> Key:
+        return replace(found, revoked_at=found.revoked_at or now)
+
+    _change(config, as_json, name, revoked, "is revoked")
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+def restore(config: Config, as_json: bool, name: str) -> None:
+    """Let a revoked KEY work again."""
+    _change(config, as_json, name, lambda found: replace(found, revoked_at=None), "is active")
+
+
+def _change(config: Config, as_json: bool, name: str, change: Callable[[Key], Key], text: str) -> None:
+    async def apply(accounts: "Accounts") -> dict[str, Any]:
+        found = change(_find(accounts, name))
+        await accounts.save(found)
+        return await _told(accounts, found)
+
+    told = with_accounts(config, apply)
+    tell(as_json, told, f"{name} ({told['label']}) {text.format(limit=told['daily_limit'])}")
+
+
+def _find(accounts: "Accounts", name: str) -> Key:
+    found = next((each for each in accounts.all() if each.name == name), None)
+    if found is None:
+        raise click.ClickException(f"{name!r} is no key here; coverproxy key list shows them")
+    return found
+
+
+def with_accounts(config: Config, work: "Callable[[Accounts], Awaitable[T]]") -> T:
+    """Run *work* on the accounts of the data folder."""
+    from coverproxy.wiring import Shelf, open_accounts
+
+    async def run() -> T:
+        shelf = Shelf(config)
+        try:
+            async with open_accounts(config, shelf) as accounts:
+                return await work(accounts)
+        finally:
+            shelf.close()
+
+    with faults_told():
+        return asyncio.run(run())

@@ -1,0 +1,158 @@
+"""Commands that serve: serve, demo; and check-config."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coverproxy import log
+from coverproxy.cli.common import changed, faults_told, options, tell
+from coverproxy.config import Config
+
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""Makes prometheus_client keep values in files that all workers add up from."""
+
+if TYPE_CHECKING:
+    from coverproxy.serving import Listeners
+    from coverproxy.web.pages import Shown
+
+
+@click.command()
+@options
+@click.option("--host", help="Address to serve covers on (default: 127.0.0.1; 0.0.0.0 is every one).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port (default: 8080; 0 takes a free one).")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes; one per core (default: 1).")
+def serve(config: Config, as_json: bool, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve covers until stopped.
+
+    Prints one line with its address when it is ready to answer. SIGTERM and Ctrl-C end it cleanly: what is
+    being answered is finished first. Health and metrics are on an address of their own (default:
+    http://127.0.0.1:8081/healthz, /readyz and /metrics).
+    """
+    run(changed(config, "server", host=host, port=port, workers=workers), as_json)
+
+
+def run(
+    config: Config,
+    as_json: bool,
+    shown: "tuple[Shown, ...]" = (),
+    tour: Callable[[str], str] = lambda url: "",
+) -> None:
+    """Listen, serve, and say so. Imports late: prometheus_client looks for its folder when it is imported."""
+    log.set_up(config.log)
+    with tempfile.TemporaryDirectory(prefix="coverproxy-metrics-") as folder:
+        if config.server.workers > 1:
+            os.environ[MULTIPROCESS] = folder
+        from coverproxy import serving
+
+        with faults_told():
+            listeners = serving.listen(config)
+            serving.serve(config, listeners, lambda: _announce(listeners, as_json, tour), shown)
+
+
+def _announce(listeners: "Listeners", as_json: bool, tour: Callable[[str], str]) -> None:
+    urls = {"url": listeners.url, "ops_url": listeners.ops_url}
+    text = f"coverproxy is ready at {listeners.url} (health and metrics: {listeners.ops_url})"
+    tell(as_json, urls, text + tour(listeners.url))
+    sys.stdout.flush()
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def demo(host: str, port: int, as_json: bool) -> None:
+    """Show it working, with covers of its own: nothing to set up, nothing left behind.
+
+    Draws some twenty covers of classics under their real ISBNs, imports them into a throw-away data folder,
+    makes a key and serves. Open the address it prints in a browser; Ctrl-C ends it.
+    """
+    # A demo waits rather than show holes: nobody's catalogue gives up on it after a second.
+    with tempfile.TemporaryDirectory(prefix="coverproxy-demo-") as folder, faults_told():
+        config = Config.model_validate(
+            {
+                "server": {"host": host, "port": port},
+                "ops": {"port": 0},
+                "data": {"dir": str(Path(folder, "data"))},
+                "render": {"answer_within_seconds": 15.0},
+                "log": {"level": "warning"},
+            }
+        )
+        if not as_json:
+            click.echo("Drawing covers …")
+        drawn = Path(folder, "drawn")
+        # In a process of its own: it reads SVG, which the service blocks in its own libvips.
+        subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawn)], check=True)  # noqa: S603
+        shown = _shelve(config, drawn)
+        run(config, as_json, shown, partial(_tour, shown))
+
+
+def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
+    """Import the drawn covers, make a key, and say what the home page shows."""
+    from coverproxy.demo.classics import CLASSICS, MISSING
+    from coverproxy.importing import candidates
+    from coverproxy.web.pages import Shown
+    from coverproxy.wiring import importer, open_shelf
+
+    with open_shelf(config) as shelf:
+        importer(config, shelf, lambda refusal: None).run(candidates(drawn, "demo"), lambda report: None)
+    key = asyncio.run(_demo_key(config)).name
+    books = [Shown(isbn, book.title, book.author, key) for book in CLASSICS for isbn in book.isbns]
+    missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key, has_cover=False)
+    return (*books, missing)
+
+
+async def _demo_key(config: Config) -> Any:
+    from coverproxy.cli.keys import created
+    from coverproxy.wiring import Shelf, open_accounts
+
+    shelf = Shelf(config)
+    try:
+        async with open_accounts(config, shelf) as accounts:
+            return await created(accounts, "Demo", config.quota.daily_limit, (), strict=False)
+    finally:
+        shelf.close()
+
+
+def _tour(shown: "tuple[Shown, ...]", base: str) -> str:
+    """Say where to click."""
+    first, missing = shown[0], shown[-1]
+    path = f"{base}/devkey/{first.key}"
+    return f"""
+
+  {base}/   every cover in all sizes, with the HTML to copy
+  {path}/medium/isbn/{first.isbn}   {first.title}
+  {path}/large/isbn/{first.isbn}.webp   the same, large, as WebP
+  {path}/medium/isbn/{missing.isbn}   {missing.title}: no cover, a transparent pixel
+  {path}/usage   how many covers the key has made today
+
+Ctrl-C ends the demo and removes everything it made.
+Next, with your own covers: coverproxy import FOLDER; coverproxy key create --label NAME; coverproxy serve"""
+
+
+@click.command("check-config")
+@options
+def check_config(config: Config, as_json: bool) -> None:
+    """Check the config file and the environment, and print what is in force.
+
+    All mistakes are told at once, each with its path in the TOML file; the exit code is then 2.
+    """
+    tree = config.model_dump(mode="json", by_alias=True)
+    tell(as_json, tree, "\n".join(["The config is right. In force:", *_lines(tree, "")]))
+
+
+def _lines(tree: dict[str, Any], path: str) -> list[str]:
+    lines = []
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            lines += _lines(value, f"{path}{name}.")
+        else:
+            lines.append(f"  {path}{name} = {value!r}")
+    return lines

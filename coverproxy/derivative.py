@@ -1,0 +1,31 @@
+"""A derivative as it is answered: its bytes and what its headers say of them."""
+
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from coverproxy.media import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """An original rendered to a size and a format.
+
+    `mtime`: the original's own time, seconds since 1970. `size`, `original`: (width, height) in px; the
+    original's is None where the file system could not keep it beside the file.
+    """
+
+    body: bytes
+    format: Format
+    mtime: int
+    size: tuple[int, int]
+    original: tuple[int, int] | None
+
+    @property
+    def etag(self) -> str:
+        """What nginx computes for the file: hex mtime, hex length (ngx_http_set_etag)."""
+        return f'"{self.mtime:x}-{len(self.body):x}"'
+
+    @property
+    def last_modified(self) -> str:
+        """The mtime as an HTTP date (RFC 9110 §5.6.7)."""
+        return formatdate(self.mtime, usegmt=True)

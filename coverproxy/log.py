@@ -1,0 +1,68 @@
+"""Log lines: one JSON object each for programs, readable text on a terminal; never a whole key or address."""
+
+import ipaddress
+import logging
+import sys
+import time
+from typing import Any
+
+import orjson
+
+from coverproxy.config import Log
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def set_up(config: Log) -> None:
+    """Send the project's log lines to standard error, as the config says."""
+    as_json = config.format == "json" or (config.format == "auto" and not sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else TextLines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("coverproxy").setLevel(config.level.upper())
+    logging.getLogger("pyvips").setLevel(logging.ERROR)  # what libvips warns of is in our own refusals
+
+
+def abridged(address: str | None) -> str:
+    """Return an address as logs may show it: its network (IPv4 /24, IPv6 /48) without the host."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "-"
+    bits = 24 if parsed.version == 4 else 48
+    return str(ipaddress.ip_network(f"{parsed}/{bits}", strict=False))
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _PLAIN}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time (UTC), level, event, then the record's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, Any] = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class TextLines(logging.Formatter):
+    """A line for a person: time, level, event, fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        fields = "  ".join(f"{name}={value}" for name, value in _fields(record).items())
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{clock} {record.levelname.lower():7} {record.getMessage()}"
+        line = f"{line}  {fields}" if fields else line
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

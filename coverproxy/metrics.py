@@ -1,0 +1,50 @@
+"""What is counted and measured: every metric by name and labels, in a registry of its own."""
+
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that makes prometheus_client keep values in files that all workers add up from."""
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """All metrics of one process. Labels are closed sets: never a key, an ISBN or an address."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.answers = Counter(
+            "coverproxy_answers", "Cover answers by X-Cover-Status.", ["status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "coverproxy_answer_seconds", "Time to answer for a cover.", ["status"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.spans = Histogram(
+            "coverproxy_span_seconds", "Time of a step of making a cover.", ["span"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.unusable = Counter(
+            "coverproxy_originals_unusable", "Originals that could not be rendered, by reason.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.store_failures = Counter(
+            "coverproxy_store_failures", "Derivatives made and answered, but not stored.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.making = Gauge(
+            "coverproxy_covers_making", "Covers being made or waiting for it.", registry=self.registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+
+    def text(self) -> bytes:
+        """Return all values in the Prometheus text format, added up over the workers where there are any."""
+        folder = os.environ.get(MULTIPROCESS)
+        if folder and Path(folder).is_dir():
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+            return generate_latest(registry)
+        return generate_latest(self.registry)

@@ -1,0 +1,51 @@
+"""An original: an image as received, and the rule that says which of several is best."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from coverproxy.media import Loader
+from coverproxy.spec import Identifier
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """One image of one book.
+
+    `digest`: the first 16 bytes of its SHA-256. `width`, `height` in px, upright. `date`: its own time,
+    seconds since 1970. `path`: where a referenced file lies; None for one in the originals' folder.
+    `fault`: why it cannot be rendered, once that is known.
+    """
+
+    identifier: Identifier
+    digest: bytes
+    loader: Loader
+    width: int
+    height: int
+    bytes: int
+    date: int
+    source: str = ""
+    path: str | None = None
+    fault: str | None = None
+
+    @property
+    def pixels(self) -> int:
+        """Its area in px."""
+        return self.width * self.height
+
+
+def best_first(originals: Iterable[Original], priority: Mapping[str, int]) -> list[Original]:
+    """Order by the one rule: more pixels, then the higher source priority (0 if unset), then the later date.
+
+    The digest settles what is still equal, so that every process and node picks the same.
+    """
+    return sorted(
+        originals,
+        key=lambda original: (
+            -original.pixels,
+            -priority.get(original.source, 0),
+            -original.date,
+            original.digest,
+        ),
+    )

@@ -1,0 +1,119 @@
+"""The catalogue: which originals there are of an identifier, in SQLite."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from coverproxy import schema
+from coverproxy.media import Loader
+from coverproxy.original import Original, best_first
+from coverproxy.spec import ISBN, Identifier
+
+_SCHEMES = {ISBN: 1}
+_COLUMNS = "digest, loader, width, height, bytes, date, source, path, fault"
+_WITH_DIGEST = f"SELECT value, {_COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
+_ADD = f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 10} ?)"  # noqa: S608
+_FIND = f"SELECT {_COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
+
+
+class Catalogue:
+    """The catalogue file. Blocks on the disk; safe from several threads and processes at once."""
+
+    def __init__(self, path: Path, priority: Mapping[str, int]) -> None:
+        self._path = path
+        self._priority = priority
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    def open(self) -> None:
+        """Make the file and its tables where they are missing."""
+        text = resources.files(__package__).joinpath("schema-1.sql").read_text(encoding="utf-8")
+        schema.apply(self._path, text)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's connection: SQLite's own rule is one thread each."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = schema.connect(self._path)
+            connection.execute("PRAGMA cache_size = -16384")  # KiB: the upper pages of a large tree
+            self._local.connection = connection
+            self._connections.append(connection)
+        return connection
+
+    def find(self, identifier: Identifier) -> list[Original]:
+        """Return every original of *identifier*, best first; those known to be faulty too."""
+        rows = self._connection.execute(_FIND, _stored(identifier)).fetchall()
+        found = [_original(identifier, row) for row in rows]
+        return best_first(found, self._priority) if len(found) > 1 else found
+
+    def with_digest(self, digest: bytes, most: int) -> list[Original]:
+        """Return at most *most* originals that are these bytes."""
+        rows = self._connection.execute(_WITH_DIGEST, (digest, most)).fetchall()
+        return [_original(Identifier(ISBN, f"{row[0]:013d}"), row[1:]) for row in rows]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make all writes of this thread inside one transaction."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        with self._connection:
+            yield
+
+    def add(self, original: Original) -> None:
+        """Enter an original, in place of what was known of the same bytes under the same identifier."""
+        values = (
+            *_stored(original.identifier), original.digest, original.loader.value, original.width,
+            original.height, original.bytes, original.date, original.source, original.path, original.fault,
+        )  # fmt: skip
+        self._connection.execute(_ADD, values)
+
+    def remove(self, original: Original) -> None:
+        """Strike out one original."""
+        self._connection.execute(
+            "DELETE FROM original WHERE scheme = ? AND value = ? AND digest = ?",
+            (*_stored(original.identifier), original.digest),
+        )
+
+    def mark_faulty(self, original: Original, fault: str) -> None:
+        """Remember that an original cannot be rendered: it is not decoded again."""
+        self._connection.execute(
+            "UPDATE original SET fault = ? WHERE scheme = ? AND value = ? AND digest = ?",
+            (fault, *_stored(original.identifier), original.digest),
+        )
+
+    def refuse(self, digest: bytes, reason: str) -> None:
+        """Remember bytes that no book may have as its cover."""
+        self._connection.execute("INSERT OR REPLACE INTO refused VALUES (?, ?)", (digest, reason))
+
+    def refusal(self, digest: bytes) -> str | None:
+        """Return why these bytes are refused, or None."""
+        row = self._connection.execute("SELECT reason FROM refused WHERE digest = ?", (digest,)).fetchone()
+        return row[0] if row else None
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many (identifiers, originals) there are. Reads every row: for reports only."""
+        row = self._connection.execute("SELECT count(DISTINCT value), count(*) FROM original").fetchone()
+        return row[0], row[1]
+
+    def ping(self) -> None:
+        """Read something. Raises sqlite3.Error where the catalogue cannot be read."""
+        self._connection.execute("SELECT 1 FROM original LIMIT 1").fetchone()
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        while self._connections:
+            self._connections.pop().close()
+
+
+def _stored(identifier: Identifier) -> tuple[int, int | str]:
+    value = int(identifier.value) if identifier.scheme == ISBN else identifier.value
+    return _SCHEMES[identifier.scheme], value
+
+
+def _original(identifier: Identifier, row: tuple[Any, ...]) -> Original:
+    digest, loader, *rest = row
+    return Original(identifier, digest, Loader(loader), *rest)

@@ -1,0 +1,57 @@
+"""Originals on disk: where each lies, and how one is taken in."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from coverproxy import atomic
+from coverproxy.original import Original
+
+Mode = Literal["copy", "link", "reference"]
+
+
+class OriginalFiles:
+    """The originals' folder. Blocks on the disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._temporary = root / "tmp"
+
+    def open(self) -> None:
+        """Make the folder, and sweep what dead writers left."""
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        atomic.sweep(self._temporary)
+
+    def path(self, original: Original) -> Path:
+        """Say where an original's file lies."""
+        if original.path is not None:
+            return Path(original.path)
+        name = f"{original.identifier.value}-{original.digest.hex()[:16]}.{original.loader.ending}"
+        return self._root.joinpath(*original.identifier.shard, name)
+
+    def read(self, original: Original, max_bytes: int) -> bytes:
+        """Read an original, at most one byte more than *max_bytes*. Raises OSError."""
+        with self.path(original).open("rb") as file:
+            return file.read(max_bytes + 1)
+
+    def place(self, original: Original, body: bytes, found: Path, mode: Mode) -> None:
+        """Bring the file *found* (its bytes are *body*) to the original's place. Raises OSError.
+
+        A hard link across file systems fails with EXDEV: it is no silent copy.
+        """
+        if mode == "reference":
+            return
+        beside = atomic.temporary(self._temporary)
+        try:
+            if mode == "link":
+                os.link(found, beside)
+            else:
+                atomic.write(beside, body, mtime=original.date)
+            atomic.move(beside, self.path(original))
+        finally:
+            beside.unlink(missing_ok=True)  # after a move gone; a link moved onto itself would stay
+
+    def discard(self, original: Original) -> None:
+        """Remove an original's file, unless it is a referenced one: those are the operator's."""
+        if original.path is None:
+            self.path(original).unlink(missing_ok=True)

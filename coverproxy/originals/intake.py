@@ -1,0 +1,143 @@
+"""What may become an original: a file's bytes examined by their header, and "no image" art told by rule."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverproxy import isbn, vips
+from coverproxy.config import Import, Limits
+from coverproxy.errors import NotAnIsbn, UnusableOriginal
+from coverproxy.media import Loader, sniff
+from coverproxy.original import DIGEST_BYTES, Original
+from coverproxy.spec import ISBN, Identifier
+
+_PUBLISHER_DIGITS = 7
+"""The first digits of an ISBN-13 that stand for its publisher: they part most, without a group table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that somebody says is the cover of an ISBN. `date` None: the file's own time."""
+
+    isbn: str
+    path: Path
+    source: str = ""
+    date: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a file did not become an original: a word for programs, a detail for people."""
+
+    path: str
+    isbn: str
+    reason: str
+    detail: str
+
+
+class Refused(Exception):
+    """This file does not become an original."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file that may become an original, and its bytes."""
+
+    original: Original
+    body: bytes
+    found: Path
+
+
+def examine(candidate: Candidate, limits: Limits, rules: Import) -> Examined:
+    """Look at a file's header, never at its pixels. Blocks on the disk. Raises Refused.
+
+    Reasons: isbn, unreadable, bytes, type, header, pixels, side, tiny, aspect, codec, hash.
+    """
+    identifier = _identifier(candidate.isbn)
+    body, modified = _read(candidate.path, limits.max_bytes)
+    loader = sniff(body[:32])
+    if loader is None:
+        raise Refused("type", f"starts with {body[:8]!r}: none of the image types that are read")
+    digest = _digest(body, rules.refused_hashes)
+    width, height = _measure(body, loader, limits)
+    date = modified if candidate.date is None else candidate.date
+    path = str(candidate.path.resolve()) if rules.mode == "reference" else None
+    original = Original(identifier, digest, loader, width, height, len(body), date, candidate.source, path)
+    return Examined(original, body, candidate.path)
+
+
+def is_placeholder(identifiers: Iterable[Identifier], rules: Import) -> bool:
+    """Say whether bytes that all these books have as their cover are "no image" art.
+
+    Editions of one book share a picture, so a few ISBNs of one publisher are no sign; three publishers are.
+    The rule does not rot as a list of known hashes does (Aspen's were all stale after a few years).
+    """
+    values = {identifier.value for identifier in identifiers}
+    publishers = {value[:_PUBLISHER_DIGITS] for value in values}
+    return len(values) >= rules.same_bytes_isbns or len(publishers) >= rules.same_bytes_publishers
+
+
+def _identifier(text: str) -> Identifier:
+    try:
+        reading = isbn.parse(text)
+    except NotAnIsbn as exc:
+        raise Refused("isbn", exc.why) from None
+    if reading.only_one:
+        raise Refused("isbn", f"can mean any of {', '.join(reading.isbns)}")
+    return Identifier(ISBN, reading.isbns[0])
+
+
+def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            stat = os.fstat(file.fileno())
+            if stat.st_size > max_bytes:
+                raise Refused("bytes", f"{stat.st_size} bytes, at most {max_bytes} are read")
+            body = file.read(max_bytes + 1)
+    except OSError as exc:
+        raise Refused("unreadable", exc.strerror or type(exc).__name__) from None
+    if not body:
+        raise Refused("bytes", "the file is empty")
+    return body, max(int(stat.st_mtime), 0)
+
+
+def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:
+    sha256 = hashlib.sha256(body)
+    names = {sha256.hexdigest()}
+    if any(len(name) == 32 for name in refused):  # lists of other projects are MD5; it is no guard here
+        names.add(hashlib.md5(body, usedforsecurity=False).hexdigest())
+    if not names.isdisjoint(refused):
+        raise Refused("hash", "on the list of refused hashes")
+    return sha256.digest()[:DIGEST_BYTES]
+
+
+def _measure(body: bytes, loader: Loader, limits: Limits) -> tuple[int, int]:
+    """Read the size from the header and hold it against the limits."""
+    try:
+        image = vips.open_original(body, loader, fail_on="error")
+    except UnusableOriginal as exc:
+        raise Refused("header", str(exc).removeprefix("header: ")) from None
+    if image.get_typeof("heif-compression") and image.get("heif-compression") == "hevc":
+        raise Refused("codec", "HEIC with HEVC inside: this libvips has no decoder for it")
+    width, height = vips.upright(image)
+    _check_size(width, height, limits)
+    return width, height
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    size = f"{width}x{height} px"
+    if width * height > limits.max_pixels:
+        raise Refused("pixels", f"{size}, at most {limits.max_pixels} px in all")
+    if max(width, height) > limits.max_side_px:
+        raise Refused("side", f"{size}, at most {limits.max_side_px} px a side")
+    if min(width, height) < limits.min_side_px:
+        raise Refused("tiny", f"{size}, at least {limits.min_side_px} px a side")
+    if max(width, height) > limits.max_aspect * min(width, height):
+        raise Refused("aspect", f"{size}, at most {limits.max_aspect:g} times as long as wide")

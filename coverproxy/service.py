@@ -1,0 +1,209 @@
+"""The way of one cover: found, or made once and counted."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from coverproxy.accounts import Accounts, Visitor
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.flights import Flights, Stripes
+from coverproxy.config import Limits, Size
+from coverproxy.derivative import Derivative
+from coverproxy.errors import NoCover, Unavailable, UnusableOriginal
+from coverproxy.key import abridged
+from coverproxy.media import Format
+from coverproxy.metrics import Metrics
+from coverproxy.original import Original
+from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.files import OriginalFiles
+from coverproxy.render import RenderQueue, render
+from coverproxy.spec import Identifier, Spec, Wanted
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+FILE_THREADS = 4
+"""Threads that look things up on disk: hits never wait behind renders, which have their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A cover to answer with, and whether this very request had it made."""
+
+    derivative: Derivative
+    is_made: bool
+
+
+@dataclass(frozen=True)
+class Covers:
+    """The service: every piece it needs, and the story that they tell together."""
+
+    cache: DiskCache
+    flights: Flights[Found]
+    stripes: Stripes
+    catalogue: Catalogue
+    files: OriginalFiles
+    renders: RenderQueue
+    accounts: Accounts
+    metrics: Metrics
+    sizes: dict[str, Size]
+    limits: Limits
+    answer_within: float
+    lookups: ThreadPoolExecutor
+
+    async def cover(self, wanted: Wanted, form: Format, visitor: Visitor) -> Found:
+        """Return the cover that *visitor* wants, making it if need be. A hit costs no quota and no database.
+
+        Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
+        """
+        spec = await self._choose(wanted, form)
+        if derivative := await self._off_loop(partial(self._find, spec)):
+            return Found(derivative, is_made=False)
+        found, is_ours = await self.flights.join(
+            str(spec),
+            partial(self._make, spec, visitor),
+            self.answer_within,
+            lambda fault: fault.concerns(visitor.key.name, visitor.is_automated),
+        )
+        return found if is_ours else replace(found, is_made=False)
+
+    async def _choose(self, wanted: Wanted, form: Format) -> Spec:
+        """Pick which reading of the ISBN is meant. Most have one, and cost nothing."""
+        specs = wanted.specs(form)
+        if len(specs) == 1:
+            return specs[0]
+        covered = await self._off_loop(partial(self._covered, specs))
+        if not covered or (wanted.only_one and len(covered) > 1):
+            raise NoCover("none of what this can mean has a cover, or more than one has")
+        return covered[0]
+
+    def _covered(self, specs: Iterable[Spec]) -> list[Spec]:
+        """Return those specs whose identifier has an original that is not known to be faulty."""
+        find = self.catalogue.find
+        return [spec for spec in specs if any(each.fault is None for each in find(spec.identifier))]
+
+    def _find(self, spec: Spec) -> Derivative | None:
+        derivative = self.cache.find(spec)
+        if derivative is not None and derivative.original is None:
+            best = next((each for each in self.catalogue.find(spec.identifier) if not each.fault), None)
+            return replace(derivative, original=(best.width, best.height)) if best else derivative
+        return derivative
+
+    async def _make(self, spec: Spec, visitor: Visitor) -> Found:
+        """Make a derivative, unless another process was faster; runs as one flight per spec."""
+        async with self.renders.place(), self.stripes.hold(str(spec)):
+            if derivative := await self._off_loop(partial(self._find, spec)):
+                return Found(derivative, is_made=False)
+            originals = await self._off_loop(partial(self._originals, spec.identifier))
+            async with self.accounts.charged(visitor):
+                started = time.perf_counter()
+                with self.metrics.making.track_inprogress():
+                    derivative = await self.renders.run(partial(self._produce, spec, originals))
+        _log.info(
+            "made",
+            extra={
+                "spec": str(spec), "key": abridged(visitor.key.name), "bytes": len(derivative.body),
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+            },
+        )  # fmt: skip
+        return Found(derivative, is_made=True)
+
+    def _originals(self, identifier: Identifier) -> list[Original]:
+        """Return the originals that may still be usable, best first. Raises NoCover, Unavailable."""
+        try:
+            found = [original for original in self.catalogue.find(identifier) if original.fault is None]
+        except sqlite3.Error as exc:
+            _log.error("the catalogue cannot be read", extra={"error": str(exc)})
+            raise Unavailable("the catalogue cannot be read") from exc
+        if not found:
+            raise NoCover(f"{identifier} has no cover")
+        return found
+
+    def _produce(self, spec: Spec, originals: list[Original]) -> Derivative:
+        """Render the best original that can be, store the result, return it. Runs on a render thread."""
+        unreadable = 0
+        for original in originals:
+            try:
+                derivative = self._render(spec, original)
+            except UnusableOriginal as exc:
+                self._note_fault(original, exc)
+            except OSError as exc:
+                unreadable += 1
+                about = {"of": str(spec.identifier), "error": str(exc)}
+                _log.error("an original cannot be read", extra=about)
+            else:
+                self._store(spec, derivative)
+                return derivative
+        if unreadable:  # not "no cover": its file may come back with its disk
+            raise Unavailable(f"the originals of {spec.identifier} cannot be read")
+        raise NoCover(f"no original of {spec.identifier} can be rendered")
+
+    def _render(self, spec: Spec, original: Original) -> Derivative:
+        with self.metrics.spans.labels("read").time():
+            body = self.files.read(original, self.limits.max_bytes)
+        if len(body) > self.limits.max_bytes:
+            raise UnusableOriginal("limit", f"more than {self.limits.max_bytes} bytes")
+        with self.metrics.spans.labels("render").time():
+            made = render(body, self.sizes[spec.size], spec.format, self.limits)
+        return Derivative(made.body, spec.format, original.date, made.size, made.original)
+
+    def _note_fault(self, original: Original, fault: UnusableOriginal) -> None:
+        self.metrics.unusable.labels(fault.reason).inc()
+        _log.warning("unusable original", extra={"of": str(original.identifier), "why": str(fault)})
+        if fault.reason == "thin":  # too thin for this size only
+            return
+        try:
+            self.catalogue.mark_faulty(original, str(fault))
+        except sqlite3.Error as exc:  # it is then tried again, and fails again
+            _log.error("a fault cannot be noted", extra={"error": str(exc)})
+
+    def _store(self, spec: Spec, derivative: Derivative) -> None:
+        """Store a derivative; where that fails it is answered from memory all the same."""
+        try:
+            with self.metrics.spans.labels("store").time():
+                self.cache.put(spec, derivative)
+        except OSError as exc:
+            self.metrics.store_failures.inc()
+            _log.error("a derivative cannot be stored", extra={"spec": str(spec), "error": str(exc)})
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        """Do disk work in one hop."""
+        return await asyncio.get_running_loop().run_in_executor(self.lookups, work)
+
+    async def purge(self, identifier: Identifier) -> int:
+        """Remove every derivative of *identifier*; return how many names went."""
+        return await self._off_loop(partial(purge, self.cache, self.stripes, self.sizes, identifier))
+
+    async def check(self) -> dict[str, str]:
+        """Say what stands in the way of answering: a fault by the name of the piece. Empty: nothing."""
+        return await self._off_loop(self._faults)
+
+    def _faults(self) -> dict[str, str]:
+        faults = {}
+        try:
+            self.catalogue.ping()
+        except sqlite3.Error as exc:
+            faults["catalogue"] = str(exc)
+        if not self.cache.layout.temporary.is_dir():
+            faults["cache"] = "its folder is gone"
+        return faults
+
+
+def purge(cache: DiskCache, stripes: Stripes, sizes: Iterable[str], identifier: Identifier) -> int:
+    """Remove every derivative of *identifier*, in step with whoever is making one. Blocks.
+
+    MUST hold each spec's stripe once: a maker that looked the originals up before they changed has stored
+    its file by the time we get the lock, so it is removed too.
+    """
+    for size in sizes:
+        for form in Format:
+            with stripes.held(str(Spec(identifier, size, form))):
+                pass
+    return cache.purge(identifier)

@@ -1,0 +1,1 @@
+"""Keys, and how many covers each has made: what must survive a restart and be exact between processes."""

@@ -1,0 +1,57 @@
+"""What a store of keys and counts promises; SQLite keeps it on one machine, PostgreSQL will on several."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Protocol
+
+from coverproxy.key import Key
+
+
+class KeyStore(Protocol):
+    """Keeps developer keys. Safe across tasks and processes."""
+
+    async def version(self) -> int:
+        """Return a number that rises with every change of any key, by whatever process."""
+        ...
+
+    async def keys(self) -> list[Key]:
+        """Return every key, revoked ones too, oldest first."""
+        ...
+
+    async def save(self, key: Key) -> None:
+        """Write a key, new or changed, whole."""
+        ...
+
+
+class QuotaStore(Protocol):
+    """Counts covers made per key and day. Safe across tasks, processes and (PostgreSQL) nodes."""
+
+    async def take(self, key: str, day: date, limit: int) -> int | None:
+        """Count one cover if fewer than *limit* are counted: the count with it, or None where refused.
+
+        One atomic step: of two callers racing for the last place, one gets it.
+        """
+        ...
+
+    async def give_back(self, key: str, day: date) -> int:
+        """Uncount one cover that was taken but not made; return the count. Never goes below zero."""
+        ...
+
+    async def made(self, keys: Sequence[str], day: date) -> dict[str, int]:
+        """Return the counts of a day, of those *keys* that have one."""
+        ...
+
+    async def history(self, key: str, since: date) -> dict[date, int]:
+        """Return a key's counts from *since* on, of those days that have one."""
+        ...
+
+    async def take_pace(self, key: str, now: float, rate: float, burst: int) -> float:
+        """Let one more pass at *rate* a second after a *burst*: 0.0, or the seconds until one may.
+
+        A token bucket as one time per key (GCRA, ITU-T I.371): one atomic step, exact between processes.
+        """
+        ...
+
+    async def give_back_pace(self, key: str, rate: float) -> None:
+        """Undo one that was let pass, but got nothing."""
+        ...

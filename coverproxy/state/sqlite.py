@@ -1,0 +1,127 @@
+"""Keys and counts in one SQLite file, exact between all processes of a machine."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from coverproxy import schema
+from coverproxy.key import Key
+
+_TAKE = """
+INSERT INTO made (key, day, n) SELECT :key, :day, 1 WHERE :limit > 0
+ON CONFLICT (key, day) DO UPDATE SET n = n + 1 WHERE n < :limit
+RETURNING n
+"""  # a plain VALUES would let a limit of 0 make one
+
+_GIVE_BACK = "UPDATE made SET n = n - 1 WHERE key = ? AND day = ? AND n > 0 RETURNING n"
+
+_TAKE_PACE = """
+INSERT INTO pace (key, due) VALUES (:key, :now + :step)
+ON CONFLICT (key) DO UPDATE SET due = max(due, :now) + :step WHERE max(due, :now) + :step - :now <= :most
+RETURNING due
+"""
+
+_SAVE = """
+INSERT INTO key VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at)
+ON CONFLICT (name) DO UPDATE SET label = :label, daily_limit = :daily_limit, strict = :strict,
+    sites = :sites, revoked_at = :revoked_at
+"""
+
+
+class SqliteState:
+    """A KeyStore and a QuotaStore. aiosqlite runs every statement on one thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+
+    async def open(self) -> None:
+        """Open the file, making it and its tables where they are missing."""
+        text = resources.files(__package__).joinpath("schema/state-1.sql").read_text(encoding="utf-8")
+        await asyncio.to_thread(schema.apply, self._path, text)
+        self._connection = await aiosqlite.connect(self._path, timeout=10.0, isolation_level=None)
+        await self._all("PRAGMA synchronous = NORMAL")
+
+    async def close(self) -> None:
+        """Close the file; open() may follow."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _all(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+        """Run one statement to its end, in one hop to the store's thread."""
+        if self._connection is None:
+            raise RuntimeError("the state is not open")
+        return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
+
+    async def _first(self, sql: str, values: Any = ()) -> tuple[Any, ...] | None:
+        rows = await self._all(sql, values)
+        return rows[0] if rows else None
+
+    async def version(self) -> int:
+        """See KeyStore."""
+        row = await self._first("SELECT version FROM key_version")
+        return int(row[0]) if row else 0
+
+    async def keys(self) -> list[Key]:
+        """See KeyStore."""
+        rows = await self._all("SELECT * FROM key ORDER BY created_at, name")
+        return [
+            Key(name, label, limit, bool(strict), tuple(json.loads(sites)), created, revoked)
+            for name, label, limit, strict, sites, created, revoked in rows
+        ]
+
+    async def save(self, key: Key) -> None:
+        """See KeyStore."""
+        values = {
+            "name": key.name, "label": key.label, "daily_limit": key.daily_limit, "strict": key.strict,
+            "sites": json.dumps(key.sites), "created_at": key.created_at, "revoked_at": key.revoked_at,
+        }  # fmt: skip
+        await self._all(_SAVE, values)
+
+    async def take(self, key: str, day: date, limit: int) -> int | None:
+        """See QuotaStore."""
+        row = await self._first(_TAKE, {"key": key, "day": day.isoformat(), "limit": limit})
+        return int(row[0]) if row else None
+
+    async def give_back(self, key: str, day: date) -> int:
+        """See QuotaStore."""
+        row = await self._first(_GIVE_BACK, (key, day.isoformat()))
+        return int(row[0]) if row else 0
+
+    async def made(self, keys: Sequence[str], day: date) -> dict[str, int]:
+        """See QuotaStore."""
+        sql = f"SELECT key, n FROM made WHERE day = ? AND key IN ({_marks(keys)})"  # noqa: S608 - only marks
+        rows = await self._all(sql, (day.isoformat(), *keys))
+        return {name: int(count) for name, count in rows}
+
+    async def history(self, key: str, since: date) -> dict[date, int]:
+        """See QuotaStore."""
+        rows = await self._all(
+            "SELECT day, n FROM made WHERE key = ? AND day >= ? ORDER BY day", (key, since.isoformat())
+        )
+        return {date.fromisoformat(day): int(count) for day, count in rows}
+
+    async def take_pace(self, key: str, now: float, rate: float, burst: int) -> float:
+        """See QuotaStore."""
+        step = 1.0 / rate
+        most = step * burst + 1e-6  # seconds since 1970 as a float are good to a quarter of a microsecond
+        values = {"key": key, "now": now, "step": step, "most": most}
+        if await self._first(_TAKE_PACE, values):
+            return 0.0
+        row = await self._first("SELECT due FROM pace WHERE key = ?", (key,))
+        return max(float(row[0]) + step - now - most, 0.001) if row else 0.001
+
+    async def give_back_pace(self, key: str, rate: float) -> None:
+        """See QuotaStore."""
+        await self._all("UPDATE pace SET due = due - ? WHERE key = ?", (1.0 / rate, key))
+
+
+def _marks(values: Iterable[str]) -> str:
+    return ", ".join("?" for _ in values)

@@ -1,0 +1,1 @@
+"""HTTP: what is asked, and what is answered."""

@@ -1,0 +1,142 @@
+"""Answers: values prepared whole, then sent; one way for every picture, placeholder and problem."""
+
+import base64
+from dataclasses import dataclass
+from math import ceil
+
+import orjson
+from aiohttp import web
+
+from coverproxy.accounts import Allowance
+from coverproxy.config import Answers
+from coverproxy.derivative import Derivative
+from coverproxy.errors import CoverError, OwnFault
+from coverproxy.web import conditional
+from coverproxy.web.errors import Meaning
+
+PLACEHOLDER = base64.b64decode("R0lGODlhAQABAID/AMDAwAAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
+"""The transparent 1×1 GIF: byte for byte what LibraryThing sent and what clients test for (43 bytes)."""
+
+COMMON = {
+    "Vary": "Accept",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Timing-Allow-Origin": "*",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+
+PREFLIGHT = {
+    "Allow": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer before it is sent: status, headers, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def send(answer: Answer) -> web.Response:
+    """Make the answer one that aiohttp sends; it leaves the body out for HEAD and keeps every header."""
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+def picture(derivative: Derivative, label: str, config: Answers, asked: web.BaseRequest) -> Answer:
+    """Answer with a derivative: all of it, a part, or that the client has it already."""
+    etag, mtime, length = derivative.etag, derivative.mtime, len(derivative.body)
+    headers = _picture_headers(derivative, label, config)
+    if conditional.has_failed(asked.headers, etag, mtime):
+        return Answer(412, headers, b"")
+    if conditional.is_unchanged(asked.headers, etag, mtime):
+        return Answer(304, headers, b"")
+    headers["Content-Type"] = derivative.format.media_type
+    wanted = conditional.part(asked.headers, etag, mtime, length)
+    if wanted is None:
+        return Answer(200, headers, derivative.body)
+    if wanted == conditional.NOTHING:
+        return Answer(416, headers | {"Content-Range": f"bytes */{length}"}, b"")
+    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{length}"
+    return Answer(206, headers, derivative.body[wanted])
+
+
+def _picture_headers(derivative: Derivative, label: str, config: Answers) -> dict[str, str]:
+    age, stale = config.cover_max_age_seconds, config.cover_stale_seconds
+    headers = {
+        **COMMON,
+        "X-Cover-Status": label,
+        "Cache-Control": f"public, max-age={age}, stale-while-revalidate={stale}",
+        "ETag": derivative.etag,
+        "Last-Modified": derivative.last_modified,
+        "Accept-Ranges": "bytes",
+        "X-Cover-Size": "{}x{}".format(*derivative.size),
+    }
+    if derivative.original:
+        headers["X-Cover-Original"] = "{}x{}".format(*derivative.original)
+    return headers
+
+
+def refusal(
+    error: CoverError, meaning: Meaning, config: Answers, *, is_strict: bool, as_json: bool
+) -> Answer:
+    """Answer that there is no picture, and why: as the placeholder, a status, or a problem (RFC 9457).
+
+    The strict body is text: a browser would show a 404's picture, and Koha hides a slide only when it
+    shows none.
+    """
+    headers = {**COMMON, "X-Cover-Status": meaning.label, "Cache-Control": _keep(meaning, config)}
+    if meaning.status in (429, 503):
+        seconds = error.retry_after if isinstance(error, OwnFault) else config.retry_after_seconds
+        headers["Retry-After"] = str(max(ceil(seconds), 1))
+    if as_json:
+        headers["Content-Type"] = "application/problem+json"
+        return Answer(meaning.status, headers, problem(error, meaning))
+    if is_strict and not meaning.is_hard:
+        text = f"{meaning.title}.\n".encode()
+        return Answer(meaning.status, headers | {"Content-Type": "text/plain; charset=utf-8"}, text)
+    status = meaning.status if meaning.is_hard else 200
+    return Answer(status, headers | {"Content-Type": "image/gif"}, PLACEHOLDER)
+
+
+def _keep(meaning: Meaning, config: Answers) -> str:
+    return f"public, max-age={config.missing_max_age_seconds}" if meaning.keep == "missing" else "no-store"
+
+
+def problem(error: CoverError, meaning: Meaning) -> bytes:
+    """Write problem details; `code` is the word that X-Cover-Status says."""
+    details = {
+        "type": "about:blank",
+        "title": meaning.title,
+        "status": meaning.status,
+        "detail": str(error),
+        "code": meaning.label,
+    }
+    return orjson.dumps(details)
+
+
+def quota_headers(allowance: Allowance) -> dict[str, str]:
+    """Say what a key may still make today.
+
+    `RateLimit` and its policy as draft-ietf-httpapi-ratelimit-headers-10 has them, and the older plain names;
+    `X-RateLimit-Reset` is the moment in seconds since 1970, as GitHub's.
+    """
+    return {
+        "RateLimit-Policy": f'"daily";q={allowance.limit};w=86400',
+        "RateLimit": f'"daily";r={allowance.left};t={allowance.resets_in}',
+        "X-RateLimit-Limit": str(allowance.limit),
+        "X-RateLimit-Remaining": str(allowance.left),
+        "X-RateLimit-Reset": str(int(allowance.resets_at.timestamp())),
+    }
+
+
+def json(value: object, status: int = 200) -> Answer:
+    """Answer with JSON that nobody keeps."""
+    headers = {**COMMON, "Cache-Control": "no-store", "Content-Type": "application/json"}
+    return Answer(status, headers, orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,0 +1,63 @@
+"""The application: its routes, its middlewares in their order, and the service it is opened with."""
+
+import socket
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from coverproxy import __version__
+from coverproxy.config import Config
+from coverproxy.errors import MalformedPath
+from coverproxy.metrics import Metrics
+from coverproxy.service import Covers
+from coverproxy.web import account, covers, middlewares, ops, pages
+from coverproxy.web.keys import CONFIG, COVERS, METRICS, SHOWN
+from coverproxy.web.pages import Shown
+
+MAX_REQUEST_BYTES = 65_536
+"""No address of ours takes a body."""
+
+
+def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> web.Application:
+    """Make the application that answers for covers; COVERS is set once the service is open.
+
+    *shown*: the covers that the home page shows (the demo's).
+    """
+    app = web.Application(
+        middlewares=[middlewares.observe, middlewares.explain], client_max_size=MAX_REQUEST_BYTES
+    )
+    app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
+    app.on_response_prepare.append(_sign)
+    app.add_routes([*account.routes, *covers.routes, *pages.routes])
+    app.router.add_route("*", "/{rest:.*}", _nowhere)
+    return app
+
+
+async def _nowhere(request: web.Request) -> web.StreamResponse:
+    """Answer for every path that is none: doubled slashes before a cover's path still find it."""
+    parts = [part for part in request.match_info["rest"].split("/") if part]
+    if request.method in ("GET", "HEAD") and parts[:1] == ["devkey"]:
+        return await covers.cover(request)
+    raise MalformedPath("expected /devkey/KEY/SIZE/isbn/ISBN")
+
+
+async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Name the server without the versions of what is below it."""
+    response.headers["Server"] = f"coverproxy/{__version__}"
+
+
+def build_ops(service: Covers, metrics: Metrics) -> web.Application:
+    """Make the application that answers for health and metrics."""
+    app = web.Application()
+    app[COVERS], app[METRICS] = service, metrics
+    app.add_routes(ops.routes)
+    return app
+
+
+async def run_ops(service: Covers, metrics: Metrics, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve health and metrics on *listener* until the generator ends."""
+    runner = web.AppRunner(build_ops(service, metrics), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    yield
+    await runner.cleanup()

@@ -1,0 +1,67 @@
+"""Preconditions and ranges, decided over values (RFC 9110 §13 and §14)."""
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+_RANGE = re.compile(r"bytes=\s*(\d{0,15})-(\d{0,15})\s*", re.IGNORECASE | re.ASCII)
+_TAG = re.compile(r'(W/)?("[^"]*")')
+
+NOTHING = slice(0, 0)
+"""A range behind the end: 416 is the answer."""
+
+
+def is_unchanged(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
+    """Say whether the client has this already, and 304 is the answer (§13.2.2).
+
+    If-None-Match decides alone where it is sent. Dates are read as "not newer than", not as equality.
+    """
+    tags = headers.get("If-None-Match")
+    if tags is not None:
+        return tags.strip() == "*" or any(tag == etag for _, tag in _TAG.findall(tags))
+    since = _seconds(headers.get("If-Modified-Since"))
+    return since is not None and mtime <= since
+
+
+def has_failed(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
+    """Say whether a precondition on the present state does not hold, and 412 is the answer."""
+    tags = headers.get("If-Match")
+    if tags is not None:
+        return tags.strip() != "*" and not any(tag == etag and not weak for weak, tag in _TAG.findall(tags))
+    since = _seconds(headers.get("If-Unmodified-Since"))
+    return since is not None and mtime > since
+
+
+def part(headers: Mapping[str, str], etag: str, mtime: int, length: int) -> slice | None:
+    """Return what a Range header asks for: a slice, None for all of it, NOTHING where there is no such part.
+
+    Several ranges at once, or a header that is none, are answered with all of it (§14.2 allows both).
+    """
+    match = _RANGE.fullmatch(headers.get("Range", ""))
+    if not match or not any(match.groups()) or not _is_current(headers.get("If-Range"), etag, mtime):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, stop = max(length - int(last), 0), length
+        return slice(start, stop) if int(last) else NOTHING
+    start, stop = int(first), min(int(last) + 1 if last else length, length)
+    if last and int(last) < int(first):
+        return None
+    return slice(start, stop) if start < length else NOTHING
+
+
+def _is_current(validator: str | None, etag: str, mtime: int) -> bool:
+    """Say whether If-Range still names what we have; a weak tag never does (§13.1.5)."""
+    if validator is None or validator == etag:
+        return True
+    return _seconds(validator) == mtime
+
+
+def _seconds(text: str | None) -> int | None:
+    """Read an HTTP date as seconds since 1970; None where it is none."""
+    if not text:
+        return None
+    try:
+        return int(parsedate_to_datetime(text).timestamp())
+    except (ValueError, OverflowError, TypeError):
+        return None

@@ -1,0 +1,69 @@
+"""GET /devkey/{key}/{size}/isbn/{isbn}: the address that the whole service exists for."""
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from coverproxy import spec
+from coverproxy.accounts import Visitor
+from coverproxy.errors import MalformedPath, UnknownSize
+from coverproxy.key import Key
+from coverproxy.spec import Spec
+from coverproxy.web import answers
+from coverproxy.web.accept import negotiate
+from coverproxy.web.keys import CONFIG, COVERS, KEY, SPEC
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/devkey/{rest:.*}")
+async def cover(request: web.Request) -> web.StreamResponse:
+    """Serve one cover: who asks, what for, then ask the service. No decisions live here."""
+    covers, config = request.app[COVERS], request.app[CONFIG]
+    name, size, isbn = split(request.match_info["rest"])
+    key = request[KEY] = await covers.accounts.authorize(name, site(request))
+    if size not in config.sizes:
+        raise UnknownSize(size, tuple(config.sizes))
+    wanted = spec.parse(size, isbn, config.formats.enabled)
+    form = wanted.forced or negotiate(request.headers.get("Accept", ""), config.formats.enabled)
+    request[SPEC] = str(Spec(wanted.identifiers[0], size, form))
+    found = await covers.cover(wanted, form, visitor(request, key))
+    label = "made" if found.is_made else "hit"
+    return answers.send(answers.picture(found.derivative, label, config.answers, request))
+
+
+@routes.options("/devkey/{rest:.*}")
+async def preflight(request: web.Request) -> web.StreamResponse:
+    """Say what may be asked from another site (CORS), whatever the path: that tells nothing."""
+    headers = answers.COMMON | answers.PREFLIGHT | {"X-Cover-Status": "options"}
+    return answers.send(answers.Answer(204, headers, b""))
+
+
+def split(rest: str) -> tuple[str, str, str]:
+    """Split `{key}/{size}/isbn/{isbn}`; doubled slashes and a last one do no harm. Raises MalformedPath."""
+    match [part for part in rest.split("/") if part]:
+        case [key, size, scheme, isbn] if scheme.lower() == spec.ISBN:
+            return key, size.lower(), isbn
+    raise MalformedPath("expected /devkey/KEY/SIZE/isbn/ISBN")
+
+
+def site(request: web.BaseRequest) -> str | None:
+    """Return the host of the page that asks, by Referer or Origin; None where the client does not tell."""
+    for name in ("Referer", "Origin"):
+        try:
+            parts = urlsplit(request.headers.get(name, ""))
+        except ValueError:
+            continue
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts.hostname.lower()
+    return None
+
+
+def visitor(request: web.BaseRequest, key: Key) -> Visitor:
+    """Say who asks. A browser showing a page tells so; what tells nothing is a program."""
+    is_browser = request.headers.get("Sec-Fetch-Dest") == "image" or _has_referer(request)
+    return Visitor(key, is_automated=not is_browser)
+
+
+def _has_referer(request: web.BaseRequest) -> bool:
+    return request.headers.get("Referer", "").startswith(("http://", "https://"))

@@ -1,0 +1,41 @@
+"""The one table: what each error of the domain means to a client."""
+
+from dataclasses import dataclass
+
+from coverproxy import errors
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """How an error is answered.
+
+    `label`: X-Cover-Status, and the metric's label. `status`: what a strict client gets. `title`: the
+    public text. `is_hard`: lenient clients get the status too, with the placeholder as its body. `keep`:
+    how long the answer may be kept: "missing" (its own max-age) or "no" (no-store).
+    """
+
+    label: str
+    status: int
+    title: str
+    is_hard: bool = False
+    keep: str = "no"
+
+
+TABLE: dict[type[errors.CoverError], Meaning] = {
+    errors.NoCover: Meaning("missing", 404, "No cover is known for this ISBN", keep="missing"),
+    errors.NotAnIsbn: Meaning("invalid", 400, "This is not an ISBN", keep="missing"),
+    errors.QuotaExceeded: Meaning("quota", 429, "The day's quota of this key is used up"),
+    errors.TooFast: Meaning("throttled", 429, "Too many new covers at once for an automated client"),
+    errors.Busy: Meaning("pending", 503, "The cover is not made yet: the service is busy"),
+    errors.Pending: Meaning("pending", 503, "The cover is not made yet: ask again"),
+    errors.Unavailable: Meaning("unavailable", 503, "The cover cannot be looked up right now"),
+    errors.UnknownKey: Meaning("key", 403, "This key is not known, or revoked", is_hard=True),
+    errors.KeyNotForSite: Meaning("key", 403, "This key is bound to other sites", is_hard=True),
+    errors.UnknownSize: Meaning("size", 404, "There is no such size", is_hard=True),
+    errors.MalformedPath: Meaning("path", 404, "There is no such page", is_hard=True),
+}
+
+
+def meaning(error: errors.CoverError) -> Meaning:
+    """Return what an error means. Anything unforeseen is ours: it cannot be looked up right now."""
+    return TABLE.get(type(error), TABLE[errors.Unavailable])

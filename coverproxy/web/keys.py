@@ -1,0 +1,26 @@
+"""What handlers find in the application and in a request, by typed keys."""
+
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.config import Config
+from coverproxy.key import Key
+from coverproxy.metrics import Metrics
+from coverproxy.service import Covers
+
+COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
+CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+
+KEY: web.RequestKey[Key] = web.RequestKey("key", Key)
+"""The known key that asks: set once it is authorized, so that even an error can tell its quota."""
+
+SPEC: web.RequestKey[str] = web.RequestKey("spec", str)
+"""The spec's spelling, for the log."""
+
+IS_PROGRAM: web.RequestKey[bool] = web.RequestKey("is_program", bool)
+"""Set where only programs ask: errors are then problem details, whatever `Accept` says."""
+
+SHOWN: web.AppKey[tuple[Any, ...]] = web.AppKey("shown", tuple)
+"""The books that the home page shows."""

@@ -1,0 +1,31 @@
+"""Health and metrics, on an address of their own."""
+
+from aiohttp import web
+
+from coverproxy.web import answers
+from coverproxy.web.keys import COVERS, METRICS
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/healthz")
+async def alive(request: web.Request) -> web.Response:
+    """Say that the process answers."""
+    return answers.send(answers.json({"status": "alive"}))
+
+
+@routes.get("/readyz")
+async def able(request: web.Request) -> web.Response:
+    """Say whether covers can be served, and by name what stands in the way."""
+    faults = await request.app[COVERS].check()
+    status = 503 if faults else 200
+    return answers.send(answers.json({"status": "faulty" if faults else "ready", "faults": faults}, status))
+
+
+@routes.get("/metrics")
+async def metrics(request: web.Request) -> web.Response:
+    """Give every metric in the Prometheus text format."""
+    return web.Response(
+        body=request.app[METRICS].text(),
+        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+    )
