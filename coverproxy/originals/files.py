@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from coverproxy import atomic
+from coverproxy import atomic, reading
 from coverproxy.original import Original
 
 Mode = Literal["copy", "link", "reference"]
@@ -31,8 +31,7 @@ class OriginalFiles:
 
     def read(self, original: Original, max_bytes: int) -> bytes:
         """Read an original, at most one byte more than *max_bytes*. Raises OSError."""
-        with self.path(original).open("rb") as file:
-            return file.read(max_bytes + 1)
+        return reading.read(self.path(original), max_bytes + 1)[0]
 
     def place(self, original: Original, body: bytes, found: Path, mode: Mode) -> None:
         """Bring the file *found* (its bytes are *body*) to the original's place. Raises OSError.

@@ -1,12 +1,11 @@
 """What may become an original: a file's bytes examined by their header, and "no image" art told by rule."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverproxy import isbn, vips
+from coverproxy import isbn, reading, vips
 from coverproxy.config import Import, Limits
 from coverproxy.errors import NotAnIsbn, UnusableOriginal
 from coverproxy.media import Loader, sniff
@@ -96,16 +95,14 @@ def _identifier(text: str) -> Identifier:
 
 def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
     try:
-        with path.open("rb", buffering=0) as file:
-            stat = os.fstat(file.fileno())
-            if stat.st_size > max_bytes:
-                raise Refused("bytes", f"{stat.st_size} bytes, at most {max_bytes} are read")
-            body = file.read(max_bytes + 1)
+        body, status = reading.read(path, max_bytes + 1)
     except OSError as exc:
-        raise Refused("unreadable", exc.strerror or type(exc).__name__) from None
+        raise Refused("unreadable", exc.strerror or str(exc)) from None
+    if len(body) > max_bytes:
+        raise Refused("bytes", f"{status.st_size} bytes, at most {max_bytes} are read")
     if not body:
         raise Refused("bytes", "the file is empty")
-    return body, max(int(stat.st_mtime), 0)
+    return body, max(int(status.st_mtime), 0)
 
 
 def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:

@@ -7,7 +7,6 @@ from aiohttp import web
 
 from coverproxy import __version__
 from coverproxy.config import Config
-from coverproxy.errors import MalformedPath
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
 from coverproxy.web import account, covers, middlewares, ops, pages
@@ -28,17 +27,8 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app.on_response_prepare.append(_sign)
-    app.add_routes([*account.routes, *covers.routes, *pages.routes])
-    app.router.add_route("*", "/{rest:.*}", _nowhere)
+    app.add_routes([*account.routes, *pages.routes, *covers.routes])  # the last takes what is left
     return app
-
-
-async def _nowhere(request: web.Request) -> web.StreamResponse:
-    """Answer for every path that is none: doubled slashes before a cover's path still find it."""
-    parts = [part for part in request.match_info["rest"].split("/") if part]
-    if request.method in ("GET", "HEAD") and parts[:1] == ["devkey"]:
-        return await covers.cover(request)
-    raise MalformedPath("expected /devkey/KEY/SIZE/isbn/ISBN")
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:

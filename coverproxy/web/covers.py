@@ -16,11 +16,12 @@ from coverproxy.web.keys import CONFIG, COVERS, KEY, SPEC
 routes = web.RouteTableDef()
 
 
-@routes.get("/devkey/{rest:.*}")
+# Every path that no other route has: doubled slashes before "devkey" are a cover's path all the same.
+@routes.get("/{path:.*}")
 async def cover(request: web.Request) -> web.StreamResponse:
     """Serve one cover: who asks, what for, then ask the service. No decisions live here."""
     covers, config = request.app[COVERS], request.app[CONFIG]
-    name, size, isbn = split(request.match_info["rest"])
+    name, size, isbn = split(request.match_info["path"])
     key = request[KEY] = await covers.accounts.authorize(name, site(request))
     if size not in config.sizes:
         raise UnknownSize(size, tuple(config.sizes))
@@ -32,17 +33,17 @@ async def cover(request: web.Request) -> web.StreamResponse:
     return answers.send(answers.picture(found.derivative, label, config.answers, request))
 
 
-@routes.options("/devkey/{rest:.*}")
+@routes.options("/{path:.*}")
 async def preflight(request: web.Request) -> web.StreamResponse:
     """Say what may be asked from another site (CORS), whatever the path: that tells nothing."""
     headers = answers.COMMON | answers.PREFLIGHT | {"X-Cover-Status": "options"}
     return answers.send(answers.Answer(204, headers, b""))
 
 
-def split(rest: str) -> tuple[str, str, str]:
-    """Split `{key}/{size}/isbn/{isbn}`; doubled slashes and a last one do no harm. Raises MalformedPath."""
-    match [part for part in rest.split("/") if part]:
-        case [key, size, scheme, isbn] if scheme.lower() == spec.ISBN:
+def split(path: str) -> tuple[str, str, str]:
+    """Split `devkey/{key}/{size}/isbn/{isbn}`; doubled slashes do no harm. Raises MalformedPath."""
+    match [part for part in path.split("/") if part]:
+        case ["devkey", key, size, scheme, isbn] if scheme.lower() == spec.ISBN:
             return key, size.lower(), isbn
     raise MalformedPath("expected /devkey/KEY/SIZE/isbn/ISBN")
 

@@ -1,0 +1,142 @@
+"""What the tests share: drawn covers, and a real server on a free port over a data folder of its own."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from coverproxy.config import Config, load
+from coverproxy.demo.classics import CLASSICS, MISSING
+from coverproxy.importing import Report, candidates
+from coverproxy.key import Key, new_name
+from coverproxy.service import Covers
+from coverproxy.serving import Listeners, application, listen
+from coverproxy.web.keys import COVERS
+from coverproxy.wiring import importer, open_shelf
+
+COVERED = CLASSICS[0].isbns[0]
+"""An ISBN-13 that has a cover."""
+
+UNCOVERED = MISSING.isbns[0]
+"""An ISBN-13 that has none."""
+
+BROWSER = {"Sec-Fetch-Dest": "image"}
+"""What a browser sends with an image; without it a client counts as automated."""
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's covers, drawn once: in a process of its own, as this one blocks libvips' SVG loader."""
+    folder = tmp_path_factory.mktemp("drawn")
+    subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(folder)], check=True)
+    return folder
+
+
+def take_in(config: Config, path: Path) -> Report:
+    """Import *path* into the config's data folder, by hard links."""
+    linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": "link"})})
+    with open_shelf(linked) as shelf:
+        return importer(linked, shelf, lambda refusal: None).run(
+            candidates(path, "test"), lambda report: None
+        )
+
+
+def configured(data: Path, **sections: Any) -> Config:
+    """The default config over the data folder *data*, on free ports, with some keys changed."""
+    base = {"server": {"port": 0, "stop_seconds": 5.0}, "ops": {"port": 0}, "data": {"dir": str(data)}}
+    for name, values in sections.items():
+        base[name] = base.get(name, {}) | values
+    return load(None, {}, base)
+
+
+@dataclass
+class Running:
+    """A server that runs in this process, a client for it, and one key."""
+
+    config: Config
+    app: web.Application
+    listeners: Listeners
+    client: aiohttp.ClientSession
+    key: Key
+
+    @property
+    def covers(self) -> Covers:
+        """The service behind it."""
+        return self.app[COVERS]
+
+    def path(self, isbn: str = COVERED, size: str = "medium", key: str | None = None) -> str:
+        """A cover's path."""
+        return f"/devkey/{key or self.key.name}/{size}/isbn/{isbn}"
+
+    async def get(self, path: str, method: str = "GET", **headers: str) -> "Got":
+        """Ask for a path as a browser would, with other headers where given (a name's _ is a -)."""
+        sent = BROWSER | {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.request(method, self.listeners.url + path, headers=sent) as response:
+            return Got(response.status, response.headers, await response.read())
+
+    async def new_key(self, **values: Any) -> Key:
+        """Make another key."""
+        key = Key(new_name(), "another", **({"daily_limit": 1000} | values))
+        await self.covers.accounts.save(key)
+        return key
+
+
+@dataclass(frozen=True)
+class Got:
+    """An answer as it came over the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def cover(self) -> str:
+        """What X-Cover-Status says."""
+        return self.headers.get("X-Cover-Status", "")
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path, drawn: Path) -> AsyncIterator[Start]:
+    """A function that starts a server with the drawn covers in; keyword arguments are config sections."""
+    closing: list[Callable[[], Awaitable[None]]] = []
+
+    async def starting(**sections: Any) -> Running:
+        config = configured(tmp_path / f"data{len(closing)}", **sections)
+        await asyncio.to_thread(take_in, config, drawn)
+        listeners = listen(config)
+        app = application(config, listeners, lambda: None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        await web.SockSite(runner, listeners.covers).start()
+        client = aiohttp.ClientSession(auto_decompress=False)
+        closing.append(runner.cleanup)
+        closing.append(client.close)
+        running = Running(config, app, listeners, client, Key(new_name(), "tests", 1000))
+        await running.covers.accounts.save(running.key)
+        return running
+
+    yield starting
+    for close in reversed(closing):
+        await close()
+
+
+@pytest.fixture
+async def server(start: Start) -> Running:
+    """A server with default settings."""
+    return await start()
+
+
+@pytest.fixture(scope="session")
+def drawn_isbns() -> list[str]:
+    """Every ISBN-13 that has a drawn cover."""
+    return [value for book in CLASSICS for value in book.isbns]

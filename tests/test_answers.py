@@ -1,0 +1,495 @@
+"""The table of answers: what a client gets in each case, over the wire."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import orjson
+import pytest
+from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
+
+from coverproxy import isbn
+from coverproxy.media import Format, dimensions
+from coverproxy.web.answers import PLACEHOLDER
+
+BAD_CHECK_DIGIT = "9780141439519"
+JSON = "application/json"
+
+
+async def _missing(server: Running) -> str:
+    return server.path(UNCOVERED)
+
+
+async def _invalid(server: Running) -> str:
+    return server.path(BAD_CHECK_DIGIT)
+
+
+async def _quota(server: Running) -> str:
+    return server.path(key=(await server.new_key(daily_limit=0)).name)
+
+
+async def _unavailable(server: Running) -> str:
+    for path in server.covers.files._root.rglob(f"{COVERED}-*"):
+        path.unlink()
+    return server.path()
+
+
+async def _busy(server: Running) -> str:
+    server.covers.renders.taken = 10_000
+    return server.path()
+
+
+async def _unknown_key(server: Running) -> str:
+    return server.path(key="nosuchkeynosuchkey")
+
+
+async def _revoked_key(server: Running) -> str:
+    return server.path(key=(await server.new_key(revoked_at=1)).name)
+
+
+async def _bound_key(server: Running) -> str:
+    return server.path(key=(await server.new_key(sites=("opac.example.org",))).name)
+
+
+async def _unknown_size(server: Running) -> str:
+    return server.path(size="huge")
+
+
+async def _malformed(server: Running) -> str:
+    return f"/devkey/{server.key.name}/medium/{COVERED}"
+
+
+async def _elsewhere(server: Running) -> str:
+    return "/wp-login.php"
+
+
+SOFT = {
+    "missing": (_missing, 404),
+    "invalid": (_invalid, 400),
+    "quota": (_quota, 429),
+    "pending": (_busy, 503),
+    "unavailable": (_unavailable, 503),
+}
+HARD = {
+    "unknown key": (_unknown_key, 403, "key"),
+    "revoked key": (_revoked_key, 403, "key"),
+    "key of another site": (_bound_key, 403, "key"),
+    "unknown size": (_unknown_size, 404, "size"),
+    "malformed path": (_malformed, 404, "path"),
+    "a path of nothing": (_elsewhere, 404, "path"),
+}
+Case = Callable[[Running], Awaitable[str]]
+
+
+@pytest.mark.parametrize(("label", "case"), [(label, case) for label, (case, _) in SOFT.items()], ids=SOFT)
+async def test_no_picture_is_200_with_the_placeholder(server: Running, label: str, case: Case) -> None:
+    """A cover that is merely not there is 200 with the 43-byte GIF, and X-Cover-Status says why."""
+    got = await server.get(await case(server))
+
+    assert (got.status, got.cover, got.body) == (200, label, PLACEHOLDER)
+    assert got.headers["Content-Type"] == "image/gif"
+    assert got.headers["Content-Length"] == "43"
+
+
+@pytest.mark.parametrize("wish", ["404", "false"])
+@pytest.mark.parametrize(("case", "status"), SOFT.values(), ids=SOFT)
+async def test_asked_for_it_no_picture_is_an_error(
+    server: Running, case: Case, status: int, wish: str
+) -> None:
+    """With ?default=404 or =false the status tells, and the body is no picture that a browser would show."""
+    got = await server.get(f"{await case(server)}?default={wish}")
+
+    assert got.status == status
+    assert got.headers["Content-Type"].startswith("text/plain")
+    assert not got.body.startswith(b"GIF")
+
+
+async def test_a_strict_key_gets_errors_unless_it_asks_otherwise(server: Running) -> None:
+    """A strict key needs no query; ?default=gif gives it the placeholder after all."""
+    path = server.path(UNCOVERED, key=(await server.new_key(strict=True)).name)
+
+    assert (await server.get(path)).status == 404
+    assert (await server.get(f"{path}?default=gif")).status == 200
+
+
+@pytest.mark.parametrize(("case", "status", "label"), HARD.values(), ids=HARD)
+@pytest.mark.parametrize("query", ["", "?default=404"])
+async def test_a_wrong_address_is_an_error_with_the_placeholder(
+    server: Running, case: Case, status: int, label: str, query: str
+) -> None:
+    """What can never work has its status for everybody, with the placeholder as its body."""
+    got = await server.get(await case(server) + query)
+
+    assert (got.status, got.cover, got.body) == (status, label, PLACEHOLDER)
+
+
+@pytest.mark.parametrize(
+    ("case", "status", "code"),
+    [(case, status, label) for label, (case, status) in SOFT.items()] + list(HARD.values()),
+    ids=[*SOFT, *HARD],
+)
+async def test_programs_get_problem_details(server: Running, case: Case, status: int, code: str) -> None:
+    """Accept: application/json turns every refusal into RFC 9457 problem details with its status."""
+    got = await server.get(await case(server), Accept=JSON)
+
+    problem = orjson.loads(got.body)
+    assert got.headers["Content-Type"] == "application/problem+json"
+    assert got.status == problem["status"] == status
+    assert problem["code"] == code == got.cover
+    assert problem["title"]
+    assert problem["detail"]
+
+
+@pytest.mark.parametrize("case", [case for case, _ in SOFT.values()] + [each[0] for each in HARD.values()])
+async def test_every_answer_has_the_common_headers(server: Running, case: Case) -> None:
+    """Vary, CORS, CORP, nosniff and X-Cover-Status are on every answer, whatever happened."""
+    got = await server.get(await case(server))
+
+    assert got.headers["Vary"] == "Accept"
+    assert got.headers["Access-Control-Allow-Origin"] == "*"
+    assert got.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    assert got.cover
+    assert "aiohttp" not in got.headers["Server"]
+
+
+@pytest.mark.parametrize("label", ["quota", "pending", "unavailable"])
+async def test_what_may_be_otherwise_soon_is_not_kept(server: Running, label: str) -> None:
+    """Quota, pending and unavailable are no-store, and say when to come back."""
+    got = await server.get(await SOFT[label][0](server))
+
+    assert got.headers["Cache-Control"] == "no-store"
+    assert int(got.headers["Retry-After"]) >= 1
+
+
+async def test_a_missing_cover_has_a_short_life_of_its_own(server: Running) -> None:
+    """Missing is kept an hour by default, a cover a week."""
+    missing, cover = await server.get(server.path(UNCOVERED)), await server.get(server.path())
+
+    assert missing.headers["Cache-Control"] == "public, max-age=3600"
+    assert cover.headers["Cache-Control"].startswith("public, max-age=604800")
+
+
+async def test_first_made_then_hit(server: Running) -> None:
+    """The first answer says "made", the next "hit", with the same bytes and validators."""
+    first, second = await server.get(server.path()), await server.get(server.path())
+
+    assert (first.cover, second.cover) == ("made", "hit")
+    assert first.body == second.body
+    assert first.headers["ETag"] == second.headers["ETag"]
+    assert dimensions(second.body, Format.JPEG) == (200, 300)
+    assert second.headers["Content-Type"] == "image/jpeg"
+    assert second.headers["X-Cover-Size"] == "200x300"
+    assert second.headers["X-Cover-Original"] == "1000x1500"
+
+
+async def test_both_spellings_are_one_cover(server: Running) -> None:
+    """ISBN-10 and ISBN-13 get the same bytes and ETag, and are made and counted once."""
+    ten = isbn.to_isbn10(COVERED)
+    assert ten
+    first, second = await server.get(server.path(ten)), await server.get(server.path(COVERED))
+
+    assert (first.cover, second.cover) == ("made", "hit")
+    assert first.headers["ETag"] == second.headers["ETag"]
+    assert second.headers["X-RateLimit-Remaining"] == "999"
+
+
+async def test_the_etag_is_what_nginx_computes_for_the_file(server: Running) -> None:
+    """ETag is hex mtime, dash, hex size of the file, and the mtime is the original's own."""
+    got = await server.get(server.path())
+    (file,) = server.covers.cache.layout.top.glob(f"img/*/medium/*/*/{COVERED}.jpg")
+    (original,) = server.covers.files._root.rglob(f"{COVERED}-*")
+
+    stat = file.stat()
+    assert got.headers["ETag"] == f'"{int(stat.st_mtime):x}-{stat.st_size:x}"'
+    assert int(stat.st_mtime) == int(original.stat().st_mtime)
+
+
+ASKED = [server_case for server_case, _ in SOFT.values()] + [each[0] for each in HARD.values()]
+
+
+@pytest.mark.parametrize("query", ["", "?default=404"])
+@pytest.mark.parametrize("accept", ["*/*", JSON])
+async def test_head_equals_get(server: Running, query: str, accept: str) -> None:
+    """HEAD has GET's status and every header of it, Content-Length too, and no body: made, hit or not."""
+    for case in [*ASKED[:3], *ASKED[5:]]:
+        path = await case(server) + query
+        await _head_equals_get(server, path, accept)
+    for path in (server.path(), server.path(COVERED + ".webp"), f"/devkey/{server.key.name}/usage"):
+        await server.get(path)
+        await _head_equals_get(server, path, accept)
+
+
+async def _head_equals_get(server: Running, path: str, accept: str) -> None:
+    get, head = await server.get(path, Accept=accept), await server.get(path, "HEAD", Accept=accept)
+    assert head.status == get.status
+    assert head.body == b""
+    assert _steady(head) == _steady(get), path
+
+
+def _steady(got: Got) -> dict[str, str]:
+    """The headers without what the clock changes."""
+    moving = ("Date", "RateLimit", "Retry-After")
+    return {name: value for name, value in got.headers.items() if name not in moving}
+
+
+async def test_head_of_a_cold_cover_makes_it(server: Running) -> None:
+    """A HEAD of a cover never seen has the true Content-Length: Umlaut and others decide by it alone."""
+    head = await server.get(server.path(), "HEAD")
+    get = await server.get(server.path())
+
+    assert head.cover == "made"
+    assert head.headers["Content-Length"] == str(len(get.body))
+
+
+async def test_options_tells_what_another_site_may_ask(server: Running) -> None:
+    """A CORS preflight gets 204 with methods and headers, whatever the path."""
+    for path in (server.path(), server.path(key="nosuchkey"), "/devkey/"):
+        got = await server.get(path, "OPTIONS", Origin="https://opac.example.org")
+        assert got.status == 204
+        assert got.headers["Access-Control-Allow-Origin"] == "*"
+        assert "HEAD" in got.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_other_methods_are_405(server: Running, method: str) -> None:
+    """A method that no cover has is 405 with Allow, on a cover's path as anywhere."""
+    got = await server.get(server.path(), method)
+
+    assert got.status == 405
+    assert "GET" in got.headers["Allow"]
+    assert got.cover == "method"
+
+
+async def test_conditional_requests_cost_nothing(server: Running) -> None:
+    """If-None-Match and If-Modified-Since of what is had get 304 without a body, with the validators."""
+    got = await server.get(server.path())
+    for name in ("ETag", "Last-Modified"):
+        header = {"ETag": "If_None_Match", "Last-Modified": "If_Modified_Since"}[name]
+        again = await server.get(server.path(), **{header: got.headers[name]})
+        assert (again.status, again.body) == (304, b"")
+        assert again.headers["ETag"] == got.headers["ETag"]
+        assert again.headers["Vary"] == "Accept"
+        assert again.headers["Cache-Control"] == got.headers["Cache-Control"]
+    assert (await server.get(server.path(), If_None_Match='"other"')).status == 200
+    assert (await server.get(server.path(), If_Match='"other"')).status == 412
+
+
+async def test_ranges(server: Running) -> None:
+    """One range gives 206 with the total (Readarr asks bytes=0-0); one behind the end 416."""
+    whole = (await server.get(server.path())).body
+    first = await server.get(server.path(), Range="bytes=0-0")
+    tail = await server.get(server.path(), Range="bytes=-100")
+    behind = await server.get(server.path(), Range=f"bytes={len(whole)}-")
+
+    assert (first.status, first.body) == (206, whole[:1])
+    assert first.headers["Content-Range"] == f"bytes 0-0/{len(whole)}"
+    assert tail.body == whole[-100:]
+    assert behind.status == 416
+    assert behind.headers["Content-Range"] == f"bytes */{len(whole)}"
+    head = await server.get(server.path(), "HEAD", Range="bytes=0-0")
+    assert (head.status, head.headers["Content-Length"]) == (206, "1")
+
+
+async def test_formats(start: Start) -> None:
+    """Accept chooses among the formats that are on; an ending forces one; JPEG is for everyone else."""
+    server = await start(formats={"avif": True})
+    types = {
+        "": "image/jpeg",
+        "*/*": "image/jpeg",
+        "image/webp,*/*;q=0.8": "image/webp",
+        "image/avif,image/webp,image/*;q=0.8": "image/avif",
+        "image/webp;q=0.3,image/jpeg": "image/jpeg",
+    }
+    for accept, expected in types.items():
+        got = await server.get(server.path(), Accept=accept)
+        assert got.headers["Content-Type"] == expected
+        assert got.headers["Vary"] == "Accept"
+    for ending, expected in (("jpg", "image/jpeg"), ("webp", "image/webp"), ("avif", "image/avif")):
+        got = await server.get(server.path(f"{COVERED}.{ending}"), Accept="image/webp")
+        assert got.headers["Content-Type"] == expected
+        assert got.headers["X-Cover-Size"] == "200x300"
+
+
+async def test_the_ending_of_a_format_that_is_off_is_no_path(server: Running) -> None:
+    """AVIF is off by default: its ending is 404, not another format under its name."""
+    got = await server.get(server.path(f"{COVERED}.avif"))
+
+    assert (got.status, got.cover) == (404, "path")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/devkey/{key}/MEDIUM/isbn/{isbn}",
+        "/devkey/{key}/Medium/ISBN/{isbn}.JPG",
+        "/devkey/{key}/medium/isbn/{isbn}/",
+        "//devkey/{key}//medium/isbn/{isbn}",
+        "/devkey/{key}/medium/isbn/978-0-14-143951-8",
+        "/devkey/{key}/medium/isbn/978%200%2014%20143951%208",
+        "/devkey/{key}/medium/isbn/978%E2%80%910%E2%80%9114%E2%80%91143951%E2%80%918",
+        "/devkey/{key}/medium/isbn/{isbn}%20%7C%200141439513",
+        "/devkey/{key}/medium/isbn/ISBN:%20{isbn}%20(pbk.)",
+        "/devkey/{key}/medium/isbn/%39780141439518",
+    ],
+)
+async def test_what_catalogues_send_finds_the_cover(server: Running, path: str) -> None:
+    """Any case of the size, doubled slashes, spaces, dashes, lists and labels find the one cover."""
+    got = await server.get(path.format(key=server.key.name, isbn=COVERED))
+
+    assert (got.status, got.cover) == (200, "made")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "%FF%FE",
+        "%00",
+        "%zz",
+        "..%2F..%2Fetc%2Fpasswd",
+        "A" * 3000,
+        "%D9%A9%D9%A7%D9%A8",
+        "\u0661" * 10,
+        "'><script>",
+    ],
+)
+async def test_odd_bytes_are_just_no_isbn(server: Running, tail: str) -> None:
+    """Whatever stands where the ISBN should: the placeholder, or 404 where it is not even a path."""
+    got = await server.get(server.path(tail))
+
+    assert got.body == PLACEHOLDER
+    assert (got.status, got.cover) in {(200, "invalid"), (404, "path")}
+
+
+async def test_automated_clients_get_new_covers_slowly_but_hits_always(
+    start: Start, drawn_isbns: list[str]
+) -> None:
+    """Without a browser's headers a burst passes, the next new cover is throttled; hits never are."""
+    server = await start(automated={"burst": 3, "covers_per_second": 0.01})
+    program = {"Sec_Fetch_Dest": "empty"}
+    statuses = [(await server.get(server.path(isbn), **program)).cover for isbn in drawn_isbns[:5]]
+    again = [(await server.get(server.path(isbn), **program)).cover for isbn in drawn_isbns[:3]]
+
+    assert statuses == ["made"] * 3 + ["throttled"] * 2
+    assert again == ["hit"] * 3
+    assert (await server.get(server.path(drawn_isbns[3]))).cover == "made"
+    refused = await server.get(server.path(drawn_isbns[4]) + "?default=404", **program)
+    assert refused.status == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 100
+
+
+async def test_a_page_with_a_referer_is_no_automated_client(start: Start, drawn_isbns: list[str]) -> None:
+    """An old browser that sends no Sec-Fetch-Dest is known by its Referer."""
+    server = await start(automated={"burst": 1, "covers_per_second": 0.01})
+    page = {"Sec_Fetch_Dest": "", "Referer": "https://opac.example.org/record/1"}
+
+    assert {(await server.get(server.path(isbn), **page)).cover for isbn in drawn_isbns[:4]} == {"made"}
+
+
+async def test_a_missing_cover_costs_neither_quota_nor_pace(start: Start) -> None:
+    """Asking for what is not there leaves the quota and an automated client's burst as they were."""
+    server = await start(automated={"burst": 1, "covers_per_second": 0.01})
+    for _ in range(5):
+        got = await server.get(server.path(UNCOVERED), Sec_Fetch_Dest="")
+        assert (got.cover, got.headers["X-RateLimit-Remaining"]) == ("missing", "1000")
+    assert (await server.get(server.path(), Sec_Fetch_Dest="")).cover == "made"
+
+
+async def test_the_quota_stops_new_covers_only(server: Running, drawn_isbns: list[str]) -> None:
+    """With the quota used up a cached size is still a hit; a new one is not made."""
+    key = await server.new_key(daily_limit=2)
+    made = [await server.get(server.path(isbn, key=key.name)) for isbn in drawn_isbns[:3]]
+
+    assert [got.cover for got in made] == ["made", "made", "quota"]
+    assert [got.headers["X-RateLimit-Remaining"] for got in made] == ["1", "0", "0"]
+    assert (await server.get(server.path(drawn_isbns[0], key=key.name))).cover == "hit"
+    assert made[2].headers["RateLimit"].startswith('"daily";r=0;t=')
+    assert made[2].headers["RateLimit-Policy"] == '"daily";q=2;w=86400'
+
+
+async def test_a_bound_key_works_on_its_sites_only(server: Running) -> None:
+    """A key bound to sites wants a Referer or Origin of one of them, hits included."""
+    key = await server.new_key(sites=("opac.example.org", "*.shop.example"))
+    path = server.path(key=key.name)
+
+    assert (await server.get(path, Referer="https://opac.example.org/x")).cover == "made"
+    assert (await server.get(path, Origin="https://a.shop.example")).cover == "hit"
+    for site in (
+        "https://evil.example",
+        "https://evilopac.example.org",
+        "https://shop.example",
+        "about:blank",
+    ):
+        assert (await server.get(path, Referer=site)).status == 403
+    assert (await server.get(path)).status == 403
+
+
+async def test_a_cover_that_takes_long_is_pending_and_then_there(start: Start) -> None:
+    """After answer_within the placeholder says "pending"; the flight goes on, so the next view has it."""
+    server = await start(render={"answer_within_seconds": 0.0005})
+    first = await server.get(server.path(size="large"))
+    for _ in range(100):
+        await asyncio.sleep(0.02)
+        if not len(server.covers.flights):
+            break
+    second = await server.get(server.path(size="large"))
+
+    assert (first.cover, first.body) == ("pending", PLACEHOLDER)
+    assert first.headers["Cache-Control"] == "no-store"
+    assert second.cover == "hit"
+    assert second.headers["X-RateLimit-Remaining"] == "999"
+
+
+async def test_a_full_queue_answers_at_once(start: Start) -> None:
+    """With every place of the render queue taken, a new cover is refused without waiting."""
+    server = await start(render={"queue": 1})
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(server.covers.renders.place())
+        got = await server.get(server.path())
+        assert got.cover == "pending"
+    assert (await server.get(server.path())).cover == "made"
+
+
+async def test_usage_tells_the_quota(server: Running) -> None:
+    """The usage page says limit, made today, left, when it resets, and thirty days."""
+    await server.get(server.path())
+    got = await server.get(f"/devkey/{server.key.name}/usage")
+
+    usage = orjson.loads(got.body)
+    assert (usage["limit"], usage["made_today"], usage["left"]) == (1000, 1, 999)
+    assert usage["resets_at"].endswith("T00:00:00Z")
+    assert len(usage["days"]) == 30
+    assert usage["days"][-1]["made"] == 1
+    assert got.headers["Cache-Control"] == "no-store"
+    assert (await server.get("/devkey/nosuchkey/usage")).headers["Content-Type"] == "application/problem+json"
+
+
+async def test_health_and_metrics_have_an_address_of_their_own(server: Running) -> None:
+    """/healthz, /readyz and /metrics answer on the ops address, and not on the covers'."""
+    await server.get(server.path())
+    ops = server.listeners.ops_url
+    for path, text in (("/healthz", b"alive"), ("/readyz", b"ready"), ("/metrics", b'status="made"} 1.0')):
+        async with server.client.get(ops + path) as response:
+            assert response.status == 200
+            assert text in await response.read()
+        assert (await server.get(path)).status == 404
+
+
+async def test_a_fault_of_the_data_folder_shows_in_readyz(server: Running) -> None:
+    """A cache folder that is gone makes /readyz 503 and names it; covers are still answered."""
+    top = server.covers.cache.layout.top
+    top.rename(top.with_name("gone"))
+    async with server.client.get(server.listeners.ops_url + "/readyz") as response:
+        assert response.status == 503
+        assert "cache" in (await response.json())["faults"]
+    top.with_name("gone").rename(top)
+
+
+async def test_no_answer_redirects(server: Running) -> None:
+    """The image path never redirects, however it is spelled: clients and CSP break on it."""
+    for path in (server.path() + "/", "/" + server.path(), server.path(isbn="0141439513")):
+        async with server.client.get(
+            server.listeners.url + path, headers=BROWSER, allow_redirects=False
+        ) as got:
+            assert got.status == 200
