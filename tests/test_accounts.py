@@ -1,0 +1,205 @@
+"""Who asks: keys known in memory, revoked and made elsewhere, and covers charged and given back."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from coverproxy.accounts import Accounts, Visitor
+from coverproxy.cache.links import KeyLinks
+from coverproxy.config import Automated, Quota
+from coverproxy.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey
+from coverproxy.key import Key, new_name
+from coverproxy.state.sqlite import SqliteState
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp()
+
+    def __call__(self) -> float:
+        """Say what time it is."""
+        return self.now
+
+
+Open = Callable[..., "AsyncIterator[Accounts]"]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Noon of a day, UTC."""
+    return Clock()
+
+
+@pytest.fixture
+async def another(tmp_path: Path, clock: Clock):
+    """A function that opens accounts over one folder, as another process would."""
+    async with AsyncExitStack() as stack:
+
+        async def opening(zone: str = "UTC", burst: int = 60) -> Accounts:
+            state = SqliteState(tmp_path / "state.db")
+            await state.open()
+            stack.push_async_callback(state.close)
+            links = KeyLinks(tmp_path / "by-key")
+            accounts = Accounts(state, state, links, Quota(time_zone=zone), Automated(burst=burst), clock)
+            await accounts.open()
+            return accounts
+
+        yield opening
+
+
+@pytest.fixture
+async def accounts(another) -> Accounts:
+    """Accounts over an empty folder."""
+    return await another()
+
+
+def person(key: Key) -> Visitor:
+    """Somebody with a browser."""
+    return Visitor(key, is_automated=False)
+
+
+async def made(accounts: Accounts, visitor: Visitor) -> None:
+    """Make one cover."""
+    async with accounts.charged(visitor):
+        pass
+
+
+async def test_a_key_made_elsewhere_works_at_once(accounts: Accounts, another) -> None:
+    """A key that another process made a moment ago is found by its first request."""
+    key = Key(new_name(), "new", 5)
+    await (await another()).save(key)
+    accounts._looked_at = float("-inf")  # more than a fifth of a second ago
+
+    assert await accounts.authorize(key.name, None) == key
+
+
+async def test_a_key_revoked_elsewhere_stops_with_the_next_look(accounts: Accounts, another) -> None:
+    """Revoking in another process ends the key here as soon as the keys are looked at again."""
+    key = Key(new_name(), "old", 5)
+    await accounts.save(key)
+    await (await another()).save(replace(key, revoked_at=1))
+    await accounts.refresh()
+
+    with pytest.raises(UnknownKey):
+        await accounts.authorize(key.name, None)
+
+
+@pytest.mark.parametrize("name", ["", "x", "../../etc", "A" * 26, "a" * 65, "é" * 26])
+async def test_what_is_no_key_is_refused(accounts: Accounts, name: str) -> None:
+    """Anything that no key is called is an unknown key."""
+    with pytest.raises(UnknownKey):
+        await accounts.authorize(name, None)
+
+
+async def test_a_bound_key_is_for_its_sites(accounts: Accounts) -> None:
+    """A bound key is refused elsewhere, and where the request names no site."""
+    key = Key(new_name(), "bound", 5, sites=("opac.example.org",))
+    await accounts.save(key)
+
+    assert await accounts.authorize(key.name, "opac.example.org") == key
+    for host in (None, "example.org", "x.opac.example.org"):
+        with pytest.raises(KeyNotForSite):
+            await accounts.authorize(key.name, host)
+
+
+async def test_made_is_counted_and_failed_is_given_back(accounts: Accounts) -> None:
+    """A cover made stays counted; one that raises, or is cancelled, is not."""
+    key = Key(new_name(), "k", 5)
+    await accounts.save(key)
+    await made(accounts, person(key))
+    with pytest.raises(ZeroDivisionError):
+        async with accounts.charged(person(key)):
+            raise ZeroDivisionError
+
+    assert accounts.allowance(key).made == 1
+    assert list((await accounts.usage(key)).values())[-1] == 1
+
+
+async def test_the_limit_is_the_limit(accounts: Accounts) -> None:
+    """The cover after the last is refused until the day ends, and says how long that is."""
+    key = Key(new_name(), "k", 2)
+    await accounts.save(key)
+    for _ in range(2):
+        await made(accounts, person(key))
+    with pytest.raises(QuotaExceeded) as refused:
+        await made(accounts, person(key))
+
+    assert refused.value.retry_after == 12 * 3600
+    assert (accounts.allowance(key).made, accounts.allowance(key).left) == (2, 0)
+
+
+async def test_a_new_day_starts_at_midnight_of_the_quotas_time_zone(another, clock: Clock) -> None:
+    """The day is the zone's: in Auckland it ends at 11:00 UTC, and the count starts anew."""
+    accounts = await another(zone="Pacific/Auckland")
+    key = Key(new_name(), "k", 1)
+    await accounts.save(key)
+    await made(accounts, person(key))
+    resets = accounts.allowance(key).resets_at
+
+    assert accounts.today() == date(2026, 11, 24)
+    assert resets == datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
+    clock.now = resets.timestamp()
+    await made(accounts, person(key))
+    assert accounts.allowance(key).made == 1
+
+
+async def test_counts_of_other_processes_show(accounts: Accounts, another) -> None:
+    """What other processes made for a key is in its headers after the next look."""
+    key = Key(new_name(), "k", 5)
+    await accounts.save(key)
+    await accounts.authorize(key.name, None)
+    other = await another()
+    for _ in range(3):
+        await made(other, person(key))
+    await accounts.refresh()
+
+    assert accounts.allowance(key).left == 2
+
+
+async def test_automated_clients_share_one_pace_between_processes(accounts: Accounts, another) -> None:
+    """The burst of a key is one for all processes; what got nothing gives its place back."""
+    second = await another(burst=60)
+    key = Key(new_name(), "k", 1000)
+    await accounts.save(key)
+    program = Visitor(key, is_automated=True)
+    for each in (accounts, second) * 29:
+        await made(each, program)
+    with pytest.raises(ZeroDivisionError):
+        async with accounts.charged(program):
+            raise ZeroDivisionError
+    for each in (accounts, second):
+        await made(each, program)
+
+    for each in (accounts, second):
+        with pytest.raises(TooFast):
+            await made(each, program)
+    assert accounts.allowance(key).made <= 60
+
+
+async def test_an_automated_client_over_its_quota_keeps_its_pace(another) -> None:
+    """A refusal by quota gives the place in the burst back."""
+    accounts = await another(burst=1)
+    key = Key(new_name(), "k", 0)
+    await accounts.save(key)
+    for _ in range(3):
+        with pytest.raises(QuotaExceeded):
+            await made(accounts, Visitor(key, is_automated=True))
+
+
+async def test_links_follow_the_keys_and_are_repaired(accounts: Accounts, another, tmp_path: Path) -> None:
+    """Saving a key makes or removes its link, and opening mends what is wrong."""
+    key = Key(new_name(), "k", 1)
+    await accounts.save(key)
+    link = tmp_path / "by-key" / key.name
+    assert link.is_symlink()
+    link.unlink()
+    await another()
+    assert link.is_symlink()
+    await accounts.save(replace(key, revoked_at=1))
+    assert not link.is_symlink()
