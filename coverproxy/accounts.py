@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 HISTORY_DAYS = 30
 _MAX_TRACKED = 10_000
-_UNKNOWN_PAUSE_SECONDS = 0.2
-"""Unknown keys make us look at the store at most this often, however many are tried."""
+_PAUSE_SECONDS = 0.05
+"""Unknown keys make us look at the store no more often than this, however many are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,24 @@ class Accounts:
     async def refresh(self) -> None:
         """Look whether keys changed, and what the keys seen here have made meanwhile elsewhere."""
         async with self._looking:
-            self._looked_at = time.monotonic()
-            version = await self._store.version()
-            if version != self._version:
-                self._keys = {key.name: key for key in await self._store.keys()}
-                self._version = version
-            await self._recount()
+            await self._look()
+
+    async def _look(self) -> None:
+        """MUST hold _looking: two looks at once could put the older keys in place of the newer."""
+        self._looked_at = time.monotonic()
+        version = await self._store.version()
+        if version != self._version:
+            self._keys = {key.name: key for key in await self._store.keys()}
+            self._version = version
+        await self._recount()
+
+    async def _look_for_news(self) -> None:
+        """Look once more, for all who ask meanwhile: a key was perhaps made a moment ago elsewhere."""
+        asked_at = time.monotonic()
+        async with self._looking:
+            if self._looked_at < asked_at:
+                await asyncio.sleep(self._looked_at + _PAUSE_SECONDS - asked_at)
+                await self._look()
 
     async def _recount(self) -> None:
         """Read the day's counts of the keys seen; drop those of other days, and all if they are too many."""
@@ -108,8 +120,8 @@ class Accounts:
     async def authorize(self, name: str, host: str | None) -> Key:
         """Return the key if it may be used on *host* (None: not told). Raises UnknownKey, KeyNotForSite."""
         key = self._keys.get(name)
-        if key is None and is_name(name) and time.monotonic() - self._looked_at > _UNKNOWN_PAUSE_SECONDS:
-            await self.refresh()  # made a moment ago by another process, perhaps
+        if key is None and is_name(name):
+            await self._look_for_news()
             key = self._keys.get(name)
         if key is None or not key.is_active:
             raise UnknownKey("no such key")

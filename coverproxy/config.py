@@ -171,7 +171,7 @@ class Quota(Section):
     def _known(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (OSError, ValueError) as exc:
+        except (KeyError, OSError, ValueError) as exc:  # unknown, a directory, or no name at all
             raise ValueError(f"{name!r} is no time zone; expected a name like 'Europe/Berlin'") from exc
         return name
 

@@ -93,7 +93,7 @@ async def test_only_corrupt_originals_are_no_cover_and_cost_nothing(
 
 
 async def test_an_unreadable_original_is_unavailable_not_missing(server: Running) -> None:
-    """An original whose file is gone (a vanished mount) is not "missing": it may come back, and then works."""
+    """An original whose file is gone (a lost mount) is not "missing": it may come back, and then works."""
     (original,) = originals(server)
     original.rename(original.with_name("away"))
     away = await server.get(server.path())
@@ -116,7 +116,7 @@ async def test_a_new_cover_is_there_at_once(server: Running, tmp_path: Path, dra
 async def test_a_better_original_replaces_what_is_on_disk(
     server: Running, tmp_path: Path, drawn: Path
 ) -> None:
-    """Importing more pixels for an ISBN drops its derivatives in both spellings: the next view is the new one."""
+    """Importing more pixels drops an ISBN's derivatives in both spellings: the next view is the new one."""
     small = await asyncio.to_thread(_shrunk, drawn / "9780141439556.jpg")
     await bring(server, tmp_path / "a", {f"{OTHER}.jpg": small})
     first = await server.get(server.path(OTHER))

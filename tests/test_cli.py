@@ -1,0 +1,297 @@
+"""The commands, run as an operator runs them: real processes over a data folder of their own."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+from conftest import BROWSER, COVERED, UNCOVERED
+
+COMMAND = (sys.executable, "-m", "coverproxy")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
+
+
+def run(*arguments: str | Path, data: Path | None = None, code: int = 0, **environment: str) -> str:
+    """Run a command to its end and return what it printed; its exit code must be *code*."""
+    place = ["--data", str(data)] if data else []
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments), *place],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT | environment,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, drawn: Path) -> Path:
+    """A data folder with the drawn covers in."""
+    folder = tmp_path_factory.mktemp("cli") / "data"
+    run("import", drawn, "--mode", "link", data=folder)
+    return folder
+
+
+@dataclass
+class Served:
+    """A server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    ops_url: str
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal; return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def serve(data: Path, tmp_path: Path) -> Iterator:
+    """A function that starts `coverproxy serve` with further arguments."""
+    running: list[Served] = []
+
+    def start(*arguments: str, **environment: str) -> Served:
+        command = [*COMMAND, "serve", "--data", str(data), "--port", "0", "--json", *arguments]
+        free = {"COVERPROXY_OPS__PORT": "0"} | environment
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT | free
+            )
+        assert process.stdout
+        served = Served(process, **json.loads(process.stdout.readline()))
+        running.append(served)
+        return served
+
+    yield start
+    for served in running:
+        if served.process.poll() is None:
+            served.stop()
+        if served.process.stdout:
+            served.process.stdout.close()
+
+
+def key(data: Path, *arguments: str) -> str:
+    """Make a key and return its name."""
+    return orjson.loads(run("key", "create", "--label", "tests", "--json", *arguments, data=data))["key"]
+
+
+def get(url: str) -> tuple[int, dict[str, str], bytes]:
+    """Ask for a URL as a browser would."""
+    request = urllib.request.Request(url, headers=BROWSER)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, dict(response.headers), response.read()
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return exc.code, dict(exc.headers), exc.read()
+
+
+def test_help_teaches() -> None:
+    """Every command has a --help with a sentence, and the first says where to start."""
+    first = run("--help")
+    assert "coverproxy demo" in first
+    for command in ("serve", "demo", "import", "key", "cover", "purge", "check-config"):
+        assert command in first
+        assert len(run(command, "--help").splitlines()) > 5
+    for command in ("create", "list", "show", "limit", "revoke", "restore"):
+        assert "Usage:" in run("key", command, "--help")
+
+
+def test_create_prints_the_key(data: Path) -> None:
+    """`key create --json` prints {"key", "label"}; without, the key and a URL with it."""
+    made = orjson.loads(run("key", "create", "--label", "Küche", "--json", data=data))
+    assert set(made) == {"key", "label"}
+    assert made["label"] == "Küche"
+    assert re.search(r"/devkey/[a-z0-9]{26}/medium/isbn/", run("key", "create", "--label", "x", data=data))
+
+
+def test_a_keys_life(data: Path) -> None:
+    """A key is listed and shown, its limit changed, it is revoked and restored; an unknown one is told."""
+    name = key(data, "--daily-limit", "7", "--allow-site", "*.Example.org", "--strict")
+    shown = orjson.loads(run("key", "show", name, "--json", data=data))
+    assert (shown["daily_limit"], shown["sites"], shown["strict"]) == (7, ["*.example.org"], True)
+    assert "may make 9 a day" in run("key", "limit", name, "9", data=data)
+    assert "revoked" in run("key", "revoke", name, data=data)
+    states = {each["key"]: each["state"] for each in orjson.loads(run("key", "list", "--json", data=data))}
+    assert states[name] == "revoked"
+    assert "active" in run("key", "restore", name, data=data)
+    assert name in run("key", "list", data=data)
+    assert "no key here" in run("key", "show", "nonsense", data=data, code=1)
+    assert "expected a host" in run(
+        "key", "create", "--label", "x", "--allow-site", "https://x/", data=data, code=2
+    )
+
+
+def test_cover_tells_what_is_known(data: Path) -> None:
+    """`cover` says how the ISBN was understood and its originals, the best first, or that there are none."""
+    told = orjson.loads(run("cover", "0-14-143951-3", "--json", data=data))
+    (book,) = told["books"]
+    assert (book["isbn13"], book["isbn10"]) == (COVERED, "0141439513")
+    assert book["originals"][0]["present"]
+    assert "1000x1500 px jpeg" in run("cover", COVERED, data=data)
+    assert "no original" in run("cover", UNCOVERED, data=data)
+    assert "check digit" in run("cover", "9780141439519", data=data, code=1)
+
+
+def test_serving_from_start_to_stop(serve, data: Path) -> None:
+    """serve prints one line when it answers; a key made afterwards works; SIGTERM ends it with code 0."""
+    served = serve()
+    name = key(data)
+    status, headers, body = get(f"{served.url}/devkey/{name}/small/isbn/{COVERED}")
+
+    assert (status, headers["X-Cover-Status"], body[:2]) == (200, "made", b"\xff\xd8")
+    assert get(f"{served.ops_url}/readyz")[0] == 200
+    assert "derivative" in run("cover", COVERED, data=data)
+    assert "2 files removed" in run("purge", COVERED, data=data)
+    assert get(f"{served.url}/devkey/{name}/small/isbn/{COVERED}")[1]["X-Cover-Status"] == "made"
+    run("key", "revoke", name, data=data)
+    deadline = time.monotonic() + 5
+    while get(f"{served.url}/devkey/{name}/small/isbn/{COVERED}")[0] != 403:
+        assert time.monotonic() < deadline, "a revoked key must stop within seconds"
+        time.sleep(0.1)
+    assert served.stop() == 0
+
+
+def test_logs_are_json_and_hold_no_whole_key(serve, data: Path, tmp_path: Path) -> None:
+    """With standard error no terminal each log line is JSON; no line has a whole key or address."""
+    served = serve(COVERPROXY_LOG__ACCESS="true")
+    name = key(data)
+    get(f"{served.url}/devkey/{name}/large/isbn/{COVERED}")
+    served.stop()
+    text = (tmp_path / "log").read_text()
+    lines = [orjson.loads(line) for line in text.splitlines()]
+
+    assert {"made", "answer"} <= {line["event"] for line in lines}
+    assert all({"time", "level", "event"} <= set(line) for line in lines)
+    assert name not in text
+    assert "127.0.0.1" not in text
+
+
+def test_a_stop_finishes_what_is_being_answered(serve, data: Path) -> None:
+    """Requests under way when SIGTERM comes are answered; then the port is closed."""
+    served = serve(COVERPROXY_RENDER__ANSWER_WITHIN_SECONDS="20.0")
+    name = key(data)
+    isbns = [path.name[:13] for path in sorted((data / "originals").glob("*/*/*"))][:12]
+
+    async def ask() -> list[str]:
+        async with aiohttp.ClientSession(headers=BROWSER) as client:
+            asking = [
+                asyncio.ensure_future(client.get(f"{served.url}/devkey/{name}/large/isbn/{value}.webp"))
+                for value in isbns
+            ]
+            await asyncio.sleep(0.15)
+            served.process.send_signal(signal.SIGTERM)
+            return [(await each).headers["X-Cover-Status"] for each in asking]
+
+    assert asyncio.run(ask()) == ["made"] * len(isbns)
+    assert served.process.wait(20) == 0
+    with pytest.raises(OSError, match="refused"):
+        get(served.url)
+
+
+def test_workers_make_each_cover_once_and_add_up_their_metrics(serve, data: Path) -> None:
+    """Three workers, 300 requests for one cold cover: one made, quota up by one, metrics summed up."""
+    served = serve("--workers", "3")
+    name = key(data)
+    isbn = "9780142437247"
+
+    async def ask() -> list[str]:
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        async with aiohttp.ClientSession(connector=connector, headers=BROWSER) as client:
+
+            async def one() -> str:
+                async with client.get(f"{served.url}/devkey/{name}/medium/isbn/{isbn}") as response:
+                    await response.read()
+                    return response.headers["X-Cover-Status"]
+
+            return await asyncio.gather(*(one() for _ in range(300)))
+
+    got = asyncio.run(ask())
+    metrics = get(f"{served.ops_url}/metrics")[2].decode()
+    assert sorted(set(got)) == ["hit", "made"]
+    assert got.count("made") == 1
+    assert orjson.loads(run("key", "show", name, "--json", data=data))["made_today"] == 1
+    counted = sum(map(float, re.findall(r'answers_total{status="(?:hit|made)"} ([0-9.]+)', metrics)))
+    assert counted == 300
+    assert served.stop() == 0
+
+
+def test_the_master_never_loads_libvips_and_replaces_a_dead_worker(serve, data: Path) -> None:
+    """No libvips before the fork; a worker that is killed is replaced, and covers go on being served."""
+    served = serve("--workers", "2")
+    children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children")
+    deadline = time.monotonic() + 20
+    while len(workers := children.read_text().split()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "libvips" not in Path(f"/proc/{served.process.pid}/maps").read_text()
+    os.kill(int(workers[0]), signal.SIGKILL)
+    while not set(children.read_text().split()) - set(workers):
+        assert time.monotonic() < deadline, "a dead worker must be replaced"
+        time.sleep(0.05)
+    assert get(f"{served.url}/devkey/{key(data)}/small/isbn/{UNCOVERED}")[1]["X-Cover-Status"] == "missing"
+
+
+def test_a_taken_port_is_told(serve, data: Path) -> None:
+    """A port that is in use ends serve at once, with the address in the message."""
+    port = serve().url.rpartition(":")[2]
+    said = run("serve", "--port", port, data=data, code=1)
+
+    assert f"cannot listen on 127.0.0.1 port {port}" in said
+
+
+def test_check_config_tells_every_mistake(tmp_path: Path) -> None:
+    """Mistakes of file and environment come all at once, each with its path; the exit code is 2."""
+    file = tmp_path / "c.toml"
+    file.write_text('[server]\nport = "x"\nhosts = "y"\n[quota]\ntime_zone = "Mars/Olympus"\n')
+    said = run("check-config", "--config", file, code=2, COVERPROXY_RENDER__QUEUE="-1")
+
+    for path in ("server.port", "server.hosts", "quota.time_zone", "render.queue"):
+        assert path in said
+    file.write_text("[server]\nport = 1234\n")
+    assert orjson.loads(run("check-config", "--json", "--config", file))["server"]["port"] == 1234
+    assert "server.port = 1234" in run("check-config", "--config", file)
+    assert "cannot be read" in run("check-config", "--config", tmp_path / "none.toml", code=2)
+
+
+def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """Where the data folder cannot be, a command says so in one line."""
+    (tmp_path / "file").write_text("")
+    said = run("key", "list", data=tmp_path / "file" / "data", code=1)
+
+    assert "Not a directory" in said
+    assert "Traceback" not in said
+
+
+def test_the_demo_shows_covers() -> None:
+    """`demo` needs nothing: it prints an address, whose page shows all covers and the HTML to copy."""
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--port", "0", "--json"], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    try:
+        assert process.stdout
+        url = json.loads(process.stdout.readline())["url"]
+        page = get(url + "/")[2].decode()
+        shown = re.findall(r'<img src="(/devkey/[^"]+)"', page)
+        assert len([path for path in shown if "/medium/" in path]) >= 25
+        assert "&lt;img src=" in page
+        for path in (shown[0], next(path for path in shown if "/large/" in path)):
+            assert get(url + path)[1]["Content-Type"] == "image/jpeg"
+        assert get(url + shown[-1])[1]["X-Cover-Status"] == "missing"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        process.stdout.close()
