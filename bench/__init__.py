@@ -1,0 +1,1 @@
+"""Benchmarks: each docstring holds its question and its command; the figures are in results/."""

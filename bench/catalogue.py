@@ -1,0 +1,151 @@
+"""How long does a lookup take with 30 million books, how large is the file, how long does it take to open?
+
+    python -m bench.catalogue [--books 100000 1000000 10000000 30000000] [--folder DIR]
+
+Fills a catalogue of each size with one original a book (every tenth has a second one), by SQL that only this
+benchmark uses, then asks the product's own Catalogue: for books that are there and that are not, in random
+order over the whole range, first just opened, then warm. Adding is measured on the full file. The page cache
+of the system is warm, as it is on a server that has been up; `cold` is the first thousand lookups after the
+file was dropped from it.
+"""
+
+import argparse
+import os
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench import report
+from coverproxy.media import Loader
+from coverproxy.original import Original
+from coverproxy.originals.catalogue import Catalogue
+from coverproxy.spec import ISBN, Identifier
+
+LOOKUPS = 20_000
+STEP = 33
+"""Gap between the ISBNs of the benchmark: they are spread like real ones, and every other number is free."""
+FIRST = 9_780_000_000_000
+
+
+def measure(folder: Path, books: int) -> dict[str, Any]:
+    """Build a catalogue of *books* books and measure it."""
+    path = folder / f"catalogue-{books}.db"
+    catalogue = Catalogue(path, {})
+    catalogue.open()
+    started = time.perf_counter()
+    rows = _fill(path, books)
+    filled = time.perf_counter() - started
+    catalogue.close()
+    figures: dict[str, Any] = {"books": books, "originals": rows, "fill_seconds": round(filled, 1)}
+    figures["file_bytes"] = path.stat().st_size
+    figures["bytes_per_book"] = round(path.stat().st_size / books, 1)
+    figures |= _open_and_ask(path, books)
+    path.unlink()
+    return figures
+
+
+def _fill(path: Path, books: int) -> int:
+    """Write the rows in the order of the tree, and the index afterwards: minutes instead of hours."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1000000"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("DROP INDEX original_by_digest")
+    connection.execute("BEGIN")
+    marks = "1, ?, ?, 'jpeg', 645, 1000, 81234, 1217808000, 'bench', NULL, NULL"
+    connection.executemany(f"INSERT INTO original VALUES ({marks})", _rows(books))  # noqa: S608 - a constant
+    connection.execute("COMMIT")
+    connection.execute("CREATE INDEX original_by_digest ON original (digest)")
+    (count,) = connection.execute("SELECT count(*) FROM original").fetchone()
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    return int(count)
+
+
+def _rows(books: int) -> Iterator[tuple[int, bytes]]:
+    generator = random.Random(1)  # noqa: S311 - no secret
+    for number in range(books):
+        value = FIRST + number * STEP
+        digests = sorted(generator.randbytes(16) for _ in range(2 if number % 10 == 0 else 1))
+        for digest in digests:
+            yield value, digest
+
+
+def _open_and_ask(path: Path, books: int) -> dict[str, Any]:
+    _drop_from_page_cache(path)
+    catalogue = Catalogue(path, {})
+    started = time.perf_counter()
+    catalogue.open()
+    catalogue.ping()
+    opened = time.perf_counter() - started
+    there = _identifiers(books, LOOKUPS, 0)
+    cold = _ask(catalogue, there[:1000])
+    for identifier in there:
+        catalogue.find(identifier)
+    figures = {
+        "open_ms": round(opened * 1000, 1),
+        "cold_us": cold,
+        "found_us": _ask(catalogue, _identifiers(books, LOOKUPS, 0)),
+        "warm_found_us": _ask(catalogue, there),
+        "missing_us": _ask(catalogue, _identifiers(books, LOOKUPS, 1)),
+        "adds_per_second": _add(catalogue, books),
+    }
+    catalogue.close()
+    return figures
+
+
+def _identifiers(books: int, count: int, offset: int) -> list[Identifier]:
+    numbers = (random.randrange(books) * STEP for _ in range(count))  # noqa: S311 - no secret
+    return [Identifier(ISBN, str(FIRST + number + offset)) for number in numbers]
+
+
+def _ask(catalogue: Catalogue, identifiers: list[Identifier]) -> dict[str, float]:
+    taken = []
+    for identifier in identifiers:
+        started = time.perf_counter_ns()
+        catalogue.find(identifier)
+        taken.append((time.perf_counter_ns() - started) / 1000)
+    return {name: round(value, 1) for name, value in report.spread(taken).items()}
+
+
+def _add(catalogue: Catalogue, books: int, count: int = 5000) -> int:
+    """Add as an import does: in transactions of 256, random books, each with the lookups that go with it."""
+    identifiers = _identifiers(books, count, 2)
+    started = time.perf_counter()
+    for at in range(0, count, 256):
+        with catalogue.writing():
+            for identifier in identifiers[at : at + 256]:
+                catalogue.find(identifier)
+                digest = os.urandom(16)
+                catalogue.add(Original(identifier, digest, Loader.JPEG, 645, 1000, 81234, 1217808000))
+                catalogue.with_digest(digest, 1000)
+    return round(count / (time.perf_counter() - started))
+
+
+def _drop_from_page_cache(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def main() -> None:
+    """Measure every size asked for, and write the result."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--books", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000, 30_000_000])
+    parser.add_argument("--folder", type=Path, help="where the file is made (4 GB with 30 million books)")
+    arguments = parser.parse_args()
+    figures = []
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        for books in arguments.books:
+            figures.append(measure(Path(folder), books))
+            print(figures[-1], flush=True)
+    print(report.write("catalogue", {"lookups": LOOKUPS, "originals_per_book": 1.1}, figures))
+
+
+if __name__ == "__main__":
+    main()
