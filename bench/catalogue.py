@@ -55,7 +55,7 @@ def _fill(path: Path, books: int) -> int:
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("DROP INDEX original_by_digest")
     connection.execute("BEGIN")
-    marks = "1, ?, ?, 'jpeg', 645, 1000, 81234, 1217808000, 'bench', NULL, NULL"
+    marks = "1, ?, ?, 'jpeg', 645, 1000, 81234, 1217808000, 'bench', NULL, NULL, 1795400000000"
     connection.executemany(f"INSERT INTO original VALUES ({marks})", _rows(books))  # noqa: S608 - a constant
     connection.execute("COMMIT")
     connection.execute("CREATE INDEX original_by_digest ON original (digest)")

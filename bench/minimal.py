@@ -1,4 +1,4 @@
-"""The least that an aiohttp handler can do: send bytes from a dict, by path. The rival of bench.serving's hits."""
+"""The least that an aiohttp handler can do: send bytes from a dict, by path. bench.serving's rival."""
 
 import asyncio
 import multiprocessing
@@ -22,7 +22,12 @@ def main() -> None:
     processes = [context.Process(target=_run, args=(listener, bodies)) for _ in range(int(sys.argv[2]))]
     for process in processes:
         process.start()
-    signal.signal(signal.SIGTERM, lambda *_: [process.terminate() for process in processes])
+
+    def stop(*_: object) -> None:
+        for process in processes:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
     print("http://{}:{}".format(*listener.getsockname()), flush=True)
     for process in processes:
         process.join()

@@ -8,8 +8,8 @@ figures do not. The load generator shares the cores.
 hits:   `coverproxy serve` with N workers, medium JPEGs of all covers asked for in turn over 32 connections
         (wrk), against a minimal aiohttp handler that sends the same bytes from a dict, in as many processes.
 misses: the same server, each of M books asked for once (8 at a time, asyncio client), against two loops in
-        as many processes without any server: `vips thumbnail` (libvips' own defaults: JPEG Q75 4:2:0), and the
-        product's render() alone. Every book is one of the originals under an ISBN of its own.
+        as many processes without any server: `vips thumbnail` (libvips' own defaults: JPEG Q75 4:2:0), and
+        the product's render() alone. Every book is one of the originals under an ISBN of its own.
 
 DIR holds JPEG covers; without it the project's drawn ones are used. Sources: /proc and wrk's own report.
 """
@@ -119,7 +119,7 @@ def _medians(figures: dict[str, list[float]]) -> dict[str, Any]:
 def _ratio(figures: dict[str, Any], ours: str, theirs: str) -> float:
     def median(name: str) -> float:
         found = figures[name]
-        return found["median"] if isinstance(found, dict) else statistics.median(found)
+        return float(found["median"] if isinstance(found, dict) else statistics.median(found))
 
     return round(median(ours) / median(theirs), 3)
 

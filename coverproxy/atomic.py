@@ -1,8 +1,11 @@
 """Files and links that appear under their name whole or not at all."""
 
 import os
+import re
 import secrets
 from pathlib import Path
+
+_PROCESS = re.compile("[0-9]{1,9}")
 
 
 def temporary(folder: Path) -> Path:
@@ -59,7 +62,7 @@ def sweep(folder: Path) -> int:
     swept = 0
     for path in folder.iterdir():
         owner = path.name.partition("-")[0]
-        if not (owner.isdigit() and _lives(int(owner))):
+        if not (_PROCESS.fullmatch(owner) and _lives(int(owner))):
             path.unlink(missing_ok=True)
             swept += 1
     return swept

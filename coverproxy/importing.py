@@ -2,10 +2,11 @@
 
 import csv
 import os
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -13,18 +14,18 @@ from pathlib import Path
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Stripes
 from coverproxy.config import Import, Limits, Size
-from coverproxy.original import Original
+from coverproxy.original import LATEST_DATE, Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Candidate, Examined, Refusal, Refused, examine, is_placeholder
-from coverproxy.service import purge
+from coverproxy.service import drop_stale
 from coverproxy.spec import Identifier
 
 BATCH = 256
 """Files entered in one transaction: what an interruption makes the next run do again."""
 
-THREADS = 4
-"""Threads that read, hash and write files; at most so many originals are in memory."""
+THREADS = 2
+"""Threads that read, hash and write files; at most so many originals are in memory. More only contend."""
 
 SAME_BYTES = "same-bytes"
 
@@ -50,6 +51,14 @@ class Entered:
     is_known: bool
 
 
+@dataclass
+class _Batch:
+    """What a batch leaves to do once its rows are committed: files go only after the rows that named them."""
+
+    discarded: list[Original] = field(default_factory=list)
+    stale: set[Identifier] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class Importer:
     """Takes files in, in batches. `on_refusal` gets every refusal once, as it happens."""
@@ -58,10 +67,11 @@ class Importer:
     files: OriginalFiles
     cache: DiskCache
     stripes: Stripes
-    sizes: dict[str, Size]
+    sizes: Mapping[str, Size]
     limits: Limits
     rules: Import
     on_refusal: Callable[[Refusal], None]
+    started: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     def run(self, candidates: Iterable[Candidate | Refusal], on_batch: Callable[[Report], None]) -> Report:
         """Take in all candidates; blocks. Ctrl-C ends it between two batches, with nothing half done."""
@@ -69,6 +79,7 @@ class Importer:
         waiting = iter(candidates)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="import") as pool:
             try:
+                self._drop_stale()
                 while batch := list(islice(waiting, BATCH)):
                     self._enter(list(pool.map(self._take_in, batch)), report)
                     on_batch(report)
@@ -83,9 +94,9 @@ class Importer:
             return candidate
         try:
             examined = examine(candidate, self.limits, self.rules)
-            original = examined.original
-            if reason := self.catalogue.refusal(original.digest):
+            if reason := self.catalogue.refusal(examined.original.digest):
                 raise Refused(SAME_BYTES, reason)
+            original = replace(examined.original, added=time.time_ns() // 1_000_000)
             if self._is_known(original):
                 return Entered(original, candidate, is_known=True)
             self._place(examined)
@@ -94,11 +105,12 @@ class Importer:
         return Entered(original, candidate, is_known=False)
 
     def _is_known(self, original: Original) -> bool:
-        """Whether just this is in the catalogue. One with a fault is taken in anew, and so tried again."""
-        return any(
-            known.digest == original.digest and known.path == original.path and known.fault is None
-            for known in self.catalogue.find(original.identifier)
-        )
+        """Whether just this is in the catalogue, and its file in its place.
+
+        One with a fault is taken in anew, and so tried again.
+        """
+        known = (each for each in self.catalogue.find(original.identifier) if each.digest == original.digest)
+        return any(replace(each, added=original.added) == original and self.files.has(each) for each in known)
 
     def _place(self, examined: Examined) -> None:
         try:
@@ -107,8 +119,8 @@ class Importer:
             raise Refused("unplaced", f"{self.rules.mode}: {exc.strerror}") from None
 
     def _enter(self, results: list[Entered | Refusal], report: Report) -> None:
-        """Write a batch's rows, then drop the derivatives of every book that had another best before."""
-        changed: set[Identifier] = set()
+        """Write a batch's rows, then remove files and derivatives that they leave without a use."""
+        batch = _Batch()
         if self.rules.mode == "copy":
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
         with self.catalogue.writing():
@@ -119,50 +131,78 @@ class Importer:
                 elif result.is_known:
                     report.already += 1
                 else:
-                    changed |= self._add(result, report)
-        for identifier in changed:
-            purge(self.cache, self.stripes, self.sizes, identifier)
+                    self._add(result, batch, report)
+            for identifier in batch.stale:
+                self.catalogue.mark_stale(identifier)
+        for original in batch.discarded:
+            self.files.discard(original)
+        self._drop_stale()
 
-    def _add(self, entered: Entered, report: Report) -> set[Identifier]:
+    def _drop_stale(self) -> None:
+        """Remove the derivatives of every book that had another best before; a killed import's too."""
+        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+
+    def _add(self, entered: Entered, batch: _Batch, report: Report) -> None:
         original = entered.original
-        had_others = bool(self.catalogue.find(original.identifier))
+        if reason := self.catalogue.refusal(original.digest):  # found out since it was examined
+            batch.discarded.append(original)
+            where, isbn = str(entered.candidate.path), entered.candidate.isbn
+            self._refuse(Refusal(where, isbn, SAME_BYTES, reason), report)
+            return
+        others = self.catalogue.find(original.identifier)
+        batch.discarded += [each for each in others if self._is_moved(each, original)]
+        batch.stale |= {each.identifier for each in others}
         self.catalogue.add(original)
         report.added += 1
         report.bytes += original.bytes
         same = self.catalogue.with_digest(original.digest, most=1000)
         if len(same) > 1 and is_placeholder((each.identifier for each in same), self.rules):
-            return self._withdraw(same, report)
-        return {original.identifier} if had_others else set()
+            self._withdraw(same, entered, batch, report)
 
-    def _withdraw(self, same: list[Original], report: Report) -> set[Identifier]:
+    def _is_moved(self, old: Original, new: Original) -> bool:
+        """Whether *new* takes the place of *old*, but not its file's."""
+        return old.digest == new.digest and self.files.path(old) != self.files.path(new)
+
+    def _withdraw(self, same: list[Original], last: Entered, batch: _Batch, report: Report) -> None:
         """Take back bytes that proved to be "no image" art, from every book that has them."""
         detail = f"the same bytes came for {len(same)} ISBNs: no cover, but a picture that stands for none"
         self.catalogue.refuse(same[0].digest, detail)
         for original in same:
             self.catalogue.remove(original)
-            self.files.discard(original)
-            where = str(self.files.path(original))
-            self._refuse(Refusal(where, original.identifier.value, SAME_BYTES, detail), report)
-            report.added -= 1
-        return {original.identifier for original in same}
+            is_last = original.identifier == last.original.identifier
+            where = last.candidate.path if is_last else self.files.path(original)
+            self._refuse(Refusal(str(where), original.identifier.value, SAME_BYTES, detail), report)
+            if original.added >= self.started:  # an earlier run's was never counted in this one
+                report.added -= 1
+                report.bytes -= original.bytes
+        batch.discarded += same
+        batch.stale |= {original.identifier for original in same}
 
     def _refuse(self, refusal: Refusal, report: Report) -> None:
         report.refused[refusal.reason] += 1
         self.on_refusal(refusal)
 
 
-def candidates(path: Path, source: str) -> Iterator[Candidate | Refusal]:
-    """Yield what PATH offers: a folder tree of images named by ISBN, one such image, or a CSV/TSV list."""
+def candidates(path: Path, source: str, ours: Path | None = None) -> Iterator[Candidate | Refusal]:
+    """Yield what PATH offers: a folder tree of images named by ISBN, one such image, or a CSV/TSV list.
+
+    *ours*, the data folder, is passed over where it lies in the tree.
+    """
     if path.is_dir():
-        for folder, folders, names in os.walk(path):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                if not name.startswith("."):
-                    yield Candidate(name.rpartition(".")[0] or name, Path(folder, name), source)
+        yield from _tree(path, source, ours.resolve() if ours else None)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
         yield from listed(path, source)
     else:
         yield Candidate(path.stem, path, source)
+
+
+def _tree(path: Path, source: str, ours: Path | None) -> Iterator[Candidate]:
+    for folder, folders, names in os.walk(path):
+        within = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in within if Path(folder, name).resolve() != ours]
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Candidate(name.rpartition(".")[0] or name, Path(folder, name), source)
 
 
 def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
@@ -176,13 +216,27 @@ def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
         file.seek(0)
         rows = csv.reader(file, delimiter="\t" if "\t" in first else ";" if ";" in first else ",")
         columns = ["isbn", "file", "source", "date"]
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(_readable(rows), 1):
+            if isinstance(row, str):
+                yield Refusal(f"{path}:{number}", "", "row", row)
+                continue
             names = [cell.strip().lower() for cell in row]
             if number == 1 and "isbn" in names:
                 columns = names
             elif any(names):
                 cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
                 yield _row(cells, path, number, source)
+
+
+def _readable(rows: Iterator[list[str]]) -> Iterator[list[str] | str]:
+    """Yield rows, and for a row that is none what is wrong with it."""
+    while True:
+        try:
+            yield next(rows)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield str(exc)
 
 
 def _row(cells: dict[str, str], path: Path, number: int, source: str) -> Candidate | Refusal:
@@ -192,16 +246,17 @@ def _row(cells: dict[str, str], path: Path, number: int, source: str) -> Candida
     try:
         date = _seconds(cells["date"]) if cells.get("date") else None
     except (ValueError, OverflowError, OSError):
-        detail = f"{cells['date']!r} is no date; expected 2008-08-04 or seconds since 1970"
+        detail = f"{cells['date'][:40]!r} is no date; expected 2008-08-04 or seconds since 1970, before 2400"
         return Refusal(f"{path}:{number}", isbn, "date", detail)
     return Candidate(isbn, path.parent / file, cells.get("source") or source, date)
 
 
 def _seconds(text: str) -> int:
     if text.isascii() and text.isdigit():
-        return int(text)
-    moment = datetime.fromisoformat(text)
-    seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-    if seconds < 0:
-        raise ValueError("before 1970")
+        seconds = int(text)
+    else:
+        moment = datetime.fromisoformat(text)
+        seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+    if not 0 <= seconds < LATEST_DATE:
+        raise ValueError("a time that no file can have")
     return seconds

@@ -17,10 +17,14 @@ MAX_READINGS = 8
 
 _LABEL = re.compile(r"(?:urn:\s*)?\be?-?isbn(?:[- ]?\(?1[03]\)?(?![0-9]))?\s*[:#=.]?\s*", re.IGNORECASE)
 _ENDING = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|tiff?|heic|heif)$", re.IGNORECASE)
-_OTHER_SCHEME = re.compile(r"\b(?:oco?lc|lccn|issn|ismn|asin|upc|doi|ean)\b|\(oco?lc\)", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"\b(?:oco?lc|lccn|issn|ismn|asin|upc|doi)\b|\(oco?lc\)", re.IGNORECASE)
 # A number stands free: no letter, digit, dot or comma touches it, so that 9.78006112242e+12 (a spreadsheet's
 # float), 10.978.1250/158062 (a DOI) and B0000BLD7X (an ASIN) hold none.
-_NUMBER = re.compile(r"(?<![0-9A-Za-z.,/])[0-9](?:[0-9]|[- ]+(?=[0-9Xx]))*[Xx]?(?![0-9A-Za-z,/]|\.[0-9])")
+# It is taken whole or not at all (an atomic group): a part of a longer one could be another book's.
+_NUMBER = re.compile(
+    r"(?<![0-9A-Za-z.,/])(?>[0-9](?:[0-9]|[- ]+(?=[0-9Xx]))*[Xx]?)(?!-*[0-9A-Za-z,/]|\.[0-9])"
+)
+_WHOLE = (10, 13)
 _IGNORED = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
@@ -70,7 +74,7 @@ def _plain(text: str) -> str:
     """Undo percent-encoding once more, and map every dash and space to its ASCII one."""
     if "%" in text:
         text = unquote(text)
-    if text.isascii():
+    if text.isascii() and text.isprintable():
         return text.strip()
     mapped = (
         "-" if unicodedata.category(char) == "Pd" or char == "\u2212" else " " if char.isspace() else char
@@ -82,18 +86,20 @@ def _plain(text: str) -> str:
 def _readings(part: str) -> list[Reading]:
     """Read one entry of a list: its numbers, each with what it can mean."""
     bare = _LABEL.sub(" ", part)
-    found = (_number(match[0]) for match in _NUMBER.finditer(bare))
+    found = (reading for match in _NUMBER.finditer(bare) for reading in _number(match[0]))
     return [reading for reading in found if reading]
 
 
-def _number(text: str) -> Reading | None:
-    """Read a run of digits, hyphens and spaces; a second number behind a space ("… 12.95") is left off."""
-    tokens = re.split(r" +", text)
-    for end in range(len(tokens), 0, -1):
-        digits = "".join(tokens[:end]).replace("-", "").upper()
-        if reading := _digits(digits):
-            return reading
-    return None
+def _number(text: str) -> list[Reading | None]:
+    """Read a run of digits, hyphens and spaces: one number, several, or one and a price or a volume."""
+    tokens = [token.replace("-", "").upper() for token in text.split()]
+    if all(len(token) in _WHOLE for token in tokens):
+        return [_digits(token) for token in tokens]
+    whole = "".join(tokens)
+    if len(whole) in _WHOLE:  # never less than all of it: "0 8044 2957 5" is no SBN with something behind
+        return [_digits(whole)]
+    starts = ("".join(tokens[:end]) for end in range(len(tokens) - 1, 0, -1))
+    return [_digits(whole), *(_digits(start) for start in starts if len(start) in _WHOLE)][:2]
 
 
 def _digits(digits: str) -> Reading | None:

@@ -22,7 +22,6 @@ def set_up(config: Log) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("coverproxy").setLevel(config.level.upper())
-    logging.getLogger("pyvips").setLevel(logging.ERROR)  # what libvips warns of is in our own refusals
 
 
 def abridged(address: str | None) -> str:
@@ -53,7 +52,14 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # a file name that is no UTF-8
+            return orjson.dumps({name: _printable(value) for name, value in line.items()}).decode()
+
+
+def _printable(value: Any) -> str:
+    return str(value).encode(errors="backslashreplace").decode()
 
 
 class TextLines(logging.Formatter):

@@ -62,6 +62,8 @@ def sniff(head: bytes) -> Loader | None:
 
 def dimensions(body: bytes, form: Format) -> tuple[int, int] | None:
     """Read (width, height) in px from a derivative that we wrote; None where it is torn."""
+    if not is_whole(body, form):
+        return None
     try:
         return {Format.JPEG: _jpeg, Format.WEBP: _webp, Format.AVIF: _avif}[form](body)
     except (IndexError, ValueError):
@@ -74,18 +76,18 @@ def is_whole(body: bytes, form: Format) -> bool:
         return body.startswith(b"\xff\xd8\xff") and body.endswith(b"\xff\xd9")
     if form is Format.WEBP:
         return body[:4] == b"RIFF" and int.from_bytes(body[4:8], "little") + 8 == len(body)
-    return body[4:8] == b"ftyp" and _boxes_end(body) == len(body)
+    return body[4:8] == b"ftyp" and _ends_with_its_data(body)
 
 
-def _boxes_end(body: bytes) -> int:
-    """Return where the last top-level box of an ISO base media file ends (ISO/IEC 14496-12 §4.2)."""
-    at = 0
+def _ends_with_its_data(body: bytes) -> bool:
+    """Say whether the top-level boxes (ISO/IEC 14496-12 §4.2) end where the bytes do, with the picture."""
+    at, kind = 0, b""
     while at + 8 <= len(body):
-        length = int.from_bytes(body[at : at + 4])
+        length, kind = int.from_bytes(body[at : at + 4]), body[at + 4 : at + 8]
         if length < 8:
-            return -1
+            return False
         at += length
-    return at
+    return at == len(body) and kind == b"mdat"
 
 
 def _jpeg(body: bytes) -> tuple[int, int] | None:

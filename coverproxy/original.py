@@ -8,6 +8,9 @@ from coverproxy.spec import Identifier
 
 DIGEST_BYTES = 16
 
+LATEST_DATE = 13_569_465_600
+"""2400-01-01. Later times are no file's: ext4 ends in 2446, and HTTP dates in 9999."""
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -15,7 +18,7 @@ class Original:
 
     `digest`: the first 16 bytes of its SHA-256. `width`, `height` in px, upright. `date`: its own time,
     seconds since 1970. `path`: where a referenced file lies; None for one in the originals' folder.
-    `fault`: why it cannot be rendered, once that is known.
+    `fault`: why it cannot be rendered, once that is known. `added`: when it came in, milliseconds since 1970.
     """
 
     identifier: Identifier
@@ -28,6 +31,7 @@ class Original:
     source: str = ""
     path: str | None = None
     fault: str | None = None
+    added: int = 0
 
     @property
     def pixels(self) -> int:

@@ -61,16 +61,23 @@ def _render(
     if header.width * header.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{header.width}x{header.height} px")
     original = vips.upright(header)
+    target = _target(original, size)
+    if min(target) < MIN_SIDE_PX:
+        raise UnusableOriginal("thin", "{}x{} px at this size".format(*target))
     shrink = _decode_shrink(original, size) if loader is Loader.JPEG else 1
     image = vips.open_original(body, loader, shrink=shrink, **options) if shrink > 1 else header
     try:
-        fitted = _fit(image, size)
-        if min(fitted.width, fitted.height) < MIN_SIDE_PX:
-            raise UnusableOriginal("thin", f"{fitted.width}x{fitted.height} px at this size")
-        encoded = _encode(fitted, size, form)
+        encoded = _encode(_fit(image, target), size, form)
     except vips.library().Error as exc:
         raise UnusableOriginal("decode", vips.said(exc)) from None
-    return Rendered(encoded, (fitted.width, fitted.height), original)
+    return Rendered(encoded, target, original)
+
+
+def _target(original: tuple[int, int], size: Size) -> tuple[int, int]:
+    """Return the largest (width, height) in px of the original's shape that fits the box and itself."""
+    width, height = original
+    scale = min(1.0, size.width / width, size.height / height)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def _decode_shrink(original: tuple[int, int], size: Size) -> int:
@@ -84,13 +91,14 @@ def _decode_shrink(original: tuple[int, int], size: Size) -> int:
     return next((factor for factor in (8, 4, 2) if scale >= factor), 1)
 
 
-def _fit(image: Any, size: Size) -> Any:
-    """Scale into the box with lanczos3, upright, then go to sRGB through the ICC profile.
+def _fit(image: Any, target: tuple[int, int]) -> Any:
+    """Scale to *target* with lanczos3, upright, then go to sRGB through the ICC profile.
 
     In this order the profile is applied to the few pixels that are left: the other way round it took 12 of a
     medium cover's 27 ms. CMYK has no scale of its own to rest on: libvips takes it to sRGB before.
     """
-    fitted = image.thumbnail_image(size.width, height=size.height, size="down")
+    # "force": a decoder that shrank has rounded its sides, and must not decide the picture's shape
+    fitted = image.thumbnail_image(target[0], height=target[1], size="force")
     has_profile = image.get_typeof("icc-profile-data") != 0 and image.interpretation != "cmyk"
     return _flat(_to_srgb(fitted) if has_profile else fitted)
 

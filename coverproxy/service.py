@@ -207,3 +207,11 @@ def purge(cache: DiskCache, stripes: Stripes, sizes: Iterable[str], identifier: 
             with stripes.held(str(Spec(identifier, size, form))):
                 pass
     return cache.purge(identifier)
+
+
+def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: Stripes, sizes: Iterable[str]) -> None:
+    """Remove the derivatives of every book that the catalogue has marked as changed. Blocks."""
+    while stale := catalogue.stale(most=1000):
+        for identifier in stale:
+            purge(cache, stripes, sizes, identifier)
+        catalogue.unmark_stale(stale)

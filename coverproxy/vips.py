@@ -8,8 +8,15 @@ from coverproxy.errors import UnusableOriginal
 from coverproxy.media import Loader
 
 # Each render runs in one thread of its own process; a pool below it only costs (libvips PR 4823: 128 ms with
-# the default pool, 84 ms with one). The variable is read once, when the library is loaded.
-os.environ.setdefault("VIPS_CONCURRENCY", "1")
+# the default pool, 84 ms with one). An AVIF's bytes depend on it, so the environment has no say. It is read
+# once, when the library is loaded.
+os.environ["VIPS_CONCURRENCY"] = "1"
+
+# libvips' warnings go nowhere: what they tell is in the error that ends the render. pyvips would send each to
+# Python's logging, from whatever thread libvips warns in. A garbage collection in there may free an image,
+# which may warn as well, and GLib aborts the process on a warning within a warning: corrupt originals killed
+# one run of some hundreds.
+os.environ["VIPS_WARNING"] = "1"
 
 # Where decoding stops. libjpeg only warns of corrupt data and paints grey over it, so warnings count there;
 # elsewhere they are harmless (a PNG's wrong sRGB chunk, an unknown TIFF tag) and only errors do.
@@ -31,6 +38,7 @@ def library() -> Any:
     """
     import pyvips
 
+    pyvips._remove_log_handler()
     pyvips.block_untrusted_set(True)
     pyvips.cache_set_max(0)
     pyvips.cache_set_max_mem(0)

@@ -20,7 +20,7 @@ from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Refusal
 from coverproxy.render import REVISION, RenderQueue
-from coverproxy.service import FILE_THREADS, Covers
+from coverproxy.service import FILE_THREADS, Covers, drop_stale
 from coverproxy.state.sqlite import SqliteState
 
 
@@ -43,6 +43,7 @@ class Shelf:
         self.catalogue.open()
         self.files.open()
         self.cache.open()
+        drop_stale(self.catalogue, self.cache, self.stripes, self.layout.revisions)
 
     def close(self) -> None:
         """Close files and threads."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from coverproxy import atomic
 from coverproxy.cache.layout import Layout
 from coverproxy.derivative import Derivative
-from coverproxy.media import dimensions, is_whole
+from coverproxy.media import dimensions
 from coverproxy.spec import Identifier, Spec
 
 _ORIGINAL = "user.coverproxy.original"
@@ -41,7 +41,7 @@ class DiskCache:
         if found is None:
             return None
         body, mtime, original = found
-        size = dimensions(body, spec.format) if is_whole(body, spec.format) else None
+        size = dimensions(body, spec.format)
         if size is None:
             self._remove(spec)
             return None

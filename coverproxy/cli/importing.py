@@ -1,5 +1,6 @@
 """The command that takes in originals: import."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -65,18 +66,20 @@ def _run(
     from coverproxy.importing import candidates
     from coverproxy.wiring import importer, open_shelf
 
+    data = Path(config.data.dir)
     stamp = time.strftime("%Y%m%dT%H%M%S")
-    refusals = _Refusals(report_file or Path(config.data.dir, "imports", f"{stamp}-refused.jsonl"))
+    name = f"{stamp}-{os.getpid()}-refused.jsonl"
+    refusals = _Refusals(report_file or Path(config.data.dir, "imports", name))
     with ExitStack() as stack:
         shelf = stack.enter_context(open_shelf(config))
         stack.callback(refusals.close)
         show = stack.enter_context(_Terminal()).show if sys.stderr.isatty() else _Lines().show
         if not quiet:
-            total = sum(1 for _ in candidates(path, source))
+            total = sum(1 for _ in candidates(path, source, data))
             on_batch: Callable[[Report], None] = lambda report: show(report, total)  # noqa: E731
         else:
             on_batch = lambda report: None  # noqa: E731
-        report = importer(config, shelf, refusals.note).run(candidates(path, source), on_batch)
+        report = importer(config, shelf, refusals.note).run(candidates(path, source, data), on_batch)
     return report, refusals.path if refusals.count else None
 
 

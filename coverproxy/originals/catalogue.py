@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -14,9 +14,9 @@ from coverproxy.original import Original, best_first
 from coverproxy.spec import ISBN, Identifier
 
 _SCHEMES = {ISBN: 1}
-_COLUMNS = "digest, loader, width, height, bytes, date, source, path, fault"
+_COLUMNS = "digest, loader, width, height, bytes, date, source, path, fault, added"
 _WITH_DIGEST = f"SELECT value, {_COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
-_ADD = f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 10} ?)"  # noqa: S608
+_ADD = f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 11} ?)"  # noqa: S608
 _FIND = f"SELECT {_COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
 
 
@@ -65,11 +65,7 @@ class Catalogue:
 
     def add(self, original: Original) -> None:
         """Enter an original, in place of what was known of the same bytes under the same identifier."""
-        values = (
-            *_stored(original.identifier), original.digest, original.loader.value, original.width,
-            original.height, original.bytes, original.date, original.source, original.path, original.fault,
-        )  # fmt: skip
-        self._connection.execute(_ADD, values)
+        self._connection.execute(_ADD, (*_stored(original.identifier), *_row(original)))
 
     def remove(self, original: Original) -> None:
         """Strike out one original."""
@@ -84,6 +80,20 @@ class Catalogue:
             "UPDATE original SET fault = ? WHERE scheme = ? AND value = ? AND digest = ?",
             (fault, *_stored(original.identifier), original.digest),
         )
+
+    def mark_stale(self, identifier: Identifier) -> None:
+        """Remember, with the change that made it so, that a book's derivatives are to be removed."""
+        self._connection.execute("INSERT OR IGNORE INTO stale VALUES (?, ?)", _stored(identifier))
+
+    def stale(self, most: int) -> list[Identifier]:
+        """Return at most *most* books whose derivatives are still to be removed."""
+        rows = self._connection.execute("SELECT value FROM stale LIMIT ?", (most,)).fetchall()
+        return [Identifier(ISBN, f"{row[0]:013d}") for row in rows]
+
+    def unmark_stale(self, identifiers: Iterable[Identifier]) -> None:
+        """Strike out books whose derivatives are removed."""
+        marks = [_stored(identifier) for identifier in identifiers]
+        self._connection.executemany("DELETE FROM stale WHERE scheme = ? AND value = ?", marks)
 
     def refuse(self, digest: bytes, reason: str) -> None:
         """Remember bytes that no book may have as its cover."""
@@ -112,6 +122,14 @@ class Catalogue:
 def _stored(identifier: Identifier) -> tuple[int, int | str]:
     value = int(identifier.value) if identifier.scheme == ISBN else identifier.value
     return _SCHEMES[identifier.scheme], value
+
+
+def _row(original: Original) -> tuple[Any, ...]:
+    """The values of _COLUMNS."""
+    return (
+        original.digest, original.loader.value, original.width, original.height, original.bytes,
+        original.date, original.source, original.path, original.fault, original.added,
+    )  # fmt: skip
 
 
 def _original(identifier: Identifier, row: tuple[Any, ...]) -> Original:

@@ -26,8 +26,9 @@ class OriginalFiles:
         """Say where an original's file lies."""
         if original.path is not None:
             return Path(original.path)
+        # A thousand folders, not the derivatives' ten thousand: making them is what a first import does most.
         name = f"{original.identifier.value}-{original.digest.hex()[:16]}.{original.loader.ending}"
-        return self._root.joinpath(*original.identifier.shard, name)
+        return self._root / "".join(original.identifier.shard)[1:] / name
 
     def read(self, original: Original, max_bytes: int) -> bytes:
         """Read an original, at most one byte more than *max_bytes*. Raises OSError."""
@@ -43,12 +44,19 @@ class OriginalFiles:
         beside = atomic.temporary(self._temporary)
         try:
             if mode == "link":
-                os.link(found, beside)
+                os.link(found.resolve(), beside)  # not the symlink that *found* may be
             else:
                 atomic.write(beside, body, mtime=original.date)
             atomic.move(beside, self.path(original))
         finally:
             beside.unlink(missing_ok=True)  # after a move gone; a link moved onto itself would stay
+
+    def has(self, original: Original) -> bool:
+        """Say whether an original's file is in its place, with all its bytes."""
+        try:
+            return self.path(original).stat().st_size == original.bytes
+        except OSError:
+            return False
 
     def discard(self, original: Original) -> None:
         """Remove an original's file, unless it is a referenced one: those are the operator's."""

@@ -9,7 +9,7 @@ from coverproxy import isbn, reading, vips
 from coverproxy.config import Import, Limits
 from coverproxy.errors import NotAnIsbn, UnusableOriginal
 from coverproxy.media import Loader, sniff
-from coverproxy.original import DIGEST_BYTES, Original
+from coverproxy.original import DIGEST_BYTES, LATEST_DATE, Original
 from coverproxy.spec import ISBN, Identifier
 
 _PUBLISHER_DIGITS = 7
@@ -102,7 +102,7 @@ def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
         raise Refused("bytes", f"{status.st_size} bytes, at most {max_bytes} are read")
     if not body:
         raise Refused("bytes", "the file is empty")
-    return body, max(int(status.st_mtime), 0)
+    return body, min(max(int(status.st_mtime), 0), LATEST_DATE - 1)
 
 
 def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:

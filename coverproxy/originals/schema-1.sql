@@ -12,11 +12,20 @@ CREATE TABLE original (
     source TEXT    NOT NULL,
     path   TEXT,               -- a referenced file; NULL: in the originals' folder
     fault  TEXT,               -- why it cannot be rendered
+    added  INTEGER NOT NULL,   -- when it came in, milliseconds since 1970
     PRIMARY KEY (scheme, value, digest)
 ) WITHOUT ROWID, STRICT;
 
 -- Who else has the same bytes: "no image" art is known by that.
 CREATE INDEX original_by_digest ON original (digest);
+
+-- Books whose derivatives on disk are older than this catalogue: entered with the change, struck out once they
+-- are removed. What a killed import leaves here the next one, or the next start, makes up for.
+CREATE TABLE stale (
+    scheme INTEGER NOT NULL,
+    value  ANY     NOT NULL,
+    PRIMARY KEY (scheme, value)
+) WITHOUT ROWID, STRICT;
 
 CREATE TABLE refused (
     digest BLOB PRIMARY KEY,

@@ -1,0 +1,191 @@
+"""Names that appear whole or not at all, and leftovers that go."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from coverproxy import atomic
+
+
+def test_temporary_names_are_nobody_elses(tmp_path: Path) -> None:
+    """A temporary name lies in its folder, starts with our process id and never comes twice."""
+    names = {atomic.temporary(tmp_path) for _ in range(100)}
+
+    assert len(names) == 100
+    assert all(name.parent == tmp_path and name.name.startswith(f"{os.getpid()}-") for name in names)
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_write_keeps_bytes_and_time(tmp_path: Path, sync: bool) -> None:
+    """A file has the bytes and the time that it was given."""
+    path = tmp_path / "cover"
+    atomic.write(path, b"x" * 100_000, mtime=1_226_617_761, sync=sync)
+
+    assert path.read_bytes() == b"x" * 100_000
+    assert path.stat().st_mtime_ns == 1_226_617_761 * 10**9
+
+
+def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
+    """Nothing to write still makes the file."""
+    atomic.write(tmp_path / "empty", b"")
+
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+def test_everyone_may_read_what_is_written(tmp_path: Path) -> None:
+    """Under the usual umask a file is readable by all: the web server runs as another user."""
+    before = os.umask(0o022)
+    try:
+        atomic.write(tmp_path / "cover", b"x")
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "cover").stat().st_mode & 0o777 == 0o644
+
+
+def test_write_never_overwrites(tmp_path: Path) -> None:
+    """A name that is taken is left as it is."""
+    path = tmp_path / "cover"
+    path.write_bytes(b"first")
+
+    with pytest.raises(FileExistsError):
+        atomic.write(path, b"second")
+
+    assert path.read_bytes() == b"first"
+
+
+def test_write_follows_no_link(tmp_path: Path) -> None:
+    """A symlink under the name is not written through, not even one that points nowhere."""
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+
+    with pytest.raises(FileExistsError):
+        atomic.write(tmp_path / "link", b"x")
+
+    assert not (tmp_path / "target").exists()
+
+
+def open_files() -> int:
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("this system does not show open files in /proc")
+    return sum(1 for _ in descriptors.iterdir())
+
+
+def test_write_leaves_no_file_open(tmp_path: Path) -> None:
+    """Written or failed, no descriptor stays open."""
+    before = open_files()
+    for name in "abc":
+        atomic.write(tmp_path / name, b"x")
+        with pytest.raises(OverflowError):
+            atomic.write(tmp_path / f"{name}2", b"x", mtime=2**80)
+
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_move_makes_folders_and_replaces(tmp_path: Path, sync: bool) -> None:
+    """A move makes the folders it needs, replaces what has the name, and takes the old name away."""
+    for body in (b"one", b"two"):
+        atomic.write(tmp_path / "tmp", body)
+        atomic.move(tmp_path / "tmp", tmp_path / "a" / "b" / "cover", sync=sync)
+
+        assert (tmp_path / "a" / "b" / "cover").read_bytes() == body
+        assert not (tmp_path / "tmp").exists()
+
+
+def test_move_keeps_the_file(tmp_path: Path) -> None:
+    """A move is a rename of the same file, never a copy."""
+    atomic.write(tmp_path / "tmp", b"x")
+    inode = (tmp_path / "tmp").stat().st_ino
+    atomic.move(tmp_path / "tmp", tmp_path / "cover")
+
+    assert (tmp_path / "cover").stat().st_ino == inode
+
+
+def test_moving_nothing_is_an_error(tmp_path: Path) -> None:
+    """A source that is gone is told, and what has the name stays."""
+    (tmp_path / "cover").write_bytes(b"old")
+
+    with pytest.raises(FileNotFoundError):
+        atomic.move(tmp_path / "gone", tmp_path / "cover")
+
+    assert (tmp_path / "cover").read_bytes() == b"old"
+
+
+def test_a_link_is_made_and_swapped(tmp_path: Path) -> None:
+    """A link points where it was last told to, and leaves nothing beside it."""
+    for target in ("../img/1", "../img/1", "../img/2"):
+        atomic.link(target, tmp_path / "live")
+
+        assert (tmp_path / "live").readlink() == Path(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["live"]
+
+
+def test_a_link_that_stands_is_left_alone(tmp_path: Path) -> None:
+    """The same link is not made anew: a start with the same settings changes nothing on disk."""
+    atomic.link("../img/1", tmp_path / "live")
+    inode = (tmp_path / "live").lstat().st_ino
+    atomic.link("../img/1", tmp_path / "live")
+
+    assert (tmp_path / "live").lstat().st_ino == inode
+
+
+def test_a_link_is_never_missing(tmp_path: Path) -> None:
+    """While a link is swapped a thousand times, a reader always finds one of its two targets."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    link, done, seen = tmp_path / "live", threading.Event(), set()
+    atomic.link("one", link)
+
+    def look() -> None:
+        while not done.is_set():
+            seen.add(link.resolve(strict=True).name if link.exists() else "missing")
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for turn in range(1000):
+        atomic.link(("two", "one")[turn % 2], link)
+    done.set()
+    reader.join()
+
+    assert seen <= {"one", "two"}
+
+
+def dead_process() -> int:
+    """The id of a process that has ended."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    return int(ended.stdout)
+
+
+def test_a_sweep_takes_what_the_dead_left(tmp_path: Path) -> None:
+    """Files of processes that ended go; those of processes that live, ours among them, stay."""
+    ours = atomic.temporary(tmp_path)
+    parents = tmp_path / f"{os.getppid()}-aa"
+    dead = tmp_path / f"{dead_process()}-aa"
+    for path in (ours, parents, dead):
+        path.write_bytes(b"torn")
+
+    assert atomic.sweep(tmp_path) == 1
+    assert sorted(tmp_path.iterdir()) == sorted([ours, parents])
+
+
+@pytest.mark.parametrize(
+    "name", ["stray", "-", ".hidden", "x-1", "9" * 30 + "-aa", "20260102030405-aa", "²-a"]
+)
+def test_a_sweep_takes_strays(tmp_path: Path, name: str) -> None:
+    """A file with a name that no process of ours gave goes too, and never stops a start."""
+    (tmp_path / name).write_bytes(b"?")
+
+    assert atomic.sweep(tmp_path) == 1
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_sweep_of_nothing(tmp_path: Path) -> None:
+    """An empty folder is swept in no time."""
+    assert atomic.sweep(tmp_path) == 0

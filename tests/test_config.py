@@ -1,0 +1,460 @@
+"""The configuration: defaults, the example that shows them, overrides, and mistakes told all at once.
+
+`python tests/test_config.py` writes today's defaults into config.example.toml and leaves its words alone.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from coverproxy.config import RESERVED_SIZES, Config, Size, load
+from coverproxy.errors import ConfigError
+from coverproxy.media import Format
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "config.example.toml"
+SETTING = re.compile(r"(?P<name>[a-z_0-9]+) = (?P<value>.*)")
+TABLE = re.compile(r"\[(?P<path>[a-z_0-9.]+)\]")
+EXPLAINED_ELSEWHERE = ("sizes.medium", "sizes.large")
+"""Tables whose keys are explained once, under [sizes.small]."""
+
+Lines = list[tuple[str, str, str]]
+
+
+def defaults() -> dict[str, Any]:
+    """Every key by its TOML path, with its default, found by walking the model."""
+    return dict(walked(Config.model_validate({}), ""))
+
+
+def walked(section: BaseModel, above: str) -> Iterator[tuple[str, Any]]:
+    for name, field in type(section).model_fields.items():
+        path, value = f"{above}{field.alias or name}", getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from walked(value, f"{path}.")
+        elif name == "sizes":
+            for size in value:
+                yield from walked(value[size], f"{path}.{size}.")
+        else:
+            yield path, value
+
+
+def settings(text: str) -> Iterator[tuple[int, str, str]]:
+    """The example's settings: line number (from 0), TOML path, the value as it is written."""
+    table = ""
+    for number, line in enumerate(text.splitlines()):
+        if found := TABLE.fullmatch(line):
+            table = found["path"]
+        elif found := SETTING.fullmatch(line):
+            yield number, f"{table}.{found['name']}", found["value"]
+
+
+def written(value: Any) -> str:
+    """A default as TOML; JSON's spelling is TOML's for all that the config holds but a filled table."""
+    return "{}" if value == {} else orjson.dumps(value).decode()
+
+
+def refreshed(text: str) -> str:
+    """The example with today's defaults: a line whose value still holds stays as it is spelled."""
+    lines, today = text.splitlines(), defaults()
+    for number, path, value in settings(text):
+        now = written(today[path]) if path in today else value
+        if tomllib.loads(f"value = {value}") != tomllib.loads(f"value = {now}"):
+            lines[number] = lines[number].replace(value, now)
+    return "\n".join(lines) + "\n"
+
+
+def comment_above(lines: list[str], number: int) -> str:
+    start = number
+    while lines[start - 1].startswith("#"):
+        start -= 1
+    return " ".join(line.lstrip("# ") for line in lines[start:number])
+
+
+def loaded(tmp_path: Path, text: str = "", environ: Mapping[str, str] | None = None) -> Config:
+    file = tmp_path / "config.toml"
+    file.write_text(text, encoding="utf-8")
+    return load(file, environ or {})
+
+
+def mistakes(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> list[str]:
+    """The lines that a config's mistakes are told in, without the file's name."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, text, environ)
+    return [line.removeprefix(f"{tmp_path / 'config.toml'}: ") for line in str(caught.value).splitlines()]
+
+
+def test_the_example_is_the_defaults() -> None:
+    """Loading config.example.toml gives exactly what loading nothing gives."""
+    assert load(EXAMPLE, {}) == load(None, {}) == Config.model_validate({})
+
+
+def test_the_example_has_every_key_with_its_default() -> None:
+    """Each key of the model stands in the example once, with today's default, and there is no other."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    shown = [(path, tomllib.loads(f"value = {value}")["value"]) for _, path, value in settings(text)]
+
+    assert len(dict(shown)) == len(shown)
+    assert dict(shown) == {path: orjson.loads(orjson.dumps(value)) for path, value in defaults().items()}
+
+
+def test_the_example_is_up_to_date() -> None:
+    """Refreshing the example would change nothing (`python tests/test_config.py` does it)."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+
+    assert refreshed(text) == text
+
+
+def test_refreshing_changes_values_only() -> None:
+    """A default that changed is written in, and every other line of the example stays as it was."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    old = text.replace("port = 8080", "port = 80").replace('host = "127.0.0.1"', 'host = "::"')
+
+    assert old != text
+    assert refreshed(old) == text
+
+
+def test_the_example_explains_every_key() -> None:
+    """Above each key stands what it means; above each table, what the table is for."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    silent = [
+        path
+        for number, path, _ in settings("\n".join(lines))
+        if not path.startswith(EXPLAINED_ELSEWHERE) and not comment_above(lines, number)
+    ]
+    tables = [
+        found["path"]
+        for number, line in enumerate(lines)
+        if (found := TABLE.fullmatch(line)) and not comment_above(lines, number)
+    ]
+
+    assert silent == []
+    assert [table for table in tables if not table.startswith(EXPLAINED_ELSEWHERE)] == []
+
+
+UNITS = {
+    "_seconds": "Seconds",
+    "_bytes": "Bytes",
+    "_px": "px",
+    "width": "px",
+    "height": "px",
+    "pixels": "px",
+    "port": "TCP port",
+    "per_second": "Covers per second",
+    "quality": "1 to 100",
+}
+
+
+def test_the_example_names_every_unit() -> None:
+    """A number's unit, or its scale, stands in the comment above it."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    for number, path, _ in settings("\n".join(lines)):
+        units = [unit for ending, unit in UNITS.items() if path.endswith(ending)]
+        if units and not path.startswith(EXPLAINED_ELSEWHERE):
+            assert units[0] in comment_above(lines, number), path
+
+
+def test_the_example_fits_the_page() -> None:
+    """The example is a file for people: no line is longer than 110 characters, none ends in a space."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if len(line) > 110 or line != line.rstrip()] == []
+
+
+def test_default_sizes() -> None:
+    """Without a config there are three sizes, each larger than the one before, and JPEG and WebP."""
+    config = load(None, {})
+
+    assert [(name, size.width, size.height) for name, size in config.sizes.items()] == [
+        ("small", 100, 150), ("medium", 200, 300), ("large", 500, 750),
+    ]  # fmt: skip
+    assert config.formats.enabled == {Format.JPEG, Format.WEBP}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in defaults() if not isinstance(defaults()[path], dict)], ids=str
+)
+def test_every_value_is_checked(tmp_path: Path, path: str) -> None:
+    """A value of the wrong type is refused for every key, told by its path."""
+    table, _, name = path.rpartition(".")
+
+    (told,) = mistakes(tmp_path, f"[{table}]\n{name} = 1979-05-27\n")
+
+    assert told.startswith(f"{path}: ")
+    assert "1979" in told
+
+
+@pytest.mark.parametrize("table", sorted({path.rpartition(".")[0] for path in defaults()}))
+def test_unknown_keys_are_refused(tmp_path: Path, table: str) -> None:
+    """A misspelt key is told by its path, in every table: it is never passed over."""
+    assert mistakes(tmp_path, f"[{table}]\nfrobnicate = 1\n") == [f"{table}.frobnicate: no such key"]
+
+
+def test_an_unknown_table_is_refused(tmp_path: Path) -> None:
+    """A misspelt table is told too."""
+    assert mistakes(tmp_path, "[sever]\nport = 1\n") == ["sever: no such key"]
+
+
+def test_the_import_table_has_one_name(tmp_path: Path) -> None:
+    """[import] is the table's name; what the code calls it is none."""
+    assert loaded(tmp_path, '[import]\nmode = "link"\n').imports.mode == "link"
+    assert mistakes(tmp_path, '[imports]\nmode = "link"\n') == ["imports: no such key"]
+
+
+MANY = """
+[server]
+port = 70000
+host = 1
+[quota]
+time_zone = "Europe/Nowhere"
+daily = 5
+[sizes.medium]
+width = "wide"
+[sizes.medium.jpeg]
+quality = 101
+[import]
+mode = "move"
+"""
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Each mistake has a line of its own: its TOML path, what was expected, what was found."""
+    told = {line.partition(": ")[0]: line.partition(": ")[2] for line in mistakes(tmp_path, MANY)}
+
+    assert told.keys() == {
+        "server.port", "server.host", "quota.time_zone", "quota.daily", "sizes.medium.width",
+        "sizes.medium.jpeg.quality", "import.mode",
+    }  # fmt: skip
+    assert re.search("65535.*found 70000", told["server.port"])
+    assert re.search("string.*found 1", told["server.host"])
+    assert re.search("integer.*found 'wide'", told["sizes.medium.width"])
+    assert re.search("100.*found 101", told["sizes.medium.jpeg.quality"])
+    assert re.search("'copy', 'link' or 'reference'.*found 'move'", told["import.mode"])
+
+
+def test_mistakes_name_the_file(tmp_path: Path) -> None:
+    """Every line starts with the file that it is about."""
+    file = tmp_path / "my.toml"
+    file.write_text("[server]\nport = -1\nworkers = 0\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+
+    assert all(line.startswith(f"{file}: server.") for line in str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize("zone", ["Europe/Nowhere", "Mars", "", "Europe", "../../etc/passwd", "a\\u0000b"])
+def test_bad_time_zones_are_told(tmp_path: Path, zone: str) -> None:
+    """A zone that is unknown, a folder of zones, or no name at all is told like any other mistake."""
+    (told,) = mistakes(tmp_path, f'[quota]\ntime_zone = "{zone}"\n')
+
+    assert told.startswith("quota.time_zone: ")
+    assert "Europe/Berlin" in told
+
+
+def test_good_time_zones_are_taken(tmp_path: Path) -> None:
+    """Any zone of the IANA database will do."""
+    assert loaded(tmp_path, '[quota]\ntime_zone = "Asia/Kolkata"').quota.time_zone == "Asia/Kolkata"
+
+
+@pytest.mark.parametrize("value", ["x", "00", "g" * 32, "a" * 40])
+def test_bad_hashes_are_told(tmp_path: Path, value: str) -> None:
+    """A refused hash that is neither MD5 nor SHA-256 is told: it would never match anything."""
+    (told,) = mistakes(tmp_path, f'[import]\nrefused_hashes = ["{"0" * 32}", "{value}"]\n')
+
+    assert told.startswith("import.refused_hashes: ")
+    assert repr(value) in told
+
+
+def test_good_hashes_are_brought_to_one_case(tmp_path: Path) -> None:
+    """MD5 and SHA-256 are taken in either case."""
+    config = loaded(tmp_path, f'[import]\nrefused_hashes = ["{"A" * 32}", "{"b" * 64}"]\n')
+
+    assert config.imports.refused_hashes == ("a" * 32, "b" * 64)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_SIZES))
+def test_reserved_size_names_are_refused(tmp_path: Path, name: str) -> None:
+    """A size may not be called what another address of a key is called."""
+    (told,) = mistakes(tmp_path, f"[sizes.{name}]\nwidth = 100\nheight = 100\n")
+
+    assert told.startswith("sizes")
+    assert repr(name) in told
+
+
+@pytest.mark.parametrize("name", ["Small", "1st", '"a b"', '"../x"', '""', '"a.b"', '"ä"', "a" * 33])
+def test_size_names_are_words_of_a_path(tmp_path: Path, name: str) -> None:
+    """A size's name is a word of the URL and of the disk: nothing else is taken."""
+    told = mistakes(tmp_path, f"[sizes.{name}]\nwidth = 100\nheight = 100\n")
+
+    assert told
+    assert told[0].startswith("sizes.")
+
+
+def test_a_size_is_added_beside_the_default_ones(tmp_path: Path) -> None:
+    """A new size needs only its box; the three default ones stay."""
+    config = loaded(tmp_path, "[sizes.thumb]\nwidth = 40\nheight = 60\n")
+
+    assert config.sizes == {**load(None, {}).sizes, "thumb": Size(width=40, height=60)}
+
+
+def test_a_new_size_needs_its_box(tmp_path: Path) -> None:
+    """A size without a height is told by what it lacks."""
+    assert mistakes(tmp_path, "[sizes.thumb]\nwidth = 40\n") == ["sizes.thumb.height: field required"]
+
+
+def test_a_default_size_is_partly_changed(tmp_path: Path) -> None:
+    """Of a default size only the keys that are written change, down to a format's."""
+    default = load(None, {}).sizes["small"]
+    config = loaded(tmp_path, "[sizes.small]\nwidth = 120\n[sizes.small.jpeg]\ntrellis = false\n")
+
+    assert config.sizes["small"] == default.model_copy(
+        update={"width": 120, "jpeg": default.jpeg.model_copy(update={"trellis": False})}
+    )
+    assert [*config.sizes] == ["small", "medium", "large"]
+
+
+FROM_ENVIRONMENT = [
+    ("COVERPROXY_SERVER__PORT", "9000", "server.port", 9000),
+    ("COVERPROXY_SERVER__STOP_SECONDS", "2.5", "server.stop_seconds", 2.5),
+    ("COVERPROXY_SERVER__STOP_SECONDS", "3", "server.stop_seconds", 3.0),
+    ("COVERPROXY_SERVER__HOST", "0.0.0.0", "server.host", "0.0.0.0"),  # noqa: S104
+    ("COVERPROXY_SERVER__HOST", "::", "server.host", "::"),
+    ("COVERPROXY_LOG__ACCESS", "true", "log.access", True),
+    ("COVERPROXY_LOG__LEVEL", "debug", "log.level", "debug"),
+    ("COVERPROXY_LOG__LEVEL", '"debug"', "log.level", "debug"),
+    ("COVERPROXY_DATA__DIR", "/var/lib/cover proxy", "data.dir", "/var/lib/cover proxy"),
+    ("COVERPROXY_FORMATS__AVIF", "true", "formats.avif", True),
+    ("COVERPROXY_IMPORT__MODE", "link", "import.mode", "link"),
+    ("COVERPROXY_IMPORT__SOURCE_PRIORITY", "{ a = 1 }", "import.source_priority", {"a": 1}),
+    ("COVERPROXY_QUOTA__TIME_ZONE", "Europe/Berlin", "quota.time_zone", "Europe/Berlin"),
+    ("COVERPROXY_SIZES__SMALL__JPEG__QUALITY", "70", "sizes.small.jpeg.quality", 70),
+    ("COVERPROXY_SIZES__MEDIUM__WIDTH", "222", "sizes.medium.width", 222),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "path", "value"), FROM_ENVIRONMENT, ids=str)
+def test_the_environment_sets_one_key(name: str, raw: str, path: str, value: Any) -> None:
+    """COVERPROXY_SECTION__KEY sets that key and no other, read as TOML where it is TOML, else as text."""
+    config = dict(walked(load(None, {name: raw}), ""))
+
+    assert config == defaults() | {path: value}
+
+
+def test_the_environment_adds_a_size() -> None:
+    """A size can come from the environment alone."""
+    config = load(None, {"COVERPROXY_SIZES__THUMB__WIDTH": "40", "COVERPROXY_SIZES__THUMB__HEIGHT": "60"})
+
+    assert config.sizes["thumb"] == Size(width=40, height=60)
+
+
+def test_the_environment_wins_over_the_file_and_overrides_over_both(tmp_path: Path) -> None:
+    """What is given on the command line beats the environment, which beats the file, which beats defaults."""
+    file = tmp_path / "config.toml"
+    file.write_text("[server]\nport = 1\nworkers = 2\nstop_seconds = 3.0\n")
+    environ = {"COVERPROXY_SERVER__PORT": "10", "COVERPROXY_SERVER__WORKERS": "20"}
+
+    server = load(file, environ, {"server": {"port": 100}}).server
+
+    assert (server.port, server.workers, server.stop_seconds) == (100, 20, 3.0)
+
+
+def test_other_variables_are_left_alone() -> None:
+    """Variables without the prefix, or without a section, are no configuration."""
+    environ = {"PATH": "/bin", "COVERPROXY_HOME": "/x", "SERVER__PORT": "1", "COVERPROXY_": ""}
+
+    assert load(None, environ) == load(None, {})
+
+
+def test_mistakes_in_the_environment_are_told(tmp_path: Path) -> None:
+    """A wrong or unknown variable is told by its TOML path, beside the file's mistakes."""
+    environ = {"COVERPROXY_SERVER__PORT": "http", "COVERPROXY_CACHE__FSNYC": "true"}
+    told = mistakes(tmp_path, "[quota]\ndaily_limit = -1\n", environ)
+
+    assert sorted(line.partition(":")[0] for line in told) == [
+        "cache.fsnyc", "quota.daily_limit", "server.port",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["port = ", "[server", "[a]\n[a]\n", "port: 8080"], ids=["no value", "open", "twice", "YAML"]
+)
+def test_what_is_not_toml_is_told(tmp_path: Path, text: str) -> None:
+    """A file that is not TOML is told as such, with the place."""
+    (told,) = mistakes(tmp_path, text)
+
+    assert told.startswith("is not TOML: ")
+    assert "line" in told or "end of document" in told
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    """A file that is not UTF-8 is told, not crashed on."""
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"[server]\nhost = '\xff'\n")
+
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load(file, {})
+
+
+def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
+    """A file that is missing, or is a folder, is told with the reason: it is never taken for an empty one."""
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
+        load(tmp_path / "none.toml", {})
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path, {})
+
+
+@pytest.mark.parametrize("section", ["server", "sizes", "import"])
+def test_a_value_in_place_of_a_table_is_told(tmp_path: Path, section: str) -> None:
+    """A plain value where a table belongs is a mistake like any other."""
+    (told,) = mistakes(tmp_path, f"{section} = 3\n")
+
+    assert told.startswith(f"{section}: ")
+
+
+def test_a_config_does_not_change() -> None:
+    """A config is a frozen value, down to the sizes."""
+    config = load(None, {})
+    for section in (config, config.server, config.sizes["small"].jpeg):
+        with pytest.raises(ValueError, match="frozen"):
+            setattr(section, next(iter(type(section).model_fields)), None)
+
+
+def other(value: Any) -> Any:
+    """Another value that the same key takes."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return "4:2:0" if value == "4:4:4" else "4:4:4"
+    return value + 1
+
+
+SIZE = Size(width=300, height=400)
+
+
+@pytest.mark.parametrize("path", [path for path, _ in walked(SIZE, "")])
+def test_every_setting_of_a_size_changes_its_revision(path: str) -> None:
+    """Whatever is changed of a size, its derivatives get another folder."""
+    tree = SIZE.model_dump()
+    branch = tree
+    *above, name = path.split(".")
+    for part in above:
+        branch = branch[part]
+    branch[name] = other(branch[name])
+
+    assert Size.model_validate(tree).revision(1) != SIZE.revision(1)
+
+
+def test_a_revision_is_a_short_name() -> None:
+    """A revision is ten hex digits, the same for the same settings, another for another renderer."""
+    assert re.fullmatch("[0-9a-f]{10}", SIZE.revision(1))
+    assert SIZE.revision(1) == Size(width=300, height=400).revision(1)
+    assert SIZE.revision(1) != SIZE.revision(2)
+
+
+if __name__ == "__main__":
+    EXAMPLE.write_text(refreshed(EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")

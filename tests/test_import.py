@@ -1,0 +1,825 @@
+"""The way of whole folders and lists into the catalogue, and what stays true when it is cut short."""
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import images
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum import ean
+
+from coverproxy.cli import main
+from coverproxy.config import Config, load
+from coverproxy.derivative import Derivative
+from coverproxy.importing import Report, candidates
+from coverproxy.media import Format
+from coverproxy.original import Original
+from coverproxy.originals.intake import Candidate, Refusal
+from coverproxy.spec import ISBN, Identifier, Spec
+from coverproxy.wiring import Shelf, importer, open_shelf
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+MANY = 3000
+
+
+def isbn_of(number: int) -> str:
+    """The ISBN-13 whose nine digits after 978 are *number*."""
+    bare = f"978{number:09d}"
+    return bare + ean.calc_check_digit(bare)
+
+
+def strangers(count: int) -> list[str]:
+    """ISBNs of as many publishers."""
+    return [isbn_of(10_000_000 * (1 + number) + number) for number in range(count)]
+
+
+BOOK, *OTHERS = (isbn_of(14_143_951 + number) for number in range(20))
+
+
+class Library:
+    """A folder of covers, a data folder, and imports from one into the other in this process."""
+
+    def __init__(self, root: Path) -> None:
+        self.covers = root / "covers"
+        self.covers.mkdir()
+        self.data = root / "data"
+        self.refusals: list[Refusal] = []
+
+    def config(self, **rules: Any) -> Config:
+        return load(None, {}, {"data": {"dir": str(self.data)}, "import": rules})
+
+    def put(self, name: str, body: bytes, date: int = 1_217_808_000) -> Path:
+        path = self.covers / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        os.utime(path, (date, date))
+        return path
+
+    @contextmanager
+    def shelf(self) -> Iterator[Shelf]:
+        with open_shelf(self.config()) as shelf:
+            yield shelf
+
+    def take_in(
+        self, path: Path | None = None, source: str = "",
+        on_refusal: Callable[[Refusal], None] = lambda refusal: None, **rules: Any,
+    ) -> Report:  # fmt: skip
+        config = self.config(**rules)
+
+        def note(refusal: Refusal) -> None:
+            self.refusals.append(refusal)
+            on_refusal(refusal)
+
+        with open_shelf(config) as shelf:
+            return importer(config, shelf, note).run(
+                candidates(path or self.covers, source), lambda report: None
+            )
+
+    def originals(self, isbn: str = BOOK) -> list[Original]:
+        with self.shelf() as shelf:
+            return shelf.catalogue.find(Identifier(ISBN, isbn))
+
+    def all_originals(self) -> list[Original]:
+        """All that is in the catalogue, read beside the code."""
+        connection = sqlite3.connect(self.data / "catalogue.db")
+        values = [f"{row[0]:013d}" for row in connection.execute("SELECT DISTINCT value FROM original")]
+        connection.close()
+        with self.shelf() as shelf:
+            return [one for value in values for one in shelf.catalogue.find(Identifier(ISBN, value))]
+
+    def stored(self) -> set[Path]:
+        """The files in the originals' folder."""
+        return {path for path in (self.data / "originals").rglob("*") if path.is_file()}
+
+    def is_consistent(self) -> bool:
+        """Whether each row's file is there and has its bytes, and no other file lies about."""
+        rows = self.all_originals()
+        with self.shelf() as shelf:
+            paths = [shelf.files.path(one) for one in rows]
+        bodies = [path.read_bytes() for path in paths]
+        digests = [hashlib.sha256(body).digest()[:16] for body in bodies]
+        kept = {path for path, one in zip(paths, rows, strict=True) if one.path is None}
+        return digests == [one.digest for one in rows] and self.stored() == kept
+
+    def make_derivative(self, isbn: str = BOOK, form: Format = Format.JPEG) -> Callable[[], bool]:
+        """Put a derivative of a book into the cache; the answer says whether it is there."""
+        body = images.jpeg(images.cover(100, 150))
+        spec = Spec(Identifier(ISBN, isbn), "small", form)
+        with self.shelf() as shelf:
+            shelf.cache.put(spec, Derivative(body, form, 1_217_808_000, (100, 150), (100, 150)))
+
+        def is_there() -> bool:
+            with self.shelf() as shelf:
+                return any(shelf.cache.held(spec.identifier))
+
+        assert is_there()
+        return is_there
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """An empty folder of covers, and no data folder yet."""
+    return Library(tmp_path)
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "coverproxy", "import", *map(str, arguments)]
+
+
+def start(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+    """Start the command `coverproxy import` in a process of its own."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command(*arguments), **({"cwd": ROOT} | pipes | options))
+
+
+def run(library: Library, *arguments: str | Path) -> dict[str, Any]:
+    """Run `coverproxy import --json` on the covers (or what *arguments* begin with), and read its answer."""
+    what = arguments or (library.covers,)
+    process = start(*what, "--data", library.data, "--json")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+def fill(library: Library, count: int) -> dict[str, bytes]:
+    """Write as many small covers, each of its own bytes; return them by ISBN."""
+    books = {isbn_of(100 * number): images.distinct(images.small_jpeg(), number) for number in range(count)}
+    for isbn, body in books.items():
+        folder = library.covers / isbn[-4:-2]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{isbn}.jpg").write_bytes(body)
+    return books
+
+
+# --- what a folder or a list offers
+
+
+def test_a_folder_tree_is_taken_in(library: Library) -> None:
+    """Files in any subfolder, named by any spelling of an ISBN, of any type, become originals."""
+    library.put(f"{BOOK}.jpg", images.drawn("jpeg-420"))
+    library.put(f"a/b/{OTHERS[0]}.png", images.drawn("png-rgb"))
+    library.put("a/0-545-01022-5.jpeg", images.drawn("webp"))
+    report = library.take_in(source="members")
+    assert (report.seen, report.added, report.already, report.refused) == (3, 3, 0, {})
+    assert report.bytes == sum(path.stat().st_size for path in library.covers.rglob("*.*"))
+    assert {one.identifier.value for one in library.all_originals()} == {BOOK, OTHERS[0], "9780545010221"}
+    assert {one.source for one in library.all_originals()} == {"members"}
+    assert library.is_consistent()
+
+
+def test_hidden_files_and_folders_are_passed_over(library: Library) -> None:
+    """What begins with a dot (.DS_Store, ._9780….jpg, .git) is not the operator's cover."""
+    for name in (f".{BOOK}.jpg", f"._{BOOK}.jpg", f".trash/{BOOK}.jpg", f"a/.b/c/{BOOK}.jpg"):
+        library.put(name, images.small_jpeg())
+    assert library.take_in().seen == 0
+
+
+def test_one_file_can_be_taken_in(library: Library) -> None:
+    """PATH may be a single picture named by its ISBN."""
+    report = library.take_in(library.put(f"{BOOK}.jpg", images.small_jpeg()))
+    assert (report.seen, report.added) == (1, 1)
+
+
+def test_a_folder_offers_its_files_in_one_order(library: Library) -> None:
+    """Names are read in sorted order, so that two runs over a folder do the same."""
+    for name in ("c.jpg", "a.jpg", "b/2.jpg", "b/1.jpg"):
+        library.put(name, b"")
+    names = [one.path.name for one in candidates(library.covers, "") if isinstance(one, Candidate)]
+    assert names == ["a.jpg", "c.jpg", "1.jpg", "2.jpg"]
+
+
+def listed(library: Library, text: str | bytes, name: str = "covers.csv", source: str = "") -> list[Any]:
+    """What a list of that content offers."""
+    path = library.put(name, text.encode() if isinstance(text, str) else text)
+    return [
+        (one.isbn, one.path.name, one.source, one.date) if isinstance(one, Candidate) else one.reason
+        for one in candidates(path, source)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("1,a.jpg\n2,b.jpg\n", [("1", "a.jpg", "", None), ("2", "b.jpg", "", None)]),
+        ("1,a.jpg", [("1", "a.jpg", "", None)]),
+        ("1\ta.jpg\tloc\t5\n", [("1", "a.jpg", "loc", 5)]),
+        ("1;a.jpg;loc;5\n", [("1", "a.jpg", "loc", 5)]),
+        ("isbn,file\n1,a.jpg\n", [("1", "a.jpg", "", None)]),
+        ("\ufeffisbn;file\r\n1;a.jpg\r\n", [("1", "a.jpg", "", None)]),
+        ("\ufeff1,a.jpg\n", [("1", "a.jpg", "", None)]),
+        ("Date,Source,FILE, ISBN \n5,loc,a.jpg,1\n", [("1", "a.jpg", "loc", 5)]),
+        ("title,isbn,file\nEmma,1,a.jpg\n", [("1", "a.jpg", "", None)]),
+        ('isbn,file\n1,"a, b.jpg"\n', [("1", "a, b.jpg", "", None)]),
+        (" 1 , a.jpg \n", [("1", "a.jpg", "", None)]),
+        ("\n\n1,a.jpg\n\n,,\n2,b.jpg\n", [("1", "a.jpg", "", None), ("2", "b.jpg", "", None)]),
+        ("1,a.jpg,,2008-08-04\n", [("1", "a.jpg", "", 1_217_808_000)]),
+        ("1,a.jpg,,2008-08-04T02:00:00+02:00\n", [("1", "a.jpg", "", 1_217_808_000)]),
+        ("1,a.jpg,,2008-08-04T00:00:00Z\n", [("1", "a.jpg", "", 1_217_808_000)]),
+        ("1,a.jpg,,0\n", [("1", "a.jpg", "", 0)]),
+        ("1\n2,b.jpg\n", ["row", ("2", "b.jpg", "", None)]),
+        (",a.jpg\n", ["row"]),
+        ("1,a.jpg,,yesterday\n2,b.jpg,,1969-12-31\n3,c.jpg,,-5\n4,d.jpg,,\u0664\n", ["date"] * 4),
+        ("", []),
+        ("isbn,file\n", []),
+    ],
+)
+def test_a_list_is_read_as_people_write_it(library: Library, text: str, rows: list[Any]) -> None:
+    """With or without a header, by comma, tab or semicolon, with a BOM, columns anyhow; bad rows are told."""
+    assert listed(library, text) == rows
+
+
+@pytest.mark.parametrize(
+    "date", ["1217808000000", "99999999999999999999", "9" * 400, "253402300800", "9999-12-31T23:59:59-14:00"]
+)
+def test_a_date_that_no_file_can_have_is_refused(library: Library, date: str) -> None:
+    """Milliseconds, or a year past 9999, is a mistake in the row: no Last-Modified could say it."""
+    assert listed(library, f"1,a.jpg,,{date}\n") == ["date"]
+
+
+def test_a_source_in_the_list_goes_before_the_commands(library: Library) -> None:
+    """`--source` is for the rows that name none."""
+    assert listed(library, "1,a.jpg,loc\n2,b.jpg,\n", source="all") == [
+        ("1", "a.jpg", "loc", None), ("2", "b.jpg", "all", None),
+    ]  # fmt: skip
+
+
+def test_paths_of_a_list_count_from_its_folder(library: Library) -> None:
+    """A list may be moved with its covers; absolute paths stand."""
+    path = library.put("lists/covers.tsv", b"1\t../a.jpg\n2\t/b.jpg\n")
+    found = [one.path for one in candidates(path, "") if isinstance(one, Candidate)]
+    assert found == [library.covers / "lists/../a.jpg", Path("/b.jpg")]
+
+
+def test_file_names_in_any_encoding_are_found(library: Library) -> None:
+    """A Latin-1 name in a list finds the file of that name, byte by byte."""
+    raw = os.fsencode(library.covers) + b"/\xfcber.jpg"
+    Path(os.fsdecode(raw)).write_bytes(images.small_jpeg())
+    path = library.put("covers.csv", BOOK.encode() + b",\xfcber.jpg\n")
+    assert library.take_in(path).added == 1
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), min_size=1, max_size=12).map(
+    str.strip
+)
+rows_of_cells = st.lists(
+    st.tuples(st.integers(0, 10**13).map(str), cells.filter(bool), cells, st.none() | st.integers(0, 2**31)),
+    max_size=6,
+)
+
+
+@given(rows=rows_of_cells, has_header=st.booleans(), order=st.permutations(range(4)))
+def test_what_a_spreadsheet_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], has_header: bool, order: list[int]
+) -> None:
+    """Any list that the csv module writes is read back, row by row, its columns in any named order."""
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    order = order if has_header else [0, 1, 2, 3]
+    names = ("isbn", "file", "source", "date")
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow([names[at] for at in order] if has_header else ["0", "first.jpg"])
+    writer.writerows([["" if row[at] is None else row[at] for at in order] for row in rows])
+    path.write_text(written.getvalue(), encoding="utf-8", newline="")
+    first, *_ = written.getvalue().splitlines()
+    found = list(candidates(path, ""))[0 if has_header else 1 :]
+    assert "," in first
+    assert found == [Candidate(isbn, path.parent / file, source, date) for isbn, file, source, date in rows]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [f"{BOOK},a\0b.jpg", f"{BOOK},{'x' * 200_000}", f'{BOOK},"never closed', f"{BOOK},.", f"{BOOK},,,,,,,,",
+     f"{BOOK},a.jpg,,99999999999999999999", "\x00\x01\x02", "\xff\xfe"],
+)  # fmt: skip
+def test_a_bad_row_costs_only_itself(library: Library, row: str) -> None:
+    """Whatever stands in a row, it is refused and the rows around it are taken in."""
+    for name in ("a.jpg", "b.jpg"):
+        library.put(name, images.distinct(images.small_jpeg(), ord(name[0])))
+    text = f"{OTHERS[0]},a.jpg\n{row}\n"
+    if "never closed" not in row:
+        text += f"{OTHERS[1]},b.jpg\n"
+    report = library.take_in(library.put("covers.csv", text.encode("utf-8", "surrogateescape")))
+    good = 1 if "never closed" in row else 2
+    assert report.added == len(library.all_originals()) == good
+    assert report.refused.total() == 1
+
+
+# --- how files come to their place
+
+
+def test_copy_makes_a_file_of_its_own(library: Library) -> None:
+    """A copy has the original's bytes, time and no tie to it."""
+    found = library.put(f"{BOOK}.jpg", images.drawn("jpeg-420"))
+    library.take_in(mode="copy")
+    (stored,) = library.stored()
+    assert stored.read_bytes() == images.drawn("jpeg-420")
+    assert (stored.stat().st_ino == found.stat().st_ino, found.stat().st_nlink) == (False, 1)
+    assert stored.stat().st_mtime == 1_217_808_000
+    assert stored.stat().st_mode & 0o777 == 0o644
+    found.unlink()
+    assert library.is_consistent()
+
+
+def test_link_is_the_same_file(library: Library) -> None:
+    """A hard link costs no bytes, and leaves the operator's file as it was, its time too."""
+    found = library.put(f"{BOOK}.jpg", images.drawn("jpeg-420"))
+    path = library.put("covers.csv", f"{BOOK},{BOOK}.jpg,,5".encode())
+    library.take_in(path, mode="link")
+    (stored,) = library.stored()
+    assert stored.stat().st_ino == found.stat().st_ino
+    assert (stored.stat().st_nlink, stored.stat().st_mtime) == (2, 1_217_808_000)
+    assert library.originals()[0].date == 5
+
+
+def test_link_follows_a_symlink(library: Library) -> None:
+    """A symlink in the folder is linked as the picture it leads to, not as the symlink."""
+    library.put("store/1.jpg", images.small_jpeg())
+    (library.covers / "names").mkdir()
+    (library.covers / "names" / f"{BOOK}.jpg").symlink_to("../store/1.jpg")
+    assert library.take_in(library.covers / "names", mode="link").added == 1
+    assert library.is_consistent()
+
+
+def test_reference_leaves_files_where_they_are(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A referenced file is known by its absolute path, and nothing is stored; a relative PATH will do."""
+    found = library.put(f"{BOOK}.jpg", images.drawn("jpeg-420"))
+    monkeypatch.chdir(library.covers.parent)
+    assert library.take_in(Path("covers"), mode="reference").added == 1
+    assert library.originals()[0].path == str(found)
+    assert library.stored() == set()
+    assert library.is_consistent()
+
+
+@pytest.mark.parametrize(
+    "modes", list(itertools.permutations(["copy", "link", "reference"], 2)), ids="-".join
+)
+def test_another_mode_leaves_nothing_behind(library: Library, modes: tuple[str, str]) -> None:
+    """Importing a folder again in another mode changes where its files lie, and keeps one of each."""
+    library.put(f"{BOOK}.jpg", images.drawn("jpeg-420"))
+    for mode in modes:
+        library.take_in(mode=mode)
+    assert len(library.originals()) == 1
+    assert library.is_consistent()
+
+
+@pytest.mark.parametrize("mode", ["copy", "link", "reference"])
+def test_again_adds_nothing(library: Library, mode: str) -> None:
+    """A second run over the same files finds all of them in already, and touches none."""
+    fill(library, 20)
+    assert library.take_in(mode=mode).added == 20
+    before = {path: path.stat().st_mtime_ns for path in library.stored()}
+    report = library.take_in(mode=mode)
+    assert (report.seen, report.added, report.already, report.bytes) == (20, 0, 20, 0)
+    assert {path: path.stat().st_mtime_ns for path in library.stored()} == before
+    assert library.is_consistent()
+
+
+def test_a_faulty_original_is_tried_again(library: Library) -> None:
+    """Taking in what was found faulty forgets the fault: a newer decoder may read it."""
+    library.put(f"{BOOK}.jpg", images.drawn("jpeg-420"))
+    library.take_in()
+    with library.shelf() as shelf:
+        shelf.catalogue.mark_faulty(library.originals()[0], "decode: cut")
+    assert library.take_in().added == 1
+    assert library.originals()[0].fault is None
+
+
+def test_one_book_keeps_several_originals(library: Library) -> None:
+    """Two files for one ISBN are two originals, best first."""
+    library.put(f"a/{BOOK}.jpg", images.jpeg(images.cover(100, 150)))
+    library.put(f"b/{BOOK}.jpg", images.jpeg(images.cover(200, 300)))
+    assert library.take_in().added == 2
+    assert [one.width for one in library.originals()] == [200, 100]
+    assert library.is_consistent()
+
+
+# --- what happens to derivatives
+
+
+def test_a_better_original_drops_what_was_made_of_the_old(library: Library) -> None:
+    """The next visitor gets a cover made from the better picture, in every format."""
+    library.put(f"{BOOK}.jpg", images.jpeg(images.cover(100, 150)))
+    library.put(f"{OTHERS[0]}.jpg", images.small_jpeg())
+    library.take_in()
+    are_there = [library.make_derivative(BOOK), library.make_derivative(BOOK, Format.WEBP)]
+    other_is_there = library.make_derivative(OTHERS[0])
+    library.put(f"new/{BOOK}.jpg", images.jpeg(images.cover(200, 300)))
+    library.take_in()
+    assert [is_there() for is_there in are_there] == [False, False]
+    assert other_is_there()
+
+
+def test_again_drops_no_derivative(library: Library) -> None:
+    """A second run over the same files costs nobody a cover that is made."""
+    library.put(f"{BOOK}.jpg", images.small_jpeg())
+    library.take_in()
+    is_there = library.make_derivative()
+    library.take_in()
+    assert is_there()
+
+
+def test_an_interruption_before_old_derivatives_are_dropped_is_made_up_for(library: Library) -> None:
+    """Ctrl-C when the better original is in and its derivatives not yet dropped: the next run drops them."""
+    library.put(f"{BOOK}.jpg", images.jpeg(images.cover(100, 150)))
+    library.take_in()
+    is_there = library.make_derivative()
+    library.put(f"new/{BOOK}.jpg", images.jpeg(images.cover(200, 300)))
+    # As a server does that makes this very cover: the import has to wait before it drops anything.
+    with library.shelf() as shelf, shelf.stripes.held(f"small/isbn/{BOOK}.jpg"):
+        process = start(library.covers, "--data", library.data, "--json")
+        within(30, lambda: len(shelf.catalogue.find(Identifier(ISBN, BOOK))) == 2)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    library.take_in()
+    assert not is_there()
+
+
+# --- "no image" art
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 8, 12])
+def test_one_picture_for_many_books_is_none(library: Library, count: int) -> None:
+    """The same bytes for books of many publishers are refused for all of them, for latecomers too."""
+    for isbn in strangers(count):
+        library.put(f"{isbn}.jpg", images.small_jpeg())
+    library.put(f"{BOOK}.jpg", images.drawn("jpeg-420"))
+    report = library.take_in()
+    assert [one.identifier.value for one in library.all_originals()] == [BOOK]
+    assert (report.seen, report.added, report.refused) == (count + 1, 1, {"same-bytes": count})
+    assert Counter(refusal.isbn for refusal in library.refusals) == Counter(strangers(count))
+    assert report.bytes == len(images.drawn("jpeg-420"))
+    assert library.is_consistent()
+
+
+def test_editions_may_share_a_picture(library: Library) -> None:
+    """Four ISBNs of one publisher, or two of two, keep their cover."""
+    for isbn in OTHERS[:4]:
+        library.put(f"{isbn}.jpg", images.small_jpeg())
+    for isbn in strangers(2):
+        library.put(f"{isbn}.jpg", images.drawn("jpeg-420"))
+    report = library.take_in()
+    assert (report.added, report.refused) == (6, {})
+
+
+def test_art_is_found_out_over_several_runs(library: Library) -> None:
+    """The third publisher, runs later, takes it from the first two, and drops what was made of it."""
+    first, second, third, fourth = strangers(4)
+    reports, are_there = [], []
+    for isbn in (first, second):
+        library.put(f"{isbn}.jpg", images.small_jpeg())
+        reports.append(library.take_in())
+        are_there.append(library.make_derivative(isbn))
+    assert [report.added for report in reports] == [1, 1]
+    library.put(f"{third}.jpg", images.small_jpeg())
+    report = library.take_in()
+    assert library.all_originals() == []
+    assert [is_there() for is_there in are_there] == [False, False]
+    assert report.refused["same-bytes"] == 3
+    assert library.stored() == set()
+    library.put(f"{fourth}.jpg", images.small_jpeg())
+    again = library.take_in()
+    assert (again.added, again.refused) == (0, {"same-bytes": 4})
+
+
+def test_a_report_counts_nothing_below_zero(library: Library) -> None:
+    """What earlier runs took in and this one takes back is not counted as added fewer than none."""
+    first, second, third = strangers(3)
+    for isbn in (first, second):
+        library.put(f"{isbn}.jpg", images.small_jpeg())
+    library.take_in()
+    report = library.take_in(library.put(f"{third}.jpg", images.small_jpeg()))
+    assert (report.seen, report.added, report.bytes) == (1, 0, 0)
+
+
+def test_a_book_falls_back_to_its_other_original(library: Library) -> None:
+    """Taking art back from a book leaves it the cover that it had besides."""
+    first, *others = strangers(3)
+    library.put(f"real/{first}.jpg", images.jpeg(images.cover(30, 45)))
+    for isbn in (first, *others):
+        library.put(f"art/{isbn}.jpg", images.drawn("jpeg-420"))
+    library.take_in()
+    assert [(one.identifier.value, one.width) for one in library.all_originals()] == [(first, 30)]
+    assert library.is_consistent()
+
+
+def test_art_that_is_referenced_stays_the_operators(library: Library) -> None:
+    """In reference mode bytes are refused, and no file of the operator's is removed."""
+    paths = [library.put(f"{isbn}.jpg", images.small_jpeg()) for isbn in strangers(4)]
+    assert library.take_in(mode="reference").refused == {"same-bytes": 4}
+    assert library.all_originals() == []
+    assert [path.read_bytes() for path in paths] == [images.small_jpeg()] * 4
+
+
+def test_an_interruption_while_art_is_taken_back_breaks_no_promise(library: Library) -> None:
+    """Ctrl-C in the middle of taking a picture back: what is in the catalogue still has its file."""
+
+    def interrupt(refusal: Refusal) -> None:
+        raise KeyboardInterrupt
+
+    first, second, third = strangers(3)
+    for isbn in (first, second):
+        library.put(f"{isbn}.jpg", images.small_jpeg())
+    library.take_in()
+    assert library.take_in(library.put(f"{third}.jpg", images.small_jpeg()), on_refusal=interrupt).interrupted
+    with library.shelf() as shelf:
+        lost = [one for one in library.all_originals() if not shelf.files.path(one).exists()]
+    assert lost == []
+
+
+# --- the command
+
+
+def within(seconds: float, is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def test_the_command_answers_in_json(library: Library) -> None:
+    """Programs get one line: what was seen, added, in already and refused, and where the report lies."""
+    library.put(f"{BOOK}.jpg", images.small_jpeg())
+    library.put(f"{OTHERS[0]}.jpg", b"<html>")
+    library.put("cover.jpg", images.small_jpeg())
+    told = run(library)
+    report = Path(told.pop("report"))
+    assert told == {
+        "seen": 3, "added": 1, "already": 0, "bytes": len(images.small_jpeg()),
+        "refused": {"type": 1, "isbn": 1}, "interrupted": False,
+    }  # fmt: skip
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert report.parent == library.data / "imports"
+    assert {(line["path"], line["isbn"], line["reason"]) for line in lines} == {
+        (str(library.covers / f"{OTHERS[0]}.jpg"), OTHERS[0], "type"),
+        (str(library.covers / "cover.jpg"), "cover", "isbn"),
+    }
+    assert all(line["detail"] for line in lines)
+    library.put(f"{OTHERS[0]}.jpg", images.drawn("gif"))
+    (library.covers / "cover.jpg").unlink()
+    assert run(library) == {
+        "seen": 2, "added": 1, "already": 1, "bytes": len(images.drawn("gif")), "refused": {},
+        "interrupted": False, "report": None,
+    }  # fmt: skip
+
+
+def test_the_command_answers_people(library: Library) -> None:
+    """People get a summary: how many, why some were refused, and where each refusal stands."""
+    library.put(f"{BOOK}.jpg", images.small_jpeg())
+    library.put("cover.jpg", images.small_jpeg())
+    library.put("cover2.jpg", images.small_jpeg())
+    refused = library.data / "refused.jsonl"
+    process = start(library.covers, "--data", library.data, "--report", refused)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    first, second, third = out.splitlines()
+    assert first == "3 files: 1 covers added (0.0 MB), 0 in already, 2 refused"
+    assert second.split() == ["2", "isbn"]
+    assert third.endswith(str(refused))
+    assert len(refused.read_text().splitlines()) == 2
+
+
+def test_the_command_takes_a_mode_and_a_source(library: Library) -> None:
+    """`--mode` and `--source` reach the catalogue."""
+    found = library.put(f"{BOOK}.jpg", images.small_jpeg())
+    run(library, library.covers, "--mode", "reference", "--source", "members")
+    assert [(one.path, one.source) for one in library.originals()] == [(str(found), "members")]
+
+
+def test_a_path_that_is_not_there_is_a_mistake_in_the_command(library: Library) -> None:
+    """Exit code 2, with the path named, and no data folder made."""
+    process = start(library.covers / "nowhere", "--data", library.data)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "nowhere" in err
+    assert not library.data.exists()
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_clear_line(library: Library) -> None:
+    """A file where the data folder should be: exit code 1, no traceback."""
+    library.data.write_text("in the way")
+    process = start(library.covers, "--data", library.data)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert len(err.splitlines()) == 1
+    assert str(library.data) in err
+
+
+def test_each_import_keeps_its_report(library: Library) -> None:
+    """Imports that follow each other within a second don't write over each other's report."""
+    library.put("cover.jpg", images.small_jpeg())
+    told = [
+        json.loads(
+            CliRunner()
+            .invoke(main, ["import", str(library.covers), "--data", str(library.data), "--json"])
+            .output
+        )
+        for _ in range(3)
+    ]
+    assert len({each["report"] for each in told}) == 3
+
+
+def test_the_data_folder_is_no_source_of_covers(library: Library) -> None:
+    """`coverproxy import .` beside the data folder takes in neither its originals nor its derivatives."""
+    library.put(f"{BOOK}.jpg", images.small_jpeg())
+    library.data = library.covers / "coverproxy-data"
+    run(library)
+    library.make_derivative(BOOK)
+    told = run(library)
+    assert (told["seen"], told["added"], told["already"]) == (1, 0, 1)
+
+
+def test_progress_is_told_in_plain_lines_where_nobody_watches(library: Library) -> None:
+    """Into a pipe or a log, a line every two seconds says how far it is and how fast; never a bar."""
+    fill(library, 600)
+    process = start(library.covers, "--data", library.data)
+    within(30, (library.data / "originals" / "tmp").exists)
+    connection = sqlite3.connect(library.data / "catalogue.db", timeout=30, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")  # another import that takes its time: this one has to wait
+    time.sleep(2.3)
+    connection.execute("ROLLBACK")
+    connection.close()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    first, *_ = err.splitlines()
+    words = first.replace(",", "").split()
+    assert words[1:4] == ["of", "600", "files"]
+    assert 0 < int(words[0]) <= 600
+    assert words[4].endswith("/s")
+    assert "\x1b" not in err
+
+
+def test_an_interrupted_import_goes_on_where_it_was(library: Library) -> None:
+    """Ctrl-C at any moment: exit code 130, nothing half done, and the same command takes in the rest."""
+    books = fill(library, MANY)
+    for delay in (0.0, 0.25):
+        process = start(library.covers, "--data", library.data, "--json")
+        known = len(library.stored()) if library.data.exists() else 0
+        within(30, lambda known=known: known > 0 or any((library.data / "originals").glob("[0-9][0-9]")))
+        time.sleep(delay + (0.8 if known else 0.0))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (130, "")
+        told = json.loads(out)
+        assert told["interrupted"]
+        assert told["seen"] == told["added"] + told["already"] < MANY
+        assert list((library.data / "originals" / "tmp").iterdir()) == []
+    told = run(library)
+    assert (told["seen"], told["added"] + told["already"], told["refused"]) == (MANY, MANY, {})
+    assert told["already"] > 0
+    assert {one.identifier.value for one in library.all_originals()} == set(books)
+    assert library.is_consistent()
+
+
+def test_a_killed_import_goes_on_where_it_was(library: Library) -> None:
+    """kill -9 leaves no row without its file; the next run sweeps what lies about and takes in the rest."""
+    fill(library, 1500)
+    process = start(library.covers, "--data", library.data, "--json")
+    within(30, lambda: any((library.data / "originals").glob("[0-9][0-9]")))
+    time.sleep(0.1)
+    process.kill()
+    process.communicate(timeout=30)
+    with library.shelf() as shelf:
+        assert [one for one in library.all_originals() if not shelf.files.path(one).exists()] == []
+    run(library)
+    assert len(library.all_originals()) == 1500
+    assert library.is_consistent()
+
+
+def test_two_imports_at_once_do_not_disturb_each_other(library: Library) -> None:
+    """The same folder in two processes at a time: each cover is in once."""
+    fill(library, 600)
+    both = [start(library.covers, "--data", library.data, "--json") for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, "")
+    assert len(library.all_originals()) == 600
+    assert library.is_consistent()
+
+
+# --- pictures of others
+
+
+@pytest.mark.skipif(
+    not (SHARED / "data/covers").is_dir(), reason="the real covers are not beside the project"
+)
+def test_real_covers_are_taken_in_and_no_image_art_is_not(library: Library) -> None:
+    """Of 91 downloaded covers all art that the rules can tell is refused, and every other one is in."""
+    with (SHARED / "data/covers.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    told = run(library, SHARED / "data/covers")
+    sharing = defaultdict(set)
+    for row in rows:
+        digest = hashlib.sha256((SHARED / "data/covers" / row["file"]).read_bytes()).digest()
+        sharing[digest].add(row["isbn13"])
+    shared = [isbns for isbns in sharing.values() if len(isbns) >= 5 or len({i[:7] for i in isbns}) >= 3]
+    tiny = {row["isbn13"] for row in rows if min(int(row["width"]), int(row["height"])) < 20}
+    expected = tiny.union(*shared)
+    art = {row["isbn13"] for row in rows if "PLACEHOLDER" in row["note"]}
+    assert expected <= art
+    assert len(expected) >= 8
+    taken = {one.identifier.value for one in library.all_originals()}
+    assert taken == {row["isbn13"] for row in rows} - expected
+    assert told["added"] == len(taken)
+    assert sum(told["refused"].values()) == len(expected)
+    sides = {row["isbn13"]: (int(row["width"]), int(row["height"])) for row in rows}
+    assert {one.identifier.value: (one.width, one.height) for one in library.all_originals()} == {
+        isbn: sides[isbn] for isbn in taken
+    }
+    assert library.is_consistent()
+
+
+RENDER_ALL = """
+import json, resource, sys, time
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+from coverproxy.config import load
+from coverproxy.errors import UnusableOriginal
+from coverproxy.media import Format, dimensions
+from coverproxy.render import render
+from coverproxy.spec import ISBN, Identifier
+from coverproxy.wiring import open_shelf
+config = load(None, {}, {"data": {"dir": sys.argv[1]}})
+with open_shelf(config) as shelf:
+    for isbn in sys.argv[2:]:
+        for original in shelf.catalogue.find(Identifier(ISBN, isbn)):
+            started = time.monotonic()
+            try:
+                made = render(shelf.files.read(original, config.limits.max_bytes), config.sizes["medium"],
+                              Format.JPEG, config.limits)
+                outcome = "made" if dimensions(made.body, Format.JPEG) == made.size else "torn"
+            except UnusableOriginal as exc:
+                outcome = exc.reason
+            print(json.dumps([isbn, outcome, time.monotonic() - started]))
+print(json.dumps(["peak", "MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+def render_all(library: Library, isbns: list[str], scratch: Path) -> tuple[dict[str, str], float]:
+    """Render the originals of books in a process with little memory: outcomes, and its peak in MB."""
+    scratch.mkdir()
+    process = subprocess.run(
+        [sys.executable, "-c", RENDER_ALL, str(library.data), *isbns], cwd=scratch, text=True, timeout=100,
+        capture_output=True, env={"PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr[-2000:]
+    *lines, (_, _, peak) = [json.loads(line) for line in process.stdout.splitlines()]
+    assert max(seconds for _, _, seconds in lines) < 10
+    assert list(scratch.iterdir()) == []
+    return {isbn: outcome for isbn, outcome, _ in lines}, peak
+
+
+@pytest.mark.skipif(
+    not (SHARED / "data/covers").is_dir(), reason="the real covers are not beside the project"
+)
+def test_real_covers_are_rendered(library: Library, tmp_path: Path) -> None:
+    """Every downloaded cover that is in becomes a derivative."""
+    library.take_in(SHARED / "data/covers", mode="reference")
+    isbns = [one.identifier.value for one in library.all_originals()]
+    outcomes, _ = render_all(library, isbns, tmp_path / "scratch")
+    assert set(outcomes) == set(isbns)
+    assert {isbn: outcome for isbn, outcome in outcomes.items() if outcome != "made"} == {}
+
+
+@pytest.mark.skipif(
+    not (SHARED / "data/hostile").is_dir(), reason="the hostile files are not beside the project"
+)
+def test_hostile_files_are_refused_or_survived(library: Library, tmp_path: Path) -> None:
+    """Fuzzers' finds, bombs and exploits: none crashes, hangs, takes much memory or leaves a file behind."""
+    hostile = sorted(path for path in (SHARED / "data/hostile").rglob("*") if path.is_file())
+    names = dict(zip(strangers(len(hostile)), hostile, strict=False))
+    rows = "".join(f'{isbn},"{path}"\n' for isbn, path in names.items())
+    process = start(
+        library.put("hostile.csv", rows.encode()), "--data", library.data, "--json", cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, err) == (0, "")
+    told = json.loads(out)
+    assert told["seen"] == told["added"] + sum(told["refused"].values()) == len(names) > 100
+    taken = [one.identifier.value for one in library.all_originals()]
+    script_kinds = {names[isbn].suffix for isbn in taken} & {".svg", ".mvg", ".msl", ".html"}
+    assert script_kinds == set()
+    outcomes, peak = render_all(library, taken, tmp_path / "scratch")
+    assert set(outcomes.values()) <= {"made", "header", "limit", "decode", "thin"}
+    assert "made" in outcomes.values()
+    assert peak < 800
