@@ -20,9 +20,12 @@ _ENDING = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|tiff?|heic|heif)$", re.IGNOR
 _OTHER_SCHEME = re.compile(r"\b(?:oco?lc|lccn|issn|ismn|asin|upc|doi)\b|\(oco?lc\)", re.IGNORECASE)
 # A number stands free: no letter, digit, dot or comma touches it, so that 9.78006112242e+12 (a spreadsheet's
 # float), 10.978.1250/158062 (a DOI) and B0000BLD7X (an ASIN) hold none.
-# It is taken whole or not at all (an atomic group): a part of a longer one could be another book's.
+# It is taken whole or not at all (an atomic group): a part of a longer one could be another book's. A price
+# behind it (12.95) is no part.
 _NUMBER = re.compile(
-    r"(?<![0-9A-Za-z.,/])(?>[0-9](?:[0-9]|[- ]+(?=[0-9Xx]))*[Xx]?)(?!-*[0-9A-Za-z,/]|\.[0-9])"
+    r"(?<![0-9A-Za-z.,/])"
+    r"(?>[0-9](?:[0-9]|[- ]+(?=[0-9Xx])(?![0-9]+\.[0-9]))*[Xx]?)"
+    r"(?!-*[0-9A-Za-z,/]|\.[0-9])"
 )
 _WHOLE = (10, 13)
 _IGNORED = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")

@@ -53,7 +53,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         try:
-            return orjson.dumps(line, default=str).decode()
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         except TypeError:  # a file name that is no UTF-8
             return orjson.dumps({name: _printable(value) for name, value in line.items()}).decode()
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import threading
 from typing import Any
 
 from coverproxy.errors import UnusableOriginal
@@ -30,12 +31,20 @@ _OPTIONS: dict[Loader, dict[str, Any]] = {
 }
 
 
-@functools.cache
+_loading = threading.Lock()
+
+
 def library() -> Any:
-    """Load libvips and set it up; the first call takes some 100 ms.
+    """Load libvips and set it up, once; the first call takes some 100 ms.
 
     Never call it before a fork: its threads do not survive one (ruby-vips#396). So no import loads it.
     """
+    with _loading:
+        return _library()
+
+
+@functools.cache
+def _library() -> Any:
     import pyvips
 
     pyvips._remove_log_handler()

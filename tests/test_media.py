@@ -144,7 +144,7 @@ def test_a_cut_file_has_its_dimensions_or_none(name: str) -> None:
 
     told = {dimensions(body[:length], form) for length in range(len(body))}
 
-    assert told == {None, (WIDTH, HEIGHT)}
+    assert told <= {None, (WIDTH, HEIGHT)}
 
 
 @pytest.mark.parametrize("form", Format)

@@ -1,6 +1,5 @@
 """The command that takes in originals: import."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -67,8 +66,7 @@ def _run(
     from coverproxy.wiring import importer, open_shelf
 
     data = Path(config.data.dir)
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    name = f"{stamp}-{os.getpid()}-refused.jsonl"
+    name = f"{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}-refused.jsonl"
     refusals = _Refusals(report_file or Path(config.data.dir, "imports", name))
     with ExitStack() as stack:
         shelf = stack.enter_context(open_shelf(config))
