@@ -299,7 +299,9 @@ def test_a_size_is_added_beside_the_default_ones(tmp_path: Path) -> None:
     """A new size needs only its box; the three default ones stay."""
     config = loaded(tmp_path, "[sizes.thumb]\nwidth = 40\nheight = 60\n")
 
-    assert config.sizes == {**load(None, {}).sizes, "thumb": Size(width=40, height=60)}
+    nearest = load(None, {}).sizes["small"].model_dump()
+    thumb = Size.model_validate(nearest | {"width": 40, "height": 60})
+    assert config.sizes == {**load(None, {}).sizes, "thumb": thumb}
 
 
 def test_a_new_size_needs_its_box(tmp_path: Path) -> None:
@@ -345,11 +347,24 @@ def test_the_environment_sets_one_key(name: str, raw: str, path: str, value: Any
     assert config == defaults() | {path: value}
 
 
+@pytest.mark.parametrize(
+    ("height", "name"), [(60, "small"), (210, "small"), (215, "medium"), (470, "medium"), (480, "large")]
+)
+def test_a_size_of_ones_own_is_encoded_as_the_nearest(height: int, name: str) -> None:
+    """A new box takes the encoders' settings of the default size nearest in height; its own win."""
+    given = {"width": 400, "height": height, "jpeg": {"trellis": True}}
+    sizes = load(None, {}, {"sizes": {"mine": given}}).sizes
+
+    assert sizes["mine"].webp == sizes[name].webp
+    assert sizes["mine"].jpeg == sizes[name].jpeg.model_copy(update={"trellis": True})
+
+
 def test_the_environment_adds_a_size() -> None:
     """A size can come from the environment alone."""
     config = load(None, {"COVERPROXY_SIZES__THUMB__WIDTH": "40", "COVERPROXY_SIZES__THUMB__HEIGHT": "60"})
 
-    assert config.sizes["thumb"] == Size(width=40, height=60)
+    small = config.sizes["small"].model_dump()
+    assert config.sizes["thumb"] == Size.model_validate(small | {"width": 40, "height": 60})
 
 
 def test_the_environment_wins_over_the_file_and_overrides_over_both(tmp_path: Path) -> None:
