@@ -169,9 +169,11 @@ class Import(Section):
 
 
 class Cache(Section):
-    """How derivatives are kept."""
+    """How derivatives are kept, and how it is remembered that there is none."""
 
     fsync: bool = False
+    absent_entries: Positive = 100_000
+    absent_seconds: Seconds = 600.0
 
 
 class Render(Section):

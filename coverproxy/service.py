@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from coverproxy.accounts import Accounts, Visitor
+from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.config import Limits, Size
@@ -47,6 +48,7 @@ class Covers:
 
     cache: DiskCache
     flights: Flights[Found]
+    absent: Absent
     stripes: Stripes
     catalogue: Catalogue
     files: OriginalFiles
@@ -64,11 +66,13 @@ class Covers:
         Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
         """
         spec = await self._choose(wanted, form)
+        if self.absent.has(str(spec), self.catalogue.change):
+            raise NoCover(f"{spec.identifier} has no cover")
         if derivative := await self._off_loop(partial(self._find, spec)):
             return Found(derivative, is_made=False)
         found, is_ours = await self.flights.join(
             str(spec),
-            partial(self._make, spec, visitor),
+            partial(self._make_or_remember, spec, visitor),
             self.answer_within,
             lambda fault: fault.concerns(visitor.key.name, visitor.is_automated),
         )
@@ -95,6 +99,15 @@ class Covers:
             best = next((each for each in self.catalogue.find(spec.identifier) if not each.fault), None)
             return replace(derivative, original=(best.width, best.height)) if best else derivative
         return derivative
+
+    async def _make_or_remember(self, spec: Spec, visitor: Visitor) -> Found:
+        """Make a derivative, or remember that there is no cover: what could not be asked is forgotten."""
+        change = self.catalogue.change()  # before we look: what comes in meanwhile is not overlooked
+        try:
+            return await self._make(spec, visitor)
+        except NoCover:
+            self.absent.add(str(spec), change)
+            raise
 
     async def _make(self, spec: Spec, visitor: Visitor) -> Found:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coverproxy import vips
 from coverproxy.accounts import Accounts
+from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.cache.layout import Layout
@@ -95,9 +96,20 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         stack.callback(renders.close)
         await renders.run(vips.library)  # its 100 ms now, not in the first answer
         covers = Covers(
-            shelf.cache, Flights(), shelf.stripes, shelf.catalogue, shelf.files, renders, accounts, metrics,
-            config.sizes, config.limits, config.render.answer_within_seconds, lookups,
-        )  # fmt: skip
+            cache=shelf.cache,
+            flights=Flights(),
+            absent=Absent(config.cache.absent_entries, config.cache.absent_seconds),
+            stripes=shelf.stripes,
+            catalogue=shelf.catalogue,
+            files=shelf.files,
+            renders=renders,
+            accounts=accounts,
+            metrics=metrics,
+            sizes=config.sizes,
+            limits=config.limits,
+            answer_within=config.render.answer_within_seconds,
+            lookups=lookups,
+        )
         fresh = asyncio.create_task(accounts.keep_fresh())
         try:
             yield covers

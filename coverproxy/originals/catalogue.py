@@ -51,6 +51,15 @@ class Catalogue:
         found = [_original(identifier, row) for row in rows]
         return best_first(found, self._priority) if len(found) > 1 else found
 
+    def change(self) -> int:
+        """Return a number that differs once another thread or process has written here.
+
+        Reads shared memory (some microseconds, no lock): the event loop may ask. Of one thread only two
+        answers of its own can be compared.
+        """
+        row = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(row[0])
+
     def with_digest(self, digest: bytes, most: int) -> list[Original]:
         """Return at most *most* originals that are these bytes."""
         rows = self._connection.execute(_WITH_DIGEST, (digest, most)).fetchall()
