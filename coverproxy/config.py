@@ -117,7 +117,7 @@ def _default_sizes() -> dict[str, dict[str, Any]]:
         "small": {
             "width": 100,
             "height": 150,
-            "jpeg": {"quality": 87},
+            "jpeg": {"quality": 90},
             "webp": {"quality": 93},
             "avif": {"quality": 87},
         },
@@ -125,7 +125,7 @@ def _default_sizes() -> dict[str, dict[str, Any]]:
         "large": {
             "width": 500,
             "height": 750,
-            "jpeg": {"quality": 81, "chroma": "4:2:0", "quant_table": 2},
+            "jpeg": {"quality": 82, "chroma": "4:2:0", "quant_table": 2},
             "webp": {"smart_subsample": False},
             "avif": {"quality": 66},
         },
