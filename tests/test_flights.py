@@ -235,3 +235,17 @@ async def test_processes_exclude_each_other(tmp_path: Path) -> None:
 
     assert counter.read_text() == "800"
     assert len(list(locks.iterdir())) <= 4
+
+
+async def test_locks_that_cannot_be_had_stop_nobody(tmp_path: Path) -> None:
+    """With the folder of the locks deleted it is made again; where it cannot be, work goes on without."""
+    gone, blocked = Stripes(tmp_path / "gone" / "locks"), Stripes(tmp_path / "file" / "locks")
+    (tmp_path / "file").write_text("in the way")
+    for stripes in (gone, blocked):
+        async with stripes.hold("a"):
+            pass
+        with stripes.held("a"):
+            pass
+        stripes.close()
+
+    assert (tmp_path / "gone" / "locks").is_dir()

@@ -76,7 +76,8 @@ class Flights(Generic[T]):
 class Stripes:
     """Kernel locks between processes: a name's hash picks one of a fixed number of files.
 
-    The kernel frees a dead process's lock. The files are never removed: unlinking a locked file would split
+    A stripe that cannot be opened (a full, read-only or vanished disk) is passed over: a cover made twice is
+    better than none. The kernel frees a dead process's lock. The files are never removed: unlinking a locked file would split
     its waiters over two inodes (filelock). Two names on one stripe only wait for each other.
     """
 
@@ -86,22 +87,30 @@ class Stripes:
         # As many threads as flights can wait: the render queue bounds them.
         self._waiters = ThreadPoolExecutor(64, thread_name_prefix="lock")
 
-    def _open(self, name: str) -> int:
-        stripe = zlib.crc32(name.encode()) % self._count
-        return os.open(self._folder / f"{stripe:04d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def _open(self, name: str) -> int | None:
+        stripe = self._folder / f"{zlib.crc32(name.encode()) % self._count:04d}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(stripe, flags, 0o644)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._folder.mkdir(parents=True, exist_ok=True)  # the whole cache was deleted, perhaps
+                return os.open(stripe, flags, 0o644)
+            return None
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[None]:
         """Hold the lock of *name*, waiting in a thread where another process has it."""
         handle = self._open(name)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            await self._wait(handle)
+        if handle is not None:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await self._wait(handle)
         try:
             yield
         finally:
-            os.close(handle)  # closing the only descriptor frees the lock
+            _close(handle)
 
     async def _wait(self, handle: int) -> None:
         waiting = self._waiters.submit(fcntl.flock, handle, fcntl.LOCK_EX)
@@ -120,12 +129,18 @@ class Stripes:
         """Hold the lock of *name* from code that may block."""
         handle = self._open(name)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            if handle is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
-            with contextlib.suppress(OSError):
-                os.close(handle)
+            _close(handle)
 
     def close(self) -> None:
         """End the waiting threads."""
         self._waiters.shutdown(wait=False, cancel_futures=True)
+
+
+def _close(handle: int | None) -> None:
+    """Free a lock: closing its only descriptor does."""
+    if handle is not None:
+        os.close(handle)
