@@ -77,8 +77,8 @@ class Stripes:
     """Kernel locks between processes: a name's hash picks one of a fixed number of files.
 
     A stripe that cannot be opened (a full, read-only or vanished disk) is passed over: a cover made twice is
-    better than none. The kernel frees a dead process's lock. The files are never removed: unlinking a locked file would split
-    its waiters over two inodes (filelock). Two names on one stripe only wait for each other.
+    better than none. The kernel frees a dead process's lock. The files are never removed: unlinking a locked
+    file would split its waiters over two inodes (filelock). Two names on one stripe only wait for each other.
     """
 
     def __init__(self, folder: Path, count: int = 1024) -> None:
