@@ -288,17 +288,14 @@ def test_what_is_no_known_picture_is_refused_by_its_first_bytes(kind: str) -> No
     assert refusal(NO_PICTURES[kind]) == "type"
 
 
-def test_what_libvips_could_write_itself_is_refused() -> None:
+def test_what_libvips_could_write_itself_is_refused(tmp_path: Path) -> None:
     """A real .v image, which libvips would open if asked to guess, never gets that far."""
-    vips = images.library()
-    body = bytes(images.cover().write_to_memory())
-    assert refusal(body) == "type"
-    saved = vips.Target.new_to_memory()
-    try:
-        images.cover().vipssave_target(saved)
-    except vips.Error:
-        pytest.skip("this libvips does not write .v once untrusted operations are blocked")
-    assert refusal(bytes(saved.get("blob"))) == "type"
+    path = tmp_path / "cover.v"
+    # in a process of its own: in this one libvips' untrusted operations are blocked
+    write = "import pyvips, sys; pyvips.Image.black(200, 300).vipssave(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", write, str(path)], check=True)
+
+    assert refusal(path.read_bytes()) == "type"
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "gif", "webp", "tiff", "avif"])
