@@ -36,7 +36,7 @@ import orjson
 
 from bench import report
 from coverproxy.config import Config
-from coverproxy.media import Format, sniff
+from coverproxy.media import Format, Loader, sniff
 
 CONNECTIONS = 32
 MISSES_AT_ONCE = 8
@@ -59,20 +59,20 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = []
     with tempfile.TemporaryDirectory() as name:
-        originals = _originals(arguments.covers, Path(name, "drawn"))
+        found = originals(arguments.covers, Path(name, "drawn"))
         for workers in arguments.workers:
             folder = Path(name, f"data-{workers}")
-            figures.append({"workers": workers, **_compare(folder, originals, workers, arguments)})
+            figures.append({"workers": workers, **_compare(folder, found, workers, arguments)})
             print(orjson.dumps(figures[-1], option=orjson.OPT_INDENT_2).decode(), flush=True)
     settings = {
-        "covers": "real" if arguments.covers else "drawn", "originals": len(originals),
+        "covers": "real" if arguments.covers else "drawn", "originals": len(found),
         "connections": CONNECTIONS, "misses_at_once": MISSES_AT_ONCE, "seconds": arguments.seconds,
         "rounds": arguments.rounds, "misses": arguments.misses,
     }  # fmt: skip
     print(report.write("serving", settings, figures))
 
 
-def _originals(covers: Path | None, drawn: Path) -> list[Path]:
+def originals(covers: Path | None, drawn: Path) -> list[Path]:
     """Return the JPEG originals: tall enough to be covers, of the given folder or drawn."""
     if covers is None:
         subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawn)], check=True)
@@ -92,10 +92,10 @@ def _compare(
     folder: Path, originals: list[Path], workers: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     books = arguments.misses * arguments.rounds
-    _fill(folder, originals, books)
+    fill(folder, originals, books)
     misses: dict[str, list[float]] = {"ours": [], "vips thumbnail": [], "render() alone": []}
     with _served(folder, workers) as (url, key):
-        paths = [f"/devkey/{key}/medium/isbn/{_isbn(number)}" for number in range(books)]
+        paths = [f"/devkey/{key}/medium/isbn/{isbn(number)}" for number in range(books)]
         for turn in range(arguments.rounds):
             asked = paths[turn * arguments.misses : (turn + 1) * arguments.misses]
             misses["ours"].append(asyncio.run(_ask_all(url, asked)))
@@ -124,13 +124,14 @@ def _ratio(figures: dict[str, Any], ours: str, theirs: str) -> float:
     return round(median(ours) / median(theirs), 3)
 
 
-def _isbn(number: int) -> str:
+def isbn(number: int) -> str:
+    """Return the ISBN-13 of the benchmark's book of that number."""
     digits = str(FIRST + number)
     check = -sum(int(digit) * (1, 3)[at % 2] for at, digit in enumerate(digits)) % 10
     return f"{digits}{check}"
 
 
-def _fill(folder: Path, originals: list[Path], books: int) -> None:
+def fill(folder: Path, originals: list[Path], books: int) -> None:
     """Enter *books* books, each with one of the originals where it lies.
 
     Past the import, which would rightly take so many ISBNs with one picture for "no image" art.
@@ -141,18 +142,20 @@ def _fill(folder: Path, originals: list[Path], books: int) -> None:
     from coverproxy.wiring import open_shelf
 
     config = load(None, {}, {"data": {"dir": str(folder)}})
+    kinds = [(str(path.resolve()), sniff(path.read_bytes()[:32]) or Loader.JPEG) for path in originals]
     with open_shelf(config) as shelf, shelf.catalogue.writing():
         for number in range(books):
-            path = originals[number % len(originals)]
-            loader = sniff(path.read_bytes()[:32])
-            assert loader
-            digest = number.to_bytes(16)
-            identifier = Identifier(ISBN, _isbn(number))
-            shelf.catalogue.add(
-                Original(
-                    identifier, digest, loader, 1, 1, 1, 1_217_808_000 + number, path=str(path.resolve())
-                )
-            )
+            path, loader = kinds[number % len(kinds)]
+            identifier, date = Identifier(ISBN, isbn(number)), 1_217_808_000 + number
+            shelf.catalogue.add(Original(identifier, number.to_bytes(16), loader, 1, 1, 1, date, path=path))
+
+
+def new_key(folder: Path) -> str:
+    """Make a key without a limit that matters."""
+    making = [sys.executable, "-m", "coverproxy", "key", "create", "--label", "bench", "--json"]
+    limit = ["--daily-limit", "1000000000", "--data", str(folder)]
+    made = subprocess.run([*making, *limit], check=True, capture_output=True)
+    return str(orjson.loads(made.stdout)["key"])
 
 
 @contextlib.contextmanager
@@ -160,15 +163,14 @@ def _served(folder: Path, workers: int) -> Iterator[tuple[str, str]]:
     """Run `coverproxy serve`; yield its URL and a key without limit."""
     command = [sys.executable, "-m", "coverproxy"]
     data = ["--data", str(folder), "--json"]
-    making = [*command, "key", "create", "--label", "bench", "--daily-limit", "1000000000", *data]
-    made = subprocess.run(making, check=True, capture_output=True)
+    key = new_key(folder)
     environment = os.environ | {"COVERPROXY_OPS__PORT": "0", "COVERPROXY_LOG__LEVEL": "warning"}
     environment["COVERPROXY_RENDER__ANSWER_WITHIN_SECONDS"] = "60.0"
     serving = [*command, "serve", "--port", "0", "--workers", str(workers), *data]
     process = subprocess.Popen(serving, stdout=subprocess.PIPE, env=environment)
     assert process.stdout
     try:
-        yield orjson.loads(process.stdout.readline())["url"], orjson.loads(made.stdout)["key"]
+        yield orjson.loads(process.stdout.readline())["url"], key
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
