@@ -94,7 +94,7 @@ def _compare(
     books = arguments.misses * arguments.rounds
     fill(folder, originals, books)
     misses: dict[str, list[float]] = {"ours": [], "vips thumbnail": [], "render() alone": []}
-    with _served(folder, workers) as (url, key):
+    with served(folder, workers) as (url, key):
         paths = [f"/devkey/{key}/medium/isbn/{isbn(number)}" for number in range(books)]
         for turn in range(arguments.rounds):
             asked = paths[turn * arguments.misses : (turn + 1) * arguments.misses]
@@ -159,8 +159,8 @@ def new_key(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def _served(folder: Path, workers: int) -> Iterator[tuple[str, str]]:
-    """Run `coverproxy serve`; yield its URL and a key without limit."""
+def served(folder: Path, workers: int) -> Iterator[tuple[str, str]]:
+    """Run `coverproxy serve` with *workers* workers; yield its URL and a key without limit."""
     command = [sys.executable, "-m", "coverproxy"]
     data = ["--data", str(folder), "--json"]
     key = new_key(folder)
