@@ -3,9 +3,13 @@
 import os
 import re
 import secrets
+import time
 from pathlib import Path
 
 _PROCESS = re.compile("[0-9]{1,9}")
+
+_TRIES = 3
+"""A folder that we made may be removed, as it is empty, before we fill it: rarely once, never often."""
 
 
 def temporary(folder: Path) -> Path:
@@ -14,29 +18,62 @@ def temporary(folder: Path) -> Path:
 
 
 def write(path: Path, body: bytes, *, mtime: int | None = None, sync: bool = False) -> None:
-    """Write a new file at *path*, readable by all (nginx runs as another user). Not atomic by itself."""
+    """Write a new file at *path*, readable by all (nginx runs as another user). Not atomic by itself.
+
+    Where an *mtime* is given, the atime is now all the same: a file just written has just been used.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         view = memoryview(body)
         while view:
             view = view[os.write(handle, view) :]
         if mtime is not None:
-            os.utime(handle, (mtime, mtime))
+            os.utime(handle, (time.time(), mtime))
         if sync:
             os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def move(source: Path, target: Path, *, sync: bool = False) -> None:
-    """Give a written file its name, making the folder where needed. Never a copy, so never half a file."""
-    try:
-        source.replace(target)
-    except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
+def move(source: Path, target: Path, *, sync: bool = False) -> int:
+    """Give a written file its name; never a copy, so never half a file. Return how many folders it took."""
+    made = 0
+    for _ in range(_TRIES):
+        try:
+            source.replace(target)
+            break
+        except FileNotFoundError:
+            made += _make(target.parent)
+    else:
         source.replace(target)
     if sync:
         sync_folder(target.parent)
+    return made
+
+
+def second_name(path: Path, name: Path, folder: Path) -> int:
+    """Give the file at *path* another *name*, by way of *folder*; return how many folders that took.
+
+    Raises PermissionError (EPERM) where the file system has no hard links.
+    """
+    beside = temporary(folder)
+    os.link(path, beside)
+    try:
+        return move(beside, name)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _make(folder: Path) -> int:
+    """Make a folder and those above it; return how many."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return 0
+    except FileNotFoundError:
+        return _make(folder.parent) + _make(folder)
+    return 1
 
 
 def sync_folder(folder: Path) -> None:

@@ -172,6 +172,9 @@ class Cache(Section):
     """How derivatives are kept, and how it is remembered that there is none."""
 
     fsync: bool = False
+    max_bytes: Positive = 21_474_836_480
+    min_free_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
+    check_seconds: Seconds = 30.0
     absent_entries: Positive = 100_000
     absent_seconds: Seconds = 600.0
 
@@ -182,6 +185,7 @@ class Render(Section):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     queue: Positive = 64
     answer_within_seconds: Seconds = 0.9
+    time_limit_seconds: Seconds = 10.0
 
 
 class Quota(Section):

@@ -14,7 +14,7 @@ from pathlib import Path
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Stripes
 from coverproxy.config import Import, Limits, Size
-from coverproxy.original import LATEST_DATE, Original
+from coverproxy.original import LATEST_DATE, QUARANTINED, Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Candidate, Examined, Refusal, Refused, examine, is_placeholder
@@ -107,10 +107,12 @@ class Importer:
     def _is_known(self, original: Original) -> bool:
         """Whether just this is in the catalogue, and its file in its place.
 
-        One with a fault is taken in anew, and so tried again.
+        One with a fault is taken in anew, and so tried again; but a quarantined one is released by hand only.
         """
+        reason, _ = self.catalogue.standing(original.digest)
+        entered = replace(original, fault=QUARANTINED + reason) if reason else original
         known = (each for each in self.catalogue.find(original.identifier) if each.digest == original.digest)
-        return any(replace(each, added=original.added) == original and self.files.has(each) for each in known)
+        return any(replace(each, added=entered.added) == entered and self.files.has(each) for each in known)
 
     def _place(self, examined: Examined) -> None:
         try:

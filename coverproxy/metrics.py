@@ -35,6 +35,28 @@ class Metrics:
             "coverproxy_store_failures", "Derivatives made and answered, but not stored.",
             registry=self.registry,
         )  # fmt: skip
+        self.killed = Counter(
+            "coverproxy_renders_killed", "Renders stopped at render.time_limit_seconds.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.quarantined = Counter(
+            "coverproxy_originals_quarantined", "Originals quarantined, as they killed or hung a worker.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.cache_bytes = Gauge(
+            "coverproxy_cache_bytes", "Bytes that the cache takes on disk, as far as known.",
+            registry=self.registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self.evictions = Counter(
+            "coverproxy_cache_evictions", "Derivatives evicted from the cache.", registry=self.registry
+        )
+        self.evicted_bytes = Counter(
+            "coverproxy_cache_evicted_bytes", "Bytes freed by eviction.", registry=self.registry
+        )
+        self.cache_refusals = Counter(
+            "coverproxy_cache_refusals", "Derivatives answered, but not stored for want of room.",
+            registry=self.registry,
+        )  # fmt: skip
         self.making = Gauge(
             "coverproxy_covers_making", "Covers being made or waiting for it.", registry=self.registry,
             multiprocess_mode="livesum",

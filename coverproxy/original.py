@@ -11,6 +11,9 @@ DIGEST_BYTES = 16
 LATEST_DATE = 13_569_465_600
 """2400-01-01. Later times are no file's: ext4 ends in 2446, and HTTP dates in 9999."""
 
+QUARANTINED = "quarantined: "
+"""How the fault of an original begins that killed or hung a worker: it is only taken back by hand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -34,9 +37,24 @@ class Original:
     added: int = 0
 
     @property
+    def is_held(self) -> bool:
+        """Whether it is passed over until it is released by hand: it killed or hung a worker, or is slow."""
+        return (self.fault or "").startswith((QUARANTINED, "slow: "))
+
+    @property
     def pixels(self) -> int:
         """Its area in px."""
         return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Bytes that are not decoded again: why, since when (seconds since 1970), and whose cover they are."""
+
+    digest: bytes
+    reason: str
+    at: int
+    originals: tuple[Original, ...]
 
 
 def best_first(originals: Iterable[Original], priority: Mapping[str, int]) -> list[Original]:

@@ -36,27 +36,36 @@ class Rendered:
     original: tuple[int, int]
 
 
-def render(body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+def _unheld(*images: Any) -> None:
+    """Watch nothing."""
+
+
+def render(
+    body: bytes, size: Size, form: Format, limits: Limits, hold: Callable[..., None] = _unheld
+) -> Rendered:
     """Render *body* to fit *size*, never enlarged: upright, in sRGB, on white, without any metadata.
 
     The same input gives the same bytes. Blocks for some milliseconds, and for as long as the limits on
-    pixels allow. Raises UnusableOriginal with reason "type", "header", "limit", "decode" or "thin".
+    pixels allow. *hold* is called with the libvips images that set_kill() would stop, and without any after a
+    failure: it raises where it stopped them. Raises UnusableOriginal with reason "type", "header", "limit",
+    "decode" or "thin".
     """
     loader = sniff(body[:32])
     if loader is None:
         raise UnusableOriginal("type", "not one of the image types that are read")
     try:
-        return _render(body, loader, size, form, limits)
+        return _render(body, loader, size, form, limits, hold)
     except UnusableOriginal as exc:
         if loader is not Loader.JPEG or exc.reason not in ("header", "decode"):
             raise
         level = "error" if _PADDING in str(exc) else "warning"
-        return _render(jpeg.straightened(body), loader, size, form, limits, fail_on=level)
+        return _render(jpeg.straightened(body), loader, size, form, limits, hold, fail_on=level)
 
 
 def _render(
-    body: bytes, loader: Loader, size: Size, form: Format, limits: Limits, **options: Any
-) -> Rendered:
+    body: bytes, loader: Loader, size: Size, form: Format, limits: Limits, hold: Callable[..., None],
+    **options: Any,
+) -> Rendered:  # fmt: skip
     header = vips.open_original(body, loader, **options)
     if header.width * header.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{header.width}x{header.height} px")
@@ -67,8 +76,11 @@ def _render(
     shrink = _decode_shrink(original, size) if loader is Loader.JPEG else 1
     image = vips.open_original(body, loader, shrink=shrink, **options) if shrink > 1 else header
     try:
-        encoded = _encode(_fit(image, target), size, form)
+        fitted = _fit(image, target)
+        hold(image, fitted)
+        encoded = _encode(fitted, size, form)
     except vips.library().Error as exc:
+        hold()  # it may have been stopped
         raise UnusableOriginal("decode", vips.said(exc)) from None
     return Rendered(encoded, target, original)
 

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -16,14 +16,15 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.config import Limits, Size
 from coverproxy.derivative import Derivative
-from coverproxy.errors import NoCover, Unavailable, UnusableOriginal
+from coverproxy.errors import NoCover
 from coverproxy.key import abridged
+from coverproxy.making import Maker
 from coverproxy.media import Format
 from coverproxy.metrics import Metrics
-from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.render import RenderQueue, render
+from coverproxy.poison import Guard
+from coverproxy.render import RenderQueue
 from coverproxy.spec import Identifier, Spec, Wanted
 
 T = TypeVar("T")
@@ -53,12 +54,20 @@ class Covers:
     catalogue: Catalogue
     files: OriginalFiles
     renders: RenderQueue
+    guard: Guard
     accounts: Accounts
     metrics: Metrics
     sizes: dict[str, Size]
     limits: Limits
     answer_within: float
     lookups: ThreadPoolExecutor
+    maker: Maker = field(init=False)
+
+    def __post_init__(self) -> None:
+        maker = Maker(
+            self.cache, self.catalogue, self.files, self.metrics, self.sizes, self.limits, self.guard.decoding
+        )  # fmt: skip
+        object.__setattr__(self, "maker", maker)
 
     async def cover(self, wanted: Wanted, form: Format, visitor: Visitor) -> Found:
         """Return the cover that *visitor* wants, making it if need be. A hit costs no quota and no database.
@@ -83,15 +92,8 @@ class Covers:
         specs = wanted.specs(form)
         if len(specs) == 1:
             return specs[0]
-        covered = await self._off_loop(partial(self._covered, specs))
-        if not covered or (wanted.only_one and len(covered) > 1):
-            raise NoCover("none of what this can mean has a cover, or more than one has")
-        return covered[0]
-
-    def _covered(self, specs: Iterable[Spec]) -> list[Spec]:
-        """Return those specs whose identifier has an original that is not known to be faulty."""
-        find = self.catalogue.find
-        return [spec for spec in specs if any(each.fault is None for each in find(spec.identifier))]
+        choose = partial(self.maker.choose, wanted.identifiers, only_one=wanted.only_one)
+        return Spec(await self._off_loop(choose), wanted.size, form)
 
     def _find(self, spec: Spec) -> Derivative | None:
         derivative = self.cache.find(spec)
@@ -114,11 +116,11 @@ class Covers:
         async with self.renders.place(), self.stripes.hold(str(spec)):
             if derivative := await self._off_loop(partial(self._find, spec)):
                 return Found(derivative, is_made=False)
-            originals = await self._off_loop(partial(self._originals, spec.identifier))
-            async with self.accounts.charged(visitor):
+            originals = await self._off_loop(partial(self.maker.originals, spec.identifier))
+            async with self.guard.alone(originals[0]), self.accounts.charged(visitor):
                 started = time.perf_counter()
                 with self.metrics.making.track_inprogress():
-                    derivative = await self.renders.run(partial(self._produce, spec, originals))
+                    derivative = await self.renders.run(partial(self.maker.produce, spec, originals))
         _log.info(
             "made",
             extra={
@@ -127,64 +129,6 @@ class Covers:
             },
         )  # fmt: skip
         return Found(derivative, is_made=True)
-
-    def _originals(self, identifier: Identifier) -> list[Original]:
-        """Return the originals that may still be usable, best first. Raises NoCover, Unavailable."""
-        try:
-            found = [original for original in self.catalogue.find(identifier) if original.fault is None]
-        except sqlite3.Error as exc:
-            _log.error("the catalogue cannot be read", extra={"error": str(exc)})
-            raise Unavailable("the catalogue cannot be read") from exc
-        if not found:
-            raise NoCover(f"{identifier} has no cover")
-        return found
-
-    def _produce(self, spec: Spec, originals: list[Original]) -> Derivative:
-        """Render the best original that can be, store the result, return it. Runs on a render thread."""
-        unreadable = 0
-        for original in originals:
-            try:
-                derivative = self._render(spec, original)
-            except UnusableOriginal as exc:
-                self._note_fault(original, exc)
-            except OSError as exc:
-                unreadable += 1
-                about = {"of": str(spec.identifier), "error": str(exc)}
-                _log.error("an original cannot be read", extra=about)
-            else:
-                self._store(spec, derivative)
-                return derivative
-        if unreadable:  # not "no cover": its file may come back with its disk
-            raise Unavailable(f"the originals of {spec.identifier} cannot be read")
-        raise NoCover(f"no original of {spec.identifier} can be rendered")
-
-    def _render(self, spec: Spec, original: Original) -> Derivative:
-        with self.metrics.spans.labels("read").time():
-            body = self.files.read(original, self.limits.max_bytes)
-        if len(body) > self.limits.max_bytes:
-            raise UnusableOriginal("limit", f"more than {self.limits.max_bytes} bytes")
-        with self.metrics.spans.labels("render").time():
-            made = render(body, self.sizes[spec.size], spec.format, self.limits)
-        return Derivative(made.body, spec.format, original.date, made.size, made.original)
-
-    def _note_fault(self, original: Original, fault: UnusableOriginal) -> None:
-        self.metrics.unusable.labels(fault.reason).inc()
-        _log.warning("unusable original", extra={"of": str(original.identifier), "why": str(fault)})
-        if fault.reason == "thin":  # too thin for this size only
-            return
-        try:
-            self.catalogue.mark_faulty(original, str(fault))
-        except sqlite3.Error as exc:  # it is then tried again, and fails again
-            _log.error("a fault cannot be noted", extra={"error": str(exc)})
-
-    def _store(self, spec: Spec, derivative: Derivative) -> None:
-        """Store a derivative; where that fails it is answered from memory all the same."""
-        try:
-            with self.metrics.spans.labels("store").time():
-                self.cache.put(spec, derivative)
-        except OSError as exc:
-            self.metrics.store_failures.inc()
-            _log.error("a derivative cannot be stored", extra={"spec": str(spec), "error": str(exc)})
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         """Do disk work in one hop."""

@@ -1,18 +1,14 @@
-"""Serving: one process on its own, or a gunicorn master with worker processes, on listeners made once."""
+"""Serving: the listeners, made once; the application of a process; and one process on its own."""
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import uvloop
 from aiohttp import web
-from gunicorn.app.base import BaseApplication
 
-from coverproxy import log
 from coverproxy.config import Config
 from coverproxy.metrics import Metrics
 from coverproxy.web.app import build, run_ops
@@ -93,14 +89,7 @@ def application(
 def serve(
     config: Config, listeners: Listeners, on_ready: Callable[[], None], shown: tuple[Shown, ...] = ()
 ) -> None:
-    """Serve until SIGTERM or SIGINT. `on_ready` is called once, when requests are answered.
-
-    With several workers, their metrics add up only if metrics.MULTIPROCESS named a folder when this module
-    was imported: prometheus_client looks at it once.
-    """
-    if config.server.workers > 1:
-        _Master(config, listeners, on_ready, shown).run()
-        return
+    """Serve in this process until SIGTERM or SIGINT; `on_ready` is called once requests are answered."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve_alone(config, listeners, on_ready, shown))
 
@@ -119,60 +108,3 @@ async def _serve_alone(
     on_ready()
     await stop.wait()
     await runner.cleanup()  # stops accepting, lets answers finish, then closes the service
-
-
-class _Master(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
-    """Gunicorn's master: starts workers, replaces dead ones, passes signals on; never loads libvips."""
-
-    def __init__(
-        self, config: Config, listeners: Listeners, on_ready: Callable[[], None], shown: tuple[Shown, ...]
-    ) -> None:
-        self._config = config
-        self._listeners = listeners
-        self._on_ready = on_ready
-        self._shown = shown
-        self._token = os.pipe()
-        super().__init__()
-
-    def load_config(self) -> None:
-        """See BaseApplication: settings come from our config alone, never from gunicorn's files."""
-        os.set_blocking(self._token[0], False)
-        os.write(self._token[1], b"1")
-        settings: dict[str, Any] = {
-            "bind": f"fd://{self._listeners.covers.fileno()}",
-            "workers": self._config.server.workers,
-            "worker_class": "aiohttp.GunicornUVLoopWebWorker",
-            "graceful_timeout": max(int(self._config.server.stop_seconds), 1),
-            "timeout": 30,
-            "loglevel": "warning",
-            "proc_name": "coverproxy",
-            "child_exit": _forget_worker,
-        }
-        for name, value in settings.items():
-            self.cfg.set(name, value)
-        if "control_socket_disable" in self.cfg.settings:  # since 25: a socket that nobody asked for
-            self.cfg.set("control_socket_disable", True)
-
-    def load(self) -> Callable[[], Any]:
-        """See BaseApplication; runs in each worker."""
-
-        async def make() -> web.Application:
-            log.set_up(self._config.log)
-            return application(self._config, self._listeners, self._first_is_ready, self._shown)
-
-        return make
-
-    def _first_is_ready(self) -> None:
-        """Call `on_ready` in whichever worker is first: the one that reads the one byte in the pipe."""
-        try:
-            os.read(self._token[0], 1)
-        except BlockingIOError:
-            return
-        self._on_ready()
-
-
-def _forget_worker(server: Any, worker: Any) -> None:
-    """Drop a dead worker's live gauges from the sums; its counters stay counted."""
-    from prometheus_client import multiprocess
-
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -11,18 +12,26 @@ from coverproxy import vips
 from coverproxy.accounts import Accounts
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.evict import Evictor
 from coverproxy.cache.flights import Flights, Stripes
+from coverproxy.cache.last_use import of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.links import KeyLinks
+from coverproxy.cache.room import Bounds, Room
+from coverproxy.cache.upkeep import Upkeep
 from coverproxy.config import Config
 from coverproxy.importing import Importer
+from coverproxy.making import Maker
+from coverproxy.media import Format
 from coverproxy.metrics import Metrics
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Refusal
+from coverproxy.poison import Guard
 from coverproxy.render import REVISION, RenderQueue
 from coverproxy.service import FILE_THREADS, Covers, drop_stale
 from coverproxy.state.sqlite import SqliteState
+from coverproxy.warming import Line, Result, Warmer
 
 
 class Shelf:
@@ -34,7 +43,8 @@ class Shelf:
         self.layout = Layout(data / "cache", revisions)
         self.catalogue = Catalogue(data / "catalogue.db", config.imports.source_priority)
         self.files = OriginalFiles(data / "originals")
-        self.cache = DiskCache(self.layout, fsync=config.cache.fsync)
+        self.room = Room(self.layout, Bounds(config.cache.max_bytes, config.cache.min_free_bytes))
+        self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
         self.stripes = Stripes(self.layout.locks)
         self.state = SqliteState(data / "state.db")
         self.links = KeyLinks(self.layout.by_key)
@@ -50,6 +60,11 @@ class Shelf:
         """Close files and threads."""
         self.stripes.close()
         self.catalogue.close()
+        self.room.close()
+
+    def evictor(self) -> Evictor:
+        """Build what keeps the cache within its bounds. The cache's folder must be there."""
+        return Evictor(self.layout, self.room, of_folder(self.layout.top))
 
 
 @contextmanager
@@ -71,6 +86,40 @@ def importer(config: Config, shelf: Shelf, on_refusal: Callable[[Refusal], None]
     )  # fmt: skip
 
 
+@contextmanager
+def open_warmer(
+    config: Config, sizes: tuple[str, ...], formats: tuple[Format, ...]
+) -> Iterator[Callable[[Line], Iterator[Result]]]:
+    """Open what makes a list's covers, in a process of its own: what goes wrong is told in its results."""
+    logging.getLogger("coverproxy").propagate = False
+    logging.getLogger("coverproxy").addHandler(logging.NullHandler())
+    metrics = Metrics()
+    # It gives way to everybody, so on a busy machine its renders take far longer: they are not to blame.
+    patient = {"time_limit_seconds": 10 * config.render.time_limit_seconds}
+    with open_shelf(config) as shelf:
+        guard = Guard(
+            Path(config.data.dir) / "crumbs",
+            shelf.catalogue,
+            metrics,
+            config.render.model_copy(update=patient),
+        )
+        guard.open()
+        guard.crumbs.trace_crashes()
+        try:
+            maker = Maker(
+                shelf.cache,
+                shelf.catalogue,
+                shelf.files,
+                metrics,
+                config.sizes,
+                config.limits,
+                guard.decoding,
+            )
+            yield Warmer(shelf.cache, shelf.room, shelf.stripes, maker, sizes, formats).warm
+        finally:
+            guard.close()
+
+
 @asynccontextmanager
 async def open_accounts(config: Config, shelf: Shelf) -> AsyncIterator[Accounts]:
     """Open keys and counts."""
@@ -84,14 +133,29 @@ async def open_accounts(config: Config, shelf: Shelf) -> AsyncIterator[Accounts]
 
 
 @asynccontextmanager
+async def kept_within_bounds(config: Config, shelf: Shelf, metrics: Metrics) -> AsyncIterator[None]:
+    """Evict in the background. The shelf must be open."""
+    upkeep = Upkeep(shelf.evictor(), shelf.room, shelf.layout, metrics, config.cache.check_seconds)
+    upkeep.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(upkeep.stop)
+
+
+@asynccontextmanager
 async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]:
     """Open the service; at the end, let what is being made be finished, within `server.stop_seconds`."""
     async with AsyncExitStack() as stack:
         shelf = Shelf(config)
         stack.callback(shelf.close)
         await asyncio.to_thread(shelf.open)
+        await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
         accounts = await stack.enter_async_context(open_accounts(config, shelf))
         lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
+        guard = Guard(Path(config.data.dir) / "crumbs", shelf.catalogue, metrics, config.render)
+        stack.callback(guard.close)
+        await asyncio.to_thread(guard.open)
         renders = RenderQueue(config.render.threads, config.render.queue)
         stack.callback(renders.close)
         await renders.run(vips.library)  # its 100 ms now, not in the first answer
@@ -103,6 +167,7 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
             catalogue=shelf.catalogue,
             files=shelf.files,
             renders=renders,
+            guard=guard,
             accounts=accounts,
             metrics=metrics,
             sizes=config.sizes,

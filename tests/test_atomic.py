@@ -97,6 +97,27 @@ def test_move_makes_folders_and_replaces(tmp_path: Path, sync: bool) -> None:
         assert not (tmp_path / "tmp").exists()
 
 
+def test_move_tells_how_many_folders_it_made(tmp_path: Path) -> None:
+    """Each folder takes room on disk: a move that makes two says so, the next into the same makes none."""
+    made = []
+    for name in ("one", "two"):
+        atomic.write(tmp_path / "tmp", b"x")
+        made.append(atomic.move(tmp_path / "tmp", tmp_path / "a" / "b" / name))
+
+    assert made == [2, 0]
+
+
+def test_a_second_name_is_the_same_file(tmp_path: Path) -> None:
+    """A second name is a hard link, replaces what had it, and leaves nothing beside it."""
+    (tmp_path / "cover").write_bytes(b"x")
+    (tmp_path / "other").write_bytes(b"old")
+    (tmp_path / "tmp").mkdir()
+    atomic.second_name(tmp_path / "cover", tmp_path / "other", tmp_path / "tmp")
+
+    assert (tmp_path / "other").samefile(tmp_path / "cover")
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_move_keeps_the_file(tmp_path: Path) -> None:
     """A move is a rename of the same file, never a copy."""
     atomic.write(tmp_path / "tmp", b"x")

@@ -103,9 +103,11 @@ def test_help_teaches() -> None:
     """Every command has a --help with a sentence, and the first says where to start."""
     first = run("--help")
     assert "coverproxy demo" in first
-    for command in ("serve", "demo", "import", "key", "cover", "purge", "check-config"):
+    for command in ("serve", "demo", "import", "warm", "key", "cover", "purge", "check-config", "doctor"):
         assert command in first
         assert len(run(command, "--help").splitlines()) > 5
+    for command in ("quarantined", "release"):
+        assert len(run("originals", command, "--help").splitlines()) > 5
     for command in ("create", "list", "show", "limit", "revoke", "restore"):
         assert "Usage:" in run("key", command, "--help")
 

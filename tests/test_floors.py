@@ -13,14 +13,17 @@ MODULES = {
 
 VALUES = [
     "errors", "media", "jpeg", "isbn", "spec", "original", "derivative", "key", "config", "vips",
-    "atomic", "reading", "schema", "metrics", "log",
+    "atomic", "shared", "reading", "schema", "metrics", "log", "crew",
 ]  # fmt: skip
 """The ground floor, each seeing those before it."""
 
-PIECES = ["cache", "originals", "state", "render", "demo"]
+PIECES = ["cache", "originals", "state", "render", "crumbs", "watchdog", "demo"]
 """Each sees the values and its own package, and no other piece."""
 
-UPPER = ["accounts", "service", "importing", "web", "wiring", "serving", "cli", "__main__"]
+UPPER = [
+    "accounts", "poison", "making", "service", "importing", "warming", "web", "wiring", "checks", "doctor",
+    "serving", "master", "cli", "__main__",
+]  # fmt: skip
 """The story, the web and the entry, each seeing all that stands before it."""
 
 FLOORS = {

@@ -1,11 +1,13 @@
 """Derivatives on disk: find, put, purge."""
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from coverproxy import atomic
 from coverproxy.cache.layout import Layout
+from coverproxy.cache.room import UNBOUNDED, Room, allocated, to_blocks
 from coverproxy.derivative import Derivative
 from coverproxy.media import dimensions
 from coverproxy.spec import Identifier, Spec
@@ -13,12 +15,17 @@ from coverproxy.spec import Identifier, Spec
 _ORIGINAL = "user.coverproxy.original"
 """The extended attribute that keeps the original's pixel size beside a derivative: a hit asks no database."""
 
+_FOLDER_BYTES = 4096
+_NEW_FOLDERS = 2
+"""A first cover of its shard makes two folders, of a block each where folders take any."""
+
 
 class DiskCache:
     """The cache folder of one machine. Every method blocks on the disk, and none needs a lock to be safe."""
 
-    def __init__(self, layout: Layout, *, fsync: bool = False) -> None:
+    def __init__(self, layout: Layout, *, fsync: bool = False, room: Room | None = None) -> None:
         self.layout = layout
+        self.room = room or Room(layout, UNBOUNDED)
         self._fsync = fsync
 
     def open(self) -> int:
@@ -50,40 +57,49 @@ class DiskCache:
     def put(self, spec: Spec, derivative: Derivative) -> None:
         """Store a derivative under every spelling. Each name appears whole or not at all.
 
-        The canonical name comes last, so wherever it is, the others are. Raises OSError: then nothing new
-        is there.
+        The canonical name comes last, so wherever it is, the others are. Raises CacheFull where there is no
+        room, or another OSError: then nothing new is there.
         """
+        taken = to_blocks(len(derivative.body)) + _NEW_FOLDERS * _FOLDER_BYTES
+        self.room.take(taken)
+        used = 0
+        try:
+            used = self._write(spec, derivative)
+        finally:
+            self.room.settle(taken, used)
+
+    def _write(self, spec: Spec, derivative: Derivative) -> int:
+        """Write a derivative and give it its names; return how many bytes that took on disk."""
         canonical, *others = self.layout.paths(spec)
         written = atomic.temporary(self.layout.temporary)
+        folders = 0
         try:
             atomic.write(written, derivative.body, mtime=derivative.mtime, sync=self._fsync)
             _note_original(written, derivative.original)
+            used = max(allocated(written.stat()), to_blocks(len(derivative.body)))
             for path in others:
-                self._link(written, path)
-            atomic.move(written, canonical, sync=self._fsync)
+                folders += self._link(written, path)
+            folders += atomic.move(written, canonical, sync=self._fsync)
         except OSError:
             written.unlink(missing_ok=True)
             raise
+        return used + folders * _FOLDER_BYTES
 
-    def _link(self, written: Path, path: Path) -> None:
+    def _link(self, written: Path, path: Path) -> int:
         """Give *written* a second name; a file system without hard links gets no second name."""
-        beside = atomic.temporary(self.layout.temporary)
         try:
-            os.link(written, beside)
-        except PermissionError:  # EPERM: no hard links here; the app serves both spellings from the one file
-            return
-        try:
-            atomic.move(beside, path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+            return atomic.second_name(written, path, self.layout.temporary)
+        except PermissionError as exc:
+            if exc.errno != errno.EPERM:
+                raise
+            return 0  # no hard links here: the app serves both spellings from the one file
 
     def purge(self, identifier: Identifier) -> int:
         """Remove every derivative of *identifier*, in all sizes, formats, spellings and revisions.
 
         Returns how many files (names) went. The caller holds the flights' locks where a maker may be at it.
         """
-        return sum(_unlinked(path) for path in self.layout.every_path(identifier))
+        return self._drop(self.layout.every_path(identifier))
 
     def held(self, identifier: Identifier) -> Iterator[tuple[Path, os.stat_result]]:
         """Yield every file of *identifier* that is on disk, with its stat."""
@@ -94,16 +110,20 @@ class DiskCache:
                 continue
 
     def _remove(self, spec: Spec) -> None:
-        for path in self.layout.paths(spec):
-            _unlinked(path)
+        self._drop(self.layout.paths(spec))
 
-
-def _unlinked(path: Path) -> bool:
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    def _drop(self, paths: Iterable[Path]) -> int:
+        """Remove those names that there are; return how many went. A file's last name frees its bytes."""
+        count = 0
+        for path in paths:
+            try:
+                stat = path.lstat()
+                path.unlink()
+            except FileNotFoundError:
+                continue
+            count += 1
+            self.room.adjust(-allocated(stat) if stat.st_nlink == 1 else 0)
+        return count
 
 
 def _read(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:

@@ -34,6 +34,21 @@ class Layout:
         return self.top / "locks"
 
     @property
+    def images(self) -> Path:
+        """Where derivatives lie: revision, size, two shard folders, name."""
+        return self.top / "img"
+
+    @property
+    def held(self) -> Path:
+        """The number of bytes that the cache takes: see Room."""
+        return self.top / "held"
+
+    @property
+    def walked(self) -> Path:
+        """When all of it was last walked through: see Upkeep."""
+        return self.top / "walked"
+
+    @property
     def live(self) -> Path:
         """One symlink per size, to its present revision."""
         return self.top / "live"
@@ -45,7 +60,7 @@ class Layout:
 
     def folder(self, size: str) -> Path:
         """The folder of a size's present revision."""
-        return self.top / "img" / self.revisions[size] / size
+        return self.images / self.revisions[size] / size
 
     def paths(self, spec: Spec) -> tuple[Path, ...]:
         """The derivative's path, and those of its other spellings: hard links to it."""

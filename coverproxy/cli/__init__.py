@@ -3,7 +3,7 @@
 import click
 
 from coverproxy import __version__
-from coverproxy.cli import covers, importing, keys, serving
+from coverproxy.cli import cache, covers, doctor, importing, keys, originals, serving, warming
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,7 +23,15 @@ def main() -> None:
     """
 
 
-_SERVING = (serving.demo, serving.serve, serving.check_config)
-_KEEPING = (importing.import_, keys.key, covers.cover, covers.purge)
+_SERVING = (serving.demo, serving.serve, serving.check_config, doctor.doctor)
+_KEEPING = (
+    importing.import_,
+    warming.warm,
+    keys.key,
+    covers.cover,
+    covers.purge,
+    cache.cache,
+    originals.originals,
+)
 for command in (*_SERVING, *_KEEPING):
     main.add_command(command)

@@ -17,7 +17,10 @@ from coverproxy.errors import ConfigError
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --config, --data and --json; it gets `config` and `as_json`."""
+    """Give a command --config, --data and --json; it gets `config` and `as_json`.
+
+    The context's `obj` reads the same config anew, and raises ConfigError where it has mistakes.
+    """
 
     @click.option(
         "--config", "config_file", type=click.Path(path_type=Path), help="TOML file (default: none)."
@@ -27,7 +30,9 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def with_config(config_file: Path | None, data: str | None, as_json: bool, **rest: Any) -> Any:
         overrides = {"data": {"dir": data}} if data else {}
-        return command(config=load(config_file, overrides), as_json=as_json, **rest)
+        config = load(config_file, overrides)
+        click.get_current_context().obj = lambda: configuration.load(config_file, os.environ, overrides)
+        return command(config=config, as_json=as_json, **rest)
 
     return with_config
 

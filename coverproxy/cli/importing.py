@@ -1,24 +1,21 @@
 """The command that takes in originals: import."""
 
-import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 import orjson
 
 from coverproxy.cli.common import changed, faults_told, options, tell
+from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 
 if TYPE_CHECKING:
     from coverproxy.importing import Report
     from coverproxy.originals.intake import Refusal
-
-LINE_EVERY_SECONDS = 2.0
 
 
 @click.command("import")
@@ -71,13 +68,11 @@ def _run(
     with ExitStack() as stack:
         shelf = stack.enter_context(open_shelf(config))
         stack.callback(refusals.close)
-        show = stack.enter_context(_Terminal()).show if sys.stderr.isatty() else _Lines().show
-        if not quiet:
-            total = sum(1 for _ in candidates(path, source, data))
-            on_batch: Callable[[Report], None] = lambda report: show(report, total)  # noqa: E731
-        else:
-            on_batch = lambda report: None  # noqa: E731
-        report = importer(config, shelf, refusals.note).run(candidates(path, source, data), on_batch)
+        show = stack.enter_context(progress("importing", "files", quiet=quiet))
+        total = 0 if quiet else sum(1 for _ in candidates(path, source, data))
+        report = importer(config, shelf, refusals.note).run(
+            candidates(path, source, data), lambda report: show(report.seen, total)
+        )
     return report, refusals.path if refusals.count else None
 
 
@@ -102,48 +97,6 @@ class _Refusals:
         """Close the file, if there is one."""
         if self._file:
             self._file.close()
-
-
-class _Lines:
-    """Progress where nobody watches: a plain line every two seconds."""
-
-    def __init__(self) -> None:
-        self._started = self._told = time.monotonic()
-
-    def show(self, report: "Report", total: int) -> None:
-        """Print a line if it is time."""
-        now = time.monotonic()
-        if now - self._told >= LINE_EVERY_SECONDS:
-            self._told = now
-            rate = report.seen / (now - self._started)
-            click.echo(f"{report.seen} of {total} files, {rate:.0f}/s", err=True)
-
-
-class _Terminal:
-    """Progress on a terminal: a bar with rate and time left."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(), console=Console(stderr=True),
-        )  # fmt: skip
-        self._task = self._progress.add_task("import", rate="")
-        self._started = time.monotonic()
-
-    def __enter__(self) -> "_Terminal":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        self._progress.stop()
-
-    def show(self, report: "Report", total: int) -> None:
-        """Move the bar."""
-        rate = f"{report.seen / max(time.monotonic() - self._started, 1e-6):.0f}/s"
-        self._progress.update(self._task, total=total, completed=report.seen, rate=rate)
 
 
 def _summary(report: "Report", where: Path | None) -> str:

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,29 +37,57 @@ def serve(config: Config, as_json: bool, host: str | None, port: int | None, wor
     Prints one line with its address when it is ready to answer. SIGTERM and Ctrl-C end it cleanly: what is
     being answered is finished first. Health and metrics are on an address of their own (default:
     http://127.0.0.1:8081/healthz, /readyz and /metrics).
+
+    A worker that dies is replaced. SIGHUP reads the config file anew and changes all workers over without
+    refusing anyone; only the addresses and the data folder stay as they are.
     """
-    run(changed(config, "server", host=host, port=port, workers=workers), as_json)
+
+    def given(config: Config) -> Config:
+        return changed(config, "server", host=host, port=port, workers=workers)
+
+    reread = click.get_current_context().obj
+    run_master(given(config), lambda: given(reread()), as_json)
 
 
-def run(
-    config: Config,
-    as_json: bool,
-    shown: "tuple[Shown, ...]" = (),
-    tour: Callable[[str], str] = lambda url: "",
-) -> None:
-    """Listen, serve, and say so. Imports late: prometheus_client looks for its folder when it is imported."""
+def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> None:
+    """Listen, serve in worker processes, and say so.
+
+    Imports late: prometheus_client looks for its folder when it is imported.
+    """
     log.set_up(config.log)
-    with tempfile.TemporaryDirectory(prefix="coverproxy-metrics-") as folder:
-        if config.server.workers > 1:
-            os.environ[MULTIPROCESS] = folder
-        from coverproxy import serving
+    with _metrics_folder() as folder:
+        os.environ[MULTIPROCESS] = folder
+        from coverproxy.master import Master
+        from coverproxy.serving import listen
 
         with faults_told():
-            listeners = serving.listen(config)
-            serving.serve(config, listeners, lambda: _announce(listeners, as_json, tour), shown)
+            listeners = listen(config)
+            Master(config, listeners, lambda: _announce(listeners, as_json), reread).run()
 
 
-def _announce(listeners: "Listeners", as_json: bool, tour: Callable[[str], str]) -> None:
+@contextmanager
+def _metrics_folder() -> Iterator[str]:
+    """A folder that goes with this process: workers, which are forks of it, leave by the same door."""
+    folder = tempfile.mkdtemp(prefix="coverproxy-metrics-")
+    process = os.getpid()
+    try:
+        yield folder
+    finally:
+        if os.getpid() == process:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_alone(config: Config, as_json: bool, shown: "tuple[Shown, ...]", tour: Callable[[str], str]) -> None:
+    """Listen, serve in this process, and say so."""
+    from coverproxy import serving
+
+    log.set_up(config.log)
+    with faults_told():
+        listeners = serving.listen(config)
+        serving.serve(config, listeners, lambda: _announce(listeners, as_json, tour), shown)
+
+
+def _announce(listeners: "Listeners", as_json: bool, tour: Callable[[str], str] = lambda url: "") -> None:
     urls = {"url": listeners.url, "ops_url": listeners.ops_url}
     text = f"coverproxy is ready at {listeners.url} (health and metrics: {listeners.ops_url})"
     tell(as_json, urls, text + tour(listeners.url))
@@ -91,7 +121,7 @@ def demo(host: str, port: int, as_json: bool) -> None:
         # In a process of its own: it reads SVG, which the service blocks in its own libvips.
         subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawn)], check=True)  # noqa: S603
         shown = _shelve(config, drawn)
-        run(config, as_json, shown, partial(_tour, shown))
+        run_alone(config, as_json, shown, partial(_tour, shown))
 
 
 def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":

@@ -4,19 +4,21 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from coverproxy import schema
 from coverproxy.media import Loader
-from coverproxy.original import Original, best_first
+from coverproxy.original import QUARANTINED, Original, Quarantined, best_first
 from coverproxy.spec import ISBN, Identifier
 
 _SCHEMES = {ISBN: 1}
 _COLUMNS = "digest, loader, width, height, bytes, date, source, path, fault, added"
 _WITH_DIGEST = f"SELECT value, {_COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
 _ADD = f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 11} ?)"  # noqa: S608
+_FREE = "UPDATE original SET fault = NULL WHERE digest = ? AND (fault LIKE ? OR fault LIKE 'slow: %')"
 _FIND = f"SELECT {_COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
 
 
@@ -73,7 +75,12 @@ class Catalogue:
             yield
 
     def add(self, original: Original) -> None:
-        """Enter an original, in place of what was known of the same bytes under the same identifier."""
+        """Enter an original, in place of what was known of the same bytes under the same identifier.
+
+        Quarantined bytes stay so, whatever book they come for.
+        """
+        if reason := self.standing(original.digest)[0]:
+            original = replace(original, fault=QUARANTINED + reason)
         self._connection.execute(_ADD, (*_stored(original.identifier), *_row(original)))
 
     def remove(self, original: Original) -> None:
@@ -89,6 +96,55 @@ class Catalogue:
             "UPDATE original SET fault = ? WHERE scheme = ? AND value = ? AND digest = ?",
             (fault, *_stored(original.identifier), original.digest),
         )
+
+    def standing(self, digest: bytes) -> tuple[str | None, bool]:
+        """Return why these bytes are quarantined, or None; and whether they are suspected."""
+        query = (
+            "SELECT (SELECT reason FROM quarantined WHERE digest = ?1),"
+            " EXISTS (SELECT 1 FROM suspect WHERE digest = ?1)"
+        )
+        reason, is_suspect = self._connection.execute(query, (digest,)).fetchone()
+        return reason, bool(is_suspect)
+
+    def suspect(self, digest: bytes, at: int) -> None:
+        """Remember that a process ended while decoding these bytes, and that it may be their doing."""
+        self._connection.execute("INSERT OR REPLACE INTO suspect VALUES (?, ?)", (digest, at))
+
+    def acquit(self, digest: bytes) -> None:
+        """Forget a suspicion: these bytes were decoded, and nothing happened."""
+        self._connection.execute("DELETE FROM suspect WHERE digest = ?", (digest,))
+
+    def quarantine(self, digest: bytes, reason: str, at: int) -> None:
+        """Have these bytes never decoded again, whatever book they are the cover of."""
+        with self.writing():
+            self.acquit(digest)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO quarantined VALUES (?, ?, ?)", (digest, reason, at)
+            )
+            fault = QUARANTINED + reason
+            self._connection.execute("UPDATE original SET fault = ? WHERE digest = ?", (fault, digest))
+
+    def quarantined(self) -> list[Quarantined]:
+        """Return all that is quarantined, the latest first."""
+        rows = self._connection.execute("SELECT * FROM quarantined ORDER BY at DESC, digest").fetchall()
+        return [
+            Quarantined(digest, reason, at, tuple(self.with_digest(digest, most=1000)))
+            for digest, reason, at in rows
+        ]
+
+    def release(self, digest: bytes) -> list[Original]:
+        """Take back a quarantine, or a fault "slow"; return the originals that are free again.
+
+        What was made of lesser originals in the meantime is marked as stale.
+        """
+        with self.writing():
+            held = [each for each in self.with_digest(digest, most=1000) if each.is_held]
+            self.acquit(digest)
+            self._connection.execute("DELETE FROM quarantined WHERE digest = ?", (digest,))
+            self._connection.execute(_FREE, (digest, QUARANTINED + "%"))
+            for each in held:
+                self.mark_stale(each.identifier)
+        return held
 
     def mark_stale(self, identifier: Identifier) -> None:
         """Remember, with the change that made it so, that a book's derivatives are to be removed."""

@@ -27,6 +27,19 @@ CREATE TABLE stale (
     PRIMARY KEY (scheme, value)
 ) WITHOUT ROWID, STRICT;
 
+-- Bytes that killed or hung a worker. The rows of "original" with this digest have it as their fault.
+CREATE TABLE quarantined (
+    digest BLOB    PRIMARY KEY,
+    reason TEXT    NOT NULL,
+    at     INTEGER NOT NULL    -- seconds since 1970
+) WITHOUT ROWID, STRICT;
+
+-- Bytes that were being decoded when a worker ended without a trace, and were not decoded since.
+CREATE TABLE suspect (
+    digest BLOB    PRIMARY KEY,
+    at     INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
 CREATE TABLE refused (
     digest BLOB PRIMARY KEY,
     reason TEXT NOT NULL

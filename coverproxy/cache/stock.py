@@ -1,0 +1,69 @@
+"""What lies in a cache: counted by size, format and revision."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from coverproxy.cache.last_use import LastUse
+from coverproxy.cache.layout import Layout
+from coverproxy.cache.room import allocated
+from coverproxy.cache.walk import Shard, derivatives, shards
+
+
+@dataclass
+class Part:
+    """Derivatives that are alike: how many, and the bytes they take on disk."""
+
+    files: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, order=True)
+class Kind:
+    """What makes derivatives alike."""
+
+    size: str
+    format: str
+    revision: str
+    is_live: bool
+
+
+@dataclass
+class Stock:
+    """All derivatives of a cache. Days count from 1970; None where there is no derivative."""
+
+    parts: dict[Kind, Part] = field(default_factory=lambda: defaultdict(Part))
+    oldest_day: int | None = None
+    newest_day: int | None = None
+
+    def total(self, *, is_live: bool | None = None) -> Part:
+        """Add up all, or those of present or of old revisions alone."""
+        chosen = [part for kind, part in self.parts.items() if is_live in (None, kind.is_live)]
+        return Part(sum(part.files for part in chosen), sum(part.bytes for part in chosen))
+
+    def add(self, kind: Kind, size: int, day: int) -> None:
+        """Count one derivative."""
+        part = self.parts[kind]
+        part.files += 1
+        part.bytes += size
+        self.oldest_day = day if self.oldest_day is None else min(day, self.oldest_day)
+        self.newest_day = day if self.newest_day is None else max(day, self.newest_day)
+
+
+def take_stock(layout: Layout, last_use: LastUse) -> Stock:
+    """Walk through the cache and count. Blocks."""
+    stock = Stock()
+    for kind, size, day in _counted(layout, last_use):
+        stock.add(kind, size, day)
+    return stock
+
+
+def _counted(layout: Layout, last_use: LastUse) -> Iterator[tuple[Kind, int, int]]:
+    for shard in shards(layout):
+        for each in derivatives(shard):
+            kind = _kind(shard, each.form.value)
+            yield kind, allocated(each.stat), last_use.day(each.stat)
+
+
+def _kind(shard: Shard, form: str) -> Kind:
+    return Kind(shard.size, form, shard.revision, shard.is_live)

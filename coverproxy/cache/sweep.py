@@ -1,0 +1,32 @@
+"""What nobody needs any more in a cache folder: lone second spellings, and derivatives of old settings."""
+
+from dataclasses import dataclass
+
+from coverproxy.cache.layout import Layout
+from coverproxy.cache.room import Room
+from coverproxy.cache.walk import clear_old_revisions, derivatives, shards
+
+
+@dataclass
+class Swept:
+    """What was removed. `lone`: files under an ISBN-10 whose ISBN-13 is gone; `old`: of old revisions."""
+
+    lone: int = 0
+    old: int = 0
+    bytes: int = 0
+
+
+def sweep(layout: Layout, room: Room, *, old_revisions: bool) -> Swept:
+    """Remove lone spellings, and with *old_revisions* all that present settings do not serve. Blocks."""
+    swept = Swept()
+    for shard in shards(layout):
+        is_old = old_revisions and not shard.is_live
+        for each in derivatives(shard):
+            if is_old or each.is_lone:
+                swept.bytes += each.remove()
+                swept.old += is_old
+                swept.lone += not is_old
+        swept.bytes += shard.clear()
+    swept.bytes += clear_old_revisions(layout)
+    room.adjust(-swept.bytes)
+    return swept

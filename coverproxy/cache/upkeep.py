@@ -1,0 +1,137 @@
+"""Eviction in the background: in a thread of every process, at work in one of them at a time."""
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from coverproxy.cache.evict import Evictor, Outcome
+from coverproxy.cache.layout import Layout
+from coverproxy.cache.room import Room
+from coverproxy.metrics import Metrics
+from coverproxy.shared import SharedNumbers
+
+WALK_EVERY_SECONDS = 86_400
+"""What others did to the files is seen no later than this."""
+
+_log = logging.getLogger(__name__)
+
+_FRESH_SECONDS = 60
+"""Workers that start together need one walk, not one each."""
+
+_REST_SECONDS = 0.005
+_LEAST_PAUSE_SECONDS = 0.25
+_STOP_WITHIN_SECONDS = 5.0
+
+
+@contextmanager
+def alone(layout: Layout, *, wait: bool) -> Iterator[bool]:
+    """Say whether this is now the one process of the machine that may evict; *wait* until it is.
+
+    The kernel frees a dead process's lock.
+    """
+    handle = os.open(layout.locks / "evict", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+class Upkeep:
+    """The thread of one process that sees to it that the cache stays within its bounds.
+
+    The lock is held for a round and no longer: whichever process finds the cache tight evicts, and
+    `coverproxy cache evict` has its turn beside a running server.
+    """
+
+    def __init__(
+        self, evictor: Evictor, room: Room, layout: Layout, metrics: Metrics, check_seconds: float
+    ) -> None:
+        self._evictor = evictor
+        self._room = room
+        self._layout = layout
+        self._metrics = metrics
+        self._check_seconds = check_seconds
+        self._walked = SharedNumbers(layout.walked)
+        self._started = int(time.time())
+        self._stop = threading.Event()
+        # a daemon: a disk that hangs must not keep the process from stopping
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; its first act is a walk that sets the estimate, unless another just did."""
+        bounds = self._room.bounds
+        _log.info(
+            "the cache is bounded",
+            extra={
+                "last_use_by": self._evictor.last_use.value,
+                "max_bytes": bounds.max_bytes,
+                "min_free_bytes": bounds.min_free_bytes,
+            },
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, at the next small step of its work."""
+        self._stop.set()
+        self._room.tight.set()
+        self._thread.join(_STOP_WITHIN_SECONDS)
+        self._walked.close()
+
+    def _run(self) -> None:
+        with suppress(OSError):  # told by the first round
+            self._room.forget_pending()
+        while not self._stop.is_set():
+            if self._is_in_vain():
+                # whoever asks: there is nothing to remove now, so walking again at once would be idle
+                self._stop.wait(self._check_seconds)
+            else:
+                self._stop.wait(min(_LEAST_PAUSE_SECONDS, self._check_seconds))
+                self._room.tight.wait(self._check_seconds)
+            self._room.tight.clear()
+
+    def _is_in_vain(self) -> bool:
+        """Do a round; say whether it could not help."""
+        try:
+            outcome = self._round()
+            return outcome is not None and not outcome.bytes and self._room.is_tight()
+        except OSError as exc:
+            _log.error("the cache cannot be kept within its bounds", extra={"error": str(exc)})
+            return True
+
+    def _round(self) -> Outcome | None:
+        """Evict if it is time to, and if no other process is at it."""
+        outcome = None
+        if self._is_due():
+            with alone(self._layout, wait=False) as is_ours:
+                outcome = self._evict() if is_ours else None
+        self._metrics.cache_bytes.set(self._room.held())
+        return outcome
+
+    def _is_due(self) -> bool:
+        since = max(self._started - _FRESH_SECONDS, int(time.time()) - WALK_EVERY_SECONDS)
+        return self._walked.read()[0] < since or self._room.is_tight()
+
+    def _evict(self) -> Outcome:
+        started = time.monotonic()
+        outcome = self._evictor.run(self._stop, rest_seconds=_REST_SECONDS)
+        if outcome.is_whole:
+            self._walked.set(int(time.time()))
+        self._metrics.evictions.inc(outcome.files)
+        self._metrics.evicted_bytes.inc(outcome.bytes)
+        _log.info(
+            "evicted" if outcome.files else "the cache was walked through",
+            extra={
+                "held_files": outcome.held_files, "held_bytes": outcome.held_bytes, "files": outcome.files,
+                "bytes": outcome.bytes, "seconds": round(time.monotonic() - started, 1),
+            },
+        )  # fmt: skip
+        return outcome

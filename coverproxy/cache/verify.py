@@ -1,0 +1,99 @@
+"""A look at every derivative on disk, whether it is whole and found under all its names."""
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+from coverproxy import atomic
+from coverproxy.cache.layout import Layout
+from coverproxy.cache.room import Room
+from coverproxy.cache.walk import Held, derivatives, shards
+from coverproxy.media import dimensions
+from coverproxy.spec import ISBN, Identifier
+
+
+class Finding(Enum):
+    """What a look at one derivative found."""
+
+    WHOLE = "whole"
+    DAMAGED = "damaged"
+    """Cut, empty, or no picture: it was removed under both spellings, and is made again when asked for."""
+
+    MENDED = "mended"
+    """Whole, but its other spelling was missing, or another file: now it is the same."""
+
+
+class Verifier:
+    """Looks at derivatives, and sets right what it can. Blocks; safe beside a running service."""
+
+    def __init__(self, layout: Layout, room: Room) -> None:
+        self._layout = layout
+        self._room = room
+        self._has_links = True
+
+    def run(self, on_file: Callable[[Held, Finding], None]) -> Counter[Finding]:
+        """Look at every derivative; *on_file* hears of each."""
+        findings: Counter[Finding] = Counter()
+        for shard in shards(self._layout):
+            for each in derivatives(shard):
+                finding = self._look(each)
+                if finding:
+                    findings[finding] += 1
+                    on_file(each, finding)
+        return findings
+
+    def _look(self, each: Held) -> Finding | None:
+        """Look at one; None where it went meanwhile."""
+        try:
+            body = _read(each.path)
+        except FileNotFoundError:
+            return None
+        if dimensions(body, each.form) is None:
+            self._room.adjust(-each.remove())
+            return Finding.DAMAGED
+        return Finding.MENDED if self._mend(Path(each.path)) else Finding.WHOLE
+
+    def _mend(self, path: Path) -> bool:
+        """Give a derivative its second spelling where that is missing or another file; say whether it was."""
+        for spelling in _others(path.stem):
+            other = path.with_name(spelling + path.suffix)
+            try:
+                if other.samefile(path):
+                    continue
+            except FileNotFoundError:
+                pass  # the one or the other is gone; if it is ours, it cannot be linked either
+            return self._link(path, other)
+        return False
+
+    def _link(self, path: Path, other: Path) -> bool:
+        if not self._has_links:
+            return False
+        try:
+            atomic.second_name(path, other, self._layout.temporary)
+        except FileNotFoundError:  # evicted meanwhile
+            return False
+        except PermissionError as exc:
+            if exc.errno != errno.EPERM:
+                raise
+            self._has_links = False  # a file system without hard links
+            return False
+        return True
+
+
+def _others(stem: str) -> tuple[str, ...]:
+    is_isbn13 = len(stem) == 13 and stem.isdecimal()
+    return Identifier(ISBN, stem).spellings[1:] if is_isbn13 else ()
+
+
+def _read(path: str) -> bytes:
+    """Read a file without counting that as a use of it: else a look at all would spoil their order."""
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags | os.O_NOATIME)
+    except PermissionError:  # only a file's owner may
+        handle = os.open(path, flags)
+    with os.fdopen(handle, "rb") as file:
+        return file.read()

@@ -1,0 +1,180 @@
+"""A walk through all derivatives on disk, one small folder at a time, so that it needs little memory."""
+
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverproxy.cache.layout import Layout
+from coverproxy.cache.room import allocated
+from coverproxy.media import Format
+
+STEP_FILES = 256
+
+_NAME = re.compile(rf"(?P<stem>[0-9A-Za-z_-]+)\.(?P<ending>{'|'.join(form.value for form in Format)})")
+_ISBN13 = re.compile("978([0-9]{9})[0-9]")
+_ISBN10 = re.compile("([0-9]{9})[0-9X]")
+
+
+class Stopped(Exception):
+    """A walk was told to stop before its end."""
+
+
+class Pace:
+    """Walks in small steps: after each, a rest that leaves the process to answers, and a look at *stop*."""
+
+    def __init__(self, stop: threading.Event, rest_seconds: float = 0.0) -> None:
+        self._stop = stop
+        self._rest = rest_seconds
+        self._files = 0
+
+    def step(self) -> None:
+        """Count a file. Raises Stopped."""
+        self._files += 1
+        if self._files % STEP_FILES == 0 and self._stop.wait(self._rest):
+            raise Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of the small folders that derivatives lie in. `is_live`: of its size's present revision."""
+
+    path: str
+    revision: str
+    size: str
+    is_live: bool
+
+    def clear(self) -> int:
+        """Remove the folder if it is empty, and those above that are then empty; return the bytes freed.
+
+        A live size's own folder stays: its link points there.
+        """
+        return _cleared(Path(self.path), 2 if self.is_live else 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A derivative on disk.
+
+    `other`: the name of its second spelling where that lies beside it. `is_lone`: it is itself a second
+    spelling whose file under the canonical name is gone.
+    """
+
+    path: str
+    stat: os.stat_result
+    shard: Shard
+    form: Format
+    other: str | None
+    is_lone: bool
+
+    def remove(self) -> int:
+        """Remove it under both spellings; return the bytes that this frees: none where it is gone already.
+
+        The canonical name goes first: where it is, the others are. A reader keeps what it has open.
+        """
+        try:
+            Path(self.path).unlink()
+        except FileNotFoundError:
+            return 0
+        if self.other:
+            other = Path(self.path).with_name(self.other)
+            with suppress(FileNotFoundError):
+                # another inode: it was made anew this very moment, and is not ours to remove
+                if other.lstat().st_ino == self.stat.st_ino:
+                    other.unlink()
+        return allocated(self.stat)
+
+
+def shards(layout: Layout) -> Iterator[Shard]:
+    """Yield every shard folder, in another order each time: else the first would always be evicted first."""
+    uppers = [
+        (upper, revision.name, size.name)
+        for revision in _folders(str(layout.images))
+        for size in _folders(revision.path)
+        for upper in _folders(size.path)
+    ]
+    secrets.SystemRandom().shuffle(uppers)
+    for upper, revision_name, size_name in uppers:
+        is_live = layout.revisions.get(size_name) == revision_name
+        for entry in _folders(upper.path):
+            yield Shard(entry.path, revision_name, size_name, is_live)
+
+
+def clear_old_revisions(layout: Layout) -> int:
+    """Remove the folders of old revisions that are empty; return the bytes freed."""
+    freed = 0
+    for revision in _folders(str(layout.images)):
+        for size in _folders(revision.path):
+            if layout.revisions.get(size.name) != revision.name:
+                freed += _cleared(Path(size.path), 2)
+    return freed
+
+
+def _cleared(folder: Path, levels: int) -> int:
+    """Remove a folder and those above it, *levels* of them at most, while they are empty."""
+    freed = 0
+    with suppress(OSError):  # not empty, gone, or in use again
+        for each in (folder, *folder.parents)[:levels]:
+            used = allocated(each.lstat())
+            each.rmdir()
+            freed += used
+    return freed
+
+
+def derivatives(shard: Shard) -> Iterator[Held]:
+    """Yield each derivative in a folder once, whatever its names. One that goes meanwhile is passed over."""
+    names = [(entry, found) for entry in _entries(shard.path) if (found := _NAME.fullmatch(entry.name))]
+    thirteens = {_core(_ISBN13, found): None for _, found in names}
+    seconds = {core: entry.name for entry, found in names if (core := _core(_ISBN10, found))}
+    for entry, found in names:
+        ten = _core(_ISBN10, found)
+        if ten and ten in thirteens:
+            continue
+        with suppress(FileNotFoundError):
+            stat = entry.stat(follow_symlinks=False)
+            other = seconds.get(_core(_ISBN13, found)) if not ten else None
+            yield Held(entry.path, stat, shard, Format(found["ending"]), other, is_lone=bool(ten))
+
+
+def _core(pattern: re.Pattern[str], name: re.Match[str]) -> str:
+    """Return what a book's two ISBNs share (nine digits), with the ending; "" for a name of another kind."""
+    found = pattern.fullmatch(name["stem"])
+    return f"{found[1]}.{name['ending']}" if found else ""
+
+
+def beside_derivatives(layout: Layout) -> int:
+    """Return the bytes of all below the cache's folder that is neither a shard nor in one."""
+    images = layout.images
+    shelves = _taken(str(images), depth=3) if images.is_dir() else 0
+    return shelves + _taken(str(layout.root), depth=8, without=str(images))
+
+
+def _taken(folder: str, depth: int, without: str = "") -> int:
+    """Add up a folder and what is in it, down to *depth* folders below."""
+    total = allocated(os.lstat(folder))
+    for entry in _entries(folder):
+        if entry.path == without:
+            continue
+        with suppress(FileNotFoundError):
+            if not entry.is_dir(follow_symlinks=False):
+                total += allocated(entry.stat(follow_symlinks=False))
+            elif depth:
+                total += _taken(entry.path, depth - 1, without)
+    return total
+
+
+def _folders(path: str) -> Iterator[os.DirEntry[str]]:
+    return (entry for entry in _entries(path) if entry.is_dir(follow_symlinks=False))
+
+
+def _entries(path: str) -> list[os.DirEntry[str]]:
+    """List a folder; one that is gone meanwhile is empty."""
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

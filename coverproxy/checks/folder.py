@@ -1,0 +1,165 @@
+"""The data folder: can it be written as we write, on what is it mounted, how much room is left."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from coverproxy import atomic
+from coverproxy.cache.last_use import LastUse, of_folder
+from coverproxy.cache.layout import Layout
+from coverproxy.checks.finding import Finding, fine, problem, warning
+
+DATA, LINKS, MOVES, SPACE, INODES, ATIME = (
+    "data folder", "file system", "moves", "free space", "inodes", "access times"
+)  # fmt: skip
+
+LEAST_FREE_BYTES = 268_435_456
+"""Less than this and databases may soon fail to grow, not only the cache."""
+
+LEAST_INODES, FEW_INODES = 10_000, 200_000
+"""A cover takes one inode a size and format, and its folders some: 200,000 are 50,000 books."""
+
+_WRITABLE = "let the user that runs the service own it (chown -R), and run the doctor as that user"
+
+
+def look(data: Path, layout: Layout, min_free_bytes: int) -> Iterator[Finding]:
+    """Look at the folder; where it is not there yet, at the one that it will be made in."""
+    there = _nearest(data.absolute())
+    if not there.is_dir():
+        advice = "move that file away, or choose another folder: --data DIR, or data.dir in the config"
+        yield problem(DATA, f"{there} is a file, not a folder", advice)
+        return
+    if there != data.absolute():
+        advice = "coverproxy import FOLDER makes it; if it should be there, say where: --data DIR, data.dir"
+        yield warning(DATA, f"{data} does not exist yet; looked at {there} instead", advice)
+    for folder in _parts(data, layout) or [there]:
+        yield from _writes(folder)
+    yield from _moves(layout)
+    yield from _room(there, min_free_bytes)
+    covers = layout.top if layout.top.is_dir() else there
+    yield access_times(covers, of_folder(covers))
+
+
+def _nearest(path: Path) -> Path:
+    """Return the path itself, or the lowest above it that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _parts(data: Path, layout: Layout) -> list[Path]:
+    """Return the folders that are written in, as far as there are any: each may be a mount of its own."""
+    return [path for path in (data, data / "originals", layout.top) if path.is_dir()]
+
+
+def _writes(folder: Path) -> Iterator[Finding]:
+    """Do in a folder what we do in it: write, rename, link, note."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="doctor-", dir=folder) as made:
+            written = Path(made, "written")
+            atomic.write(written, b"coverproxy", sync=True)
+            atomic.move(written, Path(made, "moved"))
+            yield fine(DATA, f"{folder} can be written")
+            yield from _links(folder, Path(made, "moved"))
+    except OSError as exc:
+        yield problem(DATA, f"{folder} cannot be written: {exc.strerror or exc}", _WRITABLE)
+
+
+def _links(folder: Path, file: Path) -> Iterator[Finding]:
+    """Try what not every file system has."""
+    lacks = False
+    for act, what, lost in (
+        (_symlink, "symbolic links", "keys and sizes cannot be looked up by nginx"),
+        (_hard_link, "hard links", "nginx serves only ISBN-13 URLs, and ISBN-10 ones take the slower way"),
+        (_attribute, "extended attributes", "every hit asks the catalogue for its original's size"),
+    ):
+        try:
+            act(file)
+        except OSError as exc:
+            lacks = True
+            found = f"{folder}: no {what} ({exc.strerror}): {lost}"
+            advice = "put the data folder on a file system like ext4, XFS or Btrfs"
+            yield problem(LINKS, found, advice) if act is _symlink else warning(LINKS, found, advice)
+    if not lacks:
+        yield fine(LINKS, f"{folder}: hard and symbolic links, extended attributes")
+
+
+def _symlink(file: Path) -> None:
+    (file.parent / "symlink").symlink_to(file.name)
+
+
+def _hard_link(file: Path) -> None:
+    os.link(file, file.parent / "link")
+
+
+def _attribute(file: Path) -> None:
+    if hasattr(os, "setxattr"):  # Linux
+        os.setxattr(file, "user.coverproxy.doctor", b"1")
+
+
+def _moves(layout: Layout) -> Iterator[Finding]:
+    """Rename a file from where it is written to where it will lie: a mount between the two forbids it."""
+    source, target = layout.temporary, layout.images
+    if not (source.is_dir() and target.is_dir()):
+        return
+    written, moved = atomic.temporary(source), target / atomic.temporary(source).name
+    try:
+        atomic.write(written, b"")
+        atomic.move(written, moved)
+    except OSError as exc:
+        found = f"no file can be moved from {source} to {target}: {exc.strerror}"
+        yield problem(MOVES, found, f"all of {layout.top} must be one file system, without mounts inside")
+    else:
+        yield fine(MOVES, f"{source} and {target} are on one file system")
+    finally:
+        written.unlink(missing_ok=True)
+        moved.unlink(missing_ok=True)
+
+
+def _room(folder: Path, min_free_bytes: int) -> Iterator[Finding]:
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    told = f"{free / 1e9:.1f} GB free where {folder} lies"
+    if free < LEAST_FREE_BYTES:
+        yield problem(SPACE, told, "make room: cache/ can be deleted at any time, it is made again")
+    elif free < min_free_bytes:
+        advice = "make room, or lower cache.min_free_bytes or cache.max_bytes: now covers are not stored"
+        yield warning(SPACE, f"{told}, less than cache.min_free_bytes", advice)
+    else:
+        yield fine(SPACE, told)
+    yield from _inodes(found)
+
+
+def _inodes(found: os.statvfs_result) -> Iterator[Finding]:
+    if not found.f_files:  # Btrfs and the like make them as needed
+        return
+    told = f"{found.f_favail:,} of {found.f_files:,} free"
+    advice = "df -i shows them; each file takes one: delete old files, or use a file system with more (XFS)"
+    if found.f_favail < LEAST_INODES:
+        yield problem(INODES, told, advice)
+    elif found.f_favail < FEW_INODES:
+        yield warning(INODES, told, advice)
+    else:
+        yield fine(INODES, told)
+
+
+def access_times(folder: Path, known: LastUse) -> Finding:
+    """Judge what is known of when files in *folder* were last used."""
+    if known is LastUse.ATIME:
+        return fine(ATIME, "kept: the covers that were not looked at for longest are evicted first")
+    return warning(
+        ATIME,
+        f"{folder} is mounted noatime: the oldest covers are evicted first, however often they are looked at",
+        f"`findmnt -T {folder}` names the mount; mount -o remount,relatime MOUNT, and relatime in /etc/fstab",
+    )
+
+
+def closed_to_others(folder: Path) -> Path | None:
+    """Return the first folder on the way to *folder* that another user cannot pass, or None."""
+    way = folder.resolve()
+    for path in (*reversed(way.parents), way):
+        if path.is_dir() and not path.stat().st_mode & stat.S_IXOTH:
+            return path
+    return None

@@ -1,0 +1,201 @@
+"""Commands about the cache as a whole: cache stats, verify, sweep, evict."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.cli.progress import progress
+from coverproxy.config import Config
+
+if TYPE_CHECKING:
+    from coverproxy.cache.stock import Stock
+    from coverproxy.cache.verify import Finding
+    from coverproxy.cache.walk import Held
+    from coverproxy.wiring import Shelf
+
+
+@click.group()
+def cache() -> None:
+    """Look after the finished covers on disk.
+
+    \b
+    coverproxy cache stats              what is there, and how much room is left
+    coverproxy cache verify             find and remove what the disk damaged
+    coverproxy cache sweep              remove what nobody needs any more
+    coverproxy cache evict              make room now, as the running service does by itself
+
+    All of them are safe beside a running service. Whatever they remove is made again when it is asked for;
+    originals are never touched.
+    """
+
+
+@contextmanager
+def _opened(config: Config) -> "Iterator[tuple[Shelf, int]]":
+    """Open the cache alone: the shelf, and how many files dead writers had left in it."""
+    from coverproxy.wiring import Shelf
+
+    with faults_told():
+        shelf = Shelf(config)
+        try:
+            yield shelf, shelf.cache.open()
+        finally:
+            shelf.close()
+
+
+@cache.command()
+@options
+def stats(config: Config, as_json: bool) -> None:
+    """Tell how many covers the cache holds, in which sizes and formats, and how much room is left.
+
+    "Old" are covers made with settings that have changed since: they are not served any more, and are the
+    first to be evicted. The days tell when the longest unused and the latest used cover were last used.
+    Bytes are those on disk, in whole blocks. Reads every file's entry: a minute for some million files.
+    """
+    from coverproxy.cache.stock import take_stock
+
+    with _opened(config) as (shelf, _):
+        last_use = shelf.evictor().last_use
+        stock = take_stock(shelf.layout, last_use)
+        room = {"estimate_bytes": shelf.room.held(), "free_bytes": shelf.room.free()}
+    bounds = {"max_bytes": config.cache.max_bytes, "min_free_bytes": config.cache.min_free_bytes}
+    told = {**_counted(stock), **room, **bounds, "last_use_by": last_use.value}
+    tell(as_json, told, _stats_text(told))
+
+
+def _counted(stock: "Stock") -> dict[str, Any]:
+    kinds = [{**asdict(kind), **asdict(part)} for kind, part in sorted(stock.parts.items())]
+    return {
+        **asdict(stock.total()),
+        "old_revisions": asdict(stock.total(is_live=False)),
+        "kinds": kinds,
+        "oldest_use": _date(stock.oldest_day),
+        "newest_use": _date(stock.newest_day),
+    }
+
+
+def _date(day: int | None) -> str | None:
+    return None if day is None else datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
+
+
+def _stats_text(told: dict[str, Any]) -> str:
+    lines = [f"{told['files']} covers, {_size(told['bytes'])}"]
+    lines += [
+        f"  {kind['files']:9}  {_size(kind['bytes']):>10}  {kind['size']} {kind['format']}"
+        + ("" if kind["is_live"] else f" (old settings {kind['revision']})")
+        for kind in told["kinds"]
+    ]
+    old, least = told["old_revisions"], told["min_free_bytes"]
+    lines += [
+        f"of old settings: {old['files']} covers, {_size(old['bytes'])}",
+        f"last used: {told['oldest_use'] or '-'} to {told['newest_use'] or '-'} (by {told['last_use_by']})",
+        f"in use, folders included: about {_size(told['estimate_bytes'])} of {_size(told['max_bytes'])}",
+        f"free on the disk: {_size(told['free_bytes'])}, of which {_size(least)} must stay",
+    ]
+    return "\n".join(lines)
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+@cache.command()
+@options
+def verify(config: Config, as_json: bool) -> None:
+    """Read every cover in the cache, and remove those that are damaged: they are made again when asked for.
+
+    Damaged is what is empty, cut short, or no picture by its header: a crash of the machine leaves such.
+    They are listed. A whole cover that is not found under its ISBN-10 gets that name back.
+
+    The exit code is 1 if anything was damaged. Reading does not count as a use of a cover.
+    """
+    from coverproxy.cache.verify import Finding, Verifier
+
+    damaged: list[str] = []
+    with _opened(config) as (shelf, _), _noting(shelf, damaged, as_json) as note:
+        findings = Verifier(shelf.layout, shelf.room).run(note)
+    told = {
+        "files": findings.total(), "damaged": findings[Finding.DAMAGED],
+        "mended": findings[Finding.MENDED], "paths": damaged,
+    }  # fmt: skip
+    text = f"{told['files']} covers: {told['damaged']} damaged and removed, {told['mended']} mended"
+    tell(as_json, told, text)
+    if damaged:
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _noting(shelf: "Shelf", damaged: list[str], as_json: bool) -> "Iterator[Callable[[Held, Finding], None]]":
+    """Show progress, and list what is damaged."""
+    from coverproxy.cache.verify import Finding
+    from coverproxy.cache.walk import derivatives, shards
+
+    total = 0 if as_json else sum(1 for shard in shards(shelf.layout) for _ in derivatives(shard))
+    done = 0
+    with progress("verifying", "covers", quiet=as_json) as show:
+
+        def note(held: "Held", finding: "Finding") -> None:
+            nonlocal done
+            done += 1
+            if finding is Finding.DAMAGED:
+                damaged.append(held.path)
+                if not as_json:
+                    click.echo(f"damaged: {held.path}")
+            show(done, max(total, done))
+
+        yield note
+
+
+@cache.command()
+@options
+@click.option(
+    "--old-revisions", is_flag=True, help="Also remove covers made with settings that have changed."
+)
+def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
+    """Remove leftovers: temporary files of processes that died, and lone second names.
+
+    A lone second name is a cover under its ISBN-10 whose ISBN-13 is gone. With --old-revisions, covers that
+    were made with settings that have changed since go too. They are kept otherwise, until room is needed, as
+    settings may be changed back.
+    """
+    from coverproxy.cache.sweep import sweep as sweep_cache
+
+    with _opened(config) as (shelf, temporary):
+        swept = sweep_cache(shelf.layout, shelf.room, old_revisions=old_revisions)
+    told = {"temporary": temporary, **asdict(swept)}
+    text = (
+        f"removed: {temporary} temporary files, {swept.lone} lone names, {swept.old} covers of old settings;"
+        f" {_size(swept.bytes)} freed"
+    )
+    tell(as_json, told, text)
+
+
+@cache.command()
+@options
+@click.option("--max-bytes", type=click.IntRange(min=0), help="Come down to this (default: as configured).")
+def evict(config: Config, as_json: bool, max_bytes: int | None) -> None:
+    """Make room now: remove covers until the cache is within its bounds, the longest unused first.
+
+    The running service does this by itself whenever the cache is nearly full. Covers of old settings go
+    first. Nothing is removed while there is room. Waits while the service is evicting.
+    """
+    from coverproxy.cache.upkeep import alone
+
+    with _opened(config) as (shelf, _), alone(shelf.layout, wait=True):
+        bounds = shelf.room.bounds
+        if max_bytes is not None:
+            bounds = replace(bounds, max_bytes=max_bytes)
+        outcome = shelf.evictor().run(threading.Event(), bounds)
+        held = shelf.room.held()
+    told = {"files": outcome.files, "bytes": outcome.bytes, "held_bytes": held, "max_bytes": bounds.max_bytes}
+    text = f"{outcome.files} covers evicted, {_size(outcome.bytes)} freed; the cache now takes {_size(held)}"
+    tell(as_json, told, text)

@@ -1,0 +1,94 @@
+"""Commands about originals: quarantined, release."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coverproxy import isbn
+from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.config import Config
+from coverproxy.errors import NotAnIsbn
+from coverproxy.original import DIGEST_BYTES, Quarantined
+from coverproxy.spec import ISBN, Identifier
+
+if TYPE_CHECKING:
+    from coverproxy.wiring import Shelf
+
+
+@click.group()
+def originals() -> None:
+    """See and release originals that are not decoded any more.
+
+    An original that crashes or hangs the decoder takes its worker with it. The worker is replaced, the
+    original quarantined, and its books show their next best original, or none.
+    """
+
+
+@originals.command()
+@options
+def quarantined(config: Config, as_json: bool) -> None:
+    """List what is quarantined: digest, books, file, why, and since when.
+
+    Please report such a file to the maintainers of libvips, or of the decoder that the reason names.
+    """
+    from coverproxy.wiring import open_shelf
+
+    with faults_told(), open_shelf(config) as shelf:
+        told = [_told(shelf, each) for each in shelf.catalogue.quarantined()]
+    tell(as_json, told, "\n\n".join(map(_text, told)) if told else "Nothing is quarantined.")
+
+
+def _told(shelf: "Shelf", each: Quarantined) -> dict[str, Any]:
+    return {
+        "digest": each.digest.hex(),
+        "isbns": [original.identifier.value for original in each.originals],
+        "files": [str(shelf.files.path(original)) for original in each.originals],
+        "reason": each.reason,
+        "at": datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _text(told: dict[str, Any]) -> str:
+    lines = [f"{told['digest']}  {told['at']}  {told['reason']}"]
+    lines += [f"  {isbn}  {file}" for isbn, file in zip(told["isbns"], told["files"], strict=True)]
+    return "\n".join(lines)
+
+
+@originals.command()
+@options
+@click.argument("what", metavar="DIGEST|ISBN")
+def release(config: Config, as_json: bool, what: str) -> None:
+    """Let a quarantined original be decoded again, by its digest or by an ISBN that it is the cover of.
+
+    After an update of libvips, say. One that was too slow (render.time_limit_seconds) is released likewise.
+    Should it crash or hang again, it is quarantined again.
+    """
+    from coverproxy.service import drop_stale
+    from coverproxy.wiring import open_shelf
+
+    with faults_told(), open_shelf(config) as shelf:
+        digests = _digests(shelf, what)
+        freed = [each for digest in digests for each in shelf.catalogue.release(digest)]
+        drop_stale(shelf.catalogue, shelf.cache, shelf.stripes, config.sizes)
+    if not digests:
+        raise click.ClickException(f"{what!r} is not held; coverproxy originals quarantined shows what is")
+    books = [each.identifier.value for each in freed]
+    told = {"digests": [digest.hex() for digest in digests], "isbns": books}
+    tell(as_json, told, "\n".join(f"{digest.hex()} is released" for digest in digests))
+
+
+def _digests(shelf: "Shelf", what: str) -> list[bytes]:
+    """Return which held originals are meant."""
+    if len(what) == 2 * DIGEST_BYTES and set(what.lower()) <= set("0123456789abcdef"):
+        digest = bytes.fromhex(what)
+        held = any(each.is_held for each in shelf.catalogue.with_digest(digest, most=1000))
+        return [digest] if held or shelf.catalogue.standing(digest)[0] else []
+    try:
+        values = isbn.parse(what).isbns
+    except NotAnIsbn as exc:
+        raise click.ClickException(
+            f"{what!r} is neither a digest (32 hex digits) nor an ISBN: {exc.why}"
+        ) from None
+    found = (each for value in values for each in shelf.catalogue.find(Identifier(ISBN, value)))
+    return list(dict.fromkeys(each.digest for each in found if each.is_held))

@@ -1,0 +1,59 @@
+"""Progress of a long command: a bar for people, a plain line now and then for pipes and logs."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+LINE_EVERY_SECONDS = 2.0
+
+Show = Callable[[int, int], None]
+"""Takes how many are done, and of how many."""
+
+
+@contextmanager
+def progress(verb: str, things: str, *, quiet: bool = False) -> Iterator[Show]:
+    """Show on standard error how far a command is: "importing" (*verb*) so many "files" (*things*)."""
+    if quiet:
+        yield lambda done, total: None
+    elif sys.stderr.isatty():
+        with _bar(verb) as show:
+            yield show
+    else:
+        yield _Lines(things).show
+
+
+class _Lines:
+    """Progress where nobody watches: a plain line every two seconds."""
+
+    def __init__(self, things: str) -> None:
+        self._things = things
+        self._started = self._told = time.monotonic()
+
+    def show(self, done: int, total: int) -> None:
+        """Print a line if it is time."""
+        now = time.monotonic()
+        if now - self._told >= LINE_EVERY_SECONDS:
+            self._told = now
+            rate = done / (now - self._started)
+            click.echo(f"{done} of {total} {self._things}, {rate:.0f}/s", err=True)
+
+
+@contextmanager
+def _bar(verb: str) -> Iterator[Show]:
+    """Progress on a terminal: a bar with rate and time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(verb, rate="")
+        started = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            rate = f"{done / max(time.monotonic() - started, 1e-6):.0f}/s"
+            bar.update(task, total=total, completed=done, rate=rate)
+
+        yield show

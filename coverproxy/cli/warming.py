@@ -1,0 +1,204 @@
+"""The command that makes covers before anybody asks: warm."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TextIO
+
+import click
+import orjson
+
+from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.cli.progress import progress
+from coverproxy.config import Config
+from coverproxy.media import Format
+
+if TYPE_CHECKING:
+    from coverproxy.crew import Pace
+    from coverproxy.warming import Line, Report, Result
+
+STDIN = "-"
+
+
+@click.command()
+@options
+@click.argument("listed", metavar="LIST", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--size", "sizes", multiple=True, metavar="NAME", help="Make this size (default: all).")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice([form.value for form in Format]),
+    help="Make this format (default: jpg).",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Part of all cores that it may take.",
+)
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what was not made and why, a JSON line each.",
+)
+def warm(
+    config: Config,
+    as_json: bool,
+    listed: str,
+    sizes: tuple[str, ...],
+    formats: tuple[str, ...],
+    share: float,
+    report_file: Path | None,
+) -> None:
+    """Make the covers of all ISBNs in LIST that are not made yet.
+
+    LIST is a file with an ISBN a line, in any spelling, or a CSV or TSV table whose `isbn` column (or else
+    its first) has them; - reads standard input. Blank lines and those that begin with # are passed over.
+
+    Needs no key and counts against no quota. Servers may run at the same time: no cover is made twice. It
+    takes no more than its share of the machine, and gives way to whoever serves.
+
+    Ctrl-C is safe, and so is running it again: what is made already is skipped.
+    """
+    from coverproxy.crew import cores, pace
+    from coverproxy.warming import Report
+
+    names, wanted = _sizes(config, sizes), _formats(config, formats)
+    report, allowed, started = Report(), pace(share, cores()), time.monotonic()
+    with faults_told():
+        try:
+            _run(config, listed, names, wanted, allowed, report, report_file, quiet=as_json)
+        except KeyboardInterrupt:  # before the first piece, or a second one that waits for none in hand
+            report.interrupted = True
+    seconds = time.monotonic() - started
+    tell(as_json, _told(report, allowed, seconds, report_file), _summary(report, report_file))
+    if report.interrupted:
+        raise click.exceptions.Exit(130)
+    if report.ended:
+        raise click.exceptions.Exit(1)
+
+
+def _sizes(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in config.sizes:
+            known = ", ".join(config.sizes)
+            raise click.BadParameter(f"{name!r} is no size of the config; expected one of {known}")
+    return tuple(dict.fromkeys(names)) or tuple(config.sizes)
+
+
+def _formats(config: Config, values: tuple[str, ...]) -> tuple[Format, ...]:
+    formats = tuple(Format(value) for value in dict.fromkeys(values)) or (Format.JPEG,)
+    for form in formats:
+        if form not in config.formats.enabled:
+            raise click.BadParameter(f"{form.value} is not switched on: formats.{form.value} in the config")
+    return formats
+
+
+def _run(
+    config: Config,
+    listed: str,
+    sizes: tuple[str, ...],
+    formats: tuple[Format, ...],
+    allowed: "Pace",
+    report: "Report",
+    report_file: Path | None,
+    *,
+    quiet: bool,
+) -> None:
+    from coverproxy.crew import Crew
+    from coverproxy.warming import Outcome, Result
+    from coverproxy.wiring import open_shelf, open_warmer
+
+    with open_shelf(config) as shelf:  # what is wrong with the folder is told here, once
+        shelf.catalogue.ping()
+    with ExitStack() as stack:
+        read, total = _lines(stack, listed)
+        note = stack.enter_context(_unmade(report_file))
+        show = stack.enter_context(progress("warming", "lines", quiet=quiet))
+
+        def take(results: "list[Result]", lines: int) -> None:
+            report.lines += lines
+            for result in results:
+                report.note(result)
+                note(result)
+            show(report.lines, total)
+            if report.ended:
+                crew.stop()
+
+        def bury(line: "Line", how: str) -> None:
+            take([Result(line, Outcome.FAILED, why=f"the process that made it died: {how}")], 1)
+
+        crew = Crew(partial(open_warmer, config, sizes, formats), allowed, take, bury)
+        crew.run(read)
+        report.interrupted = crew.is_interrupted
+
+
+def _lines(stack: ExitStack, listed: str) -> "tuple[Iterable[Line], int]":
+    """Return the list's lines, and how many there are: a file is read twice, rather than kept in memory."""
+    from coverproxy.warming import lines
+
+    if listed == STDIN:
+        with _opened(listed) as file:
+            kept = list(lines(file))
+        return kept, len(kept)
+    with _opened(listed) as file:
+        total = sum(1 for _ in lines(file))
+    return lines(stack.enter_context(_opened(listed))), total
+
+
+def _opened(listed: str) -> IO[str]:
+    return click.open_file(listed, encoding="utf-8", errors="replace")
+
+
+@contextmanager
+def _unmade(path: Path | None) -> "Iterator[Any]":
+    """Give a function that writes down what was not made."""
+    if path is None:
+        yield lambda result: None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        yield partial(_note, file)
+
+
+def _note(file: TextIO, result: "Result") -> None:
+    if result.why:
+        told = {
+            "line": result.line.number, "isbn": result.line.text, "spec": result.spec or None,
+            "reason": result.outcome.value, "detail": result.why,
+        }  # fmt: skip
+        file.write(orjson.dumps(told).decode() + "\n")
+
+
+def _told(report: "Report", pace: "Pace", seconds: float, where: Path | None) -> dict[str, Any]:
+    from coverproxy.warming import Outcome
+
+    return {
+        "lines": report.lines,
+        **{outcome.value: report.outcomes[outcome] for outcome in Outcome},
+        "interrupted": report.interrupted, "ended": report.ended or None, "seconds": round(seconds, 2),
+        "workers": pace.workers, "duty": round(pace.duty, 3), "report": str(where) if where else None,
+    }  # fmt: skip
+
+
+def _summary(report: "Report", where: Path | None) -> str:
+    from coverproxy.warming import Outcome
+
+    told = [
+        f"{report.lines} lines: {report.outcomes[Outcome.MADE]} covers made, "
+        f"{report.outcomes[Outcome.ALREADY]} there already, {report.outcomes[Outcome.FAILED]} failed; "
+        f"{report.outcomes[Outcome.MISSING]} books without a cover, "
+        f"{report.outcomes[Outcome.INVALID]} lines without an ISBN"
+    ]
+    if where:
+        told.append(f"What was not made and why, a JSON line each: {where}")
+    if report.ended:
+        told.append(f"Ended early: {report.ended}")
+    if report.interrupted:
+        told.append("Interrupted: run the same command again to go on.")
+    return "\n".join(told)

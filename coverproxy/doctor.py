@@ -1,0 +1,59 @@
+"""An examination of an installation: every check in turn, each finding with what to do about it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from coverproxy.checks import folder, machine, network, pictures, records
+from coverproxy.checks.finding import Finding, fine, problem
+from coverproxy.config import PREFIX, Config
+from coverproxy.wiring import Shelf
+
+CONFIG = "config"
+
+
+def examine(
+    config: Config, file: Path | None, environ: Mapping[str, str], url: str | None
+) -> Iterator[Finding]:
+    """Look at everything. Nothing is changed: what it writes to try a disk it takes away again.
+
+    `url`: where the public reaches the service, if that is to be asked too.
+    """
+    data, shelf = Path(config.data.dir), Shelf(config)
+    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+        CONFIG: partial(_config, file, environ),
+        folder.DATA: partial(folder.look, data, shelf.layout, config.cache.min_free_bytes),
+        records.DATABASE: partial(records.databases, data),
+        records.ORIGINALS: partial(records.originals, data, shelf.catalogue, shelf.files),
+        records.LINKS: partial(records.key_links, data, shelf.layout),
+        machine.VERSIONS: partial(machine.look, config.quota),
+        pictures.VERSION: partial(pictures.look, config.formats),
+        network.SERVER: partial(network.look, config.server, config.ops, shelf.layout.top, url),
+    }
+    try:
+        for name, look in checks.items():
+            yield from _told(name, look)
+    finally:
+        shelf.close()
+
+
+def mistaken(mistakes: str) -> Finding:
+    """Tell a config that cannot be read: without it, nothing else can be looked at."""
+    advice = "mend these keys; config.example.toml has every key with its default and unit"
+    return problem(CONFIG, mistakes, advice)
+
+
+def _told(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield what a check finds. One that fails is a finding too, and keeps no other from being made."""
+    try:
+        yield from look()
+    except (OSError, sqlite3.Error) as exc:
+        advice = "run the doctor as the user that runs the service; look at the findings before this one"
+        yield problem(name, f"could not be looked at: {exc}", advice)
+
+
+def _config(file: Path | None, environ: Mapping[str, str]) -> Iterator[Finding]:
+    where = f"{file.absolute()} is right" if file else "no file (--config FILE): the defaults"
+    named = [name for name in sorted(environ) if name.startswith(PREFIX) and "__" in name]
+    yield fine(CONFIG, f"{where}; from the environment: {', '.join(named) or 'nothing'}")

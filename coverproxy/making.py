@@ -1,0 +1,112 @@
+"""The way of an original into a derivative: chosen, read, rendered, stored; all of it blocks."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.room import CacheFull
+from coverproxy.config import Limits, Size
+from coverproxy.derivative import Derivative
+from coverproxy.errors import NoCover, Unavailable, UnusableOriginal
+from coverproxy.metrics import Metrics
+from coverproxy.original import Original
+from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.files import OriginalFiles
+from coverproxy.render import render
+from coverproxy.spec import Identifier, Spec
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes derivatives, for the service and for commands alike. Safe in several threads at once.
+
+    `decoding`: stands around every decode (Guard.decoding).
+    """
+
+    cache: DiskCache
+    catalogue: Catalogue
+    files: OriginalFiles
+    metrics: Metrics
+    sizes: Mapping[str, Size]
+    limits: Limits
+    decoding: Callable[[Original], AbstractContextManager[Callable[..., None]]]
+
+    def choose(self, identifiers: Iterable[Identifier], *, only_one: bool) -> Identifier:
+        """Pick which reading of an ISBN is meant: the first with a usable original. Raises NoCover.
+
+        `only_one`: the readings contradict each other, so none is picked unless it alone has one.
+        """
+        find = self.catalogue.find
+        covered = [name for name in identifiers if any(each.fault is None for each in find(name))]
+        if not covered or (only_one and len(covered) > 1):
+            raise NoCover("none of what this can mean has a cover, or more than one has")
+        return covered[0]
+
+    def originals(self, identifier: Identifier) -> list[Original]:
+        """Return the originals that may still be usable, best first. Raises NoCover, Unavailable."""
+        try:
+            found = [original for original in self.catalogue.find(identifier) if original.fault is None]
+        except sqlite3.Error as exc:
+            _log.error("the catalogue cannot be read", extra={"error": str(exc)})
+            raise Unavailable("the catalogue cannot be read") from exc
+        if not found:
+            raise NoCover(f"{identifier} has no cover")
+        return found
+
+    def produce(self, spec: Spec, originals: list[Original]) -> Derivative:
+        """Make a derivative and store it; where storing fails it is answered from memory all the same.
+
+        Raises NoCover, Unavailable.
+        """
+        derivative = self.derive(spec, originals)
+        try:
+            with self.metrics.spans.labels("store").time():
+                self.cache.put(spec, derivative)
+        except CacheFull as full:
+            self.metrics.cache_refusals.inc()
+            if full.is_news:
+                _log.warning("covers are answered and not stored", extra={"why": full.strerror})
+        except OSError as exc:
+            self.metrics.store_failures.inc()
+            _log.error("a derivative cannot be stored", extra={"spec": str(spec), "error": str(exc)})
+        return derivative
+
+    def derive(self, spec: Spec, originals: list[Original]) -> Derivative:
+        """Render the best original that can be. Raises NoCover, Unavailable."""
+        unreadable = 0
+        for original in originals:
+            try:
+                return self._render(spec, original)
+            except UnusableOriginal as exc:
+                self._note_fault(original, exc)
+            except OSError as exc:
+                unreadable += 1
+                about = {"of": str(spec.identifier), "error": str(exc)}
+                _log.error("an original cannot be read", extra=about)
+        if unreadable:  # not "no cover": its file may come back with its disk
+            raise Unavailable(f"the originals of {spec.identifier} cannot be read")
+        raise NoCover(f"no original of {spec.identifier} can be rendered")
+
+    def _render(self, spec: Spec, original: Original) -> Derivative:
+        with self.metrics.spans.labels("read").time():
+            body = self.files.read(original, self.limits.max_bytes)
+        if len(body) > self.limits.max_bytes:
+            raise UnusableOriginal("limit", f"more than {self.limits.max_bytes} bytes")
+        with self.metrics.spans.labels("render").time(), self.decoding(original) as hold:
+            made = render(body, self.sizes[spec.size], spec.format, self.limits, hold)
+        return Derivative(made.body, spec.format, original.date, made.size, made.original)
+
+    def _note_fault(self, original: Original, fault: UnusableOriginal) -> None:
+        self.metrics.unusable.labels(fault.reason).inc()
+        _log.warning("unusable original", extra={"of": str(original.identifier), "why": str(fault)})
+        if fault.reason == "thin":  # too thin for this size only
+            return
+        try:
+            self.catalogue.mark_faulty(original, str(fault))
+        except sqlite3.Error as exc:  # it is then tried again, and fails again
+            _log.error("a fault cannot be noted", extra={"error": str(exc)})

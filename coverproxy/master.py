@@ -1,0 +1,181 @@
+"""The master: gunicorn's, which starts workers, replaces dead ones, and changes them over on SIGHUP."""
+
+import asyncio
+import logging
+import os
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from aiohttp.worker import GunicornUVLoopWebWorker
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+
+from coverproxy import log
+from coverproxy.config import Config
+from coverproxy.errors import ConfigError
+from coverproxy.serving import Listeners, application
+from coverproxy.web.keys import COVERS
+
+LINGER_SECONDS = 0.5
+"""How long a stopping worker waits for the request of a connection that it accepted a moment before."""
+
+CHANGE_SECONDS = 20.0
+"""How long the old workers are kept while new ones start; then they go, and clients wait for an answer."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Master:
+    """A service in several processes. `reread` gives the config anew; it may raise ConfigError."""
+
+    config: Config
+    listeners: Listeners
+    on_ready: Callable[[], None]
+    reread: Callable[[], Config]
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. `on_ready` is called once, when requests are answered.
+
+        The workers' metrics add up only if metrics.MULTIPROCESS named a folder when this module was imported:
+        prometheus_client looks at it once.
+        """
+        _Changeover(_Gunicorn(self)).run()
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """Our service as gunicorn sees it; never loads libvips in the master."""
+
+    def __init__(self, master: Master) -> None:
+        self._master = master
+        self._config = master.config
+        self._token = os.pipe()  # one byte in it: whoever reads it is the first
+        os.set_blocking(self._token[0], False)
+        os.write(self._token[1], b"1")
+        self.ready = os.pipe()  # a byte from each worker that answers
+        os.set_blocking(self.ready[0], False)
+        super().__init__()
+
+    def load_config(self) -> None:
+        """See BaseApplication: settings come from our config alone, never from gunicorn's files."""
+        settings: dict[str, Any] = {
+            "bind": f"fd://{self._master.listeners.covers.fileno()}",
+            "workers": self._config.server.workers,
+            "worker_class": _Worker,
+            "logger_class": _Logger,
+            "graceful_timeout": max(int(self._config.server.stop_seconds), 1),
+            "timeout": 30,
+            "loglevel": "warning",
+            "proc_name": "coverproxy",
+            "child_exit": _forget_worker,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+        if "control_socket_disable" in self.cfg.settings:  # since 25: a socket that nobody asked for
+            self.cfg.set("control_socket_disable", True)
+
+    def reload(self) -> None:
+        """See BaseApplication; for SIGHUP. A config with mistakes changes nothing."""
+        try:
+            # The data folder stays: workers of both generations must agree on keys, counts and locks.
+            self._config = self._master.reread().model_copy(update={"data": self._config.data})
+        except ConfigError as exc:
+            _log.error("the config has mistakes, so the old one stays", extra={"mistakes": str(exc)})
+        log.set_up(self._config.log)
+        self.callable = None
+        super().reload()
+
+    def load(self) -> Callable[[], Any]:
+        """See BaseApplication; runs in each worker."""
+
+        async def make() -> web.AppRunner:
+            app = application(self._config, self._master.listeners, self._is_ready)
+            app.on_startup.append(_trace_crashes)
+            stop_seconds = self._config.server.stop_seconds
+            return _Runner(app, access_log=None, shutdown_timeout=stop_seconds * 0.95)
+
+        return make
+
+    def _is_ready(self) -> None:
+        """Tell the master; call `on_ready` in whichever worker is first."""
+        os.write(self.ready[1], b"1")
+        try:
+            os.read(self._token[0], 1)
+        except BlockingIOError:
+            return
+        self._master.on_ready()
+
+
+async def _trace_crashes(app: web.Application) -> None:
+    app[COVERS].guard.crumbs.trace_crashes()
+
+
+class _Changeover(Arbiter):  # type: ignore[misc]
+    """Gunicorn's arbiter, but on SIGHUP the old workers go only when the new ones answer."""
+
+    _is_reloading = False
+
+    def reload(self) -> None:
+        self._drain()
+        self._is_reloading = True
+        super().reload()
+
+    def manage_workers(self) -> None:
+        if self._is_reloading:
+            self._is_reloading = False
+            self._await(self.num_workers)
+        super().manage_workers()
+
+    def _await(self, workers: int) -> None:
+        deadline = time.monotonic() + CHANGE_SECONDS
+        while workers > 0 and (left := deadline - time.monotonic()) > 0:
+            if select.select([self.app.ready[0]], [], [], left)[0]:
+                workers -= len(os.read(self.app.ready[0], 1024))
+
+    def _drain(self) -> None:
+        """Forget who was ready before."""
+        try:
+            while os.read(self.app.ready[0], 1024):
+                pass
+        except BlockingIOError:
+            return
+
+
+class _Worker(GunicornUVLoopWebWorker):
+    """aiohttp's worker, which would see a SIGTERM only at its next heartbeat."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        self._notify_waiter_done()
+
+
+class _Runner(web.AppRunner):
+    """Stops accepting first, and closes idle connections later: a new one may be idle for a moment only."""
+
+    async def cleanup(self) -> None:
+        for site in list(self.sites):
+            await site.stop()
+        await asyncio.sleep(LINGER_SECONDS)
+        await super().cleanup()
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """Gunicorn's lines go where ours go, in our format."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self.loglevel = logging.WARNING
+        self.error_log.propagate = True
+        self.error_log.setLevel(self.loglevel)
+
+
+def _forget_worker(server: Any, worker: Any) -> None:
+    """Drop a dead worker's live gauges from the sums; its counters stay counted."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

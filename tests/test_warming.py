@@ -1,0 +1,359 @@
+"""Covers made ahead: each once, at a bounded share of the machine, and safe to cut short."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import COVERED, UNCOVERED, Running, Start
+from test_cli import COMMAND, ENVIRONMENT, key, run
+
+from coverproxy.crew import cores, pace
+from coverproxy.demo.classics import CLASSICS
+from coverproxy.warming import lines
+
+ISBNS = [value for book in CLASSICS for value in book.isbns]
+SLOW = {"COVERPROXY_FORMATS__AVIF": "true", "COVERPROXY_SIZES__LARGE__AVIF__EFFORT": "3"}
+"""AVIF takes long enough to be watched, interrupted and met by a server."""
+
+
+@pytest.fixture
+def data(tmp_path: Path, drawn: Path) -> Path:
+    """A data folder with the drawn covers in, and nothing made of them yet."""
+    run("import", drawn, "--mode", "link", data=tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A list of all books that have a drawn cover."""
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join(ISBNS) + "\n")
+    return path
+
+
+def warm(listed: str | Path, data: Path, *options: str | Path, **environment: str) -> dict:
+    """Run `warm --json` to its end and return what it told."""
+    return orjson.loads(run("warm", listed, "--json", *options, data=data, **environment))
+
+
+def start(listed: Path, data: Path, *options: str, **rest: object) -> subprocess.Popen[str]:
+    """Start warming AVIFs, which takes seconds, in a session of its own as a terminal gives it."""
+    return subprocess.Popen(
+        [*COMMAND, "warm", str(listed), "--data", str(data), "--format", "avif", *options],
+        env=ENVIRONMENT | SLOW, text=True, start_new_session=True,
+        **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | rest),
+    )  # fmt: skip
+
+
+def within(seconds: float, is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def stored(data: Path, ending: str = "jpg") -> set[Path]:
+    """The derivatives on disk, in their canonical spelling."""
+    return set((data / "cache" / "v1" / "img").glob(f"*/*/*/*/?????????????.{ending}"))
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that do the work."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(each) for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
+def test_a_list_is_made_once(data: Path, listed: Path) -> None:
+    """All sizes as JPEG by default; the second run makes nothing, and does not even read what is there."""
+    first = warm(listed, data)
+    before = {path: path.stat().st_ctime_ns for path in stored(data)}
+    second = warm(listed, data)
+
+    assert (first["lines"], first["made"], first["failed"]) == (len(ISBNS), 3 * len(ISBNS), 0)
+    assert len(before) == 3 * len(ISBNS)
+    assert (second["made"], second["already"]) == (0, 3 * len(ISBNS))
+    assert {path: path.stat().st_ctime_ns for path in stored(data)} == before
+
+
+def test_only_what_is_named_is_made(data: Path, listed: Path) -> None:
+    """--size and --format narrow it; a size that is none, or a format that is off, is told."""
+    told = warm(listed, data, "--size", "small", "--format", "webp", "--format", "jpg")
+
+    assert told["made"] == 2 * len(ISBNS)
+    assert {path.parts[-4] for path in stored(data) | stored(data, "webp")} == {"small"}
+    assert "expected one of small, medium, large" in run("warm", listed, "--size", "x", data=data, code=2)
+    assert "formats.avif" in run("warm", listed, "--format", "avif", data=data, code=2)
+
+
+async def test_it_makes_what_the_service_would_and_costs_no_quota(start: Start, tmp_path: Path) -> None:
+    """A server finds a warmed cover as a hit, in the very bytes it would have made; no key pays for it."""
+    server = await start()
+    path = tmp_path / "list.txt"
+    path.write_text(COVERED)
+    ours = await server.get(server.path(size="large"))
+    (file,) = server.covers.cache.layout.top.glob(f"img/*/large/*/*/{COVERED}.jpg")
+    file.unlink()
+    told = await asyncio.to_thread(warm, path, Path(server.config.data.dir), "--size", "large")
+    theirs = await server.get(server.path(size="large"))
+
+    assert (told["made"], ours.cover, theirs.cover) == (1, "made", "hit")
+    assert (theirs.body, theirs.headers["ETag"]) == (ours.body, ours.headers["ETag"])
+    assert list((await server.covers.accounts.usage(server.key)).values())[-1] == 1
+
+
+def test_no_key_is_needed_and_none_counts(data: Path, listed: Path) -> None:
+    """Without a key it works; with one, its count stays 0."""
+    warm(listed, data, "--size", "small")
+    name = key(data)
+    warm(listed, data, "--size", "medium")
+    assert orjson.loads(run("key", "show", name, "--json", data=data))["made_today"] == 0
+
+
+async def test_with_a_server_at_the_same_covers_each_is_made_once(
+    start: Start, tmp_path: Path, drawn_isbns: list[str]
+) -> None:
+    """A server asked for all covers while they are warmed: what the two made adds up to all, none twice."""
+    server = await start(
+        formats={"avif": True},
+        sizes={"large": {"avif": {"effort": 3}}},
+        render={"answer_within_seconds": 60.0},
+    )
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join(drawn_isbns))
+    folder = Path(server.config.data.dir)
+    warming = asyncio.create_task(
+        asyncio.to_thread(warm, path, folder, "--format", "avif", "--share", "1", **SLOW)
+    )
+    while not stored(folder, "avif"):
+        await asyncio.sleep(0.01)
+    statuses = await _asked_for_all(server, list(reversed(drawn_isbns)))
+    told = await warming
+
+    assert set(statuses) <= {"made", "hit"}
+    assert min(told["made"], statuses.count("made")) > 0
+    assert told["made"] + statuses.count("made") == 3 * len(drawn_isbns)
+    assert told["made"] + told["already"] == 3 * len(drawn_isbns)
+    usage = await server.covers.accounts.usage(server.key)
+    assert list(usage.values())[-1] == statuses.count("made")
+
+
+async def _asked_for_all(server: Running, isbns: list[str]) -> list[str]:
+    few = asyncio.Semaphore(4)
+
+    async def one(path: str) -> str:
+        async with few:
+            return (await server.get(path)).cover
+
+    paths = [server.path(f"{value}.avif", size=size) for value in isbns for size in server.config.sizes]
+    return await asyncio.gather(*(one(path) for path in paths))
+
+
+def test_an_interrupted_run_goes_on_where_it_was(data: Path, listed: Path) -> None:
+    """Ctrl-C: exit code 130 and a summary that is true, nothing half done; the next run makes the rest."""
+    process = start(listed, data, "--json")
+    within(30, lambda: len(stored(data, "avif")) > 3)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    told, made = json.loads(out), len(stored(data, "avif"))
+
+    assert (process.returncode, err, told["interrupted"]) == (130, "", True)
+    assert told["made"] == made < 3 * len(ISBNS)
+    assert list((data / "cache" / "v1" / "tmp").iterdir()) == []
+    rest = warm(listed, data, "--format", "avif", **SLOW)
+    assert (rest["already"], rest["made"]) == (made, 3 * len(ISBNS) - made)
+
+
+def test_ctrl_c_says_how_to_go_on(data: Path, listed: Path) -> None:
+    """For people the summary says so, and progress into a pipe is plain lines."""
+    process = start(listed, data, "--share", "0.1")
+    within(30, lambda: stored(data, "avif"))
+    time.sleep(2.5)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert "run the same command again to go on" in out
+    assert "\x1b" not in err
+
+
+def test_a_worker_that_is_killed_is_replaced(data: Path, listed: Path) -> None:
+    """kill -9 of a worker (out of memory, a crash) loses no cover: what it had in hand is done again."""
+    process = start(listed, data, "--json")
+    within(30, lambda: stored(data, "avif"))
+    os.kill(workers(process)[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=60)
+    told = json.loads(out)
+
+    assert (process.returncode, told["lines"], told["failed"]) == (0, len(ISBNS), 0)
+    assert len(stored(data, "avif")) == 3 * len(ISBNS)
+
+
+def test_workers_end_with_their_parent(data: Path, listed: Path) -> None:
+    """kill -9 of the command itself leaves no process behind."""
+    process = start(listed, data, "--share", "1")
+    within(30, lambda: stored(data, "avif"))
+    left = workers(process)
+    process.kill()
+    process.communicate(timeout=20)
+    within(20, lambda: not any(Path(f"/proc/{each}/cmdline").exists() for each in left))
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "workers", "duty"),
+    [(0.5, 2, 1, 1.0), (0.25, 2, 1, 0.5), (0.75, 2, 2, 0.75), (1.0, 8, 8, 1.0), (0.01, 1, 1, 0.01)],
+)
+def test_the_share_is_of_the_whole_machine(share: float, count: int, workers: int, duty: float) -> None:
+    """As few processes as can take the share, each working for such a part of the time."""
+    got = pace(share, count)
+    assert (got.workers, got.duty) == (workers, pytest.approx(duty))
+
+
+def test_the_share_is_kept(data: Path, listed: Path) -> None:
+    """While it works, its workers take about their share of all cores' time, and are nice about it."""
+    share = 0.15
+    process = start(listed, data, "--share", str(share))
+    within(30, lambda: len(stored(data, "avif")) > 1)
+    (worker,) = workers(process)
+    before, started = _cpu_seconds(worker), time.monotonic()
+    time.sleep(4.0)
+    used = (_cpu_seconds(worker) - before) / (time.monotonic() - started) / cores()
+    niceness = os.getpriority(os.PRIO_PROCESS, worker)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+
+    least = 0.4 if os.getloadavg()[0] < cores() else 0.01  # it gives way to whatever else runs
+    assert least * share < used < 1.4 * share
+    assert niceness == 10
+
+
+def _cpu_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("9780141439518\n\n  \n# a comment\n0-14-143955-6\r\n", ["9780141439518", "0-14-143955-6"]),
+        ("\ufeffISBN,title\n9780141439518,Pride\n", ["9780141439518"]),
+        ("title\tisbn\nPride\t9780141439518\nNone\n", ["9780141439518", ""]),
+        ('title;ISBN-13\n"a; b";978-0-14-143951-8\n', ["978-0-14-143951-8"]),
+        ("9780141439518,Pride,1813\n", ["9780141439518"]),
+        ('"9780141439518 (stray mark)\n9780141439556\n', ["9780141439518 (stray mark)", "9780141439556"]),
+        ("9780141439518 | 0141439556\n", ["9780141439518 | 0141439556"]),
+        ("", []),
+    ],
+)
+def test_lists_of_every_kind_are_read(text: str, found: list[str]) -> None:
+    """Plain lists, tables with and without a header, with any delimiter: the ISBN's text of each line."""
+    assert [line.text for line in lines(text.splitlines(keepends=True))] == found
+
+
+def test_a_messy_list_is_told_line_by_line(data: Path, tmp_path: Path) -> None:
+    """What is not made is counted, and written to --report with its line, its reason and a detail."""
+    listed, report = tmp_path / "messy", tmp_path / "reports" / "r.jsonl"
+    ten = "0-14-143951-3 (pbk.)"
+    listed.write_bytes(
+        f"# ours\n{ten}\n\nISBN: {COVERED}\n{UNCOVERED}\n9780141439519\nnone \xff\n".encode("latin-1")
+    )
+    told = warm(listed, data, "--report", report)
+    unmade = [orjson.loads(line) for line in report.read_bytes().splitlines()]
+
+    assert (told["made"], told["already"], told["missing"], told["invalid"]) == (3, 3, 1, 2)
+    assert [(each["line"], each["reason"]) for each in unmade] == [
+        (5, "missing"), (6, "invalid"), (7, "invalid"),
+    ]  # fmt: skip
+    assert "check digit" in unmade[1]["detail"]
+    assert "5 lines: 0 covers made, 6 there already" in run("warm", listed, data=data)
+
+
+def test_standard_input_is_a_list(data: Path) -> None:
+    """`-` reads the list from a pipe."""
+    command = [*COMMAND, "warm", "-", "--data", str(data), "--json"]
+    done = subprocess.run(
+        command, input=f"{COVERED}\n", capture_output=True, text=True, timeout=60, env=ENVIRONMENT
+    )
+    assert orjson.loads(done.stdout)["made"] == 3
+
+
+def test_the_readings_of_a_list_entry_are_chosen_as_the_service_does(data: Path, tmp_path: Path) -> None:
+    """Of `978… | 0…` the first with a cover is made; nine digits that mean two covered books are none."""
+    listed = tmp_path / "list"
+    listed.write_text(f"{UNCOVERED} | {COVERED}\n")
+    assert warm(listed, data)["made"] == 3
+    assert {path.stem for path in stored(data)} == {COVERED}
+
+
+def test_a_corrupt_original_fails_once_and_is_then_no_cover(data: Path, tmp_path: Path, drawn: Path) -> None:
+    """An original that cannot be decoded is told as failed; the next run knows, and it has no cover."""
+    body = (drawn / "9780141439556.jpg").read_bytes()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "9781853260001.jpg").write_bytes(body[: len(body) // 2])
+    run("import", tmp_path / "more", data=data)
+    listed, report = tmp_path / "list", tmp_path / "r.jsonl"
+    listed.write_text("9781853260001\n")
+
+    assert warm(listed, data, "--report", report)["failed"] == 1
+    (line,) = report.read_text().splitlines()
+    assert "can be rendered" in json.loads(line)["detail"]
+    assert warm(listed, data)["missing"] == 1
+
+
+def test_it_ends_where_nothing_can_be_stored(data: Path, listed: Path) -> None:
+    """A disk that takes no more covers ends the run with exit code 1 and the reason, not after a million."""
+    warm(listed, data, "--size", "medium")
+    for shard in (data / "cache" / "v1" / "img").glob("*/medium/*"):
+        for file in sorted(shard.rglob("*"), reverse=True):
+            file.unlink() if file.is_file() else file.rmdir()
+        shard.rmdir()
+        shard.write_text("in the way")
+    command = [*COMMAND, "warm", str(listed), "--data", str(data), "--size", "medium"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+
+    assert done.returncode == 1
+    assert "Ended early: covers cannot be stored: Not a directory" in done.stdout
+
+
+def test_it_does_not_push_out_what_visitors_ask_for(data: Path, listed: Path) -> None:
+    """With the cache nearly full it ends and says so, rather than have old covers evicted for new ones."""
+    command = [*COMMAND, "warm", str(listed), "--data", str(data), "--json"]
+    small = ENVIRONMENT | {"COVERPROXY_CACHE__MAX_BYTES": "400000"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=small)
+    told = orjson.loads(done.stdout)
+
+    assert done.returncode == 1
+    assert "cache.max_bytes" in told["ended"]
+    assert 0 < told["made"] < 3 * len(ISBNS)
+
+
+def test_a_terminal_gets_a_bar(data: Path, listed: Path) -> None:
+    """On a terminal there is a bar with a rate and the time left."""
+    ours, theirs = pty.openpty()
+    process = start(listed, data, "--size", "small", stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:  # EIO: the other side is closed
+            break
+    os.close(ours)
+
+    assert process.wait(60) == 0
+    assert b"warming" in shown
+    assert f"{len(ISBNS)}/{len(ISBNS)}".encode() in shown
+    assert b"/s" in shown
+
+
+def test_a_list_that_is_not_there_is_told(data: Path) -> None:
+    """A missing list is a usage error, and help says what a list is."""
+    assert "does not exist" in run("warm", "nowhere.txt", data=data, code=2)
+    assert "column" in run("warm", "--help")
