@@ -1,8 +1,10 @@
 """Who asks: which keys there are, what each may, and how many covers it has made today."""
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from coverproxy.cache.links import KeyLinks
 from coverproxy.config import Automated, Quota
-from coverproxy.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey
+from coverproxy.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
 from coverproxy.key import Key, is_name
 from coverproxy.state.base import KeyStore, QuotaStore
 
@@ -20,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 HISTORY_DAYS = 30
 _MAX_TRACKED = 10_000
+_MEND_SECONDS = 30.0
+_NO_LIMIT = 2**62
 _PAUSE_SECONDS = 0.05
 """Unknown keys make us look at the store no more often than this, however many are tried."""
 
@@ -71,8 +75,10 @@ class Accounts:
         self._keys: dict[str, Key] = {}
         self._version = -1
         self._looked_at = float("-inf")
+        self._mended_at = time.monotonic()
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
+        self._owed: Counter[tuple[str, date]] = Counter()
 
     async def open(self) -> None:
         """Load the keys, and bring the key links in line with them."""
@@ -103,6 +109,7 @@ class Accounts:
 
     async def _recount(self) -> None:
         """Read the day's counts of the keys seen; drop those of other days, and all if they are too many."""
+        await self._pay()
         today = self.today()
         seen = [name for name, day in self._made if day == today][:_MAX_TRACKED]
         counts = await self._counts.made(seen, today) if seen else {}
@@ -114,8 +121,15 @@ class Accounts:
             await asyncio.sleep(every)
             try:
                 await self.refresh()
+                await self._mend_links()
             except Exception as exc:  # any store's errors: the loop must outlive them
                 _log.error("keys cannot be read", extra={"error": repr(exc)})
+
+    async def _mend_links(self) -> None:
+        """Bring the key links in line now and then: the whole cache may have been deleted."""
+        if time.monotonic() - self._mended_at > _MEND_SECONDS:
+            self._mended_at = time.monotonic()
+            await asyncio.to_thread(self._links.repair, list(self._keys.values()))
 
     async def authorize(self, name: str, host: str | None) -> Key:
         """Return the key if it may be used on *host* (None: not told). Raises UnknownKey, KeyNotForSite."""
@@ -144,7 +158,7 @@ class Accounts:
         """
         key, today = visitor.key, self.today()
         await self._pace(visitor)
-        count = await self._counts.take(key.name, today, key.daily_limit)
+        count = await self._take(key, today)
         if count is None:
             self._made[key.name, today] = max(key.daily_limit, self._made.get((key.name, today), 0))
             await self._give_back_pace(visitor)
@@ -153,22 +167,52 @@ class Accounts:
         try:
             yield
         except BaseException:
-            self._made[key.name, today] = await self._counts.give_back(key.name, today)
+            await self._give_back(key, today)
             await self._give_back_pace(visitor)
             raise
+
+    async def _take(self, key: Key, today: date) -> int | None:
+        """Take one from the quota. What a store that cannot be written does not count is owed to it."""
+        try:
+            return await self._counts.take(key.name, today, key.daily_limit)
+        except Unavailable as exc:
+            made = self._made.get((key.name, today), 0)
+            if made >= key.daily_limit:
+                return None
+            self._owed[key.name, today] += 1
+            _log.error("a cover cannot be counted yet", extra={"error": str(exc), "owed": self._owed.total()})
+            return made + 1
+
+    async def _give_back(self, key: Key, today: date) -> None:
+        if self._owed[key.name, today] > 0:
+            self._owed[key.name, today] -= 1
+            self._made[key.name, today] -= 1
+            return
+        with contextlib.suppress(Unavailable):  # then one too many is counted, never one too few
+            self._made[key.name, today] = await self._counts.give_back(key.name, today)
+
+    async def _pay(self) -> None:
+        """Count in the store what could not be counted when it was made."""
+        for (name, day), owed in list((+self._owed).items()):
+            for _ in range(owed):
+                await self._counts.take(name, day, _NO_LIMIT)
+                self._owed[name, day] -= 1
 
     async def _pace(self, visitor: Visitor) -> None:
         if visitor.is_automated:
             pace = self._automated
-            wait = await self._counts.take_pace(
-                visitor.key.name, self._now(), pace.covers_per_second, pace.burst
-            )
+            wait = 0.0
+            with contextlib.suppress(Unavailable):  # a pace that cannot be kept holds nobody back
+                wait = await self._counts.take_pace(
+                    visitor.key.name, self._now(), pace.covers_per_second, pace.burst
+                )
             if wait > 0:
                 raise TooFast(visitor.key.name, wait)
 
     async def _give_back_pace(self, visitor: Visitor) -> None:
         if visitor.is_automated:
-            await self._counts.give_back_pace(visitor.key.name, self._automated.covers_per_second)
+            with contextlib.suppress(Unavailable):
+                await self._counts.give_back_pace(visitor.key.name, self._automated.covers_per_second)
 
     def today(self) -> date:
         """The quota's day, in its time zone."""

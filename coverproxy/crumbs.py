@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,8 @@ class Crumbs:
             else:  # between the two calls, somebody took it for a dead process's
                 os.close(handle)
         os.ftruncate(self._handle, _TRACE_STARTS)
+        with suppress(OSError):  # its blocks now: later the disk may be full
+            os.posix_fallocate(self._handle, 0, _TRACE_STARTS)
         os.lseek(self._handle, 0, os.SEEK_END)
 
     def trace_crashes(self) -> None:
@@ -104,11 +106,15 @@ class Crumbs:
         """Leave a crumb for as long as *original* is being decoded by this thread."""
         place = self._slot() * _SLOT_BYTES
         text = f"{threading.get_ident():016x} {original.digest.hex()} {original.identifier}"
-        os.pwrite(self._handle, text.encode()[: _SLOT_BYTES - 1].ljust(_SLOT_BYTES - 1, b"\0") + b"\n", place)
+        self._write(text.encode()[: _SLOT_BYTES - 1].ljust(_SLOT_BYTES - 1, b"\0") + b"\n", place)
         try:
             yield
         finally:
-            os.pwrite(self._handle, b"\0", place)
+            self._write(b"\0", place)
+
+    def _write(self, text: bytes, place: int) -> None:
+        with suppress(OSError):  # a disk that is gone: a cover without a crumb is better than none
+            os.pwrite(self._handle, text, place)
 
     def _slot(self) -> int:
         slot: int | None = getattr(self._local, "slot", None)

@@ -148,8 +148,10 @@ class Covers:
             self.catalogue.ping()
         except sqlite3.Error as exc:
             faults["catalogue"] = str(exc)
-        if not self.cache.layout.temporary.is_dir():
-            faults["cache"] = "its folder is gone"
+        try:
+            self.cache.probe()
+        except OSError as exc:
+            faults["cache"] = f"it cannot be written: {exc.strerror}"
         return faults
 
 

@@ -39,9 +39,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def take_in(config: Config, path: Path) -> Report:
-    """Import *path* into the config's data folder, by hard links."""
-    linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": "link"})})
+def take_in(config: Config, path: Path, mode: str = "link") -> Report:
+    """Import *path* into the config's data folder, by hard links unless told otherwise."""
+    linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": mode})})
     with open_shelf(linked) as shelf:
         return importer(linked, shelf, lambda refusal: None).run(
             candidates(path, "test"), lambda report: None

@@ -205,8 +205,8 @@ def test_a_stop_finishes_what_is_being_answered(serve, data: Path) -> None:
 
 
 def test_workers_make_each_cover_once_and_add_up_their_metrics(serve, data: Path) -> None:
-    """Three workers, 300 requests for one cold cover: one made, quota up by one, metrics summed up."""
-    served = serve("--workers", "3")
+    """Four workers, 1,000 requests for one cold cover: one made, quota up by one, 1,000 images."""
+    served = serve("--workers", "4", COVERPROXY_RENDER__ANSWER_WITHIN_SECONDS="30.0")
     name = key(data)
     isbn = "9780142437247"
 
@@ -216,10 +216,10 @@ def test_workers_make_each_cover_once_and_add_up_their_metrics(serve, data: Path
 
             async def one() -> str:
                 async with client.get(f"{served.url}/devkey/{name}/medium/isbn/{isbn}") as response:
-                    await response.read()
+                    assert (await response.read()).startswith(b"\xff\xd8")
                     return response.headers["X-Cover-Status"]
 
-            return await asyncio.gather(*(one() for _ in range(300)))
+            return await asyncio.gather(*(one() for _ in range(1000)))
 
     got = asyncio.run(ask())
     metrics = get(f"{served.ops_url}/metrics")[2].decode()
@@ -227,7 +227,7 @@ def test_workers_make_each_cover_once_and_add_up_their_metrics(serve, data: Path
     assert got.count("made") == 1
     assert orjson.loads(run("key", "show", name, "--json", data=data))["made_today"] == 1
     counted = sum(map(float, re.findall(r'answers_total{status="(?:hit|made)"} ([0-9.]+)', metrics)))
-    assert counted == 300
+    assert counted == 1000
     assert served.stop() == 0
 
 

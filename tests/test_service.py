@@ -1,7 +1,6 @@
 """The way of a cover: which original, which reading, what is remembered, and who pays."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
@@ -142,17 +141,6 @@ async def test_a_torn_derivative_is_made_again(server: Running) -> None:
     again = await server.get(server.path())
 
     assert (again.cover, again.body) == ("made", whole.body)
-
-
-async def test_a_cache_that_cannot_be_written_still_answers(server: Running) -> None:
-    """With the cache folder gone a cover is made and answered from memory, and the failure is counted."""
-    shutil.rmtree(server.covers.cache.layout.top / "tmp")
-    shutil.rmtree(server.covers.cache.layout.top / "img")
-    got = await server.get(server.path())
-
-    assert got.cover == "made"
-    async with server.client.get(server.listeners.ops_url + "/metrics") as metrics:
-        assert "store_failures_total 1.0" in await metrics.text()
 
 
 @pytest.mark.parametrize(

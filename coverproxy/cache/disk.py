@@ -60,6 +60,13 @@ class DiskCache:
         The canonical name comes last, so wherever it is, the others are. Raises CacheFull where there is no
         room, or another OSError: then nothing new is there.
         """
+        try:
+            self._store(spec, derivative)
+        except FileNotFoundError:  # the whole cache was deleted, perhaps: its folders are made anew
+            self.open()
+            self._store(spec, derivative)
+
+    def _store(self, spec: Spec, derivative: Derivative) -> None:
         taken = to_blocks(len(derivative.body)) + _NEW_FOLDERS * _FOLDER_BYTES
         self.room.take(taken)
         used = 0
@@ -93,6 +100,14 @@ class DiskCache:
             if exc.errno != errno.EPERM:
                 raise
             return 0  # no hard links here: the app serves both spellings from the one file
+
+    def probe(self) -> None:
+        """Write something and remove it. Raises OSError where the cache cannot be written, or is gone."""
+        written = atomic.temporary(self.layout.temporary)
+        try:
+            atomic.write(written, bytes(_FOLDER_BYTES))
+        finally:
+            written.unlink(missing_ok=True)
 
     def purge(self, identifier: Identifier) -> int:
         """Remove every derivative of *identifier*, in all sizes, formats, spellings and revisions.

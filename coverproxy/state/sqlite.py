@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import date
 from importlib import resources
@@ -11,6 +12,7 @@ from typing import Any
 import aiosqlite
 
 from coverproxy import schema
+from coverproxy.errors import Unavailable
 from coverproxy.key import Key
 
 _TAKE = """
@@ -35,7 +37,10 @@ ON CONFLICT (name) DO UPDATE SET label = :label, daily_limit = :daily_limit, str
 
 
 class SqliteState:
-    """A KeyStore and a QuotaStore. aiosqlite runs every statement on one thread of its own."""
+    """A KeyStore and a QuotaStore. aiosqlite runs every statement on one thread of its own.
+
+    Every method but open() and close() raises Unavailable where the file cannot be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -58,7 +63,10 @@ class SqliteState:
         """Run one statement to its end, in one hop to the store's thread."""
         if self._connection is None:
             raise RuntimeError("the state is not open")
-        return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
+        try:
+            return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
+        except sqlite3.Error as exc:
+            raise Unavailable(f"keys and counts: {exc}") from exc
 
     async def _first(self, sql: str, values: Any = ()) -> tuple[Any, ...] | None:
         rows = await self._all(sql, values)

@@ -1,0 +1,154 @@
+"""Disks that fill, turn read-only or vanish: covers are made, the fault is loud, and ends by itself."""
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from conftest import Running, Start, configured, take_in
+
+from coverproxy.key import Key, new_name
+from coverproxy.serving import application, listen
+
+SMALL = 3 * 1024 * 1024
+
+
+def mounted(*arguments: str) -> None:
+    """Run mount, or skip the test where that is not allowed."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"this machine allows no mount: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of three megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted("-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(folder))
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextlib.asynccontextmanager
+async def over(data: Path, drawn: Path, start: Start) -> AsyncIterator[Running]:
+    """A server whose data folder is *data*, with the drawn covers referred to where they lie."""
+    outer = await start()  # for its client
+    config = configured(data, cache={"min_free_bytes": 0})
+    await asyncio.to_thread(take_in, config, drawn, "reference")
+    listeners = listen(config)
+    runner = web.AppRunner(app := application(config, listeners, lambda: None), access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, listeners.covers).start()
+    server = Running(config, app, listeners, outer.client, Key(new_name(), "faults", 1000))
+    await server.covers.accounts.save(server.key)
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+async def readiness(server: Running) -> tuple[int, dict[str, str]]:
+    """Ask /readyz."""
+    async with server.client.get(server.listeners.ops_url + "/readyz") as response:
+        return response.status, (await response.json())["faults"]
+
+
+async def metric(server: Running, name: str) -> float:
+    """Read one metric."""
+    async with server.client.get(server.listeners.ops_url + "/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def fill(folder: Path) -> Path:
+    """Write until the disk is full."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return filler
+
+
+async def until_counted(server: Running, made: int) -> None:
+    """Wait until the store has counted *made* covers."""
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(Exception):
+                await server.covers.accounts.refresh()
+                counted = await server.covers.accounts._counts.made(
+                    [server.key.name], server.covers.accounts.today()
+                )
+                if counted.get(server.key.name) == made:
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_full_disk(small_disk: Path, drawn: Path, start: Start, drawn_isbns: list[str]) -> None:
+    """On a full disk covers are made, answered and counted; once there is room they are stored, and counted
+    in the database."""
+    async with over(small_disk / "data", drawn, start) as server:
+        assert (await readiness(server))[0] == 200
+        filler = await asyncio.to_thread(fill, small_disk)
+        full = [await server.get(server.path(isbn)) for isbn in drawn_isbns[:3]]
+        assert [got.cover for got in full] == ["made"] * 3
+        assert [got.headers["X-RateLimit-Remaining"] for got in full] == ["999", "998", "997"]
+        status, faults = await readiness(server)
+        assert (status, set(faults)) == (503, {"cache"})
+        assert await metric(server, "coverproxy_store_failures_total") == 3
+
+        filler.unlink()
+        await until_counted(server, 3)
+        assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
+        assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
+        assert await readiness(server) == (200, {})
+        assert not list(server.covers.cache.layout.temporary.iterdir())
+
+
+async def test_a_read_only_cache(tmp_path: Path, drawn: Path, start: Start, drawn_isbns: list[str]) -> None:
+    """With the cache's disk turned read-only covers are made and answered; hits go on; then all is well."""
+    async with over(tmp_path / "data", drawn, start) as server:
+        assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
+        cache = str(server.covers.cache.layout.root)
+        mounted("--bind", cache, cache)
+        try:
+            mounted("-o", "remount,bind,ro", cache)
+            assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
+            assert (await server.get(server.path(drawn_isbns[1]))).cover == "made"
+            assert (await server.get(server.path(drawn_isbns[1]))).cover == "made"
+            assert (await readiness(server))[0] == 503
+        finally:
+            await asyncio.to_thread(subprocess.run, ["umount", "-l", cache], check=True)
+        assert (await server.get(server.path(drawn_isbns[1]))).cover == "made"
+        assert (await server.get(server.path(drawn_isbns[1]))).cover == "hit"
+        assert (await readiness(server))[0] == 200
+
+
+async def test_a_deleted_cache_folder(server: Running, drawn_isbns: list[str]) -> None:
+    """The whole cache is deleted while the server runs: the next cover makes it anew, keys' links too."""
+    assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
+    shutil.rmtree(server.covers.cache.layout.root)
+    assert (await readiness(server))[0] == 503
+    assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
+    assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
+    assert (await readiness(server))[0] == 200
+
+    server.covers.accounts._mended_at = float("-inf")
+    await server.covers.accounts._mend_links()
+    assert (server.covers.cache.layout.by_key / server.key.name).is_symlink()
+
+
+async def test_vanished_originals(server: Running, drawn_isbns: list[str]) -> None:
+    """The originals' mount is gone: hits go on, new covers are unavailable and not remembered as missing."""
+    assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
+    root = server.covers.files._root
+    root.rename(root.with_name("away"))
+    assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
+    gone = await server.get(server.path(drawn_isbns[1]))
+    assert (gone.cover, gone.headers["X-RateLimit-Remaining"]) == ("unavailable", "999")
+    root.with_name("away").rename(root)
+    assert (await server.get(server.path(drawn_isbns[1]))).cover == "made"
