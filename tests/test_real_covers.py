@@ -70,7 +70,7 @@ async def test_hostile_images_are_refused_or_rendered(server: Running, tmp_path:
 
 
 def test_every_original_is_in_its_place(tmp_path: Path) -> None:
-    """After an import the data folder opens again, and every original lies in its place with all its bytes."""
+    """After an import the data folder opens again, and every original lies in its place, whole."""
     config = configured(tmp_path / "data")
     take_in(config, DATA / "covers", "copy")
     with open_shelf(config) as shelf:
