@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -27,7 +28,7 @@ WEBP = b"WEBPVP8 " + bytes(10) + (200).to_bytes(2, "little") + (300).to_bytes(2,
 SIZES = ("medium", "small")
 REVISIONS = ("0000000001", "0000000002")
 # two books of one shard, one of another, and one that has no ISBN-10
-ISBNS = ("9780545010221", "9781545010220", "9780141439556", "9791026900948")
+ISBNS = ("9780545010221", "9781545010228", "9780141439556", "9791026900948")
 IDENTIFIERS = st.sampled_from([Identifier("isbn", value) for value in ISBNS])
 SPECS = st.builds(Spec, IDENTIFIERS, st.sampled_from(SIZES), st.sampled_from([Format.JPEG, Format.WEBP]))
 
@@ -59,7 +60,6 @@ class CacheMachine(RuleBasedStateMachine):
         self.model: dict[At, Derivative] = {}
         self.torn: set[At] = set()
         self.revisions = dict.fromkeys(SIZES, REVISIONS[0])
-        self.is_exact = True
         self.reopen()
         self.survey()
 
@@ -71,7 +71,7 @@ class CacheMachine(RuleBasedStateMachine):
     def survey(self, bounds: Bounds = UNBOUNDED) -> int:
         """Walk as upkeep does, which sets the estimate right; return how many files were evicted."""
         outcome = Evictor(self.cache.layout, self.cache.room, LastUse.ATIME).run(threading.Event(), bounds)
-        self.is_exact = True
+        self.is_exact, self.uncounted = True, 0
         return outcome.files
 
     def at(self, spec: Spec) -> At:
@@ -83,18 +83,20 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(spec=SPECS, length=st.integers(0, 9000), mtime=st.integers(1, 2_000_000_000))
     def put(self, spec: Spec, length: int, mtime: int) -> None:
         """Put a derivative, over another where there is one."""
+        self.put_into_both(spec, derivative(spec.format, length, mtime))
+
+    def put_into_both(self, spec: Spec, picture: Derivative) -> None:
         self.is_exact &= self.at(spec) not in self.model  # what it replaces is counted until the next walk
-        self.model[self.at(spec)] = derivative(spec.format, length, mtime)
+        self.model[self.at(spec)] = picture
         self.torn.discard(self.at(spec))
-        self.cache.put(spec, self.model[self.at(spec)])
+        self.cache.put(spec, picture)
 
     @precondition(lambda self: self.model)
     @rule(data=st.data(), mtime=st.integers(1, 2_000_000_000))
     def put_again(self, data: st.DataObject, mtime: int) -> None:
         """Put the same picture with another time, as after an import that changed nothing else."""
-        revision, spec = data.draw(st.sampled_from(list(self.model)))
-        before = self.model[revision, spec]
-        self.put(spec, len(before.body) - len(JPEG), mtime)
+        at = data.draw(st.sampled_from(list(self.model)))
+        self.put_into_both(at[1], replace(self.model[at], mtime=mtime))
 
     @rule(identifier=IDENTIFIERS)
     def purge(self, identifier: Identifier) -> None:
@@ -146,7 +148,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.revisions[size] = revision
         before = used(self.root)
         self.reopen()
-        self.is_exact &= used(self.root) == before  # a new revision's folder is counted by the next walk
+        self.uncounted += used(self.root) - before  # a new revision's folder: the next walk counts it
 
     @rule(count=st.integers(1, 3))
     def sweep(self, count: int) -> None:
@@ -201,9 +203,9 @@ class CacheMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_held_is_what_it_takes(self) -> None:
-        """The estimate is what `du` says once a walk set it right; between walks it may be more, never less."""
-        held, taken = self.cache.room.held(), used(self.root)
-        assert held == taken if self.is_exact else True
+        """The estimate is what `du` says, or more where a file was replaced or cut since the last walk."""
+        held, taken = self.cache.room.held() + self.uncounted, used(self.root)
+        assert held == taken if self.is_exact else held >= taken
 
     def teardown(self) -> None:
         self.cache.room.close()
