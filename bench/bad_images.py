@@ -7,8 +7,8 @@ header that lies about the sides, random bytes behind a good magic. The number o
 so each run sends the same bytes. All go through the product's own render() in one process; its resident
 memory is read every 500. Counted is how each ended: rendered after all, or refused for which reason.
 
-GIFs that claim a large canvas raise what the heap keeps, in steps that end between 12,000 and 20,000 images:
-the second half of 40,000 tells that plateau from a leak.
+GIFs that claim a large canvas once raised what the heap keeps from 70 to 218 MB, in steps up to the 37,000th:
+hence the number, and the threshold in coverproxy/vips.py.
 
 Writes bad_images.json and bad_images.svg. Exits with 1 where resident memory after the second half is over
 that after the first by more than 10 %, or where render() raised what it does not promise to. Source: /proc.

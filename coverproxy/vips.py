@@ -1,5 +1,7 @@
 """libvips, set up the one way we use it: untrusted loaders blocked, no cache, one thread, loaders by name."""
 
+import contextlib
+import ctypes
 import functools
 import os
 import threading
@@ -31,6 +33,8 @@ _OPTIONS: dict[Loader, dict[str, Any]] = {
 }
 
 
+_M_MMAP_THRESHOLD = -3
+
 _loading = threading.Lock()
 
 
@@ -47,11 +51,22 @@ def library() -> Any:
 def _library() -> Any:
     import pyvips
 
+    _give_back_large_blocks()
     pyvips._remove_log_handler()
     pyvips.block_untrusted_set(True)
     pyvips.cache_set_max(0)
     pyvips.cache_set_max_mem(0)
     return pyvips
+
+
+def _give_back_large_blocks() -> None:
+    """Have glibc return every block of a mebibyte and more to the system as soon as it is freed.
+
+    By itself it keeps ever larger ones in its heap after the first is freed (mallopt(3), M_MMAP_THRESHOLD),
+    where small ones pin them: a few originals with a large canvas raised a worker's memory for good.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
 def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
