@@ -8,6 +8,7 @@ from pathlib import Path
 from coverproxy.checks import folder, machine, network, pictures, records
 from coverproxy.checks.finding import Finding, fine, problem
 from coverproxy.config import PREFIX, Config
+from coverproxy.errors import Unavailable
 from coverproxy.wiring import Shelf
 
 CONFIG = "config"
@@ -48,7 +49,7 @@ def _told(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]
     """Yield what a check finds. One that fails is a finding too, and keeps no other from being made."""
     try:
         yield from look()
-    except (OSError, sqlite3.Error) as exc:
+    except (OSError, sqlite3.Error, Unavailable) as exc:
         advice = "run the doctor as the user that runs the service; look at the findings before this one"
         yield problem(name, f"could not be looked at: {exc}", advice)
 

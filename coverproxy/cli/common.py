@@ -13,7 +13,7 @@ import orjson
 
 from coverproxy import config as configuration
 from coverproxy.config import Config
-from coverproxy.errors import ConfigError
+from coverproxy.errors import ConfigError, Unavailable
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,5 +66,5 @@ def faults_told() -> Iterator[None]:
     except OSError as exc:
         where = f"{exc.filename}: " if exc.filename else ""
         raise click.ClickException(f"{where}{exc.strerror or exc}") from None
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, Unavailable) as exc:
         raise click.ClickException(f"the data folder's database: {exc}") from None
