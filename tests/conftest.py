@@ -1,6 +1,7 @@
 """What the tests share: drawn covers, and a real server on a free port over a data folder of its own."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,6 +21,10 @@ from coverproxy.service import Covers
 from coverproxy.serving import Listeners, application, listen
 from coverproxy.web.keys import COVERS
 from coverproxy.wiring import importer, open_shelf
+
+# A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COVERED = CLASSICS[0].isbns[0]
 """An ISBN-13 that has a cover."""
