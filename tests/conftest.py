@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from hypothesis import HealthCheck, settings
 
 from coverproxy.config import Config, load
 from coverproxy.demo.classics import CLASSICS, MISSING
@@ -25,6 +26,10 @@ from coverproxy.wiring import importer, open_shelf
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Machines are slow and busy: how long an example takes proves nothing here (speed is measured in bench/).
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 COVERED = CLASSICS[0].isbns[0]
 """An ISBN-13 that has a cover."""
