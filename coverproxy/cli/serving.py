@@ -19,7 +19,10 @@ from coverproxy.cli.common import changed, faults_told, options, tell
 from coverproxy.config import Config
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""Makes prometheus_client keep values in files that all workers add up from."""
+"""Makes prometheus_client keep values in files that all workers add up from (metrics.MULTIPROCESS).
+
+Written again here, as importing coverproxy.metrics would import prometheus_client before it is set.
+"""
 
 if TYPE_CHECKING:
     from coverproxy.serving import Listeners
