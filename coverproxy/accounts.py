@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as day_time
+from math import inf
 from zoneinfo import ZoneInfo
 
 from coverproxy.cache.links import KeyLinks
@@ -75,7 +76,7 @@ class Accounts:
         self._keys: dict[str, Key] = {}
         self._version = -1
         self._looked_at = float("-inf")
-        self._mended_at = time.monotonic()
+        self._mend_at = 0.0
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
         self._owed: Counter[tuple[str, date]] = Counter()
@@ -83,7 +84,7 @@ class Accounts:
     async def open(self) -> None:
         """Load the keys, and bring the key links in line with them."""
         await self.refresh()
-        await asyncio.to_thread(self._links.repair, list(self._keys.values()))
+        await self._repair_links()
 
     async def refresh(self) -> None:
         """Look whether keys changed, and what the keys seen here have made meanwhile elsewhere."""
@@ -97,6 +98,7 @@ class Accounts:
         if version != self._version:
             self._keys = {key.name: key for key in await self._store.keys()}
             self._version = version
+            self._mend_at = 0.0
         await self._recount()
 
     async def _look_for_news(self) -> None:
@@ -115,21 +117,31 @@ class Accounts:
         counts = await self._counts.made(seen, today) if seen else {}
         self._made = {(name, today): counts.get(name, 0) for name in seen}
 
+    async def look_after(self) -> None:
+        """Refresh, then bring the key links in line when keys change or expire, and now and then besides.
+
+        Whoever changes a key sets its link, but another process may be just bringing all in line with what
+        keys were a moment ago; and the whole cache may have been deleted.
+        """
+        await self.refresh()
+        if self._now() >= self._mend_at:
+            await self._repair_links()
+
     async def keep_fresh(self, every: float = 1.0) -> None:
         """Refresh for ever. A store that fails is asked again; meanwhile what is known stands."""
         while True:
             await asyncio.sleep(every)
             try:
-                await self.refresh()
-                await self._mend_links()
+                await self.look_after()
             except Exception as exc:  # any store's errors: the loop must outlive them
                 _log.error("keys cannot be read", extra={"error": repr(exc)})
 
-    async def _mend_links(self) -> None:
-        """Bring the key links in line now and then: the whole cache may have been deleted."""
-        if time.monotonic() - self._mended_at > _MEND_SECONDS:
-            self._mended_at = time.monotonic()
-            await asyncio.to_thread(self._links.repair, list(self._keys.values()))
+    async def _repair_links(self) -> None:
+        now = self._now()
+        keys = list(self._keys.values())
+        ends = (key.expires_at for key in keys if key.expires_at is not None and key.expires_at > now)
+        self._mend_at = min(now + _MEND_SECONDS, min(ends, default=inf))
+        await asyncio.to_thread(self._links.repair, keys, now)
 
     async def authorize(self, name: str, host: str | None) -> Key:
         """Return the key if it may be used on *host* (None: not told). Raises UnknownKey, KeyNotForSite."""
@@ -137,7 +149,7 @@ class Accounts:
         if key is None and is_name(name):
             await self._look_for_news()
             key = self._keys.get(name)
-        if key is None or not key.is_active:
+        if key is None or not key.is_active(self._now()):
             raise UnknownKey("no such key")
         if not key.admits(host):
             raise KeyNotForSite("this key is bound to other sites")
@@ -240,5 +252,5 @@ class Accounts:
     async def save(self, key: Key) -> None:
         """Write a key and make its link true; every process sees it within a second."""
         await self._store.save(key)
-        await asyncio.to_thread(self._links.keep, key)
+        await asyncio.to_thread(self._links.keep, key, self._now())
         await self.refresh()

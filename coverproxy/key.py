@@ -18,16 +18,15 @@ class Key:
     sites: tuple[str, ...] = ()
     created_at: int = 0
     revoked_at: int | None = None
+    expires_at: int | None = None
 
-    @property
-    def is_active(self) -> bool:
-        """Whether it may be used at all."""
-        return self.revoked_at is None
+    def is_active(self, now: float) -> bool:
+        """Say whether it may be used at all."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a web server may hand out files for it without asking: active, and from any site."""
-        return self.is_active and not self.sites
+    def is_open(self, now: float) -> bool:
+        """Say whether a web server may hand out files for it without asking: active, and from any site."""
+        return self.is_active(now) and not self.sites
 
     def admits(self, host: str | None) -> bool:
         """Say whether a page on *host* (None: the request names none) may use it.

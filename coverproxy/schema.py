@@ -2,10 +2,10 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
-VERSION = 1
 WAIT_SECONDS = 10.0
 """How long a statement waits for another process's lock."""
 
@@ -21,18 +21,31 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def apply(path: Path, schema: str) -> None:
-    """Make the file and its tables where they are missing. Blocks; the lock makes one process the maker."""
+def steps(folder: Traversable, stem: str) -> list[str]:
+    """Read `{stem}-1.sql`, `{stem}-2.sql` and so on: what brings a file from each version to the next."""
+    found: list[str] = []
+    while (file := folder.joinpath(f"{stem}-{len(found) + 1}.sql")).is_file():
+        found.append(file.read_text(encoding="utf-8"))
+    return found
+
+
+def apply(path: Path, steps: Sequence[str]) -> None:
+    """Make the file, or take the steps it lacks, all or none. Blocks; the lock makes one process the maker.
+
+    Its `user_version` is the number of steps taken. One that has taken more was made by a newer version: it
+    is left as it is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = connect(path)
     try:
         _use_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-                for statement in _statements(schema):
+            taken = connection.execute("PRAGMA user_version").fetchone()[0]
+            for step in steps[taken:]:
+                for statement in _statements(step):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute(f"PRAGMA user_version = {max(taken, len(steps))}")
     finally:
         connection.close()
 

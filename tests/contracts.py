@@ -72,7 +72,7 @@ class KeyContract:
         """Every field of a key survives, whatever a label holds."""
         saved = [
             Key("a" * 26, "Bücherei 'Ost' <b>\n", 5, True, ("a.example", "*.b.example"), 10, 20),
-            Key("b" * 26, "", 0, created_at=11),
+            Key("b" * 26, "", 0, created_at=11, expires_at=30),
         ]
         for key in saved:
             await keys.save(key)

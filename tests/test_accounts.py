@@ -89,6 +89,36 @@ async def test_a_key_revoked_elsewhere_stops_with_the_next_look(accounts: Accoun
         await accounts.authorize(key.name, None)
 
 
+async def test_a_key_ends_when_it_expires(accounts: Accounts, clock: Clock, tmp_path: Path) -> None:
+    """A key that expires is refused from that second on, and its link goes with the next look."""
+    key = Key(new_name(), "a course", 5, expires_at=int(clock.now) + 60)
+    await accounts.save(key)
+    link = tmp_path / "by-key" / key.name
+    await accounts.look_after()
+    assert link.is_symlink()
+    assert await accounts.authorize(key.name, None) == key
+
+    clock.now += 60
+    await accounts.look_after()
+
+    assert not link.is_symlink()
+    with pytest.raises(UnknownKey):
+        await accounts.authorize(key.name, None)
+
+
+async def test_links_follow_a_key_that_changed_elsewhere(accounts: Accounts, another, tmp_path: Path) -> None:
+    """A link that a process with older keys put back goes as soon as it sees the newer ones."""
+    key = Key(new_name(), "old", 5)
+    await accounts.save(key)
+    await (await another()).save(replace(key, revoked_at=1))
+    link = tmp_path / "by-key" / key.name
+    link.symlink_to("../live")
+
+    await accounts.look_after()
+
+    assert not link.is_symlink()
+
+
 @pytest.mark.parametrize("name", ["", "x", "../../etc", "A" * 26, "a" * 65, "é" * 26])
 async def test_what_is_no_key_is_refused(accounts: Accounts, name: str) -> None:
     """Anything that no key is called is an unknown key."""

@@ -167,28 +167,30 @@ def _isbn10(number: int) -> str:
     return digits + "0123456789X"[-check % 11]
 
 
+NOW = 1_800_000_000.0
 ACTIVE = Key("a" * 26, "", 1)
 REVOKED = Key("b" * 26, "", 1, revoked_at=1)
 BOUND = Key("c" * 26, "", 1, sites=("example.org",))
+EXPIRED = Key("d" * 26, "", 1, expires_at=int(NOW))
 
 
 def test_a_key_has_a_link_exactly_while_it_is_open(tmp_path: Path) -> None:
-    """An active key of any site has a symlink to the live sizes; a revoked or bound one has none."""
+    """An active key of any site has a symlink to the live sizes; a revoked, bound or expired one has none."""
     links = KeyLinks(tmp_path / "by-key")
-    for key in (ACTIVE, REVOKED, BOUND):
-        links.keep(key)
+    for key in (ACTIVE, REVOKED, BOUND, EXPIRED):
+        links.keep(key, NOW)
 
     assert {path.name for path in (tmp_path / "by-key").iterdir()} == {ACTIVE.name}
     assert (tmp_path / "by-key" / ACTIVE.name).readlink() == Path("../live")
-    links.keep(Key(ACTIVE.name, "", 1, revoked_at=2))
+    links.keep(Key(ACTIVE.name, "", 1, revoked_at=2), NOW)
     assert list((tmp_path / "by-key").iterdir()) == []
 
 
 def test_links_are_repaired_from_the_keys(tmp_path: Path) -> None:
     """Repair removes links of keys that are none, and makes those that are missing."""
     links = KeyLinks(tmp_path / "by-key")
-    links.keep(Key("z" * 26, "", 1))
+    links.keep(Key("z" * 26, "", 1), NOW)
 
-    assert links.repair([ACTIVE, REVOKED, BOUND]) == 2
+    assert links.repair([ACTIVE, REVOKED, BOUND, EXPIRED], NOW) == 2
     assert {path.name for path in (tmp_path / "by-key").iterdir()} == {ACTIVE.name}
-    assert links.repair([ACTIVE, REVOKED, BOUND]) == 0
+    assert links.repair([ACTIVE, REVOKED, BOUND, EXPIRED], NOW) == 0

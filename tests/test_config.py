@@ -144,7 +144,8 @@ UNITS = {
     "height": "px",
     "pixels": "px",
     "port": "TCP port",
-    "per_second": "Covers per second",
+    "covers_per_second": "Covers per second",
+    "requests_per_second": "Requests per second",
     "quality": "1 to 100",
 }
 

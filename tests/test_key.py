@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from coverproxy.key import Key, abridged, is_name, new_name
 
+NOW = 1_800_000_000.0
+
 
 def bound(*sites: str) -> Key:
     return Key("abcdefgh", "a library", 1000, sites=sites)
@@ -91,17 +93,26 @@ def test_a_revoked_key_is_neither_active_nor_open() -> None:
     """A key is active until it is revoked."""
     revoked = Key("abcdefgh", "gone", 1000, revoked_at=1)
 
-    assert bound().is_active
-    assert not revoked.is_active
-    assert not revoked.is_open
+    assert bound().is_active(NOW)
+    assert not revoked.is_active(NOW)
+    assert not revoked.is_open(NOW)
 
 
 def test_a_bound_key_is_not_open() -> None:
     """Only an active key without sites may be served by the web server without asking us."""
-    assert bound().is_open
-    assert not bound("example.org").is_open
+    assert bound().is_open(NOW)
+    assert not bound("example.org").is_open(NOW)
 
 
 def test_a_key_revoked_at_the_epoch_is_revoked() -> None:
     """Revoked is revoked, even at second 0."""
-    assert not Key("abcdefgh", "gone", 1000, revoked_at=0).is_active
+    assert not Key("abcdefgh", "gone", 1000, revoked_at=0).is_active(NOW)
+
+
+def test_a_key_ends_when_it_expires() -> None:
+    """A key works until the very second of its end, and no longer."""
+    ends = Key("abcdefgh", "a course", 1000, expires_at=int(NOW))
+
+    assert ends.is_active(NOW - 1)
+    assert not ends.is_active(NOW)
+    assert not ends.is_open(NOW)

@@ -15,18 +15,18 @@ class KeyLinks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, key: Key) -> None:
-        """Make the link stand exactly while the key is active and bound to no site."""
+    def keep(self, key: Key, now: float) -> None:
+        """Make the link stand exactly if the key is active *now* and bound to no site."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        if key.is_open:
+        if key.is_open(now):
             atomic.link(_TARGET, self._folder / key.name)
         else:
             (self._folder / key.name).unlink(missing_ok=True)
 
-    def repair(self, keys: Iterable[Key]) -> int:
-        """Bring all links in line with *keys*; return how many were wrong."""
+    def repair(self, keys: Iterable[Key], now: float) -> int:
+        """Bring all links in line with *keys* as they are *now*; return how many were wrong."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        wanted = {key.name for key in keys if key.is_open}
+        wanted = {key.name for key in keys if key.is_open(now)}
         present = {path.name for path in self._folder.iterdir()}
         for name in present - wanted:
             (self._folder / name).unlink(missing_ok=True)

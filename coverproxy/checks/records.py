@@ -2,18 +2,20 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from coverproxy import schema
 from coverproxy.cache.layout import Layout
 from coverproxy.checks.finding import Finding, fine, problem, warning
 from coverproxy.key import Key, is_name
 from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.catalogue import schema_steps as catalogue_steps
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.state.sqlite import SqliteState
+from coverproxy.state.sqlite import schema_steps as state_steps
 
 SAMPLE = 100
 CHECKED_BYTES = 100_000_000
@@ -24,12 +26,13 @@ DATABASE, ORIGINALS, LINKS = "database", "originals", "key links"
 
 def databases(data: Path) -> Iterator[Finding]:
     """Open every database, and check the small ones through."""
-    for path in (data / "catalogue.db", data / "state.db"):
-        if path.exists():
-            yield _database(path)
+    newest = {"catalogue.db": len(catalogue_steps()), "state.db": len(state_steps())}
+    for name, version in newest.items():
+        if (data / name).exists():
+            yield _database(data / name, version)
 
 
-def _database(path: Path) -> Finding:
+def _database(path: Path, newest: int) -> Finding:
     advice = f"stop the service and restore {path} from a backup, or: sqlite3 {path} .recover"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
@@ -40,7 +43,7 @@ def _database(path: Path) -> Finding:
         return problem(DATABASE, f"{path} cannot be read: {exc}", advice)
     if said != "ok":
         return problem(DATABASE, f"{path} is damaged: {said}", advice)
-    if version > schema.VERSION:
+    if version > newest:
         return problem(DATABASE, f"{path} was made by a newer version", "update coverproxy on this machine")
     return fine(DATABASE, f"{path} is {'sound' if is_small else 'readable (too large to check through)'}")
 
@@ -80,8 +83,8 @@ def key_links(data: Path, layout: Layout) -> Iterator[Finding]:
     if not (data / "state.db").exists():
         yield warning(LINKS, "there are no keys yet", "coverproxy key create --label NAME")
         return
-    keys = asyncio.run(_keys(data / "state.db"))
-    wanted = {key.name for key in keys if key.is_open}
+    keys, now = asyncio.run(_keys(data / "state.db")), time.time()
+    wanted = {key.name for key in keys if key.is_open(now)}
     present = {path.name for path in layout.by_key.glob("*") if is_name(path.name)}
     advice = "any key command brings them in line: coverproxy key list"
     if missing := wanted - present:

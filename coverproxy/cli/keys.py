@@ -1,4 +1,4 @@
-"""Commands about developer keys: create, list, show, limit, revoke, restore."""
+"""Commands about developer keys: create, list, show, limit, bind, expire, revoke, restore."""
 
 import asyncio
 import time
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from coverproxy.accounts import Accounts
 
 T = TypeVar("T")
+
+
+class Moment(click.DateTime):
+    """A date and time in UTC as seconds since 1970; `never`: None."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """See click.ParamType; what was converted stays as it is."""
+        if value == "never":
+            return None
+        found = super().convert(value, param, ctx)
+        return int(found.replace(tzinfo=UTC).timestamp())
 
 
 @click.group()
@@ -92,15 +103,22 @@ async def _told(accounts: "Accounts", each: Key) -> dict[str, Any]:
     return {
         "key": each.name,
         "label": each.label,
-        "state": "active" if each.is_active else "revoked",
+        "state": _state(each),
         "daily_limit": each.daily_limit,
         "made_today": list(days.values())[-1],
         "strict": each.strict,
         "sites": list(each.sites),
         "created_at": _iso(each.created_at),
         "revoked_at": _iso(each.revoked_at),
+        "expires_at": _iso(each.expires_at),
         "days": {day.isoformat(): made for day, made in days.items()},
     }
+
+
+def _state(each: Key) -> str:
+    if each.revoked_at is not None:
+        return "revoked"
+    return "active" if each.is_active(time.time()) else "expired"
 
 
 def _iso(seconds: int | None) -> str | None:
@@ -140,6 +158,27 @@ async def _told_one(accounts: "Accounts", name: str) -> dict[str, Any]:
 def limit(config: Config, as_json: bool, name: str, covers: int) -> None:
     """Let KEY make COVERS new covers a day. Running servers follow within a second."""
     _change(config, as_json, name, lambda found: replace(found, daily_limit=covers), "may make {limit} a day")
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+@click.argument("sites", metavar="[HOST]...", nargs=-1)
+def bind(config: Config, as_json: bool, name: str, sites: tuple[str, ...]) -> None:
+    """Bind KEY to pages on HOST (*.HOST: all below it); without HOST, let it be used from anywhere."""
+    hosts = _hosts(sites)
+    told = f"is bound to {', '.join(hosts)}" if hosts else "is bound to no site"
+    _change(config, as_json, name, lambda found: replace(found, sites=hosts), told)
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+@click.argument("moment", metavar="DATE|never", type=Moment())
+def expire(config: Config, as_json: bool, name: str, moment: int | None) -> None:
+    """Have KEY end at DATE: 2027-01-31 (its first moment, UTC) or 2027-01-31T18:00:00."""
+    told = "never ends" if moment is None else f"ends at {_iso(moment)}"
+    _change(config, as_json, name, lambda found: replace(found, expires_at=moment), told)
 
 
 @key.command()

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from coverproxy import schema
 from coverproxy.media import Loader
 from coverproxy.original import QUARANTINED, Original, Quarantined, best_first
 from coverproxy.spec import ISBN, Identifier
+
+schema_steps = partial(schema.steps, resources.files(__package__), "schema")
+"""What brings the file to its present version: see schema.apply()."""
 
 _SCHEMES = {ISBN: 1}
 _COLUMNS = "digest, loader, width, height, bytes, date, source, path, fault, added"
@@ -33,8 +37,7 @@ class Catalogue:
 
     def open(self) -> None:
         """Make the file and its tables where they are missing."""
-        text = resources.files(__package__).joinpath("schema-1.sql").read_text(encoding="utf-8")
-        schema.apply(self._path, text)
+        schema.apply(self._path, schema_steps())
 
     @property
     def _connection(self) -> sqlite3.Connection:

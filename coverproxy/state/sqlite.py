@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import aiosqlite
 from coverproxy import schema
 from coverproxy.errors import Unavailable
 from coverproxy.key import Key
+
+schema_steps = partial(schema.steps, resources.files(__package__).joinpath("schema"), "state")
+"""What brings the file to its present version: see schema.apply()."""
 
 _TAKE = """
 INSERT INTO made (key, day, n) SELECT :key, :day, 1 WHERE :limit > 0
@@ -29,11 +33,13 @@ ON CONFLICT (key) DO UPDATE SET due = max(due, :now) + :step WHERE max(due, :now
 RETURNING due
 """
 
-_SAVE = """
-INSERT INTO key VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at)
+_KEY = "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at"
+_SAVE = f"""
+INSERT INTO key ({_KEY})
+VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at, :expires_at)
 ON CONFLICT (name) DO UPDATE SET label = :label, daily_limit = :daily_limit, strict = :strict,
-    sites = :sites, revoked_at = :revoked_at
-"""
+    sites = :sites, revoked_at = :revoked_at, expires_at = :expires_at
+"""  # noqa: S608 - constants only
 
 
 class SqliteState:
@@ -48,8 +54,7 @@ class SqliteState:
 
     async def open(self) -> None:
         """Open the file, making it and its tables where they are missing."""
-        text = resources.files(__package__).joinpath("schema/state-1.sql").read_text(encoding="utf-8")
-        await asyncio.to_thread(schema.apply, self._path, text)
+        await asyncio.to_thread(schema.apply, self._path, schema_steps())
         self._connection = await aiosqlite.connect(self._path, timeout=10.0, isolation_level=None)
         await self._all("PRAGMA synchronous = NORMAL")
 
@@ -79,10 +84,10 @@ class SqliteState:
 
     async def keys(self) -> list[Key]:
         """See KeyStore."""
-        rows = await self._all("SELECT * FROM key ORDER BY created_at, name")
+        rows = await self._all(f"SELECT {_KEY} FROM key ORDER BY created_at, name")  # noqa: S608 - likewise
         return [
-            Key(name, label, limit, bool(strict), tuple(json.loads(sites)), created, revoked)
-            for name, label, limit, strict, sites, created, revoked in rows
+            Key(name, label, limit, bool(strict), tuple(json.loads(sites)), *times)
+            for name, label, limit, strict, sites, *times in rows
         ]
 
     async def save(self, key: Key) -> None:
@@ -90,6 +95,7 @@ class SqliteState:
         values = {
             "name": key.name, "label": key.label, "daily_limit": key.daily_limit, "strict": key.strict,
             "sites": json.dumps(key.sites), "created_at": key.created_at, "revoked_at": key.revoked_at,
+            "expires_at": key.expires_at,
         }  # fmt: skip
         await self._all(_SAVE, values)
 

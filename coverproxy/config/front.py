@@ -1,0 +1,55 @@
+"""The web server in front: whom to believe what it says of clients, and what its own config is made from."""
+
+import ipaddress
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from coverproxy.config.base import Positive, Section
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Front(Section):
+    """The web server in front of the app."""
+
+    trusted: Annotated[tuple[str, ...], Field(strict=False)] = ("127.0.0.1", "::1")
+    public_url: str = ""
+    x_accel: bool = False
+    apps: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    tls: Literal["off", "http1", "http2"] = "off"
+    certificate: str = "/etc/letsencrypt/live/coverproxy/fullchain.pem"
+    certificate_key: str = "/etc/letsencrypt/live/coverproxy/privkey.pem"
+    acme_root: str = "/var/www/acme"
+    open_files: Positive = 20_000
+    open_file_seconds: Annotated[int, Field(ge=1, le=60)] = 2
+    requests_per_second: Annotated[int, Field(ge=1)] = 50
+    burst: Annotated[int, Field(ge=0)] = 200
+
+    @field_validator("trusted")
+    @classmethod
+    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            try:
+                ipaddress.ip_network(value)
+            except ValueError as exc:
+                raise ValueError(
+                    f"{value!r} is no address or network; expected one like 10.0.0.5 or 10.0.0.0/8"
+                ) from exc
+        return values
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+            raise ValueError(
+                f"{value!r} is no address of a site; expected one like https://covers.example.org"
+            )
+        return value.rstrip("/")
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The trusted addresses, as networks."""
+        return tuple(ipaddress.ip_network(value) for value in self.trusted)

@@ -1,0 +1,93 @@
+"""Formats and sizes: which boxes pictures are made to fit, and how they are encoded."""
+
+import hashlib
+from math import log
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from coverproxy.config.base import Section
+from coverproxy.media import Format
+
+
+class Formats(Section):
+    """Which formats are offered beside JPEG."""
+
+    webp: bool = True
+    avif: bool = False
+
+    @property
+    def enabled(self) -> frozenset[Format]:
+        """All formats that are switched on."""
+        on = {Format.WEBP: self.webp, Format.AVIF: self.avif}
+        return frozenset({Format.JPEG} | {form for form, is_on in on.items() if is_on})
+
+
+class Jpeg(Section):
+    """How a size's JPEGs are encoded."""
+
+    quality: Annotated[int, Field(ge=1, le=100)] = 70
+    chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
+    quant_table: Annotated[int, Field(ge=0, le=8)] = 3
+    trellis: bool = False
+
+
+class Webp(Section):
+    """How a size's WebPs are encoded."""
+
+    quality: Annotated[int, Field(ge=1, le=100)] = 86
+    effort: Annotated[int, Field(ge=0, le=6)] = 2
+    smart_subsample: bool = True
+
+
+class Avif(Section):
+    """How a size's AVIFs are encoded."""
+
+    quality: Annotated[int, Field(ge=1, le=100)] = 68
+    effort: Annotated[int, Field(ge=0, le=9)] = 1
+    chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
+
+
+class Size(Section):
+    """A named box, and how pictures are made to fit it."""
+
+    width: Annotated[int, Field(ge=10, le=4000)]
+    height: Annotated[int, Field(ge=10, le=4000)]
+    decode_scale: Annotated[float, Field(ge=1.0, le=8.0)] = 2.0
+    jpeg: Jpeg = Jpeg()
+    webp: Webp = Webp()
+    avif: Avif = Avif()
+
+    def revision(self, renderer: int) -> str:
+        """Name these settings, as rendered by revision *renderer* of the code, in ten hex digits."""
+        text = f"{renderer}:{self.model_dump_json()}"
+        return hashlib.blake2s(text.encode(), digest_size=5).hexdigest()
+
+
+def default_sizes() -> dict[str, dict[str, Any]]:
+    """The three sizes, with the settings that gave the best picture for the bytes (bench/quality.py)."""
+    return {
+        "small": {
+            "width": 100,
+            "height": 150,
+            "jpeg": {"quality": 90},
+            "webp": {"quality": 93},
+            "avif": {"quality": 87},
+        },
+        "medium": {"width": 200, "height": 300},
+        "large": {
+            "width": 500,
+            "height": 750,
+            "jpeg": {"quality": 82, "chroma": "4:2:0", "quant_table": 2},
+            "webp": {"smart_subsample": False},
+            "avif": {"quality": 66},
+        },
+    }
+
+
+def nearest(height: Any) -> dict[str, Any]:
+    """Return the encoders' settings of the default size that is nearest in height."""
+    if not isinstance(height, int) or height <= 0:
+        return {}  # told as a mistake later
+    size = min(default_sizes().values(), key=lambda each: abs(log(each["height"] / height)))
+    return {name: value for name, value in size.items() if isinstance(value, dict)}

@@ -1,0 +1,118 @@
+"""The tables of one value or a few each: addresses, limits, quota, and how things are kept and answered."""
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from coverproxy.config.base import Port, Positive, Seconds, Section
+
+
+class Server(Section):
+    """Where covers are served."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    stop_seconds: Seconds = 10.0
+
+
+class Ops(Section):
+    """Where health and metrics are served."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8081
+
+
+class Data(Section):
+    """Where everything is kept."""
+
+    dir: str = "coverproxy-data"
+
+
+class Log(Section):
+    """What is logged, and how."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    access: bool = False
+
+
+class Limits(Section):
+    """What an original may be at most, and at least."""
+
+    max_bytes: Positive = 33_554_432
+    max_pixels: Positive = 50_000_000
+    max_side_px: Annotated[int, Field(gt=0, le=65_000)] = 16_000
+    min_side_px: Positive = 20
+    max_aspect: Annotated[float, Field(ge=1.0)] = 8.0
+
+
+class Import(Section):
+    """How originals are taken in."""
+
+    mode: Literal["copy", "link", "reference"] = "copy"
+    refused_hashes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    same_bytes_isbns: Annotated[int, Field(ge=2)] = 5
+    same_bytes_publishers: Annotated[int, Field(ge=2)] = 3
+    source_priority: dict[str, int] = Field(default={})
+
+    @field_validator("refused_hashes")
+    @classmethod
+    def _hex(cls, hashes: tuple[str, ...]) -> tuple[str, ...]:
+        for value in hashes:
+            if len(value) not in (32, 64) or set(value.lower()) - set("0123456789abcdef"):
+                raise ValueError(f"{value!r} is no MD5 or SHA-256; expected 32 or 64 hex digits")
+        return tuple(value.lower() for value in hashes)
+
+
+class Cache(Section):
+    """How derivatives are kept, and how it is remembered that there is none."""
+
+    fsync: bool = False
+    max_bytes: Positive = 21_474_836_480
+    min_free_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
+    check_seconds: Seconds = 30.0
+    absent_entries: Positive = 100_000
+    absent_seconds: Seconds = 600.0
+
+
+class Render(Section):
+    """How much work may run and wait in one worker."""
+
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    queue: Positive = 64
+    answer_within_seconds: Seconds = 0.9
+    time_limit_seconds: Seconds = 10.0
+
+
+class Quota(Section):
+    """How covers made from originals are counted."""
+
+    daily_limit: Annotated[int, Field(ge=0)] = 1000
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, OSError, ValueError) as exc:  # unknown, a directory, or no name at all
+            raise ValueError(f"{name!r} is no time zone; expected a name like 'Europe/Berlin'") from exc
+        return name
+
+
+class Automated(Section):
+    """How fast clients that are no browsers get new covers."""
+
+    covers_per_second: Annotated[float, Field(gt=0)] = 1.0
+    burst: Positive = 60
+
+
+class Answers(Section):
+    """How long clients and proxies may keep an answer."""
+
+    cover_max_age_seconds: Annotated[int, Field(ge=0)] = 604_800
+    cover_stale_seconds: Annotated[int, Field(ge=0)] = 86_400
+    missing_max_age_seconds: Annotated[int, Field(ge=0)] = 3600
+    retry_after_seconds: Annotated[int, Field(ge=1)] = 5

@@ -1,0 +1,77 @@
+"""All tables of the config in one tree: every default suits one machine with nothing set."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from coverproxy.config.base import Section
+from coverproxy.config.front import Front
+from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
+from coverproxy.config.tables import (
+    Answers,
+    Automated,
+    Cache,
+    Data,
+    Import,
+    Limits,
+    Log,
+    Ops,
+    Quota,
+    Render,
+    Server,
+)  # fmt: skip
+
+RESERVED_SIZES = frozenset({"info", "usage"})
+
+
+class Config(Section):
+    """All of it. Every default suits one machine with nothing set."""
+
+    server: Server = Server()
+    front: Front = Front()
+    ops: Ops = Ops()
+    data: Data = Data()
+    log: Log = Log()
+    formats: Formats = Formats()
+    sizes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], Size] = Field(
+        default_factory=dict, validate_default=True
+    )
+    limits: Limits = Limits()
+    imports: Import = Field(default=Import(), alias="import")
+    cache: Cache = Cache()
+    render: Render = Render()
+    quota: Quota = Quota()
+    automated: Automated = Automated()
+    answers: Answers = Answers()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_default_sizes(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Lay the file's sizes over the default ones: a box of its own, or some keys of theirs.
+
+        A box of its own is encoded as the default size nearest in height, where it does not say otherwise.
+        """
+        sizes = tree.get("sizes", {})
+        if not isinstance(sizes, dict):
+            return tree
+        below: dict[str, Any] = default_sizes()
+        own = {name: box for name, box in sizes.items() if name not in below and isinstance(box, dict)}
+        below |= {name: nearest(box.get("height")) for name, box in own.items()}
+        return {**tree, "sizes": merged(below, sizes)}
+
+    @field_validator("sizes")
+    @classmethod
+    def _not_reserved(cls, sizes: dict[str, Size]) -> dict[str, Size]:
+        for name in sizes.keys() & RESERVED_SIZES:
+            raise ValueError(f"{name!r} is a word of the URL; expected another name")
+        return sizes
+
+
+def merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one tree over another, table by table."""
+    tree = dict(below)
+    for name, value in above.items():
+        old = tree.get(name)
+        tree[name] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return tree
