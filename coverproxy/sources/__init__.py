@@ -1,0 +1,1 @@
+"""Sources: where originals come from that are not here yet, and what each answers."""
