@@ -11,7 +11,8 @@ class Derivative:
     """An original rendered to a size and a format.
 
     `mtime`: the original's own time, seconds since 1970. `size`, `original`: (width, height) in px; the
-    original's is None where the file system could not keep it beside the file.
+    original's is None where the file system could not keep it beside the file. `place`: where it lies below
+    the cache's pictures; None for one that is in memory only.
     """
 
     body: bytes
@@ -19,6 +20,7 @@ class Derivative:
     mtime: int
     size: tuple[int, int]
     original: tuple[int, int] | None
+    place: str | None = None
 
     @property
     def etag(self) -> str:

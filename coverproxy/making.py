@@ -4,7 +4,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.room import CacheFull
@@ -67,6 +67,7 @@ class Maker:
         try:
             with self.metrics.spans.labels("store").time():
                 self.cache.put(spec, derivative)
+            return replace(derivative, place=self.cache.layout.place(spec))
         except CacheFull as full:
             self.metrics.cache_refusals.inc()
             if full.is_news:

@@ -1,5 +1,6 @@
 """What the bytes of a picture say they are: formats we write, and loaders we allow, told by magic bytes."""
 
+import base64
 from enum import Enum
 
 
@@ -14,6 +15,16 @@ class Format(Enum):
     def media_type(self) -> str:
         """The Content-Type, without parameters: calibre-web compares it by equality."""
         return "image/jpeg" if self is Format.JPEG else f"image/{self.value}"
+
+
+ENDINGS = {"jpg": Format.JPEG, "jpeg": Format.JPEG, "webp": Format.WEBP, "avif": Format.AVIF}
+"""The format that an ending of a cover's URL demands."""
+
+PLACEHOLDER = base64.b64decode("R0lGODlhAQABAID/AMDAwAAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
+"""The transparent 1×1 GIF: byte for byte what LibraryThing sent and what clients test for (43 bytes)."""
+
+PLACEHOLDER_FILE = "placeholder.gif"
+"""Its name in the cache's top folder, for a web server to answer with where the app cannot."""
 
 
 class Loader(Enum):

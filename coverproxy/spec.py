@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from coverproxy import isbn
 from coverproxy.errors import MalformedPath
-from coverproxy.media import Format
+from coverproxy.media import ENDINGS, Format
 
 ISBN = "isbn"
 
@@ -64,9 +64,6 @@ class Wanted:
         return tuple(Spec(identifier, self.size, form) for identifier in self.identifiers)
 
 
-_ENDINGS = {"jpg": Format.JPEG, "jpeg": Format.JPEG, "webp": Format.WEBP, "avif": Format.AVIF}
-
-
 def parse(size: str, text: str, formats: frozenset[Format]) -> Wanted:
     """Read the last two parts of a cover's path, `{size}` and `{isbn}[.ending]`.
 
@@ -74,7 +71,7 @@ def parse(size: str, text: str, formats: frozenset[Format]) -> Wanted:
     MalformedPath for the ending of a format that is off.
     """
     bare, dot, ending = text.rstrip("/").rpartition(".")
-    forced = _ENDINGS.get(ending.lower()) if dot else None
+    forced = ENDINGS.get(ending.lower()) if dot else None
     if forced and forced not in formats:
         raise MalformedPath(f"{forced.value} is not switched on here")
     reading = isbn.parse(bare if forced else text.rstrip("/"))

@@ -9,8 +9,7 @@ import pytest
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 
 from coverproxy import isbn
-from coverproxy.media import Format, dimensions
-from coverproxy.web.answers import PLACEHOLDER
+from coverproxy.media import PLACEHOLDER, Format, dimensions
 
 BAD_CHECK_DIGIT = "9780141439519"
 JSON = "application/json"

@@ -1,94 +1,124 @@
-"""A real nginx finds derivatives by the layout alone, and says the same of them as the app."""
+"""A real nginx with the printed configuration answers as the app does, and gives out derivatives only."""
 
 import asyncio
-import contextlib
-import socket
+import logging
+import os
+import signal
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
-from conftest import COVERED, Running
+from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
+from fronting import before, free_port, fronted, laid, printed
 from services import program
+from test_answers import HARD, SOFT
+from test_cli import data, key, serve
+from test_master import workers
+from yarl import URL
 
 from coverproxy import isbn
+from coverproxy.log import abridged
+from coverproxy.media import PLACEHOLDER, Format
+from coverproxy.web.accept import negotiate
 
-PATTERN = (
-    r"^/devkey/(?<key>[a-z0-9]+)/(?<size>[a-z]+)"
-    r"/isbn/(?<isbn>\d{5,8}(?<a>\d\d)(?<b>\d\d)[\dX])$"
-)
-CONF = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    types {{ image/jpeg jpg; }}
-    if_modified_since before;
-    server {{
-        listen 127.0.0.1:{port};
-        root {root};
-        location ~ "{pattern}" {{
-            try_files /by-key/$key/$size/$a/$b/$isbn.jpg =404;
-        }}
-    }}
-}}
-"""
+__all__ = ["data", "serve"]  # fixtures
 
+TEN = isbn.to_isbn10(COVERED) or ""
 
-@contextlib.asynccontextmanager
-async def nginx(folder: Path, root: Path) -> AsyncIterator[str]:
-    """Run nginx over *root*; yield its URL."""
-    binary = program("nginx")
-    folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (folder / "nginx.conf").write_text(CONF.format(folder=folder, root=root, port=port, pattern=PATTERN))
-    process = await asyncio.create_subprocess_exec(
-        binary, "-p", str(folder), "-c", str(folder / "nginx.conf")
-    )
-    try:
-        await _listening(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+CONNECTION = {"Server", "Date", "Connection", "Transfer-Encoding"}
+"""What belongs to a server or a connection, not to the answer."""
 
+ONLY_THE_APP_KNOWS = {
+    "X-Cover-Size", "X-Cover-Original", "RateLimit", "RateLimit-Policy", "X-RateLimit-Limit",
+    "X-RateLimit-Remaining", "X-RateLimit-Reset",
+}  # fmt: skip
+"""What a hit from nginx lacks: the file's name and times say nothing of them. All other answers have them."""
 
-async def _listening(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
-        assert time.monotonic() < deadline, "nginx did not start"
-        await asyncio.sleep(0.02)
+MOVING = {"RateLimit", "Retry-After"}
+"""What tells seconds, and may tell one less in the second answer."""
 
 
 @pytest.fixture
 async def front(server: Running, tmp_path: Path) -> AsyncIterator[str]:
-    """nginx over the server's cache folder, with no app behind it."""
-    root = server.covers.cache.layout.top.resolve()
-    for folder in (tmp_path, *tmp_path.parents[:3]):  # nginx's workers run as another user
-        folder.chmod(folder.stat().st_mode | 0o055)
-    async with nginx(tmp_path / "nginx", root) as url:
+    """nginx before a server with default settings."""
+    async with before(server, tmp_path / "nginx") as url:
         yield url
 
 
-async def test_nginx_and_the_app_say_the_same(server: Running, front: str) -> None:
-    """Both spellings: same bytes, ETag, Last-Modified and type from nginx's files as from the app."""
-    ten = isbn.to_isbn10(COVERED)
-    ours = await server.get(server.path())
-    for spelling in (COVERED, ten):
-        async with server.client.get(front + server.path(spelling)) as theirs:
-            assert theirs.status == 200
-            assert await theirs.read() == ours.body
-            for name in ("ETag", "Last-Modified", "Content-Type", "Content-Length", "Accept-Ranges"):
-                assert theirs.headers[name] == ours.headers[name]
+async def ask(base: str, path: str, method: str = "GET", **headers: str) -> Got:
+    """Ask as a browser would; a path is sent byte for byte."""
+    url = URL(base + path, encoded=True)
+    sent = BROWSER | {name.replace("_", "-"): value for name, value in headers.items()}
+    async with (
+        aiohttp.ClientSession(auto_decompress=False) as client,
+        client.request(method, url, headers=sent, allow_redirects=False) as response,
+    ):
+        return Got(response.status, response.headers, await response.read())
+
+
+def told(got: Got, without: set[str]) -> Mapping[str, str]:
+    """An answer's headers, but for those that are let off."""
+    left_out = CONNECTION | MOVING | without
+    return {name: value for name, value in got.headers.items() if name not in left_out}
+
+
+async def same(server: Running, front: str, path: str, method: str = "GET", **headers: str) -> Got:
+    """Ask both, compare status, body and every header; return what nginx answered."""
+    ours = await ask(server.listeners.url, path, method, **headers)
+    theirs = await ask(front, path, method, **headers)
+    is_hit = theirs.headers.get("X-Cover-Status") == "hit" and "RateLimit" not in theirs.headers
+    let_off = ONLY_THE_APP_KNOWS if is_hit else set()
+    assert (theirs.status, theirs.body) == (ours.status, ours.body), path
+    assert told(theirs, let_off) == told(ours, let_off), path
+    assert MOVING & theirs.headers.keys() == MOVING & (ours.headers.keys() - let_off)
+    return theirs
+
+
+@pytest.mark.parametrize("query", ["", "?default=404", "?default=gif"])
+@pytest.mark.parametrize("row", [*SOFT, *HARD])
+async def test_every_row_without_a_picture(server: Running, front: str, row: str, query: str) -> None:
+    """Whatever keeps a client from its cover, nginx passes on the app's answer, header by header."""
+    path = await (SOFT | HARD)[row][0](server)
+    for accept in ("image/*", "application/json"):
+        got = await same(server, front, path + query, Accept=accept)
+        assert "nginx" not in got.body.decode("latin-1")
+
+
+async def test_a_cover_is_made_and_then_a_hit_without_the_app(server: Running, front: str) -> None:
+    """The first request goes through to the app, the second gets the file, and is not counted."""
+    made = await ask(front, server.path())
+    hit = await ask(front, server.path())
+
+    assert (made.cover, hit.cover) == ("made", "hit")
+    assert hit.body == made.body
+    assert made.headers["X-RateLimit-Remaining"] == "999"
+    assert "RateLimit" not in hit.headers
+    let_off = ONLY_THE_APP_KNOWS | {"X-Cover-Status"}
+    assert told(hit, let_off) == told(made, let_off)
+
+
+async def test_every_spelling_and_format_of_a_hit(start: Start, tmp_path: Path) -> None:
+    """Both spellings, each ending, each Accept and HEAD get the same from nginx as from the app."""
+    server = await start(formats={"avif": True})
+    async with before(server, tmp_path / "nginx") as front:
+        for form in ("jpg", "webp", "avif"):
+            await server.get(server.path(f"{COVERED}.{form}"))
+        for accept in (
+            "",
+            "*/*",
+            "image/webp,*/*",
+            "image/avif,image/webp;q=0.5",
+            "image/avif;q=0.1,image/*",
+        ):
+            for spelling in (COVERED, TEN, f"{TEN}.jpg", f"{COVERED}.jpeg", f"{TEN}.webp", f"{COVERED}.avif"):
+                for method in ("GET", "HEAD"):
+                    got = await same(server, front, server.path(spelling), method, Accept=accept)
+                    assert got.cover == "hit"
 
 
 @pytest.mark.parametrize(
@@ -97,48 +127,325 @@ async def test_nginx_and_the_app_say_the_same(server: Running, front: str) -> No
         {"If-None-Match": "{etag}"},
         {"If-None-Match": 'W/{etag}, "x"'},
         {"If-None-Match": '"x"'},
+        {"If-None-Match": "*"},
         {"If-Modified-Since": "{date}"},
         {"If-Modified-Since": "Sun, 06 Nov 2033 08:49:37 GMT"},
         {"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"},
         {"If-Match": '"x"'},
+        {"If-Match": "{etag}"},
+        {"If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"},
         {"Range": "bytes=0-0"},
         {"Range": "bytes=-100"},
         {"Range": "bytes=5-"},
+        {"Range": "bytes=0-1,5-9"},
         {"Range": "bytes=9999999-"},
         {"Range": "bytes=0-0", "If-Range": '"x"'},
         {"Range": "bytes=0-0", "If-Range": "{etag}"},
+        {"Range": "bytes=0-0", "If-Range": "{date}"},
         {"Range": "lines=1-2"},
     ],
     ids=str,
 )
-async def test_nginx_and_the_app_decide_alike(server: Running, front: str, headers: dict[str, str]) -> None:
-    """Preconditions and ranges get the same status, length and range from both."""
+async def test_preconditions_and_ranges(server: Running, front: str, headers: dict[str, str]) -> None:
+    """nginx answers them as the app does: 200, 206, 304, 412 and 416, header by header."""
     cover = await server.get(server.path())
     sent = {
-        name: value.format(etag=cover.headers["ETag"], date=cover.headers["Last-Modified"])
+        name.replace("-", "_"): value.format(etag=cover.headers["ETag"], date=cover.headers["Last-Modified"])
         for name, value in headers.items()
     }
-    ours = await server.get(server.path(), **{name.replace("-", "_"): value for name, value in sent.items()})
-    async with aiohttp.ClientSession() as client, client.get(front + server.path(), headers=sent) as theirs:
-        assert (ours.status, ours.headers.get("Content-Range")) == (
-            theirs.status,
-            theirs.headers.get("Content-Range"),
-        )
-        if ours.status < 400:
-            assert ours.body == await theirs.read()
+    await same(server, front, server.path(), **sent)
+    await same(server, front, server.path(), "HEAD", **sent)
 
 
-async def test_a_key_opens_and_closes_the_files(server: Running, front: str) -> None:
-    """The key's symlink is nginx's whole check: revoked, bound or unknown keys find nothing."""
+@pytest.mark.parametrize("method", ["OPTIONS", "POST", "PUT", "DELETE", "PATCH"])
+async def test_other_methods_are_the_apps(server: Running, front: str, method: str) -> None:
+    """Preflights and unfit methods are answered by the app, for covers that are there too."""
     await server.get(server.path())
-    bound = await server.new_key(sites=("example.org",))
+    await same(server, front, server.path(), method)
+    await same(server, front, server.path(UNCOVERED), method)
 
-    async def status(key: str) -> int:
-        async with server.client.get(front + server.path(key=key)) as response:
-            return response.status
 
-    assert await status(server.key.name) == 200
-    assert await status(bound.name) == 404
-    assert await status("nosuchkey") == 404
-    await server.covers.accounts.save(replace(server.key, revoked_at=1))
-    assert await status(server.key.name) == 404
+async def test_a_query_or_an_odd_spelling_goes_to_the_app(server: Running, front: str) -> None:
+    """What nginx cannot read from the path alone gets the app's own answer, with the quota on it."""
+    await server.get(server.path())
+    hyphened = f"{COVERED[:3]}-{COVERED[3:]}"
+    for path in (server.path() + "?default=404", server.path(hyphened), server.path(f"ISBN%20{TEN}")):
+        got = await same(server, front, path)
+        assert got.cover == "hit"
+        assert "RateLimit" in got.headers
+
+
+async def test_a_revoked_key_stops_while_it_is_served(start: Start, tmp_path: Path) -> None:
+    """Hits of a key end within front.open_file_seconds, and a second, after it is revoked, and come back."""
+    server = await start()
+    async with before(server, tmp_path / "nginx", open_file_seconds=1) as front:
+        await server.get(server.path())
+        assert (await ask(front, server.path())).cover == "hit"
+
+        await server.covers.accounts.save(replace(server.key, revoked_at=1))
+        assert await seconds_until(403, front, server.path()) < 1 + 1 + 0.5
+        await server.covers.accounts.save(replace(server.key, revoked_at=None))
+        assert await seconds_until(200, front, server.path()) < 1 + 1 + 0.5
+
+
+async def seconds_until(status: int, front: str, path: str) -> float:
+    """Ask again and again until the status comes, as a catalogue does; say how long that took."""
+    began = time.monotonic()
+    while (await ask(front, path)).status != status:
+        assert time.monotonic() < began + 10
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+async def test_a_bound_key_is_asked_for_every_time(server: Running, front: str) -> None:
+    """A key of some sites never gets files without the app: its Referer is looked at for hits too."""
+    bound = await server.new_key(sites=("opac.example.org",))
+    path = server.path(key=bound.name)
+    await ask(front, path, Referer="https://opac.example.org/")
+
+    inside = await same(server, front, path, Referer="https://opac.example.org/x")
+    outside = await same(server, front, path, Referer="https://evil.example/")
+    assert (inside.status, outside.status) == (200, 403)
+
+
+TRICKS = [
+    "/by-key/{key}/medium/{a}/{b}/{isbn}.jpg",
+    "/live/medium/{a}/{b}/{isbn}.jpg",
+    "/img/",
+    "/held",
+    "/locks/",
+    "/placeholder.gif",
+    "/ask/{key}",
+    "/devkey/{key}/medium/isbn/../../../../held",
+    "/devkey/{key}/medium/isbn/%2e%2e/%2e%2e/%2e%2e/%2e%2e/held",
+    "/devkey/{key}/..%2f..%2fheld/isbn/{isbn}",
+    "/devkey/..%2fimg/medium/isbn/{isbn}",
+    "/devkey/{key}/medium/isbn/{isbn}.jpg%00.gif",
+    "/devkey/{key}/medium/isbn/{isbn}%0a",
+    "/devkey/{key}/medium/isbn/" + "9" * 4000,
+    "/devkey/" + "k" * 3000 + "/medium/isbn/{isbn}",
+    "/devkey/{key}/medium/isbn/%ff%fe%80",
+    "/devkey/{key}/tmp/isbn/{isbn}",
+    "/_cover/",
+    "/_cover/../held",
+]
+
+
+async def test_tricks_reach_derivatives_only(server: Running, front: str) -> None:
+    """Dots, encoded slashes, long names, other bytes: never a file that is no derivative of that very URL."""
+    shard = {"a": COVERED[8:10], "b": COVERED[10:12]}
+    await server.get(server.path())
+    for trick in TRICKS:
+        path = trick.format(key=server.key.name, isbn=COVERED, **shard)
+        got = await ask(front, path)
+        assert got.status in (200, 400, 403, 404), path
+        if got.status != 400:  # nginx's own, for what is no URL at all
+            assert got.body == PLACEHOLDER, path
+        assert got.cover != "hit"
+
+
+async def test_an_encoded_slash_is_a_slash(server: Running, front: str) -> None:
+    """nginx reads %2F in a path as the slash it stands for: that URL's own derivative, if the key is good."""
+    cover = await server.get(server.path())
+    for name, body in ((server.key.name, cover.body), ("nosuchkeynosuchkey", PLACEHOLDER)):
+        got = await ask(front, f"/devkey/{name}%2fmedium/isbn/{COVERED}")
+        assert got.body == body
+
+
+async def test_hits_go_on_when_the_app_is_killed(serve, data: Path, tmp_path: Path) -> None:
+    """After kill -9 covers that are there are served; others are "unavailable", 200 or as asked 503."""
+    served, name = serve(), key(data)
+    path = f"/devkey/{name}/medium/isbn/{COVERED}"
+    cold = f"/devkey/{name}/large/isbn/{COVERED}"
+    async with fronted(data, served.url, tmp_path / "nginx") as front:
+        assert (await ask(front, path)).cover in ("made", "hit")
+        for process in (served.process.pid, *workers(served)):
+            os.kill(process, signal.SIGKILL)
+        served.process.wait()
+
+        assert (await ask(front, path)).cover == "hit"
+        lost = await ask(front, cold)
+        strict = await ask(front, cold + "?default=404")
+        posted = await ask(front, cold, "POST")
+
+    assert (lost.status, lost.cover, lost.body) == (200, "unavailable", PLACEHOLDER)
+    assert (lost.headers["Cache-Control"], lost.headers["Retry-After"]) == ("no-store", "5")
+    assert lost.headers["Content-Type"] == "image/gif"
+    assert "ETag" not in lost.headers
+    assert "Last-Modified" not in lost.headers
+    assert (strict.status, strict.cover) == (503, "unavailable")
+    assert posted.status == 503
+
+
+async def test_programs_are_held_back_and_pages_are_not(server: Running, tmp_path: Path) -> None:
+    """Past the burst a program that shows no page is "throttled"; browsers and hits never are."""
+    await server.get(server.path())
+    async with before(server, tmp_path / "nginx", requests_per_second=1, burst=3) as front:
+        program = [await ask(front, server.path(UNCOVERED), Sec_Fetch_Dest="empty") for _ in range(6)]
+        strict = await ask(front, server.path(UNCOVERED) + "?default=404", Sec_Fetch_Dest="empty")
+        hits = [await ask(front, server.path(), Sec_Fetch_Dest="empty") for _ in range(6)]
+        page = [await ask(front, server.path(UNCOVERED)) for _ in range(6)]
+        linked = await ask(front, server.path(UNCOVERED), Sec_Fetch_Dest="", Referer="https://opac.test/")
+
+    assert [got.cover for got in program] == ["missing"] * 4 + ["throttled"] * 2
+    assert (program[-1].status, program[-1].body) == (200, PLACEHOLDER)
+    assert program[-1].headers["Cache-Control"] == "no-store"
+    assert int(program[-1].headers["Retry-After"]) >= 1
+    assert (strict.status, strict.cover) == (429, "throttled")
+    assert {got.cover for got in hits} == {"hit"}
+    assert {got.cover for got in [*page, linked]} == {"missing"}
+
+
+async def test_x_accel_sends_the_file_with_the_apps_headers(start: Start, tmp_path: Path) -> None:
+    """With front.x_accel the app names the file, nginx sends it, and every header of the app is there."""
+    server = await start(front={"x_accel": True})
+    plain = await start()
+    async with before(server, tmp_path / "nginx") as front:
+        made = await ask(front, server.path())
+        odd = await ask(front, server.path() + "?default=404")
+        part = await ask(front, server.path() + "?default=404", Range="bytes=0-9")
+        head = await ask(front, server.path() + "?default=404", "HEAD")
+    direct = await ask(server.listeners.url, server.path())
+    await plain.get(plain.path())
+    reference = await ask(plain.listeners.url, plain.path() + "?default=404")
+
+    assert (made.cover, odd.cover) == ("made", "hit")
+    assert made.body == odd.body == reference.body
+    assert told(odd, set()) == told(reference, set())
+    assert told(head, set()) == told(odd, set())
+    assert (part.status, part.body) == (206, odd.body[:10])
+    assert direct.headers["X-Accel-Redirect"].startswith("/_cover/")
+
+
+async def test_x_accel_is_no_clients_to_ask_for(server: Running, front: str) -> None:
+    """No header of a client's makes the app name a file, and nobody gets at the internal address."""
+    await server.get(server.path())
+    wishes = {"X-Accel-Redirect": "/_cover/", "X-Accel-Mapping": "/=/", "X-Sendfile-Type": "X-Accel-Redirect"}
+    wishes = {name.replace("-", "_"): value for name, value in wishes.items()}
+    ours = await ask(server.listeners.url, server.path(), **wishes)
+    theirs = await ask(front, server.path() + "?default=404", **wishes)
+
+    assert "X-Accel-Redirect" not in ours.headers
+    assert len(ours.body) == len(theirs.body) > 2000
+    assert (await ask(front, "/_cover/held")).cover == "path"
+
+
+async def test_the_access_log_holds_no_key(server: Running, tmp_path: Path) -> None:
+    """A line tells path and outcome, of hits and of covers made; of the key its first four characters."""
+    name = server.key.name
+    paths = [
+        (server.path(), f"/devkey/{name[:4]}…/medium/isbn/{COVERED}"),
+        (server.path(), f"/devkey/{name[:4]}…/medium/isbn/{COVERED}"),
+        (server.path() + "?title=x", f"/devkey/{name[:4]}…/medium/isbn/{COVERED}"),
+        (f"/devkey/{name}/usage", f"/devkey/{name[:4]}…/usage"),
+        (f"//devkey//{name}/usage?x", f"//devkey//{name[:4]}…/usage"),
+        (f"/%64evkey/{name}/medium/isbn/{COVERED}", "…"),
+        (f"/x/../devkey/{name}/usage", "…"),
+        (f"/by-key/{name}/medium", "…"),
+        ("/style.css?x=1", "/style.css"),
+    ]
+    async with before(server, tmp_path / "nginx") as front:
+        for path, _ in paths:
+            await ask(front, path)
+    text = (tmp_path / "nginx" / "access.log").read_text()
+
+    lines = [orjson.loads(line) for line in text.splitlines()]
+    assert sorted(line["path"] for line in lines) == sorted(shown for _, shown in paths)
+    assert {"made", "hit", "path", ""} <= {line["cover"] for line in lines}
+    assert name not in text
+    assert "title" not in text
+
+
+async def test_the_app_is_told_the_client_by_its_front_only(start: Start, tmp_path: Path, caplog) -> None:
+    """X-Forwarded-For counts from the front, which writes it anew; from anybody else it counts nothing."""
+    server = await start(log={"access": True}, front={"trusted": ["127.0.0.1"]})
+    stranger = await start(log={"access": True}, front={"trusted": ["10.0.0.1"]})
+    caplog.set_level(logging.INFO, "coverproxy.access")
+    forged = {"X_Forwarded_For": "203.0.113.7"}
+    async with before(server, tmp_path / "nginx") as front:
+        await ask(front, server.path(UNCOVERED), **forged)
+    await ask(server.listeners.url, server.path(UNCOVERED), **forged)
+    await ask(stranger.listeners.url, stranger.path(UNCOVERED), **forged)
+
+    seen = [record.__dict__["from"] for record in caplog.records]
+    assert seen == [abridged("127.0.0.1"), abridged("203.0.113.7"), abridged("127.0.0.1")]
+
+
+async def test_nginx_chooses_the_format_that_the_app_would(start: Start, tmp_path: Path) -> None:
+    """Over some hundred Accept headers the map and the app agree, or the map leaves it to the app."""
+    server = await start(formats={"avif": True})
+    for form in Format:
+        await server.get(server.path(f"{COVERED}.{form.value}"))
+    names = ["image/webp", "image/avif", "image/jpeg", "image/*", "*/*", "IMAGE/WEBP", "text/html"]
+    parameters = ["", ";q=0", ";q=0.5", " ; q=1", ";level=1"]
+    headers = {f"{a}{p},{b}{q}" for a in names[:4] for b in names for p in parameters for q in parameters[:3]}
+    headers |= {
+        "",
+        ",",
+        "image/webp ,x",
+        "ximage/webp",
+        "image/webpx",
+        "image/webp\t,a",
+        "image/*,image/avif",
+    }
+    enabled = server.config.formats.enabled
+    async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession() as client:
+        for accept in sorted(headers):
+            async with client.head(front + server.path(), headers={"Accept": accept} | BROWSER) as got:
+                assert got.content_type == negotiate(accept, enabled).media_type, accept
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> dict[str, str]:
+    """A certificate and its key, as [front] names them."""
+    paths = {"certificate": str(tmp_path / "cert.pem"), "certificate_key": str(tmp_path / "key.pem")}
+    made = [
+        program("openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=x",
+    ]
+    files = ["-out", paths["certificate"], "-keyout", paths["certificate_key"]]
+    subprocess.run([*made, *files], check=True, capture_output=True)
+    return paths
+
+
+@pytest.mark.parametrize("tls", ["off", "http1", "http2"])
+def test_nginx_takes_the_configuration(
+    data: Path, tmp_path: Path, certificate: dict[str, str], tls: str
+) -> None:
+    """nginx -t passes on every variant, with several apps, fronts before the front, and no log."""
+    conf = printed(
+        data, avif=True, tls=tls, x_accel=True, public_url="https://covers.example.org", access_log="",
+        trusted=["10.0.0.0/8", "::1"], **certificate,
+        apps=["10.0.0.1:8080", "[fd00::1]:8080", "unix:/run/coverproxy/app.sock"],
+        listen=["127.0.0.1:8088"], listen_tls=["127.0.0.1:8443"],
+    )  # fmt: skip
+    found = subprocess.run(
+        [*laid(tmp_path / "nginx", conf), "-t"], capture_output=True, text=True, check=False
+    )
+
+    assert found.returncode == 0, found.stderr
+    assert "warn" not in found.stderr
+
+
+async def test_covers_over_https_and_http_alike(
+    server: Running, tmp_path: Path, certificate: dict[str, str]
+) -> None:
+    """With TLS both schemes serve covers, as image URLs never redirect; pages lead to https."""
+    secure = f"127.0.0.1:{free_port()}"
+    async with before(server, tmp_path / "nginx", tls="http2", listen_tls=[secure], **certificate) as front:
+        plain = await ask(front, server.path())
+        page = await ask(front, "/")
+        url = f"https://{secure}{server.path()}"
+        async with aiohttp.ClientSession() as client, client.get(url, ssl=False) as got:
+            assert (got.status, got.headers["X-Cover-Status"]) == (200, "hit")
+
+    assert (plain.status, plain.cover) == (200, "made")
+    assert (page.status, page.headers["Location"]) == (308, "https://127.0.0.1/")

@@ -9,7 +9,7 @@ from coverproxy import atomic
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import UNBOUNDED, Room, allocated, to_blocks
 from coverproxy.derivative import Derivative
-from coverproxy.media import dimensions
+from coverproxy.media import PLACEHOLDER, dimensions
 from coverproxy.spec import Identifier, Spec
 
 _ORIGINAL = "user.coverproxy.original"
@@ -39,7 +39,15 @@ class DiskCache:
         for size, revision in layout.revisions.items():
             layout.folder(size).mkdir(parents=True, exist_ok=True)
             atomic.link(f"../img/{revision}/{size}", layout.live / size)
+        self._lay_placeholder()
         return atomic.sweep(layout.temporary)
+
+    def _lay_placeholder(self) -> None:
+        """Write what a web server answers with while the app is away."""
+        if not self.layout.placeholder.exists():
+            written = atomic.temporary(self.layout.temporary)
+            atomic.write(written, PLACEHOLDER)
+            atomic.move(written, self.layout.placeholder)
 
     def find(self, spec: Spec) -> Derivative | None:
         """Return the derivative if it lies here. A torn file (a crash of the machine) is removed."""
@@ -52,7 +60,7 @@ class DiskCache:
         if size is None:
             self._remove(spec)
             return None
-        return Derivative(body, spec.format, mtime, size, original)
+        return Derivative(body, spec.format, mtime, size, original, self.layout.place(spec))
 
     def put(self, spec: Spec, derivative: Derivative) -> None:
         """Store a derivative under every spelling. Each name appears whole or not at all.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverproxy.media import Format
+from coverproxy.media import PLACEHOLDER_FILE, Format
 from coverproxy.spec import Identifier, Spec
 
 VERSION = "v1"
@@ -54,6 +54,11 @@ class Layout:
         return self.top / "live"
 
     @property
+    def placeholder(self) -> Path:
+        """The answer of a web server to whom the app does not speak."""
+        return self.top / PLACEHOLDER_FILE
+
+    @property
     def by_key(self) -> Path:
         """One symlink per key that may be served without asking."""
         return self.top / "by-key"
@@ -65,6 +70,10 @@ class Layout:
     def paths(self, spec: Spec) -> tuple[Path, ...]:
         """The derivative's path, and those of its other spellings: hard links to it."""
         return _files(self.folder(spec.size), spec.identifier, spec.format)
+
+    def place(self, spec: Spec) -> str:
+        """Where the derivative lies below `images`: what the path in a web server's words begins with."""
+        return self.paths(spec)[0].relative_to(self.images).as_posix()
 
     def every_path(self, identifier: Identifier) -> Iterator[Path]:
         """Every path a derivative of *identifier* can have: in all revisions on disk, old ones too."""

@@ -3,7 +3,7 @@
 import click
 
 from coverproxy import __version__
-from coverproxy.cli import cache, covers, doctor, importing, keys, originals, serving, warming
+from coverproxy.cli import cache, covers, deploying, doctor, importing, keys, originals, serving, warming
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,7 +23,7 @@ def main() -> None:
     """
 
 
-_SERVING = (serving.demo, serving.serve, serving.check_config, doctor.doctor)
+_SERVING = (serving.demo, serving.serve, serving.check_config, deploying.nginx_conf, doctor.doctor)
 _KEEPING = (
     importing.import_,
     warming.warm,

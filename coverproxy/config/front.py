@@ -1,6 +1,7 @@
 """The web server in front: whom to believe what it says of clients, and what its own config is made from."""
 
 import ipaddress
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +19,9 @@ class Front(Section):
     public_url: str = ""
     x_accel: bool = False
     apps: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    listen: Annotated[tuple[str, ...], Field(strict=False)] = ("80", "[::]:80")
+    listen_tls: Annotated[tuple[str, ...], Field(strict=False)] = ("443", "[::]:443")
+    access_log: str = "/var/log/nginx/coverproxy.log"
     tls: Literal["off", "http1", "http2"] = "off"
     certificate: str = "/etc/letsencrypt/live/coverproxy/fullchain.pem"
     certificate_key: str = "/etc/letsencrypt/live/coverproxy/privkey.pem"
@@ -37,6 +41,25 @@ class Front(Section):
                 raise ValueError(
                     f"{value!r} is no address or network; expected one like 10.0.0.5 or 10.0.0.0/8"
                 ) from exc
+        return values
+
+    @field_validator(
+        "listen", "listen_tls", "apps", "certificate", "certificate_key", "acme_root", "access_log"
+    )
+    @classmethod
+    def _fit_nginx(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """Refuse what would end a directive, or begin another, in the text that is made of it."""
+        for word in (value,) if isinstance(value, str) else value:
+            if set(word) & set(" \t\r\n;{}\"'$\\#"):
+                raise ValueError(f"{word!r} cannot stand in nginx's configuration; expected one plain word")
+        return value
+
+    @field_validator("apps")
+    @classmethod
+    def _are_addresses(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not re.fullmatch(r"unix:/.+|.+:[0-9]{1,5}", value):
+                raise ValueError(f"{value!r} is no address of an app; expected host:port or unix:/path")
         return values
 
     @field_validator("public_url")

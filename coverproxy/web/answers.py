@@ -1,6 +1,5 @@
 """Answers: values prepared whole, then sent; one way for every picture, placeholder and problem."""
 
-import base64
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,13 +8,12 @@ from aiohttp import web
 
 from coverproxy.accounts import Allowance
 from coverproxy.config import Answers
+from coverproxy.deploy.nginx import ACCEL
 from coverproxy.derivative import Derivative
 from coverproxy.errors import CoverError, OwnFault
+from coverproxy.media import PLACEHOLDER
 from coverproxy.web import conditional
 from coverproxy.web.errors import Meaning
-
-PLACEHOLDER = base64.b64decode("R0lGODlhAQABAID/AMDAwAAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
-"""The transparent 1×1 GIF: byte for byte what LibraryThing sent and what clients test for (43 bytes)."""
 
 COMMON = {
     "Vary": "Accept",
@@ -49,8 +47,13 @@ def send(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
 
-def picture(derivative: Derivative, label: str, config: Answers, asked: web.BaseRequest) -> Answer:
-    """Answer with a derivative: all of it, a part, or that the client has it already."""
+def picture(
+    derivative: Derivative, label: str, config: Answers, asked: web.BaseRequest, *, x_accel: bool = False
+) -> Answer:
+    """Answer with a derivative: all of it, a part, or that the client has it already.
+
+    *x_accel*: nginx stands in front and is told which file is all of it.
+    """
     etag, mtime, length = derivative.etag, derivative.mtime, len(derivative.body)
     headers = _picture_headers(derivative, label, config)
     if conditional.has_failed(asked.headers, etag, mtime):
@@ -60,6 +63,9 @@ def picture(derivative: Derivative, label: str, config: Answers, asked: web.Base
     headers["Content-Type"] = derivative.format.media_type
     wanted = conditional.part(asked.headers, etag, mtime, length)
     if wanted is None:
+        headers["Accept-Ranges"] = "bytes"  # as nginx, which says it in a 200 only
+        if x_accel and derivative.place:
+            return Answer(200, headers | {"X-Accel-Redirect": ACCEL + derivative.place}, b"")
         return Answer(200, headers, derivative.body)
     if wanted == conditional.NOTHING:
         return Answer(416, headers | {"Content-Range": f"bytes */{length}"}, b"")
@@ -68,19 +74,23 @@ def picture(derivative: Derivative, label: str, config: Answers, asked: web.Base
 
 
 def _picture_headers(derivative: Derivative, label: str, config: Answers) -> dict[str, str]:
-    age, stale = config.cover_max_age_seconds, config.cover_stale_seconds
     headers = {
-        **COMMON,
+        **hit_headers(config),
         "X-Cover-Status": label,
-        "Cache-Control": f"public, max-age={age}, stale-while-revalidate={stale}",
         "ETag": derivative.etag,
         "Last-Modified": derivative.last_modified,
-        "Accept-Ranges": "bytes",
         "X-Cover-Size": "{}x{}".format(*derivative.size),
     }
     if derivative.original:
         headers["X-Cover-Original"] = "{}x{}".format(*derivative.original)
     return headers
+
+
+def hit_headers(config: Answers) -> dict[str, str]:
+    """Return what every hit says, whatever the cover: a web server that has the file says the same."""
+    age, stale = config.cover_max_age_seconds, config.cover_stale_seconds
+    keep = f"public, max-age={age}, stale-while-revalidate={stale}"
+    return {**COMMON, "X-Cover-Status": "hit", "Cache-Control": keep}
 
 
 def refusal(

@@ -30,7 +30,8 @@ async def cover(request: web.Request) -> web.StreamResponse:
     request[SPEC] = str(Spec(wanted.identifiers[0], size, form))
     found = await covers.cover(wanted, form, visitor(request, key))
     label = "made" if found.is_made else "hit"
-    return answers.send(answers.picture(found.derivative, label, config.answers, request))
+    answer = answers.picture(found.derivative, label, config.answers, request, x_accel=config.front.x_accel)
+    return answers.send(answer)
 
 
 @routes.options("/{path:.*}")

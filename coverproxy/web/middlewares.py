@@ -12,6 +12,7 @@ from coverproxy.key import abridged
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import wants_json
+from coverproxy.web.client import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.keys import CONFIG, COVERS, IS_PROGRAM, KEY, METRICS, SPEC
 
@@ -46,7 +47,7 @@ def _told(request: web.Request, response: web.StreamResponse, seconds: float) ->
         "cover": response.headers.get("X-Cover-Status", "-"),
         "spec": request.get(SPEC, "-"),
         "key": abridged(key.name) if key else "-",
-        "from": network(request.remote),
+        "from": network(client_address(request, request.app[CONFIG].front)),
         "ms": round(seconds * 1000, 1),
     }
 

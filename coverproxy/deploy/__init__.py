@@ -1,0 +1,1 @@
+"""What an installation needs around the service: a web server's and a service manager's configuration."""

@@ -1,0 +1,108 @@
+"""nginx's configuration, made from the same config that the app reads: text from values, nothing else."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import jinja2
+
+from coverproxy.config import Config
+from coverproxy.media import ENDINGS, PLACEHOLDER_FILE, Format
+
+ACCEL = "/_cover/"
+"""The internal location that X-Accel-Redirect names: what follows is a path below the cache's `img`."""
+
+ACCEL_HEADERS = (
+    "Vary", "X-Cover-Status", "X-Cover-Size", "X-Cover-Original", "RateLimit", "RateLimit-Policy",
+    "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers", "Cross-Origin-Resource-Policy", "Timing-Allow-Origin",
+    "X-Content-Type-Options", "Content-Security-Policy", "Server-Timing",
+)  # fmt: skip
+"""What nginx drops of an answer with X-Accel-Redirect: it keeps Content-Type, Cache-Control, Set-Cookie,
+Accept-Ranges and Expires (ngx_http_upstream_process_headers), and makes the validators itself."""
+
+_CONNECTIONS = 4096
+
+
+def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -> str:
+    """Write what goes into nginx's http context: maps, limits, upstream and server.
+
+    *root*: the cache's top folder. *headers*: the app's own headers of a hit, of an answer when it is down
+    ("down") and of one to who asks too fast ("throttled"), by these three words.
+    """
+    front, on = config.front, config.formats.enabled
+    endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]
+    return _template("nginx.conf.jinja").render(
+        front=front,
+        root=root,
+        webp=Format.WEBP in on,
+        avif=Format.AVIF in on,
+        endings=endings,
+        ending_pattern="|".join(ending for ending, _ in endings),
+        sizes="|".join(sorted(config.sizes)),
+        apps=[_server(app) for app in front.apps or (f"{config.server.host}:{config.server.port}",)],
+        listen=front.listen,
+        listen_tls=front.listen_tls,
+        tls=front.tls != "off",
+        http2=front.tls == "http2",
+        server_name=urlsplit(front.public_url).hostname or "_",
+        access_log=f"{front.access_log} coverproxy buffer=64k flush=5s" if front.access_log else "off",
+        fronts=[str(network) for network in front.networks if not network.is_loopback],
+        open_file_limit=open_file_limit(config),
+        accel=ACCEL,
+        accel_headers=ACCEL_HEADERS,
+        placeholder=PLACEHOLDER_FILE,
+        **{f"{case}_headers": _quotable(told.items()) for case, told in headers.items()},
+    )
+
+
+def whole(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]], workers: str = "auto") -> str:
+    """Write a whole nginx.conf around site(): for a machine, a container or a test that has no other."""
+    inside = "".join(f"    {line}".rstrip() + "\n" for line in site(config, root, headers).splitlines())
+    return f"""\
+worker_processes {workers};
+worker_rlimit_nofile {open_file_limit(config)};
+events {{
+    worker_connections {_CONNECTIONS};
+}}
+http {{
+{inside}}}
+"""
+
+
+def open_file_limit(config: Config) -> int:
+    """Return how many files one worker of nginx may need: those kept open, and two a connection."""
+    return config.front.open_files + 2 * _CONNECTIONS + 1024
+
+
+def _server(app: str) -> str:
+    """Write an address as an upstream server; a lone IPv6 address would be read as a host and a port."""
+    if app.startswith("unix:"):
+        return app
+    host, _, port = app.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where it listens, not whom we ask
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def _quotable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    for name, value in headers:
+        if set(value) & set('"$\\\n'):
+            raise ValueError(f"{name}: {value!r} cannot stand between nginx's quotes")
+    return list(headers)
+
+
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text),
+        autoescape=False,  # noqa: S701 - it writes nginx's language, not HTML
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name)
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

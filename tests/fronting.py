@@ -1,0 +1,95 @@
+"""A real nginx before a server, with the configuration that `coverproxy nginx-conf` prints for it."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+from click.testing import CliRunner
+from conftest import Running
+from services import program
+
+from coverproxy.cli import main
+
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def printed(data: Path, avif: bool = False, **front: Any) -> str:
+    """What `coverproxy nginx-conf --whole` prints for a data folder and some keys of [front]."""
+    environment = {
+        "COVERPROXY_FORMATS__AVIF": orjson.dumps(avif).decode(),
+        **{
+            f"COVERPROXY_FRONT__{name.upper()}": orjson.dumps(value).decode() for name, value in front.items()
+        },
+    }
+    command = ["nginx-conf", "--whole", "--data", str(data)]
+    result = CliRunner().invoke(main, command, env=environment)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def laid(folder: Path, conf: str) -> list[str]:
+    """Lay a configuration into *folder*; return the command that runs nginx with it."""
+    folder.mkdir(exist_ok=True)
+    paths = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in TEMPORARY)
+    (folder / "nginx.conf").write_text(conf.replace("http {\n", "http {\n" + paths, 1))
+    settings = f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;"
+    return [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", settings]
+
+
+def readable(data: Path) -> None:
+    """Let nginx's workers, which run as another user, enter the folders above the cache."""
+    top = data.resolve() / "cache" / "v1"
+    for folder in (top, *list(top.parents)[:6]):
+        with contextlib.suppress(PermissionError):
+            folder.chmod(folder.stat().st_mode | 0o055)
+
+
+@contextlib.asynccontextmanager
+async def fronted(data: Path, app: str, folder: Path, **front: Any) -> AsyncIterator[str]:
+    """Run nginx before the app of that URL, over its data folder; yield nginx's URL."""
+    program("nginx")
+    readable(data)
+    port = free_port()
+    given = {
+        "listen": [f"127.0.0.1:{port}"],
+        "apps": [app.removeprefix("http://")],
+        "access_log": f"{folder}/access.log",
+    }
+    command = laid(folder, printed(data, **(given | front)))
+    process = await asyncio.create_subprocess_exec(*command)
+    try:
+        await _listening(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def before(server: Running, folder: Path, **front: Any) -> AsyncIterator[str]:
+    """Run nginx before a server of this process."""
+    given = {"avif": server.config.formats.avif, "x_accel": server.config.front.x_accel} | front
+    async with fronted(Path(server.config.data.dir), server.listeners.url, folder, **given) as url:
+        yield url
+
+
+async def _listening(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        assert time.monotonic() < deadline, "nginx did not start"
+        await asyncio.sleep(0.02)
