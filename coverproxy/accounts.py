@@ -77,6 +77,8 @@ class Accounts:
         self._version = -1
         self._looked_at = float("-inf")
         self._mend_at = 0.0
+        self._today = date.min, datetime.min
+        self._began = self._ends = 0.0
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
         self._owed: Counter[tuple[str, date]] = Counter()
@@ -226,16 +228,35 @@ class Accounts:
             with contextlib.suppress(Unavailable):
                 await self._counts.give_back_pace(visitor.key.name, self._automated.covers_per_second)
 
+    def open_key(self, name: str) -> Key | None:
+        """Return the key if it may be used from anywhere just now, from memory alone."""
+        key = self._keys.get(name)
+        return key if key is not None and key.is_open(self._now()) else None
+
     def today(self) -> date:
         """The quota's day, in its time zone."""
-        return datetime.fromtimestamp(self._now(), self._zone).date()
+        return self._day()[0]
+
+    def _day(self) -> tuple[date, datetime]:
+        """Return the quota's day and the moment (UTC) when it ends; reckoned anew when it has ended."""
+        now = self._now()
+        if not self._began <= now < self._ends:
+            moment = datetime.fromtimestamp(now, self._zone)
+            midnight = datetime.combine(moment.date() + timedelta(days=1), day_time(), self._zone)
+            self._today = moment.date(), midnight.astimezone(UTC)
+            # a clock that is set back may be in another day: look anew
+            self._began, self._ends = now, midnight.timestamp()
+        return self._today
+
+    def made_today(self, key: Key) -> int:
+        """Return how many covers a key has made today, from memory."""
+        return self._made.get((key.name, self.today()), 0)
 
     def allowance(self, key: Key) -> Allowance:
         """Return what a key has left today, from memory: other processes' covers show within a second."""
-        now = datetime.fromtimestamp(self._now(), self._zone)
-        midnight = datetime.combine(now.date() + timedelta(days=1), day_time(), self._zone).astimezone(UTC)
-        left = max(int((midnight - now).total_seconds()), 1)
-        return Allowance(key.daily_limit, self._made.get((key.name, now.date()), 0), midnight, left)
+        midnight = self._day()[1]
+        left = max(int(self._ends - self._now()), 1)
+        return Allowance(key.daily_limit, self.made_today(key), midnight, left)
 
     async def usage(self, key: Key) -> dict[date, int]:
         """Return the covers a key made on each of the last 30 days, today last; also refreshes today's."""

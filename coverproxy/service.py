@@ -14,6 +14,7 @@ from coverproxy.accounts import Accounts, Visitor
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Flights, Stripes
+from coverproxy.cache.memory import Held, Memory
 from coverproxy.config import Limits, Size
 from coverproxy.derivative import Derivative
 from coverproxy.errors import NoCover
@@ -37,10 +38,11 @@ FILE_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cover to answer with, and whether this very request had it made."""
+    """A cover to answer with, and whether this very request had it made; `held` where it is in memory."""
 
     derivative: Derivative
     is_made: bool
+    held: Held | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Covers:
     """The service: every piece it needs, and the story that they tell together."""
 
     cache: DiskCache
+    memory: Memory
     flights: Flights[Found]
     absent: Absent
     stripes: Stripes
@@ -75,10 +78,14 @@ class Covers:
         Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
         """
         spec = await self._choose(wanted, form)
+        if (held := self.memory.get(str(spec))) and held.derivative:
+            return Found(held.derivative, is_made=False, held=held)
         if self.absent.has(str(spec), self.catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
+        mark = self.memory.mark()
         if derivative := await self._off_loop(partial(self._find, spec)):
-            return Found(derivative, is_made=False)
+            held = self.memory.put(str(spec), derivative, mark)
+            return Found(derivative, is_made=False, held=held)
         found, is_ours = await self.flights.join(
             str(spec),
             partial(self._make_or_remember, spec, visitor),

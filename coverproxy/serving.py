@@ -11,7 +11,7 @@ from aiohttp import web
 
 from coverproxy.config import Config
 from coverproxy.metrics import Metrics
-from coverproxy.web.app import build, run_ops
+from coverproxy.web.app import build, open_for, run_ops
 from coverproxy.web.keys import COVERS
 from coverproxy.web.pages import Shown
 from coverproxy.wiring import open_covers
@@ -71,7 +71,7 @@ def application(
 
     async def service(app: web.Application) -> AsyncIterator[None]:
         async with open_covers(config, metrics) as covers:
-            app[COVERS] = covers
+            open_for(app, covers)
             yield
 
     async def ops(app: web.Application) -> AsyncIterator[None]:

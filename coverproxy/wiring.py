@@ -17,6 +17,7 @@ from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.cache.last_use import of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.links import KeyLinks
+from coverproxy.cache.memory import Memory
 from coverproxy.cache.room import Bounds, Room
 from coverproxy.cache.upkeep import Upkeep
 from coverproxy.config import Config
@@ -61,6 +62,7 @@ class Shelf:
         self.stripes.close()
         self.catalogue.close()
         self.room.close()
+        self.cache.purges.close()
 
     def evictor(self) -> Evictor:
         """Build what keeps the cache within its bounds. The cache's folder must be there."""
@@ -161,6 +163,7 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         await renders.run(vips.library)  # its 100 ms now, not in the first answer
         covers = Covers(
             cache=shelf.cache,
+            memory=Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
             flights=Flights(),
             absent=Absent(config.cache.absent_entries, config.cache.absent_seconds),
             stripes=shelf.stripes,

@@ -10,6 +10,7 @@ from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import UNBOUNDED, Room, allocated, to_blocks
 from coverproxy.derivative import Derivative
 from coverproxy.media import PLACEHOLDER, dimensions
+from coverproxy.shared import SharedNumbers
 from coverproxy.spec import Identifier, Spec
 
 _ORIGINAL = "user.coverproxy.original"
@@ -26,6 +27,7 @@ class DiskCache:
     def __init__(self, layout: Layout, *, fsync: bool = False, room: Room | None = None) -> None:
         self.layout = layout
         self.room = room or Room(layout, UNBOUNDED)
+        self.purges = SharedNumbers(layout.purges)
         self._fsync = fsync
 
     def open(self) -> int:
@@ -40,6 +42,7 @@ class DiskCache:
             layout.folder(size).mkdir(parents=True, exist_ok=True)
             atomic.link(f"../img/{revision}/{size}", layout.live / size)
         self._lay_placeholder()
+        self.purges.read()  # made now, so that whoever adds up the disk's use sees it
         return atomic.sweep(layout.temporary)
 
     def _lay_placeholder(self) -> None:
@@ -122,7 +125,10 @@ class DiskCache:
 
         Returns how many files (names) went. The caller holds the flights' locks where a maker may be at it.
         """
-        return self._drop(self.layout.every_path(identifier))
+        count = self._drop(self.layout.every_path(identifier))
+        # MUST come after: who found a file before it went has asked for the number before, too.
+        self.purges.add(1)
+        return count
 
     def held(self, identifier: Identifier) -> Iterator[tuple[Path, os.stat_result]]:
         """Yield every file of *identifier* that is on disk, with its stat."""

@@ -49,6 +49,11 @@ class Layout:
         return self.top / "walked"
 
     @property
+    def purges(self) -> Path:
+        """How many purges there were: see Memory."""
+        return self.top / "purges"
+
+    @property
     def live(self) -> Path:
         """One symlink per size, to its present revision."""
         return self.top / "live"

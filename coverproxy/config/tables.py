@@ -73,6 +73,8 @@ class Cache(Section):
     max_bytes: Positive = 21_474_836_480
     min_free_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
     check_seconds: Seconds = 30.0
+    memory_bytes: Annotated[int, Field(ge=0)] = 33_554_432
+    memory_seconds: Seconds = 600.0
     absent_entries: Positive = 100_000
     absent_seconds: Seconds = 600.0
 

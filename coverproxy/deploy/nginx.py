@@ -64,6 +64,7 @@ def whole(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]], 
     return f"""\
 worker_processes {workers};
 worker_rlimit_nofile {open_file_limit(config)};
+pcre_jit on;
 events {{
     worker_connections {_CONNECTIONS};
 }}

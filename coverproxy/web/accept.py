@@ -3,10 +3,17 @@
 import functools
 from collections.abc import Mapping
 
+from multidict import CIMultiDictProxy
+
 from coverproxy.media import Format
 
 _PREFERENCE = (Format.AVIF, Format.WEBP, Format.JPEG)
 """Between formats that a client likes equally, the smaller one."""
+
+
+def accepted(headers: CIMultiDictProxy[str]) -> str:
+    """Return what the client accepts: several lines of one header are one list (RFC 9110 §5.3)."""
+    return ", ".join(headers.getall("Accept", ()))
 
 
 @functools.lru_cache(maxsize=1024)

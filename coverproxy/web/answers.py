@@ -6,6 +6,7 @@ from math import ceil
 import orjson
 from aiohttp import web
 
+from coverproxy import __version__
 from coverproxy.accounts import Allowance
 from coverproxy.config import Answers
 from coverproxy.deploy.nginx import ACCEL
@@ -14,6 +15,9 @@ from coverproxy.errors import CoverError, OwnFault
 from coverproxy.media import PLACEHOLDER
 from coverproxy.web import conditional
 from coverproxy.web.errors import Meaning
+
+SERVER = f"coverproxy/{__version__}"
+"""Our name, without the versions of what is below us."""
 
 COMMON = {
     "Vary": "Accept",

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from coverproxy import __version__
 from coverproxy.config import Config
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
-from coverproxy.web import account, covers, middlewares, ops, pages
-from coverproxy.web.keys import CONFIG, COVERS, METRICS, SHOWN
+from coverproxy.web import account, answers, covers, middlewares, ops, pages
+from coverproxy.web.hot import Hot
+from coverproxy.web.keys import CONFIG, COVERS, HOT, METRICS, SHOWN
 from coverproxy.web.pages import Shown
 
 MAX_REQUEST_BYTES = 65_536
@@ -23,7 +23,8 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     *shown*: the covers that the home page shows (the demo's).
     """
     app = web.Application(
-        middlewares=[middlewares.observe, middlewares.explain], client_max_size=MAX_REQUEST_BYTES
+        middlewares=[middlewares.remember, middlewares.observe, middlewares.explain],
+        client_max_size=MAX_REQUEST_BYTES,
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app.on_response_prepare.append(_sign)
@@ -31,9 +32,20 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     return app
 
 
+def open_for(app: web.Application, service: Covers) -> None:
+    """Let the application answer by *service*, which has just been opened."""
+    config = app[CONFIG]
+    app[COVERS] = service
+    is_asked_each_time = config.front.x_accel or config.log.access
+    app[HOT] = (
+        None if is_asked_each_time
+        else Hot(service.memory, service.accounts, config.answers, app[METRICS])
+    )  # fmt: skip
+
+
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     """Name the server without the versions of what is below it."""
-    response.headers["Server"] = f"coverproxy/{__version__}"
+    response.headers["Server"] = answers.SERVER
 
 
 def build_ops(service: Covers, metrics: Metrics) -> web.Application:

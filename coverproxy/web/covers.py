@@ -10,8 +10,8 @@ from coverproxy.errors import MalformedPath, UnknownSize
 from coverproxy.key import Key
 from coverproxy.spec import Spec
 from coverproxy.web import answers
-from coverproxy.web.accept import negotiate
-from coverproxy.web.keys import CONFIG, COVERS, KEY, SPEC
+from coverproxy.web.accept import accepted, negotiate
+from coverproxy.web.keys import CONFIG, COVERS, HOT, KEY, SPEC
 
 routes = web.RouteTableDef()
 
@@ -26,9 +26,11 @@ async def cover(request: web.Request) -> web.StreamResponse:
     if size not in config.sizes:
         raise UnknownSize(size, tuple(config.sizes))
     wanted = spec.parse(size, isbn, config.formats.enabled)
-    form = wanted.forced or negotiate(request.headers.get("Accept", ""), config.formats.enabled)
+    form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
     request[SPEC] = str(Spec(wanted.identifiers[0], size, form))
     found = await covers.cover(wanted, form, visitor(request, key))
+    if (hot := request.app[HOT]) and found.held:
+        hot.learn(request, key, found.held)
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request, x_accel=config.front.x_accel)
     return answers.send(answer)

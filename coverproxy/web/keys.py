@@ -8,10 +8,14 @@ from coverproxy.config import Config
 from coverproxy.key import Key
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
+from coverproxy.web.hot import Hot
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+
+HOT: web.AppKey[Hot | None] = web.AppKey("hot", Hot)
+"""What answers hits from memory; None where it must not: nginx sends them, or each answer is logged."""
 
 KEY: web.RequestKey[Key] = web.RequestKey("key", Key)
 """The known key that asks: set once it is authorized, so that even an error can tell its quota."""

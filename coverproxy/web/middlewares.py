@@ -11,15 +11,22 @@ from coverproxy.errors import CoverError, MalformedPath, Unavailable
 from coverproxy.key import abridged
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
-from coverproxy.web.accept import wants_json
+from coverproxy.web.accept import accepted, wants_json
 from coverproxy.web.client import client_address
 from coverproxy.web.errors import Meaning, meaning
-from coverproxy.web.keys import CONFIG, COVERS, IS_PROGRAM, KEY, METRICS, SPEC
+from coverproxy.web.keys import CONFIG, COVERS, HOT, IS_PROGRAM, KEY, METRICS, SPEC
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
 _access = logging.getLogger("coverproxy.access")
+
+
+@web.middleware
+async def remember(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer at once what was answered before and is in memory."""
+    hot = request.app[HOT]
+    return (hot.answer(request) if hot else None) or await handler(request)
 
 
 @web.middleware
@@ -76,7 +83,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Response:
-    as_json = wants_json(request.headers.get("Accept", "")) or request.get(IS_PROGRAM, False)
+    as_json = wants_json(accepted(request.headers)) or request.get(IS_PROGRAM, False)
     refusal = answers.refusal(
         error, how, request.app[CONFIG].answers, is_strict=_is_strict(request), as_json=as_json
     )
