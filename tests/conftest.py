@@ -1,6 +1,8 @@
 """What the tests share: drawn covers, and a real server on a free port over a data folder of its own."""
 
 import asyncio
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -41,10 +43,30 @@ BROWSER = {"Sec-Fetch-Dest": "image"}
 """What a browser sends with an image; without it a client counts as automated."""
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes test: none beside this one for a single file, which is over before they are there.
+
+    Else one more than there are cores, as tests that start servers wait for them half of the time; but at
+    most four, as many a test starts two or four processes of its own.
+    """
+    named = {argument.partition("::")[0] for argument in config.args}
+    if len(named) == 1 and Path(named.pop()).is_file():
+        return 0
+    return min(len(os.sched_getaffinity(0)) + 1, 4)
+
+
 @pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The demo's covers, drawn once: in a process of its own, as this one blocks libvips' SVG loader."""
-    folder = tmp_path_factory.mktemp("drawn")
+    if worker_id == "master":
+        return _drawn_into(tmp_path_factory.mktemp("drawn"))
+    folder = tmp_path_factory.getbasetemp().parent / "drawn"  # of this run, and of all its processes
+    with folder.with_name("drawn.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder if folder.exists() else _drawn_into(folder.with_name("drawing")).rename(folder)
+
+
+def _drawn_into(folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(folder)], check=True)
     return folder
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import orjson
 import pytest
-from conftest import BROWSER, COVERED, UNCOVERED
+from conftest import BROWSER, COVERED, UNCOVERED, configured, take_in
 
 COMMAND = (sys.executable, "-m", "coverproxy")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
@@ -40,7 +40,7 @@ def run(*arguments: str | Path, data: Path | None = None, code: int = 0, **envir
 def data(tmp_path_factory: pytest.TempPathFactory, drawn: Path) -> Path:
     """A data folder with the drawn covers in."""
     folder = tmp_path_factory.mktemp("cli") / "data"
-    run("import", drawn, "--mode", "link", data=folder)
+    take_in(configured(folder), drawn)
     return folder
 
 

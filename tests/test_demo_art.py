@@ -68,12 +68,6 @@ def contents(directory: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()}
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with every demonstration cover."""
-    return draw_into(tmp_path_factory.mktemp("covers"))
-
-
 def test_every_isbn_is_valid_and_unique() -> None:
     """Each edition has a real ISBN-13 of its own, the missing one's included."""
     isbns = [isbn_of(edition) for edition in EDITIONS] + list(MISSING.isbns)

@@ -137,8 +137,8 @@ async def test_a_deleted_cache_folder(server: Running, drawn_isbns: list[str]) -
     assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
     assert (await readiness(server))[0] == 200
 
-    server.covers.accounts._mended_at = float("-inf")
-    await server.covers.accounts._mend_links()
+    server.covers.accounts._mend_at = 0.0
+    await server.covers.accounts.look_after()
     assert (server.covers.cache.layout.by_key / server.key.name).is_symlink()
 
 

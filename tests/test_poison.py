@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import COVERED, configured
+from conftest import COVERED, configured, take_in
 from test_cli import ENVIRONMENT, get, key, run
 from test_service import _shrunk
 
@@ -81,7 +81,7 @@ def serve(tmp_path: Path, drawn: Path) -> Iterator[Serve]:
 
     def start(what: str, *arguments: str, with_spare: bool = False, **environment: str) -> Poisoned:
         data = tmp_path / "data"
-        run("import", drawn, "--mode", "link", data=data)
+        take_in(configured(data), drawn)
         _take_in_poison(drawn, tmp_path / "poison", data, with_spare=with_spare)
         log = tmp_path / "renders"
         log.touch()
