@@ -1,6 +1,6 @@
 """A derivative as it is answered: its bytes and what its headers say of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from coverproxy.media import Format
@@ -20,7 +20,7 @@ class Derivative:
     mtime: int
     size: tuple[int, int]
     original: tuple[int, int] | None
-    place: str | None = None
+    place: str | None = field(default=None, compare=False)
 
     @property
     def etag(self) -> str:
