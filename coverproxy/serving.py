@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import uvloop
@@ -38,9 +38,12 @@ class Listeners:
         self.ops.close()
 
 
-def listen(config: Config) -> Listeners:
-    """Listen on both addresses. Raises OSError that names the address."""
-    covers = _listen(config.server.host, config.server.port)
+def listen(config: Config, handed: Sequence[socket.socket] = ()) -> Listeners:
+    """Listen on both addresses, or use the socket for covers that was *handed* to us.
+
+    Raises OSError that names the address.
+    """
+    covers = handed[0] if handed else _listen(config.server.host, config.server.port)
     try:
         return Listeners(covers, _listen(config.ops.host, config.ops.port))
     except OSError:
@@ -58,6 +61,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _url(listener: socket.socket) -> str:
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

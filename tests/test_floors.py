@@ -13,7 +13,7 @@ MODULES = {
 
 VALUES = [
     "errors", "media", "jpeg", "isbn", "spec", "original", "derivative", "key", "config", "vips",
-    "atomic", "shared", "reading", "schema", "metrics", "log", "crew",
+    "atomic", "shared", "manager", "reading", "schema", "metrics", "log", "crew",
 ]  # fmt: skip
 """The ground floor, each seeing those before it."""
 

@@ -23,7 +23,14 @@ def main() -> None:
     """
 
 
-_SERVING = (serving.demo, serving.serve, serving.check_config, deploying.nginx_conf, doctor.doctor)
+_SERVING = (
+    serving.demo,
+    serving.serve,
+    serving.check_config,
+    deploying.nginx_conf,
+    deploying.systemd_unit,
+    doctor.doctor,
+)
 _KEEPING = (
     importing.import_,
     warming.warm,

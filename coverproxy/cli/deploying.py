@@ -1,5 +1,8 @@
 """Commands that print what an installation needs around the service: nginx's and systemd's configuration."""
 
+import sys
+from pathlib import Path
+
 import click
 
 from coverproxy.cli.common import options, tell
@@ -28,6 +31,42 @@ def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
     root = Shelf(config).layout.top.resolve()
     text = (nginx.whole if whole else nginx.site)(config, root, _headers(config))
     tell(as_json, {"nginx_conf": text}, text.rstrip("\n"))
+
+
+@click.command("systemd-unit")
+@options
+@click.option("--socket", is_flag=True, help="Print coverproxy.socket, which outlives restarts.")
+@click.option("--with-socket", is_flag=True, help="Print the service for use with coverproxy.socket.")
+@click.option("--user", default="coverproxy", show_default=True, help="The user that it runs as.")
+def systemd_unit(config: Config, as_json: bool, socket: bool, with_socket: bool, user: str) -> None:
+    """Print systemd's unit for this service, hardened and bounded.
+
+    \b
+        coverproxy systemd-unit --config /etc/coverproxy/config.toml > /etc/systemd/system/coverproxy.service
+        systemctl daemon-reload && systemctl enable --now coverproxy
+
+    It starts this very program with the same --config and --data. Print it anew when addresses, the data
+    folder or the number of workers change.
+    """
+    from coverproxy.deploy import systemd
+
+    if socket:
+        text = systemd.socket(config)
+    else:
+        data = Path(config.data.dir).resolve()
+        text = systemd.service(config, _command(data), data, user, socket=with_socket)
+    tell(as_json, {"unit": text}, text.rstrip("\n"))
+
+
+def _command(data: Path) -> list[str]:
+    """Return the words that start this program as it was started, with every path absolute."""
+    given = click.get_current_context().params
+    words = [str(Path(sys.argv[0]).resolve()), "serve"]
+    if Path(sys.argv[0]).name == "__main__.py":
+        words = [sys.executable, "-m", "coverproxy", "serve"]
+    if file := given.get("config_file"):
+        words += ["--config", str(Path(file).resolve())]
+    return [*words, "--data", str(data)]
 
 
 def _headers(config: Config) -> dict[str, dict[str, str]]:

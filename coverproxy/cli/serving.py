@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy import log
+from coverproxy import log, manager
 from coverproxy.cli.common import changed, faults_told, options, tell
 from coverproxy.config import Config
 
@@ -64,8 +64,14 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
         from coverproxy.serving import listen
 
         with faults_told():
-            listeners = listen(config)
-            Master(config, listeners, lambda: _announce(listeners, as_json), reread).run()
+            listeners = listen(config, manager.listeners(os.environ))
+            notify = manager.notifier(os.environ)
+
+            def ready() -> None:
+                _announce(listeners, as_json)
+                notify("READY=1")
+
+            Master(config, listeners, ready, reread).run()
 
 
 @contextmanager

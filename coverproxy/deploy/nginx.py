@@ -1,14 +1,11 @@
 """nginx's configuration, made from the same config that the app reads: text from values, nothing else."""
 
-import functools
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import jinja2
-
 from coverproxy.config import Config
+from coverproxy.deploy.template import filled
 from coverproxy.media import ENDINGS, PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
@@ -34,7 +31,8 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
     """
     front, on = config.front, config.formats.enabled
     endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]
-    return _template("nginx.conf.jinja").render(
+    return filled(
+        "nginx.conf.jinja",
         front=front,
         root=root,
         webp=Format.WEBP in on,
@@ -92,18 +90,3 @@ def _quotable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         if set(value) & set('"$\\\n'):
             raise ValueError(f"{name}: {value!r} cannot stand between nginx's quotes")
     return list(headers)
-
-
-@functools.cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_text),
-        autoescape=False,  # noqa: S701 - it writes nginx's language, not HTML
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name)
-
-
-def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,54 @@
+"""systemd's units for the service, made from its config: text from values, nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from coverproxy.config import Config
+from coverproxy.deploy.template import filled
+
+FOLDER = Path("/etc/systemd/system")
+
+_BASE_MIB, _WORKER_MIB = 256, 512
+"""The master, and a worker at its worst: 150 MiB, and one original of 50 megapixels besides."""
+
+_BASE_TASKS, _WORKER_TASKS = 32, 128
+"""Threads of a worker: renders, lookups, the database's, and at most 64 that wait for a lock."""
+
+_STATE = Path("/var/lib")
+
+
+def service(config: Config, command: Sequence[str], data: Path, user: str, *, socket: bool) -> str:
+    """Write coverproxy.service. *command*: the words of ExecStart. *data*: the data folder, absolute.
+
+    *socket*: whether its address is a coverproxy.socket's.
+    """
+    workers = config.server.workers
+    is_state = data.parent == _STATE
+    return filled(
+        "coverproxy.service.jinja",
+        path=FOLDER / "coverproxy.service",
+        socket=socket,
+        command=" ".join(_quoted(word) for word in command),
+        user=user,
+        stop_seconds=int(config.server.stop_seconds) + 5,
+        state_directory=data.name if is_state else "",
+        data=_quoted(str(data)),
+        at_home=any(data.is_relative_to(home) or command[0].startswith(home) for home in ("/home", "/root")),
+        memory_mib=_BASE_MIB + _WORKER_MIB * workers,
+        tasks=_BASE_TASKS + _WORKER_TASKS * workers,
+    )
+
+
+def socket(config: Config) -> str:
+    """Write coverproxy.socket, which listens where the service would."""
+    host, port = config.server.host, config.server.port
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return filled("coverproxy.socket.jinja", path=FOLDER / "coverproxy.socket", address=address)
+
+
+def _quoted(word: str) -> str:
+    """Write a word so that systemd takes it as one: quoted where it has to be, with % and $ doubled."""
+    plain = word.replace("%", "%%").replace("$", "$$")
+    if any(char in plain for char in " \t\"'\\"):
+        return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return plain
