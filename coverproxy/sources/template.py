@@ -64,6 +64,19 @@ class Template:
         return "".join(part if isinstance(part, str) else _cut(part, forms) for part in self._parts)
 
 
+class PathTemplate(Template):
+    """A template of a path or a key below something: with it, no place is outside or spelled in two ways."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        if not {"", ".", ".."}.isdisjoint(text.split("/")):
+            raise ValueError(
+                f"{text!r} is no path below: no / at its start or end, no // and no part . or .."
+            )
+        if not text.isprintable():
+            raise ValueError(f"{text!r} holds a character that cannot be seen")
+
+
 def _field(placeholder: str) -> _Field:
     """Read one placeholder, with its braces."""
     found = _INSIDE.fullmatch(placeholder)
