@@ -13,7 +13,7 @@ from contracts import MATILDA, MATILDA_10, MOST, OTHER, THEN, SourceContract
 
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
 from coverproxy.sources.folder import FolderSource
-from coverproxy.sources.template import PathTemplate
+from coverproxy.template import PathTemplate
 
 
 @dataclass

@@ -13,7 +13,7 @@ from s3_server import BUCKET, KEY_ID, REGION, S3, SECRET, Stored, running
 
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
 from coverproxy.sources.objects import ObjectSource, open_store
-from coverproxy.sources.template import PathTemplate
+from coverproxy.template import PathTemplate
 
 SIGNED = {"region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
 SECONDS = 5.0

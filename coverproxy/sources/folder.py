@@ -11,8 +11,8 @@ from pathlib import Path
 from coverproxy import reading
 from coverproxy.original import LATEST_DATE
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
-from coverproxy.sources.template import PathTemplate
 from coverproxy.spec import Identifier
+from coverproxy.template import PathTemplate
 
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR})
 

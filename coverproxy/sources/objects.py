@@ -21,8 +21,8 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from coverproxy.original import LATEST_DATE
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
-from coverproxy.sources.template import PathTemplate
 from coverproxy.spec import Identifier
+from coverproxy.template import PathTemplate
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta
