@@ -7,6 +7,7 @@ set up in it first, and is never slow, cut or endless.
 import asyncio
 import hashlib
 import hmac
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -95,16 +96,16 @@ class S3:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[S3]:
-    """Serve on a free port."""
+async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[S3]:
+    """Serve on a free port, over HTTPS where told how."""
     store = S3()
     app = web.Application()
     app.router.add_get("/{any:.*}", store.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    store.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    store.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield store
     finally:

@@ -2,14 +2,18 @@
 
 import asyncio
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from contracts import MATILDA, MATILDA_10, MOST, THEN, SourceContract
 from s3_server import BUCKET, KEY_ID, REGION, S3, SECRET, Stored, running
+from services import program
 
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
 from coverproxy.sources.objects import ObjectSource, open_store
@@ -101,9 +105,9 @@ async def test_a_store_without_conditions_is_unchanged_by_its_etag(place: Bucket
     assert await place.source.fetch(MATILDA, known) == Unchanged()
 
 
-async def test_a_time_that_is_none_is_not_asked_by(place: Bucket) -> None:
-    """Validators that hold nothing to ask by fetch the cover."""
-    for known in (Validators(), Validators(None, "yesterday")):
+async def test_what_is_no_validator_is_not_asked_by(place: Bucket) -> None:
+    """Validators that hold nothing to ask by, or what no header can hold, fetch the cover."""
+    for known in (Validators(), Validators(None, "yesterday"), Validators('"a\n"'), Validators('"\u00e9"')):
         assert isinstance(await place.source.fetch(MATILDA, known), Fetched)
 
 
@@ -231,6 +235,34 @@ async def test_a_name_that_is_none_is_no_answer() -> None:
     told = await refused(source("http://store.invalid"))
 
     assert told.reason == "dns"
+
+
+@pytest.fixture
+def own_certificate(tmp_path: Path) -> ssl.SSLContext:
+    """What a server with a certificate that it signed itself needs."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=store"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([program("openssl"), *make.split(), *files], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+async def test_a_certificate_that_nobody_signed_is_no_answer(own_certificate: ssl.SSLContext) -> None:
+    """A server with a certificate of its own making is told as tls, and gets no request."""
+    async with running(own_certificate) as store:
+        told = await refused(source(store.url))
+
+    assert told.reason == "tls"
+    assert store.got == []
+
+
+async def test_the_store_says_to_wait(place: Bucket) -> None:
+    """A 429 is a wish to be left alone for a while, though obstore does not tell for how long."""
+    place.store.fault = "429"
+
+    assert (await refused(place.source)).retry_after == 60
 
 
 async def test_a_cancelled_ask_lets_go(place: Bucket) -> None:

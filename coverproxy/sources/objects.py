@@ -14,7 +14,6 @@ from obstore.exceptions import (
     NotFoundError,
     NotModifiedError,
     PermissionDeniedError,
-    PreconditionError,
     UnauthenticatedError,
 )
 from obstore.store import AzureStore, GCSStore, S3Store
@@ -40,6 +39,9 @@ obstore's `file` is left out: it follows links out of its root and waits on a pi
 
 _CHUNK = 65_536
 _CONNECT_SECONDS = 5.0
+_WAIT_AFTER_429 = 60.0
+"""obstore does not tell a Retry-After."""
+
 _NO_OBJECT = frozenset({"NoSuchKey", "BlobNotFound"})
 """How S3, GCS and Azure say in a 404 that they have no such object; others are of a bucket or of no store."""
 
@@ -142,9 +144,7 @@ class ObjectSource:
         if known and known.etag and known.etag == meta["e_tag"]:
             return Unchanged()  # said by a store that knows no conditions
         if result.attributes.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-            raise CouldNotAsk(
-                "encoded", "the object is stored compressed"
-            )  # nor is it unpacked: it could be a bomb
+            raise CouldNotAsk("encoded", "the object is stored compressed")  # it could be a bomb
         if meta["size"] > self._most_bytes:
             return NotThere(f"more than {self._most_bytes} bytes")
         body = bytearray()
@@ -166,7 +166,7 @@ def _conditions(known: Validators | None) -> "GetOptions | None":
     """Ask only for another one than is known; by its time only without an ETag (RFC 9110 §13.1.3)."""
     if known is None:
         return None
-    if known.etag:
+    if known.etag and known.etag.isascii() and known.etag.isprintable():  # object_store panics at others
         return {"if_none_match": known.etag}
     try:
         moment = parsedate_to_datetime(known.modified or "")
@@ -189,11 +189,11 @@ def _told() -> Iterator[None]:
     """
     try:
         yield
-    except NotModifiedError:
+    except (NotModifiedError, CouldNotAsk):
         raise
     except TimeoutError:
         raise CouldNotAsk("timeout") from None
-    except (BaseError, OSError, ValueError) as exc:
+    except Exception as exc:  # of Python's, of obstore's, or a panic in Rust, whose class cannot be named
         if isinstance(exc, NotFoundError | FileNotFoundError) and _code(exc) in _NO_OBJECT:
             raise NotFoundError from None
         raise _meaning(exc) from None
@@ -211,10 +211,13 @@ def _meaning(exc: Exception) -> CouldNotAsk:
     if status:
         refusals = (PermissionDeniedError, UnauthenticatedError)
         word = "refused" if isinstance(exc, refusals) else "status"
-        return CouldNotAsk(word, f"{status[1]} {_code(exc)}".strip())
-    if isinstance(exc, PreconditionError):
-        return CouldNotAsk("status", "412")
-    kind = _KIND.search(text)
-    if kind and kind[1] == "Connect" and "dns error" in text:
+        wait = _WAIT_AFTER_429 if status[1] == "429" else None
+        return CouldNotAsk(word, f"{status[1]} {_code(exc)}".strip(), wait)
+    if "dns error" in text:
         return CouldNotAsk("dns", "no address of that name")
+    if "InvalidCertificate" in text:
+        return CouldNotAsk("tls", "its certificate is not trusted")
+    if not isinstance(exc, BaseError):
+        return CouldNotAsk("fault", type(exc).__name__)
+    kind = _KIND.search(text)
     return CouldNotAsk(_REASONS.get(kind[1], "protocol") if kind else "protocol", type(exc).__name__)
