@@ -1,9 +1,14 @@
-"""What every store of keys and counts must keep: a backend supplies one fixture and inherits the rest."""
+"""What every store and every source must keep: a backend supplies one fixture and inherits the rest."""
 
 import asyncio
 from datetime import date, timedelta
+from typing import Protocol
+
+import pytest
 
 from coverproxy.key import Key
+from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Source, Unchanged, Validators
+from coverproxy.spec import ISBN, Identifier
 from coverproxy.state.base import KeyStore, QuotaStore
 
 TODAY = date(2026, 11, 23)
@@ -85,3 +90,131 @@ class KeyContract:
             await keys.save(key)
             seen.append(await keys.version())
         assert seen == sorted(set(seen))
+
+
+class Place(Protocol):
+    """A source that goes by `{isbn10}` and takes at most MOST bytes, and hands to change what it has."""
+
+    source: Source
+
+    def put(self, isbn10: str, body: bytes, modified: int) -> None:
+        """Let it have this cover, last changed at *modified*, in seconds since 1970."""
+
+    def remove(self, isbn10: str) -> None:
+        """Let it have none."""
+
+    async def go_down(self) -> None:
+        """Let it be asked in vain."""
+
+
+MOST = 100_000
+MATILDA, MATILDA_10 = Identifier(ISBN, "9780140328721"), "0140328726"
+OTHER = Identifier(ISBN, "9780199536320")
+ONLY_13 = Identifier(ISBN, "9791090636071")
+THEN = 1_700_000_000
+
+
+class SourceContract:
+    """Subclass per kind; the subclass owns the `place` fixture."""
+
+    async def test_what_is_there_is_fetched(self, place: Place) -> None:
+        """The bytes come as they are, with their own time and something to ask by again."""
+        body = bytes(range(256)) * 300
+        place.put(MATILDA_10, body, THEN)
+
+        answer = await place.source.fetch(MATILDA, None)
+
+        assert isinstance(answer, Fetched)
+        assert (answer.body, answer.date) == (body, THEN)
+        assert answer.validators.etag
+        assert answer.validators.modified == "Tue, 14 Nov 2023 22:13:20 GMT"
+
+    async def test_what_is_not_there_is_said_so(self, place: Place) -> None:
+        """A book that the source lacks beside one that it has is not there, asked conditionally too."""
+        place.put(MATILDA_10, b"a cover", THEN)
+
+        for known in (None, Validators('"old"', "Tue, 14 Nov 2023 22:13:20 GMT")):
+            assert isinstance(await place.source.fetch(OTHER, known), NotThere)
+
+    async def test_a_979_is_not_there_where_an_isbn10_is_needed(self, place: Place) -> None:
+        """A template that goes by ISBN-10 has no place for a 979."""
+        answer = await place.source.fetch(ONLY_13, None)
+
+        assert isinstance(answer, NotThere)
+        assert "ISBN-10" in answer.why
+
+    async def test_what_is_known_is_unchanged(self, place: Place) -> None:
+        """What was fetched is unchanged by all its validators, by its ETag alone and by its time alone."""
+        place.put(MATILDA_10, b"a cover", THEN)
+        first = await place.source.fetch(MATILDA, None)
+        assert isinstance(first, Fetched)
+        etag, modified = first.validators.etag, first.validators.modified
+
+        for known in (Validators(etag, modified), Validators(etag), Validators(None, modified)):
+            assert await place.source.fetch(MATILDA, known) == Unchanged()
+
+    async def test_what_changed_is_fetched_anew(self, place: Place) -> None:
+        """Other bytes of another time are given whole, with validators that are other ones."""
+        place.put(MATILDA_10, b"a cover", THEN)
+        first = await place.source.fetch(MATILDA, None)
+        assert isinstance(first, Fetched)
+        place.put(MATILDA_10, b"another", THEN + 60)
+
+        second = await place.source.fetch(MATILDA, first.validators)
+
+        assert isinstance(second, Fetched)
+        assert (second.body, second.date) == (b"another", THEN + 60)
+        assert second.validators != first.validators
+
+    async def test_what_went_away_is_not_there(self, place: Place) -> None:
+        """A cover that the source withdrew is not there: it is not taken for unchanged."""
+        place.put(MATILDA_10, b"a cover", THEN)
+        place.put("0199536325", b"another book's", THEN)
+        first = await place.source.fetch(MATILDA, None)
+        assert isinstance(first, Fetched)
+        place.remove(MATILDA_10)
+
+        assert isinstance(await place.source.fetch(MATILDA, first.validators), NotThere)
+
+    @pytest.mark.parametrize(("size", "kind"), [(MOST, Fetched), (MOST + 1, NotThere), (MOST * 50, NotThere)])
+    async def test_no_more_than_the_most_is_taken(self, place: Place, size: int, kind: type) -> None:
+        """As many bytes as allowed are fetched, one more is as good as no cover."""
+        place.put(MATILDA_10, bytes(size), THEN)
+
+        assert isinstance(await place.source.fetch(MATILDA, None), kind)
+
+    async def test_nothing_is_no_cover(self, place: Place) -> None:
+        """An empty file or object is not there."""
+        place.put(MATILDA_10, b"", THEN)
+
+        assert isinstance(await place.source.fetch(MATILDA, None), NotThere)
+
+    async def test_what_is_down_could_not_be_asked(self, place: Place) -> None:
+        """A source that is down has not said that a cover is missing, nor that it is unchanged."""
+        place.put(MATILDA_10, b"a cover", THEN)
+        first = await place.source.fetch(MATILDA, None)
+        assert isinstance(first, Fetched)
+        await place.go_down()
+
+        for identifier in (MATILDA, OTHER):
+            for known in (None, first.validators):
+                with pytest.raises(CouldNotAsk):
+                    await place.source.fetch(identifier, known)
+
+    async def test_many_ask_at_once(self, place: Place) -> None:
+        """Fifty tasks get their answers, each its own."""
+        place.put(MATILDA_10, b"a cover", THEN)
+
+        asked = [MATILDA, OTHER] * 25
+        answers = await asyncio.gather(*(place.source.fetch(each, None) for each in asked))
+
+        assert [type(answer) for answer in answers] == [Fetched, NotThere] * 25
+
+    async def test_a_closed_source_could_not_be_asked(self, place: Place) -> None:
+        """Closing, twice too, leaves a source that says so; what was under way ends in either way."""
+        place.put(MATILDA_10, b"a cover", THEN)
+        await place.source.aclose()
+        await place.source.aclose()
+
+        with pytest.raises(CouldNotAsk):
+            await place.source.fetch(MATILDA, None)

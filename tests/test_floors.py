@@ -12,7 +12,7 @@ MODULES = {
 }
 
 VALUES = [
-    "errors", "media", "jpeg", "isbn", "spec", "original", "derivative", "key", "config", "vips",
+    "errors", "media", "jpeg", "isbn", "spec", "original", "derivative", "key", "template", "config", "vips",
     "atomic", "shared", "manager", "reading", "schema", "metrics", "log", "crew",
 ]  # fmt: skip
 """The ground floor, each seeing those before it."""

@@ -1,0 +1,223 @@
+"""A source that is an object store: S3 and what speaks as it does, Google Cloud Storage, Azure."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import obstore
+from obstore.exceptions import (
+    BaseError,
+    NotFoundError,
+    NotModifiedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from coverproxy.original import LATEST_DATE
+from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
+from coverproxy.spec import Identifier
+from coverproxy.template import PathTemplate
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult, ObjectMeta
+    from obstore.store import ClientConfig, ObjectStore
+
+KINDS: Mapping[str, tuple[Any, str]] = {
+    "s3": (S3Store, "endpoint"),
+    "gs": (GCSStore, "base_url"),
+    "az": (AzureStore, "endpoint"),
+}
+"""By a URL's scheme: the store, and what its option for another address is called.
+
+obstore's `file` is left out: it follows links out of its root and waits on a pipe. A FolderSource does not.
+"""
+
+_CHUNK = 65_536
+_CONNECT_SECONDS = 5.0
+_WAIT_AFTER_429 = 60.0
+"""obstore does not tell a Retry-After."""
+
+_NO_OBJECT = frozenset({"NoSuchKey", "BlobNotFound"})
+"""How S3, GCS and Azure say in a 404 that they have no such object; others are of a bucket or of no store."""
+
+# An error's text is all that obstore tells beside its class. tests/test_objects.py holds this against each.
+_STATUS = re.compile(r"status code: ([0-9]{3})")
+_CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
+_KIND = re.compile(r"HttpError \{\s+kind: ([A-Za-z]+)")
+_REASONS = {"Timeout": "timeout", "Connect": "connect", "Interrupted": "cut"}
+
+
+def open_store(
+    url: str, options: Mapping[str, str], endpoint: str, seconds: float, user_agent: str
+) -> "ObjectStore":
+    """Open `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`. Asks nobody yet.
+
+    *options*: obstore's own (`region`, `access_key_id`, `account_name` ...); what they lack comes from the
+    environment, as the store's own tools read it (AWS_ACCESS_KEY_ID ...). *endpoint*: another address than
+    the provider's, "" for none; plain HTTP only where it says http://. An ask has no second try, as the next
+    ask is one. Proxies that the environment names are not used. obstore follows a store's redirects, without
+    credentials to another host, and has no setting for it: name only a store that you trust.
+
+    Raises ValueError; its text holds no value of an option.
+    """
+    scheme = url.partition("://")[0]
+    if scheme not in KINDS:
+        raise ValueError(
+            f"{scheme}:// is no object store; expected one of {', '.join(KINDS)} (or kind folder)"
+        )
+    kind, address = KINDS[scheme]
+    config = {**options, address: endpoint} if endpoint else dict(options)
+    try:
+        store: ObjectStore = kind.from_url(
+            url,
+            config=config,
+            client_options=_client(endpoint, seconds, user_agent),
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)},
+        )
+    except (BaseError, ValueError, TypeError) as exc:
+        raise ValueError(f"{scheme}: {type(exc).__name__}{_about_option(exc)}") from None
+    return store
+
+
+def _client(endpoint: str, seconds: float, user_agent: str) -> "ClientConfig":
+    return {
+        "allow_http": endpoint.startswith("http://"),
+        "connect_timeout": timedelta(seconds=min(seconds, _CONNECT_SECONDS)),
+        "timeout": timedelta(seconds=seconds),
+        "user_agent": user_agent,
+        # A proxy that is named and used for no host: without it those of the environment are used.
+        "proxy_url": "http://127.0.0.1:9",
+        "proxy_excludes": "*,0.0.0.0/0,::/0",
+    }
+
+
+def _about_option(exc: Exception) -> str:
+    """Name the option that is none; other texts can hold a secret."""
+    found = re.search(r"Configuration key: '([a-z0-9_]{1,64})'", str(exc))
+    return f": {found[1]} is no option" if found else ""
+
+
+class ObjectSource:
+    """See Source. MUST be asked only after the process has forked: obstore's threads do not survive it.
+
+    A store that says 403 for a missing object has not said that it is missing: S3 does so to whom may not
+    list the bucket (s3:ListBucket), so that key needs to be allowed it.
+    """
+
+    def __init__(
+        self, name: str, store: "ObjectStore", template: PathTemplate, most_bytes: int, seconds: float
+    ) -> None:
+        self.name = name
+        self._store: ObjectStore | None = store
+        self._template = template
+        self._most_bytes = most_bytes
+        self._seconds = seconds
+
+    async def fetch(self, identifier: Identifier, known: Validators | None) -> Answer:
+        """See Source."""
+        key = self._template.fill(identifier)
+        if key is None:
+            return NotThere("it has no ISBN-10, which this source goes by")
+        if self._store is None:
+            raise CouldNotAsk("closed")
+        conditions = _conditions(known)
+        try:
+            with _told():
+                async with asyncio.timeout(self._seconds):
+                    result = await obstore.get_async(self._store, key, options=conditions)
+                    return await self._taken(result, known)
+        except NotModifiedError:
+            if conditions is None:
+                raise CouldNotAsk("status", "304, though it was not asked whether it changed") from None
+            return Unchanged()
+        except NotFoundError:
+            return NotThere("no such object")
+
+    async def _taken(self, result: "GetResult", known: Validators | None) -> Answer:
+        """Take the body in. Its length is known before: obstore refuses an answer that does not tell it."""
+        meta = result.meta
+        if known and known.etag and known.etag == meta["e_tag"]:
+            return Unchanged()  # said by a store that knows no conditions
+        if result.attributes.get("Content-Encoding", "identity").lower() not in ("", "identity"):
+            raise CouldNotAsk("encoded", "the object is stored compressed")  # it could be a bomb
+        if meta["size"] > self._most_bytes:
+            return NotThere(f"more than {self._most_bytes} bytes")
+        body = bytearray()
+        async for chunk in result.stream(min_chunk_size=_CHUNK):  # ends where the length was told to be
+            body += chunk
+        if not body:
+            return NotThere("0 bytes")
+        moment = _moment(meta)
+        modified = format_datetime(moment, usegmt=True) if moment else None
+        date = int(moment.timestamp()) if moment else None
+        return Fetched(bytes(body), Validators(meta["e_tag"], modified), date)
+
+    async def aclose(self) -> None:
+        """See Source. Connections end with the store, as soon as nobody has it."""
+        self._store = None
+
+
+def _conditions(known: Validators | None) -> "GetOptions | None":
+    """Ask only for another one than is known; by its time only without an ETag (RFC 9110 §13.1.3)."""
+    if known is None:
+        return None
+    if known.etag and known.etag.isascii() and known.etag.isprintable():  # object_store panics at others
+        return {"if_none_match": known.etag}
+    try:
+        moment = parsedate_to_datetime(known.modified or "")
+    except ValueError:
+        return None
+    return {"if_modified_since": moment if moment.tzinfo else moment.replace(tzinfo=UTC)}
+
+
+def _moment(meta: "ObjectMeta") -> datetime | None:
+    """Return when an object was last changed; None where it was not told (1970) or is no file's time."""
+    moment = meta["last_modified"]
+    return moment.astimezone(UTC) if 0 < moment.timestamp() < LATEST_DATE else None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what went wrong in the words of a source. An error's text can hold a secret: none gets out.
+
+    NotFoundError passes only where the store said that it lacks the object.
+    """
+    try:
+        yield
+    except (NotModifiedError, CouldNotAsk):
+        raise
+    except TimeoutError:
+        raise CouldNotAsk("timeout") from None
+    except Exception as exc:  # of Python's, of obstore's, or a panic in Rust, whose class cannot be named
+        if isinstance(exc, NotFoundError | FileNotFoundError) and _code(exc) in _NO_OBJECT:
+            raise NotFoundError from None
+        raise _meaning(exc) from None
+
+
+def _code(exc: Exception) -> str:
+    """Return the word that a store gives with an error, or ""."""
+    found = _CODE.search(str(exc))
+    return found[1] if found else ""
+
+
+def _meaning(exc: Exception) -> CouldNotAsk:
+    text = str(exc)
+    status = _STATUS.search(text)
+    if status:
+        refusals = (PermissionDeniedError, UnauthenticatedError)
+        word = "refused" if isinstance(exc, refusals) else "status"
+        wait = _WAIT_AFTER_429 if status[1] == "429" else None
+        return CouldNotAsk(word, f"{status[1]} {_code(exc)}".strip(), wait)
+    if "dns error" in text:
+        return CouldNotAsk("dns", "no address of that name")
+    if "InvalidCertificate" in text:
+        return CouldNotAsk("tls", "its certificate is not trusted")
+    if not isinstance(exc, BaseError):
+        return CouldNotAsk("fault", type(exc).__name__)
+    kind = _KIND.search(text)
+    return CouldNotAsk(_REASONS.get(kind[1], "protocol") if kind else "protocol", type(exc).__name__)

@@ -1,0 +1,118 @@
+"""A template: the way from an ISBN to a URL, a path or a key, as a text with placeholders in braces."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stdnum import isbn as stdnum_isbn
+
+from coverproxy import isbn
+from coverproxy.spec import ISBN, Identifier
+
+FIELDS = ("isbn13", "isbn10", "isbn13_hyphens", "isbn10_hyphens")
+
+_DIGITS = {"isbn13": 13, "isbn10": 10}
+"""The fields that can be cut, and how long they always are."""
+
+_PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
+_INSIDE = re.compile(r"\{([^:{}]*)(?::([0-9]{1,2}):([0-9]{1,2}))?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A form of the ISBN, or its digits from `start` up to, not with, `stop` (None: all of it)."""
+
+    name: str
+    start: int = 0
+    stop: int | None = None
+
+
+class Template:
+    """A template, read and checked once; ValueError names the placeholder that is wrong.
+
+    Placeholders: `{isbn13}`, `{isbn10}`; `{isbn13_hyphens}`, `{isbn10_hyphens}` (by the ranges of the
+    International ISBN Agency, as far as python-stdnum knows them); and digits of the first two, counted from
+    0 and with the end left out, as `{isbn13:0:4}`. All of them together must tell one ISBN from every other:
+    a shard alone would give one picture to a thousand books.
+
+    No brace stands for itself, and there are no attributes, calls or conversions as in str.format(): those
+    reach into objects. A URL writes a brace as %7B and %7D.
+    """
+
+    def __init__(self, text: str) -> None:
+        pieces = _PLACEHOLDER.split(text)
+        if stray := next((piece for piece in pieces[::2] if set(piece) & set("{}")), None):
+            raise ValueError(f"{stray!r} has a brace without its other half")
+        self._parts = [_field(piece) if at % 2 else piece for at, piece in enumerate(pieces)]
+        self._names = {part.name for part in self._parts if isinstance(part, _Field)}
+        if not _names_one_book(part for part in self._parts if isinstance(part, _Field)):
+            raise ValueError(f"{text!r} does not name one book; expected a whole {{isbn13}} or {{isbn10}}")
+        self.text = text
+
+    def fill(self, identifier: Identifier) -> str | None:
+        """Name *identifier*'s place, or None where it has none: no ISBN, or 979 where an ISBN-10 is needed.
+
+        Only digits, X and hyphens are put in, so nothing that a client sends can change a URL's host or
+        leave a folder; nor is there anything to percent-encode.
+        """
+        if identifier.scheme != ISBN:
+            return None
+        ten = isbn.to_isbn10(identifier.value)
+        forms = {name: _form(name, identifier.value, ten) for name in self._names}
+        if None in forms.values():
+            return None
+        return "".join(part if isinstance(part, str) else _cut(part, forms) for part in self._parts)
+
+
+class PathTemplate(Template):
+    """A template of a path or a key below something: with it, no place is outside or spelled in two ways."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        if not {"", ".", ".."}.isdisjoint(text.split("/")):
+            raise ValueError(
+                f"{text!r} is no path below: no / at its start or end, no // and no part . or .."
+            )
+        if not text.isprintable():
+            raise ValueError(f"{text!r} holds a character that cannot be seen")
+
+
+def _field(placeholder: str) -> _Field:
+    """Read one placeholder, with its braces."""
+    found = _INSIDE.fullmatch(placeholder)
+    if found is None or found[1] not in FIELDS:
+        known = ", ".join(f"{{{name}}}" for name in FIELDS)
+        raise ValueError(
+            f"{placeholder} is no placeholder; expected one of {known}, or a cut as {{isbn13:0:4}}"
+        )
+    if found[2] is None:
+        return _Field(found[1])
+    length = _DIGITS.get(found[1])
+    if length is None:
+        raise ValueError(f"{placeholder} cuts a number whose hyphens move; cut {{isbn13}} or {{isbn10}}")
+    start, stop = int(found[2]), int(found[3])
+    if not start < stop <= length:
+        raise ValueError(f"{placeholder} is no part of {length} digits; the first is 0, the end {length}")
+    return _Field(found[1], start, stop)
+
+
+def _names_one_book(fields: Iterable[_Field]) -> bool:
+    """Say whether what is put in is of one ISBN only. The check digit may lack: it follows the others."""
+    seen: dict[str, set[int]] = {}
+    for field in fields:
+        if field.stop is None:
+            return True
+        seen.setdefault(field.name, set()).update(range(field.start, field.stop))
+    return any(digits >= set(range(_DIGITS[name] - 1)) for name, digits in seen.items())
+
+
+def _form(name: str, thirteen: str, ten: str | None) -> str | None:
+    digits = thirteen if name.startswith("isbn13") else ten
+    if digits is None or name in _DIGITS:
+        return digits
+    hyphened: str = stdnum_isbn.format(digits)
+    return hyphened
+
+
+def _cut(field: _Field, forms: dict[str, str | None]) -> str:
+    return (forms[field.name] or "")[field.start : field.stop]
