@@ -108,7 +108,7 @@ def test_help_teaches() -> None:
         assert len(run(command, "--help").splitlines()) > 5
     for command in ("quarantined", "release"):
         assert len(run("originals", command, "--help").splitlines()) > 5
-    for command in ("create", "list", "show", "limit", "revoke", "restore"):
+    for command in ("create", "list", "show", "limit", "bind", "expire", "revoke", "restore"):
         assert "Usage:" in run("key", command, "--help")
 
 
@@ -135,6 +135,24 @@ def test_a_keys_life(data: Path) -> None:
     assert "expected a host" in run(
         "key", "create", "--label", "x", "--allow-site", "https://x/", data=data, code=2
     )
+
+
+def test_a_key_is_bound_and_ends(data: Path) -> None:
+    """Binding and an end that has come take the key's link away; freeing it brings the link back."""
+    name = key(data)
+    link = data / "cache" / "v1" / "by-key" / name
+    assert link.is_symlink()
+    assert "is bound to opac.example.org" in run("key", "bind", name, "OPAC.example.org", data=data)
+    assert not link.is_symlink()
+    assert "to no site" in run("key", "bind", name, data=data)
+    assert link.is_symlink()
+    assert "ends at 2020-01-31T00:00:00Z" in run("key", "expire", name, "2020-01-31", data=data)
+    assert not link.is_symlink()
+    assert orjson.loads(run("key", "show", name, "--json", data=data))["state"] == "expired"
+    assert "never ends" in run("key", "expire", name, "never", data=data)
+    assert link.is_symlink()
+    assert "https://" in run("key", "bind", name, "https://x", data=data, code=2)
+    assert "tomorrow" in run("key", "expire", name, "tomorrow", data=data, code=2)
 
 
 def test_cover_tells_what_is_known(data: Path) -> None:

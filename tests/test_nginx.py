@@ -4,18 +4,23 @@ import asyncio
 import logging
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import orjson
 import pytest
+from aiohttp import web
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 from fronting import before, free_port, fronted, laid, printed
 from services import program
+from stdnum import isbn as stdnum_isbn
 from test_answers import HARD, SOFT
 from test_cli import data, key, serve
 from test_master import workers
@@ -446,6 +451,70 @@ async def test_covers_over_https_and_http_alike(
         url = f"https://{secure}{server.path()}"
         async with aiohttp.ClientSession() as client, client.get(url, ssl=False) as got:
             assert (got.status, got.headers["X-Cover-Status"]) == (200, "hit")
+        assert await asyncio.to_thread(_protocol, secure) == "h2"
 
     assert (plain.status, plain.cover) == (200, "made")
     assert (page.status, page.headers["Location"]) == (308, "https://127.0.0.1/")
+
+
+def _protocol(address: str) -> str | None:
+    """The protocol that a TLS server picks of HTTP/2 and HTTP/1.1 (ALPN, RFC 7301)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    host, _, port = address.partition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain) as secure,
+    ):
+        return secure.selected_alpn_protocol()
+
+
+async def test_answers_to_a_certificates_challenge_are_served(server: Running, tmp_path: Path) -> None:
+    """What an ACME client lays into front.acme_root is served, and nothing beside it."""
+    challenges = tmp_path / "acme" / ".well-known" / "acme-challenge"
+    challenges.mkdir(parents=True)
+    (challenges / "token").write_text("token.thumbprint")
+    (tmp_path / "acme" / "secret").write_text("no")
+    async with before(server, tmp_path / "nginx", acme_root=str(tmp_path / "acme")) as front:
+        token = await ask(front, "/.well-known/acme-challenge/token")
+        other = await ask(front, "/.well-known/acme-challenge/../../secret")
+
+    assert (token.status, token.body) == (200, b"token.thumbprint")
+    assert other.body != b"no"
+
+
+@asynccontextmanager
+async def named_app(name: str) -> AsyncIterator[str]:
+    """An app of one word; yield its address."""
+
+    async def say(request: web.Request) -> web.Response:
+        return web.Response(text=name)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", say)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield "{}:{}".format(*site._server.sockets[0].getsockname())
+    await runner.cleanup()
+
+
+async def test_a_book_goes_to_the_same_app_by_either_spelling(data: Path, tmp_path: Path) -> None:
+    """Of several apps each gets its part of the books; size, ending, key and spelling do not matter."""
+    thirteens = (f"97814{number:07d}{check}" for number in range(40) for check in range(10))
+    books = [each for each in thirteens if stdnum_isbn.is_valid(each)]
+    async with (
+        named_app("a") as a,
+        named_app("b") as b,
+        fronted(data, a, tmp_path / "nginx", apps=[a, b]) as front,
+    ):
+        asked = []
+        for book in books:
+            ten = isbn.to_isbn10(book)
+            ways = f"k1/medium/isbn/{book}", f"k2/large/isbn/{ten}", f"k1/small/isbn/{ten}.webp?x=1"
+            asked.append({(await ask(front, f"/devkey/{way}")).body for way in ways})
+
+    assert all(len(apps) == 1 for apps in asked)
+    assert {app for apps in asked for app in apps} == {b"a", b"b"}
