@@ -7,6 +7,7 @@ import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from coverproxy import log
+from coverproxy.accepting import SharedSite, Shares
 from coverproxy.config import Config
 from coverproxy.errors import ConfigError
 from coverproxy.serving import Listeners, application
@@ -26,6 +28,9 @@ LINGER_SECONDS = 0.5
 
 CHANGE_SECONDS = 20.0
 """How long the old workers are kept while new ones start; then they go, and clients wait for an answer."""
+
+_PLACES = 1024
+"""Workers that can be at once: server.workers has a limit of 256, and generations overlap."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +64,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         os.write(self._token[1], b"1")
         self.ready = os.pipe()  # a byte from each worker that answers
         os.set_blocking(self.ready[0], False)
+        self.shares = Shares(_PLACES)
+        self.share: Callable[[web.AppRunner], SharedSite]  # of the worker that is forked next: it inherits it
         super().__init__()
 
     def load_config(self) -> None:
@@ -72,6 +79,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             "timeout": 30,
             "loglevel": "warning",
             "proc_name": "coverproxy",
+            "pre_fork": _give_place,
             "child_exit": _forget_worker,
         }
         for name, value in settings.items():
@@ -97,7 +105,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             app = application(self._config, self._master.listeners, self._is_ready)
             app.on_startup.append(_trace_crashes)
             stop_seconds = self._config.server.stop_seconds
-            return _Runner(app, access_log=None, shutdown_timeout=stop_seconds * 0.95)
+            return _Runner(app, self.share, access_log=None, shutdown_timeout=stop_seconds * 0.95)
 
         return make
 
@@ -149,13 +157,30 @@ class _Changeover(Arbiter):  # type: ignore[misc]
 class _Worker(GunicornUVLoopWebWorker):
     """aiohttp's worker, which would see a SIGTERM only at its next heartbeat."""
 
+    def __init__(self, *settings: Any) -> None:
+        super().__init__(*settings)
+        self.sockets: list[Any] = []  # what is accepted from is the runner's business
+
     def handle_exit(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
         self._notify_waiter_done()
 
 
 class _Runner(web.AppRunner):
-    """Stops accepting first, and closes idle connections later: a new one may be idle for a moment only."""
+    """Takes its share of the connections; at the end stops accepting first, and closes idle ones later.
+
+    A new connection may be idle for a moment only.
+    """
+
+    def __init__(
+        self, app: web.Application, share: Callable[[web.AppRunner], SharedSite], **options: Any
+    ) -> None:
+        super().__init__(app, **options)
+        self._share = share
+
+    async def setup(self) -> None:
+        await super().setup()
+        await self._share(self).start()
 
     async def cleanup(self) -> None:
         for site in list(self.sites):
@@ -174,8 +199,17 @@ class _Logger(Logger):  # type: ignore[misc]
         self.error_log.setLevel(self.loglevel)
 
 
+def _give_place(server: Any, worker: Any) -> None:
+    """Give the worker that is about to be forked a place among those that share the connections."""
+    shares = server.app.shares
+    # gunicorn has put another descriptor in the place of the listener that it was given
+    listener, place = server.LISTENERS[0].sock, shares.take(worker.age)
+    server.app.share = partial(SharedSite, listener=listener, shares=shares, place=place)
+
+
 def _forget_worker(server: Any, worker: Any) -> None:
-    """Drop a dead worker's live gauges from the sums; its counters stay counted."""
+    """Free a dead worker's place, and drop its live gauges from the sums; its counters stay counted."""
     from prometheus_client import multiprocess
 
+    server.app.shares.free(worker.age)
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

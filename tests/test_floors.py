@@ -22,7 +22,7 @@ PIECES = ["cache", "originals", "sources", "state", "deploy", "render", "crumbs"
 
 UPPER = [
     "accounts", "poison", "making", "service", "importing", "warming", "web", "wiring", "checks", "doctor",
-    "serving", "master", "cli", "__main__",
+    "accepting", "serving", "master", "cli", "__main__",
 ]  # fmt: skip
 """The story, the web and the entry, each seeing all that stands before it."""
 
