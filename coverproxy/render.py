@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from coverproxy import jpeg, vips
+from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Limits, Size
 from coverproxy.errors import Busy, UnusableOriginal
 from coverproxy.media import Format, Loader, sniff
@@ -74,8 +74,8 @@ def _render(
     if min(target) < MIN_SIDE_PX:
         raise UnusableOriginal("thin", "{}x{} px at this size".format(*target))
     shrink = _decode_shrink(original, size) if loader is Loader.JPEG else 1
-    image = vips.open_original(body, loader, shrink=shrink, **options) if shrink > 1 else header
     try:
+        image = _opened(body, loader, header, shrink, options)
         fitted = _fit(image, target)
         hold(image, fitted)
         encoded = _encode(fitted, size, form)
@@ -83,6 +83,13 @@ def _render(
         hold()  # it may have been stopped
         raise UnusableOriginal("decode", vips.said(exc)) from None
     return Rendered(encoded, target, original)
+
+
+def _opened(body: bytes, loader: Loader, header: Any, shrink: int, options: dict[str, Any]) -> Any:
+    """Return the picture: a plain JPEG decoded already, all else to be decoded as it is asked for."""
+    if loader is Loader.JPEG and (image := turbo.decoded(body, header, shrink)) is not None:
+        return image
+    return vips.open_original(body, loader, shrink=shrink, **options) if shrink > 1 else header
 
 
 def _target(original: tuple[int, int], size: Size) -> tuple[int, int]:

@@ -13,7 +13,7 @@ MODULES = {
 
 VALUES = [
     "errors", "media", "jpeg", "isbn", "spec", "original", "derivative", "key", "template", "config", "vips",
-    "atomic", "shared", "manager", "reading", "schema", "metrics", "log", "crew",
+    "turbo", "atomic", "shared", "manager", "reading", "schema", "metrics", "log", "crew",
 ]  # fmt: skip
 """The ground floor, each seeing those before it."""
 

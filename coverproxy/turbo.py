@@ -1,0 +1,59 @@
+"""Plain JPEGs, decoded by libjpeg-turbo straight into memory."""
+
+from typing import Any
+
+from coverproxy import vips
+
+_MOST_WORK = 200_000_000
+"""Pixels times scans: about a second. What takes longer goes to libvips, which can be stopped on its way."""
+
+_MOST_PIXELS = 8_000_000
+"""Decoded: 24 MB of memory. Beyond, libvips keeps no more than a strip."""
+
+
+def decoded(body: bytes, header: Any, factor: int) -> Any | None:
+    """Return the whole picture of the JPEG *body* in memory, each side divided by *factor* (1, 2, 4 or 8).
+
+    *header*: its libvips image, nothing of it decoded yet. libvips takes the same pixels out of its own
+    libjpeg in strips and through a thread of its own, which takes up to a fifth of a cover's time longer.
+
+    None where it is not plain (CMYK, lying on its side) or not sound, by any warning, as for libvips. Then
+    libvips has the last word, so that there is one judge of what is damaged.
+    """
+    if not (_is_plain(header) and _is_small(body, header, factor)):
+        return None
+    import simplejpeg  # late, as it imports numpy: commands need neither
+
+    # a shrunk side is rounded up here and down by libvips, whose picture is meant to the pixel
+    whole = {"min_width": -(-header.width // factor), "min_height": -(-header.height // factor)}
+    width, height = header.width // factor, header.height // factor
+    try:
+        pixels = simplejpeg.decode_jpeg(body, "GRAY" if header.bands == 1 else "RGB", **whole)[
+            :height, :width
+        ]
+    except ValueError:
+        return None
+    return _image(pixels if pixels.flags.c_contiguous else pixels.copy(), header)
+
+
+def _is_plain(header: Any) -> bool:
+    """Say whether a JPEG is 8-bit grey or colour, as it lies."""
+    is_upright = header.get_typeof("orientation") == 0 or header.get("orientation") == 1
+    return is_upright and header.interpretation in ("srgb", "b-w") and header.format == "uchar"
+
+
+def _is_small(body: bytes, header: Any, factor: int) -> bool:
+    pixels = header.width * header.height
+    scans = body.count(b"\xff\xda")  # a few too many where a comment holds these bytes
+    return bool(pixels * scans <= _MOST_WORK and pixels <= _MOST_PIXELS * factor * factor)
+
+
+def _image(pixels: Any, header: Any) -> Any:
+    library = vips.library()
+    height, width, bands = pixels.shape
+    image = library.Image.new_from_memory(pixels, width, height, bands, "uchar")
+    image = image.copy(interpretation=header.interpretation)
+    if header.get_typeof("icc-profile-data"):
+        profile = header.get("icc-profile-data")
+        image.set_type(library.GValue.blob_type, "icc-profile-data", profile)
+    return image

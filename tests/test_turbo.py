@@ -1,0 +1,117 @@
+"""Plain JPEGs take a shorter way: it gives the same picture to the pixel, and lets nothing bad pass."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import images
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_render import ODD, SIZES
+
+from coverproxy import jpeg, turbo, vips
+from coverproxy.media import Loader
+from coverproxy.render import _decode_shrink
+
+PLAIN = ["jpeg-444", "jpeg-420", "jpeg-progressive", "jpeg-restarts", "jpeg-grey"]
+
+
+def short(body: bytes, factor: int = 1) -> np.ndarray | None:
+    """The pixels that the short way gives, if it takes this JPEG."""
+    image = turbo.decoded(body, vips.open_original(body, Loader.JPEG), factor)
+    return None if image is None else image.numpy()
+
+
+def long(body: bytes, factor: int = 1) -> np.ndarray:
+    """The pixels that libvips gives."""
+    return vips.open_original(body, Loader.JPEG, shrink=factor).numpy()
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+def test_both_ways_give_the_same_pixels(kind: str, factor: int) -> None:
+    """However a plain JPEG is coded and shrunk while decoding, libvips would have given just these pixels."""
+    assert np.array_equal(short(images.drawn(kind), factor), long(images.drawn(kind), factor))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(16, 500),
+    height=st.integers(16, 500),
+    factor=st.sampled_from([1, 2, 4, 8]),
+    options=st.fixed_dictionaries(
+        {"Q": st.integers(20, 98), "subsample_mode": st.sampled_from(["on", "off"])}
+    ),
+)
+def test_they_do_so_for_every_side(width: int, height: int, factor: int, options: dict[str, object]) -> None:
+    """Sides that the factor does not divide are cut like libvips cuts them."""
+    body = images.jpeg(images.cover(width, height), **options)
+    assert np.array_equal(short(body, factor), long(body, factor))
+
+
+def test_drawn_covers_give_the_same_in_every_size(drawn: Path) -> None:
+    """Each of the demo's JPEGs, shrunk as its three sizes need it, is the same both ways."""
+    bodies = [path.read_bytes() for path in sorted(drawn.glob("*.jpg"))]
+    for body in bodies:
+        header = vips.open_original(body, Loader.JPEG)
+        for size in SIZES.values():
+            factor = _decode_shrink((header.width, header.height), size)
+            assert np.array_equal(short(body, factor), long(body, factor))
+    assert len(bodies) > 5
+
+
+def test_a_profile_comes_along() -> None:
+    """The ICC profile of a plain JPEG is there for what follows."""
+    body = images.jpeg(images.with_profile(images.cover(), "p3"))
+    image = turbo.decoded(body, header := vips.open_original(body, Loader.JPEG), 1)
+    assert image.get("icc-profile-data") == header.get("icc-profile-data")
+
+
+@pytest.mark.parametrize("kind", ["jpeg-cmyk-profile", "jpeg-cmyk-bare"])
+def test_other_colours_are_left_to_libvips(kind: str) -> None:
+    """CMYK is not plain."""
+    assert short(images.drawn(kind)) is None
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_what_lies_on_its_side_is_left_to_libvips(orientation: int) -> None:
+    """A picture that EXIF turns or mirrors is not plain; one that stands is."""
+    assert short(images.jpeg(images.turned(images.corners(), orientation))) is None
+    assert short(images.jpeg(images.turned(images.corners(), 1))) is not None
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("factor", [1, 8])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_half_a_jpeg_is_no_picture(kind: str, factor: int, end: bytes) -> None:
+    """A cut JPEG, with or without an end sewn on, comes back to libvips for its verdict."""
+    whole = images.drawn(kind)
+    half = len(whole) - len(images.scan(whole)) // 2
+    assert short(whole[:half] + end, factor) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(share=st.floats(0.02, 0.97), factor=st.sampled_from([1, 2, 4, 8]))
+def test_damage_is_no_picture(share: float, factor: int) -> None:
+    """Where libjpeg only warns of corrupt data and paints grey, nothing is taken."""
+    assert short(images.broken(images.drawn("jpeg-444"), share), factor) is None
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_bends_the_standard_is_left_or_the_same(odd: Callable[[bytes], bytes]) -> None:
+    """What the decoder warns of is left to libvips; what it does not mind is as if it had been mended."""
+    body = odd(images.jpeg(images.cover(), keep="none"))
+    pixels = short(body)
+    assert pixels is None or np.array_equal(pixels, long(jpeg.straightened(body)))
+
+
+def test_what_would_keep_the_decoder_busy_is_left_to_libvips() -> None:
+    """Many scans over many pixels (a decoder cannot be stopped within a call), or too many at once."""
+    busy = images.jpeg(images.cover(), keep="none")
+    comment = b"\xff\xfe\xff\xfe" + b"\xff\xda" * 32_766  # as many scans, as far as can be told cheaply
+    assert short(busy) is not None
+    assert short(busy[:2] + comment + busy[2:]) is None
+    large = images.jpeg(images.solid(images.RED, 2000, 4100))
+    assert short(large) is None
+    assert short(large, 2) is not None
