@@ -1,18 +1,13 @@
 """An original's bytes rendered into the bytes of one derivative."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Limits, Size
-from coverproxy.errors import Busy, UnusableOriginal
+from coverproxy.errors import UnusableOriginal
 from coverproxy.media import Format, Loader, sniff
-
-T = TypeVar("T")
 
 REVISION = 1
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
@@ -166,31 +161,3 @@ def _jpeg(image: Any, size: Size) -> bytes:
         keep="none",
     )
     return body
-
-
-class RenderQueue:
-    """The threads that render, and how many may wait for them. A full queue refuses at once."""
-
-    def __init__(self, threads: int, waiting: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="render")
-        self._places = threads + waiting
-        self.taken = 0
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place, from the first question to the stored file. Raises Busy where none is free."""
-        if self.taken >= self._places:
-            raise Busy("as many covers are being made as may be")
-        self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run *work* on a render thread. The caller holds a place."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
-    def close(self) -> None:
-        """Let the threads end; what runs is finished, what waits is dropped."""
-        self._executor.shutdown(wait=True, cancel_futures=True)

@@ -22,10 +22,11 @@ from coverproxy.key import abridged
 from coverproxy.making import Maker
 from coverproxy.media import Format
 from coverproxy.metrics import Metrics
+from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.poison import Guard
-from coverproxy.render import RenderQueue
+from coverproxy.queue import RenderQueue
 from coverproxy.spec import Identifier, Spec, Wanted
 
 T = TypeVar("T")
@@ -109,11 +110,16 @@ class Covers:
             return replace(derivative, original=(best.width, best.height)) if best else derivative
         return derivative
 
+    def _look_again(self, spec: Spec) -> Derivative | list[Original]:
+        """Return the derivative that another process has made meanwhile, else what to make it of."""
+        return self._find(spec) or self.maker.originals(spec.identifier)
+
     async def _make_or_remember(self, spec: Spec, visitor: Visitor) -> Found:
         """Make a derivative, or remember that there is no cover: what could not be asked is forgotten."""
         change = self.catalogue.change()  # before we look: what comes in meanwhile is not overlooked
         try:
-            return await self._make(spec, visitor)
+            with self.metrics.making.track_inprogress():
+                return await self._make(spec, visitor)
         except NoCover:
             self.absent.add(str(spec), change)
             raise
@@ -121,13 +127,12 @@ class Covers:
     async def _make(self, spec: Spec, visitor: Visitor) -> Found:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""
         async with self.renders.place(), self.stripes.hold(str(spec)):
-            if derivative := await self._off_loop(partial(self._find, spec)):
-                return Found(derivative, is_made=False)
-            originals = await self._off_loop(partial(self.maker.originals, spec.identifier))
-            async with self.guard.alone(originals[0]), self.accounts.charged(visitor):
+            looked = await self._off_loop(partial(self._look_again, spec))
+            if isinstance(looked, Derivative):
+                return Found(looked, is_made=False)
+            async with self.guard.alone(looked[0]), self.accounts.charged(visitor):
                 started = time.perf_counter()
-                with self.metrics.making.track_inprogress():
-                    derivative = await self.renders.run(partial(self.maker.produce, spec, originals))
+                derivative = await self.renders.run(partial(self.maker.produce, spec, looked))
         _log.info(
             "made",
             extra={

@@ -29,7 +29,8 @@ from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Refusal
 from coverproxy.poison import Guard
-from coverproxy.render import REVISION, RenderQueue
+from coverproxy.queue import RenderQueue
+from coverproxy.render import REVISION
 from coverproxy.service import FILE_THREADS, Covers, drop_stale
 from coverproxy.state.sqlite import SqliteState
 from coverproxy.warming import Line, Result, Warmer
@@ -158,7 +159,7 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         guard = Guard(Path(config.data.dir) / "crumbs", shelf.catalogue, metrics, config.render)
         stack.callback(guard.close)
         await asyncio.to_thread(guard.open)
-        renders = RenderQueue(config.render.threads, config.render.queue)
+        renders = RenderQueue(config.render.threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)
         await renders.run(vips.library)  # its 100 ms now, not in the first answer
         covers = Covers(

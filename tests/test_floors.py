@@ -17,7 +17,7 @@ VALUES = [
 ]  # fmt: skip
 """The ground floor, each seeing those before it."""
 
-PIECES = ["cache", "originals", "sources", "state", "deploy", "render", "crumbs", "watchdog", "demo"]
+PIECES = ["cache", "originals", "sources", "state", "deploy", "render", "queue", "crumbs", "watchdog", "demo"]
 """Each sees the values and its own package, and no other piece."""
 
 UPPER = [

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from coverproxy import media
 from coverproxy.config import Config, Jpeg, Limits, Size
-from coverproxy.errors import Busy, UnusableOriginal
+from coverproxy.errors import UnusableOriginal
 from coverproxy.media import Format
-from coverproxy.render import MIN_JPEG_BYTES, Rendered, RenderQueue, render
+from coverproxy.render import MIN_JPEG_BYTES, Rendered, render
 
 CONFIG = Config()
 SIZES = CONFIG.sizes
@@ -398,17 +398,3 @@ def test_the_first_page_alone_counts_against_the_limit() -> None:
     many = images.gif(images.pages(*(images.cover() for _ in range(8))))
     limits = Limits(max_pixels=images.WIDTH * images.HEIGHT)
     assert render(many, SIZES["small"], Format.JPEG, limits).original == (images.WIDTH, images.HEIGHT)
-
-
-async def test_a_full_queue_refuses_at_once() -> None:
-    """One place for each thread and each that may wait; the next is told Busy, and a free place is free."""
-    queue = RenderQueue(threads=1, waiting=1)
-    async with queue.place():
-        async with queue.place():
-            with pytest.raises(Busy):
-                async with queue.place():
-                    pass
-        async with queue.place():
-            assert await queue.run(lambda: made(images.drawn("jpeg-420")).size) == (100, 150)
-    assert queue.taken == 0
-    queue.close()

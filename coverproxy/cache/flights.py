@@ -88,7 +88,7 @@ class Stripes:
         self._waiters = ThreadPoolExecutor(64, thread_name_prefix="lock")
 
     def _open(self, name: str) -> int | None:
-        stripe = self._folder / f"{zlib.crc32(name.encode()) % self._count:04d}"
+        stripe = f"{self._folder}/{zlib.crc32(name.encode()) % self._count:04d}"
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         try:
             return os.open(stripe, flags, 0o644)

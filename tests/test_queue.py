@@ -1,0 +1,172 @@
+"""The render queue: who waits, who is next, and who makes room."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coverproxy.errors import Busy
+from coverproxy.queue import RenderQueue
+
+PATIENCE = 1.0
+ACT = st.sampled_from(["come", "finish", "cancel", "later"])
+
+
+class Hours:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@asynccontextmanager
+async def queueing(threads: int, waiting: int) -> AsyncIterator[tuple[RenderQueue, Hours]]:
+    """A queue, and its clock."""
+    clock = Hours()
+    queue = RenderQueue(threads, waiting, PATIENCE, clock)
+    yield queue, clock
+    queue.close()
+
+
+async def settled() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+class Crowd:
+    """Visitors of a queue, by number; each keeps its turn until it is let go."""
+
+    def __init__(self, queue: RenderQueue) -> None:
+        self._queue = queue
+        self.begun: list[int] = []
+        self.busy: list[int] = []
+        self._go: dict[int, asyncio.Event] = {}
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def come(self, *numbers: int) -> None:
+        """Have these ask for a place, in this order."""
+        for number in numbers:
+            self._go[number] = asyncio.Event()
+            self.tasks[number] = asyncio.create_task(self._visit(number))
+        await settled()
+
+    async def _visit(self, number: int) -> None:
+        try:
+            async with self._queue.place():
+                self.begun.append(number)
+                await self._go[number].wait()
+        except Busy:
+            self.busy.append(number)
+
+    async def finish(self, *numbers: int) -> None:
+        """Let these be done, one after the other."""
+        for number in numbers:
+            self._go[number].set()
+            await settled()
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    """A place for each thread and each that may wait; the next is told Busy, and a free place is free."""
+    async with queueing(threads=1, waiting=3) as (queue, _):
+        crowd = Crowd(queue)
+        await crowd.come(1, 2, 3, 4, 5)
+        assert (crowd.begun, crowd.busy) == ([1, 2, 3], [5])
+        await crowd.finish(1)
+        await crowd.come(6)
+        assert (crowd.begun, crowd.busy) == ([1, 2, 3, 4], [5])
+        await crowd.finish(2, 3, 4, 6)
+        assert queue.taken == 0
+
+
+async def test_work_is_done_on_a_thread() -> None:
+    """What a place's holder has run comes back."""
+    async with queueing(threads=1, waiting=1) as (queue, _), queue.place():
+        assert await queue.run(lambda: 6 * 7) == 42
+
+
+async def test_the_first_is_next_while_all_can_be_answered() -> None:
+    """As long as nobody has waited for long, covers are made in the order of asking."""
+    async with queueing(threads=1, waiting=10) as (queue, clock):
+        crowd = Crowd(queue)
+        await crowd.come(1, 2, 3, 4, 5)
+        clock.at = PATIENCE / 2
+        await crowd.finish(1, 2, 3, 4, 5)
+        assert crowd.begun == [1, 2, 3, 4, 5]
+
+
+async def test_the_last_is_next_once_it_is_too_late_for_the_first() -> None:
+    """Who can still be answered in time goes first; the others are made too, when nothing else is to do."""
+    async with queueing(threads=1, waiting=10) as (queue, clock):
+        crowd = Crowd(queue)
+        await crowd.come(1, 2, 3, 4, 5)
+        clock.at = PATIENCE * 0.7
+        await crowd.come(6, 7)
+        await crowd.finish(1, 2, 3, 7, 6, 5, 4)
+        assert crowd.begun == [1, 2, 3, 7, 6, 5, 4]
+
+
+async def test_who_has_waited_in_vain_makes_room() -> None:
+    """In a full queue one that nobody waits for any more gives its place to a newcomer, the oldest first."""
+    async with queueing(threads=1, waiting=4) as (queue, clock):
+        crowd = Crowd(queue)
+        await crowd.come(1, 2, 3, 4, 5)
+        clock.at = PATIENCE
+        await crowd.come(6)
+        assert crowd.busy == [6]
+        clock.at = PATIENCE * 1.1
+        await crowd.come(7)
+        assert crowd.busy == [6, 4]
+        await crowd.come(8)
+        assert crowd.busy == [6, 4, 5]
+        await crowd.come(9)
+        assert crowd.busy == [6, 4, 5, 9]
+        await crowd.finish(1, 2, 3, 7, 8)
+        assert crowd.begun == [1, 2, 3, 7, 8]
+        assert queue.taken == 0
+
+
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["come", "finish", "cancel", "later"]), st.integers(0, 30)), max_size=60
+)
+
+
+@settings(max_examples=150)
+@given(
+    threads=st.integers(1, 3),
+    waiting=st.integers(1, 4),
+    acts=st.lists(st.tuples(ACT, st.integers(0, 30)), max_size=60),
+)
+def test_no_turn_is_lost(threads: int, waiting: int, acts: list[tuple[str, int]]) -> None:
+    """Whoever comes, ends or hangs up in whatever order: in the end all places and turns are free again."""
+
+    async def play() -> None:
+        async with queueing(threads, waiting) as (queue, clock):
+            crowd = Crowd(queue)
+            for at, (act, pick) in enumerate(acts):
+                open_ones = [number for number, task in crowd.tasks.items() if not task.done()]
+                if act == "come":
+                    await crowd.come(at)
+                elif act == "later":
+                    clock.at += PATIENCE * pick / 20
+                elif open_ones and act == "finish":
+                    crowd._go[open_ones[pick % len(open_ones)]].set()  # and the next act at once
+                elif open_ones:
+                    crowd.tasks[open_ones[pick % len(open_ones)]].cancel()
+                assert queue.taken <= threads + waiting
+            await settled()
+            await crowd.finish(*crowd.tasks)
+            await asyncio.gather(*crowd.tasks.values(), return_exceptions=True)
+            assert queue.taken == 0
+            last = Crowd(queue)
+            turns = min(threads + 2, threads + waiting)
+            await last.come(*range(1000, 1000 + turns))
+            assert len(last.begun) == turns
+            await last.finish(*last.tasks)
+
+    asyncio.run(play())
