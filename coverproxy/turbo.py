@@ -4,11 +4,18 @@ from typing import Any
 
 from coverproxy import vips
 
-_MOST_WORK = 200_000_000
-"""Pixels times scans: about a second. What takes longer goes to libvips, which can be stopped on its way."""
+_MOST_WORK = 32_000_000
+"""Pixels times scans: a quarter of a second or so. More goes to libvips, which can be stopped on its way."""
 
 _MOST_PIXELS = 8_000_000
 """Decoded: 24 MB of memory. Beyond, libvips keeps no more than a strip."""
+
+
+def library() -> Any:
+    """Load simplejpeg; the first call takes some 100 ms, as it loads numpy. So no import does."""
+    import simplejpeg
+
+    return simplejpeg
 
 
 def decoded(body: bytes, header: Any, factor: int) -> Any | None:
@@ -22,8 +29,7 @@ def decoded(body: bytes, header: Any, factor: int) -> Any | None:
     """
     if not (_is_plain(header) and _is_small(body, header, factor)):
         return None
-    import simplejpeg  # late, as it imports numpy: commands need neither
-
+    simplejpeg = library()
     # a shrunk side is rounded up here and down by libvips, whose picture is meant to the pixel
     whole = {"min_width": -(-header.width // factor), "min_height": -(-header.height // factor)}
     width, height = header.width // factor, header.height // factor
@@ -49,11 +55,11 @@ def _is_small(body: bytes, header: Any, factor: int) -> bool:
 
 
 def _image(pixels: Any, header: Any) -> Any:
-    library = vips.library()
+    pyvips = vips.library()
     height, width, bands = pixels.shape
-    image = library.Image.new_from_memory(pixels, width, height, bands, "uchar")
+    image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
     image = image.copy(interpretation=header.interpretation)
     if header.get_typeof("icc-profile-data"):
         profile = header.get("icc-profile-data")
-        image.set_type(library.GValue.blob_type, "icc-profile-data", profile)
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return image

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from coverproxy import vips
+from coverproxy import turbo, vips
 from coverproxy.accounts import Accounts
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
@@ -161,7 +161,8 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         await asyncio.to_thread(guard.open)
         renders = RenderQueue(config.render.threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)
-        await renders.run(vips.library)  # its 100 ms now, not in the first answer
+        await renders.run(vips.library)  # its 100 ms now, not in the first answer; and so for the other
+        await renders.run(turbo.library)
         covers = Covers(
             cache=shelf.cache,
             memory=Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
