@@ -1,6 +1,6 @@
 """Does memory stay flat while 40,000 bad images go through the render path?
 
-    python -m bench.bad_images [--count 40000] [--out bench/results]
+    python -m bench bad-images [--count 40000]
 
 Small pictures of every type that is read, drawn by the project, are damaged in turn: cut, bytes flipped, a
 header that lies about the sides, random bytes behind a good magic. The number of an image decides all of it,
@@ -14,7 +14,6 @@ Writes bad_images.json and bad_images.svg. Exits with 1 where resident memory af
 that after the first by more than 10 %, or where render() raised what it does not promise to. Source: /proc.
 """
 
-import argparse
 import os
 import random
 import subprocess
@@ -27,9 +26,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
+import click
 
-from bench import report
+from bench import command, plots, report
 from coverproxy import vips
 from coverproxy.config import Config
 from coverproxy.errors import UnusableOriginal
@@ -46,21 +45,16 @@ FORMS = (*(Format.JPEG, Format.WEBP) * 10, Format.AVIF)
 Damage = Callable[[bytes, random.Random], bytes]
 
 
-def main() -> None:
+@command.command(__name__, __doc__)
+@click.option("--count", type=click.IntRange(2 * EVERY), default=40_000, show_default=True)
+@command.out
+def main(count: int, out: Path) -> None:
     """Send them all, write the result, and say whether memory stayed flat."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, default=40_000)
-    parser.add_argument("--out", type=Path, default=report.RESULTS)
-    arguments = parser.parse_args()
-    if arguments.count < 2 * EVERY:
-        parser.error(f"--count: at least {2 * EVERY}, so that each half has a reading")
-    figures = _told(*_send(_pictures(), arguments.count))
-    print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
-    settings = {"count": arguments.count, "every": EVERY, "damages": [each.__name__[1:] for each in DAMAGES]}
-    print(report.write("bad_images", settings, figures, arguments.out))
-    _plot(figures["resident_mb"], arguments.out / "bad_images.svg")
+    figures = _told(*_send(_pictures(), count))
+    report.show(figures)
+    settings = {"count": count, "every": EVERY, "damages": [each.__name__[1:] for each in DAMAGES]}
+    print(report.write("bad_images", settings, figures, out))
+    _plot(figures["resident_mb"], out / "bad_images.svg")
     sys.exit(0 if figures["holds"] else 1)
 
 
@@ -171,17 +165,8 @@ def _told(ended: Counter[str], resident: list[float], seconds: float) -> dict[st
 
 
 def _plot(resident: list[float], path: Path) -> None:
-    import matplotlib as mpl
-    from matplotlib import pyplot
-
-    mpl.rcParams["svg.hashsalt"] = "coverproxy"  # the same figures give the same file
-    figure, axis = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
-    axis.plot([(at + 1) * EVERY for at in range(len(resident))], resident)
-    axis.set(xlabel="bad images", ylabel="resident MB", ylim=(0, max(resident) * 1.2))
-    axis.axvline(len(resident) * EVERY / 2, color="grey", linestyle=":")
-    axis.grid(alpha=0.3)
-    figure.savefig(path, metadata={"Date": None})
-
-
-if __name__ == "__main__":
-    main()
+    with plots.figure(path, 1, (7, 3.2)) as axis:
+        axis.plot([(at + 1) * EVERY for at in range(len(resident))], resident)
+        axis.set(xlabel="bad images", ylabel="resident MB", ylim=(0, max(resident) * 1.2))
+        axis.axvline(len(resident) * EVERY / 2, color="grey", linestyle=":")
+        axis.grid(alpha=0.3)

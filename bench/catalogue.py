@@ -1,10 +1,7 @@
-"""How long does a lookup take with 30 million books, how large is the file, how long does it take to open?
+"""What a catalogue of so many books costs: bytes, opening, lookups, additions. Part of bench/scale.py.
 
-    python -m bench.catalogue [--books 100000 1000000 10000000 30000000] [--folder DIR]
-
-Fills a catalogue of each size with one original a book (every tenth has a second one), by SQL that only this
-benchmark uses, then asks the product's own Catalogue: for books that are there and that are not, in random
-order over the whole range. Adding is measured on the full file.
+One original a book (every tenth has a second one) is filled in by SQL that only this benchmark uses; then the
+product's own Catalogue is asked for books that are there and that are not, in random order over all of them.
 
 cold:       the first thousand lookups after the file was dropped from the system's page cache
 found:      books never asked for before, with the file in the page cache, as on a server that has been up
@@ -12,11 +9,9 @@ warm_found: the same 20,000 books once more
 missing:    books that are not there
 """
 
-import argparse
 import os
 import random
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,9 +29,8 @@ STEP = 33
 FIRST = 9_780_000_000_000
 
 
-def measure(folder: Path, books: int) -> dict[str, Any]:
-    """Build a catalogue of *books* books and measure it."""
-    path = folder / f"catalogue-{books}.db"
+def measure(path: Path, books: int) -> dict[str, Any]:
+    """Build a catalogue of *books* books at *path* and measure it; it stays there."""
     catalogue = Catalogue(path, {})
     catalogue.open()
     started = time.perf_counter()
@@ -46,9 +40,7 @@ def measure(folder: Path, books: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"books": books, "originals": rows, "fill_seconds": round(filled, 1)}
     figures["file_bytes"] = path.stat().st_size
     figures["bytes_per_book"] = round(path.stat().st_size / books, 1)
-    figures |= _open_and_ask(path, books)
-    path.unlink()
-    return figures
+    return figures | _open_and_ask(path, books)
 
 
 def _fill(path: Path, books: int) -> int:
@@ -139,23 +131,3 @@ def _drop_from_page_cache(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def main() -> None:
-    """Measure every size asked for, and write the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--books", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000, 30_000_000])
-    parser.add_argument("--folder", type=Path, help="where the file is made (4 GB with 30 million books)")
-    arguments = parser.parse_args()
-    figures = []
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        for books in arguments.books:
-            figures.append(measure(Path(folder), books))
-            print(figures[-1], flush=True)
-    print(report.write("catalogue", {"lookups": LOOKUPS, "originals_per_book": 1.1}, figures))
-
-
-if __name__ == "__main__":
-    main()

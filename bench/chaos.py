@@ -1,6 +1,6 @@
 """What is torn, lost or miscounted when the service is killed at random moments under load?
 
-    python -m bench.chaos [--kills 50] [--seed 1]
+    python -m bench chaos [--kills 50] [--seed 1]
 
 Starts `coverproxy serve --workers 2` over the project's drawn covers, entered under many ISBNs, asks for new
 covers without a pause (16 at a time), and kills every process of it with SIGKILL after a random 0.2 to 1.5 s.
@@ -10,7 +10,6 @@ than the covers made, and higher by at most the covers that were under way at th
 any of this does not hold.
 """
 
-import argparse
 import asyncio
 import os
 import random
@@ -25,12 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import click
 import orjson
 
-from bench import report, serving
+from bench import books, command, report
 from coverproxy.media import Format, dimensions
 
 AT_ONCE = 16
+BROWSER = {"Sec-Fetch-Dest": "image"}
 BOOKS = 200_000
 
 
@@ -45,28 +46,24 @@ class Seen:
     asked: int = 0
 
 
-def main() -> None:
+@command.command(__name__, __doc__)
+@click.option("--kills", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@command.out
+def main(kills: int, seed: int, out: Path) -> None:
     """Kill it as often as asked, and tell what was found."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "data")
-        serving.fill(folder, serving.originals(None, Path(name, "drawn")), BOOKS)
-        key = serving.new_key(folder)
+        books.fill(folder, books.originals(None, Path(name, "drawn")), BOOKS)
+        key = books.new_key(folder)
         seen = Seen()
-        chance = random.Random(arguments.seed)  # noqa: S311 - no secret
-        for _ in range(arguments.kills):
+        chance = random.Random(seed)  # noqa: S311 - no secret
+        for _ in range(kills):
             asyncio.run(_one_life(folder, key, seen, chance.uniform(0.2, 1.5)))
             _inspect(folder, seen)
-        figures = _told(folder, key, seen, arguments.kills)
-    print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
-    print(
-        report.write("chaos", {"kills": arguments.kills, "at_once": AT_ONCE, "seed": arguments.seed}, figures)
-    )
+        figures = _told(folder, key, seen, kills)
+    report.show(figures)
+    print(report.write("chaos", {"kills": kills, "at_once": AT_ONCE, "seed": seed}, figures, out))
     sys.exit(0 if figures["holds"] else 1)
 
 
@@ -93,10 +90,10 @@ async def _one_life(folder: Path, key: str, seen: Seen, seconds: float) -> None:
 
 async def _ask_on(url: str, key: str, seen: Seen) -> None:
     """Ask for one new cover after the other until nobody answers any more."""
-    async with aiohttp.ClientSession(headers=serving.BROWSER) as client:
+    async with aiohttp.ClientSession(headers=BROWSER) as client:
         while True:
             seen.asked += 1
-            path = f"/devkey/{key}/small/isbn/{serving.isbn(seen.asked)}"
+            path = f"/devkey/{key}/small/isbn/{books.isbn(seen.asked)}"
             try:
                 async with client.get(url + path) as response:
                     body = await response.read()
@@ -136,7 +133,3 @@ def _told(folder: Path, key: str, seen: Seen, kills: int) -> dict[str, Any]:
     is_clean = not (seen.torn_answers or seen.torn_files or seen.left_temporary)
     figures["holds"] = is_clean and made <= counted <= made + kills * AT_ONCE
     return figures
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""The least that an aiohttp handler can do: send bytes from a dict, by path. bench.serving's rival."""
+"""The least that an aiohttp handler can do: send bytes from a dict, by path. the limit in bench/hits.py."""
 
 import asyncio
 import multiprocessing

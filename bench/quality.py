@@ -1,19 +1,18 @@
-"""How good do the covers of each size look, for how many bytes and how much time, against the usual settings?
+"""How good do the covers of each size look, for how many bytes and how much time, against peers' covers?
 
-    python -m bench.quality [--covers DIR] [--out bench/results] [--search]
+    python -m bench quality [--covers DIR] [--every 1] [--search]
 
-Each default size and format goes through the product's own render(), and so do two rivals that differ in
-nothing but the JPEG settings: 4:2:0 and 4:4:4 at Q82, default table, optimised Huffman, baseline. The third
-rival is `vips thumbnail` with libvips' defaults. 4:2:0 at Q82 is the byte budget of medium and large.
+Each default size and format goes through the product's own render(); and through thumbor, ipx (its pictures
+are sharp's) and nginx image_filter at their own defaults, in each format they write. Two more rivals are the
+product with nothing but other JPEG settings: 4:2:0 and 4:4:4 at Q82, default table, optimised Huffman,
+baseline; 4:2:0 at Q82 is the byte budget of medium and large. The last is `vips thumbnail` with libvips'
+defaults.
 
-Score:     SSIMULACRA2 (90: no difference seen; 70: high quality; 50: medium; 30: low), mean and median.
-Reference: the whole original decoded (no shrinking by the decoder), cast to 16 bit, scaled by lanczos3 alone
-           to exactly the pixel size of the picture judged, and taken to 8-bit sRGB at the end only. It is
-           scaled in sRGB, as all rivals are: against one scaled in linear light all score 5 to 14 less, in
-           the same order.
+Score:     SSIMULACRA2, mean and median; bench/metric.py says what it means and against which reference.
 Time:      CPU milliseconds of one render with its decoding: the least of some rounds, rivals taking turns.
+           Not told of peers, which run in processes of their own: `misses` has their speed.
 Originals: the JPEG covers of DIR that are 900 to 1100 px high; without DIR the project's drawn ones, brought
-           to 1000 px.
+           to 1000 px. Of these each --every-th one.
 
 Writes quality.json, quality.svg, and quality-contact-sheet.png, which shows drawn covers whatever DIR is.
 `--search` instead runs the sweep that led to the defaults, on every second original, and writes
@@ -21,7 +20,8 @@ quality-search.json: for each quantisation table, chroma and trellis the highest
 allowed; then decode_scale, WebP and AVIF.
 """
 
-import argparse
+import asyncio
+import contextlib
 import io
 import itertools
 import statistics
@@ -34,11 +34,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import orjson
-from PIL import Image, ImageDraw, ImageFont
-from ssimulacra2 import compute_ssimulacra2
 
-from bench import report
+from bench import command, metric, peers, plots, report, turns
+from bench.client import ask_once
+from bench.peers import Peer
 from coverproxy import vips
 from coverproxy.config import Avif, Config, Jpeg, Size, Webp
 from coverproxy.media import Format, Loader, sniff
@@ -50,16 +51,21 @@ SMALL_BYTES = 7200  # what --search allows small: 4:2:0 at Q82 scores 0 there, a
 SHEET_COVERS = 6
 CONFIG = Config()
 BUDGET = "JPEG 4:2:0 Q82"
+COLOURS = {
+    "coverproxy": plots.OURS, "thumbor": "C3", "ipx": "C1", "image_filter": "C4", "vips thumbnail": "C5",
+    BUDGET: "0.6", "JPEG 4:4:4 Q82": "0.3",
+}  # fmt: skip
 
 Maker = Callable[[bytes], bytes]
 
 
 class Candidate(NamedTuple):
-    """One way of making a derivative, and what sets it apart."""
+    """One way of making a derivative, and what sets it apart; a peer makes it in a process of its own."""
 
     name: str
     make: Maker
     settings: dict[str, Any]
+    is_peer: bool = False
 
 
 @dataclass(slots=True)
@@ -86,38 +92,44 @@ class Measured:
             "ssimulacra2_median": round(statistics.median(self.scores), 2),
             "ssimulacra2_least": round(min(self.scores), 1),
             "bytes_mean": round(self.mean_bytes),
-            "cpu_ms": round(self.cpu_ms, 2),
+            "cpu_ms": None if self.candidate.is_peer else round(self.cpu_ms, 2),
             "settings": self.candidate.settings,
         }
 
 
-def main() -> None:
+@command.command(__name__, __doc__)
+@command.covers
+@command.out
+@click.option(
+    "--every", type=click.IntRange(1, 100), default=1, show_default=True, help="Take each n-th original."
+)
+@click.option("--search", is_flag=True, help="Sweep the settings instead (some 20 minutes).")
+def main(covers: Path | None, out: Path, every: int, search: bool) -> None:
     """Measure, or search; write the result and say where."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--covers", type=Path, help="folder of covers (default: the project's drawn ones)")
-    parser.add_argument("--out", type=Path, default=report.RESULTS)
-    parser.add_argument("--search", action="store_true", help="sweep the settings instead (some 20 minutes)")
-    arguments = parser.parse_args()
     drawn = _drawn()
-    originals = _originals(arguments.covers) if arguments.covers else drawn
+    originals = _originals(covers) if covers else drawn
     if not originals:
-        parser.error(f"{arguments.covers}: no JPEG that is 900 to 1100 px high")
-    settings = {"covers": "real" if arguments.covers else "drawn", "contact_sheet": "drawn"}
-    if arguments.search:
-        _write("quality-search", settings, originals[::2], list(_search(originals[::2])), arguments.out)
+        raise click.BadParameter(f"{covers}: no JPEG that is 900 to 1100 px high")
+    settings = {"covers": "real" if covers else "drawn", "contact_sheet": "drawn"}
+    if search:
+        _write("quality-search", settings, originals[::2], list(_search(originals[::2])), out)
         return
-    measured = [found for name in CONFIG.sizes for found in _measure(name, _candidates(name), originals)]
-    figures = {"rows": [found.row() for found in measured], "against_the_budget": _against(measured)}
-    _write("quality", settings, originals, figures, arguments.out)
-    _plot(measured, arguments.out / "quality.svg")
-    _sheet(drawn[:: len(drawn) // SHEET_COVERS][:SHEET_COVERS], arguments.out)
+    originals = originals[::every]
+    theirs, skipped = _peers(originals)
+    candidates = {name: [*_candidates(name), *theirs.get(name, [])] for name in CONFIG.sizes}
+    measured = [found for name in CONFIG.sizes for found in _measure(name, candidates[name], originals)]
+    figures = {
+        "rows": [found.row() for found in measured], "against_the_budget": _against(measured),
+        "skipped": skipped,
+    }  # fmt: skip
+    _write("quality", settings, originals, figures, out)
+    _plot(measured, out / "quality.svg")
+    _sheet(drawn[:: len(drawn) // SHEET_COVERS][:SHEET_COVERS], out)
 
 
 def _write(name: str, settings: dict[str, Any], originals: list[bytes], figures: Any, out: Path) -> None:
     settings = {**settings, "originals": len(originals), "rounds": ROUNDS if name == "quality" else 1}
-    print(report.write(name, settings, figures, out))
+    print(report.write(name, settings, figures, out, versions=peers.versions()))
 
 
 def _originals(folder: Path) -> list[bytes]:
@@ -156,6 +168,40 @@ def _candidates(name: str) -> list[Candidate]:
     return [*ours, *rivals, Candidate("vips thumbnail", thumbnail, {"Q": 75, "chroma": "4:2:0"})]
 
 
+def _peers(originals: list[bytes]) -> tuple[dict[str, list[Candidate]], dict[str, str]]:
+    """Have each peer make all that it can; return its candidates by size, and why others are left out."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        shelf = folder / "originals"
+        shelf.mkdir()
+        for number, body in enumerate(originals):
+            (shelf / f"{number}.jpg").write_bytes(body)
+        openings = {
+            "thumbor": lambda: peers.thumbor(shelf, folder / "thumbor", keeps=False),
+            "ipx": lambda: peers.ipx(shelf, folder / "ipx", keeps=False),
+            "image_filter": lambda: peers.image_filter(shelf, folder / "filter"),
+        }
+        there, skipped = turns.opened(stack, openings)
+        return {
+            size: [
+                _peer(name, peer, box, form, originals)
+                for name, peer in there.items()
+                for form in peer.formats
+            ]
+            for size, box in CONFIG.sizes.items()
+        }, skipped
+
+
+def _peer(name: str, peer: Peer, size: Size, form: Format, originals: list[bytes]) -> Candidate:
+    box = size.width, size.height
+    paths = [peer.path(f"{number}.jpg", box, form) for number in range(len(originals))]
+    bodies = [body for _, _, body in asyncio.run(ask_once(peer.url, paths, 2))]
+    if any(not sniff(body[:32]) for body in bodies):
+        raise RuntimeError(f"{name} did not make every {form.name}: {bodies[0][:100]!r}")
+    made = dict(zip(originals, bodies, strict=True))
+    return Candidate(f"{name} {form.name}", made.__getitem__, {"defaults": name}, is_peer=True)
+
+
 def _ours(name: str, size: Size, form: Format) -> Candidate:
     used = {Format.JPEG: size.jpeg, Format.WEBP: size.webp, Format.AVIF: size.avif}[form]
     settings = {"decode_scale": size.decode_scale, **used.model_dump()}
@@ -179,32 +225,11 @@ def _measure(
             begun = time.process_time()
             each.bodies = [each.candidate.make(body) for body in originals]
             each.cpu_ms = min(each.cpu_ms, (time.process_time() - begun) * 1000 / len(originals))
-    for each in found:
-        pairs = zip(originals, each.bodies, strict=True)
-        each.scores = [_score(original, made) for original, made in pairs]
-        print(orjson.dumps(each.row()).decode(), flush=True)
+    with metric.judges() as scores:
+        for each in found:
+            each.scores = scores(originals, each.bodies)
+            print(orjson.dumps(each.row()).decode(), flush=True)
     return found
-
-
-def _score(original: bytes, made: bytes) -> float:
-    picture = vips.library().Image.new_from_buffer(made, "")
-    png = {"compression": 1, "keep": "none"}
-    reference = _reference(original, picture.width, picture.height).pngsave_buffer(**png)
-    score = compute_ssimulacra2(io.BytesIO(reference), io.BytesIO(picture.pngsave_buffer(**png)))
-    return float(score)
-
-
-def _reference(original: bytes, width: int, height: int) -> Any:
-    """Return what the module's docstring calls the reference."""
-    image = vips.library().Image.jpegload_buffer(original).autorot()
-    if image.get_typeof("icc-profile-data"):
-        image = image.icc_transform("srgb", embedded=True, intent="relative", depth=16)
-    else:
-        image = (image.colourspace("srgb") * 257).cast("ushort")  # 257: 255 becomes 65535, without a bias
-    # gap=0: nothing but lanczos3. The default would halve large pictures with a box filter first.
-    across, down = width / image.width, height / image.height
-    scaled = image.resize(across, vscale=down, kernel="lanczos3", gap=0)
-    return (scaled / 257).rint().cast("uchar").copy(interpretation="srgb")
 
 
 def _against(measured: list[Measured]) -> dict[str, dict[str, float]]:
@@ -256,35 +281,32 @@ def _other_candidates(size: Size) -> Iterator[Candidate]:
 
 def _plot(measured: list[Measured], path: Path) -> None:
     """Plot bytes against score, one panel a size: up and left is better."""
-    import matplotlib as mpl
-    from matplotlib import pyplot
-
-    mpl.rcParams["svg.hashsalt"] = "coverproxy"  # the same figures give the same file
-    figure, axes = pyplot.subplots(1, len(CONFIG.sizes), figsize=(12, 4.2), layout="constrained")
-    for axis, (name, size) in zip(axes, CONFIG.sizes.items(), strict=True):
-        for each in (found for found in measured if found.size == name):
-            _mark(axis, each)
-        axis.set(title=f"{name} ({size.width}×{size.height})", xlabel="mean kB")
-        axis.margins(0.3, 0.15)
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("mean SSIMULACRA2")
-    figure.suptitle("blue: coverproxy, red: the usual settings; up and left is better", fontsize=10)
-    figure.savefig(path, metadata={"Date": None})
+    with plots.figure(path, len(CONFIG.sizes), (12, 4.6)) as axes:
+        for axis, (name, size) in zip(axes, CONFIG.sizes.items(), strict=True):
+            for each in (found for found in measured if found.size == name):
+                _mark(axis, each)
+            axis.set(title=f"{name} ({size.width}×{size.height})", xlabel="mean kB")
+            axis.margins(0.12)
+            axis.grid(alpha=0.3)
+        axes[0].set_ylabel("mean SSIMULACRA2")
+        labels = axes[0].get_legend_handles_labels()
+        axes[0].figure.legend(*labels, loc="outside lower center", ncols=5, fontsize=8)
+        axes[0].figure.suptitle("blue: coverproxy; up and left is better", fontsize=10)
 
 
 def _mark(axis: Any, each: Measured) -> None:
-    """Mark one candidate; labels of ours stand above, those of rivals below, clear of each other."""
+    """Mark one candidate: a colour for who made it, a shape for its format."""
+    name = each.candidate.name
+    maker, _, form = name.rpartition(" ")
+    shape = {"WEBP": "s", "AVIF": "^"}.get(form, "o")
     at = each.mean_bytes / 1000, statistics.fmean(each.scores)
-    ours = each.candidate.name.startswith("coverproxy")
-    label = each.candidate.name.removeprefix("coverproxy ")
-    color, shift = ("C0", 7) if ours else ("C3", -15)
-    side = {"WEBP": "right", "JPEG": "left"}.get(label, "center")
-    axis.plot(*at, "o", color=color, markersize=6)
-    axis.annotate(label, at, xytext=(0, shift), textcoords="offset points", ha=side, fontsize=8, color=color)
+    axis.plot(*at, shape, color=COLOURS.get(maker, COLOURS.get(name, "0.6")), markersize=7, label=name)
 
 
 def _sheet(originals: list[bytes], out: Path) -> None:
     """Draw rows of covers, enlarged twice without smoothing: the reference, ours, and the byte budget's."""
+    from PIL import Image
+
     rows = [_tiles("medium", body) for body in originals]
     smalls = [_tiles("small", body) for body in originals]
     rows += [left + right for left, right in zip(smalls[:2], smalls[2:4], strict=True)]
@@ -300,24 +322,26 @@ def _sheet(originals: list[bytes], out: Path) -> None:
     sheet.save(out / "quality-contact-sheet.png", optimize=True)
 
 
-def _tiles(name: str, original: bytes) -> list[Image.Image]:
+def _tiles(name: str, original: bytes) -> list[Any]:
+    from PIL import Image
+
     jpeg, webp, _, budget, *_ = _candidates(name)
     made = {candidate.name: candidate.make(original) for candidate in (jpeg, webp, budget)}
     size = Image.open(io.BytesIO(made[BUDGET])).size
-    labels = {f"{of}: {len(body)} B, scores {_score(original, body):.0f}": body for of, body in made.items()}
-    labels = {f"{name}: reference": _reference(original, *size).pngsave_buffer(), **labels}
+    labels = {
+        f"{of}: {len(body)} B, scores {metric.score(original, body):.0f}": body for of, body in made.items()
+    }
+    labels = {f"{name}: reference": metric.reference(original, *size).pngsave_buffer(), **labels}
     return [_tile(name, label, Image.open(io.BytesIO(body))) for label, body in labels.items()]
 
 
-def _tile(name: str, label: str, picture: Image.Image) -> Image.Image:
+def _tile(name: str, label: str, picture: Any) -> Any:
     """Label one picture, and enlarge as many of its rows as keep the sheet under 2 MB."""
+    from PIL import Image, ImageDraw, ImageFont
+
     shown = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, 200)))
     doubled = shown.resize((shown.width * 2, shown.height * 2), Image.Resampling.NEAREST)
     tile = Image.new("RGB", (CONFIG.sizes[name].width * 2 + 8, doubled.height + 24), "white")
     tile.paste(doubled, (0, 18))
     ImageDraw.Draw(tile).text((2, 2), label, "black", ImageFont.load_default(11))
     return tile
-
-
-if __name__ == "__main__":
-    main()

@@ -1,28 +1,26 @@
-"""Do memory, hit p99 and disk use stay flat over time?
+"""Do memory, latency and disk use stay flat over time, and how much does a worker hold after 100,000 misses?
 
-    python -m bench.soak [--minutes 4] [--rate 40] [--cap-mb 60] [--out bench/results]
+    python -m bench soak [--covers DIR] [--minutes 3] [--misses 100000] [--rate 40] [--cap-mb 60]
 
-`coverproxy serve --workers 2` with a cache so small that eviction keeps running. 100,000 books are asked for
-as readers do: the n-th most popular one 1/n times as often as the first, in all sizes, so that hits and
-misses mix. Of 100 requests 5 are HEADs, 10 say which cover they have (If-None-Match), 5 name a book without a
-cover, 2 are no ISBN. They are asked at even moments whether or not the one before has come back, and timed
-from that moment (no coordinated omission), by a process of its own, of higher priority where that is allowed.
+`coverproxy serve` with N workers and a cache so small that eviction keeps running. First readers come as they
+really do (bench/readers.py; 100,000 books), --rate a second at even moments, timed from those, for --minutes:
+hits and misses mix. An hour takes `--minutes 60`. Then new covers are asked for without a pause over 8
+connections (wrk), until --misses of them were made, in all three sizes.
 
-Every 5 s: resident memory of each worker (/proc), hit p50 and p99, misses a second, hit rate, and the most
-that the cache's folder took on disk (as `du` counts it, looked at every second). A window's p99 is of some
-100 hits: nearly its slowest. The cache is full after some 2.5 minutes. Writes soak.json and soak.svg. Exits
-with 1 where the disk use was ever over the cap.
+Every 5 s: resident memory of each worker (/proc), the most that the cache's folder took on disk (as `du`
+counts it, looked at every second), and, while readers come, hit p50 and p99, misses a second, hit rate. A
+window's p99 is of some 100 hits: nearly its slowest. Flat: all workers' memory at the end is no more than a
+tenth above what it was after half, of the readers' time and of the misses each. Exits with 1 where it is not,
+or where the disk use was ever over the cap.
 """
 
-import argparse
-import asyncio
 import contextlib
-import itertools
 import multiprocessing
 import os
 import random
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -31,76 +29,173 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import orjson
+import click
 
-from bench import report, serving
+from bench import books, client, command, plots, readers, report, serve
+from bench.client import Answer
+from bench.goals import Goal, at_most
+from bench.wrk import Wrk
 
 BOOKS = 100_000
-WORKERS = 2
 WINDOW_SECONDS = 5.0
+GOAL_MISSES = 100_000
+MISSES_AT_ONCE = 8
 LOOK_SECONDS = 1.0
-SIZES, SIZE_WEIGHTS = ("small", "medium", "large"), (25, 70, 5)
-KINDS = {"get": 78, "head": 5, "conditional": 10, "uncovered": 5, "bad": 2}
+FLOOD_SECONDS = 20.0
+MOST_FLOOD_SECONDS = 900.0
+MADE = 'coverproxy_answers_total{status="made"}'
+MOST_GROWTH = 1.10
 
 
-def main() -> None:
+@command.command(__name__, __doc__)
+@command.covers
+@click.option("--minutes", type=click.FloatRange(0.5, 600), default=3.0, show_default=True)
+@click.option("--misses", type=click.IntRange(0, 3 * BOOKS), default=100_000, show_default=True)
+@click.option(
+    "--rate", type=click.IntRange(1, 5000), default=40, show_default=True, help="Requests a second."
+)
+@click.option(
+    "--cap-mb", type=click.IntRange(10, 1_000_000), default=60, show_default=True, help="The cache's cap."
+)
+@command.workers
+@command.out
+def main(
+    covers: Path | None, minutes: float, misses: int, rate: int, cap_mb: int, workers: int, out: Path
+) -> None:
     """Serve under load for some minutes, and write the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--minutes", type=float, default=4.0)
-    parser.add_argument("--rate", type=int, default=40, help="requests a second")
-    parser.add_argument("--cap-mb", type=int, default=60, help="the cache's max_bytes, in MB")
-    parser.add_argument("--out", type=Path, default=report.RESULTS)
-    arguments = parser.parse_args()
-    os.environ["COVERPROXY_CACHE__MAX_BYTES"] = str(arguments.cap_mb * 1_000_000)
-    os.environ["COVERPROXY_CACHE__CHECK_SECONDS"] = "1.0"
+    cache = {"max_bytes": cap_mb * 1_000_000, "check_seconds": 1.0}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name, "data")
-        serving.fill(folder, serving.originals(None, Path(name, "drawn")), BOOKS)
-        samples = list(_soak(folder, arguments))
-    figures = _told(samples, arguments.cap_mb)
-    print(orjson.dumps({**figures, "samples": len(samples)}, option=orjson.OPT_INDENT_2).decode())
+        folder = Path(name)
+        found = books.originals(covers, folder / "drawn")
+        books.fill(folder / "data", found, BOOKS)
+        with (
+            serve.app(folder / "data", workers, {**serve.PATIENT, "cache": cache}) as served,
+            _Watched(served, workers) as watched,
+        ):
+            samples = list(_readers(watched, rate, minutes * 60))
+            flood = list(_flood(watched, folder / "wrk", misses))
+    figures = _told(samples, flood, cap_mb)
+    report.show({name: value for name, value in figures.items() if not isinstance(value, list)})
     settings = {
-        "workers": WORKERS, "minutes": arguments.minutes, "rate": arguments.rate, "books": BOOKS,
-        "cap_mb": arguments.cap_mb, "kinds": KINDS, "sizes": dict(zip(SIZES, SIZE_WEIGHTS, strict=True)),
+        **books.described(covers, found), "workers": workers, "minutes": minutes, "rate": rate,
+        "cap_mb": cap_mb, "misses": misses, **readers.settings(readers.zipf(BOOKS), None),
     }  # fmt: skip
-    print(report.write("soak", settings, figures, arguments.out))
-    _plot(samples, arguments.cap_mb, arguments.out / "soak.svg")
+    print(report.write("soak", settings, figures, out, held=_held(figures)))
+    _plot(samples, flood, cap_mb, out / "soak.svg")
     sys.exit(0 if figures["holds"] else 1)
 
 
-def _soak(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield a sample whenever the load's process has sent a window's figures."""
+class _Watched:
+    """A running service's workers and cache, looked at from outside while the block runs."""
+
+    def __init__(self, served: serve.Served, workers: int) -> None:
+        self.served = served
+        self._workers = serve.workers_of(served.process, workers)
+        self._most = 0
+        self._ended = threading.Event()
+        self._looking = threading.Thread(target=self._look_on)
+
+    def __enter__(self) -> "_Watched":
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._looking.join()
+
+    def _look_on(self) -> None:
+        while not self._ended.wait(LOOK_SECONDS):
+            self._most = max(self._most, disk_bytes(self.served.folder / "cache"))
+
+    def look(self) -> dict[str, Any]:
+        """Return each worker's memory now, and the most that the cache took since the last look."""
+        resident = [round(serve.resident_mib(worker), 1) for worker in self._workers]
+        most, self._most = self._most, 0
+        return {"resident_mib": resident, "disk_mb": round(most / 1e6, 2)}
+
+
+def _readers(watched: _Watched, rate: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """Yield a sample whenever the readers' process has sent a window's figures."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    with serving.served(folder, WORKERS) as (url, key):
-        workers = _workers(folder)
-        base = f"{url}/devkey/{key}"
-        load = context.Process(target=_load, args=(base, arguments.rate, arguments.minutes * 60, theirs))
-        load.start()
-        theirs.close()  # so that the end of the load's process ends the pipe
-        with contextlib.suppress(EOFError):
-            while True:
-                disk = _most_disk(folder / "cache", ours)
-                resident = [round(_resident(process), 1) for process in workers]
-                yield {**ours.recv(), "resident_mb": resident, "disk_mb": round(disk / 1e6, 2)}
+    served = watched.served
+    readers_process = context.Process(target=_come, args=(served.url, served.key, rate, seconds, theirs))
+    readers_process.start()
+    theirs.close()  # so that the end of the readers' process ends the pipe
+    with contextlib.suppress(EOFError):
+        while True:
+            yield {**ours.recv(), **watched.look()}
+            print(".", end="", flush=True)
+    readers_process.join()
+    print()
+    if readers_process.exitcode:
+        raise RuntimeError("the readers' process failed")
+
+
+@dataclass
+class _Window:
+    """What came back since the last sample."""
+
+    hits: list[float] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+
+    def add(self, answer: Answer) -> None:
+        self.answers[answer.label or "none"] += 1
+        if answer.label == "hit":
+            self.hits.append(answer.seconds * 1000)
+
+    def told(self, at: float, seconds: float) -> dict[str, Any]:
+        spread = report.spread(self.hits or [0.0], 2)
+        made, hits = self.answers["made"], self.answers["hit"]
+        return {
+            "at_seconds": round(at, 1), "hit_p50_ms": spread["p50"], "hit_p99_ms": spread["p99"],
+            "misses_per_second": round(made / seconds, 1),
+            "hit_rate": round(hits / max(hits + made, 1), 3), "answers": dict(self.answers),
+        }  # fmt: skip
+
+
+def _come(url: str, key: str, rate: int, seconds: float, samples: Connection) -> None:
+    """Be the readers, and send what each window came to."""
+    chance = random.Random(1)  # noqa: S311 - no secret
+    crowd = readers.Readers(f"/devkey/{key}", readers.zipf(BOOKS), chance)
+    started = sent = time.perf_counter()
+    window = _Window()
+
+    def told(answer: Answer) -> None:
+        nonlocal window, sent
+        window.add(answer)
+        if (now := time.perf_counter()) - sent >= WINDOW_SECONDS:
+            samples.send(window.told(now - started, now - sent))
+            window, sent = _Window(), now
+
+    client.run(url, map(crowd.ask, readers.evenly(rate, seconds)), told)
+
+
+def _flood(watched: _Watched, folder: Path, misses: int) -> Iterator[dict[str, Any]]:
+    """Ask for new covers until so many were made, or for a quarter of an hour; yield samples of it.
+
+    Answers that were hits count as none: the readers had some of these covers made before.
+    """
+    served = watched.served
+    paths = [
+        f"/devkey/{served.key}/{size}/isbn/{books.isbn(number)}"
+        for size in ("medium", "small", "large")
+        for number in range(BOOKS)
+    ]
+    wrk, made = Wrk(served.url, paths, folder, MISSES_AT_ONCE), 0
+    before = served.counted(MADE)
+    deadline = time.monotonic() + MOST_FLOOD_SECONDS
+    while made < misses and wrk.at < len(paths) and time.monotonic() < deadline:
+        with wrk.running(FLOOD_SECONDS):
+            for _ in range(round(FLOOD_SECONDS / WINDOW_SECONDS)):
+                time.sleep(WINDOW_SECONDS)
+                made = served.counted(MADE) - before
+                yield {"made": made, **watched.look()}
                 print(".", end="", flush=True)
-        load.join()
-        if load.exitcode:
-            raise RuntimeError("the load's process failed")
+    print()
 
 
-def _most_disk(folder: Path, until: Connection) -> int:
-    """Return the most that *folder* took while nothing came from *until*."""
-    most = _disk(folder)
-    while not until.poll(LOOK_SECONDS):
-        most = max(most, _disk(folder))
-    return most
-
-
-def _disk(folder: Path) -> int:
+def disk_bytes(folder: Path) -> int:
     """Return what `du` says of a folder, every inode once. What goes meanwhile is passed over."""
     seen: dict[int, int] = {}
     for below, _, names in os.walk(folder):
@@ -111,143 +206,64 @@ def _disk(folder: Path) -> int:
     return sum(seen.values())
 
 
-def _workers(folder: Path) -> list[int]:
-    """Return the ids of the server's worker processes. It says its URL before they all are there."""
-    while len(found := _grandchildren(folder)) < WORKERS:
-        time.sleep(0.1)
-    return found
-
-
-def _grandchildren(folder: Path) -> list[int]:
-    """Return the children of the one process with *folder* on its command line whose parent we are."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            parents[int(path.parent.name)] = int(fields[1])
-    servers = {
-        process for process, parent in parents.items()
-        if parent == os.getpid() and str(folder).encode() in Path(f"/proc/{process}/cmdline").read_bytes()
-    }  # fmt: skip
-    return sorted(process for process, parent in parents.items() if parent in servers)
-
-
-def _resident(process: int) -> float:
-    """Return a process's resident memory in MB. One that is gone is not flat at all: that raises."""
-    pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-@dataclass
-class _Window:
-    """What came back since the last sample."""
-
-    hits: list[float] = field(default_factory=list)
-    answers: Counter[str] = field(default_factory=Counter)
-
-    def told(self, at: float, seconds: float) -> dict[str, Any]:
-        spread = report.spread([value * 1000 for value in self.hits or [0.0]])
-        made, hits = self.answers["made"], self.answers["hit"]
-        return {
-            "at_seconds": round(at, 1), "hit_p50_ms": round(spread["p50"], 2),
-            "hit_p99_ms": round(spread["p99"], 2), "misses_per_second": round(made / seconds, 1),
-            "hit_rate": round(hits / max(hits + made, 1), 3), "answers": dict(self.answers),
-        }  # fmt: skip
-
-
-def _load(base: str, rate: int, seconds: float, samples: Connection) -> None:
-    with contextlib.suppress(PermissionError):
-        os.nice(-10)
-    asyncio.run(_Load(base, rate, samples).run(seconds))
-
-
-class _Load:
-    """Readers: asks at even moments, and sends what a window came to."""
-
-    def __init__(self, base: str, rate: int, samples: Connection) -> None:
-        self._base = base
-        self._rate = rate
-        self._samples = samples
-        self._window = _Window()
-        self._tags: dict[str, str] = {}
-        self._chance = random.Random(1)  # noqa: S311 - no secret
-        self._popularity = list(itertools.accumulate(1 / rank for rank in range(1, BOOKS + 1)))
-
-    async def run(self, seconds: float) -> None:
-        started = time.perf_counter()
-        sent = started
-        async with aiohttp.ClientSession(headers=serving.BROWSER) as client, asyncio.TaskGroup() as group:
-            for number in range(int(self._rate * seconds)):
-                moment = started + number / self._rate
-                await asyncio.sleep(moment - time.perf_counter())
-                group.create_task(self._ask(client, moment))
-                if (now := time.perf_counter()) - sent >= WINDOW_SECONDS:
-                    self._samples.send(self._window.told(now - started, now - sent))
-                    self._window, sent = _Window(), now
-
-    async def _ask(self, client: aiohttp.ClientSession, moment: float) -> None:
-        kind = self._chance.choices(list(KINDS), list(KINDS.values()))[0]
-        path = self._path(kind)
-        tag = self._tags.get(path) if kind == "conditional" else None
-        headers = {"If-None-Match": tag} if tag else {}
-        method = "HEAD" if kind == "head" else "GET"
-        async with client.request(method, self._base + path, headers=headers) as response:
-            await response.read()
-            status = response.headers["X-Cover-Status"]
-        self._window.answers[status] += 1
-        self._window.answers["not modified"] += response.status == 304
-        if status == "hit":
-            self._window.hits.append(time.perf_counter() - moment)
-            self._tags[path] = response.headers["ETag"]
-
-    def _path(self, kind: str) -> str:
-        size = self._chance.choices(SIZES, SIZE_WEIGHTS)[0]
-        number = self._chance.choices(range(BOOKS), cum_weights=self._popularity)[0]
-        name = serving.isbn(number + BOOKS if kind == "uncovered" else number)
-        if kind == "bad":
-            name = f"{name[:-1]}{(int(name[-1]) + 1) % 10}"  # a wrong check digit
-        return f"/{size}/isbn/{name}"
-
-
-def _told(samples: list[dict[str, Any]], cap_mb: int) -> dict[str, Any]:
-    """Hold the last quarter of the time against the second one: the first fills the cache."""
+def _told(samples: list[dict[str, Any]], flood: list[dict[str, Any]], cap_mb: int) -> dict[str, Any]:
+    """Hold the last quarter of the readers' time against the second one: the first fills the cache."""
     quarter = max(len(samples) // 4, 1)
     early, late = samples[quarter : 2 * quarter] or samples, samples[-quarter:]
-    means = {
-        name: [round(sum(each[name] for each in part) / len(part), 2) for part in (early, late)]
-        for name in ("hit_p50_ms", "hit_p99_ms", "misses_per_second", "hit_rate", "disk_mb")
-    }
-    memory = [round(sum(sum(each["resident_mb"]) for each in part) / len(part), 1) for part in (early, late)]
-    most = max(each["disk_mb"] for each in samples)
+    names = ("hit_p50_ms", "hit_p99_ms", "misses_per_second", "hit_rate", "disk_mb")
+    means = {name: [round(_mean(part, name), 2) for part in (early, late)] for name in names}
+    growth = {"readers": _growth(samples), "misses": _growth(flood)}
+    most = max(each["disk_mb"] for each in samples + flood)
+    is_flat = all(found is None or found <= MOST_GROWTH for found in growth.values())
     return {
-        "second_and_last_quarter": {**means, "resident_mb_of_all_workers": memory},
-        "most_disk_mb": most, "holds": most <= cap_mb, "samples": samples,
+        "second_and_last_quarter": means, "growth_in_the_second_half": growth, "most_disk_mb": most,
+        "misses_made": flood[-1]["made"] if flood else 0,
+        "largest_worker_mib": max(flood[-1]["resident_mib"]) if flood else None,
+        "holds": most <= cap_mb and is_flat, "samples": samples, "flood": flood,
     }  # fmt: skip
 
 
-def _plot(samples: list[dict[str, Any]], cap_mb: int, path: Path) -> None:
-    """Plot memory, hit p99 and disk use over time."""
-    import matplotlib as mpl
-    from matplotlib import pyplot
+def _mean(part: list[dict[str, Any]], name: str) -> float:
+    return float(sum(each[name] for each in part) / len(part))
 
-    mpl.rcParams["svg.hashsalt"] = "coverproxy"  # the same figures give the same file
-    figure, axes = pyplot.subplots(3, 1, figsize=(8, 7), sharex=True, layout="constrained")
+
+def _growth(samples: list[dict[str, Any]]) -> float | None:
+    """Return the memory of all workers at the end, divided by that after half of the time."""
+    if len(samples) < 2:
+        return None
+    half, end = (sum(each["resident_mib"]) for each in (samples[(len(samples) - 1) // 2], samples[-1]))
+    return round(float(end / half), 3)
+
+
+def _held(figures: dict[str, Any]) -> list[Goal]:
+    made, note = figures["misses_made"], ""
+    largest, growth = figures["largest_worker_mib"], figures["growth_in_the_second_half"]["misses"]
+    if made < GOAL_MISSES:
+        largest, growth, note = None, None, f"{made:,} were made"
+    name = f"resident MiB of the largest worker after {GOAL_MISSES:,} misses"
+    return [
+        at_most(name, largest, 150, note),
+        at_most("the same ÷ that after half of them", growth, MOST_GROWTH, note),
+    ]
+
+
+def _plot(samples: list[dict[str, Any]], flood: list[dict[str, Any]], cap_mb: int, path: Path) -> None:
+    """Plot memory, hit latency and disk use over time, and memory over misses."""
     minutes = [each["at_seconds"] / 60 for each in samples]
-    names = [f"worker {number + 1}" for number in range(WORKERS)]
-    axes[0].plot(minutes, [each["resident_mb"] for each in samples], label=names)
-    axes[0].set(ylabel="resident MB")
-    axes[1].plot(minutes, [each["hit_p99_ms"] for each in samples], label="p99")
-    axes[1].plot(minutes, [each["hit_p50_ms"] for each in samples], label="p50")
-    axes[1].set(ylabel="hit, ms")
-    axes[2].plot(minutes, [each["disk_mb"] for each in samples], label="cache on disk")
-    axes[2].axhline(cap_mb, color="C3", linestyle=":", label="cap")
-    axes[2].set(ylabel="MB on disk", xlabel="minutes")
-    for axis in axes:
-        axis.set_ylim(0, axis.get_ylim()[1] * 1.2)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8, loc="upper right", ncols=2)
-    figure.savefig(path, metadata={"Date": None})
-
-
-if __name__ == "__main__":
-    main()
+    with plots.figure(path, 2, (11, 5), rows=2) as ((memory, after), (hits, disk)):
+        memory.plot(minutes, [each["resident_mib"] for each in samples])
+        memory.set(ylabel="resident MiB, each worker", xlabel="minutes of readers")
+        after.plot([each["made"] for each in flood], [each["resident_mib"] for each in flood])
+        after.axhline(150, color=plots.PEER, linestyle=":", label="goal")
+        after.set(ylabel="resident MiB, each worker", xlabel="covers made without a pause, afterwards")
+        hits.plot(minutes, [each["hit_p99_ms"] for each in samples], label="p99")
+        hits.plot(minutes, [each["hit_p50_ms"] for each in samples], label="p50")
+        hits.set(ylabel="hit, ms", xlabel="minutes of readers")
+        disk.plot(range(len(samples + flood)), [each["disk_mb"] for each in samples + flood], label="cache")
+        disk.axhline(cap_mb, color=plots.PEER, linestyle=":", label="cap")
+        disk.set(ylabel="MB on disk", xlabel="samples, of both")
+        for axis in (memory, after, hits, disk):
+            axis.set_ylim(0, axis.get_ylim()[1] * 1.2)
+            axis.grid(alpha=0.3)
+        for axis in (after, hits, disk):
+            axis.legend(fontsize=8, loc="upper right", ncols=2)

@@ -1,143 +1,119 @@
 """Do hits wait behind renders: how slow is a hit while new covers keep every core busy?
 
-    python -m bench.waiting [--workers 2] [--rate 100] [--seconds 10]
+    python -m bench waiting [--covers DIR] [--workers 2] [--rate 100] [--seconds 10] [--rounds 2]
 
-`coverproxy serve` with N workers. Hits are asked for at a fixed rate, each at its intended moment whether or
-not the one before has come back, and timed from that moment (no coordinated omission). First alone, then
-while 16 clients ask for new covers without a pause; twice each, taking turns. The hits' client is a process
-of its own, of higher priority where that is allowed: it must not wait for a core that the renders have.
+`coverproxy serve` with N workers, asked directly, and through nginx with what `coverproxy nginx-conf` writes.
+Hits come at a fixed rate, each at its moment whether or not the one before has come back, and are timed from
+that moment (bench/client.py). First alone, then while 16 connections ask for new covers without a pause
+(wrk, at the service directly), in turns. Every answer must say that it was a hit.
+
+Where nginx runs and hits wait all the same, they wait for a core: the kernel shares those between renders,
+nginx, wrk and the readers' own process, which has a higher priority where that is allowed.
 """
 
-import argparse
 import asyncio
 import contextlib
-import multiprocessing
-import os
 import random
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import orjson
+import click
 
-from bench import report, serving
+from bench import books, client, command, plots, readers, report, serve, turns
+from bench.client import Ask, ask_once
+from bench.goals import Goal, at_most
+from bench.wrk import Wrk
 
 BOOKS = 100_000
 HOT = 50
 MISSES_AT_ONCE = 16
-TURNS = 2
+SETTLE_SECONDS = 2.0
+FRONT, ALONE = "through nginx", "app alone"
 
 
-def main() -> None:
+@command.command(__name__, __doc__)
+@command.covers
+@command.workers
+@click.option(
+    "--rate", type=click.IntRange(10, 10_000), default=100, show_default=True, help="Hits a second."
+)
+@command.seconds(10.0)
+@click.option("--rounds", type=click.IntRange(1, 20), default=2, show_default=True)
+@command.out
+def main(covers: Path | None, workers: int, rate: int, seconds: float, rounds: int, out: Path) -> None:
     """Take turns with and without misses, and write the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rate", type=int, default=100, help="hits a second")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    arguments = parser.parse_args()
-    alone: list[float] = []
-    among: list[float] = []
-    made = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name, "data")
-        serving.fill(folder, serving.originals(None, Path(name, "drawn")), BOOKS)
-        with serving.served(folder, arguments.workers) as (url, key):
-            base = f"{url}/devkey/{key}/medium/isbn/"
-            asyncio.run(_ask_once(base, range(HOT)))
-            for turn in range(TURNS):
-                alone += _hits(base, arguments.rate, arguments.seconds)
-                with _misses(base, HOT + turn * BOOKS // TURNS) as count:
-                    among += _hits(base, arguments.rate, arguments.seconds)
-                made += count.value
-    figures = _told(alone, among, made / (TURNS * arguments.seconds))
-    print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
-    settings = {"workers": arguments.workers, "rate": arguments.rate, "misses_at_once": MISSES_AT_ONCE}
-    print(report.write("waiting", settings, figures))
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        books.fill(folder / "data", books.originals(covers, folder / "drawn"), BOOKS)
+        served = stack.enter_context(serve.app(folder / "data", workers))
+        fronts, skipped = turns.opened(stack, {FRONT: lambda: serve.front(folder / "front", served)})
+        urls = {**fronts, ALONE: served.url}
+        asyncio.run(ask_once(served.url, [served.path(number) for number in range(HOT)], 1))
+        new = [served.path(number) for number in range(HOT, BOOKS)]
+        misses = Wrk(served.url, new, folder / "wrk", MISSES_AT_ONCE)
+        waits, made = _turns(urls, served, misses, (rate, seconds, rounds))
+    figures = _told(waits, made) | {name: {"skipped": reason} for name, reason in skipped.items()}
+    report.show(figures)
+    settings = {
+        "covers": "real" if covers else "drawn", "workers": workers, "rate": rate, "seconds": seconds,
+        "rounds": rounds, "misses_at_once": MISSES_AT_ONCE, "hot": HOT,
+    }  # fmt: skip
+    print(report.write("waiting", settings, figures, out, held=_held(figures)))
+    _plot(waits, out / "waiting.svg")
 
 
-def _told(alone: list[float], among: list[float], rate: float) -> dict[str, Any]:
-    told = {name: report.spread([value * 1000 for value in values]) for name, values in
-            (("hits_alone_ms", alone), ("hits_among_misses_ms", among))}  # fmt: skip
-    ratio = told["hits_among_misses_ms"]["p99"] / told["hits_alone_ms"]["p99"]
-    rounded = {name: {part: round(value, 2) for part, value in found.items()} for name, found in told.items()}
-    return {**rounded, "p99_ratio": round(ratio, 2), "misses_per_second": round(rate, 1)}
+def _turns(
+    urls: dict[str, str], served: serve.Served, misses: Wrk, settings: tuple[int, float, int]
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Return the hits' waits in ms by what was asked how, and the covers made a second meanwhile."""
+    rate, seconds, rounds = settings
+    waits: dict[str, list[float]] = {
+        f"{name}, {how}": [] for name in urls for how in ("idle", "among misses")
+    }
+    made = []
+    for _ in range(rounds):
+        for name, url in urls.items():
+            waits[f"{name}, idle"] += _hits(url, served, rate, seconds)
+            with misses.running(seconds + 2 * SETTLE_SECONDS, "made") as runs:
+                time.sleep(SETTLE_SECONDS)
+                waits[f"{name}, among misses"] += _hits(url, served, rate, seconds)
+            made.append(runs[0].per_second)
+    return waits, made
 
 
-async def _ask_once(base: str, numbers: range) -> None:
-    async with aiohttp.ClientSession(headers=serving.BROWSER) as client:
-        for number in numbers:
-            async with client.get(base + serving.isbn(number)) as response:
-                await response.read()
+def _hits(url: str, served: serve.Served, rate: int, seconds: float) -> list[float]:
+    chance = random.Random(1)  # noqa: S311 - no secret
+    moments = readers.evenly(rate, seconds + 1)
+    answers = client.apart(url, [Ask(at, served.path(chance.randrange(HOT))) for at in moments])
+    wrong = [answer for answer in answers if answer.label != "hit"]
+    if wrong:
+        raise RuntimeError(f"{len(wrong)} of {len(answers)} answers were no hits, such as {wrong[0]}")
+    return [answer.seconds * 1000 for answer in answers if answer.at >= 1]  # before, connections are opened
 
 
-def _hits(base: str, rate: int, seconds: float) -> list[float]:
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_timed, (base, rate, seconds))
+def _told(waits: dict[str, list[float]], made: list[float]) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        name: {"hits": len(values), **report.spread(values, 2)} for name, values in waits.items()
+    }
+    names = {name.rpartition(", ")[0] for name in waits}
+    figures["p99_ratio"] = {
+        name: round(figures[f"{name}, among misses"]["p99"] / figures[f"{name}, idle"]["p99"], 2)
+        for name in sorted(names)
+    }
+    figures["misses_per_second"] = [round(rate, 1) for rate in made]
+    return figures
 
 
-def _timed(base: str, rate: int, seconds: float) -> list[float]:
-    with contextlib.suppress(PermissionError):
-        os.nice(-10)
-    return asyncio.run(_open_loop(base, rate, seconds))
+def _held(figures: dict[str, Any]) -> list[Goal]:
+    found = figures["p99_ratio"].get(FRONT)
+    alone = figures["p99_ratio"][ALONE]
+    note = f"app alone: {alone}"
+    return [at_most("hit p99 through nginx, misses saturating both cores ÷ idle", found, 2, note)]
 
 
-async def _open_loop(base: str, rate: int, seconds: float) -> list[float]:
-    """Ask at even moments; return seconds from each intended moment to its answer."""
-    taken: list[float] = []
-    async with aiohttp.ClientSession(headers=serving.BROWSER) as client:
-
-        async def ask(moment: float) -> None:
-            isbn = serving.isbn(random.randrange(HOT))  # noqa: S311 - no secret
-            async with client.get(base + isbn) as response:
-                await response.read()
-                assert response.headers["X-Cover-Status"] == "hit"
-            taken.append(time.perf_counter() - moment)
-
-        started = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for number in range(int(rate * seconds)):
-                moment = started + number / rate
-                await asyncio.sleep(moment - time.perf_counter())
-                group.create_task(ask(moment))
-    return taken[rate:]  # the first second opens connections
-
-
-@contextlib.contextmanager
-def _misses(base: str, first: int) -> Any:
-    """Ask for new covers in a process of its own, while the block runs; the value counts them."""
-    context = multiprocessing.get_context("spawn")
-    count = context.Value("i", 0)
-    process = context.Process(target=_flood, args=(base, first, count))
-    process.start()
-    time.sleep(2)
-    before = count.value
-    yield count
-    process.terminate()
-    process.join()
-    count.value -= before
-
-
-def _flood(base: str, first: int, count: Any) -> None:
-    asyncio.run(_ask_for_ever(base, first, count))
-
-
-async def _ask_for_ever(base: str, first: int, count: Any) -> None:
-    numbers = iter(range(first, first + BOOKS // TURNS - HOT))
-    async with aiohttp.ClientSession(headers=serving.BROWSER) as client:
-
-        async def ask() -> None:
-            for number in numbers:
-                async with client.get(base + serving.isbn(number)) as response:
-                    await response.read()
-                    count.value += response.headers["X-Cover-Status"] == "made"
-
-        await asyncio.gather(*(ask() for _ in range(MISSES_AT_ONCE)))
-
-
-if __name__ == "__main__":
-    main()
+def _plot(waits: dict[str, list[float]], path: Path) -> None:
+    with plots.figure(path, 1, (7, 4)) as axis:
+        plots.waits(axis, waits)
+        axis.set_title("hits, with and without misses on all cores", fontsize=10)

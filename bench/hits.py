@@ -1,0 +1,206 @@
+"""How many covers that are made already go out a second, against nginx alone and what else could be run?
+
+    python -m bench hits [--covers DIR] [--books 20000] [--hot 500] [--peer-books 4000] [--seconds 5]
+                         [--rounds 3]
+
+Medium JPEGs of --books distinct books, in random order, over 32 connections (wrk). Through the web server:
+
+nginx plain files            the same files by their plain path, nothing else: the limit
+our nginx conf               what `coverproxy nginx-conf` writes, in 2 workers, before a running service
+thumbor, result storage      in 2 processes
+ipx behind nginx             2 processes; all hits come from nginx's proxy_cache, in 2 workers
+
+Without one, each in a single process, so that the figure is per worker; the second core is wrk's:
+
+our app alone                over --hot books
+minimal aiohttp handler      sends the same bytes from a dict, over --hot books: the limit
+our app alone, all books     over --books
+
+Peers are asked for --peer-books books only, as making all would take minutes: that is in their favour. Their
+originals lie in a local folder, and their caches are filled before. No server keeps an access log.
+"""
+
+import asyncio
+import contextlib
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import orjson
+
+from bench import books, command, peers, plots, report, serve, turns
+from bench.client import ask_once
+from bench.goals import Goal, at_least, ratio
+from bench.peers import Peer
+from bench.wrk import Wrk
+from coverproxy.media import Format
+
+CONNECTIONS = 32
+BOX = (200, 300)
+PLAIN, FRONT = "nginx plain files", "our nginx conf"
+ALONE, MINIMAL, ALL = "our app alone", "minimal aiohttp handler", "our app alone, all books"
+COLOURS = {FRONT: plots.OURS, ALONE: plots.OURS, ALL: plots.OURS, PLAIN: plots.LIMIT, MINIMAL: plots.LIMIT}
+LEAST_BYTES = 2048
+"""Any cover is larger, and every answer that is none is smaller."""
+
+
+class Target(NamedTuple):
+    """What a rival is asked for: its URL, and the paths."""
+
+    url: str
+    paths: list[str]
+
+
+class Stage(NamedTuple):
+    """What lies there before the rivals start."""
+
+    folder: Path
+    data: Path
+    originals: list[Path]
+    files: list[Path]
+    hot: int
+    peer_books: int
+
+
+@command.command(__name__, __doc__)
+@command.covers
+@click.option("--books", "count", type=click.IntRange(2, 1_000_000), default=20_000, show_default=True)
+@click.option("--hot", type=click.IntRange(1, 100_000), default=500, show_default=True)
+@click.option("--peer-books", type=click.IntRange(1, 100_000), default=4000, show_default=True)
+@command.seconds(5.0)
+@command.rounds
+@command.out
+def main(
+    covers: Path | None, count: int, hot: int, peer_books: int, seconds: float, rounds: int, out: Path
+) -> None:
+    """Have all take turns, and write the result."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        found = books.originals(covers, folder / "drawn")
+        stage = _set(folder, found, count, min(hot, count), min(peer_books, count))
+        targets, skipped = turns.opened(stack, _openings(stage))
+        figures = turns.taken(
+            {each: _measure(each, target, folder, seconds) for each, target in targets.items()}, rounds
+        )
+    told = turns.told(figures, skipped)
+    settings = {
+        **books.described(covers, found), "books": count, "hot": hot, "peer_books": peer_books,
+        "size": "medium", "connections": CONNECTIONS, "seconds": seconds, "rounds": rounds,
+        "nginx_workers": 2,
+    }  # fmt: skip
+    path = report.write("hits", settings, told, out, held=_held(figures, hot), versions=peers.versions())
+    _plot({each: of["per_second"] for each, of in told.items() if "per_second" in of}, out / "hits.svg")
+    print(path)
+
+
+def _held(figures: dict[str, list[float]], hot: int) -> list[Goal]:
+    return [
+        at_least("hits through nginx ÷ nginx plain files", ratio(figures, FRONT, PLAIN), 0.90),
+        at_least(
+            "hits, app alone, per worker ÷ minimal aiohttp handler", ratio(figures, ALONE, MINIMAL), 0.75,
+            f"over {hot} covers",
+        ),
+    ]  # fmt: skip
+
+
+def _set(folder: Path, found: list[Path], count: int, hot: int, peer_books: int) -> Stage:
+    books.fill(folder / "data", found, count)
+    files = books.store(folder / "data", found, range(count))
+    peers.shelve(folder / "originals", found, peer_books)
+    return Stage(folder, folder / "data", found, files, hot, peer_books)
+
+
+def _openings(stage: Stage) -> dict[str, Callable[[], AbstractContextManager[Target]]]:
+    originals, folder = stage.folder / "originals", stage.folder
+    return {
+        PLAIN: lambda: _plain(stage),
+        FRONT: lambda: _front(stage),
+        "thumbor, result storage": lambda: _peer(
+            peers.thumbor(originals, folder / "thumbor", keeps=True), stage.peer_books
+        ),
+        "ipx behind nginx": lambda: _peer(peers.ipx(originals, folder / "ipx", keeps=True), stage.peer_books),
+        ALONE: lambda: _alone(stage, range(stage.hot)),
+        MINIMAL: lambda: _minimal(stage),
+        ALL: lambda: _alone(stage, range(len(stage.files))),
+    }
+
+
+@contextlib.contextmanager
+def _plain(stage: Stage) -> Iterator[Target]:
+    """Serve the cache's own files, in the folder of this size's settings, by their path in it."""
+    root, port = stage.files[0].parents[2], serve.free_port()
+    http = f"""types {{ image/jpeg jpg; }} access_log off; sendfile on; tcp_nopush on;
+        keepalive_requests 10000; open_file_cache max=30000 inactive=60s; open_file_cache_valid 60s;
+        server {{ listen 127.0.0.1:{port}; root {root}; }}"""
+    with serve.nginx(stage.folder / "plain", http, port) as url:
+        yield Target(url, [f"/{path.relative_to(root)}" for path in stage.files])
+
+
+@contextlib.contextmanager
+def _front(stage: Stage) -> Iterator[Target]:
+    with serve.app(stage.data, 1) as served, serve.front(stage.folder / "front", served) as url:
+        yield Target(url, [served.path(number) for number in range(len(stage.files))])
+
+
+@contextlib.contextmanager
+def _alone(stage: Stage, numbers: range) -> Iterator[Target]:
+    with serve.app(stage.data, 1) as served:
+        yield Target(served.url, [served.path(number) for number in numbers])
+
+
+@contextlib.contextmanager
+def _minimal(stage: Stage) -> Iterator[Target]:
+    """Serve the same bytes by the least that an aiohttp handler can do (bench/minimal.py)."""
+    bodies = {f"/{path.name}": path.read_bytes().hex() for path in stage.files[: stage.hot]}
+    file = stage.folder / "bodies.json"
+    file.write_bytes(orjson.dumps(bodies))
+    command = [sys.executable, "-m", "bench.minimal", str(file), "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        yield Target(process.stdout.readline().strip(), list(bodies))
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def _peer(opening: AbstractContextManager[Peer], count: int) -> Iterator[Target]:
+    """Run a peer, and have it make every cover once."""
+    with opening as peer:
+        paths = [peer.path(f"{books.isbn(number)}.jpg", BOX, Format.JPEG) for number in range(count)]
+        answers = asyncio.run(ask_once(peer.url, paths, 8))
+        wrong = [status for status, _, body in answers if status != 200 or len(body) < LEAST_BYTES]
+        if wrong:
+            raise serve.Skipped(f"{len(wrong)} of {count} covers were not made; the first says {wrong[0]}")
+        yield Target(peer.url, paths)
+
+
+def _measure(name: str, target: Target, folder: Path, seconds: float) -> Callable[[], float]:
+    """Return what asks in random order: in the files' own, a cache a little too small would never help."""
+    paths = random.Random(1).choices(target.paths, k=2 * len(target.paths))  # noqa: S311 - no secret
+    wrk = Wrk(target.url, paths, folder / "wrk" / name.replace(" ", "-"), CONNECTIONS)
+    wrk.run(1.0)  # caches in a process fill; the files lie in the system's already, as they were just written
+
+    def measure() -> float:
+        run = wrk.run(seconds)
+        if run.mean_bytes < LEAST_BYTES:
+            raise RuntimeError(f"{name} answered {run.mean_bytes:.0f} bytes on average, which are no covers")
+        return run.per_second
+
+    return measure
+
+
+def _plot(figures: dict[str, Any], path: Path) -> None:
+    alone = [name for name in (ALONE, MINIMAL, ALL) if name in figures]
+    through = [name for name in figures if name not in alone]
+    with plots.figure(path, 2, (11, 2.8)) as (left, right):
+        plots.bars(left, {name: figures[name] for name in through}, COLOURS, "hits per second")
+        plots.bars(right, {name: figures[name] for name in alone}, COLOURS, "hits per second, one process")
