@@ -18,7 +18,7 @@ from coverproxy.original import LATEST_DATE, QUARANTINED, Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Candidate, Examined, Refusal, Refused, examine, is_placeholder
-from coverproxy.service import drop_stale
+from coverproxy.purging import drop_stale
 from coverproxy.spec import Identifier
 
 BATCH = 256

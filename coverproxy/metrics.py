@@ -62,6 +62,26 @@ class Metrics:
             multiprocess_mode="livesum",
         )  # fmt: skip
 
+        self._of_sources()
+
+    def _of_sources(self) -> None:
+        self.source_asks = Counter(
+            "coverproxy_source_asks", "Asks of a source of originals, by outcome.", ["source", "outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.source_seconds = Histogram(
+            "coverproxy_source_seconds", "Time to an answer of a source, or to giving up.", ["source"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.source_state = Gauge(
+            "coverproxy_source_state", "Whether a source is asked: 0 yes, 1 once to see, 2 not for now.",
+            ["source"], registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.source_refused = Counter(
+            "coverproxy_source_refused", "What a source gave and was not kept, by reason.",
+            ["source", "reason"], registry=self.registry,
+        )  # fmt: skip
+
     def text(self) -> bytes:
         """Return all values in the Prometheus text format, added up over the workers where there are any."""
         folder = os.environ.get(MULTIPROCESS)

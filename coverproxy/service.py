@@ -4,13 +4,14 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from coverproxy.accounts import Accounts, Visitor
+from coverproxy.asking import Asking
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Flights, Stripes
@@ -26,6 +27,7 @@ from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.poison import Guard
+from coverproxy.purging import purge
 from coverproxy.queue import RenderQueue
 from coverproxy.spec import Identifier, Spec, Wanted
 
@@ -68,6 +70,7 @@ class Covers:
     limits: Limits
     answer_within: float
     lookups: ThreadPoolExecutor
+    asking: Asking
     maker: Maker = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +107,12 @@ class Covers:
         if len(specs) == 1:
             return specs[0]
         choose = partial(self.maker.choose, wanted.identifiers, only_one=wanted.only_one)
-        return Spec(await self._off_loop(choose), wanted.size, form)
+        try:
+            identifier = await self._off_loop(choose)
+        except NoCover:
+            ask = self.asking.choose(wanted.identifiers, self.answer_within, only_one=wanted.only_one)
+            identifier = await ask
+        return Spec(identifier, wanted.size, form)
 
     def _find(self, spec: Spec) -> Derivative | None:
         derivative = self.cache.find(spec)
@@ -129,6 +137,7 @@ class Covers:
 
     async def _make(self, spec: Spec, visitor: Visitor) -> Found:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""
+        await self.asking.bring(spec.identifier)  # before a place is taken: a source may take long
         async with self.renders.place(), self.stripes.hold(str(spec)):
             looked = await self._off_loop(partial(self._look_again, spec))
             if isinstance(looked, Derivative):
@@ -168,24 +177,3 @@ class Covers:
         except OSError as exc:
             faults["cache"] = f"it cannot be written: {exc.strerror}"
         return faults
-
-
-def purge(cache: DiskCache, stripes: Stripes, sizes: Iterable[str], identifier: Identifier) -> int:
-    """Remove every derivative of *identifier*, in step with whoever is making one. Blocks.
-
-    MUST hold each spec's stripe once: a maker that looked the originals up before they changed has stored
-    its file by the time we get the lock, so it is removed too.
-    """
-    for size in sizes:
-        for form in Format:
-            with stripes.held(str(Spec(identifier, size, form))):
-                pass
-    return cache.purge(identifier)
-
-
-def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: Stripes, sizes: Iterable[str]) -> None:
-    """Remove the derivatives of every book that the catalogue has marked as changed. Blocks."""
-    while stale := catalogue.stale(most=1000):
-        for identifier in stale:
-            purge(cache, stripes, sizes, identifier)
-        catalogue.unmark_stale(stale)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from coverproxy import turbo, vips
 from coverproxy.accounts import Accounts
+from coverproxy.asking import Asking
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
@@ -21,6 +24,7 @@ from coverproxy.cache.memory import Memory
 from coverproxy.cache.room import Bounds, Room
 from coverproxy.cache.upkeep import Upkeep
 from coverproxy.config import Config
+from coverproxy.errors import Unavailable
 from coverproxy.importing import Importer
 from coverproxy.making import Maker
 from coverproxy.media import Format
@@ -29,10 +33,15 @@ from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Refusal
 from coverproxy.poison import Guard
+from coverproxy.purging import drop_stale
 from coverproxy.queue import RenderQueue
+from coverproxy.refreshing import Refresher
 from coverproxy.render import REVISION
-from coverproxy.service import FILE_THREADS, Covers, drop_stale
+from coverproxy.service import FILE_THREADS, Covers
+from coverproxy.sources import build
+from coverproxy.sources.memory import Memory
 from coverproxy.state.sqlite import SqliteState
+from coverproxy.taking import Taker
 from coverproxy.warming import Line, Result, Warmer
 
 
@@ -43,7 +52,8 @@ class Shelf:
         data = Path(config.data.dir)
         revisions = {name: size.revision(REVISION) for name, size in config.sizes.items()}
         self.layout = Layout(data / "cache", revisions)
-        self.catalogue = Catalogue(data / "catalogue.db", config.imports.source_priority)
+        priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
+        self.catalogue = Catalogue(data / "catalogue.db", priority)
         self.files = OriginalFiles(data / "originals")
         self.room = Room(self.layout, Bounds(config.cache.max_bytes, config.cache.min_free_bytes))
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
@@ -147,6 +157,55 @@ async def kept_within_bounds(config: Config, shelf: Shelf, metrics: Metrics) -> 
 
 
 @asynccontextmanager
+async def open_asking(
+    config: Config, shelf: Shelf, metrics: Metrics, guard: Guard, renders: RenderQueue
+) -> AsyncIterator[Asking]:
+    """Open the sources, and keep fresh in the background what they gave. Raises ConfigError, sqlite3.Error.
+
+    The shelf and its state must be open.
+    """
+    data = Path(config.data.dir)
+
+    async def pace(source: str, rate: float, burst: int) -> float:
+        try:
+            # the keys' table: their names have no colon
+            return await shelf.state.take_pace(f"source:{source}", time.time(), rate, burst)
+        except Unavailable:  # a pace that cannot be kept holds nobody back
+            return 0.0
+
+    async with AsyncExitStack() as stack:
+        memory = Memory(data / "sources.db", config.asking.absent_entries)
+        stack.callback(memory.close)
+        await asyncio.to_thread(memory.open)
+        limits, environ = config.limits, os.environ
+        chain = build.chain(config.source, config.asking, environ, limits.max_bytes, pace, metrics)
+        stack.push_async_callback(chain.aclose)
+        threads = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="asking"))
+        stripes = Stripes(data / "asking", count=4096)
+        stack.callback(stripes.close)
+        named = {each.name: each for each in config.source}
+        taker = Taker(
+            shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes, limits, config.imports,
+            named, guard.decoding,
+        )  # fmt: skip
+        asking = Asking(
+            chain, memory, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
+        )  # fmt: skip
+        fresh = asyncio.create_task(Refresher(asking).run())
+        try:
+            yield asking
+        finally:
+            await _end(fresh)
+            await asking.flights.land(config.server.stop_seconds)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+@asynccontextmanager
 async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]:
     """Open the service; at the end, let what is being made be finished, within `server.stop_seconds`."""
     async with AsyncExitStack() as stack:
@@ -163,6 +222,7 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         stack.callback(renders.close)
         await renders.run(vips.library)  # its 100 ms now, not in the first answer; and so for the other
         await renders.run(turbo.library)
+        asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
         covers = Covers(
             cache=shelf.cache,
             memory=Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
@@ -179,12 +239,11 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
             limits=config.limits,
             answer_within=config.render.answer_within_seconds,
             lookups=lookups,
+            asking=asking,
         )
         fresh = asyncio.create_task(accounts.keep_fresh())
         try:
             yield covers
         finally:
-            fresh.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await fresh
+            await _end(fresh)
             await covers.flights.land(config.server.stop_seconds)

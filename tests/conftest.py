@@ -82,9 +82,10 @@ def take_in(config: Config, path: Path, mode: str = "link") -> Report:
 
 def configured(data: Path, **sections: Any) -> Config:
     """The default config over the data folder *data*, on free ports, with some keys changed."""
-    base = {"server": {"port": 0, "stop_seconds": 5.0}, "ops": {"port": 0}, "data": {"dir": str(data)}}
+    base: dict[str, Any] = {"server": {"port": 0, "stop_seconds": 5.0}, "ops": {"port": 0}}
+    base["data"] = {"dir": str(data)}
     for name, values in sections.items():
-        base[name] = base.get(name, {}) | values
+        base[name] = values if isinstance(values, list) else base.get(name, {}) | values
     return load(None, {}, base)
 
 

@@ -21,7 +21,8 @@ PIECES = ["cache", "originals", "sources", "state", "deploy", "render", "queue",
 """Each sees the values and its own package, and no other piece."""
 
 UPPER = [
-    "accounts", "poison", "making", "service", "importing", "warming", "web", "wiring", "checks", "doctor",
+    "accounts", "poison", "making", "purging", "taking", "asking", "refreshing", "service",
+    "importing", "warming", "web", "wiring", "checks", "doctor",
     "accepting", "serving", "master", "cli", "__main__",
 ]  # fmt: skip
 """The story, the web and the entry, each seeing all that stands before it."""

@@ -97,7 +97,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
 
     Originals stay.
     """
-    from coverproxy.service import purge as purge_derivatives
+    from coverproxy.purging import purge as purge_derivatives
     from coverproxy.wiring import open_shelf
 
     readings = [_parse(text) for text in texts]

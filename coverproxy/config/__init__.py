@@ -4,6 +4,16 @@ from coverproxy.config.base import Section
 from coverproxy.config.front import Front
 from coverproxy.config.loading import PREFIX, load
 from coverproxy.config.sizes import Avif, Formats, Jpeg, Size, Webp
+from coverproxy.config.sources import (
+    AnySource,
+    Asking,
+    FolderSource,
+    HttpSource,
+    ObjectSource,
+    Source,
+    resolved,
+    unset,
+)
 from coverproxy.config.tables import (
     Answers,
     Automated,
@@ -20,6 +30,8 @@ from coverproxy.config.tables import (
 from coverproxy.config.tree import RESERVED_SIZES, Config
 
 __all__ = [
-    "PREFIX", "RESERVED_SIZES", "Answers", "Automated", "Avif", "Cache", "Config", "Data", "Formats", "Front",
-    "Import", "Jpeg", "Limits", "Log", "Ops", "Quota", "Render", "Section", "Server", "Size", "Webp", "load",
+    "PREFIX", "RESERVED_SIZES", "Answers", "AnySource", "Asking", "Automated", "Avif", "Cache", "Config",
+    "Data", "FolderSource", "Formats", "Front", "HttpSource", "Import", "Jpeg", "Limits", "Log",
+    "ObjectSource", "Ops", "Quota", "Render", "Section", "Server", "Size", "Source", "Webp", "load",
+    "resolved", "unset",
 ]  # fmt: skip

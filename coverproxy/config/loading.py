@@ -63,11 +63,18 @@ def _mistakes(exc: ValidationError) -> list[str]:
     """Say each mistake in one line: path, what was expected, what was found."""
     lines = []
     for error in exc.errors():
-        path = ".".join(str(part) for part in error["loc"] if part != "[key]")
+        path = _path(error["loc"])
         if error["type"] == "extra_forbidden":
             lines.append(f"{path}: no such key")
             continue
         message = error["msg"].removeprefix("Value error, ")
-        found = "" if isinstance(error["input"], dict) else f", found {error['input']!r}"
+        found = "" if isinstance(error["input"], dict | list) else f", found {error['input']!r}"
         lines.append(f"{path}: {message[0].lower()}{message[1:]}{found}")
     return lines
+
+
+def _path(places: tuple[int | str, ...]) -> str:
+    """Name a key as in TOML; a source's kind, or which of two types is meant, is no part of its path."""
+    if places[0] == "source":
+        places = (*places[:2], *places[3:4])
+    return ".".join(str(part) for part in places if part != "[key]")

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
 from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
+from coverproxy.config.sources import AnySource, Asking, with_presets
 from coverproxy.config.tables import (
     Answers,
     Automated,
@@ -44,6 +45,8 @@ class Config(Section):
     quota: Quota = Quota()
     automated: Automated = Automated()
     answers: Answers = Answers()
+    asking: Asking = Asking()
+    source: Annotated[tuple[AnySource, ...], Field(strict=False)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -66,6 +69,20 @@ class Config(Section):
         for name in sizes.keys() & RESERVED_SIZES:
             raise ValueError(f"{name!r} is a word of the URL; expected another name")
         return sizes
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _with_presets(cls, sources: Any) -> Any:
+        return with_presets(sources)
+
+    @field_validator("source")
+    @classmethod
+    def _have_names_of_their_own(cls, sources: tuple[AnySource, ...]) -> tuple[AnySource, ...]:
+        names = [source.name for source in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name!r} is the name of several; expected another name for each")
+        return sources
 
 
 def merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,9 +50,13 @@ class Catalogue:
             self._connections.append(connection)
         return connection
 
+    def execute(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Run a statement on a neighbour's table, to its end; within writing(), as a part of it."""
+        return self._connection.execute(sql, values).fetchall()
+
     def find(self, identifier: Identifier) -> list[Original]:
         """Return every original of *identifier*, best first; those known to be faulty too."""
-        rows = self._connection.execute(_FIND, _stored(identifier)).fetchall()
+        rows = self._connection.execute(_FIND, stored(identifier)).fetchall()
         found = [_original(identifier, row) for row in rows]
         return best_first(found, self._priority) if len(found) > 1 else found
 
@@ -84,20 +88,20 @@ class Catalogue:
         """
         if reason := self.standing(original.digest)[0]:
             original = replace(original, fault=QUARANTINED + reason)
-        self._connection.execute(_ADD, (*_stored(original.identifier), *_row(original)))
+        self._connection.execute(_ADD, (*stored(original.identifier), *_row(original)))
 
     def remove(self, original: Original) -> None:
         """Strike out one original."""
         self._connection.execute(
             "DELETE FROM original WHERE scheme = ? AND value = ? AND digest = ?",
-            (*_stored(original.identifier), original.digest),
+            (*stored(original.identifier), original.digest),
         )
 
     def mark_faulty(self, original: Original, fault: str) -> None:
         """Remember that an original cannot be rendered: it is not decoded again."""
         self._connection.execute(
             "UPDATE original SET fault = ? WHERE scheme = ? AND value = ? AND digest = ?",
-            (fault, *_stored(original.identifier), original.digest),
+            (fault, *stored(original.identifier), original.digest),
         )
 
     def standing(self, digest: bytes) -> tuple[str | None, bool]:
@@ -151,7 +155,7 @@ class Catalogue:
 
     def mark_stale(self, identifier: Identifier) -> None:
         """Remember, with the change that made it so, that a book's derivatives are to be removed."""
-        self._connection.execute("INSERT OR IGNORE INTO stale VALUES (?, ?)", _stored(identifier))
+        self._connection.execute("INSERT OR IGNORE INTO stale VALUES (?, ?)", stored(identifier))
 
     def stale(self, most: int) -> list[Identifier]:
         """Return at most *most* books whose derivatives are still to be removed."""
@@ -160,7 +164,7 @@ class Catalogue:
 
     def unmark_stale(self, identifiers: Iterable[Identifier]) -> None:
         """Strike out books whose derivatives are removed."""
-        marks = [_stored(identifier) for identifier in identifiers]
+        marks = [stored(identifier) for identifier in identifiers]
         self._connection.executemany("DELETE FROM stale WHERE scheme = ? AND value = ?", marks)
 
     def refuse(self, digest: bytes, reason: str) -> None:
@@ -187,9 +191,16 @@ class Catalogue:
             self._connections.pop().close()
 
 
-def _stored(identifier: Identifier) -> tuple[int, int | str]:
+def stored(identifier: Identifier) -> tuple[int, int | str]:
+    """How the tables hold an identifier: (scheme, value)."""
     value = int(identifier.value) if identifier.scheme == ISBN else identifier.value
     return _SCHEMES[identifier.scheme], value
+
+
+def read_identifier(scheme: int, value: int | str) -> Identifier:
+    """The inverse of stored()."""
+    name = next(name for name, number in _SCHEMES.items() if number == scheme)
+    return Identifier(name, f"{value:013d}" if name == ISBN else str(value))
 
 
 def _row(original: Original) -> tuple[Any, ...]:

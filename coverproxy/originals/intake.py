@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coverproxy import isbn, reading, vips
@@ -61,15 +61,24 @@ def examine(candidate: Candidate, limits: Limits, rules: Import) -> Examined:
     """
     identifier = _identifier(candidate.isbn)
     body, modified = _read(candidate.path, limits.max_bytes)
+    date = modified if candidate.date is None else candidate.date
+    original = replace(look(body, identifier, limits, rules), date=date, source=candidate.source)
+    if rules.mode == "reference":
+        original = replace(original, path=str(candidate.path.resolve()))
+    return Examined(original, body, candidate.path)
+
+
+def look(body: bytes, identifier: Identifier, limits: Limits, rules: Import) -> Original:
+    """Look at a body's header, never at its pixels; the original that it would be has no date yet.
+
+    Raises Refused: type, header, pixels, side, tiny, aspect, codec, hash.
+    """
     loader = sniff(body[:32])
     if loader is None:
         raise Refused("type", f"starts with {body[:8]!r}: none of the image types that are read")
     digest = _digest(body, rules.refused_hashes)
     width, height = _measure(body, loader, limits)
-    date = modified if candidate.date is None else candidate.date
-    path = str(candidate.path.resolve()) if rules.mode == "reference" else None
-    original = Original(identifier, digest, loader, width, height, len(body), date, candidate.source, path)
-    return Examined(original, body, candidate.path)
+    return Original(identifier, digest, loader, width, height, len(body), date=0)
 
 
 def is_placeholder(identifiers: Iterable[Identifier], rules: Import) -> bool:

@@ -1,0 +1,163 @@
+"""An original brought here from a source, where a book has none: one ask, however many want it."""
+
+import asyncio
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from coverproxy.cache.flights import Flights, Stripes
+from coverproxy.config import Asking as Settings
+from coverproxy.errors import Busy, NoCover, Pending, Unavailable
+from coverproxy.metrics import Metrics
+from coverproxy.original import Original
+from coverproxy.originals.intake import Refused
+from coverproxy.sources.base import Fetched
+from coverproxy.sources.chain import Chain, Outcome
+from coverproxy.sources.memory import Memory, Remembered
+from coverproxy.spec import Identifier
+from coverproxy.taking import Taker
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_NO_DEADLINE = 86_400.0
+"""Whoever waits for an ask has a deadline of his own; the ask is bounded by its sources' time limits."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks the sources.
+
+    `render` runs work where renders run; `alone` lets one process at a time decode an original. `threads`
+    are for the blocking work of asking: hits have their own. `stripes` lock books, not derivatives, and
+    MUST lie in a folder of their own: a book's lock is held for as long as a source takes, and no render may
+    wait for that.
+    """
+
+    chain: Chain
+    memory: Memory
+    taker: Taker
+    stripes: Stripes
+    settings: Settings
+    metrics: Metrics
+    render: "Render"
+    alone: Callable[[Original], AbstractAsyncContextManager[None]]
+    threads: ThreadPoolExecutor
+    now: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+    flights: Flights[None] = field(default_factory=Flights)
+
+    async def bring(self, identifier: Identifier) -> None:
+        """See that a book has an original here that may be usable, if any source has one.
+
+        Raises NoCover where no source has one, as told now or not long ago; Unavailable where one that may
+        have it could not be asked; Busy where as many asks are under way as may be.
+        """
+        if not self.chain.gates or await self.off_loop(partial(self.taker.has, identifier)):
+            return
+        ask = partial(self._ask_once, identifier)
+        await self.flights.join(str(identifier), ask, _NO_DEADLINE, lambda fault: True)
+
+    async def choose(self, identifiers: Iterable[Identifier], within: float, *, only_one: bool) -> Identifier:
+        """Pick which reading of an ISBN is meant, where none has an original here: as Maker.choose() does.
+
+        Raises what bring() raises, and Pending after *within* seconds: the asks go on.
+        """
+        if not self.chain.gates:
+            raise NoCover("none of what this can mean has a cover, or more than one has")
+        covered: list[Identifier] = []
+        try:
+            async with asyncio.timeout(within):
+                for identifier in identifiers:
+                    if (only_one or not covered) and await self._has(identifier):
+                        covered.append(identifier)
+        except TimeoutError:
+            raise Pending("the sources are being asked") from None
+        if len(covered) != 1:
+            raise NoCover("none of what this can mean has a cover, or more than one has")
+        return covered[0]
+
+    async def _has(self, identifier: Identifier) -> bool:
+        try:
+            await self.bring(identifier)
+        except NoCover:
+            return False
+        return True
+
+    async def _ask_once(self, identifier: Identifier) -> None:
+        """Ask, unless another process was faster; runs as one flight per book."""
+        if len(self.flights) > self.settings.queue:
+            raise Busy("as many books are being asked for as may be")
+        async with self.stripes.hold(str(identifier)):
+            known = await self.off_loop(partial(self._look_again, identifier))
+            if known is None:
+                return
+            if known.is_absent:
+                raise NoCover(f"no source has a cover of {identifier}")
+            outcome = await self.chain.ask(identifier, partial(self.take, identifier), known.paused)
+            await self.off_loop(partial(self._remember, identifier, outcome))
+        if outcome.found is None and outcome.silent:
+            raise Unavailable(f"could not be asked: {', '.join(outcome.silent)}")
+        if outcome.found is None:
+            raise NoCover(f"no source has a cover of {identifier}")
+
+    def _look_again(self, identifier: Identifier) -> Remembered | None:
+        """Return what is remembered, or None where another process has brought it meanwhile."""
+        if self.taker.has(identifier):
+            return None
+        try:
+            return self.memory.look(identifier, self.now())
+        except sqlite3.Error as exc:  # asked once too often is better than not at all
+            _log.error("what is remembered of sources cannot be read", extra={"error": str(exc)})
+            return Remembered(False, {})
+
+    async def take(self, identifier: Identifier, source: str, got: Fetched) -> Original | None:
+        """Take in what a source gave; None where that is no cover. Raises Unavailable."""
+        taker = self.taker
+        try:
+            original = await self.off_loop(partial(taker.examine, identifier, source, got))
+            async with self.alone(original):
+                await self.render(partial(taker.decode, original, got.body))
+            return await self.off_loop(partial(taker.enter, original, got))
+        except Refused as exc:
+            self.metrics.source_refused.labels(source, exc.reason).inc()
+            about = {"source": source, "of": str(identifier), "why": str(exc)}
+            _log.info("what a source gave is not kept", extra=about)
+            return None
+
+    def _remember(self, identifier: Identifier, outcome: Outcome[Original]) -> None:
+        """Remember what none has, and who wishes to be left alone; never that one could not be asked."""
+        now, settings = self.now(), self.settings
+        try:
+            for source, wait in outcome.waits.items():
+                self.memory.pause(source, now + wait)
+            if outcome.found is None and not outcome.silent:
+                # not all at once: a list of books that was asked for together would be again
+                jitter = 1 + settings.absent_jitter * (2 * self.chance() - 1)
+                self.memory.note_absent(identifier, now + settings.absent_seconds * jitter, now)
+        except sqlite3.Error as exc:
+            _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
+
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """Do blocking work in one hop."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+
+    def states(self) -> dict[str, str]:
+        """Say of each source whether it is asked: "closed", "half-open" or "open"."""
+        return {gate.name: gate.state.value for gate in self.chain.gates}
+
+
+class Render(Protocol):
+    """Runs work on a render thread."""
+
+    async def __call__(self, work: Callable[[], Any]) -> Any:
+        """Return what *work* returns, or raise what it raises."""
+        ...

@@ -1,0 +1,179 @@
+"""Where originals come from that are not here: the sources to ask, and how all of them are asked."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, field_validator
+
+from coverproxy.config.base import Positive, Seconds, Section
+from coverproxy.config.presets import PRESETS
+from coverproxy.errors import ConfigError
+from coverproxy.template import Template
+
+_VARIABLE = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = frozenset({"host", "accept-encoding", "content-length", "transfer-encoding", "connection", "cookie"})
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+Statuses = Annotated[tuple[Annotated[int, Field(ge=200, le=599)], ...], Field(strict=False)]
+
+
+def template(text: str) -> str:
+    """Check a template, its variables put aside. Raises ValueError."""
+    Template(_VARIABLE.sub("x", text))
+    return text
+
+
+def resolved(text: str, environ: Mapping[str, str], *, in_url: bool = False) -> str:
+    """Put the environment's values for `{env:NAME}`, percent-encoded in a URL. Raises ConfigError.
+
+    So a secret stands neither in the config file nor in what `check-config` prints.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in environ:
+            raise ConfigError(f"the environment has no {found[1]}, which a source's config names")
+        return quote(environ[found[1]], safe="") if in_url else environ[found[1]]
+
+    return _VARIABLE.sub(value, text)
+
+
+def unset(sources: Iterable["AnySource"], environ: Mapping[str, str]) -> list[str]:
+    """Tell every variable that a source names and the environment has not, each with its path."""
+    return [
+        f"source.{number}: the environment has no {name}"
+        for number, source in enumerate(sources)
+        for name in dict.fromkeys(_VARIABLE.findall(source.model_dump_json()))
+        if name not in environ
+    ]
+
+
+class Source(Section):
+    """What the config says of any source."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    timeout_seconds: Seconds = 5.0
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    requests_per_second: Annotated[float, Field(gt=0)] = 5.0
+    burst: Positive = 20
+    priority: int = 0
+    keep: Literal["always", "never"] | Days = "always"
+    recheck_after_seconds: Annotated[int, Field(ge=0)] = 2_592_000
+    missing_under_px: Annotated[int, Field(ge=0)] = 0
+
+
+class HttpSource(Source):
+    """Asks a URL."""
+
+    kind: Literal["http"]
+    preset: str = ""
+    url: str
+    headers: dict[str, str] = Field(default={})
+    allow: Texts = ()
+    idle_seconds: Seconds = 3.0
+    missing_statuses: Statuses = (404, 410)
+    missing_types: Texts = ("text/html",)
+    missing_redirects: Texts = ()
+    missing_hashes: Texts = ()
+    missing_under_bytes: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not text.isascii() or " " in text:
+            raise ValueError("no URL; expected one like https://covers.example.org/{isbn13}.jpg")
+        if "{" in parts.netloc:
+            raise ValueError("a host is always the same; only what follows it may hold {fields}")
+        return template(text)
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _TOKEN.fullmatch(name) or not value.isascii() or not value.isprintable():
+                raise ValueError(f"{name!r} is no header with a value of printable ASCII")
+            if name.lower() in _OURS:
+                raise ValueError(f"{name!r} is not yours to set")
+        return headers
+
+    @field_validator("allow")
+    @classmethod
+    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            try:
+                ipaddress.ip_network(value)
+            except ValueError as exc:
+                raise ValueError(f"{value!r} is no address or network like 10.0.0.0/8") from exc
+        return values
+
+    @field_validator("missing_hashes")
+    @classmethod
+    def _are_hashes(cls, hashes: tuple[str, ...]) -> tuple[str, ...]:
+        for value in hashes:
+            if not re.fullmatch("[0-9a-fA-F]{32}|[0-9a-fA-F]{64}", value):
+                raise ValueError(f"{value!r} is no MD5 or SHA-256; expected 32 or 64 hex digits")
+        return tuple(value.lower() for value in hashes)
+
+
+class FolderSource(Source):
+    """Looks into a folder that others fill."""
+
+    kind: Literal["folder"]
+    dir: str
+    pattern: str = "{isbn13}.jpg"
+
+    _is_template = field_validator("pattern")(template)
+
+
+class ObjectSource(Source):
+    """Asks an object store."""
+
+    kind: Literal["objectstore"]
+    url: Annotated[str, Field(pattern=r"^[a-z0-9]+://")]
+    key: str = "{isbn13}.jpg"
+    endpoint: str = ""
+    options: dict[str, str] = Field(default={})
+
+    _is_template = field_validator("key")(template)
+
+
+AnySource = Annotated[HttpSource | FolderSource | ObjectSource, Field(discriminator="kind")]
+
+
+def with_presets(sources: Any) -> Any:
+    """Lay each source's keys over those of the preset that it names. Raises ValueError."""
+    if not isinstance(sources, list | tuple):
+        return sources
+    return tuple(_with_preset(each) if isinstance(each, dict) else each for each in sources)
+
+
+def _with_preset(table: dict[str, Any]) -> dict[str, Any]:
+    preset = table.get("preset")
+    if preset is None:
+        return table
+    if preset not in PRESETS:
+        raise ValueError(f"{preset!r} is no preset; expected one of {', '.join(sorted(PRESETS))}")
+    return {"kind": "http", "name": preset, **PRESETS[preset], **table}
+
+
+class Asking(Section):
+    """How all sources are asked."""
+
+    side_by_side: bool = False
+    contact: str = ""
+    queue: Positive = 256
+    absent_entries: Positive = 1_000_000
+    absent_seconds: Seconds = 86_400.0
+    absent_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.2
+
+    @field_validator("contact")
+    @classmethod
+    def _fits_a_header(cls, text: str) -> str:
+        if not text.isascii() or (text and not text.isprintable()) or set("()") & set(text):
+            raise ValueError("expected an address or a URL in printable ASCII, without brackets")
+        return text

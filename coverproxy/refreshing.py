@@ -1,0 +1,77 @@
+"""Originals kept fresh: sources are asked again in the background, and what may not stay is removed."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from coverproxy.asking import Asking
+from coverproxy.originals.fetched import Provenance
+from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Validators
+
+_log = logging.getLogger(__name__)
+
+_MOST = 20
+_LEASE_SECONDS = 600
+"""How long a claimed row is left alone by the others: a worker that dies with it costs that much."""
+
+_SOON_SECONDS = 3600
+"""When to ask again where a source could not be asked; the old picture stands meanwhile."""
+
+
+@dataclass(frozen=True)
+class Refresher:
+    """Goes through what is due, oldest first. Several processes share the work: rows are claimed.
+
+    Served covers are not looked at: whoever is asked for one by the web server in front wakes nobody here.
+    """
+
+    asking: Asking
+    every: float = 5.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def run(self) -> None:
+        """Go on for ever; a fault is told, and tried again."""
+        while True:
+            await self.sleep(self.every)
+            try:
+                while await self.round() == _MOST:
+                    pass
+            except Exception as exc:  # any piece's errors: the loop must outlive them
+                _log.error("originals cannot be kept fresh", extra={"error": repr(exc)})
+
+    async def round(self) -> int:
+        """Remove what may not be kept any longer, and ask again for some that are due; return how many."""
+        asking = self.asking
+        while await asking.off_loop(asking.taker.remove_outstayed):
+            pass
+        now = int(asking.now())
+        claim = partial(asking.taker.rows.claim, now, now + _LEASE_SECONDS, _MOST)
+        rows = await asking.off_loop(claim)
+        for row in rows:
+            async with asking.stripes.hold(str(row.identifier)):
+                if after := await self._recheck(row):
+                    await asking.off_loop(partial(asking.taker.rows.put, after))
+        return len(rows)
+
+    async def _recheck(self, row: Provenance) -> Provenance | None:
+        """Ask one source whether it has another picture; return what to write of it, if nobody has yet."""
+        asking = self.asking
+        gate = next((gate for gate in asking.chain.gates if gate.name == row.source), None)
+        if gate is None:  # it is no longer in the config
+            return replace(row, due=None)
+        said = Validators(row.etag, row.modified)
+        try:
+            answer = await gate.fetch(row.identifier, said)
+        except CouldNotAsk as exc:
+            return replace(row, due=int(asking.now() + max(exc.retry_after or 0.0, _SOON_SECONDS)))
+        if isinstance(answer, NotThere):  # what was there once is better than nothing
+            _log.info("a source has it no longer", extra={"source": row.source, "of": str(row.identifier)})
+        if isinstance(answer, Fetched):
+            said = answer.validators
+            is_same = await asking.off_loop(partial(asking.taker.is_same, row, answer))
+            if not is_same and await asking.take(row.identifier, row.source, answer):
+                return None
+        again = asking.taker.provenance(row.identifier, row.source, row.digest, said)
+        return replace(again, keep_until=row.keep_until)

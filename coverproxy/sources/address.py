@@ -1,0 +1,115 @@
+"""Which addresses a source may be connected to: those of the public network, and what the operator allows."""
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+REFUSED_ERRNO = errno.EACCES
+"""What AddressRefused has, so that it is known again after a client has put several errors into one."""
+
+_V4_IN_V6 = (
+    # prefix, and how many bits to the right of the address its IPv4 one stands
+    (ipaddress.IPv6Network("::/96"), 0),  # IPv4-compatible (RFC 4291 §2.5.5.1)
+    (ipaddress.IPv6Network("::ffff:0:0/96"), 0),  # IPv4-mapped (RFC 4291 §2.5.5.2)
+    (ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),  # IPv4-translated (RFC 2765)
+    (ipaddress.IPv6Network("64:ff9b::/96"), 0),  # NAT64 (RFC 6052)
+    (ipaddress.IPv6Network("2002::/16"), 80),  # 6to4 (RFC 3056)
+)
+_TEREDO = ipaddress.IPv6Network("2001::/32")
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+
+_CLOSED: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # "this network": Linux takes it for the loopback
+        "100.64.0.0/10",  # shared by carriers (RFC 6598)
+        "168.63.129.16/32",  # Azure's host services: a public address that only a guest reaches
+        "192.0.0.0/24",  # IETF protocol assignments, Oracle's metadata among them
+        "192.88.99.0/24",  # 6to4 relays
+        "fec0::/10",  # site-local, deprecated and still routed in places
+        "fd00:ec2::254/128",  # Amazon's metadata
+    )
+)
+
+
+class AddressRefused(OSError):
+    """A source's name leads to an address that it may not be connected to."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(REFUSED_ERRNO, f"{text} is {why}, and not allowed for this source")
+
+
+def refusal(text: str, allowed: Iterable[Network] = ()) -> str | None:
+    """Say why *text* (an address, with a zone perhaps) may not be connected to; None: it may.
+
+    Whatever is not of the public network is refused: loopback, private, link-local (where clouds keep their
+    metadata services), CGNAT, multicast, reserved; and an IPv6 address that carries such an IPv4 one, which
+    a gateway would unwrap. *allowed* is what the operator opened for this source; an embedded address must
+    be allowed as it is written.
+    """
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return "no address"
+    if any(address in network for network in allowed if network.version == address.version):
+        return None
+    for inner in embedded(address):
+        if why := _closed(inner):
+            return f"{why} ({inner} within)"
+    return _closed(address)
+
+
+def embedded(address: Address) -> Iterator[ipaddress.IPv4Address]:
+    """Yield every IPv4 address that an IPv6 one may be unwrapped to."""
+    if address.version == 4:
+        return
+    number = int(address)
+    for network, shift in _V4_IN_V6:
+        if address in network:
+            yield ipaddress.IPv4Address(number >> shift & 0xFFFFFFFF)
+    if address in _TEREDO:  # RFC 4380 §4: the server's, and the client's with every bit turned
+        yield ipaddress.IPv4Address(number >> 64 & 0xFFFFFFFF)
+        yield ipaddress.IPv4Address(~number & 0xFFFFFFFF)
+    if address in _LOCAL_NAT64:  # RFC 6052 §2.2: of a prefix of 48 bits (around eight zeros), or of 96
+        yield ipaddress.IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+        yield ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    if number >> 32 & 0xFFFFFFFF in _ISATAP:  # RFC 5214 §6.1
+        yield ipaddress.IPv4Address(number & 0xFFFFFFFF)
+
+
+def _closed(address: Address) -> str | None:
+    if address.is_loopback:
+        return "a loopback address"
+    if address.is_link_local:
+        return "a link-local address"
+    if address.is_multicast:
+        return "a multicast address"
+    if any(address in network for network in _CLOSED if network.version == address.version):
+        return "not of the public network"
+    if not address.is_global:
+        return "a private or reserved address"
+    return None
+
+
+def checked_sockets(allowed: Iterable[Network]) -> Callable[[Any], socket.socket]:
+    """Return what makes the socket of a connection to an address that may be had. It raises AddressRefused.
+
+    It is asked with the very address that is connected to next, whether it came from a name, a literal or a
+    redirect: a name that resolves to another address the second time (DNS rebinding) gains nothing. A check
+    of names, or of a resolver's answer, would leave literals out (aiohttp resolves none).
+    """
+    networks = tuple(allowed)
+
+    def make(info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if why := refusal(str(address[0]), networks):
+            raise AddressRefused(str(address[0]), why)
+        return socket.socket(family, kind, protocol)
+
+    return make

@@ -1,0 +1,86 @@
+"""Config to sources, each behind its gate. Secrets come from the environment, here and nowhere else."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+
+from aiohttp.abc import AbstractResolver
+
+from coverproxy import __version__
+from coverproxy import config as configuration
+from coverproxy.config import AnySource, Asking, resolved
+from coverproxy.errors import ConfigError
+from coverproxy.metrics import Metrics
+from coverproxy.sources.base import Source
+from coverproxy.sources.chain import Chain
+from coverproxy.sources.gate import Gate, Manners, Pace
+from coverproxy.sources.http import Bounds, HttpSource, Manner
+from coverproxy.sources.rules import Missing
+from coverproxy.template import Template
+
+
+def by_preference(sources: Sequence[AnySource]) -> list[AnySource]:
+    """Order sources as they are asked: the higher priority first, then as the config has them."""
+    return sorted(sources, key=lambda each: -each.priority)
+
+
+def source(
+    settings: AnySource,
+    asking: Asking,
+    environ: Mapping[str, str],
+    max_bytes: int,
+    resolver: AbstractResolver | None = None,
+) -> Source:
+    """Build a source. MUST be called within a running loop. Raises ConfigError for a variable not set."""
+    if isinstance(settings, configuration.HttpSource):
+        return _http(settings, asking, environ, max_bytes, resolver)
+    raise ConfigError(f"{settings.kind}: no source")
+
+
+def _http(
+    settings: configuration.HttpSource,
+    asking: Asking,
+    environ: Mapping[str, str],
+    max_bytes: int,
+    resolver: AbstractResolver | None,
+) -> HttpSource:
+    missing = Missing(
+        statuses=frozenset(settings.missing_statuses),
+        types=frozenset(each.lower() for each in settings.missing_types),
+        redirects=settings.missing_redirects,
+        hashes=frozenset(settings.missing_hashes),
+        under_bytes=settings.missing_under_bytes,
+    )
+    bounds = Bounds(settings.timeout_seconds, settings.idle_seconds, settings.concurrency, max_bytes)
+    headers = {name: resolved(value, environ) for name, value in settings.headers.items()}
+    allowed = tuple(ipaddress.ip_network(each) for each in settings.allow)
+    url = Template(resolved(settings.url, environ, in_url=True))
+    manner = Manner(user_agent(asking.contact), headers, allowed)
+    return HttpSource(settings.name, url, missing, bounds, manner, resolver)
+
+
+def user_agent(contact: str) -> str:
+    """Say who we are, and whom to write to (RFC 9110 §10.1.5)."""
+    return f"coverproxy/{__version__}" + (f" ({contact})" if contact else "")
+
+
+def chain(
+    settings: Sequence[AnySource],
+    asking: Asking,
+    environ: Mapping[str, str],
+    max_bytes: int,
+    pace: Pace,
+    metrics: Metrics,
+    resolver: AbstractResolver | None = None,
+) -> Chain:
+    """Build all sources. MUST be called within a running loop. Raises ConfigError."""
+    gates = [
+        Gate(source(each, asking, environ, max_bytes, resolver), _manners(each), pace, metrics)
+        for each in by_preference(settings)
+    ]
+    return Chain(gates, side_by_side=asking.side_by_side)
+
+
+def _manners(settings: AnySource) -> Manners:
+    return Manners(
+        settings.concurrency, settings.requests_per_second, settings.burst, settings.timeout_seconds
+    )

@@ -1,0 +1,80 @@
+"""Several sources asked for one cover: one after the other, or all at once; three answers, kept apart."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Generic, TypeVar
+
+from coverproxy.sources.base import Answer, CouldNotAsk, Fetched
+from coverproxy.sources.gate import Gate
+from coverproxy.spec import Identifier
+
+T = TypeVar("T")
+
+Take = Callable[[str, Fetched], Awaitable[T | None]]
+"""Takes what a source (by name) gave; None where it is no cover: then the source has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What came of asking. Without `found`: there is none, but only if nobody is in `silent`.
+
+    `silent`: the sources that could not be asked; `waits`: how long those of them that said so wish to be
+    left alone, in seconds.
+    """
+
+    found: T | None = None
+    silent: tuple[str, ...] = ()
+    waits: Mapping[str, float] = field(default_factory=dict)
+
+
+class Chain:
+    """The sources, the preferred one first."""
+
+    def __init__(self, gates: Sequence[Gate], *, side_by_side: bool) -> None:
+        self.gates = tuple(gates)
+        self._is_side_by_side = side_by_side
+
+    async def ask(
+        self, identifier: Identifier, take: Take[T], paused: Mapping[str, float] | None = None
+    ) -> Outcome[T]:
+        """Ask until one has a cover that *take* takes; of several, the most preferred source's is it.
+
+        *paused*: seconds that sources are still to be left alone, by name.
+        """
+        paused = paused or {}
+        start = {
+            gate.name: partial(gate.fetch, identifier, None, paused.get(gate.name, 0.0))
+            for gate in self.gates
+        }
+        at_once = self.gates if self._is_side_by_side else ()
+        running = {gate.name: asyncio.ensure_future(start[gate.name]()) for gate in at_once}
+        silent: list[str] = []
+        waits: dict[str, float] = {}
+        try:
+            for name in start:
+                try:
+                    answer = await (running.get(name) or start[name]())
+                except CouldNotAsk as exc:
+                    silent.append(name)
+                    if exc.retry_after is not None:
+                        waits[name] = exc.retry_after
+                    continue
+                if isinstance(answer, Fetched) and (found := await take(name, answer)) is not None:
+                    return Outcome(found, tuple(silent), waits)
+        finally:
+            await _end(running.values())
+        return Outcome(None, tuple(silent), waits)
+
+    async def aclose(self) -> None:
+        """Close all sources."""
+        for gate in self.gates:
+            await gate.aclose()
+
+
+async def _end(tasks: Collection[asyncio.Future[Answer]]) -> None:
+    """Cancel what is still asked, and see it end: its connections are then given back."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,147 @@
+"""What stands before a source: so many asks at once, so many a second, and none while it is down."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from coverproxy.metrics import Metrics
+from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Source, Validators
+from coverproxy.sources.breaker import Breaker, State
+from coverproxy.spec import Identifier
+
+_log = logging.getLogger(__name__)
+
+Pace = Callable[[str, float, int], Awaitable[float]]
+"""Takes a name, a rate per second and a burst: 0.0 where one more may pass, else the seconds until then."""
+
+_HARMLESS = frozenset({"pace", "busy", "open", "address"})
+"""Reasons that say nothing of a source's health: it was not reached for our sake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How hard a source may be asked. `wait_seconds`: how long an ask may wait for its turn."""
+
+    concurrency: int
+    per_second: float
+    burst: int
+    wait_seconds: float
+
+
+class Gate:
+    """A source, bounded. `pace` is exact between all processes; the rest is this process's own."""
+
+    def __init__(
+        self,
+        source: Source,
+        manners: Manners,
+        pace: Pace,
+        metrics: Metrics,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = source.name
+        self._source = source
+        self._manners = manners
+        self._pace = pace
+        self._metrics = metrics
+        self._now = now
+        self._places = asyncio.Semaphore(manners.concurrency)
+        self._breaker = Breaker()
+        self._tell(self._breaker)
+
+    @property
+    def state(self) -> State:
+        """Whether the source is asked now."""
+        return self._breaker.state(self._now())
+
+    async def fetch(
+        self, identifier: Identifier, known: Validators | None = None, paused_for: float = 0.0
+    ) -> Answer:
+        """Ask, in turn. *paused_for*: seconds that the source wished for, as another process was told.
+
+        Raises CouldNotAsk, at once where the breaker is open.
+        """
+        if paused_for > 0:
+            self._tell(self._breaker.told_to_wait(self._now(), paused_for))
+        started = self._now()
+        outcome = "cancelled"
+        try:
+            answer = await self._in_turn(identifier, known)
+            outcome = _word(answer)
+        except CouldNotAsk as exc:
+            outcome = exc.reason
+            raise
+        finally:
+            self._metrics.source_asks.labels(self.name, outcome).inc()
+            self._metrics.source_seconds.labels(self.name).observe(self._now() - started)
+        return answer
+
+    async def _in_turn(self, identifier: Identifier, known: Validators | None) -> Answer:
+        deadline = self._now() + self._manners.wait_seconds
+        self._check()
+        try:
+            await asyncio.wait_for(self._places.acquire(), self._manners.wait_seconds)
+        except TimeoutError:
+            raise CouldNotAsk("busy", "as many ask it as may") from None
+        try:
+            self._check()  # it may have gone down while we waited
+            await self._keep_pace(deadline)
+            self._check()
+            return await self._ask(identifier, known)
+        finally:
+            self._places.release()
+
+    def _check(self) -> None:
+        if not self._breaker.admits(self._now()):
+            raise CouldNotAsk("open", "it failed or wished to be left alone, a moment ago")
+
+    async def _keep_pace(self, deadline: float) -> None:
+        """Wait until one more may pass. Raises CouldNotAsk where that is after *deadline*."""
+        while wait := await self._pace(self.name, self._manners.per_second, self._manners.burst):
+            if self._now() + wait > deadline:
+                raise CouldNotAsk("pace", "as many asked it as may in a second")
+            await asyncio.sleep(wait)
+
+    async def _ask(self, identifier: Identifier, known: Validators | None) -> Answer:
+        self._tell(self._breaker.asked(self._now()))
+        try:
+            answer = await self._source.fetch(identifier, known)
+        except CouldNotAsk as exc:
+            self._note(exc)
+            raise
+        except Exception as exc:  # against the promise: one source's fault must not end all
+            _log.exception("a source failed", extra={"source": self.name})
+            broken = CouldNotAsk("fault", type(exc).__name__)
+            self._note(broken)
+            raise broken from exc
+        self._tell(self._breaker.succeeded())
+        return answer
+
+    def _note(self, exc: CouldNotAsk) -> None:
+        now = self._now()
+        if exc.retry_after is not None:
+            self._tell(self._breaker.told_to_wait(now, exc.retry_after))
+        elif exc.reason not in _HARMLESS:
+            self._tell(self._breaker.failed(now))
+
+    def _tell(self, breaker: Breaker) -> None:
+        """Take the next state; say so where it is another."""
+        now = self._now()
+        before, after = self._breaker.state(now), breaker.state(now)
+        self._breaker = breaker
+        number = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}[after]
+        self._metrics.source_state.labels(self.name).set(number)
+        if State.OPEN in (before, after) and before is not after:
+            _log.warning("a source changed", extra={"source": self.name, "is": after.value})
+
+    async def aclose(self) -> None:
+        """Close the source."""
+        await self._source.aclose()
+
+
+def _word(answer: Answer) -> str:
+    if isinstance(answer, Fetched):
+        return "found"
+    return "not-there" if isinstance(answer, NotThere) else "unchanged"

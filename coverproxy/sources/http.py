@@ -1,0 +1,177 @@
+"""A source over HTTP: one GET for one ISBN, with nothing in it of the client that asked."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from coverproxy.sources.address import REFUSED_ERRNO, Network, checked_sockets
+from coverproxy.sources.base import Answer, CouldNotAsk, NotThere, Validators
+from coverproxy.sources.rules import REDIRECTS, Missing, judged_by_body, judged_by_head
+from coverproxy.spec import Identifier
+from coverproxy.template import Template
+
+MOST_REDIRECTS = 3
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one ask may take: seconds in all, seconds without a byte, connections at once, bytes of a body."""
+
+    seconds: float
+    idle_seconds: float
+    connections: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a source is spoken to: who we say we are, headers of the operator's, addresses opened for it."""
+
+    user_agent: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    allowed: tuple[Network, ...] = ()
+
+
+class HttpSource:
+    """See Source. MUST be made within a running loop; `resolver` None is the system's.
+
+    What is sent is a GET with Host, User-Agent, Accept, Accept-Encoding: identity, the operator's headers
+    and, where something is known, If-None-Match and If-Modified-Since; never a Referer, a cookie, an address
+    or a language. Proxies that the environment names are not used: they would connect to any address for us.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        template: Template,
+        missing: Missing,
+        bounds: Bounds,
+        manner: Manner,
+        resolver: AbstractResolver | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self._template = template
+        self._missing = missing
+        self._bounds = bounds
+        self._own_headers = dict(manner.headers)
+        self._now = now
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=bounds.connections, resolver=resolver, socket_factory=checked_sockets(manner.allowed)
+            ),
+            headers={
+                "User-Agent": manner.user_agent,
+                "Accept": "image/*",
+                "Accept-Encoding": "identity",  # a small body that unpacks to gigabytes is then no answer
+            },
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=bounds.idle_seconds, sock_read=bounds.idle_seconds
+            ),
+        )
+
+    async def fetch(self, identifier: Identifier, known: Validators | None) -> Answer:
+        """See Source."""
+        filled = self._template.fill(identifier)
+        if filled is None:
+            return NotThere("it has no ISBN-10, which this source goes by")
+        with _told():
+            # in all, redirects too: a sender of one byte a second is never idle
+            async with asyncio.timeout(self._bounds.seconds):
+                return await self._follow(URL(filled, encoded=True), _conditions(known))
+
+    async def _follow(self, url: URL, conditions: dict[str, str]) -> Answer:
+        """Ask, and follow redirects by hand. No other host gets the operator's headers: they hold secrets."""
+        origin = url.origin()
+        for _ in range(MOST_REDIRECTS + 1):
+            headers = conditions | (self._own_headers if url.origin() == origin else {})
+            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+                if response.status not in REDIRECTS:
+                    return await self._judge(response, is_conditional=bool(conditions))
+                address = response.headers.get("Location", "")
+            if self._missing.leads_nowhere(address):
+                return NotThere("it leads to its page for none")
+            url = _next(url, address)
+        raise CouldNotAsk("redirect", f"more than {MOST_REDIRECTS}")
+
+    async def _judge(self, response: aiohttp.ClientResponse, *, is_conditional: bool) -> Answer:
+        headers = response.headers
+        answer = judged_by_head(
+            response.status, headers, self._missing, self._now(), is_conditional=is_conditional
+        )
+        if answer is not None:
+            return answer
+        most = self._bounds.bytes
+        if (response.content_length or 0) > most:
+            return NotThere(f"more than {most} bytes")
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > most:
+                return NotThere(f"more than {most} bytes")
+        return judged_by_body(bytes(body), headers, self._missing)
+
+    async def aclose(self) -> None:
+        """See Source."""
+        await self._session.close()
+
+
+def _conditions(known: Validators | None) -> dict[str, str]:
+    """Ask only for another one than is known (RFC 9110 §13.1.2, §13.1.3)."""
+    if known is None:
+        return {}
+    both = {"If-None-Match": known.etag, "If-Modified-Since": known.modified}
+    return {name: value for name, value in both.items() if value}
+
+
+def _next(url: URL, address: str) -> URL:
+    """Return where a redirect leads. Raises CouldNotAsk where it may not be followed."""
+    try:
+        following = url.join(URL(address))
+    except ValueError:
+        raise CouldNotAsk("redirect", "to no address") from None
+    if not address or following.scheme not in ("http", "https") or not following.host:
+        raise CouldNotAsk("redirect", "to no address of the web")
+    if url.scheme == "https" and following.scheme == "http":
+        raise CouldNotAsk("redirect", "from https to http")
+    return following.with_user(None).with_fragment(None)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what went wrong in the words of a source. A URL may hold a secret: no text of one gets out."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError, ValueError) as exc:  # TimeoutError is an OSError
+        raise _meaning(exc) from None
+
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "timeout"),
+    (ssl.SSLError, "tls"),
+    (aiohttp.ClientSSLError, "tls"),
+    (aiohttp.ClientConnectorDNSError, "dns"),
+    (aiohttp.ClientConnectorError, "connect"),
+    (aiohttp.ClientPayloadError, "cut"),
+    (aiohttp.ClientError, "protocol"),
+    (ConnectionError, "protocol"),
+)
+"""The first that fits; what fits none is a fault of ours."""
+
+
+def _meaning(exc: Exception) -> CouldNotAsk:
+    if isinstance(exc, aiohttp.ClientConnectorError) and exc.os_error.errno == REFUSED_ERRNO:
+        return CouldNotAsk("address", str(exc.os_error.strerror))
+    reason = next((word for kind, word in _REASONS if isinstance(exc, kind)), "fault")
+    return CouldNotAsk(reason, type(exc).__name__)

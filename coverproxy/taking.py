@@ -1,0 +1,222 @@
+"""The way of what a source gave into the catalogue: examined, decoded, entered, or withdrawn as art."""
+
+import hashlib
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.flights import Stripes
+from coverproxy.config import Import, Limits, Size, Source
+from coverproxy.errors import Unavailable, UnusableOriginal
+from coverproxy.media import Format
+from coverproxy.original import DIGEST_BYTES, Original
+from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.fetched import FetchedRows, Provenance
+from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.intake import Refused, is_placeholder, look
+from coverproxy.purging import drop_stale
+from coverproxy.render import render
+from coverproxy.sources.base import Fetched, Validators
+from coverproxy.spec import Identifier
+
+SAME_BYTES = "same-bytes"
+DAY_SECONDS = 86_400
+
+MOMENT_SECONDS = 60
+"""How long an original stays that may not be kept: the sizes of a page, and other workers, need it once."""
+
+_MOST_SAME = 1000
+_JITTER = 0.1
+
+
+@dataclass
+class _Aftermath:
+    """What is left to do once the rows are committed: files go only after the rows that named them."""
+
+    discarded: list[Original] = field(default_factory=list)
+    stale: set[Identifier] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Taker:
+    """Takes in what sources give. Every method blocks, and is safe in several threads and processes.
+
+    `sources`: their settings by name. `decoding`: stands around every decode (Guard.decoding). `now`:
+    seconds since 1970. `chance`: a number from 0 to 1.
+    """
+
+    catalogue: Catalogue
+    files: OriginalFiles
+    cache: DiskCache
+    stripes: Stripes
+    sizes: Mapping[str, Size]
+    limits: Limits
+    rules: Import
+    sources: Mapping[str, Source]
+    decoding: Callable[[Original], AbstractContextManager[Callable[..., None]]]
+    now: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+    rows: FetchedRows = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", FetchedRows(self.catalogue))
+
+    def has(self, identifier: Identifier) -> bool:
+        """Say whether a book has an original here that may be usable. Raises Unavailable."""
+        with _catalogue_read():
+            return any(each.fault is None for each in self.catalogue.find(identifier))
+
+    def examine(self, identifier: Identifier, source: str, got: Fetched) -> Original:
+        """Hold it against the limits, by its header. Raises Refused, Unavailable."""
+        least = max(self.limits.min_side_px, self.sources[source].missing_under_px)
+        limits = self.limits.model_copy(update={"min_side_px": least})
+        original = look(got.body, identifier, limits, self.rules)
+        with _catalogue_read():
+            if reason := self.catalogue.refusal(original.digest):
+                raise Refused(SAME_BYTES, reason)
+        now = self.now()
+        date = int(now) if got.date is None else got.date
+        return replace(original, source=source, date=date, added=int(now * 1000))
+
+    def is_same(self, row: Provenance, got: Fetched) -> bool:
+        """Say whether a source gave again what it gave before."""
+        return hashlib.sha256(got.body).digest()[:DIGEST_BYTES] == row.digest
+
+    def decode(self, original: Original, body: bytes) -> None:
+        """Decode all of it: what breaks off in the middle is never kept. Raises Refused, Unavailable.
+
+        It is rendered, and that thrown away: so just what is refused later is refused now. Runs where
+        renders run.
+        """
+        largest = max(self.sizes.values(), key=lambda size: size.width * size.height)
+        try:
+            with self.decoding(original) as hold:
+                render(body, largest, Format.JPEG, self.limits, hold)
+        except UnusableOriginal as exc:
+            raise Refused(exc.reason, str(exc)) from None
+
+    def enter(self, original: Original, got: Fetched) -> Original:
+        """Keep it: its file, then its row, in place of what the same source gave before.
+
+        What the book's derivatives were made from is another one then, so they go. Raises Refused for what
+        proves to stand for "no image" now that one more book has it; Unavailable.
+        """
+        aftermath = _Aftermath()
+        with _catalogue_read():
+            before = self.rows.of(original.identifier, original.source)
+            original = self._dated(original, before, got.validators)
+            self._place(original, got.body)
+            with self.catalogue.writing():
+                reason = self._write(original, before, got.validators, aftermath)
+            self._finish(aftermath)
+        if reason:
+            raise Refused(SAME_BYTES, reason)
+        return original
+
+    def _dated(self, original: Original, before: Provenance | None, now: Validators) -> Original:
+        """Give a changed picture a date of its own where its source did not: an ETag is made from it."""
+        is_changed = before is not None and before.digest != original.digest
+        if is_changed and before is not None and before.modified == now.modified:
+            return replace(original, date=int(self.now()))
+        return original
+
+    def _place(self, original: Original, body: bytes) -> None:
+        try:
+            self.files.place(original, body, Path(), "copy")
+        except OSError as exc:
+            raise Unavailable(f"an original cannot be kept: {exc.strerror}") from exc
+
+    def _write(
+        self, original: Original, before: Provenance | None, said: Validators, aftermath: _Aftermath
+    ) -> str | None:
+        """Write the rows; return why the bytes are refused, if they are. MUST run within writing()."""
+        if reason := self.catalogue.refusal(original.digest):  # found out since it was examined
+            aftermath.discarded.append(original)
+            return reason
+        self.rows.put(self.provenance(original.identifier, original.source, original.digest, said))
+        reason = self._refuse_art(original, aftermath)
+        if reason is None:
+            others = self.catalogue.find(original.identifier)
+            if others or (before is not None and before.digest != original.digest):
+                aftermath.stale.add(original.identifier)
+            aftermath.discarded += self._replaced(original, others, before)
+            self.catalogue.add(original)
+        for identifier in aftermath.stale:
+            self.catalogue.mark_stale(identifier)
+        return reason
+
+    def _replaced(self, new: Original, others: list[Original], before: Provenance | None) -> list[Original]:
+        """Strike out what the source gave before; return it."""
+        if before is None or before.digest == new.digest:
+            return []
+        old = [each for each in others if (each.digest, each.source) == (before.digest, new.source)]
+        for each in old:
+            self.catalogue.remove(each)
+        return old
+
+    def _refuse_art(self, original: Original, aftermath: _Aftermath) -> str | None:
+        """Withdraw bytes that one source gave for many books: its way to say "no image"."""
+        same = self.rows.with_digest(original.digest, original.source, _MOST_SAME)
+        if len(same) < 2 or not is_placeholder((each.identifier for each in same), self.rules):
+            return None
+        reason = f"{original.source} gave the same bytes for {len(same)} ISBNs: they stand for no cover"
+        self.catalogue.refuse(original.digest, reason)
+        for row in same:
+            self.rows.remove(row)
+        held = self.catalogue.with_digest(original.digest, _MOST_SAME)
+        for each in held:
+            self.catalogue.remove(each)
+        aftermath.discarded += [original, *held]
+        aftermath.stale |= {row.identifier for row in same} | {each.identifier for each in held}
+        return reason
+
+    def _finish(self, aftermath: _Aftermath) -> None:
+        for original in aftermath.discarded:
+            self.files.discard(original)
+        if aftermath.stale:
+            drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+
+    def provenance(self, identifier: Identifier, source: str, digest: bytes, said: Validators) -> Provenance:
+        """Say when it is to be asked for again, and to be gone, as its source's settings have it."""
+        settings, now = self.sources[source], int(self.now())
+        after = settings.recheck_after_seconds * (1 + _JITTER * (2 * self.chance() - 1))
+        kept = {"always": None, "never": MOMENT_SECONDS}
+        keep = settings.keep
+        stay = kept[keep] if isinstance(keep, str) else keep * DAY_SECONDS
+        return Provenance(
+            identifier, source, digest, said.etag, said.modified,
+            due=now + max(int(after), 1) if settings.recheck_after_seconds else None,
+            keep_until=None if stay is None else now + stay,
+        )  # fmt: skip
+
+    def remove_outstayed(self, most: int = 100) -> int:
+        """Remove originals that their source lets nobody keep any longer; return how many there were.
+
+        Derivatives stay, and so does the row that tells whether the source has another picture since.
+        """
+        with _catalogue_read():
+            rows = self.rows.outstayed(int(self.now()), most)
+            for row in rows:
+                with self.catalogue.writing():
+                    found = self.catalogue.find(row.identifier)
+                    old = [each for each in found if (each.digest, each.source) == (row.digest, row.source)]
+                    for each in old:
+                        self.catalogue.remove(each)
+                    self.rows.put(replace(row, keep_until=None))
+                for each in old:
+                    self.files.discard(each)
+        return len(rows)
+
+
+@contextmanager
+def _catalogue_read() -> Iterator[None]:
+    """Turn a catalogue that fails into what a visitor is told."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise Unavailable("the catalogue cannot be read or written") from exc
