@@ -5,9 +5,9 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -32,6 +32,24 @@ _NO_DEADLINE = 86_400.0
 """Whoever waits for an ask has a deadline of his own; the ask is bounded by its sources' time limits."""
 
 
+class Queue:
+    """How many asks may be under way or wait. A full one refuses at once."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place. Raises Busy where none is free."""
+        if not self._free:
+            raise Busy("as many books are being asked for as may be")
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
 @dataclass(frozen=True)
 class Asking:
     """Asks the sources.
@@ -54,6 +72,10 @@ class Asking:
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     flights: Flights[None] = field(default_factory=Flights)
+    queue: Queue = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "queue", Queue(self.settings.queue))
 
     async def bring(self, identifier: Identifier) -> None:
         """See that a book has an original here that may be usable, if any source has one.
@@ -94,9 +116,7 @@ class Asking:
 
     async def _ask_once(self, identifier: Identifier) -> None:
         """Ask, unless another process was faster; runs as one flight per book."""
-        if len(self.flights) > self.settings.queue:
-            raise Busy("as many books are being asked for as may be")
-        async with self.stripes.hold(str(identifier)):
+        async with self.queue.place(), self.stripes.hold(str(identifier)):
             known = await self.off_loop(partial(self._look_again, identifier))
             if known is None:
                 return

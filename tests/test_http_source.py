@@ -50,14 +50,8 @@ Make = Callable[..., HttpSource]
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     """A server that gives a picture, until it is told otherwise."""
-    made = Upstream(gives(picture()))
-    server = await made.start()
-    yield made
-    server.close()
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        if "_serve" in repr(task):
-            task.cancel()
-    await asyncio.sleep(0)
+    async with Upstream(gives(picture())).running() as made:
+        yield made
 
 
 @pytest.fixture
@@ -242,7 +236,7 @@ async def test_no_other_host_gets_the_operators_headers(upstream: Upstream, make
         await next(ways)(asked)
 
     upstream.behave = behave
-    elsewhere = await asyncio.start_server(upstream._serve, "127.0.0.2", upstream.port)
+    elsewhere = await asyncio.start_server(upstream.serve, "127.0.0.2", upstream.port)
     async with elsewhere:
         await make(manner=Manner("t", {"Authorization": "Bearer secret"}, LOOPBACK)).fetch(ISBN, None)
 
@@ -328,7 +322,7 @@ async def test_a_certificate_that_is_none(make: Make, tmp_path: Path) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     upstream = Upstream(gives(picture()))
-    server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
         source = make(f"https://127.0.0.1:{port}/{{isbn13}}")

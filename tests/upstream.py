@@ -2,7 +2,8 @@
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -51,20 +52,33 @@ class Upstream:
     behave: Behaviour
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def start(self) -> asyncio.Server:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Upstream"]:
         """Listen on a free port of the loopback."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-        return server
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in list(self._serving):
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request."""
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             asked = Asked(await reader.readuntil(b"\r\n\r\n"), writer)
             self.asked.append(asked)
             await self.behave(asked)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # it hung up
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # it hung up, or the test is over
         finally:
             writer.close()
 
@@ -111,6 +125,11 @@ def leads(*addresses: str) -> Behaviour:
         await asked.send(head("302 Found", Location=next(turn), Content_Length=0))
 
     return behave
+
+
+async def of_its_own(asked: Asked) -> None:
+    """Gives every book another picture, as it should be."""
+    await gives(picture(300 + sum(asked.path.encode()) % 50, 450))(asked)
 
 
 async def slow_head(asked: Asked) -> None:

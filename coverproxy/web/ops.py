@@ -16,10 +16,14 @@ async def alive(request: web.Request) -> web.Response:
 
 @routes.get("/readyz")
 async def able(request: web.Request) -> web.Response:
-    """Say whether covers can be served, and by name what stands in the way."""
-    faults = await request.app[COVERS].check()
-    status = 503 if faults else 200
-    return answers.send(answers.json({"status": "faulty" if faults else "ready", "faults": faults}, status))
+    """Say whether covers can be served, and by name what stands in the way.
+
+    A source that is down is told and is no fault: what is here is served all the same.
+    """
+    covers = request.app[COVERS]
+    faults = await covers.check()
+    told = {"status": "faulty" if faults else "ready", "faults": faults, "sources": covers.asking.states()}
+    return answers.send(answers.json(told, 503 if faults else 200))
 
 
 @routes.get("/metrics")
