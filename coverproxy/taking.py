@@ -73,8 +73,7 @@ class Taker:
 
     def examine(self, identifier: Identifier, source: str, got: Fetched) -> Original:
         """Hold it against the limits, by its header. Raises Refused, Unavailable."""
-        least = max(self.limits.min_side_px, self.sources[source].missing_under_px)
-        limits = self.limits.model_copy(update={"min_side_px": least})
+        limits = self.sources[source].limits(self.limits)
         original = look(got.body, identifier, limits, self.rules)
         with _catalogue_read():
             if reason := self.catalogue.refusal(original.digest):

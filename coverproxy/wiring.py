@@ -39,6 +39,7 @@ from coverproxy.refreshing import Refresher
 from coverproxy.render import REVISION
 from coverproxy.service import FILE_THREADS, Covers
 from coverproxy.sources import build
+from coverproxy.sources.base import Source
 from coverproxy.sources.memory import Memory
 from coverproxy.state.sqlite import SqliteState
 from coverproxy.taking import Taker
@@ -154,6 +155,17 @@ async def kept_within_bounds(config: Config, shelf: Shelf, metrics: Metrics) -> 
         yield
     finally:
         await asyncio.to_thread(upkeep.stop)
+
+
+@asynccontextmanager
+async def open_sources(config: Config) -> AsyncIterator[list[Source]]:
+    """Open the sources for a command, in the order that they are asked in. Raises ConfigError."""
+    async with AsyncExitStack() as stack:
+        opened = []
+        for each in build.by_preference(config.source):
+            opened.append(build.source(each, config.asking, os.environ, config.limits.max_bytes))
+            stack.push_async_callback(opened[-1].aclose)
+        yield opened
 
 
 @asynccontextmanager

@@ -39,11 +39,27 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def load(config_file: Path | None, overrides: dict[str, Any]) -> Config:
     """Read the config; its mistakes end the command with exit code 2."""
-    try:
+    with mistakes_told():
         return configuration.load(config_file, os.environ, overrides)
+
+
+@contextmanager
+def mistakes_told() -> Iterator[None]:
+    """Tell mistakes of the config, and end the command with exit code 2."""
+    try:
+        yield
     except ConfigError as exc:
         click.echo(str(exc), err=True)
         raise click.exceptions.Exit(2) from None
+
+
+def with_secrets(config: Config) -> None:
+    """See that the environment has what the sources name. Raises ConfigError that lists what it has not.
+
+    Commands that ask no source do without: an import needs no secrets.
+    """
+    if mistakes := configuration.unset(config.source, os.environ):
+        raise ConfigError("\n".join(mistakes))
 
 
 def changed(config: Config, section: str, **values: Any) -> Config:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coverproxy import log, manager
-from coverproxy.cli.common import changed, faults_told, options, tell
+from coverproxy.cli.common import changed, faults_told, mistakes_told, options, tell, with_secrets
 from coverproxy.config import Config
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -46,10 +46,13 @@ def serve(config: Config, as_json: bool, host: str | None, port: int | None, wor
     """
 
     def given(config: Config) -> Config:
+        with_secrets(config)
         return changed(config, "server", host=host, port=port, workers=workers)
 
     reread = click.get_current_context().obj
-    run_master(given(config), lambda: given(reread()), as_json)
+    with mistakes_told():
+        first = given(config)
+    run_master(first, lambda: given(reread()), as_json)
 
 
 def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> None:
@@ -183,6 +186,8 @@ def check_config(config: Config, as_json: bool) -> None:
 
     All mistakes are told at once, each with its path in the TOML file; the exit code is then 2.
     """
+    with mistakes_told():
+        with_secrets(config)
     tree = config.model_dump(mode="json", by_alias=True)
     tell(as_json, tree, "\n".join(["The config is right. In force:", *_lines(tree, "")]))
 
@@ -192,6 +197,8 @@ def _lines(tree: dict[str, Any], path: str) -> list[str]:
     for name, value in tree.items():
         if isinstance(value, dict):
             lines += _lines(value, f"{path}{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += _lines({str(number): each for number, each in enumerate(value)}, f"{path}{name}.")
         else:
             lines.append(f"  {path}{name} = {value!r}")
     return lines

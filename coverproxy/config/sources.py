@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from coverproxy.config.base import Positive, Seconds, Section
 from coverproxy.config.presets import PRESETS
+from coverproxy.config.tables import Limits
 from coverproxy.errors import ConfigError
 from coverproxy.template import Template
 
@@ -64,6 +65,11 @@ class Source(Section):
     keep: Literal["always", "never"] | Days = "always"
     recheck_after_seconds: Annotated[int, Field(ge=0)] = 2_592_000
     missing_under_px: Annotated[int, Field(ge=0)] = 0
+
+    def limits(self, general: Limits) -> Limits:
+        """What an original of this source may be: what any may, and no "none" of its own by size."""
+        least = max(general.min_side_px, self.missing_under_px)
+        return general.model_copy(update={"min_side_px": least})
 
 
 class HttpSource(Source):

@@ -1,0 +1,130 @@
+"""Commands about sources of originals: list, test."""
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coverproxy import isbn
+from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.config import AnySource, Config, FolderSource, ObjectSource, unset
+from coverproxy.errors import NotAnIsbn
+from coverproxy.spec import ISBN, Identifier
+
+if TYPE_CHECKING:
+    from coverproxy.sources.base import Fetched, Source
+
+
+@click.group()
+def source() -> None:
+    """See and test the sources that are asked for originals which are not here.
+
+    They stand in the config file, each as a table [[source]]; config.example.toml shows them.
+    """
+
+
+@source.command("list")
+@options
+def list_(config: Config, as_json: bool) -> None:
+    """List the sources in the order that they are asked in, and how each is asked."""
+    from coverproxy.sources.build import by_preference
+
+    told = [_told(each) for each in by_preference(config.source)]
+    lines = [
+        f"{each['name']}  {each['kind']}  {each['where']}\n    priority {each['priority']}, keep {each['keep']},"
+        f" {each['requests_per_second']:g} a second, {each['timeout_seconds']:g} s"
+        for each in told
+    ]
+    way = "side by side" if config.asking.side_by_side else "one after the other"
+    text = "\n".join([*lines, f"They are asked {way}."]) if told else "There are no sources in the config."
+    tell(as_json, {"side_by_side": config.asking.side_by_side, "sources": told}, text)
+
+
+def _told(each: AnySource) -> dict[str, Any]:
+    keys = ("name", "kind", "priority", "keep", "requests_per_second", "timeout_seconds")
+    return {"where": _where(each), **{key: getattr(each, key) for key in keys}}
+
+
+def _where(each: AnySource) -> str:
+    if isinstance(each, FolderSource):
+        return f"{each.dir}/{each.pattern}"
+    return f"{each.url}/{each.key}" if isinstance(each, ObjectSource) else each.url
+
+
+@source.command()
+@options
+@click.argument("text", metavar="ISBN")
+def test(config: Config, as_json: bool, text: str) -> None:
+    """Ask every source for the cover of an ISBN; tell what each answered, and how long it took.
+
+    Nothing is kept or remembered. The exit code is 1 where no source has it or one could not be asked.
+    """
+    try:
+        value = isbn.parse(text).isbns[0]
+    except NotAnIsbn as exc:
+        raise click.ClickException(str(exc)) from None
+    if mistakes := unset(config.source, os.environ):
+        raise click.ClickException("\n".join(mistakes))
+    with faults_told():
+        answers = asyncio.run(_ask_all(config, Identifier(ISBN, value)))
+    told = [each.told for each in answers]
+    tell(as_json, {"isbn13": value, "answers": told}, "\n".join(map(_line, told)) or "There are no sources.")
+    found = any(each.answer == "found" for each in answers)
+    if not found or any(each.answer == "could not ask" for each in answers):
+        raise click.exceptions.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a source answered: "found", "not there" or "could not ask"; of a picture, what it is."""
+
+    source: str
+    answer: str
+    detail: str
+    ms: float
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As it is printed."""
+        return {"source": self.source, "answer": self.answer, "detail": self.detail, "ms": self.ms}
+
+
+def _line(told: dict[str, Any]) -> str:
+    return f"{told['source']}: {told['answer']} ({told['detail']}), {told['ms']:g} ms"
+
+
+async def _ask_all(config: Config, identifier: Identifier) -> list[Answered]:
+    from coverproxy.wiring import open_sources
+
+    async with open_sources(config) as sources:
+        return list(await asyncio.gather(*(_ask(config, each, identifier) for each in sources)))
+
+
+async def _ask(config: Config, source: "Source", identifier: Identifier) -> Answered:
+    from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere
+
+    started = time.perf_counter()
+    try:
+        answer = await source.fetch(identifier, None)
+    except CouldNotAsk as exc:
+        answered, detail = "could not ask", str(exc)
+    else:
+        answered, detail = "not there", answer.why if isinstance(answer, NotThere) else ""
+        if isinstance(answer, Fetched):
+            answered, detail = await asyncio.to_thread(_looked_at, config, source.name, identifier, answer)
+    return Answered(source.name, answered, detail, round((time.perf_counter() - started) * 1000, 1))
+
+
+def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched") -> tuple[str, str]:
+    """Say what picture it is, or why it would not be kept. Blocks."""
+    from coverproxy.originals.intake import Refused, look
+
+    settings = next(each for each in config.source if each.name == name)
+    try:
+        found = look(got.body, identifier, settings.limits(config.limits), config.imports)
+    except Refused as exc:
+        return "not there", f"what it gives is refused: {exc}"
+    return "found", f"{found.width}x{found.height} px {found.loader.value}, {found.bytes} bytes"
