@@ -28,7 +28,7 @@ class Refresher:
     """
 
     asking: Asking
-    every: float = 5.0
+    every: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:

@@ -203,7 +203,7 @@ async def open_asking(
         asking = Asking(
             chain, memory, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
         )  # fmt: skip
-        fresh = asyncio.create_task(Refresher(asking).run())
+        fresh = asyncio.create_task(Refresher(asking, config.asking.look_seconds).run())
         try:
             yield asking
         finally:

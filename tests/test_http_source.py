@@ -8,12 +8,15 @@ import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from contracts import MOST, SourceContract
 from services import program
 from upstream import (
     BOOK,
@@ -74,6 +77,46 @@ async def make(upstream: Upstream) -> AsyncIterator[Make]:
     yield making
     for source in made:
         await source.aclose()
+
+
+@dataclass
+class Web:
+    """A web server's covers, by ISBN-10, and a source that asks it."""
+
+    upstream: Upstream
+    source: HttpSource
+    covers: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+
+    def put(self, isbn10: str, body: bytes, modified: int) -> None:
+        self.covers[isbn10] = (body, modified)
+
+    def remove(self, isbn10: str) -> None:
+        del self.covers[isbn10]
+
+    async def go_down(self) -> None:
+        self.upstream.behave = gives(b"", "500 Internal Server Error")
+
+    async def behave(self, asked: Asked) -> None:
+        body, modified = self.covers.get(asked.path.strip("/"), (None, 0))
+        if body is None:
+            return await gives(b"", "404 Not Found")(asked)
+        said = {"ETag": f'"{modified}"', "Last_Modified": formatdate(modified, usegmt=True)}
+        known = (asked.header("If-None-Match"), asked.header("If-Modified-Since"))
+        if said["ETag"] in known or (known[0] is None and said["Last_Modified"] in known):
+            return await gives(b"", "304 Not Modified", **said)(asked)
+        return await gives(body, **said)(asked)
+
+
+class TestHttp(SourceContract):
+    """A web server keeps what a source promises."""
+
+    @pytest.fixture
+    async def place(self, upstream: Upstream, make: Make) -> Web:
+        """A web server that has covers by ISBN-10."""
+        bounds = replace(BOUNDS, bytes=MOST, seconds=5.0, idle_seconds=2.0)
+        web = Web(upstream, make(f"http://127.0.0.1:{upstream.port}/{{isbn10}}", bounds=bounds))
+        upstream.behave = web.behave
+        return web
 
 
 async def reason(asking: Awaitable[object]) -> str:

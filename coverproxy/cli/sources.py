@@ -34,8 +34,8 @@ def list_(config: Config, as_json: bool) -> None:
 
     told = [_told(each) for each in by_preference(config.source)]
     lines = [
-        f"{each['name']}  {each['kind']}  {each['where']}\n    priority {each['priority']}, keep {each['keep']},"
-        f" {each['requests_per_second']:g} a second, {each['timeout_seconds']:g} s"
+        f"{each['name']}  {each['kind']}  {each['where']}\n    priority {each['priority']},"
+        f" keep {each['keep']}, {each['requests_per_second']:g} a second, {each['timeout_seconds']:g} s"
         for each in told
     ]
     way = "side by side" if config.asking.side_by_side else "one after the other"

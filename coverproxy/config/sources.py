@@ -12,7 +12,7 @@ from coverproxy.config.base import Positive, Seconds, Section
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.tables import Limits
 from coverproxy.errors import ConfigError
-from coverproxy.template import Template
+from coverproxy.template import PathTemplate, Template
 
 _VARIABLE = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -23,9 +23,9 @@ Texts = Annotated[tuple[str, ...], Field(strict=False)]
 Statuses = Annotated[tuple[Annotated[int, Field(ge=200, le=599)], ...], Field(strict=False)]
 
 
-def template(text: str) -> str:
-    """Check a template, its variables put aside. Raises ValueError."""
-    Template(_VARIABLE.sub("x", text))
+def _path(text: str) -> str:
+    """Check a template of a path or a key. Raises ValueError."""
+    PathTemplate(text)
     return text
 
 
@@ -95,7 +95,8 @@ class HttpSource(Source):
             raise ValueError("no URL; expected one like https://covers.example.org/{isbn13}.jpg")
         if "{" in parts.netloc:
             raise ValueError("a host is always the same; only what follows it may hold {fields}")
-        return template(text)
+        Template(_VARIABLE.sub("x", text))
+        return text
 
     @field_validator("headers")
     @classmethod
@@ -133,19 +134,19 @@ class FolderSource(Source):
     dir: str
     pattern: str = "{isbn13}.jpg"
 
-    _is_template = field_validator("pattern")(template)
+    _is_template = field_validator("pattern")(_path)
 
 
 class ObjectSource(Source):
     """Asks an object store."""
 
     kind: Literal["objectstore"]
-    url: Annotated[str, Field(pattern=r"^[a-z0-9]+://")]
+    url: Annotated[str, Field(pattern=r"^(s3|gs|az)://[^/]")]
     key: str = "{isbn13}.jpg"
     endpoint: str = ""
     options: dict[str, str] = Field(default={})
 
-    _is_template = field_validator("key")(template)
+    _is_template = field_validator("key")(_path)
 
 
 AnySource = Annotated[HttpSource | FolderSource | ObjectSource, Field(discriminator="kind")]
@@ -176,6 +177,7 @@ class Asking(Section):
     absent_entries: Positive = 1_000_000
     absent_seconds: Seconds = 86_400.0
     absent_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.2
+    look_seconds: Seconds = 5.0
 
     @field_validator("contact")
     @classmethod

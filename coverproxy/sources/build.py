@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aiohttp.abc import AbstractResolver
 
@@ -12,10 +13,12 @@ from coverproxy.errors import ConfigError
 from coverproxy.metrics import Metrics
 from coverproxy.sources.base import Source
 from coverproxy.sources.chain import Chain
+from coverproxy.sources.folder import FolderSource
 from coverproxy.sources.gate import Gate, Manners, Pace
 from coverproxy.sources.http import Bounds, HttpSource, Manner
+from coverproxy.sources.objects import ObjectSource, open_store
 from coverproxy.sources.rules import Missing
-from coverproxy.template import Template
+from coverproxy.template import PathTemplate, Template
 
 
 def by_preference(sources: Sequence[AnySource]) -> list[AnySource]:
@@ -30,10 +33,17 @@ def source(
     max_bytes: int,
     resolver: AbstractResolver | None = None,
 ) -> Source:
-    """Build a source. MUST be called within a running loop. Raises ConfigError for a variable not set."""
+    """Build a source. MUST be called within a running loop. Raises ConfigError for a variable not set.
+
+    No process is forked afterwards: neither threads nor an object store's connections survive it.
+    """
     if isinstance(settings, configuration.HttpSource):
         return _http(settings, asking, environ, max_bytes, resolver)
-    raise ConfigError(f"{settings.kind}: no source")
+    if isinstance(settings, configuration.ObjectSource):
+        return _objects(settings, asking, environ, max_bytes)
+    root, pattern = Path(settings.dir), PathTemplate(settings.pattern)
+    seconds, threads = settings.timeout_seconds, settings.concurrency
+    return FolderSource(settings.name, root, pattern, max_bytes, seconds, threads)
 
 
 def _http(
@@ -56,6 +66,18 @@ def _http(
     url = Template(resolved(settings.url, environ, in_url=True))
     manner = Manner(user_agent(asking.contact), headers, allowed)
     return HttpSource(settings.name, url, missing, bounds, manner, resolver)
+
+
+def _objects(
+    settings: configuration.ObjectSource, asking: Asking, environ: Mapping[str, str], max_bytes: int
+) -> ObjectSource:
+    options = {name: resolved(value, environ) for name, value in settings.options.items()}
+    seconds = settings.timeout_seconds
+    try:
+        store = open_store(settings.url, options, settings.endpoint, seconds, user_agent(asking.contact))
+    except ValueError as exc:
+        raise ConfigError(f"source {settings.name}: {exc}") from None
+    return ObjectSource(settings.name, store, PathTemplate(settings.key), max_bytes, seconds)
 
 
 def user_agent(contact: str) -> str:

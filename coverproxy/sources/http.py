@@ -86,6 +86,8 @@ class HttpSource:
         filled = self._template.fill(identifier)
         if filled is None:
             return NotThere("it has no ISBN-10, which this source goes by")
+        if self._session.closed:
+            raise CouldNotAsk("closed")
         with _told():
             # in all, redirects too: a sender of one byte a second is never idle
             async with asyncio.timeout(self._bounds.seconds):

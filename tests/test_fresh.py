@@ -1,0 +1,259 @@
+"""Originals kept fresh: what an unchanged, a changed or a silent source does to what is served."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from conftest import Got, Running, Start
+from images import cover, jpeg
+from upstream import BOOK, Asked, Upstream, gives, picture, silent
+
+from coverproxy.isbn import to_isbn10
+from coverproxy.originals.fetched import Provenance
+from coverproxy.refreshing import Refresher
+from coverproxy.spec import Identifier
+
+NAME = Identifier("isbn", BOOK)
+SAID = {"ETag": '"one"', "Last_Modified": "Mon, 04 Aug 2008 12:00:00 GMT"}
+
+Serve = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    """A source that gives a cover with validators, until it is told otherwise."""
+    async with Upstream(gives(picture(), **SAID)).running() as made:
+        yield made
+
+
+@pytest.fixture
+async def serve(start: Start, upstream: Upstream) -> Serve:
+    """A function that starts a service with that source; keyword arguments are keys of it."""
+
+    async def serving(asking: dict[str, Any] | None = None, **values: Any) -> Running:
+        patient = {"answer_within_seconds": 15.0}
+        return await start(source=[upstream.source(**values)], asking=asking or {}, render=patient)
+
+    return serving
+
+
+def row(server: Running) -> Provenance:
+    """What is remembered of where the book's original came from."""
+    found = server.covers.asking.taker.rows.of(NAME, "up")
+    assert found
+    return found
+
+
+async def recheck(server: Running) -> int:
+    """Have all that was fetched be due, and one round done."""
+    server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
+    return await Refresher(server.covers.asking, 1.0).round()
+
+
+async def every_spelling(server: Running) -> list[Got]:
+    """The cover in three sizes, two formats and both spellings."""
+    names = [BOOK, to_isbn10(BOOK), f"{BOOK}.webp", f"{to_isbn10(BOOK)}.webp"]
+    return [
+        await server.get(server.path(str(name), size=size))
+        for name in names
+        for size in ("small", "medium", "large")
+    ]
+
+
+async def test_validators_are_remembered(serve: Serve) -> None:
+    """With the original stands how to ask whether it changed, and when: in 30 days, give or take a tenth."""
+    server = await serve()
+    await server.get(server.path(BOOK))
+    kept = row(server)
+
+    assert (kept.etag, kept.modified) == (SAID["ETag"], SAID["Last_Modified"])
+    assert 0.9 * 2_592_000 < (kept.due or 0) - server.covers.asking.now() < 1.1 * 2_592_000
+    assert kept.keep_until is None
+
+
+async def test_unchanged_costs_nothing(serve: Serve, upstream: Upstream) -> None:
+    """A 304 leaves every derivative a hit, and takes neither a render nor the quota."""
+    server = await serve()
+    before = await every_spelling(server)
+    upstream.behave = gives(b"", "304 Not Modified")
+    rounds = await recheck(server)
+    after = await every_spelling(server)
+
+    assert rounds == 1
+    assert upstream.asked[1].header("If-None-Match") == SAID["ETag"]
+    assert upstream.asked[1].header("If-Modified-Since") == SAID["Last_Modified"]
+    assert {each.cover for each in after} == {"hit"}
+    assert [each.body for each in after] == [each.body for each in before]
+    assert after[0].headers["X-RateLimit-Remaining"] == before[-1].headers["X-RateLimit-Remaining"]
+    assert (row(server).due or 0) > server.covers.asking.now()
+    assert row(server).etag == SAID["ETag"]
+
+
+async def test_the_same_bytes_again_cost_nothing(serve: Serve, upstream: Upstream) -> None:
+    """A source that knows no conditions and sends the same picture changes nothing but its validators."""
+    server = await serve()
+    await server.get(server.path(BOOK))
+    upstream.behave = gives(picture(), ETag='"two"')
+    await recheck(server)
+
+    assert (await server.get(server.path(BOOK))).cover == "hit"
+    assert row(server).etag == '"two"'
+
+
+@pytest.mark.parametrize("said", [{"Last_Modified": "Tue, 05 Aug 2008 12:00:00 GMT"}, SAID, {}])
+async def test_changed_drops_all_and_makes_anew(
+    serve: Serve, upstream: Upstream, said: dict[str, str]
+) -> None:
+    """Another picture drops every size, format and spelling at once; each is then made from the new one."""
+    server = await serve()
+    before = await every_spelling(server)
+    files = list(server.covers.files._root.rglob(f"{BOOK}*"))
+    upstream.behave = gives(picture(330, 440), **said)
+    await recheck(server)
+    left = list(server.covers.cache.layout.top.rglob(f"{BOOK}*"))
+    after = await every_spelling(server)
+
+    assert left == []
+    assert {each.headers["X-Cover-Original"] for each in after} == {"330x440"}
+    assert [each.cover for each in after[:3]] == ["made"] * 3
+    assert not {each.headers["ETag"] for each in after} & {each.headers["ETag"] for each in before}
+    assert not files[0].exists()
+    assert len(server.covers.catalogue.find(NAME)) == 1
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "404 Not Found", "410 Gone"])
+async def test_what_is_here_stands(serve: Serve, upstream: Upstream, status: str) -> None:
+    """A source that fails, or has it no longer, takes nothing away: new sizes are made of the old one."""
+    server = await serve()
+    await server.get(server.path(BOOK))
+    upstream.behave = gives(b"", status)
+    await recheck(server)
+
+    assert (await server.get(server.path(BOOK))).cover == "hit"
+    assert (await server.get(server.path(BOOK, size="large"))).cover == "made"
+    assert (row(server).due or 0) > server.covers.asking.now() + 3000
+    assert row(server).etag == SAID["ETag"]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"\xff\xd8\xff" + bytes(5000), picture()[:9000]])
+async def test_a_change_for_the_worse_is_none(serve: Serve, upstream: Upstream, body: bytes) -> None:
+    """What is no picture, or half of one, does not take the place of the old one."""
+    server = await serve()
+    await server.get(server.path(BOOK))
+    upstream.behave = gives(body)
+    await recheck(server)
+
+    assert (await server.get(server.path(BOOK))).cover == "hit"
+    assert (await server.get(server.path(BOOK, size="large"))).headers["X-Cover-Original"] == "300x450"
+
+
+async def test_a_source_that_turns_to_art_takes_no_cover_away(serve: Serve, upstream: Upstream) -> None:
+    """ "No image" art that comes in place of a cover is refused once it is known, and the cover stays."""
+    art = jpeg(cover(111, 222))
+    server = await serve()
+    await server.get(server.path(BOOK))
+    digest = server.covers.asking.taker.examine(NAME, "up", _fetched(art)).digest
+    server.covers.catalogue.refuse(digest, "art")
+    upstream.behave = gives(art)
+    await recheck(server)
+
+    assert (await server.get(server.path(BOOK))).cover == "hit"
+    assert row(server).digest != digest
+
+
+def _fetched(body: bytes) -> Any:
+    from coverproxy.sources.base import Fetched, Validators
+
+    return Fetched(body, Validators())
+
+
+async def test_the_old_one_is_served_while_it_is_asked_for(serve: Serve, upstream: Upstream) -> None:
+    """While a recheck hangs, the cover is a hit, and its other sizes are made."""
+    server = await serve(timeout_seconds=5.0, idle_seconds=5.0)
+    await server.get(server.path(BOOK))
+    upstream.behave = silent
+    checking = asyncio.ensure_future(recheck(server))
+    while len(upstream.asked) < 2:
+        await asyncio.sleep(0.01)
+    hit, made = await server.get(server.path(BOOK)), await server.get(server.path(BOOK, size="large"))
+    checking.cancel()
+    await asyncio.gather(checking, return_exceptions=True)
+
+    assert (hit.cover, made.cover) == ("hit", "made")
+
+
+async def test_it_goes_on_by_itself(serve: Serve, upstream: Upstream) -> None:
+    """The running service asks again for what is due, and serves the new picture."""
+    server = await serve(asking={"look_seconds": 0.05}, recheck_after_seconds=1)
+    await server.get(server.path(BOOK))
+    upstream.behave = gives(picture(330, 440))
+    server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
+    while len(server.covers.catalogue.find(NAME)) != 1 or len(upstream.asked) < 2:
+        await asyncio.sleep(0.02)
+    for _ in range(100):
+        got = await server.get(server.path(BOOK))
+        if got.headers["X-Cover-Original"] == "330x440":
+            break
+        await asyncio.sleep(0.02)
+
+    assert got.headers["X-Cover-Original"] == "330x440"
+
+
+async def test_each_is_asked_for_once_by_however_many(serve: Serve, upstream: Upstream) -> None:
+    """Of several processes that look for what is due, one asks."""
+    server = await serve()
+    await server.get(server.path(BOOK))
+    upstream.behave = gives(b"", "304 Not Modified")
+    server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
+    rounds = await asyncio.gather(*(Refresher(server.covers.asking, 1.0).round() for _ in range(5)))
+
+    assert sorted(rounds) == [0, 0, 0, 0, 1]
+    assert len(upstream.asked) == 2
+
+
+async def test_never_means_no_recheck(serve: Serve, upstream: Upstream) -> None:
+    """With recheck_after_seconds = 0 nothing is ever due."""
+    server = await serve(recheck_after_seconds=0)
+    await server.get(server.path(BOOK))
+
+    assert row(server).due is None
+    assert await Refresher(server.covers.asking, 1.0).round() == 0
+
+
+@pytest.mark.parametrize(("keep", "seconds"), [("never", 60), (3, 3 * 86_400)])
+async def test_what_may_not_be_kept_goes(
+    serve: Serve, upstream: Upstream, keep: object, seconds: int
+) -> None:
+    """The original goes when its time is over, its derivatives stay; another size asks the source again."""
+    server = await serve(keep=keep)
+    await server.get(server.path(BOOK))
+    until = row(server).keep_until
+    early = await Refresher(server.covers.asking, 1.0).round()
+    held = len(server.covers.catalogue.find(NAME))
+    server.covers.catalogue.execute("UPDATE fetched SET keep_until = 1", ())
+    await Refresher(server.covers.asking, 1.0).round()
+    gone = server.covers.catalogue.find(NAME), list(server.covers.files._root.rglob(f"{BOOK}*"))
+    hit, made = await server.get(server.path(BOOK)), await server.get(server.path(BOOK, size="large"))
+
+    assert abs((until or 0) - server.covers.asking.now() - seconds) < 30
+    assert (early, held) == (0, 1)
+    assert gone == ([], [])
+    assert (hit.cover, made.cover) == ("hit", "made")
+    assert len(upstream.asked) == 2
+
+
+async def test_changed_is_seen_though_nothing_was_kept(serve: Serve, upstream: Upstream) -> None:
+    """Of a source whose originals may not be kept, a changed picture replaces what was made all the same."""
+    server = await serve(keep="never")
+    await server.get(server.path(BOOK))
+    server.covers.catalogue.execute("UPDATE fetched SET keep_until = 1", ())
+
+    async def behave(asked: Asked) -> None:
+        assert asked.header("If-None-Match") == SAID["ETag"]
+        await gives(picture(330, 440))(asked)
+
+    upstream.behave = behave
+    await recheck(server)
+
+    assert (await server.get(server.path(BOOK))).headers["X-Cover-Original"] == "330x440"
