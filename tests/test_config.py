@@ -13,7 +13,8 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from coverproxy.config import RESERVED_SIZES, Config, Size, load
+from coverproxy.config import RESERVED_SIZES, Config, Size, load, resolved, unset
+from coverproxy.config.presets import PRESETS
 from coverproxy.errors import ConfigError
 from coverproxy.media import Format
 
@@ -39,6 +40,8 @@ def walked(section: BaseModel, above: str) -> Iterator[tuple[str, Any]]:
         elif name == "sizes":
             for size in value:
                 yield from walked(value[size], f"{path}.{size}.")
+        elif name == "source":  # tables in an array: none by default
+            assert value == ()
         else:
             yield path, value
 
@@ -164,6 +167,114 @@ def test_the_example_fits_the_page() -> None:
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
 
     assert [line for line in lines if len(line) > 110 or line != line.rstrip()] == []
+
+
+COMMENTED = re.compile(r"#(?=[a-z\[])")
+
+
+def uncommented() -> str:
+    """The example with its examples of sources in force."""
+    return "\n".join(COMMENTED.sub("", line) for line in EXAMPLE.read_text(encoding="utf-8").splitlines())
+
+
+def test_the_examples_of_sources_show_every_key_with_its_default(tmp_path: Path) -> None:
+    """Each kind of source stands in the example with all of its keys, and with their defaults."""
+    config = loaded(tmp_path, uncommented())
+    tables = {each.get("kind", "preset"): each for each in tomllib.loads(uncommented())["source"]}
+
+    assert [source.name for source in config.source] == ["openlibrary", "publisher", "shelf", "bucket"]
+    for source in config.source[1:]:
+        fields = type(source).model_fields
+        assert tables[source.kind].keys() == fields.keys()
+        needed = {name: getattr(source, name) for name, field in fields.items() if field.is_required()}
+        assert source == type(source).model_validate(needed)
+
+
+def test_the_examples_of_sources_are_explained() -> None:
+    """Above each key of a source stands what it means, once; with its unit, if it has one."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    explained: dict[str, str] = {}
+    for number, line in enumerate(lines):
+        if (bare := COMMENTED.sub("", line)) != line and (found := SETTING.fullmatch(bare)):
+            above = lines[number - 1]
+            if above.startswith("# "):
+                explained.setdefault(found["name"], above)
+            assert found["name"] in {*explained, "name", "kind", "preset"}, line
+            for ending, unit in UNITS.items():
+                if found["name"].endswith(ending):
+                    start = explained[found["name"]]
+                    assert unit in " ".join(lines[lines.index(start) - 1 : lines.index(start) + 1]), line
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_presets_are_whole(preset: str) -> None:
+    """A preset alone is a source, and whatever stands beside it wins."""
+    (alone,) = load(None, {}, {"source": [{"preset": preset}]}).source
+    (own,) = load(None, {}, {"source": [{"preset": preset, "name": "mine", "keep": 7}]}).source
+
+    assert (alone.name, alone.kind) == (preset, "http")
+    assert own == alone.model_copy(update={"name": "mine", "keep": 7})
+
+
+HTTP = """[[source]]
+name = "a"
+kind = "http"
+url = "https://covers.example.org/{isbn13}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "why"),
+    [
+        (HTTP + "frobnicate = 1\n", "source.0.frobnicate", "no such key"),
+        (HTTP + HTTP, "source", "'a' is the name of several"),
+        (HTTP.replace("https:", "ftp:"), "source.0.url", "expected one like https://"),
+        (HTTP.replace("{isbn13}", "x"), "source.0.url", "does not name one book"),
+        (HTTP.replace("{isbn13}", "{isbn}"), "source.0.url", "{isbn} is no placeholder"),
+        (HTTP.replace("covers.", "{isbn13}."), "source.0.url", "a host is always the same"),
+        (HTTP.replace("{isbn13}", "ü/{isbn13}"), "source.0.url", "no URL"),
+        (HTTP + 'headers = { "A B" = "x" }\n', "source.0.headers", "'A B' is no header"),
+        (HTTP + 'headers = { A = "x\\r\\nB: y" }\n', "source.0.headers", "'A' is no header"),
+        (HTTP + 'headers = { Cookie = "x" }\n', "source.0.headers", "'Cookie' is not yours to set"),
+        (HTTP + 'allow = ["10.0.0.1/8"]\n', "source.0.allow", "no address or network"),
+        (HTTP + 'missing_hashes = ["x"]\n', "source.0.missing_hashes", "no MD5 or SHA-256"),
+        (HTTP + "keep = 0\n", "source.0.keep", "greater than or equal to 1"),
+        (HTTP.replace('"http"', '"ftp"'), "source.0", "'http', 'folder', 'objectstore'"),
+        ('[[source]]\npreset = "amazon"\n', "source", "'amazon' is no preset"),
+        ('[[source]]\nkind = "folder"\nname = "f"\n', "source.0.dir", "field required"),
+        ('[[source]]\nkind = "folder"\nname = "f"\ndir = "a"\npattern = "../{isbn13}"\n',
+         "source.0.pattern", "no path below"),
+        ('[[source]]\nkind = "objectstore"\nname = "o"\nurl = "http://a"\n', "source.0.url", "pattern"),
+        ('[source]\nkind = "http"\n', "source", "tuple"),
+        ('[asking]\ncontact = "a (b)"\n', "asking.contact", "without brackets"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_sources_are_told(tmp_path: Path, text: str, path: str, why: str) -> None:
+    """A wrong key of a source is told by the source's place in the file, from 0, and the key."""
+    told = mistakes(tmp_path, text)
+
+    assert any(line.startswith(f"{path}: ") and why in line for line in told), told
+
+
+def test_unset_variables_are_told() -> None:
+    """Each variable that a source names and the environment has not is told once, by its source."""
+    url = "https://a/{isbn13}?{env:ONE}&{env:TWO}&{env:ONE}"
+    source = {"name": "a", "kind": "http", "url": url, "headers": {"X": "{env:THREE}"}}
+    config = load(None, {}, {"source": [source]})
+
+    assert unset(config.source, {"TWO": "x"}) == [
+        "source.0: the environment has no ONE", "source.0: the environment has no THREE",
+    ]  # fmt: skip
+
+
+def test_a_variable_changes_no_url() -> None:
+    """A value of the environment is encoded where it goes into a URL, and as it is elsewhere."""
+    assert resolved("https://a/{env:X}/{isbn13}", {"X": "a/../b?c=d#{e}"}, in_url=True) == (
+        "https://a/a%2F..%2Fb%3Fc%3Dd%23%7Be%7D/{isbn13}"
+    )
+    assert resolved("Bearer {env:X}", {"X": "a/b"}) == "Bearer a/b"
+    with pytest.raises(ConfigError, match="no X"):
+        resolved("{env:X}", {})
 
 
 def test_default_sizes() -> None:

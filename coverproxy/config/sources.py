@@ -161,7 +161,7 @@ def with_presets(sources: Any) -> Any:
 
 def _with_preset(table: dict[str, Any]) -> dict[str, Any]:
     preset = table.get("preset")
-    if preset is None:
+    if preset in (None, ""):
         return table
     if preset not in PRESETS:
         raise ValueError(f"{preset!r} is no preset; expected one of {', '.join(sorted(PRESETS))}")
