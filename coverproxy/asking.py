@@ -19,6 +19,7 @@ from coverproxy.metrics import Metrics
 from coverproxy.original import Original
 from coverproxy.originals.intake import Refused
 from coverproxy.sources.base import Fetched
+from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, Outcome
 from coverproxy.sources.memory import Memory, Remembered
 from coverproxy.spec import Identifier
@@ -131,8 +132,10 @@ class Asking:
 
     def _look_again(self, identifier: Identifier) -> Remembered | None:
         """Return what is remembered, or None where another process has brought it meanwhile."""
-        if self.taker.has(identifier):
-            return None
+        return None if self.taker.has(identifier) else self.remembered(identifier)
+
+    def remembered(self, identifier: Identifier) -> Remembered:
+        """Return what is remembered of a book and of all sources. Blocks."""
         try:
             return self.memory.look(identifier, self.now())
         except sqlite3.Error as exc:  # asked once too often is better than not at all
@@ -143,9 +146,9 @@ class Asking:
         """Take in what a source gave; None where that is no cover. Raises Unavailable."""
         taker = self.taker
         try:
-            original = await self.off_loop(partial(taker.examine, identifier, source, got))
-            async with self.alone(original):
-                await self.render(partial(taker.decode, original, got.body))
+            sketch = await self.off_loop(partial(taker.sketch, identifier, source, got))
+            async with self.alone(sketch):
+                original = await self.render(partial(taker.examine, sketch, got.body))
             return await self.off_loop(partial(taker.enter, original, got))
         except Refused as exc:
             self.metrics.source_refused.labels(source, exc.reason).inc()
@@ -156,13 +159,20 @@ class Asking:
     def _remember(self, identifier: Identifier, outcome: Outcome[Original]) -> None:
         """Remember what none has, and who wishes to be left alone; never that one could not be asked."""
         now, settings = self.now(), self.settings
+        for source, wait in outcome.waits.items():
+            self.note_wait(source, wait)
         try:
-            for source, wait in outcome.waits.items():
-                self.memory.pause(source, now + wait)
             if outcome.found is None and not outcome.silent:
                 # not all at once: a list of books that was asked for together would be again
                 jitter = 1 + settings.absent_jitter * (2 * self.chance() - 1)
                 self.memory.note_absent(identifier, now + settings.absent_seconds * jitter, now)
+        except sqlite3.Error as exc:
+            _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
+
+    def note_wait(self, source: str, wait: float) -> None:
+        """Have every process leave a source alone for as long as it wished, a day at most. Blocks."""
+        try:
+            self.memory.pause(source, self.now() + min(wait, LONGEST_WISH))
         except sqlite3.Error as exc:
             _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
 

@@ -12,9 +12,14 @@ from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Validators
 
 _log = logging.getLogger(__name__)
 
-_MOST = 20
+_MOST = 5
 _LEASE_SECONDS = 600
 """How long a claimed row is left alone by the others: a worker that dies with it costs that much."""
+
+_RESTS = 3
+"""Of four requests that a source allows, one is ours."""
+
+_LONGEST_REST = 60.0
 
 _SOON_SECONDS = 3600
 """When to ask again where a source could not be asked; the old picture stands meanwhile."""
@@ -53,7 +58,14 @@ class Refresher:
             async with asking.stripes.hold(str(row.identifier)):
                 if after := await self._recheck(row):
                     await asking.off_loop(partial(asking.taker.rows.put, after))
+            await self._rest(row.source)
         return len(rows)
+
+    async def _rest(self, source: str) -> None:
+        """Leave most of what may be asked in a second to those who wait for a cover."""
+        settings = self.asking.taker.sources.get(source)
+        if settings is not None:
+            await self.sleep(min(_RESTS / settings.requests_per_second, _LONGEST_REST))
 
     async def _recheck(self, row: Provenance) -> Provenance | None:
         """Ask one source whether it has another picture; return what to write of it, if nobody has yet."""
@@ -62,9 +74,12 @@ class Refresher:
         if gate is None:  # it is no longer in the config
             return replace(row, due=None)
         said = Validators(row.etag, row.modified)
+        known = await asking.off_loop(partial(asking.remembered, row.identifier))
         try:
-            answer = await gate.fetch(row.identifier, said)
+            answer = await gate.fetch(row.identifier, said, known.paused.get(row.source, 0.0))
         except CouldNotAsk as exc:
+            if exc.retry_after is not None:
+                await asking.off_loop(partial(asking.note_wait, row.source, exc.retry_after))
             return replace(row, due=int(asking.now() + max(exc.retry_after or 0.0, _SOON_SECONDS)))
         if isinstance(answer, NotThere):  # what was there once is better than nothing
             _log.info("a source has it no longer", extra={"source": row.source, "of": str(row.identifier)})

@@ -18,7 +18,7 @@ from coverproxy.original import DIGEST_BYTES, Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.fetched import FetchedRows, Provenance
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.intake import Refused, is_placeholder, look
+from coverproxy.originals.intake import Refused, is_placeholder, measured, sketched
 from coverproxy.purging import drop_stale
 from coverproxy.render import render
 from coverproxy.sources.base import Fetched, Validators
@@ -71,10 +71,9 @@ class Taker:
         with _catalogue_read():
             return any(each.fault is None for each in self.catalogue.find(identifier))
 
-    def examine(self, identifier: Identifier, source: str, got: Fetched) -> Original:
-        """Hold it against the limits, by its header. Raises Refused, Unavailable."""
-        limits = self.sources[source].limits(self.limits)
-        original = look(got.body, identifier, limits, self.rules)
+    def sketch(self, identifier: Identifier, source: str, got: Fetched) -> Original:
+        """Say what can be said of it without a decoder. Raises Refused, Unavailable."""
+        original = sketched(got.body, identifier, self.rules)
         with _catalogue_read():
             if reason := self.catalogue.refusal(original.digest):
                 raise Refused(SAME_BYTES, reason)
@@ -86,18 +85,20 @@ class Taker:
         """Say whether a source gave again what it gave before."""
         return hashlib.sha256(got.body).digest()[:DIGEST_BYTES] == row.digest
 
-    def decode(self, original: Original, body: bytes) -> None:
-        """Decode all of it: what breaks off in the middle is never kept. Raises Refused, Unavailable.
+    def examine(self, sketch: Original, body: bytes) -> Original:
+        """Measure it, and decode all of it: what breaks off in the middle is never kept.
 
-        It is rendered, and that thrown away: so just what is refused later is refused now. Runs where
-        renders run.
+        It is rendered, and that thrown away: so just what would be refused later is refused now. Runs where
+        renders run, and as guarded. Raises Refused, Unavailable.
         """
         largest = max(self.sizes.values(), key=lambda size: size.width * size.height)
         try:
-            with self.decoding(original) as hold:
+            with self.decoding(sketch) as hold:
+                original = measured(sketch, body, self.sources[sketch.source].limits(self.limits))
                 render(body, largest, Format.JPEG, self.limits, hold)
         except UnusableOriginal as exc:
             raise Refused(exc.reason, str(exc)) from None
+        return original
 
     def enter(self, original: Original, got: Fetched) -> Original:
         """Keep it: its file, then its row, in place of what the same source gave before.

@@ -45,6 +45,9 @@ from coverproxy.state.sqlite import SqliteState
 from coverproxy.taking import Taker
 from coverproxy.warming import Line, Result, Warmer
 
+_LAST_SECONDS = 0.1
+"""What asks get that nobody waits for any more when the service stops."""
+
 
 class Shelf:
     """What lies in the data folder, for commands and for the service alike."""
@@ -61,18 +64,21 @@ class Shelf:
         self.stripes = Stripes(self.layout.locks)
         self.state = SqliteState(data / "state.db")
         self.links = KeyLinks(self.layout.by_key)
+        self.memory = Memory(data / "sources.db", config.asking.absent_entries)
 
     def open(self) -> None:
         """Make folders and files where they are missing. Raises OSError, sqlite3.Error."""
         self.catalogue.open()
         self.files.open()
         self.cache.open()
+        self.memory.open()
         drop_stale(self.catalogue, self.cache, self.stripes, self.layout.revisions)
 
     def close(self) -> None:
         """Close files and threads."""
         self.stripes.close()
         self.catalogue.close()
+        self.memory.close()
         self.room.close()
         self.cache.purges.close()
 
@@ -186,9 +192,6 @@ async def open_asking(
             return 0.0
 
     async with AsyncExitStack() as stack:
-        memory = Memory(data / "sources.db", config.asking.absent_entries)
-        stack.callback(memory.close)
-        await asyncio.to_thread(memory.open)
         limits, environ = config.limits, os.environ
         chain = build.chain(config.source, config.asking, environ, limits.max_bytes, pace, metrics)
         stack.push_async_callback(chain.aclose)
@@ -201,14 +204,14 @@ async def open_asking(
             named, guard.decoding,
         )  # fmt: skip
         asking = Asking(
-            chain, memory, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
+            chain, shelf.memory, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
         )  # fmt: skip
         fresh = asyncio.create_task(Refresher(asking, config.asking.look_seconds).run())
         try:
             yield asking
         finally:
             await _end(fresh)
-            await asking.flights.land(config.server.stop_seconds)
+            await asking.flights.land(_LAST_SECONDS)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

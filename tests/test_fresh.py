@@ -153,7 +153,7 @@ async def test_a_source_that_turns_to_art_takes_no_cover_away(serve: Serve, upst
     art = jpeg(cover(111, 222))
     server = await serve()
     await server.get(server.path(BOOK))
-    digest = server.covers.asking.taker.examine(NAME, "up", _fetched(art)).digest
+    digest = server.covers.asking.taker.sketch(NAME, "up", _fetched(art)).digest
     server.covers.catalogue.refuse(digest, "art")
     upstream.behave = gives(art)
     await recheck(server)

@@ -173,6 +173,23 @@ async def test_it_is_asked_only_for_another_one(upstream: Upstream, make: Make) 
     assert upstream.asked[0].header("If-Modified-Since") == "Mon, 04 Aug 2008 12:00:00 GMT"
 
 
+@pytest.mark.parametrize(
+    "etag", ["\udcff\udc80", '"' + "x" * 300 + '"', ""], ids=["no text", "long", "empty"]
+)
+async def test_validators_that_cannot_be_kept_are_none(upstream: Upstream, make: Make, etag: str) -> None:
+    """An ETag that is no text or hardly ends is dropped, and the picture taken."""
+
+    async def behave(asked: Asked) -> None:
+        said = head(Content_Length=len(picture()))[:-2] + b"ETag: " + etag.encode(errors="surrogateescape")
+        await asked.send(said + b"\r\n\r\n" + picture())
+
+    upstream.behave = behave
+    answer = await make().fetch(ISBN, None)
+
+    assert isinstance(answer, Fetched)
+    assert not answer.validators.etag
+
+
 async def test_unchanged_means_nothing_unasked(upstream: Upstream, make: Make) -> None:
     """A 304 to a request without conditions is no answer."""
     upstream.behave = gives(b"", "304 Not Modified")

@@ -12,6 +12,8 @@ from test_cli import COMMAND, ENVIRONMENT, Served, get, key, run
 from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
 from coverproxy.isbn import to_isbn10
+from coverproxy.sources.memory import Memory
+from coverproxy.spec import Identifier
 
 SECRET = {"COVER_TOKEN": "secret"}
 
@@ -108,6 +110,33 @@ async def test_workers_share_what_is_missing(serve: Any, tmp_path: Path, upstrea
         assert headers["X-Cover-Status"] == "missing"
 
     assert len(upstream.asked) == 1
+
+
+async def test_workers_keep_one_pace(serve: Any, config: Path, tmp_path: Path, upstream: Upstream) -> None:
+    """At five requests a second without a burst, three workers together ask every fifth of a second."""
+    slow = 'allow = ["127.0.0.0/8"]\nrequests_per_second = 5.0\nburst = 1\n'
+    config.write_text(config.read_text().replace('allow = ["127.0.0.0/8"]\n', slow))
+    upstream.behave = gives(b"", "404 Not Found")
+    served = await asyncio.to_thread(serve, "--workers", "3")
+    name = await asyncio.to_thread(key, tmp_path / "data")
+    books = ["9780141439495", "9780545010221", "9780140328721", "9781853260001", "9798992242508"]
+    urls = [f"{served.url}/devkey/{name}/small/isbn/{book}" for book in books]
+    await asyncio.gather(*(asyncio.to_thread(get, url) for url in urls))
+    times = sorted(each.at for each in upstream.asked)
+
+    assert len(times) == 5
+    assert times[-1] - times[0] > 0.75
+
+
+async def test_purge_has_sources_asked_again(config: Path, tmp_path: Path) -> None:
+    """What is remembered as "no source has it" is forgotten by `purge`."""
+    memory = Memory(tmp_path / "data" / "sources.db", 100)
+    memory.open()
+    memory.note_absent(Identifier("isbn", BOOK), until=2e9, now=0)
+    await asyncio.to_thread(run, "purge", BOOK, data=tmp_path / "data")
+
+    assert not memory.look(Identifier("isbn", BOOK), now=1.0).is_absent
+    memory.close()
 
 
 async def test_test_says_what_each_answers(config: Path, upstream: Upstream) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Asked:
 
     head: bytes
     writer: asyncio.StreamWriter
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def path(self) -> str:

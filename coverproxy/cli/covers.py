@@ -95,7 +95,7 @@ def _text(book: dict[str, Any]) -> str:
 def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     """Remove the derivatives of each ISBN, in every size and format; they are made anew when asked for.
 
-    Originals stay.
+    Originals stay. That no source has one is forgotten: they are asked again, within ten minutes at most.
     """
     from coverproxy.purging import purge as purge_derivatives
     from coverproxy.wiring import open_shelf
@@ -106,5 +106,6 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
         for value in dict.fromkeys(value for reading in readings for value in reading.isbns):
             found = purge_derivatives(shelf.cache, shelf.stripes, config.sizes, Identifier(ISBN, value))
             removed[value] = found
+            shelf.memory.forget(Identifier(ISBN, value))
     lines = [f"{value}: {count} file{'' if count == 1 else 's'} removed" for value, count in removed.items()]
     tell(as_json, {"removed": removed}, "\n".join(lines))

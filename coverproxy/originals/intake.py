@@ -73,12 +73,25 @@ def look(body: bytes, identifier: Identifier, limits: Limits, rules: Import) -> 
 
     Raises Refused: type, header, pixels, side, tiny, aspect, codec, hash.
     """
+    return measured(sketched(body, identifier, rules), body, limits)
+
+
+def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
+    """Say what can be said of a body without any decoder: its original has no size yet, and no date.
+
+    Raises Refused: type, hash.
+    """
     loader = sniff(body[:32])
     if loader is None:
         raise Refused("type", f"starts with {body[:8]!r}: none of the image types that are read")
     digest = _digest(body, rules.refused_hashes)
-    width, height = _measure(body, loader, limits)
-    return Original(identifier, digest, loader, width, height, len(body), date=0)
+    return Original(identifier, digest, loader, width=0, height=0, bytes=len(body), date=0)
+
+
+def measured(original: Original, body: bytes, limits: Limits) -> Original:
+    """Read the size from the header. Raises Refused: header, pixels, side, tiny, aspect, codec."""
+    width, height = _measure(body, original.loader, limits)
+    return replace(original, width=width, height=height)
 
 
 def is_placeholder(identifiers: Iterable[Identifier], rules: Import) -> bool:

@@ -10,6 +10,7 @@ from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unch
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WAIT_AFTER_429 = 60.0
+_MOST_VALIDATOR = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,14 @@ def judged_by_body(body: bytes, headers: Mapping[str, str], missing: Missing) ->
         return NotThere(f"{len(body)} bytes")
     if is_listed(body, missing.hashes):
         return NotThere("a picture known to stand for none")
-    modified = headers.get("Last-Modified")
-    return Fetched(body, Validators(headers.get("ETag"), modified), date(modified))
+    modified = _clean(headers.get("Last-Modified"))
+    return Fetched(body, Validators(_clean(headers.get("ETag")), modified), date(modified))
+
+
+def _clean(text: str | None) -> str | None:
+    """Take a validator that can be kept and sent back as it is; others are none."""
+    fits = text is not None and len(text) <= _MOST_VALIDATOR and text.isascii() and text.isprintable()
+    return text if fits else None
 
 
 def is_listed(body: bytes, hashes: frozenset[str]) -> bool:

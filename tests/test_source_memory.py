@@ -1,0 +1,94 @@
+"""What is remembered of sources: for a while, up to a number, and by all processes alike."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coverproxy.sources.memory import Memory, Remembered
+from coverproxy.spec import Identifier
+
+NOW = 1_795_400_000.0
+
+
+def book(number: int) -> Identifier:
+    """One of many books."""
+    return Identifier("isbn", f"978{number:010d}")
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    """An empty memory for a thousand books."""
+    opened = Memory(tmp_path / "sources.db", 1000)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def test_what_is_absent_is_so_for_a_while(memory: Memory) -> None:
+    """A book is absent until its time is over, and no other one is."""
+    memory.note_absent(book(1), NOW + 10, NOW)
+
+    assert memory.look(book(1), NOW + 9).is_absent
+    assert not memory.look(book(1), NOW + 10).is_absent
+    assert memory.look(book(2), NOW) == Remembered(False, {})
+
+
+def test_it_can_be_forgotten(memory: Memory) -> None:
+    """One book is forgotten, the others are not."""
+    for number in (1, 2):
+        memory.note_absent(book(number), NOW + 10, NOW)
+    memory.forget(book(1))
+
+    assert [memory.look(book(number), NOW).is_absent for number in (1, 2)] == [False, True]
+
+
+def test_it_does_not_grow_without_end(memory: Memory, tmp_path: Path) -> None:
+    """However many ISBNs are tried, about as many are kept as may be: those that stay absent longest."""
+    for number in range(5000):
+        memory.note_absent(book(number), NOW + number, NOW)
+    with sqlite3.connect(tmp_path / "sources.db") as connection:
+        (count,) = connection.execute("SELECT count(*) FROM absent").fetchone()
+    connection.close()
+
+    assert 1000 <= count < 1256
+    assert memory.look(book(4999), NOW).is_absent
+    assert not memory.look(book(100), NOW).is_absent
+
+
+def test_what_is_over_goes_first(memory: Memory, tmp_path: Path) -> None:
+    """Books whose time is over make room by themselves."""
+    for number in range(256):
+        memory.note_absent(book(number), NOW + 1, NOW)
+    for number in range(256, 512):
+        memory.note_absent(book(number), NOW + 1000, NOW + 500)
+    with sqlite3.connect(tmp_path / "sources.db") as connection:
+        (count,) = connection.execute("SELECT count(*) FROM absent").fetchone()
+    connection.close()
+
+    assert count == 256
+
+
+def test_processes_share_it(memory: Memory, tmp_path: Path) -> None:
+    """What one process was told, another knows; of two wishes of a source the longer counts."""
+    other = Memory(tmp_path / "sources.db", 1000)
+    other.open()
+    memory.note_absent(book(1), NOW + 10, NOW)
+    memory.pause("a", NOW + 60)
+    memory.pause("a", NOW + 30)
+    memory.pause("b", NOW - 1)
+
+    assert other.look(book(1), NOW) == Remembered(True, {"a": 60.0})
+    other.close()
+
+
+def test_it_can_be_deleted(memory: Memory, tmp_path: Path) -> None:
+    """A memory that was deleted is made anew, empty."""
+    memory.note_absent(book(1), NOW + 10, NOW)
+    memory.close()
+    for file in tmp_path.glob("sources.db*"):
+        file.unlink()
+    memory.open()
+
+    assert not memory.look(book(1), NOW).is_absent
