@@ -207,7 +207,7 @@ class Taker:
                     old = [each for each in found if (each.digest, each.source) == (row.digest, row.source)]
                     for each in old:
                         self.catalogue.remove(each)
-                    self.rows.put(replace(row, keep_until=None))
+                    self.rows.let_go(row)
                 for each in old:
                     self.files.discard(each)
         return len(rows)

@@ -62,6 +62,14 @@ class FetchedRows:
         sql = f"SELECT {_COLUMNS} FROM fetched WHERE keep_until <= ? LIMIT ?"  # noqa: S608 - constants only
         return [_provenance(row) for row in self._run(sql, (now, most))]
 
+    def let_go(self, row: Provenance) -> None:
+        """Note that an original is gone, unless its source has given another one meanwhile."""
+        sql = (
+            "UPDATE fetched SET keep_until = NULL"
+            " WHERE scheme = ? AND value = ? AND source = ? AND digest = ? AND keep_until = ?"
+        )
+        self._run(sql, (*stored(row.identifier), row.source, row.digest, row.keep_until))
+
     def remove(self, row: Provenance) -> None:
         """Strike out one."""
         sql = "DELETE FROM fetched WHERE scheme = ? AND value = ? AND source = ?"
