@@ -21,7 +21,7 @@ from coverproxy.originals.intake import Refused
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, Outcome
-from coverproxy.sources.memory import Memory, Remembered
+from coverproxy.sources.recall import Recall, Remembered
 from coverproxy.spec import Identifier
 from coverproxy.taking import Taker
 
@@ -62,7 +62,7 @@ class Asking:
     """
 
     chain: Chain
-    memory: Memory
+    recall: Recall
     taker: Taker
     stripes: Stripes
     settings: Settings
@@ -137,7 +137,7 @@ class Asking:
     def remembered(self, identifier: Identifier) -> Remembered:
         """Return what is remembered of a book and of all sources. Blocks."""
         try:
-            return self.memory.look(identifier, self.now())
+            return self.recall.look(identifier, self.now())
         except sqlite3.Error as exc:  # asked once too often is better than not at all
             _log.error("what is remembered of sources cannot be read", extra={"error": str(exc)})
             return Remembered(False, {})
@@ -165,14 +165,14 @@ class Asking:
             if outcome.found is None and not outcome.silent:
                 # not all at once: a list of books that was asked for together would be again
                 jitter = 1 + settings.absent_jitter * (2 * self.chance() - 1)
-                self.memory.note_absent(identifier, now + settings.absent_seconds * jitter, now)
+                self.recall.note_absent(identifier, now + settings.absent_seconds * jitter, now)
         except sqlite3.Error as exc:
             _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
 
     def note_wait(self, source: str, wait: float) -> None:
         """Have every process leave a source alone for as long as it wished, a day at most. Blocks."""
         try:
-            self.memory.pause(source, self.now() + min(wait, LONGEST_WISH))
+            self.recall.pause(source, self.now() + min(wait, LONGEST_WISH))
         except sqlite3.Error as exc:
             _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
 

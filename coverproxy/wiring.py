@@ -40,7 +40,7 @@ from coverproxy.render import REVISION
 from coverproxy.service import FILE_THREADS, Covers
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
-from coverproxy.sources.memory import Memory
+from coverproxy.sources.recall import Recall
 from coverproxy.state.sqlite import SqliteState
 from coverproxy.taking import Taker
 from coverproxy.warming import Line, Result, Warmer
@@ -64,21 +64,21 @@ class Shelf:
         self.stripes = Stripes(self.layout.locks)
         self.state = SqliteState(data / "state.db")
         self.links = KeyLinks(self.layout.by_key)
-        self.memory = Memory(data / "sources.db", config.asking.absent_entries)
+        self.recall = Recall(data / "sources.db", config.asking.absent_entries)
 
     def open(self) -> None:
         """Make folders and files where they are missing. Raises OSError, sqlite3.Error."""
         self.catalogue.open()
         self.files.open()
         self.cache.open()
-        self.memory.open()
+        self.recall.open()
         drop_stale(self.catalogue, self.cache, self.stripes, self.layout.revisions)
 
     def close(self) -> None:
         """Close files and threads."""
         self.stripes.close()
         self.catalogue.close()
-        self.memory.close()
+        self.recall.close()
         self.room.close()
         self.cache.purges.close()
 
@@ -204,7 +204,7 @@ async def open_asking(
             named, guard.decoding,
         )  # fmt: skip
         asking = Asking(
-            chain, shelf.memory, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
+            chain, shelf.recall, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
         )  # fmt: skip
         fresh = asyncio.create_task(Refresher(asking, config.asking.look_seconds).run())
         try:

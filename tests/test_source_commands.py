@@ -12,7 +12,7 @@ from test_cli import COMMAND, ENVIRONMENT, Served, get, key, run
 from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
 from coverproxy.isbn import to_isbn10
-from coverproxy.sources.memory import Memory
+from coverproxy.sources.recall import Recall
 from coverproxy.spec import Identifier
 
 SECRET = {"COVER_TOKEN": "secret"}
@@ -130,13 +130,13 @@ async def test_workers_keep_one_pace(serve: Any, config: Path, tmp_path: Path, u
 
 async def test_purge_has_sources_asked_again(config: Path, tmp_path: Path) -> None:
     """What is remembered as "no source has it" is forgotten by `purge`."""
-    memory = Memory(tmp_path / "data" / "sources.db", 100)
-    memory.open()
-    memory.note_absent(Identifier("isbn", BOOK), until=2e9, now=0)
+    recall = Recall(tmp_path / "data" / "sources.db", 100)
+    recall.open()
+    recall.note_absent(Identifier("isbn", BOOK), until=2e9, now=0)
     await asyncio.to_thread(run, "purge", BOOK, data=tmp_path / "data")
 
-    assert not memory.look(Identifier("isbn", BOOK), now=1.0).is_absent
-    memory.close()
+    assert not recall.look(Identifier("isbn", BOOK), now=1.0).is_absent
+    recall.close()
 
 
 async def test_test_says_what_each_answers(config: Path, upstream: Upstream) -> None:

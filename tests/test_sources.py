@@ -276,7 +276,7 @@ async def test_a_wish_to_be_left_alone_is_obeyed(serve: Serve, upstream: Upstrea
     server = await serve()
     upstream.behave = gives(b"", status, Retry_After=90)
     labels = [(await server.get(server.path(book(number)))).cover for number in range(5)]
-    paused = server.covers.asking.memory.look(Identifier("isbn", BOOK), time.time()).paused
+    paused = server.covers.asking.recall.look(Identifier("isbn", BOOK), time.time()).paused
 
     assert labels == ["unavailable"] * 5
     assert len(upstream.asked) == 1
@@ -488,7 +488,7 @@ async def test_a_disk_that_takes_nothing_is_no_missing_cover(serve: Serve, upstr
 async def test_a_memory_that_fails_is_no_obstacle(serve: Serve, upstream: Upstream) -> None:
     """Where nothing can be remembered, sources are asked all the same."""
     server = await serve()
-    server.covers.asking.memory.close()
+    server.covers.asking.recall.close()
     found = await server.get(server.path(BOOK))
     upstream.behave = gives(b"", "404 Not Found")
 

@@ -106,6 +106,6 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
         for value in dict.fromkeys(value for reading in readings for value in reading.isbns):
             found = purge_derivatives(shelf.cache, shelf.stripes, config.sizes, Identifier(ISBN, value))
             removed[value] = found
-            shelf.memory.forget(Identifier(ISBN, value))
+            shelf.recall.forget(Identifier(ISBN, value))
     lines = [f"{value}: {count} file{'' if count == 1 else 's'} removed" for value, count in removed.items()]
     tell(as_json, {"removed": removed}, "\n".join(lines))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coverproxy.sources.memory import Memory, Remembered
+from coverproxy.sources.recall import Recall, Remembered
 from coverproxy.spec import Identifier
 
 NOW = 1_795_400_000.0
@@ -18,51 +18,51 @@ def book(number: int) -> Identifier:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
+def recall(tmp_path: Path) -> Iterator[Recall]:
     """An empty memory for a thousand books."""
-    opened = Memory(tmp_path / "sources.db", 1000)
+    opened = Recall(tmp_path / "sources.db", 1000)
     opened.open()
     yield opened
     opened.close()
 
 
-def test_what_is_absent_is_so_for_a_while(memory: Memory) -> None:
+def test_what_is_absent_is_so_for_a_while(recall: Recall) -> None:
     """A book is absent until its time is over, and no other one is."""
-    memory.note_absent(book(1), NOW + 10, NOW)
+    recall.note_absent(book(1), NOW + 10, NOW)
 
-    assert memory.look(book(1), NOW + 9).is_absent
-    assert not memory.look(book(1), NOW + 10).is_absent
-    assert memory.look(book(2), NOW) == Remembered(False, {})
+    assert recall.look(book(1), NOW + 9).is_absent
+    assert not recall.look(book(1), NOW + 10).is_absent
+    assert recall.look(book(2), NOW) == Remembered(False, {})
 
 
-def test_it_can_be_forgotten(memory: Memory) -> None:
+def test_it_can_be_forgotten(recall: Recall) -> None:
     """One book is forgotten, the others are not."""
     for number in (1, 2):
-        memory.note_absent(book(number), NOW + 10, NOW)
-    memory.forget(book(1))
+        recall.note_absent(book(number), NOW + 10, NOW)
+    recall.forget(book(1))
 
-    assert [memory.look(book(number), NOW).is_absent for number in (1, 2)] == [False, True]
+    assert [recall.look(book(number), NOW).is_absent for number in (1, 2)] == [False, True]
 
 
-def test_it_does_not_grow_without_end(memory: Memory, tmp_path: Path) -> None:
+def test_it_does_not_grow_without_end(recall: Recall, tmp_path: Path) -> None:
     """However many ISBNs are tried, about as many are kept as may be: those that stay absent longest."""
     for number in range(5000):
-        memory.note_absent(book(number), NOW + number, NOW)
+        recall.note_absent(book(number), NOW + number, NOW)
     with sqlite3.connect(tmp_path / "sources.db") as connection:
         (count,) = connection.execute("SELECT count(*) FROM absent").fetchone()
     connection.close()
 
     assert 1000 <= count < 1256
-    assert memory.look(book(4999), NOW).is_absent
-    assert not memory.look(book(100), NOW).is_absent
+    assert recall.look(book(4999), NOW).is_absent
+    assert not recall.look(book(100), NOW).is_absent
 
 
-def test_what_is_over_goes_first(memory: Memory, tmp_path: Path) -> None:
+def test_what_is_over_goes_first(recall: Recall, tmp_path: Path) -> None:
     """Books whose time is over make room by themselves."""
     for number in range(256):
-        memory.note_absent(book(number), NOW + 1, NOW)
+        recall.note_absent(book(number), NOW + 1, NOW)
     for number in range(256, 512):
-        memory.note_absent(book(number), NOW + 1000, NOW + 500)
+        recall.note_absent(book(number), NOW + 1000, NOW + 500)
     with sqlite3.connect(tmp_path / "sources.db") as connection:
         (count,) = connection.execute("SELECT count(*) FROM absent").fetchone()
     connection.close()
@@ -70,25 +70,25 @@ def test_what_is_over_goes_first(memory: Memory, tmp_path: Path) -> None:
     assert count == 256
 
 
-def test_processes_share_it(memory: Memory, tmp_path: Path) -> None:
+def test_processes_share_it(recall: Recall, tmp_path: Path) -> None:
     """What one process was told, another knows; of two wishes of a source the longer counts."""
-    other = Memory(tmp_path / "sources.db", 1000)
+    other = Recall(tmp_path / "sources.db", 1000)
     other.open()
-    memory.note_absent(book(1), NOW + 10, NOW)
-    memory.pause("a", NOW + 60)
-    memory.pause("a", NOW + 30)
-    memory.pause("b", NOW - 1)
+    recall.note_absent(book(1), NOW + 10, NOW)
+    recall.pause("a", NOW + 60)
+    recall.pause("a", NOW + 30)
+    recall.pause("b", NOW - 1)
 
     assert other.look(book(1), NOW) == Remembered(True, {"a": 60.0})
     other.close()
 
 
-def test_it_can_be_deleted(memory: Memory, tmp_path: Path) -> None:
+def test_it_can_be_deleted(recall: Recall, tmp_path: Path) -> None:
     """A memory that was deleted is made anew, empty."""
-    memory.note_absent(book(1), NOW + 10, NOW)
-    memory.close()
+    recall.note_absent(book(1), NOW + 10, NOW)
+    recall.close()
     for file in tmp_path.glob("sources.db*"):
         file.unlink()
-    memory.open()
+    recall.open()
 
-    assert not memory.look(book(1), NOW).is_absent
+    assert not recall.look(book(1), NOW).is_absent
