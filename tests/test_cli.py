@@ -108,6 +108,8 @@ def test_help_teaches() -> None:
         assert len(run(command, "--help").splitlines()) > 5
     for command in ("quarantined", "release"):
         assert len(run("originals", command, "--help").splitlines()) > 5
+    for command in ("list", "test"):
+        assert len(run("source", command, "--help").splitlines()) > 5
     for command in ("create", "list", "show", "limit", "bind", "expire", "revoke", "restore"):
         assert "Usage:" in run("key", command, "--help")
 

@@ -212,6 +212,17 @@ async def test_each_is_asked_for_once_by_however_many(serve: Serve, upstream: Up
     assert len(upstream.asked) == 2
 
 
+async def test_looking_for_what_is_due_makes_nobody_forget(serve: Serve) -> None:
+    """A look that finds nothing does not change the catalogue: what is known to be missing stays known."""
+    server = await serve()
+    await server.get(server.path(BOOK))
+    before = server.covers.catalogue.change()
+    rounds = [await Refresher(server.covers.asking, 1.0).round() for _ in range(3)]
+
+    assert rounds == [0, 0, 0]
+    assert server.covers.catalogue.change() == before
+
+
 async def test_never_means_no_recheck(serve: Serve, upstream: Upstream) -> None:
     """With recheck_after_seconds = 0 nothing is ever due."""
     server = await serve(recheck_after_seconds=0)

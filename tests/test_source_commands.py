@@ -85,8 +85,8 @@ def serve(tmp_path: Path, config: Path) -> Iterator[Any]:
 
 
 async def test_workers_ask_once(serve: Any, tmp_path: Path, upstream: Upstream) -> None:
-    """Sixty requests of three workers for one book in three sizes and both spellings are one ask."""
-    served = await asyncio.to_thread(serve, "--workers", "3")
+    """Sixty requests of two workers for one book in three sizes and both spellings are one ask."""
+    served = await asyncio.to_thread(serve, "--workers", "2")
     name = await asyncio.to_thread(key, tmp_path / "data")
     base = f"{served.url}/devkey/{name}"
     urls = [
@@ -104,7 +104,7 @@ async def test_workers_ask_once(serve: Any, tmp_path: Path, upstream: Upstream) 
 async def test_workers_share_what_is_missing(serve: Any, tmp_path: Path, upstream: Upstream) -> None:
     """What one worker was told is not there, the others do not ask for."""
     upstream.behave = gives(b"", "404 Not Found")
-    served = await asyncio.to_thread(serve, "--workers", "3")
+    served = await asyncio.to_thread(serve, "--workers", "2")
     name = await asyncio.to_thread(key, tmp_path / "data")
     for _ in range(20):
         _, headers, _ = await asyncio.to_thread(get, f"{served.url}/devkey/{name}/small/isbn/{BOOK}")
@@ -114,11 +114,11 @@ async def test_workers_share_what_is_missing(serve: Any, tmp_path: Path, upstrea
 
 
 async def test_workers_keep_one_pace(serve: Any, config: Path, tmp_path: Path, upstream: Upstream) -> None:
-    """At five requests a second without a burst, three workers together ask every fifth of a second."""
+    """At five requests a second without a burst, two workers together ask every fifth of a second."""
     slow = 'allow = ["127.0.0.0/8"]\nrequests_per_second = 5.0\nburst = 1\n'
     config.write_text(config.read_text().replace('allow = ["127.0.0.0/8"]\n', slow))
     upstream.behave = gives(b"", "404 Not Found")
-    served = await asyncio.to_thread(serve, "--workers", "3")
+    served = await asyncio.to_thread(serve, "--workers", "2")
     name = await asyncio.to_thread(key, tmp_path / "data")
     urls = [f"{served.url}/devkey/{name}/small/isbn/{book(number)}" for number in range(9)]
     await asyncio.gather(*(asyncio.to_thread(get, url) for url in urls))

@@ -55,6 +55,8 @@ class FetchedRows:
 
     def claim(self, now: int, until: int, most: int) -> list[Provenance]:
         """Return what is due for another look, and have it due at *until* for all others: one atomic step."""
+        if not self._run("SELECT 1 FROM fetched WHERE due <= ? LIMIT 1", (now,)):
+            return []  # as nearly always: then nobody has to wait for the lock of a write
         return [_provenance(row) for row in self._run(_CLAIM, (until, now, most))]
 
     def outstayed(self, now: int, most: int) -> list[Provenance]:
