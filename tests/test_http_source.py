@@ -262,6 +262,25 @@ async def test_what_is_no_answer(upstream: Upstream, make: Make, behave: Any, wh
     assert len(upstream.asked) <= 4
 
 
+async def test_no_more_is_read_than_may_be(upstream: Upstream, make: Make) -> None:
+    """Of a body without an end hardly more is taken than the limit, and the connection is closed."""
+    sent = 0
+
+    async def behave(asked: Asked) -> None:
+        nonlocal sent
+        await asked.send(head(Content_Type="image/jpeg"))
+        while True:
+            await asked.send(bytes(65536))
+            sent += 65536
+
+    upstream.behave = behave
+    answer = await make().fetch(ISBN, None)
+    await asyncio.sleep(0.1)
+
+    assert isinstance(answer, NotThere)
+    assert sent < BOUNDS.bytes + 10_000_000  # what lies in the sockets' buffers
+
+
 async def test_a_head_that_fills_memory_is_no_answer(upstream: Upstream, make: Make) -> None:
     """Headers without an end are cut off."""
 

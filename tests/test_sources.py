@@ -4,9 +4,11 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import s3_server
 from conftest import COVERED, Got, Running, Start
 from images import cover, gif, jpeg, solid
 from upstream import (
@@ -502,6 +504,32 @@ async def test_editions_may_share_a_cover(serve: Serve, upstream: Upstream) -> N
     labels = [(await server.get(server.path(isbn))).cover for isbn in ("9780141439495", "9780141439563")]
 
     assert labels == ["made", "made"] or labels == ["made", "hit"]
+
+
+async def test_a_folder_and_an_object_store_are_sources(start: Start, tmp_path: Path) -> None:
+    """A cover comes from a live folder, and, where that has none, from an S3 bucket; no one has the third."""
+    shelf = tmp_path / "shelf" / "97814"
+    shelf.mkdir(parents=True)
+    (shelf / "9781401234560.jpg").write_bytes(picture(300))
+    async with s3_server.running() as store:
+        store.objects[f"{BOOK}.jpg"] = s3_server.Stored(picture(310), 1_217_851_200)
+        folder = {"kind": "folder", "name": "shelf", "dir": str(shelf.parent), "priority": 1}
+        keys = {"region": s3_server.REGION, "access_key_id": s3_server.KEY_ID}
+        secret = {"secret_access_key": s3_server.SECRET}
+        url = f"s3://{s3_server.BUCKET}"
+        bucket = {"kind": "objectstore", "name": "bucket", "url": url, "endpoint": store.url}
+        server = await start(
+            source=[
+                {**folder, "pattern": "{isbn13:0:5}/{isbn13}.jpg"}, {**bucket, "options": keys | secret},
+            ],
+            render=PATIENT,
+        )  # fmt: skip
+        books = ["9781401234560", BOOK, book(1)]
+        got = [await server.get(server.path(isbn)) for isbn in books]
+
+    assert [each.cover for each in got] == ["made", "made", "missing"]
+    assert [each.headers.get("X-Cover-Original") for each in got] == ["300x450", "310x450", None]
+    assert len(store.got) == 2
 
 
 async def test_a_secret_stands_in_the_environment_only(
