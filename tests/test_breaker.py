@@ -28,7 +28,7 @@ def test_it_opens_after_some_failures_in_a_row() -> None:
     assert failing(FAILURES - 1).state(0) is State.CLOSED
     assert failing(FAILURES).state(0) is State.OPEN
     assert not failing(FAILURES).admits(0)
-    assert failing(FAILURES - 1).succeeded().failed(0).state(0) is State.CLOSED
+    assert failing(FAILURES - 1).succeeded(0).failed(0).state(0) is State.CLOSED
 
 
 def test_one_probe_passes_when_the_pause_is_over() -> None:
@@ -39,7 +39,7 @@ def test_one_probe_passes_when_the_pause_is_over() -> None:
     probing = half.asked(FIRST_PAUSE)
 
     assert not probing.admits(FIRST_PAUSE)
-    assert probing.succeeded() == Breaker()
+    assert probing.succeeded(FIRST_PAUSE) == Breaker()
 
 
 def test_a_probe_that_fails_doubles_the_pause() -> None:
@@ -61,11 +61,11 @@ def test_a_lost_probe_is_given_up() -> None:
     assert probing.admits(FIRST_PAUSE + PROBE_SECONDS)
 
 
-def test_late_failures_make_no_pause_longer() -> None:
-    """Asks that were under way when it opened fail as well, and count for nothing."""
-    opened = failing(FAILURES)
-
-    assert opened.failed(1.0) == opened
+def test_late_answers_change_nothing() -> None:
+    """Asks that were under way when it opened fail or not, and count for nothing."""
+    for opened in (failing(FAILURES), Breaker().told_to_wait(0.0, 60.0)):
+        assert opened.failed(1.0) == opened
+        assert opened.succeeded(1.0) == opened
 
 
 @pytest.mark.parametrize(("wish", "kept"), [(30.0, 30.0), (-5.0, 0.0), (1e9, LONGEST_WISH)])
@@ -94,7 +94,7 @@ def test_it_always_comes_back(events: list[tuple[str, float]]) -> None:
         if event == "ask" and breaker.admits(now):
             breaker = breaker.asked(now)
         elif event == "ok":
-            breaker = breaker.succeeded()
+            breaker = breaker.succeeded(now)
         elif event == "fail":
             breaker = breaker.failed(now)
         else:
@@ -102,7 +102,7 @@ def test_it_always_comes_back(events: list[tuple[str, float]]) -> None:
         assert breaker.state(now) is not State.OPEN or not breaker.admits(now)
 
     assert breaker.admits(now + LONGEST_WISH)
-    assert breaker.succeeded().state(now) is State.CLOSED
+    assert breaker.succeeded(now + LONGEST_WISH).state(now) is State.CLOSED
 
 
 @given(times=st.lists(st.floats(0, 100), min_size=1, max_size=30))

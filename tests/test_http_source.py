@@ -258,7 +258,7 @@ async def test_what_is_no_answer(upstream: Upstream, make: Make, behave: Any, wh
     started = time.monotonic()
 
     assert await reason(make().fetch(ISBN, None)) == why
-    assert time.monotonic() - started < 3 * BOUNDS.seconds
+    assert time.monotonic() - started < 10 * BOUNDS.seconds
     assert len(upstream.asked) <= 4
 
 

@@ -92,8 +92,8 @@ class Upstream:
     def source(self, **values: object) -> dict[str, object]:
         """A source's table that asks this server."""
         return {
-            "name": "up", "kind": "http", "url": self.url, "allow": ["127.0.0.0/8"], "timeout_seconds": 0.6,
-            "idle_seconds": 0.3, "requests_per_second": 1000.0, "burst": 1000, **values,
+            "name": "up", "kind": "http", "url": self.url, "allow": ["127.0.0.0/8"], "timeout_seconds": 6.0,
+            "idle_seconds": 3.0, "requests_per_second": 1000.0, "burst": 1000, **values,
         }  # fmt: skip
 
 

@@ -56,9 +56,9 @@ class Breaker:
             return replace(self, probe_until=now + PROBE_SECONDS)
         return self
 
-    def succeeded(self) -> "Breaker":
-        """Note an answer, whatever it says."""
-        return Breaker()
+    def succeeded(self, now: float) -> "Breaker":
+        """Note an answer, whatever it says. One that was asked for before it opened opens nothing."""
+        return self if self.state(now) is State.OPEN else Breaker()
 
     def failed(self, now: float) -> "Breaker":
         """Note that there was no answer. One that was asked before it opened makes no pause longer."""

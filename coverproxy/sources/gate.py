@@ -16,9 +16,6 @@ _log = logging.getLogger(__name__)
 Pace = Callable[[str, float, int], Awaitable[float]]
 """Takes a name, a rate per second and a burst: 0.0 where one more may pass, else the seconds until then."""
 
-_HARMLESS = frozenset({"pace", "busy", "open", "address"})
-"""Reasons that say nothing of a source's health: it was not reached for our sake."""
-
 
 @dataclass(frozen=True, slots=True)
 class Manners:
@@ -82,7 +79,8 @@ class Gate:
         deadline = self._now() + self._manners.wait_seconds
         self._check()
         try:
-            await asyncio.wait_for(self._places.acquire(), self._manners.wait_seconds)
+            async with asyncio.timeout(self._manners.wait_seconds):
+                await self._places.acquire()
         except TimeoutError:
             raise CouldNotAsk("busy", "as many ask it as may") from None
         try:
@@ -116,14 +114,14 @@ class Gate:
             broken = CouldNotAsk("fault", type(exc).__name__)
             self._note(broken)
             raise broken from exc
-        self._tell(self._breaker.succeeded())
+        self._tell(self._breaker.succeeded(self._now()))
         return answer
 
     def _note(self, exc: CouldNotAsk) -> None:
         now = self._now()
         if exc.retry_after is not None:
             self._tell(self._breaker.told_to_wait(now, exc.retry_after))
-        elif exc.reason not in _HARMLESS:
+        else:
             self._tell(self._breaker.failed(now))
 
     def _tell(self, breaker: Breaker) -> None:
