@@ -103,6 +103,9 @@ NOT_THERE: list[tuple[str, Behaviour, dict[str, Any]]] = [
     ("too small for this source", gives(jpeg(cover(60, 90))), {"missing_under_px": 100}),
     ("not an image", gives(b"\x00" * 5000, Content_Type="image/jpeg"), {}),
     ("SVG", gives(b"<svg xmlns='http://www.w3.org/2000/svg'/>", Content_Type="image/svg+xml"), {}),
+    ("PDF", gives(b"%PDF-1.7\n" + bytes(3000), Content_Type="image/jpeg"), {}),
+    ("MATLAB", gives(b"MATLAB 5.0 MAT-file" + bytes(3000), Content_Type="image/jpeg"), {}),
+    ("libvips' own", gives(b"\x08\xf2\xa6\xb6" + bytes(3000), Content_Type="image/jpeg"), {}),
     ("half a picture", gives(picture()[: len(picture()) // 2]), {}),
     ("endless", endless, {}),
     ("a lead to a page for none", leads("/none.html"), {"missing_redirects": ["none.html"]}),
@@ -202,6 +205,29 @@ async def test_many_clients_are_one_ask(serve: Serve, upstream: Upstream) -> Non
     got = await asyncio.gather(*(server.get(server.path(BOOK + end, size=size)) for size, end in sizes))
 
     assert {each.cover for each in got} == {"made", "hit"}
+    assert len(upstream.asked) == 1
+
+
+async def test_who_hangs_up_loses_nobody_the_cover(serve: Serve, upstream: Upstream) -> None:
+    """The client that led hangs up while the source is asked: the others get the cover, of one ask."""
+    told = asyncio.Event()
+
+    async def behave(asked: Asked) -> None:
+        await told.wait()
+        await gives(picture())(asked)
+
+    upstream.behave = behave
+    server = await serve()
+    leader = asyncio.ensure_future(server.get(server.path(BOOK)))
+    while not upstream.asked:
+        await asyncio.sleep(0.01)
+    followers = [asyncio.ensure_future(server.get(server.path(BOOK))) for _ in range(5)]
+    leader.cancel()
+    await asyncio.sleep(0.05)
+    told.set()
+    got = await asyncio.gather(*followers)
+
+    assert {each.cover for each in got} == {"hit"}
     assert len(upstream.asked) == 1
 
 
