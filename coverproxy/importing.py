@@ -19,15 +19,13 @@ from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Candidate, Examined, Refusal, Refused, examine, is_placeholder
 from coverproxy.purging import drop_stale
-from coverproxy.spec import Identifier
+from coverproxy.taking import SAME_BYTES, Aftermath
 
 BATCH = 256
 """Files entered in one transaction: what an interruption makes the next run do again."""
 
 THREADS = 2
 """Threads that read, hash and write files; at most so many originals are in memory. More only contend."""
-
-SAME_BYTES = "same-bytes"
 
 
 @dataclass
@@ -49,14 +47,6 @@ class Entered:
     original: Original
     candidate: Candidate
     is_known: bool
-
-
-@dataclass
-class _Batch:
-    """What a batch leaves to do once its rows are committed: files go only after the rows that named them."""
-
-    discarded: list[Original] = field(default_factory=list)
-    stale: set[Identifier] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -122,7 +112,7 @@ class Importer:
 
     def _enter(self, results: list[Entered | Refusal], report: Report) -> None:
         """Write a batch's rows, then remove files and derivatives that they leave without a use."""
-        batch = _Batch()
+        batch = Aftermath()
         if self.rules.mode == "copy":
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
         with self.catalogue.writing():
@@ -144,7 +134,7 @@ class Importer:
         """Remove the derivatives of every book that had another best before; a killed import's too."""
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
-    def _add(self, entered: Entered, batch: _Batch, report: Report) -> None:
+    def _add(self, entered: Entered, batch: Aftermath, report: Report) -> None:
         original = entered.original
         if reason := self.catalogue.refusal(original.digest):  # found out since it was examined
             batch.discarded.append(original)
@@ -165,7 +155,7 @@ class Importer:
         """Whether *new* takes the place of *old*, but not its file's."""
         return old.digest == new.digest and self.files.path(old) != self.files.path(new)
 
-    def _withdraw(self, same: list[Original], last: Entered, batch: _Batch, report: Report) -> None:
+    def _withdraw(self, same: list[Original], last: Entered, batch: Aftermath, report: Report) -> None:
         """Take back bytes that proved to be "no image" art, from every book that has them."""
         detail = f"the same bytes came for {len(same)} ISBNs: no cover, but a picture that stands for none"
         self.catalogue.refuse(same[0].digest, detail)

@@ -35,7 +35,7 @@ _JITTER = 0.1
 
 
 @dataclass
-class _Aftermath:
+class Aftermath:
     """What is left to do once the rows are committed: files go only after the rows that named them."""
 
     discarded: list[Original] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Taker:
         What the book's derivatives were made from is another one then, so they go. Raises Refused for what
         proves to stand for "no image" now that one more book has it; Unavailable.
         """
-        aftermath = _Aftermath()
+        aftermath = Aftermath()
         with _catalogue_read():
             before = self.rows.of(original.identifier, original.source)
             original = self._dated(original, before, got.validators)
@@ -132,7 +132,7 @@ class Taker:
             raise Unavailable(f"an original cannot be kept: {exc.strerror}") from exc
 
     def _write(
-        self, original: Original, before: Provenance | None, said: Validators, aftermath: _Aftermath
+        self, original: Original, before: Provenance | None, said: Validators, aftermath: Aftermath
     ) -> str | None:
         """Write the rows; return why the bytes are refused, if they are. MUST run within writing()."""
         if reason := self.catalogue.refusal(original.digest):  # found out since it was examined
@@ -159,7 +159,7 @@ class Taker:
             self.catalogue.remove(each)
         return old
 
-    def _refuse_art(self, original: Original, aftermath: _Aftermath) -> str | None:
+    def _refuse_art(self, original: Original, aftermath: Aftermath) -> str | None:
         """Withdraw bytes that one source gave for many books: its way to say "no image"."""
         same = self.rows.with_digest(original.digest, original.source, _MOST_SAME)
         if len(same) < 2 or not is_placeholder((each.identifier for each in same), self.rules):
@@ -175,7 +175,7 @@ class Taker:
         aftermath.stale |= {row.identifier for row in same} | {each.identifier for each in held}
         return reason
 
-    def _finish(self, aftermath: _Aftermath) -> None:
+    def _finish(self, aftermath: Aftermath) -> None:
         for original in aftermath.discarded:
             self.files.discard(original)
         if aftermath.stale:

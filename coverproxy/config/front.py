@@ -1,15 +1,12 @@
 """The web server in front: whom to believe what it says of clients, and what its own config is made from."""
 
-import ipaddress
 import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Positive, Section
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from coverproxy.config.base import Network, Positive, Section, networks
 
 
 class Front(Section):
@@ -34,13 +31,7 @@ class Front(Section):
     @field_validator("trusted")
     @classmethod
     def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        for value in values:
-            try:
-                ipaddress.ip_network(value)
-            except ValueError as exc:
-                raise ValueError(
-                    f"{value!r} is no address or network; expected one like 10.0.0.5 or 10.0.0.0/8"
-                ) from exc
+        networks(values)
         return values
 
     @field_validator(
@@ -75,4 +66,4 @@ class Front(Section):
     @property
     def networks(self) -> tuple[Network, ...]:
         """The trusted addresses, as networks."""
-        return tuple(ipaddress.ip_network(value) for value in self.trusted)
+        return networks(self.trusted)

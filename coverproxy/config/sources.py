@@ -1,6 +1,5 @@
 """Where originals come from that are not here: the sources to ask, and how all of them are asked."""
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
@@ -8,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Positive, Seconds, Section
+from coverproxy.config.base import Positive, Seconds, Section, networks
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.tables import Limits
 from coverproxy.errors import ConfigError
@@ -111,11 +110,7 @@ class HttpSource(Source):
     @field_validator("allow")
     @classmethod
     def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        for value in values:
-            try:
-                ipaddress.ip_network(value)
-            except ValueError as exc:
-                raise ValueError(f"{value!r} is no address or network like 10.0.0.0/8") from exc
+        networks(values)
         return values
 
     @field_validator("missing_hashes")
