@@ -12,7 +12,7 @@ from aiohttp import web
 from coverproxy.config import Config
 from coverproxy.metrics import Metrics
 from coverproxy.web.app import build, open_for, run_ops
-from coverproxy.web.keys import COVERS
+from coverproxy.web.keys import COVERS, INFORMER
 from coverproxy.web.pages import Shown
 from coverproxy.wiring import open_covers
 
@@ -78,6 +78,7 @@ def application(
         async with open_covers(config, metrics) as covers:
             open_for(app, covers)
             yield
+            await app[INFORMER].close(config.server.stop_seconds)
 
     async def ops(app: web.Application) -> AsyncIterator[None]:
         async for _ in run_ops(app[COVERS], metrics, listeners.ops):
