@@ -9,7 +9,7 @@ from coverproxy.config import Config
 from coverproxy.informing import Informer
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
-from coverproxy.web import account, answers, covers, info, middlewares, ops, pages
+from coverproxy.web import account, answers, covers, info, middlewares, openapi, ops, pages
 from coverproxy.web.hot import Hot
 from coverproxy.web.keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
 from coverproxy.web.pages import Shown
@@ -29,9 +29,8 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app.on_response_prepare.append(_sign)
-    app.add_routes(
-        [*account.routes, *info.routes, *pages.routes, *covers.routes]
-    )  # the last takes what is left
+    app.add_routes([*account.routes, *info.routes, *openapi.routes, *pages.routes])
+    app.add_routes(covers.routes)  # takes what is left
     return app
 
 

@@ -17,11 +17,10 @@ from coverproxy.web import answers
 from coverproxy.web.client import base_url
 from coverproxy.web.covers import site
 from coverproxy.web.keys import COVERS, INFORMER, IS_PROGRAM, KEY
-from coverproxy.web.shapes import Have, Info, InfoOriginal, InfoSize
+from coverproxy.web.shapes import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
 
 routes = web.RouteTableDef()
 
-MAX_ISBNS = 1000
 MAX_BODY_BYTES = 524_288
 """A thousand texts of the length that is looked at (isbn.MAX_TEXT), and their punctuation."""
 
@@ -31,7 +30,11 @@ MAX_CALLBACK = 128
 _METHODS = "GET, HEAD, POST, OPTIONS"
 
 
-@routes.get("/devkey/{key}/info/isbn/{isbn:.+}")
+ABOUT = r"/devkey/{key}/info/isbn/{isbn:[\s\S]+}"
+"""Whatever stands behind "isbn", line ends too: what is no ISBN is told to be none."""
+
+
+@routes.get(ABOUT)
 async def about(request: web.Request) -> web.StreamResponse:
     """Tell what is known of one ISBN: how it is understood, its original, its sizes, its look."""
     await _authorize(request)
@@ -44,8 +47,11 @@ async def have(request: web.Request) -> web.StreamResponse:
     """Say which of up to 1,000 ISBNs have covers: `?isbn=A,B&isbn=C`, with `&callback=NAME` as JSONP."""
     await _authorize(request)
     callback = _callback(request.query.getall("callback", []))
-    asked = _bounded(text.strip() for value in request.query.getall("isbn", []) for text in value.split(","))
-    found: Have = await request.app[INFORMER].have(asked)
+    values = request.query.getall("isbn", [])
+    if not values:
+        raise BadQuestion("expected isbn=…")
+    asked = _bounded([text for value in values for text in value.split(",")])
+    found: Have = await request.app[INFORMER].have(_not_blank(asked))
     return answers.send(jsonp(found, callback) if callback else answers.json(found))
 
 
@@ -80,11 +86,13 @@ async def _body(request: web.Request) -> bytes:
 
 def _sent(content_type: str, body: bytes) -> list[str]:
     """Read the ISBNs of a body. Raises UnreadType, BadQuestion."""
+    if not body:
+        raise BadQuestion("there is no body")
     if content_type == "application/json":
         return _of_json(body)
     if content_type in ("text/plain", "application/octet-stream"):  # the latter: none was given
         try:
-            return [line.strip() for line in body.decode("utf-8-sig").splitlines()]
+            return _not_blank(body.decode("utf-8-sig").splitlines())
         except UnicodeDecodeError as exc:
             raise BadQuestion("the text is not UTF-8") from exc
     raise UnreadType(f"{content_type[:60]!r} is not read; expected application/json or text/plain")
@@ -101,14 +109,15 @@ def _of_json(body: bytes) -> list[str]:
     return isbns
 
 
-def _bounded(texts: Iterable[str]) -> list[str]:
-    """Return the texts that are not empty. Raises BadQuestion where there is none, TooMany."""
-    asked = [text for text in texts if text]
-    if not asked:
-        raise BadQuestion("no ISBN is given")
-    if len(asked) > MAX_ISBNS:
-        raise TooMany(f"{len(asked)} ISBNs at once; at most {MAX_ISBNS} are answered")
-    return asked
+def _bounded(texts: list[str]) -> list[str]:
+    """Return the texts, unless they are too many. Raises TooMany."""
+    if len(texts) > MAX_ISBNS:
+        raise TooMany(f"{len(texts)} ISBNs at once; at most {MAX_ISBNS} are answered")
+    return texts
+
+
+def _not_blank(texts: Iterable[str]) -> list[str]:
+    return [text for text in map(str.strip, texts) if text]
 
 
 def _callback(values: list[str]) -> str | None:

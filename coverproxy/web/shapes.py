@@ -1,8 +1,12 @@
 """The JSON that goes out, shape by shape: what handlers write and what /openapi.json describes."""
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
+
+MAX_ISBNS = 1000
+"""ISBNs that one question may have."""
 
 Px = Annotated[int, Field(ge=1, description="Pixels.")]
 Moment = Annotated[
@@ -103,4 +107,4 @@ Have = dict[str, bool | None]
 class Asked(TypedDict):
     """Which ISBNs are meant."""
 
-    isbns: list[str]
+    isbns: Annotated[list[str], Field(max_length=MAX_ISBNS)]
