@@ -22,6 +22,7 @@ from coverproxy.cache.room import Bounds, Room
 from coverproxy.cache.upkeep import Upkeep
 from coverproxy.config import Config
 from coverproxy.importing import Importer
+from coverproxy.listing import Line
 from coverproxy.making import Maker
 from coverproxy.media import Format
 from coverproxy.metrics import Metrics
@@ -33,7 +34,7 @@ from coverproxy.queue import RenderQueue
 from coverproxy.render import REVISION
 from coverproxy.service import FILE_THREADS, Covers, drop_stale
 from coverproxy.state.sqlite import SqliteState
-from coverproxy.warming import Line, Result, Warmer
+from coverproxy.warming import Result, Warmer
 
 
 class Shelf:

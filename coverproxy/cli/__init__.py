@@ -3,7 +3,18 @@
 import click
 
 from coverproxy import __version__
-from coverproxy.cli import cache, covers, deploying, doctor, importing, keys, originals, serving, warming
+from coverproxy.cli import (
+    cache,
+    covers,
+    deploying,
+    doctor,
+    fetching,
+    importing,
+    keys,
+    originals,
+    serving,
+    warming,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -39,6 +50,7 @@ _KEEPING = (
     covers.purge,
     cache.cache,
     originals.originals,
+    fetching.fetch,
 )
 for command in (*_SERVING, *_KEEPING):
     main.add_command(command)
