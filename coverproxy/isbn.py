@@ -56,12 +56,15 @@ def parse(text: str) -> Reading:
 
     Raises NotAnIsbn with the reason.
     """
-    return _bare(text) or _messy(text)
+    if len(text) > MAX_TEXT:
+        raise NotAnIsbn(text, f"longer than {MAX_TEXT} characters")
+    return _bare(text.replace("-", "")) or _messy(text)
 
 
 def _bare(text: str) -> Reading | None:
     """Read what most catalogues send, 13 or 10 bare digits with a right check digit; None for all else.
 
+    With hyphens or without, wherever they stand: a number of digits and hyphens is read whole or not at all.
     Several times as fast as what reads all else (1 and 2.6 µs for 14). The sums are of character codes; the
     codes of as many "0" leave nothing in them (48 * 25 modulo 10, 48 * 55 modulo 11).
     """
@@ -79,8 +82,6 @@ def _bare(text: str) -> Reading | None:
 
 def _messy(text: str) -> Reading:
     """Read everything else, as parse() tells."""
-    if len(text) > MAX_TEXT:
-        raise NotAnIsbn(text, f"longer than {MAX_TEXT} characters")
     plain = _ENDING.sub("", _plain(text))
     if _OTHER_SCHEME.search(plain) and not _LABEL.search(plain):
         raise NotAnIsbn(text, "it is labelled as another kind of number")
