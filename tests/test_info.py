@@ -3,10 +3,13 @@
 import asyncio
 import base64
 import re
+from pathlib import Path
 
+import aiohttp
 import orjson
 import pytest
-from conftest import COVERED, UNCOVERED, Got, Running, Start
+from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
+from fronting import before
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +19,7 @@ from coverproxy.isbn import Reading
 from coverproxy.media import Format, dimensions
 from coverproxy.original import Original
 from coverproxy.spec import ISBN, Identifier
+from coverproxy.web.info import MAX_BODY_BYTES
 from coverproxy.web.keys import INFORMER
 
 JSON = "application/json"
@@ -226,6 +230,23 @@ async def test_long_texts_fit(server: Running) -> None:
     got = await post(server, orjson.dumps({"isbns": [f"{number:0400d}" for number in range(1000)]}))
 
     assert (got.status, set(orjson.loads(got.body).values())) == (200, {None})
+
+
+async def test_a_thousand_pass_the_web_server_in_front(server: Running, tmp_path: Path) -> None:
+    """nginx lets a thousand ISBNs through, by GET and as the largest body, and the info of one cover."""
+    many = [f"978{number:010d}" for number in range(1000)]
+    full = orjson.dumps({"isbns": [COVERED]}).ljust(MAX_BODY_BYTES)
+    async with (
+        before(server, tmp_path / "nginx") as url,
+        aiohttp.ClientSession(url, headers=BROWSER) as client,
+    ):
+        async with client.get(list_path(server, f"?isbn={','.join(many)}")) as response:
+            assert len(await response.json()) == 1000
+        async with client.post(list_path(server), data=full, headers={"Content-Type": JSON}) as response:
+            assert await response.json() == {COVERED: True}
+        async with client.get(f"/devkey/{server.key.name}/info/isbn/{TEN}") as response:
+            told = await response.json()
+    assert told["sizes"]["small"]["formats"]["jpg"]["url"].startswith(url)
 
 
 async def test_jsonp_is_a_script_that_calls(server: Running) -> None:
