@@ -36,7 +36,7 @@ MAX_WAIT_SECONDS = 120.0
 """A server that asks for more patience than this is asked another day."""
 
 MOST_UNHEARD = 3
-"""Books in a row that no answer came for: the server is gone."""
+"""Books in a row that no answer came for: the server is gone. One is enough where none ever came."""
 
 TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=10.0)
 _MAX_REDIRECTS = 5
@@ -150,7 +150,7 @@ class Fetcher:
         self._now = now
         self._sleep = sleep
         self._not_before = 0.0
-        self._unheard = 0
+        self._unheard = MOST_UNHEARD - 1
         self._report = report
 
     async def run(self, lines: Iterable[Line], take: Callable[[Result], None]) -> None:
@@ -185,7 +185,9 @@ class Fetcher:
             answer = await self._ask_patiently(value, entry)
         except _GaveUp as exc:
             return Result(line, Outcome.FAILED, value, why=str(exc))
-        match judge(answer):
+        verdict = judge(answer)
+        self._keep_pace(answer, verdict)
+        match verdict:
             case Verdict.PICTURE:
                 return self._store(line, value, answer)
             case Verdict.UNCHANGED if entry:
@@ -221,6 +223,16 @@ class Fetcher:
             raise Stop(f"the server cannot be reached: {why}")
         raise _GaveUp(why)
 
+    def _keep_pace(self, answer: Answer, verdict: Verdict) -> None:
+        """Let a second pass after a new cover, whatever became of it.
+
+        It was new if it had to be made for us, though nothing may have changed in it (304). A server without
+        X-Cover-Status does not tell: there each picture counts.
+        """
+        if answer.label == "made" or (not answer.label and verdict is Verdict.PICTURE):
+            self._report.new += 1
+            self._not_before = self._now() + NEW_EVERY_SECONDS
+
     async def _ask(self, value: str, entry: Entry | None) -> Answer:
         """Ask once, when it is time to. Raises aiohttp.ClientError, TimeoutError."""
         if (early := self._not_before - self._now()) > 0:
@@ -240,13 +252,7 @@ class Fetcher:
             return Answer(response.status, response.headers, bytes(body))
 
     def _store(self, line: Line, value: str, answer: Answer) -> Result:
-        """Keep a cover, and keep to the pace if it is a new one. Raises OSError.
-
-        A server without X-Cover-Status does not say what is new: everything counts as it.
-        """
-        if answer.label in ("made", ""):
-            self._report.new += 1
-            self._not_before = self._now() + NEW_EVERY_SECONDS
+        """Keep a cover. Raises OSError."""
         found = form(answer.body)
         assert found is not None  # noqa: S101 - it is what makes an answer a picture
         name, length = f"{value}.{found.value}", len(answer.body)

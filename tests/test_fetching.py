@@ -147,6 +147,23 @@ async def test_new_covers_come_one_a_second(serving, tmp_path: Path) -> None:
     assert clock.slept == [1.0, 1.0]
 
 
+async def test_what_is_made_counts_whatever_becomes_of_it(serving, tmp_path: Path) -> None:
+    """A cover made anew only to be found unchanged, and one that came torn, were new all the same."""
+    clock = Clock()
+    server = await serving(
+        in_turn(
+            lambda: cover("hit", ETag='"1-2"'),
+            lambda: web.Response(status=304, headers={"X-Cover-Status": "made"}),
+            lambda: cover("made", b"torn"),
+            cover,
+        )
+    )
+    await fetch(server, tmp_path, BOOKS[0], clock=clock)
+    report, _ = await fetch(server, tmp_path, *BOOKS[:3], clock=clock)
+
+    assert (report.new, clock.slept) == (2, [1.0, 1.0])
+
+
 async def test_without_headers_all_covers_are_new(serving, tmp_path: Path) -> None:
     """A server without X-Cover-Status (LibraryThing's) gets a second for each cover, none for none."""
     clock = Clock()
@@ -380,14 +397,32 @@ async def test_a_cut_connection_is_tried_again(serving, tmp_path: Path) -> None:
     assert (tmp_path / f"{BOOKS[0]}.jpg").read_bytes() == images.small_jpeg()
 
 
-async def test_a_server_that_is_gone_ends_it(tmp_path: Path) -> None:
-    """After three books that no answer came for it ends, and nothing that it says holds the key."""
-    report, results = await fetch(Server(always(cover), "http://127.0.0.1:1"), tmp_path, *BOOKS)
+async def test_a_server_that_never_answers_ends_it(tmp_path: Path) -> None:
+    """A server that was never heard is given up after the first book's tries; what is said holds no key."""
+    clock = Clock()
+    report, results = await fetch(Server(always(cover), "http://127.0.0.1:1"), tmp_path, *BOOKS, clock=clock)
 
-    assert [result.outcome for result in results] == [Outcome.FAILED] * 2
+    assert (results, clock.slept) == ([], [1.0, 2.0, 4.0])
+    assert KEY not in str(report.stopped)
+    assert "cannot be reached" in str(report.stopped)
+
+
+async def test_a_server_that_goes_away_ends_it(serving, tmp_path: Path) -> None:
+    """After three books in a row without an answer it ends, and nothing that it says holds the key."""
+
+    async def hang_up(request: web.Request) -> web.StreamResponse:
+        if len(server.asked) > 1:
+            assert request.transport
+            request.transport.close()
+        return cover()
+
+    server = await serving(hang_up)
+    report, results = await fetch(server, tmp_path, *BOOKS)
+
+    assert [result.outcome for result in results] == [Outcome.FETCHED] + [Outcome.FAILED] * 2
     assert report.stopped
     assert "cannot be reached" in str(report.stopped)
-    assert KEY not in str(report.stopped) + results[0].why
+    assert KEY not in str(report.stopped) + results[1].why
 
 
 async def test_of_several_isbns_the_first_with_a_cover(serving, tmp_path: Path) -> None:
