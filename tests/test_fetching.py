@@ -17,6 +17,7 @@ import orjson
 import pytest
 from aiohttp import web
 from conftest import COVERED, UNCOVERED, Running, Start
+from fronting import before
 
 from coverproxy.fetched import OWN, Entry, Folder, InUse
 from coverproxy.fetching import AGENT, Fetcher, Outcome, Report, Result, Wish
@@ -549,6 +550,26 @@ async def test_the_command_fetches_from_the_service(server: Running, tmp_path: P
     assert [(line["line"], line["outcome"]) for line in report] == [
         (2, "unchanged"), (3, "missing"), (4, "invalid"),
     ]  # fmt: skip
+
+
+async def test_it_knows_nginxs_hits_for_what_they_are(server: Running, tmp_path: Path) -> None:
+    """Through nginx a first run makes covers, one into another folder gets hits, a rerun no new bytes."""
+    clock = Clock()
+    async with before(server, tmp_path / "nginx") as url:
+        wish = Wish(url, server.key.name, "small", Format.JPEG, 0.0)
+        reports = []
+        for name in ("one", "two", "two"):
+            reports.append(Report())
+            with Folder(tmp_path / name).opened() as folder:
+                async with aiohttp.ClientSession() as client:
+                    fetcher = Fetcher(wish, folder, client, reports[-1], clock.now, clock.sleep)
+                    await fetcher.run([Line(1, COVERED), Line(2, UNCOVERED)], lambda result: None)
+
+    assert [report.outcomes for report in reports] == [
+        {Outcome.FETCHED: 1, Outcome.MISSING: 1}, {Outcome.FETCHED: 1, Outcome.MISSING: 1},
+        {Outcome.UNCHANGED: 1, Outcome.MISSING: 1},
+    ]  # fmt: skip
+    assert ([report.new for report in reports], clock.slept) == ([1, 0, 0], [1.0])
 
 
 async def test_the_command_stops_when_the_quota_is_used_up(
