@@ -72,6 +72,9 @@ _COVER = (
 )  # fmt: skip
 
 
+_EACH = "By ISBN as it was sent: true, it has a cover; false, none is known; null, it is no ISBN."
+
+
 def addresses(config: Config) -> tuple[Address, ...]:
     """Describe every address as it is under this config."""
     return (*_PAGES, _cover(tuple(config.sizes), config.formats.enabled), *_OF_KEYS)
@@ -100,7 +103,7 @@ _OF_KEYS = (
     ),
     Address(
         "/devkey/{key}/info", "Which of a list of ISBNs have covers; counts nothing",
-        {JSON: Have, "text/javascript": _TEXT},
+        {JSON: Have, "text/javascript": _TEXT}, tells=f"{_EACH} With a callback, as JSONP.",
         parameters=(
             KEY,
             Parameter(
@@ -119,8 +122,8 @@ _OF_KEYS = (
     ),
     Address(
         "/devkey/{key}/info", "Which of a list of ISBNs have covers; counts nothing", {JSON: Have},
-        method="post", parameters=(KEY,), takes={JSON: Asked, "text/plain": _TEXT | {"minLength": 1}},
-        refuses=(*_LISTED, errors.UnreadType),
+        method="post", tells=f"{_EACH} A text has one a line.", parameters=(KEY,),
+        takes={JSON: Asked, "text/plain": _TEXT | {"minLength": 1}}, refuses=(*_LISTED, errors.UnreadType),
     ),
 )  # fmt: skip
 
