@@ -118,6 +118,7 @@ def _line(entry: Entry) -> bytes:
 def _entry(line: bytes) -> Entry | None:
     try:
         entry = Entry(**orjson.loads(line))
+        is_ours = Path(entry.file).name == entry.file and entry.checked >= 0 and entry.bytes >= 0
     except (orjson.JSONDecodeError, TypeError):
         return None
-    return entry if Path(entry.file).name == entry.file else None  # never a path that leads elsewhere
+    return entry if is_ours else None  # never a path that leads elsewhere

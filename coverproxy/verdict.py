@@ -100,8 +100,8 @@ def seconds_to_wait(answer: Answer, tried: int, now: float) -> float:
 def resets_at(answer: Answer, now: float) -> float | None:
     """Return when the quota starts anew, in seconds since 1970; None where the answer does not tell."""
     moment = answer.headers.get("X-RateLimit-Reset", "")
-    if moment.isascii() and moment.isdigit():
-        return float(moment[:12])
+    if moment.isascii() and moment.isdigit() and len(moment) <= 10:  # 2286; a longer one counts otherwise
+        return float(moment)
     return now + seconds_to_wait(answer, 0, now) if "Retry-After" in answer.headers else None
 
 

@@ -453,6 +453,8 @@ def test_waiting_is_told_in_seconds_or_by_date() -> None:
         value: seconds_to_wait(Answer(503, {"Retry-After": value}, b""), 2, DATE) for value in told
     } == told
     assert resets_at(Answer(429, {}, b""), DATE) is None
+    assert resets_at(Answer(429, {"X-RateLimit-Reset": "9" * 40}, b""), DATE) is None
+    assert resets_at(Answer(429, {"X-RateLimit-Reset": str(DATE + 5)}, b""), DATE) == DATE + 5
     assert resets_at(Answer(429, {"Retry-After": date}, b""), DATE) == DATE + 90
 
 
@@ -489,7 +491,12 @@ def test_a_journal_survives_what_kills_its_writer(tmp_path: Path) -> None:
         folder.note(entry(checked=2.0))
     journal = tmp_path / OWN / "journal.jsonl"
     evil = orjson.dumps({**json.loads(journal.read_bytes().splitlines()[0]), "isbn": "1", "file": "../evil"})
-    journal.write_bytes(journal.read_bytes() + b"[]\n{\n" + evil + b'\n{"isbn": "97801')
+    journal.write_bytes(
+        journal.read_bytes()
+        + b'[]\n{\n{"isbn":"2","file":3,"bytes":3,"of":"o","checked":"x"}\n'
+        + evil
+        + b'\n{"isbn": "97801'
+    )
     with Folder(tmp_path).opened() as folder:
         found = folder.find(BOOKS[0], "o")
         assert (found and found.checked, folder.find(BOOKS[1], "o")) == (2.0, entry(BOOKS[1]))
