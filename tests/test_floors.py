@@ -23,7 +23,6 @@ PIECES = ["cache", "originals", "sources", "state", "deploy", "render", "queue",
 
 UPPER = [
     "accounts", "poison", "making", "service", "informing", "importing", "warming", "fetched", "fetching",
-    "accounts", "poison", "making", "service", "informing", "importing", "warming", "fetched", "fetching",
     "web", "wiring", "checks", "doctor", "accepting", "serving", "master", "cli", "__main__",
 ]  # fmt: skip
 """The story, the web and the entry, each seeing all that stands before it."""
