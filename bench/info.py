@@ -1,13 +1,12 @@
 """How many ISBNs a second does one worker say yes or no to, in lists of a thousand?
 
-    python -m bench.info [--books 200000] [--rounds 5]
+    python -m bench info [--books 200000] [--rounds 5]
 
 One `coverproxy serve` process over a catalogue of that many books answers `POST /devkey/{key}/info`: lists of
 a thousand ISBNs, half of them with a cover, at random places of the catalogue. Plain 13-digit ISBNs, ISBN-10s
 with hyphens, and lists that JSONP asks for by GET. What a client of the same machine takes counts against it.
 """
 
-import argparse
 import asyncio
 import itertools
 import random
@@ -19,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import click
 import orjson
 
-from bench import report
-from bench.serving import isbn, served
+from bench import command, report, serve
+from bench.books import isbn
+from bench.goals import at_least
 from coverproxy.config import load
 from coverproxy.isbn import to_isbn10
 from coverproxy.media import Loader
@@ -36,24 +37,25 @@ AT_ONCE = 4
 SECONDS = 2.0
 
 
-def main() -> None:
-    """Measure and write bench/results/info.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--books", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
+@command.command(__name__, __doc__)
+@click.option("--books", "count", type=click.IntRange(2000, 10_000_000), default=200_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True)
+@command.out
+def main(count: int, rounds: int, out: Path) -> None:
+    """Measure and write the result."""
     with tempfile.TemporaryDirectory() as name:
-        fill(Path(name), arguments.books)
-        with served(Path(name), 1) as (url, key):
-            address = f"{url}/devkey/{key}/info"
-            figures = asyncio.run(_measure(address, arguments.books, arguments.rounds))
-    print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
-    settings = {"books": arguments.books, "list": LIST, "at_once": AT_ONCE, "seconds": SECONDS}
-    print(report.write("info", settings, figures))
+        fill(Path(name), count)
+        with serve.app(Path(name), 1) as served:
+            figures = asyncio.run(_measure(f"{served.url}/devkey/{served.key}/info", count, rounds))
+    report.show(figures)
+    least = figures["plain 13 digits"]["median"]
+    goal = at_least("ISBNs a second that one worker answers in lists", least, 20_000, "plain 13 digits")
+    settings = {"books": count, "list": LIST, "at_once": AT_ONCE, "seconds": SECONDS, "rounds": rounds}
+    print(report.write("info", settings, figures, out, held=[goal]))
 
 
 def fill(folder: Path, books: int) -> None:
-    """Enter *books* books: every other number of bench.serving.isbn has a cover."""
+    """Enter *books* books: every other number of bench.books.isbn has a cover."""
     config = load(None, {}, {"data": {"dir": str(folder)}})
     with open_shelf(config) as shelf, shelf.catalogue.writing():
         for number in range(books):
@@ -120,7 +122,3 @@ async def _answer(client: aiohttp.ClientSession, address: str, method: str, text
     async with client.get(f"{address}?callback=f&isbn={','.join(texts)}") as response:
         body = await response.read()
         return orjson.loads(body.removeprefix(b"/**/f(").removesuffix(b");\n"))
-
-
-if __name__ == "__main__":
-    main()
