@@ -14,6 +14,7 @@ COMMANDS = {
     "overload": "What is left of the capacity when three times as much comes?",
     "mixed": "How long do readers wait as they really come?",
     "scale": "What do 30 million books and a million covers cost?",
+    "info": "To how many ISBNs a second does a worker say whether they have covers?",
     "quality": "Bytes against SSIMULACRA2, per size and format, ours and the peers'.",
     "soak": "Do memory, latency and disk use stay flat over time?",
     "bad-images": "Does memory stay flat while bad images are decoded?",

@@ -19,9 +19,9 @@ import orjson
 
 from bench import command, goals, report
 
-ORDER = ("hits", "misses", "waiting", "storm", "overload", "mixed", "quality", "scale", "soak")
+ORDER = ("hits", "misses", "waiting", "storm", "overload", "mixed", "info", "quality", "scale", "soak")
 MOST_SECONDS = 1200.0
-WITHOUT_COVERS = ("scale",)
+WITHOUT_COVERS = ("info", "scale")
 QUICK = {
     "hits": "--books 1000 --hot 200 --peer-books 100 --seconds 2 --rounds 1",
     "misses": "--books 6000 --seconds 2 --rounds 1",
@@ -29,6 +29,7 @@ QUICK = {
     "storm": "--storms 3",
     "overload": "--seconds 5 --warm 2",
     "mixed": "--seconds 8",
+    "info": "--books 20000 --rounds 1",
     "quality": "--every 10",
     "scale": "--books 20000 --books 200000 --files 2000 --files 20000",
     "soak": "--minutes 0.5 --misses 1000",

@@ -29,6 +29,18 @@ class NoCover(CoverError):
     """Every original of this identifier was looked for, and there is none that can be shown."""
 
 
+class BadQuestion(CoverError):
+    """A program's question cannot be read: what it should name is missing, or written in another way."""
+
+
+class UnreadType(CoverError):
+    """The body is of a type that is not read."""
+
+
+class TooMany(CoverError):
+    """More is asked at once than is answered at once."""
+
+
 class KeyRefused(CoverError):
     """The key cannot be used here."""
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from operator import mul
 from urllib.parse import unquote
 
 from stdnum import isbn as stdnum_isbn
@@ -28,6 +29,10 @@ _NUMBER = re.compile(
     r"(?!-*[0-9A-Za-z,/]|\.[0-9])"
 )
 _WHOLE = (10, 13)
+_TEN_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
+_X_AS_TEN = str.maketrans("xX", "::")
+"""A last X counts 10, and the colon is the tenth character behind "0"."""
+
 _IGNORED = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
@@ -53,6 +58,30 @@ def parse(text: str) -> Reading:
     """
     if len(text) > MAX_TEXT:
         raise NotAnIsbn(text, f"longer than {MAX_TEXT} characters")
+    return _bare(text.replace("-", "")) or _messy(text)
+
+
+def _bare(text: str) -> Reading | None:
+    """Read what most catalogues send, 13 or 10 bare digits with a right check digit; None for all else.
+
+    With hyphens or without, wherever they stand: a number of digits and hyphens is read whole or not at all.
+    Several times as fast as what reads all else (1 and 2.6 µs for 14). The sums are of character codes; the
+    codes of as many "0" leave nothing in them (48 * 25 modulo 10, 48 * 55 modulo 11).
+    """
+    if len(text) == 13 and text.startswith(("978", "979")) and text.isascii() and text.isdigit():
+        codes = text.encode()
+        return Reading((text,)) if (sum(codes[::2]) + 3 * sum(codes[1::2])) % 10 == 0 else None
+    if len(text) != 10 or not (text[:9].isascii() and text[:9].isdigit()) or text[9] not in "0123456789xX":
+        return None
+    if sum(map(mul, _TEN_WEIGHTS, text.translate(_X_AS_TEN).encode())) % 11 or len(set(text)) == 1:
+        return None
+    codes = b"978" + text[:9].encode()
+    check = -(sum(codes[::2]) + 3 * sum(codes[1::2])) % 10  # here they leave 2 (48 * 24)
+    return Reading((f"978{text[:9]}{(check + 2) % 10}",))
+
+
+def _messy(text: str) -> Reading:
+    """Read everything else, as parse() tells."""
     plain = _ENDING.sub("", _plain(text))
     if _OTHER_SCHEME.search(plain) and not _LABEL.search(plain):
         raise NotAnIsbn(text, "it is labelled as another kind of number")

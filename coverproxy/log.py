@@ -21,7 +21,14 @@ def set_up(config: Log) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_bad_request)
     logging.getLogger("coverproxy").setLevel(config.level.upper())
+
+
+def _is_no_bad_request(record: logging.LogRecord) -> bool:
+    """Leave out what aiohttp says of requests that are no HTTP: it quotes the path, which may hold a key."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not any(each.__name__ == "HttpProcessingError" for each in kind.__mro__)
 
 
 def abridged(address: str | None) -> str:

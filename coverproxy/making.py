@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from coverproxy import look
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.room import CacheFull
 from coverproxy.config import Limits, Size
 from coverproxy.derivative import Derivative
 from coverproxy.errors import NoCover, Unavailable, UnusableOriginal
+from coverproxy.look import Look
+from coverproxy.media import Format
 from coverproxy.metrics import Metrics
 from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.render import render
+from coverproxy.render import Rendered, render
 from coverproxy.spec import Identifier, Spec
 
 _log = logging.getLogger(__name__)
@@ -82,7 +85,8 @@ class Maker:
         unreadable = 0
         for original in originals:
             try:
-                return self._render(spec, original)
+                made = self._render(original, self.sizes[spec.size], spec.format)
+                return Derivative(made.body, spec.format, original.date, made.size, made.original)
             except UnusableOriginal as exc:
                 self._note_fault(original, exc)
             except OSError as exc:
@@ -93,14 +97,34 @@ class Maker:
             raise Unavailable(f"the originals of {spec.identifier} cannot be read")
         raise NoCover(f"no original of {spec.identifier} can be rendered")
 
-    def _render(self, spec: Spec, original: Original) -> Derivative:
+    def look(self, original: Original) -> Look | None:
+        """Look at an original, once and for all; None where it turns out that it cannot be rendered.
+
+        Raises Unavailable.
+        """
+        try:
+            found = look.at(self._render(original, look.GLANCE, Format.JPEG).body)
+        except UnusableOriginal as exc:
+            self._note_fault(original, exc)
+            return None
+        except OSError as exc:
+            _log.error(
+                "an original cannot be read", extra={"of": str(original.identifier), "error": str(exc)}
+            )
+            raise Unavailable(f"an original of {original.identifier} cannot be read") from exc
+        try:
+            self.catalogue.keep_look(original.digest, found)
+        except sqlite3.Error as exc:  # somebody looks again
+            _log.error("a look cannot be kept", extra={"error": str(exc)})
+        return found
+
+    def _render(self, original: Original, size: Size, form: Format) -> Rendered:
         with self.metrics.spans.labels("read").time():
             body = self.files.read(original, self.limits.max_bytes)
         if len(body) > self.limits.max_bytes:
             raise UnusableOriginal("limit", f"more than {self.limits.max_bytes} bytes")
         with self.metrics.spans.labels("render").time(), self.decoding(original) as hold:
-            made = render(body, self.sizes[spec.size], spec.format, self.limits, hold)
-        return Derivative(made.body, spec.format, original.date, made.size, made.original)
+            return render(body, size, form, self.limits, hold)
 
     def _note_fault(self, original: Original, fault: UnusableOriginal) -> None:
         self.metrics.unusable.labels(fault.reason).inc()

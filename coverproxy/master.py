@@ -20,7 +20,7 @@ from coverproxy import log
 from coverproxy.accepting import SharedSite, Shares
 from coverproxy.config import Config
 from coverproxy.errors import ConfigError
-from coverproxy.serving import Listeners, application
+from coverproxy.serving import MAX_LINE_BYTES, Listeners, application
 from coverproxy.web.keys import COVERS
 
 LINGER_SECONDS = 0.5
@@ -105,7 +105,13 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             app = application(self._config, self._master.listeners, self._is_ready)
             app.on_startup.append(_trace_crashes)
             stop_seconds = self._config.server.stop_seconds
-            return _Runner(app, self.share, access_log=None, shutdown_timeout=stop_seconds * 0.95)
+            return _Runner(
+                app,
+                self.share,
+                access_log=None,
+                shutdown_timeout=stop_seconds * 0.95,
+                max_line_size=MAX_LINE_BYTES,
+            )
 
         return make
 

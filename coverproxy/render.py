@@ -65,7 +65,7 @@ def _render(
     if header.width * header.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{header.width}x{header.height} px")
     original = vips.upright(header)
-    target = _target(original, size)
+    target = target_size(original, size)
     if min(target) < MIN_SIDE_PX:
         raise UnusableOriginal("thin", "{}x{} px at this size".format(*target))
     shrink = _decode_shrink(original, size) if loader is Loader.JPEG else 1
@@ -87,7 +87,7 @@ def _opened(body: bytes, loader: Loader, header: Any, shrink: int, options: dict
     return vips.open_original(body, loader, shrink=shrink, **options) if shrink > 1 else header
 
 
-def _target(original: tuple[int, int], size: Size) -> tuple[int, int]:
+def target_size(original: tuple[int, int], size: Size) -> tuple[int, int]:
     """Return the largest (width, height) in px of the original's shape that fits the box and itself."""
     width, height = original
     scale = min(1.0, size.width / width, size.height / height)

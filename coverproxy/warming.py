@@ -1,10 +1,8 @@
 """The way of a list of ISBNs into finished covers, before anybody asks for them."""
 
-import csv
-import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -13,11 +11,10 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Stripes
 from coverproxy.cache.room import Room
 from coverproxy.errors import NoCover, NotAnIsbn, Unavailable
+from coverproxy.listing import Line
 from coverproxy.making import Maker
 from coverproxy.media import Format
 from coverproxy.spec import ISBN, Identifier, Spec
-
-_COLUMN = re.compile(r"isbn(?:[-_ ]?1[03])?", re.IGNORECASE)
 
 
 class Outcome(StrEnum):
@@ -28,14 +25,6 @@ class Outcome(StrEnum):
     MISSING = "missing"
     INVALID = "invalid"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the list: its number, and what should be an ISBN."""
-
-    number: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,26 +133,3 @@ class Warmer:
                 return Outcome.MISSING
             self.cache.put(spec, self.maker.derive(spec, originals))
         return Outcome.MADE
-
-
-def lines(file: Iterable[str]) -> Iterator[Line]:
-    """Read the list: an ISBN a line, or a table whose `isbn` column (else: first) has it.
-
-    Blank lines and those that begin with # are passed over. Each line is read for itself: a stray quotation
-    mark must not swallow the rest of the list, as it would in a CSV file read strictly.
-    """
-    delimiter, column, is_first = ",", 0, True
-    for number, text in enumerate(file, 1):
-        text = text.strip("\ufeff\r\n ")
-        if not text.strip() or text.startswith("#"):
-            continue
-        if is_first:
-            delimiter = next((mark for mark in "\t;," if mark in text), ",")
-        cells = next(csv.reader([text], delimiter=delimiter), [])
-        if is_first:
-            is_first = False
-            named = [index for index, cell in enumerate(cells) if _COLUMN.fullmatch(cell.strip())]
-            if named:
-                column = named[0]
-                continue
-        yield Line(number, cells[column].strip() if column < len(cells) else "")

@@ -26,6 +26,7 @@ from coverproxy.cache.upkeep import Upkeep
 from coverproxy.config import Config
 from coverproxy.errors import Unavailable
 from coverproxy.importing import Importer
+from coverproxy.listing import Line
 from coverproxy.making import Maker
 from coverproxy.media import Format
 from coverproxy.metrics import Metrics
@@ -43,7 +44,7 @@ from coverproxy.sources.base import Source
 from coverproxy.sources.recall import Recall
 from coverproxy.state.sqlite import SqliteState
 from coverproxy.taking import Taker
-from coverproxy.warming import Line, Result, Warmer
+from coverproxy.warming import Result, Warmer
 
 _LAST_SECONDS = 0.1
 """What asks get that nobody waits for any more when the service stops."""

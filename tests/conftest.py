@@ -21,7 +21,7 @@ from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.importing import Report, candidates
 from coverproxy.key import Key, new_name
 from coverproxy.service import Covers
-from coverproxy.serving import Listeners, application, listen
+from coverproxy.serving import MAX_LINE_BYTES, Listeners, application, listen
 from coverproxy.web.keys import COVERS
 from coverproxy.wiring import importer, open_shelf
 
@@ -148,7 +148,7 @@ async def start(tmp_path: Path, drawn: Path) -> AsyncIterator[Start]:
         await asyncio.to_thread(take_in, config, drawn)
         listeners = listen(config)
         app = application(config, listeners, lambda: None)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, max_line_size=MAX_LINE_BYTES)
         await runner.setup()
         await web.SockSite(runner, listeners.covers).start()
         client = aiohttp.ClientSession(auto_decompress=False)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.look import Look
 from coverproxy.media import Loader
 from coverproxy.original import Original, best_first
 from coverproxy.originals.catalogue import Catalogue
@@ -302,3 +303,30 @@ def test_ping_needs_the_tables(catalogue: Catalogue, tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         empty.ping()
     empty.close()
+
+
+def test_a_list_is_looked_up_at_once(catalogue: Catalogue) -> None:
+    """Of many ISBNs, those with an original that can be shown are told; faulty and unknown ones are not."""
+    faulty = Identifier(ISBN, "9780140449136")
+    catalogue.add(original(1))
+    catalogue.add(original(2))
+    catalogue.add(original(3, identifier=faulty, fault="decode: cut"))
+    catalogue.add(original(4, identifier=OTHER))
+    many = [f"978{number:010d}" for number in range(8000)]
+
+    asked = [BOOK.value, faulty.value, OTHER.value, *many]
+
+    assert catalogue.covered(asked) == {BOOK.value, OTHER.value}
+    assert catalogue.covered([]) == set()
+
+
+def test_a_look_is_of_the_bytes(catalogue: Catalogue) -> None:
+    """How bytes look is remembered by their digest, once for all books that have them."""
+    look = Look(0x00FF7F, b"hash")
+
+    assert catalogue.look(original(1).digest) is None
+    catalogue.keep_look(original(1).digest, look)
+    catalogue.keep_look(original(1).digest, look)
+
+    assert catalogue.look(original(1).digest) == look
+    assert catalogue.look(original(2).digest) is None

@@ -5,11 +5,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,18 @@ def test_help_teaches() -> None:
     """Every command has a --help with a sentence, and the first says where to start."""
     first = run("--help")
     assert "coverproxy demo" in first
-    for command in ("serve", "demo", "import", "warm", "key", "cover", "purge", "check-config", "doctor"):
+    for command in (
+        "serve",
+        "demo",
+        "import",
+        "warm",
+        "key",
+        "cover",
+        "purge",
+        "check-config",
+        "doctor",
+        "fetch",
+    ):
         assert command in first
         assert len(run(command, "--help").splitlines()) > 5
     for command in ("quarantined", "release"):
@@ -329,3 +341,21 @@ def test_a_broken_database_is_told_in_one_line(tmp_path: Path) -> None:
 
     assert said.startswith("Error: ")
     assert len(said.splitlines()) == 1
+
+
+def test_requests_that_are_no_http_are_not_quoted(serve: Callable[..., Served], tmp_path: Path) -> None:
+    """What is no HTTP, or too long, leaves neither the key nor the address of who sent it in the log."""
+    server = serve()
+    host, port = server.url.removeprefix("http://").split(":")
+    for garbage in (
+        b"GET /devkey/secretkeysecret/ HTTP/1.1\r\nA: \x00\r\n\r\n",
+        b"GET /devkey/secretkeysecret/" + b"x" * 40_000,
+    ):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(garbage)
+            assert connection.recv(1000).startswith(b"HTTP/1.0 400")
+    server.stop()
+    log = (tmp_path / "log").read_text()
+
+    assert "secretkey" not in log
+    assert "127.0.0.1" not in log.replace(server.url, "").replace(server.ops_url, "")

@@ -59,6 +59,9 @@ LABELS = {
     errors.UnknownKey: ("key", 403, True),
     errors.KeyNotForSite: ("key", 403, True),
     errors.UnknownSize: ("size", 404, True),
+    errors.BadQuestion: ("question", 400, True),
+    errors.UnreadType: ("type", 415, True),
+    errors.TooMany: ("many", 400, True),
     errors.MalformedPath: ("path", 404, True),
 }
 """The design's table: what X-Cover-Status says, what a strict client gets, and whether all get it."""

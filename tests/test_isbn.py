@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from coverproxy.errors import NotAnIsbn
-from coverproxy.isbn import MAX_READINGS, MAX_TEXT, Reading, parse, to_isbn10
+from coverproxy.isbn import MAX_READINGS, MAX_TEXT, Reading, _bare, _messy, parse, to_isbn10
 
 MESSY = Path(__file__).resolve().parents[2] / "shared" / "data" / "messy-isbns.tsv"
 
@@ -428,3 +428,32 @@ def test_how_many_of_real_catalogues_are_read() -> None:
     assert Counter(
         "both" if reading.only_one else "read" if reading.isbns else "refused" for reading in readings
     ) == {"read": 663, "both": 9, "refused": 228}
+
+
+def messily(text: str) -> Reading | None:
+    """What is read without the short way for bare digits."""
+    try:
+        return _messy(text)
+    except NotAnIsbn:
+        return None
+
+
+NEARLY = st.text("0123456789xX", min_size=9, max_size=13) | st.text(
+    st.sampled_from("01789xX \u0663\u00b2\u2078-"), min_size=9, max_size=14
+)
+
+
+@EASY
+@given(NEARLY | ISBNS | TENS.map(str.lower) | spread(ISBNS, ["-"]).map(lambda pair: pair[1]))
+@example("-0-545-01022-5-")
+@example("--9780545010221")
+@example("0000000000")
+@example("1111111111")
+@example("978\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669\u0660")
+def test_bare_digits_are_read_the_short_way_as_the_long_one(text: str) -> None:
+    """What the short way reads, hyphens left out, the long way reads the same; it reads all bare digits."""
+    short = _bare(text.replace("-", ""))
+
+    assert short is None or short == messily(text)
+    if re.fullmatch("[0-9]{9}[0-9xX]|97[89][0-9]{10}", text):
+        assert short == messily(text)

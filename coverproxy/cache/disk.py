@@ -65,6 +65,13 @@ class DiskCache:
             return None
         return Derivative(body, spec.format, mtime, size, original, self.layout.place(spec))
 
+    def length(self, spec: Spec) -> int | None:
+        """Return how many bytes the derivative has, or None where it is not made."""
+        try:
+            return self.layout.paths(spec)[0].stat().st_size
+        except FileNotFoundError:
+            return None
+
     def put(self, spec: Spec, derivative: Derivative) -> None:
         """Store a derivative under every spelling. Each name appears whole or not at all.
 

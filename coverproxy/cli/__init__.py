@@ -8,6 +8,7 @@ from coverproxy.cli import (
     covers,
     deploying,
     doctor,
+    fetching,
     importing,
     keys,
     originals,
@@ -51,6 +52,7 @@ _KEEPING = (
     cache.cache,
     originals.originals,
     sources.source,
+    fetching.fetch,
 )
 for command in (*_SERVING, *_KEEPING):
     main.add_command(command)

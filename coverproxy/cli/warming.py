@@ -1,25 +1,25 @@
 """The command that makes covers before anybody asks: warm."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import orjson
 
 from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.cli.lists import listed_lines
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 from coverproxy.media import Format
 
 if TYPE_CHECKING:
     from coverproxy.crew import Pace
-    from coverproxy.warming import Line, Report, Result
-
-STDIN = "-"
+    from coverproxy.listing import Line
+    from coverproxy.warming import Report, Result
 
 
 @click.command()
@@ -117,7 +117,7 @@ def _run(
     with open_shelf(config) as shelf:  # what is wrong with the folder is told here, once
         shelf.catalogue.ping()
     with ExitStack() as stack:
-        read, total = _lines(stack, listed)
+        read, total = listed_lines(stack, listed)
         note = stack.enter_context(_unmade(report_file))
         show = stack.enter_context(progress("warming", "lines", quiet=quiet))
 
@@ -136,23 +136,6 @@ def _run(
         crew = Crew(partial(open_warmer, config, sizes, formats), allowed, take, bury)
         crew.run(read)
         report.interrupted = crew.is_interrupted
-
-
-def _lines(stack: ExitStack, listed: str) -> "tuple[Iterable[Line], int]":
-    """Return the list's lines, and how many there are: a file is read twice, rather than kept in memory."""
-    from coverproxy.warming import lines
-
-    if listed == STDIN:
-        with _opened(listed) as file:
-            kept = list(lines(file))
-        return kept, len(kept)
-    with _opened(listed) as file:
-        total = sum(1 for _ in lines(file))
-    return lines(stack.enter_context(_opened(listed))), total
-
-
-def _opened(listed: str) -> IO[str]:
-    return click.open_file(listed, encoding="utf-8", errors="replace")
 
 
 @contextmanager

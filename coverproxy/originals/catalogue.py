@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coverproxy import schema
+from coverproxy.look import Look
 from coverproxy.media import Loader
 from coverproxy.original import QUARANTINED, Original, Quarantined, best_first
 from coverproxy.spec import ISBN, Identifier
@@ -23,6 +24,10 @@ _COLUMNS = "digest, loader, width, height, bytes, date, source, path, fault, add
 _WITH_DIGEST = f"SELECT value, {_COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
 _ADD = f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 11} ?)"  # noqa: S608
 _FREE = "UPDATE original SET fault = NULL WHERE digest = ? AND (fault LIKE ? OR fault LIKE 'slow: %')"
+_COVERED = (
+    "SELECT DISTINCT value FROM original WHERE scheme = ? AND fault IS NULL"
+    " AND value IN (SELECT value FROM json_each(?))"
+)
 _FIND = f"SELECT {_COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
 
 
@@ -59,6 +64,16 @@ class Catalogue:
         rows = self._connection.execute(_FIND, stored(identifier)).fetchall()
         found = [_original(identifier, row) for row in rows]
         return best_first(found, self._priority) if len(found) > 1 else found
+
+    def covered(self, isbns: Iterable[str]) -> set[str]:
+        """Return those of the canonical ISBN-13s that have an original which can be shown: one query for all.
+
+        The values go as one JSON array: a statement takes no more than so many parameters, and is then
+        prepared once for any number of them.
+        """
+        values = f"[{','.join(isbns)}]"
+        rows = self._connection.execute(_COVERED, (_SCHEMES[ISBN], values)).fetchall()
+        return {f"{row[0]:013d}" for row in rows}
 
     def change(self) -> int:
         """Return a number that differs once another thread or process has written here.
@@ -175,6 +190,17 @@ class Catalogue:
         """Return why these bytes are refused, or None."""
         row = self._connection.execute("SELECT reason FROM refused WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
+
+    def look(self, digest: bytes) -> Look | None:
+        """Return how these bytes look, or None where nobody has looked yet."""
+        query = "SELECT colour, thumbhash FROM look WHERE digest = ?"
+        row = self._connection.execute(query, (digest,)).fetchone()
+        return Look(*row) if row else None
+
+    def keep_look(self, digest: bytes, look: Look) -> None:
+        """Remember how these bytes look: they never look otherwise."""
+        values = (digest, look.colour, look.thumbhash)
+        self._connection.execute("INSERT OR REPLACE INTO look VALUES (?, ?, ?)", values)
 
     def counts(self) -> tuple[int, int]:
         """Return how many (identifiers, originals) there are. Reads every row: for reports only."""

@@ -6,19 +6,20 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from coverproxy.config import Config
+from coverproxy.informing import Informer
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
-from coverproxy.web import account, answers, covers, middlewares, ops, pages
+from coverproxy.web import account, answers, covers, info, middlewares, openapi, ops, pages
 from coverproxy.web.hot import Hot
-from coverproxy.web.keys import CONFIG, COVERS, HOT, METRICS, SHOWN
+from coverproxy.web.keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
 from coverproxy.web.pages import Shown
 
 MAX_REQUEST_BYTES = 65_536
-"""No address of ours takes a body."""
+"""What a body may have at most, where an address does not say otherwise (web/info.py does)."""
 
 
 def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> web.Application:
-    """Make the application that answers for covers; COVERS is set once the service is open.
+    """Make the application that answers for covers; COVERS and INFORMER are set once the service is open.
 
     *shown*: the covers that the home page shows (the demo's).
     """
@@ -28,7 +29,8 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app.on_response_prepare.append(_sign)
-    app.add_routes([*account.routes, *pages.routes, *covers.routes])  # the last takes what is left
+    app.add_routes([*account.routes, *info.routes, *openapi.routes, *pages.routes])
+    app.add_routes(covers.routes)  # takes what is left
     return app
 
 
@@ -36,6 +38,7 @@ def open_for(app: web.Application, service: Covers) -> None:
     """Let the application answer by *service*, which has just been opened."""
     config = app[CONFIG]
     app[COVERS] = service
+    app[INFORMER] = Informer(service, config.formats.enabled)
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (
         None if is_asked_each_time

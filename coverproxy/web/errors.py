@@ -32,6 +32,9 @@ TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.UnknownKey: Meaning("key", 403, "This key is not known, or revoked", is_hard=True),
     errors.KeyNotForSite: Meaning("key", 403, "This key is bound to other sites", is_hard=True),
     errors.UnknownSize: Meaning("size", 404, "There is no such size", is_hard=True),
+    errors.BadQuestion: Meaning("question", 400, "The question cannot be read", is_hard=True),
+    errors.UnreadType: Meaning("type", 415, "A body of this type is not read", is_hard=True),
+    errors.TooMany: Meaning("many", 400, "This is more than is answered at once", is_hard=True),
     errors.MalformedPath: Meaning("path", 404, "There is no such page", is_hard=True),
 }
 

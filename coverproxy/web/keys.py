@@ -5,12 +5,14 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.config import Config
+from coverproxy.informing import Informer
 from coverproxy.key import Key
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
 from coverproxy.web.hot import Hot
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
+INFORMER: web.AppKey[Informer] = web.AppKey("informer", Informer)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 

@@ -1,0 +1,218 @@
+"""The command that downloads the covers of a list from a server: fetch."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+import orjson
+
+from coverproxy.cli.common import faults_told, tell
+from coverproxy.cli.lists import listed_lines
+from coverproxy.cli.progress import progress
+from coverproxy.listing import Line, NoColumn
+from coverproxy.media import Format
+
+if TYPE_CHECKING:
+    from coverproxy.fetched import Folder
+    from coverproxy.fetching import Report, Result, Wish
+
+EX_TEMPFAIL = 75
+"""Try again later (sysexits.h)."""
+
+
+@click.command()
+@click.option("--server", required=True, metavar="URL", help="Address of the server, up to /devkey.")
+@click.option("--key", required=True, help="Your developer key there.")
+@click.argument("listed", metavar="LIST", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to fetch into; made where it is missing.",
+)
+@click.option("--size", default="medium", show_default=True, metavar="NAME", help="Size to fetch.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([Format.JPEG.value, Format.WEBP.value]),
+    default=Format.JPEG.value,
+    show_default=True,
+    help="Format to ask for; a server without WebP sends JPEG.",
+)
+@click.option("--column", metavar="NAME", help="Column that has the ISBNs (default: isbn, or first).")
+@click.option(
+    "--recheck-after",
+    "fresh_hours",
+    type=click.FloatRange(min=0.0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="Ask again whether a cover has changed once it was checked so long ago.",
+)
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what came of each line, a JSON line each.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def fetch(
+    server: str,
+    key: str,
+    listed: str,
+    output: Path,
+    size: str,
+    form: str,
+    column: str | None,
+    fresh_hours: float,
+    report_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Download the covers of all ISBNs in LIST from a server, at the pace that its terms ask for.
+
+    LIST is a file with an ISBN a line, in any spelling, or a CSV or TSV table; - reads standard input. Each
+    cover is kept in DIR under its ISBN-13. An ISBN without a cover gets no file.
+
+    No more than one new cover a second is asked for; those that the server has made already come faster. When
+    the day's quota is used up, it stops and says when to go on: run the same command again.
+
+    What is there is not fetched again: after --recheck-after it is asked for on condition that it has
+    changed, which costs no quota. Ctrl-C is safe, and so is a crash: files appear whole or not at all.
+
+    \b
+    Exit code: 0 all done, 1 some failed or the server refused, 75 the quota is used up, 130 interrupted.
+    """
+    from coverproxy.fetching import Wish
+
+    wish = Wish(_address(server), key, size, Format(form), fresh_hours * 3600)
+    with faults_told():
+        report = _run(wish, listed, column, output, report_file, quiet=as_json)
+    tell(as_json, _told(report, report_file), _summary(report, report_file))
+    if code := _exit_code(report):
+        raise click.exceptions.Exit(code)
+
+
+def _address(server: str) -> str:
+    if not server.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{server!r} is no address; expected https://…", param_hint="--server")
+    return server.rstrip("/")
+
+
+def _run(
+    wish: "Wish", listed: str, column: str | None, output: Path, report_file: Path | None, *, quiet: bool
+) -> "Report":
+    from coverproxy.fetched import Folder
+    from coverproxy.fetching import Report
+
+    report = Report()
+    with ExitStack() as stack:
+        try:
+            lines, total = listed_lines(stack, listed, column)
+        except NoColumn as exc:
+            raise click.BadParameter(str(exc), param_hint="--column") from None
+        note = stack.enter_context(_noted(report_file))
+        folder = stack.enter_context(Folder(output).opened())
+        show = stack.enter_context(progress("fetching", "covers", quiet=quiet))
+
+        def take(result: "Result") -> None:
+            note(result)
+            show(report.lines, total)
+
+        try:
+            asyncio.run(_fetch(wish, folder, report, lines, take))
+        except KeyboardInterrupt:
+            report.interrupted = True
+    return report
+
+
+async def _fetch(
+    wish: "Wish",
+    folder: "Folder",
+    report: "Report",
+    lines: Iterable[Line],
+    take: "Callable[[Result], None]",
+) -> None:
+    import aiohttp
+
+    from coverproxy.fetching import AGENT, TIMEOUT, Fetcher
+
+    async with aiohttp.ClientSession(timeout=TIMEOUT, headers={"User-Agent": AGENT}) as client:
+        await Fetcher(wish, folder, client, report).run(lines, take)
+
+
+@contextmanager
+def _noted(path: Path | None) -> "Iterator[Callable[[Result], None]]":
+    """Give a function that writes down what came of a line."""
+    if path is None:
+        yield lambda result: None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        yield lambda result: _write(file, result)
+
+
+def _write(file: BinaryIO, result: "Result") -> None:
+    file.write(orjson.dumps(_line(result), option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _line(result: "Result") -> dict[str, Any]:
+    return {
+        "line": result.line.number, "isbn": result.line.text, "isbn13": result.isbn or None,
+        "outcome": result.outcome.value, "file": result.file or None, "bytes": result.bytes,
+        "detail": result.why or None,
+    }  # fmt: skip
+
+
+def _exit_code(report: "Report") -> int:
+    from coverproxy.fetching import Outcome
+
+    if report.interrupted:
+        return 130
+    if report.stopped:
+        return EX_TEMPFAIL if report.stopped.is_quota else 1
+    return 1 if report.outcomes[Outcome.FAILED] else 0
+
+
+def _told(report: "Report", where: Path | None) -> dict[str, Any]:
+    from coverproxy.fetching import Outcome
+
+    stopped = report.stopped
+    resets_at = stopped.resets_at if stopped else None
+    return {
+        "lines": report.lines,
+        **{outcome.value: report.outcomes[outcome] for outcome in Outcome},
+        "new": report.new, "bytes": report.bytes, "interrupted": report.interrupted,
+        "stopped": str(stopped) if stopped else None, "resets_at": _moment(resets_at) if resets_at else None,
+        "report": str(where) if where else None,
+    }  # fmt: skip
+
+
+def _summary(report: "Report", where: Path | None) -> str:
+    from coverproxy.fetching import Outcome
+
+    count = report.outcomes
+    told = [
+        f"{report.lines} lines: {count[Outcome.FETCHED]} covers fetched ({report.bytes / 1e6:.1f} MB, "
+        f"{report.new} new), {count[Outcome.UNCHANGED]} unchanged, {count[Outcome.KEPT]} there already; "
+        f"{count[Outcome.MISSING]} without a cover, {count[Outcome.INVALID]} without an ISBN, "
+        f"{count[Outcome.FAILED]} failed"
+    ]
+    if where:
+        told.append(f"What came of each line: {where}")
+    if report.stopped:
+        when = report.stopped.resets_at
+        again = f"; run the same command again after {_moment(when)}" if when else ""
+        told.append(f"Stopped: {report.stopped}{again}.")
+    if report.interrupted:
+        told.append("Interrupted: run the same command again to go on.")
+    return "\n".join(told)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,270 @@
+"""The way of a list of ISBNs into a folder of covers, from a server whose terms are kept."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import aiohttp
+
+from coverproxy import __version__, isbn
+from coverproxy.errors import NotAnIsbn
+from coverproxy.fetched import Entry, Folder
+from coverproxy.key import abridged
+from coverproxy.listing import Line
+from coverproxy.media import Format
+from coverproxy.verdict import (
+    MAX_BODY_BYTES,
+    Answer,
+    Verdict,
+    form,
+    judge,
+    modified,
+    resets_at,
+    seconds_to_wait,
+)
+
+AGENT = f"coverproxy/{__version__} (fetch)"
+
+NEW_EVERY_SECONDS = 1.0
+"""The terms: no more than one new cover a second (LibraryThing's of 2008, and those of this service)."""
+
+TRIES = 4
+MAX_WAIT_SECONDS = 120.0
+"""A server that asks for more patience than this is asked another day."""
+
+MOST_UNHEARD = 3
+"""Books in a row that no answer came for: the server is gone. One is enough where none ever came."""
+
+TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=10.0)
+_MAX_REDIRECTS = 5
+
+
+class Outcome(StrEnum):
+    """What came of a line."""
+
+    FETCHED = "fetched"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    MISSING = "missing"
+    INVALID = "invalid"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a line: the book's ISBN-13 and file where there are any, else why there are none."""
+
+    line: Line
+    outcome: Outcome
+    isbn: str = ""
+    file: str = ""
+    bytes: int = 0
+    why: str = ""
+
+
+class Stop(Exception):
+    """Nothing else can be fetched now. `resets_at`: when it can again (seconds since 1970), if known."""
+
+    def __init__(self, why: str, is_quota: bool = False, resets_at: float | None = None) -> None:
+        super().__init__(why)
+        self.is_quota = is_quota
+        self.resets_at = resets_at
+
+
+class _GaveUp(Exception):
+    """No final answer for this book."""
+
+
+@dataclass
+class Report:
+    """What fetching did so far. `new`: covers that the server made for us, or may have."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    new: int = 0
+    bytes: int = 0
+    stopped: Stop | None = None
+    interrupted: bool = False
+
+    @property
+    def lines(self) -> int:
+        """How many lines are done."""
+        return self.outcomes.total()
+
+    def note(self, result: Result) -> None:
+        """Count one result."""
+        self.outcomes[result.outcome] += 1
+        self.bytes += result.bytes if result.outcome is Outcome.FETCHED else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to fetch: from which server, with which key, in which size and format.
+
+    `fresh_seconds`: files checked less long ago are not asked for again.
+    """
+
+    server: str
+    key: str
+    size: str
+    format: Format
+    fresh_seconds: float
+
+    @property
+    def of(self) -> str:
+        """What an entry is of: all but the key, which is a secret and may change."""
+        return f"{self.server} {self.size} {self.format.value}"
+
+    @property
+    def accept(self) -> str:
+        """What to ask for; a server without that format sends a JPEG."""
+        name = self.format.media_type
+        return name if self.format is Format.JPEG else f"{name}, image/jpeg;q=0.5"
+
+    def url(self, isbn13: str) -> str:
+        """The address of a book's cover."""
+        return f"{self.server}/devkey/{self.key}/{self.size}/isbn/{isbn13}"
+
+
+class Fetcher:
+    """Fetches covers one after the other: with one request under way, the pace is exact.
+
+    Never more than one new cover in NEW_EVERY_SECONDS; what is made already comes as fast as it can. `now`
+    gives seconds since 1970, `sleep` waits.
+    """
+
+    def __init__(
+        self,
+        wish: Wish,
+        folder: Folder,
+        client: aiohttp.ClientSession,
+        report: Report,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._wish = wish
+        self._folder = folder
+        self._client = client
+        self._now = now
+        self._sleep = sleep
+        self._not_before = 0.0
+        self._unheard = MOST_UNHEARD - 1
+        self._report = report
+
+    async def run(self, lines: Iterable[Line], take: Callable[[Result], None]) -> None:
+        """Fetch the covers of all lines; `take` gets each result. What stops it stands in the report."""
+        try:
+            for line in lines:
+                result = await self._fetch(line)
+                self._report.note(result)
+                take(result)
+        except Stop as stop:
+            self._report.stopped = stop
+
+    async def _fetch(self, line: Line) -> Result:
+        """Fetch the cover of a line's book: of several, the first that has one. Raises Stop, OSError."""
+        try:
+            reading = isbn.parse(line.text)
+        except NotAnIsbn as exc:
+            return Result(line, Outcome.INVALID, why=exc.why)
+        if reading.only_one:
+            return Result(line, Outcome.INVALID, why=f"it can be either of {', '.join(reading.isbns)}")
+        for value in reading.isbns:
+            result = await self._book(line, value)
+            if result.outcome is not Outcome.MISSING:
+                break
+        return result
+
+    async def _book(self, line: Line, value: str) -> Result:
+        entry = self._folder.find(value, self._wish.of)
+        if entry and 0 <= self._now() - entry.checked < self._wish.fresh_seconds:
+            return Result(line, Outcome.KEPT, value, entry.file, entry.bytes)
+        try:
+            answer = await self._ask_patiently(value, entry)
+        except _GaveUp as exc:
+            return Result(line, Outcome.FAILED, value, why=str(exc))
+        verdict = judge(answer)
+        self._keep_pace(answer, verdict)
+        match verdict:
+            case Verdict.PICTURE:
+                return self._store(line, value, answer)
+            case Verdict.UNCHANGED if entry:
+                self._folder.note(replace(entry, checked=self._now()))
+                return Result(line, Outcome.UNCHANGED, value, entry.file, entry.bytes)
+            case Verdict.MISSING:
+                return Result(line, Outcome.MISSING, value, why="the server has no cover of it")
+            case Verdict.QUOTA:
+                raise Stop("the day's quota of the key is used up", True, resets_at(answer, self._now()))
+            case Verdict.REFUSED:
+                raise Stop(f"the server refuses the key, the size or the address ({_told(answer)})")
+        head = bytes(answer.body[:8])
+        return Result(line, Outcome.FAILED, value, why=f"no picture: {_told(answer)}, starts with {head!r}")
+
+    async def _ask_patiently(self, value: str, entry: Entry | None) -> Answer:
+        """Ask until an answer is final, at most TRIES times. Raises _GaveUp, Stop."""
+        for tried in range(TRIES):
+            try:
+                answer = await self._ask(value, entry)
+            except (aiohttp.ClientError, TimeoutError) as exc:
+                why, wait, is_heard = self._said(exc), 2.0**tried, False
+            else:
+                if judge(answer) is not Verdict.LATER:
+                    self._unheard = 0
+                    return answer
+                wait, is_heard = seconds_to_wait(answer, tried, self._now()), True
+                why = f"the server asks for patience ({_told(answer)})"
+            if wait > MAX_WAIT_SECONDS:
+                raise Stop(why, resets_at=self._now() + wait)
+            self._not_before = self._now() + wait
+        self._unheard = 0 if is_heard else self._unheard + 1
+        if self._unheard >= MOST_UNHEARD:
+            raise Stop(f"the server cannot be reached: {why}")
+        raise _GaveUp(why)
+
+    def _keep_pace(self, answer: Answer, verdict: Verdict) -> None:
+        """Let a second pass after a new cover, whatever became of it.
+
+        It was new if it had to be made for us, though nothing may have changed in it (304). A server without
+        X-Cover-Status does not tell: there each picture counts.
+        """
+        if answer.label == "made" or (not answer.label and verdict is Verdict.PICTURE):
+            self._report.new += 1
+            self._not_before = self._now() + NEW_EVERY_SECONDS
+
+    async def _ask(self, value: str, entry: Entry | None) -> Answer:
+        """Ask once, when it is time to. Raises aiohttp.ClientError, TimeoutError."""
+        if (early := self._not_before - self._now()) > 0:
+            await self._sleep(min(early, MAX_WAIT_SECONDS))
+        headers = {"Accept": self._wish.accept}
+        if entry and entry.etag:
+            headers["If-None-Match"] = entry.etag
+        elif entry and entry.modified:
+            headers["If-Modified-Since"] = entry.modified
+        url = self._wish.url(value)
+        async with self._client.get(url, headers=headers, max_redirects=_MAX_REDIRECTS) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    break
+            return Answer(response.status, response.headers, bytes(body))
+
+    def _store(self, line: Line, value: str, answer: Answer) -> Result:
+        """Keep a cover. Raises OSError."""
+        found = form(answer.body)
+        assert found is not None  # noqa: S101 - it is what makes an answer a picture
+        name, length = f"{value}.{found.value}", len(answer.body)
+        etag, date = (answer.headers.get(header, "") for header in ("ETag", "Last-Modified"))
+        entry = Entry(value, name, length, self._wish.of, self._now(), etag, date)
+        self._folder.store(entry, answer.body, modified(answer))
+        return Result(line, Outcome.FETCHED, value, name, length)
+
+    def _said(self, exc: Exception) -> str:
+        """Return what went wrong on the way, without the key that addresses hold."""
+        return (str(exc) or type(exc).__name__).replace(self._wish.key, abridged(self._wish.key))
+
+
+def _told(answer: Answer) -> str:
+    return f"{answer.status} {answer.label}".rstrip()

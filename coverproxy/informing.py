@@ -1,0 +1,164 @@
+"""What is known of books without making a cover: it counts against no quota and opens no original twice."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from coverproxy import isbn
+from coverproxy.cache.flights import Flights
+from coverproxy.errors import Busy, NoCover, NotAnIsbn, Pending, Unavailable
+from coverproxy.isbn import Reading
+from coverproxy.look import Look
+from coverproxy.media import Format
+from coverproxy.original import Original
+from coverproxy.render import MIN_SIDE_PX, target_size
+from coverproxy.service import Covers
+from coverproxy.spec import ISBN, Identifier, Spec
+
+T = TypeVar("T")
+
+MAX_LOOKS = 4
+"""Originals that a worker looks at, or has waiting for it, at once: covers come first."""
+
+MAX_WAITING = 64
+"""Lists that a worker has in hand at once: a thousand ISBNs each take some milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A size as it is of one cover: (width, height) in px, and the bytes of each format; None: not made."""
+
+    size: tuple[int, int]
+    bytes: Mapping[Format, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a text that should be an ISBN.
+
+    `why`: why it is none. `isbn13`: the book it is taken for, None where that is open. `original`: the best
+    one, None without a cover. `sizes`: a size that the cover is too thin for has no Fit. `look`: None also
+    where nobody could look right now.
+    """
+
+    text: str
+    reading: Reading | None = None
+    why: str | None = None
+    isbn13: str | None = None
+    original: Original | None = None
+    sizes: Mapping[str, Fit | None] | None = None
+    look: Look | None = None
+
+
+class Informer:
+    """Tells what the service knows; built upon its pieces.
+
+    Lists have a thread of their own, so that hits do not wait behind a thousand ISBNs.
+    """
+
+    def __init__(self, covers: Covers, formats: Iterable[Format]) -> None:
+        self._covers = covers
+        self._formats = tuple(sorted(formats, key=lambda form: form.value))
+        self._looks: Flights[Look | None] = Flights()
+        self._lists = ThreadPoolExecutor(1, thread_name_prefix="lists")
+        self._waiting = 0
+
+    async def about(self, text: str) -> Known:
+        """Tell what is known of *text*, which should be an ISBN. Raises Unavailable."""
+        try:
+            reading = isbn.parse(text)
+        except NotAnIsbn as exc:
+            return Known(text, why=exc.why)
+        known = await self._off_loop(self._covers.lookups, partial(self._known, text, reading))
+        if known.original is None or known.look is not None:
+            return known
+        return replace(known, look=await self._look(known.original))
+
+    async def have(self, texts: Iterable[str]) -> dict[str, bool | None]:
+        """Say of each text whether its book has a cover; None: it is no ISBN. Raises Busy, Unavailable."""
+        if self._waiting >= MAX_WAITING:
+            raise Busy("as many lists are being looked up as may be")
+        self._waiting += 1
+        try:
+            return await self._off_loop(self._lists, partial(self._have, tuple(texts)))
+        finally:
+            self._waiting -= 1
+
+    async def close(self, within: float) -> None:
+        """Let what is being looked at be finished, within so many seconds."""
+        await self._looks.land(within)
+        self._lists.shutdown(wait=False, cancel_futures=True)
+
+    async def _off_loop(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
+        except sqlite3.Error as exc:
+            raise Unavailable("the catalogue cannot be read") from exc
+
+    def _have(self, texts: tuple[str, ...]) -> dict[str, bool | None]:
+        readings = {text: _read(text) for text in texts}
+        every = {value for reading in readings.values() if reading for value in reading.isbns}
+        covered = self._covers.catalogue.covered(every)
+        return {text: has_cover(reading, covered) if reading else None for text, reading in readings.items()}
+
+    def _known(self, text: str, reading: Reading) -> Known:
+        maker, identifiers = self._covers.maker, [Identifier(ISBN, value) for value in reading.isbns]
+        try:
+            book = maker.choose(identifiers, only_one=reading.only_one)
+            original = maker.originals(book)[0]
+        except NoCover:
+            return Known(text, reading, isbn13=None if reading.only_one else reading.isbns[0])
+        look = self._covers.catalogue.look(original.digest)
+        return Known(text, reading, None, book.value, original, self._sizes(book, original), look)
+
+    def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
+        sides = (original.width, original.height)
+        return {
+            name: self._fit(book, name, target_size(sides, size)) for name, size in self._covers.sizes.items()
+        }
+
+    def _fit(self, book: Identifier, name: str, size: tuple[int, int]) -> Fit | None:
+        if min(size) < MIN_SIDE_PX:
+            return None
+        cache = self._covers.cache
+        return Fit(size, {form: cache.length(Spec(book, name, form)) for form in self._formats})
+
+    async def _look(self, original: Original) -> Look | None:
+        """Have an original looked at, unless there is too much to do: then another time."""
+        if len(self._looks) >= MAX_LOOKS:
+            return None
+        try:
+            look, _ = await self._looks.join(
+                original.digest.hex(),
+                partial(self._take_look, original),
+                self._covers.answer_within,
+                lambda fault: True,
+            )
+        except (Busy, Pending, Unavailable):
+            return None
+        return look
+
+    async def _take_look(self, original: Original) -> Look | None:
+        covers = self._covers
+        async with covers.renders.place(), covers.guard.alone(original):
+            kept = partial(covers.catalogue.look, original.digest)
+            if look := await self._off_loop(covers.lookups, kept):  # another process was faster
+                return look
+            return await covers.renders.run(partial(covers.maker.look, original))
+
+
+def has_cover(reading: Reading, covered: set[str]) -> bool:
+    """Say whether a reading's cover would be served, *covered* being the ISBNs that have one."""
+    found = [value for value in reading.isbns if value in covered]
+    return bool(found) and not (reading.only_one and len(found) > 1)
+
+
+def _read(text: str) -> Reading | None:
+    try:
+        return isbn.parse(text)
+    except NotAnIsbn:
+        return None

@@ -1,0 +1,150 @@
+"""Every address that the service answers to, as /openapi.json describes it: data, a line or a few each."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from coverproxy import errors
+from coverproxy.config import Config
+from coverproxy.errors import CoverError
+from coverproxy.media import Format
+from coverproxy.web.info import ABOUT, MAX_CALLBACK
+from coverproxy.web.shapes import MAX_ISBNS, Asked, Have, Info, Usage
+
+JSON = "application/json"
+HTML = "text/html"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A part of an address: where it stands, what it says, and its JSON Schema."""
+
+    name: str
+    place: str
+    tells: str
+    schema: dict[str, Any]
+    example: Any = None
+    is_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address with one method.
+
+    `gives`: by media type, the shape (a type) or the schema of a 200's body. `refuses`: the errors it can
+    answer with beside what every address can. `takes`: likewise, by media type, of the request's body.
+    `route`: the router's pattern, where it is not the path itself. `is_image`: a cover's answers.
+    """
+
+    path: str
+    summary: str
+    gives: dict[str, Any]
+    method: str = "get"
+    tells: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    refuses: tuple[type[CoverError], ...] = ()
+    takes: dict[str, Any] | None = None
+    route: str = ""
+    is_image: bool = False
+
+    @property
+    def is_of_key(self) -> bool:
+        """Whether a key is part of the path: the quota is then on the answer."""
+        return "{key}" in self.path
+
+
+KEY = Parameter(
+    "key", "path", "The developer key.", {"type": "string", "pattern": "^[a-z0-9]{8,64}$"}, "abcdefgh23456789"
+)
+ISBN = Parameter(
+    "isbn", "path", "An ISBN in any spelling that a catalogue sends.",
+    {"type": "string", "minLength": 1}, "9780141439556",
+)  # fmt: skip
+_TEXT = {"type": "string"}
+_BINARY: dict[str, Any] = {}
+"""Bytes, as OpenAPI 3.1 has them: a media type and an empty schema."""
+
+_KEYED = (errors.UnknownKey, errors.KeyNotForSite)
+_LISTED = (*_KEYED, errors.BadQuestion, errors.TooMany, errors.Busy, errors.Unavailable)
+_COVER = (
+    *_KEYED, errors.NoCover, errors.NotAnIsbn, errors.QuotaExceeded, errors.TooFast, errors.Busy,
+    errors.Pending, errors.Unavailable, errors.UnknownSize, errors.MalformedPath,
+)  # fmt: skip
+
+
+_EACH = "By ISBN as it was sent: true, it has a cover; false, none is known; null, it is no ISBN."
+
+
+def addresses(config: Config) -> tuple[Address, ...]:
+    """Describe every address as it is under this config."""
+    return (*_PAGES, _cover(tuple(config.sizes), config.formats.enabled), *_OF_KEYS)
+
+
+def page(path: str, summary: str, media_type: str = HTML) -> Address:
+    """Describe a page, or what belongs to one: for people, and so by its address and type alone."""
+    return Address(path, summary, {media_type: _TEXT})
+
+
+_PAGES = (
+    page("/", "The home page"),
+    page("/style.css", "The pages' stylesheet", "text/css"),
+    Address("/openapi.json", "This document", {JSON: {"type": "object"}}),
+)
+
+_OF_KEYS = (
+    Address(
+        "/devkey/{key}/usage", "A key's quota, and what it made of it", {JSON: Usage},
+        parameters=(KEY,), refuses=_KEYED,
+    ),
+    Address(
+        "/devkey/{key}/info/isbn/{isbn}", "What is known of a cover; counts nothing", {JSON: Info},
+        parameters=(KEY, ISBN), refuses=(*_KEYED, errors.Unavailable),
+        route=ABOUT,
+    ),
+    Address(
+        "/devkey/{key}/info", "Which of a list of ISBNs have covers; counts nothing",
+        {JSON: Have, "text/javascript": _TEXT}, tells=f"{_EACH} With a callback, as JSONP.",
+        parameters=(
+            KEY,
+            Parameter(
+                "isbn", "query", f"At most {MAX_ISBNS} ISBNs in all, several with commas between.",
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_ISBNS},
+                ["9780141439556", "0140449132"], is_list=True,
+            ),
+            Parameter(
+                "callback", "query", "JSONP: the function to hand the answer to.",
+                {"type": "string", "maxLength": MAX_CALLBACK,
+                 "pattern": r"^[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*$"},
+                "show",
+            ),
+        ),
+        refuses=_LISTED,
+    ),
+    Address(
+        "/devkey/{key}/info", "Which of a list of ISBNs have covers; counts nothing", {JSON: Have},
+        method="post", tells=f"{_EACH} A text has one a line.", parameters=(KEY,),
+        takes={JSON: Asked, "text/plain": _TEXT | {"minLength": 1}}, refuses=(*_LISTED, errors.UnreadType),
+    ),
+)  # fmt: skip
+
+
+def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
+    """Describe the address that the whole service exists for."""
+    size = Parameter(
+        "size", "path", "A size of the config, in any case.", {"type": "string", "enum": [*sizes]}, sizes[-1]
+    )
+    return Address(
+        "/devkey/{key}/{size}/isbn/{isbn}", "A cover",
+        dict.fromkeys(sorted({"image/gif", *(form.media_type for form in formats)}), _BINARY),
+        tells=(
+            "Never a redirect. A cover that is merely not there is 200 with a transparent 1x1 GIF of 43 "
+            "bytes, and X-Cover-Status says why. With ?default=404 or for a strict key it is an error as "
+            "text, and with Accept: application/json a problem. WebP and AVIF come only where Accept names "
+            "them, or where the address ends in .webp or .avif."
+        ),
+        parameters=(KEY, size, ISBN, Parameter(
+            "default", "query", "404 or false: errors are errors. gif undoes a strict key.",
+            {"type": "string"}, "gif",
+        )),
+        refuses=_COVER, route="/{path:.*}", is_image=True,
+    )  # fmt: skip

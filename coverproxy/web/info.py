@@ -1,0 +1,186 @@
+"""GET /devkey/{key}/info…: what is known of covers, without making one or counting anything."""
+
+import base64
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from coverproxy import isbn
+from coverproxy.errors import BadQuestion, TooMany, UnreadType
+from coverproxy.informing import Fit, Known
+from coverproxy.original import Original
+from coverproxy.web import answers
+from coverproxy.web.client import base_url
+from coverproxy.web.covers import site
+from coverproxy.web.keys import COVERS, INFORMER, IS_PROGRAM, KEY
+from coverproxy.web.shapes import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
+
+routes = web.RouteTableDef()
+
+MAX_BODY_BYTES = 524_288
+"""A thousand texts of the length that is looked at (isbn.MAX_TEXT), and their punctuation."""
+
+_CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z_$][A-Za-z0-9_$]*)*")
+MAX_CALLBACK = 128
+
+_METHODS = "GET, HEAD, POST, OPTIONS"
+
+
+ABOUT = r"/devkey/{key}/info/isbn/{isbn:[\s\S]+}"
+"""Whatever stands behind "isbn", line ends too: what is no ISBN is told to be none."""
+
+
+@routes.get(ABOUT)
+async def about(request: web.Request) -> web.StreamResponse:
+    """Tell what is known of one ISBN: how it is understood, its original, its sizes, its look."""
+    await _authorize(request)
+    known = await request.app[INFORMER].about(request.match_info["isbn"].rstrip("/"))
+    return answers.send(answers.json(_told(known, f"{base_url(request)}/devkey/{request[KEY].name}")))
+
+
+@routes.get("/devkey/{key}/info")
+async def have(request: web.Request) -> web.StreamResponse:
+    """Say which of up to 1,000 ISBNs have covers: `?isbn=A,B&isbn=C`, with `&callback=NAME` as JSONP."""
+    await _authorize(request)
+    callback = _callback(request.query.getall("callback", []))
+    values = request.query.getall("isbn", [])
+    if not values:
+        raise BadQuestion("expected isbn=…")
+    asked = _bounded([text for value in values for text in value.split(",")])
+    found: Have = await request.app[INFORMER].have(_not_blank(asked))
+    return answers.send(jsonp(found, callback) if callback else answers.json(found))
+
+
+@routes.post("/devkey/{key}/info")
+async def have_all(request: web.Request) -> web.StreamResponse:
+    """Say which of up to 1,000 ISBNs have covers: of a JSON body `{"isbns": […]}`, or of a text's lines."""
+    await _authorize(request)
+    asked = _bounded(_sent(request.content_type, await _body(request)))
+    return answers.send(answers.json(await request.app[INFORMER].have(asked)))
+
+
+@routes.options("/devkey/{key}/info")
+async def preflight(request: web.Request) -> web.StreamResponse:
+    """Say that pages of other sites may POST here (CORS)."""
+    methods = {"Allow": _METHODS, "Access-Control-Allow-Methods": _METHODS}
+    return answers.send(answers.Answer(204, answers.COMMON | answers.PREFLIGHT | methods, b""))
+
+
+async def _authorize(request: web.Request) -> None:
+    request[IS_PROGRAM] = True
+    accounts = request.app[COVERS].accounts
+    request[KEY] = await accounts.authorize(request.match_info["key"], site(request))
+
+
+async def _body(request: web.Request) -> bytes:
+    """Read the body within this address's own bound. Raises TooMany."""
+    try:
+        return await request.clone(client_max_size=MAX_BODY_BYTES).read()
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise TooMany(f"the body has more than {MAX_BODY_BYTES} bytes") from exc
+
+
+def _sent(content_type: str, body: bytes) -> list[str]:
+    """Read the ISBNs of a body. Raises UnreadType, BadQuestion."""
+    if not body:
+        raise BadQuestion("there is no body")
+    if content_type == "application/json":
+        return _of_json(body)
+    if content_type in ("text/plain", "application/octet-stream"):  # the latter: none was given
+        try:
+            return _not_blank(body.decode("utf-8-sig").splitlines())
+        except UnicodeDecodeError as exc:
+            raise BadQuestion("the text is not UTF-8") from exc
+    raise UnreadType(f"{content_type[:60]!r} is not read; expected application/json or text/plain")
+
+
+def _of_json(body: bytes) -> list[str]:
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise BadQuestion(f"the body is not JSON: {exc}") from exc
+    isbns = asked.get("isbns") if isinstance(asked, dict) else None
+    if not isinstance(isbns, list) or not all(isinstance(text, str) for text in isbns):
+        raise BadQuestion('expected {"isbns": ["…", "…"]}')
+    return isbns
+
+
+def _bounded(texts: list[str]) -> list[str]:
+    """Return the texts, unless they are too many. Raises TooMany."""
+    if len(texts) > MAX_ISBNS:
+        raise TooMany(f"{len(texts)} ISBNs at once; at most {MAX_ISBNS} are answered")
+    return texts
+
+
+def _not_blank(texts: Iterable[str]) -> list[str]:
+    return [text for text in map(str.strip, texts) if text]
+
+
+def _callback(values: list[str]) -> str | None:
+    """Return the name of a JSONP callback: one, in ASCII, dots allowed. Raises BadQuestion."""
+    if not values:
+        return None
+    name = values[0]
+    if len(values) > 1 or len(name) > MAX_CALLBACK or not _CALLBACK.fullmatch(name):
+        raise BadQuestion(
+            f"callback is not one JavaScript name, like a.b, of at most {MAX_CALLBACK} characters"
+        )
+    return name
+
+
+def jsonp(value: object, callback: str) -> answers.Answer:
+    """Answer with a script that hands *value* to a function.
+
+    The comment in front keeps the first bytes from being taken for another kind of file (CVE-2014-4671).
+    U+2028 and U+2029 end a line in JavaScript before ES2019, and may not stand in its strings.
+    """
+    text = orjson.dumps(value).decode().replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    headers = {
+        **answers.COMMON, "Cache-Control": "no-store", "Content-Type": "text/javascript; charset=utf-8",
+    }  # fmt: skip
+    return answers.Answer(200, headers, f"/**/{callback}({text});\n".encode())
+
+
+def _told(known: Known, base: str) -> Info:
+    """Write down what is known; *base* is the address up to the key."""
+    reading = known.reading
+    return {
+        "text": known.text,
+        "isbn13": known.isbn13,
+        "isbn10": isbn.to_isbn10(known.isbn13) if known.isbn13 else None,
+        "readings": list(reading.isbns) if reading else [],
+        "only_one": reading is not None and reading.only_one,
+        "has_cover": known.original is not None,
+        "status": "found" if known.original else "missing" if reading else "invalid",
+        "why": known.why,
+        "original": _original(known.original) if known.original else None,
+        "sizes": {
+            name: _size(fit, f"{base}/{name}/isbn/{known.isbn13}") if fit else None
+            for name, fit in (known.sizes or {}).items()
+        },
+        "colour": known.look.hex if known.look else None,
+        "thumbhash": base64.b64encode(known.look.thumbhash).decode() if known.look else None,
+    }
+
+
+def _original(original: Original) -> InfoOriginal:
+    return {
+        "width": original.width, "height": original.height, "bytes": original.bytes,
+        "type": original.loader.value, "source": original.source, "date": _moment(original.date),
+        "added": _moment(original.added // 1000),
+    }  # fmt: skip
+
+
+def _size(fit: Fit, url: str) -> InfoSize:
+    formats: dict[str, Any] = {
+        form.value: {"url": f"{url}.{form.value}", "bytes": length} for form, length in fit.bytes.items()
+    }
+    return {"width": fit.size[0], "height": fit.size[1], "formats": formats}
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,163 @@
+"""GET /openapi.json: the OpenAPI 3.1 document, built from web/addresses.py and what the code itself says."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from coverproxy import __version__
+from coverproxy.web import answers
+from coverproxy.web.addresses import Address, Parameter, addresses
+from coverproxy.web.errors import TABLE, Meaning
+from coverproxy.web.keys import CONFIG
+from coverproxy.web.shapes import Problem
+
+PROBLEM = "application/problem+json"
+GIF = "image/gif"
+
+_REF = "#/components/{}/{}"
+
+_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "X-Cover-Status": ("What happened, in a word.", {"type": "string"}),
+    "X-Cover-Size": ("Width and height of the picture in px, as WxH.", {"type": "string"}),
+    "X-Cover-Original": ("The same of its original.", {"type": "string"}),
+    "ETag": ("What nginx says of the same file.", {"type": "string"}),
+    "Last-Modified": ("The original's own time.", {"type": "string"}),
+    "Accept-Ranges": ("bytes", {"type": "string"}),
+    "Content-Range": ("The part that this is.", {"type": "string"}),
+    "Cache-Control": ("How long it may be kept.", {"type": "string"}),
+    "Vary": ("Accept, always.", {"type": "string"}),
+    "Retry-After": ("Seconds until to ask again.", {"type": "integer", "minimum": 1}),
+    "RateLimit": ("draft-ietf-httpapi-ratelimit-headers-10: what is left today.", {"type": "string"}),
+    "RateLimit-Policy": ("Covers that a key may have made a day.", {"type": "string"}),
+    "X-RateLimit-Limit": ("Covers that a key may have made a day.", {"type": "integer", "minimum": 0}),
+    "X-RateLimit-Remaining": ("How many are left today.", {"type": "integer", "minimum": 0}),
+    "X-RateLimit-Reset": ("When the day ends: seconds since 1970.", {"type": "integer"}),
+}
+_QUOTA = tuple(name for name in _HEADERS if "RateLimit" in name)
+_PICTURE = (
+    "X-Cover-Status", "X-Cover-Size", "X-Cover-Original", "ETag", "Last-Modified", "Accept-Ranges",
+    "Cache-Control", "Vary",
+)  # fmt: skip
+_REFUSAL = ("X-Cover-Status", "Cache-Control", "Vary")
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/openapi.json")
+async def openapi(request: web.Request) -> web.StreamResponse:
+    """Describe every address of the service to programs."""
+    answer = answers.json(document(addresses(request.app[CONFIG])))
+    answer.headers["Cache-Control"] = "public, max-age=3600"
+    return answers.send(answer)
+
+
+def document(addresses: Iterable[Address]) -> dict[str, Any]:
+    """Build the document."""
+    schemas: dict[str, Any] = {}
+    paths: dict[str, Any] = {}
+    for address in addresses:
+        paths.setdefault(address.path, {})[address.method] = _operation(address, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "coverproxy",
+            "version": __version__,
+            "description": "Book covers by ISBN. GET answers HEAD too, and all answers OPTIONS (CORS).",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "headers": {
+                name: {"description": tells, "schema": schema} for name, (tells, schema) in _HEADERS.items()
+            },
+        },
+    }
+
+
+def _operation(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {"summary": address.summary, "responses": _responses(address, schemas)}
+    if address.tells:
+        told["description"] = address.tells
+    if address.parameters:
+        told["parameters"] = [_parameter(each) for each in address.parameters]
+    if address.takes:
+        told["requestBody"] = {"required": True, "content": _content(address.takes, schemas)}
+    return told
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    told = {
+        "name": parameter.name, "in": parameter.place, "description": parameter.tells,
+        "required": parameter.place == "path" or parameter.is_list, "schema": parameter.schema,
+        "example": parameter.example,
+    }  # fmt: skip
+    return told | {"style": "form", "explode": False} if parameter.is_list else told
+
+
+def _responses(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
+    names = (*_PICTURE, "Retry-After") if address.is_image else ()
+    ok = _response(200, address.gives, names, address, schemas)
+    return {"200": ok} | _conditional(address, schemas) | _refusals(address, schemas)
+
+
+def _conditional(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
+    """What preconditions and ranges turn a cover into (RFC 9110 §13, §14)."""
+    if not address.is_image:
+        return {}
+    part = _response(206, address.gives, (*_PICTURE, "Content-Range"), address, schemas)
+    others = {str(status): _response(status, {}, _PICTURE, address, schemas) for status in (304, 412)}
+    outside = _response(416, {}, (*_PICTURE, "Content-Range"), address, schemas)
+    return {"206": part, "416": outside} | others
+
+
+def _refusals(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for status in sorted({TABLE[error].status for error in address.refuses}):
+        meanings = [TABLE[error] for error in address.refuses if TABLE[error].status == status]
+        content: dict[str, Any] = {PROBLEM: Problem}
+        if address.is_image:
+            content |= {GIF: {}} if any(each.is_hard for each in meanings) else {}
+        if address.is_image or status == 400:  # what aiohttp itself cannot read, it refuses as text
+            content |= {"text/plain": {"type": "string"}}
+        names = (*_REFUSAL, "Retry-After") if status in (429, 503) else _REFUSAL
+        told[str(status)] = _response(status, content, names, address, schemas, meanings)
+    return told
+
+
+def _response(
+    status: int,
+    content: dict[str, Any],
+    headers: tuple[str, ...],
+    address: Address,
+    schemas: dict[str, Any],
+    meanings: list[Meaning] | None = None,
+) -> dict[str, Any]:
+    reasons = {f"{each.label}: {each.title}." for each in meanings or ()}
+    told: dict[str, Any] = {"description": " ".join(sorted(reasons)) or HTTPStatus(status).phrase}
+    if names := (*headers, *(_QUOTA if address.is_of_key else ())):
+        told["headers"] = {name: {"$ref": _REF.format("headers", name)} for name in names}
+    if content:
+        told["content"] = _content(content, schemas)
+    return told
+
+
+def _content(shapes: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    return {media: {"schema": _schema(shape, schemas)} for media, shape in shapes.items()}
+
+
+def _schema(shape: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a shape, by reference where it has a name: it then stands in *schemas*."""
+    if isinstance(shape, dict):
+        return shape
+    made = TypeAdapter(shape).json_schema(
+        ref_template=_REF.format("schemas", "{model}"), mode="serialization"
+    )
+    schemas.update(made.pop("$defs", {}))
+    if "title" not in made:
+        return made
+    schemas[made["title"]] = made
+    return {"$ref": _REF.format("schemas", made["title"])}

@@ -1,0 +1,110 @@
+"""The JSON that goes out, shape by shape: what handlers write and what /openapi.json describes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
+
+MAX_ISBNS = 1000
+"""ISBNs that one question may have."""
+
+Px = Annotated[int, Field(ge=1, description="Pixels.")]
+Moment = Annotated[
+    str, Field(description="A moment in UTC (RFC 3339).", json_schema_extra={"format": "date-time"})
+]
+Isbn13 = Annotated[str, Field(pattern="^97[89][0-9]{10}$", description="A canonical ISBN-13.")]
+
+
+class Problem(TypedDict):
+    """Why there is no answer (RFC 9457)."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    code: Annotated[str, Field(description="The word that X-Cover-Status says.")]
+
+
+class UsageDay(TypedDict):
+    """What a key made on a day."""
+
+    day: Annotated[
+        str, Field(description="A day of the quota's time zone.", json_schema_extra={"format": "date"})
+    ]
+    made: Annotated[int, Field(ge=0)]
+
+
+class Usage(TypedDict):
+    """A key's quota, and what it made of it."""
+
+    label: str
+    limit: Annotated[int, Field(ge=0, description="Covers that may be made a day.")]
+    made_today: Annotated[int, Field(ge=0)]
+    left: Annotated[int, Field(ge=0)]
+    resets_at: Moment
+    days: Annotated[list[UsageDay], Field(description="The last 30 days, today last.")]
+
+
+class InfoOriginal(TypedDict):
+    """The image that covers are made from."""
+
+    width: Px
+    height: Px
+    bytes: Annotated[int, Field(ge=0)]
+    type: Annotated[str, Field(description="jpeg, png, webp, gif, tiff or heif.")]
+    source: Annotated[str, Field(description="Who it came from, as its import said; may be empty.")]
+    date: Annotated[Moment, Field(description="The image's own time: the covers' Last-Modified.")]
+    added: Annotated[Moment, Field(description="When it came in.")]
+
+
+class InfoFormat(TypedDict):
+    """A size in one format."""
+
+    url: str
+    bytes: Annotated[int | None, Field(description="null: not made yet.")]
+
+
+class InfoSize(TypedDict):
+    """A size as it is of this cover."""
+
+    width: Px
+    height: Px
+    formats: Annotated[dict[str, InfoFormat], Field(description="By file ending: jpg, webp, avif.")]
+
+
+class Info(TypedDict):
+    """What is known of an ISBN."""
+
+    text: Annotated[str, Field(description="The ISBN as it was sent.")]
+    isbn13: Annotated[Isbn13 | None, Field(description="The book that the text is taken for.")]
+    isbn10: Annotated[str | None, Field(description="Its ISBN-10; null: none, as a 979 has.")]
+    readings: Annotated[list[Isbn13], Field(description="All that the text can mean, in order.")]
+    only_one: Annotated[
+        bool, Field(description="The readings contradict each other: a cover only if one alone has one.")
+    ]
+    has_cover: bool
+    status: Annotated[
+        Literal["found", "missing", "invalid"], Field(description="invalid: the text is no ISBN; see why.")
+    ]
+    why: Annotated[str | None, Field(description="Why the text is no ISBN.")]
+    original: InfoOriginal | None
+    sizes: Annotated[
+        dict[str, InfoSize | None], Field(description="By name; null: the cover is too thin for it.")
+    ]
+    colour: Annotated[
+        str | None, Field(description="The dominant colour: #rrggbb.", pattern="^#[0-9a-f]{6}$")
+    ]
+    thumbhash: Annotated[
+        str | None,
+        Field(description="A ThumbHash in base64 (github.com/evanw/thumbhash), or null: not known now."),
+    ]
+
+
+Have = dict[str, bool | None]
+"""By ISBN as sent. true: it has a cover, false: none is known, null: it is no ISBN."""
+
+
+class Asked(TypedDict):
+    """Which ISBNs are meant."""
+
+    isbns: Annotated[list[str], Field(max_length=MAX_ISBNS)]

@@ -1,0 +1,111 @@
+"""The OpenAPI document: it has every address and no other, and what it promises is kept."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from aiohttp import web
+from conftest import Running, Start, configured
+
+from coverproxy.metrics import Metrics
+from coverproxy.web.addresses import addresses
+from coverproxy.web.app import build
+from coverproxy.web.errors import TABLE
+
+IMPLIED = {"HEAD", "OPTIONS"}
+"""Methods that every address has; the document says so once."""
+
+
+def described(config_folder: Path) -> dict[tuple[str, str], str]:
+    """Route pattern and method of each address in the document, with its path."""
+    return {
+        (each.route or each.path, each.method.upper()): each.path
+        for each in addresses(configured(config_folder))
+    }
+
+
+def pattern(route: web.AbstractRoute) -> str:
+    """A route's pattern as the code has it: the router itself keeps a regular expression only for some."""
+    resource = route.resource
+    assert resource is not None
+    return getattr(resource, "_orig_path", resource.canonical)
+
+
+def test_every_route_is_described_and_no_other(tmp_path: Path) -> None:
+    """The application's routes and the document's addresses are the same set, method by method."""
+    app = build(configured(tmp_path), Metrics())
+    routes = {(pattern(route), route.method) for route in app.router.routes() if route.method not in IMPLIED}
+
+    assert described(tmp_path).keys() == routes
+
+
+def test_each_path_names_its_parameters(tmp_path: Path) -> None:
+    """The {names} of a path are its path parameters, and each list of addresses has a method only once."""
+    found = addresses(configured(tmp_path))
+
+    for each in found:
+        named = {parameter.name for parameter in each.parameters if parameter.place == "path"}
+        assert named == {part[1:-1] for part in each.path.split("/") if part.startswith("{")}
+    assert len({(each.path, each.method) for each in found}) == len(found)
+
+
+async def test_the_document_is_openapi_3_1(server: Running) -> None:
+    """It is served as JSON, says its version, and no reference in it leads nowhere."""
+    got = await server.get("/openapi.json")
+    document = orjson.loads(got.body)
+
+    assert (got.status, got.headers["Content-Type"]) == (200, "application/json")
+    assert document["openapi"].startswith("3.1.")
+    for reference in references(document):
+        part = document
+        for name in reference.removeprefix("#/").split("/"):
+            part = part[name]
+
+
+def references(part: object) -> list[str]:
+    if isinstance(part, list):
+        return [found for each in part for found in references(each)]
+    if not isinstance(part, dict):
+        return []
+    own = [value for name, value in part.items() if name == "$ref" and isinstance(value, str)]
+    return own + [found for value in part.values() for found in references(value)]
+
+
+async def test_it_follows_the_config(start: Start) -> None:
+    """Sizes and formats in it are those of the config."""
+    server = await start(
+        sizes={"poster": {"width": 900, "height": 1200}}, formats={"avif": True, "webp": False}
+    )
+    document = orjson.loads((await server.get("/openapi.json")).body)
+    cover = document["paths"]["/devkey/{key}/{size}/isbn/{isbn}"]["get"]
+    size = next(each for each in cover["parameters"] if each["name"] == "size")
+
+    assert size["schema"]["enum"] == ["small", "medium", "large", "poster"]
+    assert set(cover["responses"]["200"]["content"]) == {"image/jpeg", "image/avif", "image/gif"}
+
+
+def test_a_cover_can_be_refused_as_the_table_says(tmp_path: Path) -> None:
+    """Every status that the one table of errors has for a cover is described."""
+    cover = next(each for each in addresses(configured(tmp_path)) if each.is_image)
+
+    assert {TABLE[error].status for error in cover.refuses} == {400, 403, 404, 429, 503}
+
+
+@pytest.mark.parametrize("phases", ["examples,coverage", "fuzzing,stateful"])
+async def test_schemathesis_finds_nothing(server: Running, tmp_path: Path, phases: str) -> None:
+    """Asked with examples, edge cases and made-up ones, the service answers as the document says."""
+    settings = tmp_path / "schemathesis.toml"
+    settings.write_text(f'[parameters]\n"path.key" = "{server.key.name}"\n')
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings), "run",
+        f"{server.listeners.url}/openapi.json", "--phases", phases, "--max-examples", "6", "--no-color",
+        "--generation-deterministic",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+
+    assert process.returncode == 0, said.decode()[-4000:]
+    assert b" passed" in said
