@@ -61,9 +61,10 @@ def systemd_unit(config: Config, as_json: bool, socket: bool, with_socket: bool,
 def _command(data: Path) -> list[str]:
     """Return the words that start this program as it was started, with every path absolute."""
     given = click.get_current_context().params
-    words = [str(Path(sys.argv[0]).resolve()), "serve"]
-    if Path(sys.argv[0]).name == "__main__.py":
-        words = [sys.executable, "-m", "coverproxy", "serve"]
+    program = Path(sys.argv[0])
+    is_script = program.name == "coverproxy" and program.is_file()
+    words = [str(program.resolve())] if is_script else [sys.executable, "-m", "coverproxy"]
+    words.append("serve")
     if file := given.get("config_file"):
         words += ["--config", str(Path(file).resolve())]
     return [*words, "--data", str(data)]
