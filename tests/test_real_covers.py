@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Running, configured, take_in
 
-from coverproxy import isbn
-from coverproxy.media import Format, dimensions
+from coverproxy import isbn, render, vips
+from coverproxy.media import Format, Loader, dimensions, sniff
 from coverproxy.wiring import open_shelf
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -84,3 +84,20 @@ def _identifier(value: str):
     from coverproxy.spec import ISBN, Identifier
 
     return Identifier(ISBN, value)
+
+
+def test_srgbs_own_profile_changes_nothing() -> None:
+    """Covers that bring sRGB's own profile are as their transform would leave them, to the pixel."""
+    seen = 0
+    for path in sorted((DATA / "covers").iterdir()):
+        body = path.read_bytes()
+        if sniff(body[:32]) is not Loader.JPEG:
+            continue
+        image = vips.open_original(body, Loader.JPEG)
+        if image.get_typeof("icc-profile-data") and not render._is_foreign(image):
+            small = image.thumbnail_image(200, height=300, size="force").copy_memory()
+            moved = small.icc_transform("srgb", embedded=True, intent="relative")
+            assert (small - moved).abs().max() == 0
+            seen += 1
+
+    assert seen

@@ -26,7 +26,7 @@ class Formats(Section):
 class Jpeg(Section):
     """How a size's JPEGs are encoded."""
 
-    quality: Annotated[int, Field(ge=1, le=100)] = 70
+    quality: Annotated[int, Field(ge=1, le=100)] = 68
     chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
     quant_table: Annotated[int, Field(ge=0, le=8)] = 3
     trellis: bool = False
