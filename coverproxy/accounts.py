@@ -67,12 +67,12 @@ class Accounts:
         automated: Automated,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._store = keys
-        self._counts = counts
+        self.store = keys
+        self.counts = counts
         self._links = links
         self._zone = ZoneInfo(quota.time_zone)
         self._automated = automated
-        self._now = now
+        self.now = now
         self._keys: dict[str, Key] = {}
         self._version = -1
         self._looked_at = float("-inf")
@@ -96,9 +96,9 @@ class Accounts:
     async def _look(self) -> None:
         """MUST hold _looking: two looks at once could put the older keys in place of the newer."""
         self._looked_at = time.monotonic()
-        version = await self._store.version()
+        version = await self.store.version()
         if version != self._version:
-            self._keys = {key.name: key for key in await self._store.keys()}
+            self._keys = {key.name: key for key in await self.store.keys()}
             self._version = version
             self._mend_at = 0.0
         await self._recount()
@@ -116,7 +116,7 @@ class Accounts:
         await self._pay()
         today = self.today()
         seen = [name for name, day in self._made if day == today][:_MAX_TRACKED]
-        counts = await self._counts.made(seen, today) if seen else {}
+        counts = await self.counts.made(seen, today) if seen else {}
         self._made = {(name, today): counts.get(name, 0) for name in seen}
 
     async def look_after(self) -> None:
@@ -126,7 +126,7 @@ class Accounts:
         keys were a moment ago; and the whole cache may have been deleted.
         """
         await self.refresh()
-        if self._now() >= self._mend_at:
+        if self.now() >= self._mend_at:
             await self._repair_links()
 
     async def keep_fresh(self, every: float = 1.0) -> None:
@@ -139,7 +139,7 @@ class Accounts:
                 _log.error("keys cannot be read", extra={"error": repr(exc)})
 
     async def _repair_links(self) -> None:
-        now = self._now()
+        now = self.now()
         keys = list(self._keys.values())
         ends = (key.expires_at for key in keys if key.expires_at is not None and key.expires_at > now)
         self._mend_at = min(now + _MEND_SECONDS, min(ends, default=inf))
@@ -151,17 +151,25 @@ class Accounts:
         if key is None and is_name(name):
             await self._look_for_news()
             key = self._keys.get(name)
-        if key is None or not key.is_active(self._now()):
+        if key is None or not key.is_active(self.now()):
             raise UnknownKey("no such key")
         if not key.admits(host):
-            raise KeyNotForSite("this key is bound to other sites")
-        if (name, self.today()) not in self._made:
-            await self._count_of(name)
+            raise KeyNotForSite("this key is bound to other sites", key.counted_as)
+        if (key.counted_as, self.today()) not in self._made:
+            await self._count_of(key.counted_as)
         return key
+
+    async def known(self, name: str) -> Key:
+        """Return a key whatever its state, for whoever looks after it. Raises UnknownKey."""
+        if name not in self._keys and is_name(name):
+            await self._look_for_news()
+        if name not in self._keys:
+            raise UnknownKey("no such key")
+        return self._keys[name]
 
     async def _count_of(self, name: str) -> None:
         today = self.today()
-        counts = await self._counts.made([name], today)
+        counts = await self.counts.made([name], today)
         self._made.setdefault((name, today), counts.get(name, 0))
 
     @asynccontextmanager
@@ -170,46 +178,46 @@ class Accounts:
 
         A crash between leaves one count too many, never one too few. Raises TooFast, QuotaExceeded.
         """
-        key, today = visitor.key, self.today()
+        key, account, today = visitor.key, visitor.key.counted_as, self.today()
         await self._pace(visitor)
         count = await self._take(key, today)
         if count is None:
-            self._made[key.name, today] = max(key.daily_limit, self._made.get((key.name, today), 0))
+            self._made[account, today] = max(key.daily_limit, self._made.get((account, today), 0))
             await self._give_back_pace(visitor)
-            raise QuotaExceeded(key.name, self.allowance(key).resets_in)
-        self._made[key.name, today] = count
+            raise QuotaExceeded(account, self.allowance(key).resets_in)
+        self._made[account, today] = count
         try:
             yield
         except BaseException:
-            await self._give_back(key, today)
+            await self._give_back(account, today)
             await self._give_back_pace(visitor)
             raise
 
     async def _take(self, key: Key, today: date) -> int | None:
         """Take one from the quota. What a store that cannot be written does not count is owed to it."""
         try:
-            return await self._counts.take(key.name, today, key.daily_limit)
+            return await self.counts.take(key.counted_as, today, key.daily_limit)
         except Unavailable as exc:
-            made = self._made.get((key.name, today), 0)
+            made = self._made.get((key.counted_as, today), 0)
             if made >= key.daily_limit:
                 return None
-            self._owed[key.name, today] += 1
+            self._owed[key.counted_as, today] += 1
             _log.error("a cover cannot be counted yet", extra={"error": str(exc), "owed": self._owed.total()})
             return made + 1
 
-    async def _give_back(self, key: Key, today: date) -> None:
-        if self._owed[key.name, today] > 0:
-            self._owed[key.name, today] -= 1
-            self._made[key.name, today] -= 1
+    async def _give_back(self, account: str, today: date) -> None:
+        if self._owed[account, today] > 0:
+            self._owed[account, today] -= 1
+            self._made[account, today] -= 1
             return
         with contextlib.suppress(Unavailable):  # then one too many is counted, never one too few
-            self._made[key.name, today] = await self._counts.give_back(key.name, today)
+            self._made[account, today] = await self.counts.give_back(account, today)
 
     async def _pay(self) -> None:
         """Count in the store what could not be counted when it was made."""
         for (name, day), owed in list((+self._owed).items()):
             for _ in range(owed):
-                await self._counts.take(name, day, _NO_LIMIT)
+                await self.counts.take(name, day, _NO_LIMIT)
                 self._owed[name, day] -= 1
 
     async def _pace(self, visitor: Visitor) -> None:
@@ -217,21 +225,21 @@ class Accounts:
             pace = self._automated
             wait = 0.0
             with contextlib.suppress(Unavailable):  # a pace that cannot be kept holds nobody back
-                wait = await self._counts.take_pace(
-                    visitor.key.name, self._now(), pace.covers_per_second, pace.burst
+                wait = await self.counts.take_pace(
+                    visitor.key.counted_as, self.now(), pace.covers_per_second, pace.burst
                 )
             if wait > 0:
-                raise TooFast(visitor.key.name, wait)
+                raise TooFast(visitor.key.counted_as, wait)
 
     async def _give_back_pace(self, visitor: Visitor) -> None:
         if visitor.is_automated:
             with contextlib.suppress(Unavailable):
-                await self._counts.give_back_pace(visitor.key.name, self._automated.covers_per_second)
+                await self.counts.give_back_pace(visitor.key.counted_as, self._automated.covers_per_second)
 
     def open_key(self, name: str) -> Key | None:
         """Return the key if it may be used from anywhere just now, from memory alone."""
         key = self._keys.get(name)
-        return key if key is not None and key.is_open(self._now()) else None
+        return key if key is not None and key.is_open(self.now()) else None
 
     def today(self) -> date:
         """The quota's day, in its time zone."""
@@ -239,7 +247,7 @@ class Accounts:
 
     def _day(self) -> tuple[date, datetime]:
         """Return the quota's day and the moment (UTC) when it ends; reckoned anew when it has ended."""
-        now = self._now()
+        now = self.now()
         if not self._began <= now < self._ends:
             moment = datetime.fromtimestamp(now, self._zone)
             midnight = datetime.combine(moment.date() + timedelta(days=1), day_time(), self._zone)
@@ -250,20 +258,20 @@ class Accounts:
 
     def made_today(self, key: Key) -> int:
         """Return how many covers a key has made today, from memory."""
-        return self._made.get((key.name, self.today()), 0)
+        return self._made.get((key.counted_as, self.today()), 0)
 
     def allowance(self, key: Key) -> Allowance:
         """Return what a key has left today, from memory: other processes' covers show within a second."""
         midnight = self._day()[1]
-        left = max(int(self._ends - self._now()), 1)
+        left = max(int(self._ends - self.now()), 1)
         return Allowance(key.daily_limit, self.made_today(key), midnight, left)
 
     async def usage(self, key: Key) -> dict[date, int]:
         """Return the covers a key made on each of the last 30 days, today last; also refreshes today's."""
         today = self.today()
         days = [today - timedelta(days=back) for back in range(HISTORY_DAYS - 1, -1, -1)]
-        counts = await self._counts.history(key.name, days[0])
-        self._made[key.name, today] = counts.get(today, 0)
+        counts = await self.counts.history(key.counted_as, days[0])
+        self._made[key.counted_as, today] = counts.get(today, 0)
         return {day: counts.get(day, 0) for day in days}
 
     def all(self) -> list[Key]:
@@ -272,6 +280,6 @@ class Accounts:
 
     async def save(self, key: Key) -> None:
         """Write a key and make its link true; every process sees it within a second."""
-        await self._store.save(key)
-        await asyncio.to_thread(self._links.keep, key, self._now())
+        await self.store.save(key)
+        await asyncio.to_thread(self._links.keep, key, self.now())
         await self.refresh()

@@ -50,7 +50,11 @@ class UnknownKey(KeyRefused):
 
 
 class KeyNotForSite(KeyRefused):
-    """The key is bound to sites, and the request comes from none of them."""
+    """The key is bound to sites, and the request comes from none of them. `account`: whose it is."""
+
+    def __init__(self, text: str, account: str = "") -> None:
+        super().__init__(text)
+        self.account = account
 
 
 class OwnFault(CoverError):
@@ -105,6 +109,15 @@ class UnusableOriginal(CoverError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+
+
+class NotGiven(Exception):
+    """A key is not given, or not changed. `reason`: a word for it; `field`: which answer is at fault."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(f"{reason}: {field}" if field else reason)
+        self.reason = reason
+        self.field = field
 
 
 class ConfigError(Exception):

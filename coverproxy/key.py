@@ -1,15 +1,34 @@
 """A developer key: whom covers are counted for, and what it may do."""
 
+import hashlib
+import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+NoCoverChoice = Literal["gif", "card", "own"]
+"""What is shown where there is no cover: the pixel, a drawn card, or the operator's own picture."""
+
+NO_COVER_CHOICES: tuple[NoCoverChoice, ...] = get_args(NoCoverChoice)
+
+MAX_HOST = 253
+"""Characters of a host's name (RFC 1035 §2.3.4)."""
 
 _NAME = re.compile(r"[a-z0-9]{8,64}")
+_HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A developer key. Times are seconds since 1970; `sites` empty means any site."""
+    """A developer key. Times are seconds since 1970; `sites` empty means any site.
+
+    A key is no secret: it stands in every page that shows a cover. So whoever wants to change it also needs
+    its `owner` word, of which only the hash is kept ("": nobody can, but the operator). `is_waiting`: asked
+    for, and not yet approved. `account`: the name that its covers are counted under where that is not its
+    own, as a key that takes another's place shares its quota. `contact`, `site`: how its owner can be
+    reached, and where it is used, as told.
+    """
 
     name: str
     label: str
@@ -19,10 +38,26 @@ class Key:
     created_at: int = 0
     revoked_at: int | None = None
     expires_at: int | None = None
+    is_waiting: bool = False
+    no_cover: NoCoverChoice = "gif"
+    contact: str = ""
+    account: str = ""
+    owner: str = ""
+    site: str = ""
+
+    @property
+    def counted_as(self) -> str:
+        """The name that its covers are counted under."""
+        return self.account or self.name
+
+    def is_owned_with(self, word: str) -> bool:
+        """Say whether *word* is the one that its owner was given."""
+        return bool(self.owner) and hmac.compare_digest(self.owner, hashed(word))
 
     def is_active(self, now: float) -> bool:
         """Say whether it may be used at all."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        is_over = self.expires_at is not None and now >= self.expires_at
+        return self.revoked_at is None and not is_over and not self.is_waiting
 
     def is_open(self, now: float) -> bool:
         """Say whether a web server may hand out files for it without asking: active, and from any site."""
@@ -44,9 +79,22 @@ def _matches(site: str, host: str) -> bool:
 
 
 def new_name() -> str:
-    """Make a key's name: 130 random bits in letters and digits that a URL and a file name both take."""
+    """Make a key's name, or an owner's word: 130 random bits in letters and digits.
+
+    A URL and a file name both take it.
+    """
     alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
     return "".join(secrets.choice(alphabet) for _ in range(26))
+
+
+def hashed(word: str) -> str:
+    """Return what is kept of an owner's word. It is random, so that one fast hash is enough."""
+    return hashlib.sha256(word.strip().lower().encode()).hexdigest()
+
+
+def is_host(text: str) -> bool:
+    """Say whether *text* is a host a key can be bound to: `catalogue.example.org`, or `*.example.org`."""
+    return _HOST.fullmatch(text) is not None and len(text) <= MAX_HOST
 
 
 def is_name(text: str) -> bool:

@@ -97,7 +97,7 @@ class Covers:
             str(spec),
             partial(self._make_or_remember, spec, visitor),
             self.answer_within,
-            lambda fault: fault.concerns(visitor.key.name, visitor.is_automated),
+            lambda fault: fault.concerns(visitor.key.counted_as, visitor.is_automated),
         )
         return found if is_ours else replace(found, is_made=False)
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from browser import Chromium, Page
 from hypothesis import HealthCheck, settings
 
 from coverproxy.config import Config, load
@@ -116,7 +117,7 @@ class Running:
 
     async def new_key(self, **values: Any) -> Key:
         """Make another key."""
-        key = Key(new_name(), "another", **({"daily_limit": 1000} | values))
+        key = Key(new_name(), **({"label": "another", "daily_limit": 1000} | values))
         await self.covers.accounts.save(key)
         return key
 
@@ -167,6 +168,21 @@ async def start(tmp_path: Path, drawn: Path) -> AsyncIterator[Start]:
 async def server(start: Start) -> Running:
     """A server with default settings."""
     return await start()
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """One Chromium for all tests: starting it takes longer than most of them."""
+    browser = Chromium(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+async def tab(chromium: Chromium) -> AsyncIterator[Page]:
+    """A tab of a real browser, with cookies of its own."""
+    async with chromium.tab() as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,13 @@ class QuotaContract:
         assert await quota.give_back("k", TODAY) == 0
         assert await quota.take("k", TODAY, 1) == 1
 
+    async def test_all_keys_add_up_to_a_day(self, quota: QuotaStore) -> None:
+        """The day's sum is that of every key, and of that day alone."""
+        for key, day in (("a", TODAY), ("a", TODAY), ("b", TODAY), ("a", TODAY - timedelta(days=1))):
+            await quota.take(key, day, 5)
+        assert await quota.made_by_all(TODAY) == 3
+        assert await quota.made_by_all(TODAY + timedelta(days=1)) == 0
+
     async def test_keys_and_days_are_counted_apart(self, quota: QuotaStore) -> None:
         """Another key or another day has its own count, and a lowered limit is obeyed at once."""
         for key, day in (("a", TODAY), ("b", TODAY), ("a", TODAY - timedelta(days=1))):
@@ -78,7 +85,11 @@ class KeyContract:
         saved = [
             Key("a" * 26, "Bücherei 'Ost' <b>\n", 5, True, ("a.example", "*.b.example"), 10, 20),
             Key("b" * 26, "", 0, created_at=11, expires_at=30),
-        ]
+            Key(
+                "c" * 26, "x", 1, created_at=12, is_waiting=True, no_cover="card", contact="é@x.org",
+                account="a" * 26, owner="f" * 64, site="x.example",
+            ),
+        ]  # fmt: skip
         for key in saved:
             await keys.save(key)
         assert await keys.keys() == saved
@@ -90,6 +101,19 @@ class KeyContract:
             await keys.save(key)
             seen.append(await keys.version())
         assert seen == sorted(set(seen))
+
+    async def test_as_many_are_asked_for_as_may_be(self, keys: KeyStore) -> None:
+        """Of racing requests as many enter as the day and the contact allow, and it is said which is full."""
+        await asyncio.gather(*(keys.enter(f"a{number}", "a", NOW, NOW - 10, 9, 2) for number in range(5)))
+        got = [await keys.enter(f"{who}{n}", who, NOW, NOW - 10, 4, 2) for n, who in enumerate("abbc")]
+        assert got == ["contact", None, None, "day"]
+        assert await keys.enter("later", "d", NOW + 60, NOW + 50, 4, 2) is None
+        await keys.leave("b1")
+        assert await keys.enter("again", "b", NOW + 60, NOW + 50, 4, 2) is None
+
+    async def test_the_first_secret_stays(self, keys: KeyStore) -> None:
+        """Whoever comes later with a secret gets the first one."""
+        assert [await keys.secret(made) for made in (b"first", b"second")] == [b"first", b"first"]
 
 
 class Place(Protocol):

@@ -80,7 +80,7 @@ async def until_counted(server: Running, made: int) -> None:
         while True:
             with contextlib.suppress(Exception):
                 await server.covers.accounts.refresh()
-                counted = await server.covers.accounts._counts.made(
+                counted = await server.covers.accounts.counts.made(
                     [server.key.name], server.covers.accounts.today()
                 )
                 if counted.get(server.key.name) == made:

@@ -14,7 +14,7 @@ MODULES = {
 VALUES = [
     "errors", "media", "jpeg", "isbn", "spec", "original", "derivative", "key", "template", "config", "vips",
     "turbo", "thumbhash", "look", "listing", "verdict", "atomic", "shared", "manager", "reading", "schema",
-    "metrics", "log", "crew",
+    "metrics", "log", "crew", "beside",
 ]  # fmt: skip
 """The ground floor, each seeing those before it."""
 
@@ -22,9 +22,9 @@ PIECES = ["cache", "originals", "sources", "state", "deploy", "render", "queue",
 """Each sees the values and its own package, and no other piece."""
 
 UPPER = [
-    "accounts", "poison", "making", "purging", "taking", "asking", "refreshing", "service", "informing",
-    "importing", "warming", "fetched", "fetching", "web", "wiring", "checks", "doctor", "accepting",
-    "serving", "master", "cli", "__main__",
+    "accounts", "ledger", "history", "signup", "desk", "poison", "making", "purging", "taking", "asking",
+    "refreshing", "service", "informing", "importing", "warming", "fetched", "fetching", "web", "wiring",
+    "checks", "doctor", "accepting", "serving", "master", "cli", "__main__",
 ]  # fmt: skip
 """The story, the web and the entry, each seeing all that stands before it."""
 

@@ -1,4 +1,4 @@
-"""Commands about developer keys: create, list, show, limit, bind, expire, revoke, restore."""
+"""Commands about developer keys: made, shown, limited, bound, approved, replaced, ended."""
 
 import asyncio
 import time
@@ -11,7 +11,8 @@ import click
 
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import Config
-from coverproxy.key import Key, new_name
+from coverproxy.errors import NotGiven
+from coverproxy.key import Key, hashed, is_host, new_name
 
 if TYPE_CHECKING:
     from coverproxy.accounts import Accounts
@@ -73,8 +74,7 @@ async def created(
 
 def _hosts(sites: tuple[str, ...]) -> tuple[str, ...]:
     for site in sites:
-        host = site.removeprefix("*.")
-        if not host or set(host) & set("/:*? "):
+        if not is_host(site.lower()):
             raise click.BadParameter(
                 f"{site!r}: expected a host, like catalogue.example.org or *.example.org"
             )
@@ -108,6 +108,10 @@ async def _told(accounts: "Accounts", each: Key) -> dict[str, Any]:
         "made_today": list(days.values())[-1],
         "strict": each.strict,
         "sites": list(each.sites),
+        "no_cover": "404" if each.strict else each.no_cover,
+        "contact": each.contact,
+        "site": each.site,
+        "counted_as": each.counted_as,
         "created_at": _iso(each.created_at),
         "revoked_at": _iso(each.revoked_at),
         "expires_at": _iso(each.expires_at),
@@ -118,6 +122,8 @@ async def _told(accounts: "Accounts", each: Key) -> dict[str, Any]:
 def _state(each: Key) -> str:
     if each.revoked_at is not None:
         return "revoked"
+    if each.is_waiting:
+        return "waiting"
     return "active" if each.is_active(time.time()) else "expired"
 
 
@@ -179,6 +185,63 @@ def expire(config: Config, as_json: bool, name: str, moment: int | None) -> None
     """Have KEY end at DATE: 2027-01-31 (its first moment, UTC) or 2027-01-31T18:00:00."""
     told = "never ends" if moment is None else f"ends at {_iso(moment)}"
     _change(config, as_json, name, lambda found: replace(found, expires_at=moment), told)
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+def approve(config: Config, as_json: bool, name: str) -> None:
+    """Let a KEY that was asked for on the key page work."""
+    _change(config, as_json, name, lambda found: replace(found, is_waiting=False), "is approved")
+
+
+@key.command("no-cover")
+@options
+@click.argument("name", metavar="KEY")
+@click.argument("choice", type=click.Choice(["gif", "404", "card", "own"]))
+def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
+    """Choose what KEY shows where there is no cover.
+
+    gif: a transparent pixel. 404: errors are errors. card: a drawn card, with ?title= and ?author= of the
+    URL. own: the picture of site.placeholder.
+    """
+    from coverproxy.signup import with_choice
+
+    _change(config, as_json, name, lambda found: with_choice(found, choice), f"shows: {choice}")
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+@click.option("--keep", "days", type=click.IntRange(0, 90), default=7, show_default=True, help="Days.")
+def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
+    """Make a key that takes the place of KEY, and print it; both work for some days, on one quota."""
+    from coverproxy.signup import DAY_SECONDS, rotated
+
+    async def apply(accounts: "Accounts") -> dict[str, Any]:
+        new = await rotated(accounts, _find(accounts, name), days * DAY_SECONDS)
+        return await _told(accounts, new)
+
+    try:
+        told = with_accounts(config, apply)
+    except NotGiven as exc:
+        why = {"inactive": "does not work now", "rotated": "was replaced already, and both still work"}
+        raise click.ClickException(f"{name} {why[exc.reason]}") from None
+    tell(as_json, told, f"{told['key']}\n\n{name} works for {days} more days, on the same quota.")
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+def word(config: Config, as_json: bool, name: str) -> None:
+    """Make and print a new owner's word for KEY: with it, KEY can be changed on its page. Shown this once."""
+    made = new_name()
+
+    async def apply(accounts: "Accounts") -> None:
+        await accounts.save(replace(_find(accounts, name), owner=hashed(made)))
+
+    with_accounts(config, apply)
+    tell(as_json, {"key": name, "word": made}, made)
 
 
 @key.command()

@@ -3,6 +3,7 @@
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
 from coverproxy.config.loading import PREFIX, load
+from coverproxy.config.pages import MAX_PLACEHOLDER_BYTES, Admin, Signup, Site
 from coverproxy.config.sizes import Avif, Formats, Jpeg, Size, Webp
 from coverproxy.config.sources import (
     AnySource,
@@ -30,8 +31,8 @@ from coverproxy.config.tables import (
 from coverproxy.config.tree import RESERVED_SIZES, Config
 
 __all__ = [
-    "PREFIX", "RESERVED_SIZES", "Answers", "AnySource", "Asking", "Automated", "Avif", "Cache", "Config",
-    "Data", "FolderSource", "Formats", "Front", "HttpSource", "Import", "Jpeg", "Limits", "Log",
-    "ObjectSource", "Ops", "Quota", "Render", "Section", "Server", "Size", "Source", "Webp", "load",
-    "resolved", "unset",
+    "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "Admin", "Answers", "AnySource", "Asking", "Automated",
+    "Avif", "Cache", "Config", "Data", "FolderSource", "Formats", "Front", "HttpSource", "Import", "Jpeg",
+    "Limits", "Log", "ObjectSource", "Ops", "Quota", "Render", "Section", "Server", "Signup", "Site", "Size",
+    "Source", "Webp", "load", "resolved", "unset",
 ]  # fmt: skip

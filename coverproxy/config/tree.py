@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
+from coverproxy.config.pages import Admin, Signup, Site
 from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
 from coverproxy.config.sources import AnySource, Asking, with_presets
 from coverproxy.config.tables import (
@@ -45,6 +46,9 @@ class Config(Section):
     quota: Quota = Quota()
     automated: Automated = Automated()
     answers: Answers = Answers()
+    site: Site = Site()
+    signup: Signup = Signup()
+    admin: Admin = Admin()
     asking: Asking = Asking()
     source: Annotated[tuple[AnySource, ...], Field(strict=False)] = ()
 

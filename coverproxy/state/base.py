@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Protocol
+from typing import Literal, Protocol
 
 from coverproxy.key import Key
+
+SignupFull = Literal["day", "contact"]
+"""Which limit on keys that visitors ask for is reached."""
 
 
 class KeyStore(Protocol):
@@ -20,6 +23,23 @@ class KeyStore(Protocol):
 
     async def save(self, key: Key) -> None:
         """Write a key, new or changed, whole."""
+        ...
+
+    async def enter(
+        self, key: str, contact: str, now: float, since: float, per_day: int, per_contact: int
+    ) -> SignupFull | None:
+        """Note that a visitor asks for a key, unless a limit is reached: then say which. Precedes save().
+
+        At most *per_day* since the time *since*, and *per_contact* ever: one atomic step between processes.
+        """
+        ...
+
+    async def leave(self, key: str) -> None:
+        """Forget that a visitor asked for a key: it no longer counts against any limit."""
+        ...
+
+    async def secret(self, made: bytes) -> bytes:
+        """Return the secret that all processes sign with: the first that was ever *made*."""
         ...
 
 
@@ -43,6 +63,10 @@ class QuotaStore(Protocol):
 
     async def history(self, key: str, since: date) -> dict[date, int]:
         """Return a key's counts from *since* on, of those days that have one."""
+        ...
+
+    async def made_by_all(self, day: date) -> int:
+        """Return how many covers all keys made on a day."""
         ...
 
     async def take_pace(self, key: str, now: float, rate: float, burst: int) -> float:

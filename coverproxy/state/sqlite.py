@@ -15,6 +15,7 @@ import aiosqlite
 from coverproxy import schema
 from coverproxy.errors import Unavailable
 from coverproxy.key import Key
+from coverproxy.state.base import SignupFull
 
 schema_steps = partial(schema.steps, resources.files(__package__).joinpath("schema"), "state")
 """What brings the file to its present version: see schema.apply()."""
@@ -33,13 +34,27 @@ ON CONFLICT (key) DO UPDATE SET due = max(due, :now) + :step WHERE max(due, :now
 RETURNING due
 """
 
-_KEY = "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at"
+_KEY = (
+    "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at, is_waiting, no_cover,"
+    " contact, account, owner, site"
+)
 _SAVE = f"""
 INSERT INTO key ({_KEY})
-VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at, :expires_at)
+VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at, :expires_at, :is_waiting,
+    :no_cover, :contact, :account, :owner, :site)
 ON CONFLICT (name) DO UPDATE SET label = :label, daily_limit = :daily_limit, strict = :strict,
-    sites = :sites, revoked_at = :revoked_at, expires_at = :expires_at
+    sites = :sites, revoked_at = :revoked_at, expires_at = :expires_at, is_waiting = :is_waiting,
+    no_cover = :no_cover, contact = :contact, account = :account, owner = :owner, site = :site
 """  # noqa: S608 - constants only
+
+_ENTER = """
+INSERT INTO signup (key, contact, at) SELECT :key, :contact, :at
+WHERE (SELECT count(*) FROM signup WHERE at >= :since) < :per_day
+  AND (SELECT count(*) FROM signup WHERE contact = :contact) < :per_contact
+RETURNING key
+"""
+
+_IS_FULL = "SELECT (SELECT count(*) FROM signup WHERE at >= ?) >= ?"
 
 
 class SqliteState:
@@ -86,18 +101,45 @@ class SqliteState:
         """See KeyStore."""
         rows = await self._all(f"SELECT {_KEY} FROM key ORDER BY created_at, name")  # noqa: S608 - likewise
         return [
-            Key(name, label, limit, bool(strict), tuple(json.loads(sites)), *times)
-            for name, label, limit, strict, sites, *times in rows
-        ]
+            Key(
+                name, label, limit, bool(strict), tuple(json.loads(sites)), created, revoked, expires,
+                bool(is_waiting), *rest,
+            )
+            for name, label, limit, strict, sites, created, revoked, expires, is_waiting, *rest in rows
+        ]  # fmt: skip
 
     async def save(self, key: Key) -> None:
         """See KeyStore."""
         values = {
             "name": key.name, "label": key.label, "daily_limit": key.daily_limit, "strict": key.strict,
             "sites": json.dumps(key.sites), "created_at": key.created_at, "revoked_at": key.revoked_at,
-            "expires_at": key.expires_at,
+            "expires_at": key.expires_at, "is_waiting": key.is_waiting, "no_cover": key.no_cover,
+            "contact": key.contact, "account": key.account, "owner": key.owner, "site": key.site,
         }  # fmt: skip
         await self._all(_SAVE, values)
+
+    async def enter(
+        self, key: str, contact: str, now: float, since: float, per_day: int, per_contact: int
+    ) -> SignupFull | None:
+        """See KeyStore."""
+        values = {
+            "key": key, "contact": contact, "at": int(now), "since": int(since), "per_day": per_day,
+            "per_contact": per_contact,
+        }  # fmt: skip
+        if await self._first(_ENTER, values):
+            return None
+        row = await self._first(_IS_FULL, (int(since), per_day))
+        return "day" if row and row[0] else "contact"
+
+    async def leave(self, key: str) -> None:
+        """See KeyStore."""
+        await self._all("DELETE FROM signup WHERE key = ?", (key,))
+
+    async def secret(self, made: bytes) -> bytes:
+        """See KeyStore."""
+        await self._all("INSERT OR IGNORE INTO secret VALUES (1, ?)", (made,))
+        row = await self._first("SELECT value FROM secret")
+        return bytes(row[0]) if row else made
 
     async def take(self, key: str, day: date, limit: int) -> int | None:
         """See QuotaStore."""
@@ -121,6 +163,11 @@ class SqliteState:
             "SELECT day, n FROM made WHERE key = ? AND day >= ? ORDER BY day", (key, since.isoformat())
         )
         return {date.fromisoformat(day): int(count) for day, count in rows}
+
+    async def made_by_all(self, day: date) -> int:
+        """See QuotaStore."""
+        row = await self._first("SELECT sum(n) FROM made WHERE day = ?", (day.isoformat(),))
+        return int(row[0] or 0) if row else 0
 
     async def take_pace(self, key: str, now: float, rate: float, burst: int) -> float:
         """See QuotaStore."""

@@ -1,0 +1,179 @@
+"""How keys come to those who use them: asked for on the key page, approved, changed and replaced."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from coverproxy.accounts import Accounts
+from coverproxy.config import Signup
+from coverproxy.errors import NotGiven
+from coverproxy.key import Key, NoCoverChoice, hashed, is_host, new_name
+from coverproxy.state.base import KeyStore, QuotaStore
+
+MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
+
+DAY_SECONDS = 86_400
+MOST_KEPT_SECONDS = 90 * DAY_SECONDS
+"""How long the old key may go on working beside the one that takes its place."""
+
+_CONTACT = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+|https?://[^\s<>\"']+\.[^\s<>\"']+")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody who asks for a key tells: as it came in, or read()."""
+
+    label: str
+    contact: str
+    site: str = ""
+    is_bound: bool = False
+
+    def read(self) -> "Wish":
+        """Return it tidied up. Raises NotGiven("field", which) for what cannot be right."""
+        label, contact, site = tidy(self.label), tidy(self.contact), host_of(self.site)
+        if not label or len(label) > MOST_LABEL:
+            raise NotGiven("field", "label")
+        if not _CONTACT.fullmatch(contact) or len(contact) > MOST_CONTACT:
+            raise NotGiven("field", "contact")
+        if (tidy(self.site) or self.is_bound) and not is_host(site):
+            raise NotGiven("field", "site")
+        return Wish(label, contact, site, self.is_bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A key as it is handed over; `word` is its owner's, and is shown this once."""
+
+    key: Key
+    word: str
+
+
+class KeyDesk:
+    """Where keys are asked for and changed. `now` gives seconds since 1970."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        keys: KeyStore,
+        paces: QuotaStore,
+        config: Signup,
+        daily_limit: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._accounts = accounts
+        self._keys = keys
+        self._paces = paces
+        self._daily_limit = daily_limit
+        self._now = now
+        self.config = config
+
+    async def give(self, wish: Wish, address: str) -> Given:
+        """Make a key for whoever asks from *address*: at once, or waiting for approval.
+
+        Raises NotGiven: "closed", "field", "address", "contact", "day"; and Unavailable.
+        """
+        if self.config.mode == "closed":
+            raise NotGiven("closed")
+        asked = wish.read()
+        if await self.wait(
+            f"signup {address}", self.config.tries_per_hour / 3600, self.config.tries_per_hour
+        ):
+            raise NotGiven("address")
+        now, name, word = self._now(), new_name(), new_name()
+        full = await self._keys.enter(
+            name, asked.contact.casefold(), now, now - DAY_SECONDS, self.config.keys_per_day,
+            self.config.keys_per_contact,
+        )  # fmt: skip
+        if full:
+            raise NotGiven(full)
+        key = Key(
+            name, asked.label, self._daily_limit, sites=(asked.site,) if asked.is_bound else (),
+            created_at=int(now), is_waiting=self.config.mode == "approve", contact=asked.contact,
+            owner=hashed(word), site=asked.site,
+        )  # fmt: skip
+        await self._accounts.save(key)
+        return Given(key, word)
+
+    async def wait(self, what: str, rate: float, burst: int) -> float:
+        """Let one more pass at *rate* a second after a *burst*: 0.0, or the seconds until one may."""
+        return await self._paces.take_pace(what, self._now(), rate, burst)
+
+    async def owned(self, name: str, word: str, address: str) -> Key:
+        """Return the key if *word* is its owner's. Raises NotGiven("address", "owner"), UnknownKey."""
+        key = await self._accounts.known(name)
+        if await self.wait(f"owner {address}", self.config.tries_per_hour / 3600, self.config.tries_per_hour):
+            raise NotGiven("address")
+        if not key.is_owned_with(word):
+            raise NotGiven("owner")
+        return key
+
+    async def settle(self, key: Key, sites: tuple[str, ...], no_cover: str) -> Key:
+        """Bind a key to sites, and choose what it shows where there is no cover. Raises NotGiven("field")."""
+        if len(sites) > MOST_SITES or not all(map(is_host, sites)):
+            raise NotGiven("field", "sites")
+        changed = with_choice(replace(key, sites=sites), no_cover)
+        await self._accounts.save(changed)
+        return changed
+
+    async def rotate(self, key: Key, keep_seconds: int) -> Key:
+        """Make a key that takes another's place: both work for *keep_seconds*, and share one quota.
+
+        Raises NotGiven: "inactive", or "rotated" where the last replacement's old key still works.
+        """
+        return await rotated(self._accounts, key, keep_seconds)
+
+    async def refuse(self, key: Key) -> None:
+        """Turn down a key that waits; its contact may ask again."""
+        await self._accounts.save(replace(key, revoked_at=key.revoked_at or int(self._now())))
+        await self._keys.leave(key.name)
+
+
+async def rotated(accounts: Accounts, key: Key, keep_seconds: int) -> Key:
+    """See KeyDesk.rotate()."""
+    now = accounts.now()
+    if not key.is_active(now):
+        raise NotGiven("inactive")
+    alike = [each for each in accounts.all() if each.counted_as == key.counted_as]
+    if sum(each.is_active(now) for each in alike) > 1:
+        raise NotGiven("rotated")
+    new = replace(key, name=new_name(), account=key.counted_as, created_at=int(now))
+    ends = int(now) + min(max(keep_seconds, 0), MOST_KEPT_SECONDS)
+    await accounts.save(new)  # first: a crash between leaves two that work, not none
+    await accounts.save(replace(key, expires_at=min(ends, key.expires_at or ends)))
+    return new
+
+
+def with_choice(key: Key, choice: str) -> Key:
+    """Return the key with another choice of what it shows where there is no cover.
+
+    "404" is what a strict key is: errors are errors. Raises NotGiven("field").
+    """
+    if choice == "404":
+        return replace(key, strict=True, no_cover="gif")
+    picture: dict[str, NoCoverChoice] = {"gif": "gif", "card": "card", "own": "own"}
+    if choice not in picture:
+        raise NotGiven("field", "no_cover")
+    return replace(key, strict=False, no_cover=picture[choice])
+
+
+def choice_of(key: Key) -> str:
+    """Return the choice that with_choice() takes."""
+    return "404" if key.strict else key.no_cover
+
+
+def tidy(text: str) -> str:
+    """Return what a person typed in one line: no control characters, nor those that turn the text around."""
+    shown = (" " if char.isspace() else char for char in text if unicodedata.category(char) != "Cf")
+    return " ".join("".join(char for char in shown if unicodedata.category(char)[0] != "C").split())
+
+
+def host_of(text: str) -> str:
+    """Return the host of a site, however it was typed: as a host, or as the address of a page."""
+    site = tidy(text).lower()
+    try:
+        host = urlsplit(site if "//" in site else f"//{site}").hostname or ""
+        return host if host.isascii() else host.encode("idna").decode()
+    except ValueError:  # UnicodeError is one
+        return ""
