@@ -84,9 +84,29 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all values in the Prometheus text format, added up over the workers where there are any."""
+        return generate_latest(self._whole())
+
+    def answered(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many answers there were by status, and how many took up to each bound (text, seconds).
+
+        Of all workers since the start; the second counts are cumulative, as Prometheus has them. Blocks:
+        with workers it reads a file of each.
+        """
+        answers: dict[str, int] = {}
+        seconds: dict[str, int] = {}
+        for family in self._whole().collect():
+            for sample in family.samples:
+                if sample.name == "coverproxy_answers_total":
+                    answers[sample.labels["status"]] = int(sample.value)
+                elif sample.name == "coverproxy_answer_seconds_bucket":
+                    bound = sample.labels["le"]
+                    seconds[bound] = seconds.get(bound, 0) + int(sample.value)
+        return answers, seconds
+
+    def _whole(self) -> CollectorRegistry:
         folder = os.environ.get(MULTIPROCESS)
         if folder and Path(folder).is_dir():
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
-            return generate_latest(registry)
-        return generate_latest(self.registry)
+            return registry
+        return self.registry

@@ -5,19 +5,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy import schema
 from coverproxy.look import Look
 from coverproxy.media import Loader
 from coverproxy.original import Original, best_first
-from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.catalogue import Catalogue, schema_steps
 from coverproxy.spec import ISBN, Identifier
 
 BOOK = Identifier(ISBN, "9780141439518")
@@ -330,3 +333,49 @@ def test_a_look_is_of_the_bytes(catalogue: Catalogue) -> None:
 
     assert catalogue.look(original(1).digest) == look
     assert catalogue.look(original(2).digest) is None
+
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "add", "remove"]),
+        st.integers(1, 3),
+        st.sampled_from([BOOK, OTHER]),
+        st.sampled_from(["shop", "scans"]),
+    ),
+    max_size=25,
+)
+
+
+@given(changes=changes)
+def test_totals_are_what_counting_gives(tmp_path_factory: pytest.TempPathFactory, changes: list[Any]) -> None:
+    """After any adding, replacing and removing the totals kept are those that counting every row gives."""
+    catalogue = Catalogue(tmp_path_factory.mktemp("totals") / "catalogue.db", {})
+    catalogue.open()
+    held: dict[tuple[int, Identifier], str] = {}
+    for what, number, book, source in changes:
+        one = original(number, identifier=book, source=source)
+        if what == "add":
+            catalogue.add(one)
+            held[number, book] = source
+        else:
+            catalogue.remove(one)
+            held.pop((number, book), None)
+    originals, isbns = catalogue.totals()
+
+    assert (isbns, originals) == catalogue.counts()
+    assert originals == len(held)
+    assert dict(catalogue.sources()) == dict(Counter(held.values()))
+    catalogue.close()
+
+
+def test_an_older_catalogue_is_counted_once(path: Path) -> None:
+    """A catalogue of before the totals has them after it is opened."""
+    schema.apply(path, schema_steps()[:3])
+    old = Catalogue(path, {})
+    for number, book in ((1, BOOK), (2, BOOK), (1, OTHER)):
+        old.add(original(number, identifier=book, source="shop"))
+    old.open()
+
+    assert old.totals() == (3, 2)
+    assert old.sources() == [("shop", 3)]
+    old.close()

@@ -207,6 +207,18 @@ class Catalogue:
         row = self._connection.execute("SELECT count(DISTINCT value), count(*) FROM original").fetchone()
         return row[0], row[1]
 
+    def totals(self) -> tuple[int, int]:
+        """Return how many (originals, identifiers) there are, as kept with every change: one row is read."""
+        row = self._connection.execute("SELECT originals, isbns FROM total").fetchone()
+        return row[0], row[1]
+
+    def sources(self) -> list[tuple[str, int]]:
+        """Return how many originals came from each source, the most first."""
+        query = (
+            "SELECT source, originals FROM by_source WHERE originals > 0 ORDER BY originals DESC LIMIT 100"
+        )
+        return [(source, count) for source, count in self._connection.execute(query)]
+
     def ping(self) -> None:
         """Read something. Raises sqlite3.Error where the catalogue cannot be read."""
         self._connection.execute("SELECT 1 FROM original LIMIT 1").fetchone()

@@ -1,0 +1,190 @@
+"""The history of a service: what it answered in each minute and hour, sampled by one process of a machine."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverproxy.errors import Unavailable
+from coverproxy.metrics import Metrics
+from coverproxy.state.notes import Notes, Sample
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+KEPT = ((MINUTE, DAY + HOUR), (HOUR, 31 * DAY))
+"""Steps in seconds, and for how many seconds samples of each are kept: some 1,500 and 750 rows."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a stretch of time came to. Times in milliseconds; None where nothing was answered."""
+
+    at: int
+    answers: int
+    hits: int
+    made: int
+    missing: int
+    refused: int
+    failed: int
+    p50_ms: float | None
+    p99_ms: float | None
+
+    @property
+    def hit_rate(self) -> float | None:
+        """The part of the covers answered that was there already; None where there was none."""
+        covers = self.hits + self.made
+        return self.hits / covers if covers else None
+
+
+_REFUSED = ("invalid", "quota", "throttled", "key", "size", "path", "method")
+_FAILED = ("pending", "unavailable")
+
+
+def summed(samples: Iterable[Sample], at: int = 0) -> Summary:
+    """Add samples up."""
+    answers: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for sample in samples:
+        answers.update(sample.answers)
+        seconds.update(sample.seconds)
+    return Summary(
+        at=at, answers=answers.total(), hits=answers["hit"], made=answers["made"],
+        missing=answers["missing"], refused=sum(answers[label] for label in _REFUSED),
+        failed=sum(answers[label] for label in _FAILED),
+        p50_ms=quantile(seconds, 0.5), p99_ms=quantile(seconds, 0.99),
+    )  # fmt: skip
+
+
+def quantile(seconds: Mapping[str, int], part: float) -> float | None:
+    """Return the time in ms within which *part* (0 to 1) was answered, from counts by upper bound.
+
+    Between two bounds times are taken to lie evenly; beyond the last one it is that bound, as a histogram
+    knows no more. None where nothing was counted.
+    """
+    bounds = sorted((float(bound), count) for bound, count in seconds.items())
+    wanted = part * sum(count for _, count in bounds)
+    below, passed = 0.0, 0
+    for bound, count in bounds:
+        if count and passed + count >= wanted:
+            if bound == float("inf"):
+                return below * 1000
+            return (below + (bound - below) * (wanted - passed) / count) * 1000
+        below, passed = (bound, passed + count) if bound != float("inf") else (below, passed + count)
+    return None
+
+
+def gained(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """Return what counters gained. One that fell was begun anew meanwhile: all it has is gain."""
+    gains = {name: count - before.get(name, 0) for name, count in now.items()}
+    return {name: gain if gain >= 0 else now[name] for name, gain in gains.items() if gain}
+
+
+def apart(cumulative: Mapping[str, int]) -> dict[str, int]:
+    """Turn counts of "up to this bound" into counts of "between the last bound and this one"."""
+    counts: dict[str, int] = {}
+    passed = 0
+    for bound, count in sorted(cumulative.items(), key=lambda item: float(item[0])):
+        counts[bound] = count - passed
+        passed = count
+    return counts
+
+
+def steps(samples: Sequence[Sample], step: int, since: int, until: int) -> list[Summary]:
+    """Sum up every stretch of *step* seconds from *since* to *until*, those too in which nothing was."""
+    found: dict[int, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(sample.at - sample.at % step, []).append(sample)
+    first = since - since % step
+    return [summed(found.get(at, ()), at) for at in range(first, until, step)]
+
+
+class Historian:
+    """Samples the metrics once a minute, in whichever process of the machine holds the lock."""
+
+    def __init__(
+        self, notes: Notes, metrics: Metrics, lock: Path, now: Callable[[], float] = time.time
+    ) -> None:
+        self._notes = notes
+        self._metrics = metrics
+        self._lock = lock
+        self.now = now
+        self._handle = -1
+        self._sampling = threading.Lock()
+        self._before: tuple[Mapping[str, int], Mapping[str, int]] | None = None
+
+    def sample(self) -> bool:
+        """Write down what was answered since the last time; say whether this process is the one. Blocks.
+
+        Raises Unavailable, OSError.
+        """
+        with self._sampling:  # the last sample may come while the one before is still being written
+            return self._is_alone() and self._sample()
+
+    def _sample(self) -> bool:
+        now = self.now()
+        answers, cumulative = self._metrics.answered()
+        seconds = apart(cumulative)
+        # Whoever takes over from a dead process does not know what that one had counted already.
+        before = self._before or (answers, seconds)
+        sample = Sample(int(now), gained(answers, before[0]), gained(seconds, before[1]))
+        self._notes.sample(KEPT, sample)
+        self._before = answers, seconds
+        if int(now) // HOUR != int(now - MINUTE) // HOUR:
+            self._notes.sweep(int(now))
+        return True
+
+    def _is_alone(self) -> bool:
+        """Take the lock for as long as this process lives, unless another has it."""
+        if self._handle < 0:
+            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                return False
+            self._handle = handle
+        return True
+
+    def day(self) -> list[Summary]:
+        """Return the last 24 hours in stretches of ten minutes, the oldest first. Blocks."""
+        now = int(self.now())
+        return steps(self._notes.samples(MINUTE, now - DAY), 10 * MINUTE, now - DAY + 10 * MINUTE, now + 1)
+
+    def month(self) -> list[Summary]:
+        """Return the last 30 days, the oldest first. Blocks."""
+        now = int(self.now())
+        return steps(self._notes.samples(HOUR, now - 30 * DAY), DAY, now - 29 * DAY, now + 1)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Sample at every full minute, and once more at the end."""
+        keeping = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping
+            with contextlib.suppress(Unavailable, OSError):
+                await asyncio.to_thread(self.sample)
+            if self._handle >= 0:
+                os.close(self._handle)
+                self._handle = -1
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.sample)
+            except (Unavailable, OSError) as exc:
+                _log.error("the history cannot be written", extra={"error": str(exc)})
+            await asyncio.sleep(MINUTE - self.now() % MINUTE)
