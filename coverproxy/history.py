@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from coverproxy.beside import beside
 from coverproxy.errors import Unavailable
 from coverproxy.metrics import Metrics
 from coverproxy.state.notes import Notes, Sample
@@ -85,8 +86,9 @@ def quantile(seconds: Mapping[str, int], part: float) -> float | None:
 
 def gained(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
     """Return what counters gained. One that fell was begun anew meanwhile: all it has is gain."""
-    gains = {name: count - before.get(name, 0) for name, count in now.items()}
-    return {name: gain if gain >= 0 else now[name] for name, gain in gains.items() if gain}
+    risen = {name: count - before.get(name, 0) for name, count in now.items()}
+    gains = {name: gain if gain >= 0 else now[name] for name, gain in risen.items()}
+    return {name: gain for name, gain in gains.items() if gain}
 
 
 def apart(cumulative: Mapping[str, int]) -> dict[str, int]:
@@ -168,13 +170,10 @@ class Historian:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Sample at every full minute, and once more at the end."""
-        keeping = asyncio.create_task(self._keep())
         try:
-            yield
+            async with beside(self._keep()):
+                yield
         finally:
-            keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping
             with contextlib.suppress(Unavailable, OSError):
                 await asyncio.to_thread(self.sample)
             if self._handle >= 0:

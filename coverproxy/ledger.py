@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from coverproxy.beside import beside
 from coverproxy.errors import Unavailable
 from coverproxy.state.notes import MOST_REFUSALS, Notes, Refused
 
@@ -76,12 +77,9 @@ class Ledger:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Write once a second, and what is left at the end."""
-        keeping = asyncio.create_task(self._keep())
         try:
-            yield
+            async with beside(self._keep()):
+                yield
         finally:
-            keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping
             with contextlib.suppress(Unavailable):
                 await self.write()

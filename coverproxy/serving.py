@@ -12,9 +12,9 @@ from aiohttp import web
 from coverproxy.config import Config
 from coverproxy.metrics import Metrics
 from coverproxy.web.app import build, open_for, run_ops
-from coverproxy.web.keys import COVERS, INFORMER
+from coverproxy.web.keys import COVERS, DESK, INFORMER
 from coverproxy.web.pages import Shown
-from coverproxy.wiring import open_covers
+from coverproxy.wiring import open_covers, open_desk
 
 _BACKLOG = 2048
 
@@ -80,7 +80,9 @@ def application(
     async def service(app: web.Application) -> AsyncIterator[None]:
         async with open_covers(config, metrics) as covers:
             open_for(app, covers)
-            yield
+            async with open_desk(config, metrics, covers) as desk:
+                app[DESK] = desk
+                yield
             await app[INFORMER].close(config.server.stop_seconds)
 
     async def ops(app: web.Application) -> AsyncIterator[None]:

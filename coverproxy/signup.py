@@ -1,5 +1,6 @@
 """How keys come to those who use them: asked for on the key page, approved, changed and replaced."""
 
+import logging
 import re
 import unicodedata
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from coverproxy.accounts import Accounts
 from coverproxy.config import Signup
 from coverproxy.errors import NotGiven
-from coverproxy.key import Key, NoCoverChoice, hashed, is_host, new_name
+from coverproxy.key import Key, NoCoverChoice, abridged, hashed, is_host, new_name
 from coverproxy.state.base import KeyStore, QuotaStore
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
@@ -17,6 +18,8 @@ MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
 DAY_SECONDS = 86_400
 MOST_KEPT_SECONDS = 90 * DAY_SECONDS
 """How long the old key may go on working beside the one that takes its place."""
+
+_log = logging.getLogger(__name__)
 
 _CONTACT = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+|https?://[^\s<>\"']+\.[^\s<>\"']+")
 
@@ -94,6 +97,7 @@ class KeyDesk:
             owner=hashed(word), site=asked.site,
         )  # fmt: skip
         await self._accounts.save(key)
+        _log.info("a key is asked for", extra={"key": abridged(name), "mode": self.config.mode})
         return Given(key, word)
 
     async def wait(self, what: str, rate: float, burst: int) -> float:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,11 @@ from coverproxy.cache.memory import Memory
 from coverproxy.cache.room import Bounds, Room
 from coverproxy.cache.upkeep import Upkeep
 from coverproxy.config import Config
+from coverproxy.desk import Desk
 from coverproxy.errors import Unavailable
+from coverproxy.history import Historian
 from coverproxy.importing import Importer
+from coverproxy.ledger import Ledger
 from coverproxy.listing import Line
 from coverproxy.making import Maker
 from coverproxy.media import Format
@@ -39,9 +43,11 @@ from coverproxy.queue import RenderQueue
 from coverproxy.refreshing import Refresher
 from coverproxy.render import REVISION
 from coverproxy.service import FILE_THREADS, Covers
+from coverproxy.signup import KeyDesk
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
 from coverproxy.sources.recall import Recall
+from coverproxy.state.notes import Notes
 from coverproxy.state.sqlite import SqliteState
 from coverproxy.taking import Taker
 from coverproxy.warming import Result, Warmer
@@ -162,6 +168,29 @@ async def kept_within_bounds(config: Config, shelf: Shelf, metrics: Metrics) -> 
         yield
     finally:
         await asyncio.to_thread(upkeep.stop)
+
+
+@asynccontextmanager
+async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[Desk]:
+    """Open what the pages for people need beside the covers."""
+    data, accounts = Path(config.data.dir), covers.accounts
+    notes = Notes(data / "state.db")
+    layout = covers.cache.layout
+    desk = Desk(
+        keys=KeyDesk(
+            accounts, accounts.store, accounts.counts, config.signup, config.quota.daily_limit, accounts.now
+        ),
+        ledger=Ledger(notes),
+        notes=notes,
+        history=Historian(notes, metrics, layout.locks / "history"),
+        room=Room(layout, Bounds(config.cache.max_bytes, config.cache.min_free_bytes)),
+        secret=await accounts.store.secret(secrets.token_bytes(32)),
+    )
+    try:
+        async with desk.ledger.kept(), desk.history.kept():
+            yield desk
+    finally:
+        desk.room.close()
 
 
 @asynccontextmanager

@@ -3,7 +3,10 @@
 import asyncio
 import base64
 import contextlib
+import json
+import subprocess
 from collections.abc import AsyncIterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -60,29 +63,85 @@ class Page:
             await asyncio.sleep(0.05)
         raise AssertionError(f"{url} did not load")
 
-    async def picture(self, path: Path) -> None:
-        """Save what the page looks like as a PNG."""
-        shot = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
+    async def resize(self, width: int, height: int) -> None:
+        """Give the page another size, in CSS px; one dot to a px."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self.call("Emulation.setDeviceMetricsOverride", **screen)
+
+    async def darken(self, is_dark: bool = True) -> None:
+        """Have the reader prefer dark pages, or light ones."""
+        wish = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", features=[wish])
+
+    async def fill(self, selector: str, text: str) -> None:
+        """Write a text into a field."""
+        await self.ask(f"document.querySelector({json.dumps(selector)}).value = {json.dumps(text)}")
+
+    async def click(self, selector: str) -> None:
+        """Click what leads to another page, and wait until everything on that one is loaded."""
+        await self.ask("window.isOld = true")
+        await self.ask(f"document.querySelector({json.dumps(selector)}).click()")
+        for _ in range(200):
+            with contextlib.suppress(AssertionError):  # the page may go in the middle of a question
+                if await self.ask("!window.isOld && document.readyState == 'complete'"):
+                    return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"a click on {selector} led nowhere")
+
+    async def text(self, selector: str = "main") -> str:
+        """Return the text that shows."""
+        return str(await self.ask(f"document.querySelector({json.dumps(selector)}).innerText"))
+
+    async def barriers(self, *rules: str) -> list[str]:
+        """Return what axe finds: the rules (these, or all) that the page breaks, each with where it does."""
+        if not await self.ask("typeof axe == 'object'"):
+            await self.ask(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+        options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+        found = await self.ask(
+            f"axe.run(document, {json.dumps(options)}).then(found => found.violations.map("
+            "each => each.id + ': ' + each.nodes.map(node => node.html.slice(0, 120)).join(' | ')))"
+        )
+        assert isinstance(found, list)
+        return found
+
+    async def picture(self, path: Path, *, whole: bool = True) -> None:
+        """Save what the page looks like as a PNG: all of it, or what shows without scrolling."""
+        shot = await self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
 
-@contextlib.asynccontextmanager
-async def browser(folder: Path, *arguments: str) -> AsyncIterator[Page]:
-    """Start Chromium with a profile of its own in *folder*, and yield its tab."""
-    binary = program("chromium", "chromium-browser", "google-chrome")
-    command = [binary, *_QUIET, f"--user-data-dir={folder}", *arguments, "about:blank"]
-    null = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, stdout=null, stderr=null)
-    try:
-        port = await _port(folder / "DevToolsActivePort")
+class Chromium:
+    """A Chromium that runs for many tests; each gets a tab with cookies of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        binary = program("chromium", "chromium-browser", "google-chrome")
+        command = [binary, *_QUIET, f"--user-data-dir={folder}", "about:blank"]
+        null = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=null, stderr=null)
+        self._folder = folder
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+    @contextlib.asynccontextmanager
+    async def tab(self) -> AsyncIterator[Page]:
+        """Open a tab, as wide as a desk's screen."""
+        port = await _port(self._folder / "DevToolsActivePort")
         async with aiohttp.ClientSession() as client:
-            async with client.get(f"http://127.0.0.1:{port}/json") as response:
-                tab = next(each for each in await response.json() if each["type"] == "page")
-            async with client.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                yield Page(socket)
-    finally:
-        process.terminate()
-        await process.wait()
+            async with client.get(f"http://127.0.0.1:{port}/json/version") as response:
+                whole = (await response.json())["webSocketDebuggerUrl"]
+            async with client.ws_connect(whole, max_msg_size=0) as socket:
+                browser = Page(socket)
+                context = (await browser.call("Target.createBrowserContext"))["browserContextId"]
+                made = await browser.call("Target.createTarget", url="about:blank", browserContextId=context)
+                url = f"ws://127.0.0.1:{port}/devtools/page/{made['targetId']}"
+                async with client.ws_connect(url, max_msg_size=0) as tab:
+                    page = Page(tab)
+                    await page.resize(1100, 900)
+                    yield page
+                await browser.call("Target.disposeBrowserContext", browserContextId=context)
 
 
 async def _port(file: Path) -> int:

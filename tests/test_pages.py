@@ -1,18 +1,29 @@
-"""The home page, in a real browser and as HTML."""
+"""The home page and what all pages have in common, in a real browser and over the wire."""
 
+import asyncio
+import re
 from pathlib import Path
 
+import orjson
+import pytest
 from aiohttp import web
-from browser import browser
-from conftest import COVERED, UNCOVERED, Start
+from browser import Page
+from conftest import COVERED, UNCOVERED, Running, Start, configured
 
 from coverproxy.serving import application, listen
 from coverproxy.web.pages import Shown
 
+PATIENT = {"render": {"answer_within_seconds": 30.0}}
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+LOADED = (
+    "Promise.all([...document.images].map(i => i.decode().then(() => "
+    "[i.naturalWidth, i.naturalHeight, i.currentSrc.includes('/medium/')])))"
+)
 
-async def test_the_demo_page_shows_covers_in_a_browser(start: Start, tmp_path: Path) -> None:
+
+async def test_the_demo_page_shows_covers_in_a_browser(start: Start, tab: Page) -> None:
     """In Chromium covers load at their true size, a missing one is one pixel, and the policy holds."""
-    server = await start(render={"answer_within_seconds": 30.0})
+    server = await start(**PATIENT)
     shown = (
         Shown(COVERED, "Pride & <Prejudice>", "Jane Austen", server.key.name),
         Shown(UNCOVERED, "Gulliver's Travels", "Jonathan Swift", server.key.name, has_cover=False),
@@ -23,42 +34,171 @@ async def test_the_demo_page_shows_covers_in_a_browser(start: Start, tmp_path: P
     await runner.setup()
     await web.SockSite(runner, listeners.covers).start()
     try:
-        async with browser(tmp_path / "chromium", "--window-size=390,844") as page:
-            await page.open(f"{listeners.url}/")
-            sizes = await page.ask(
-                "Promise.all([...document.images].map(i => i.decode().then(() => "
-                "[i.naturalWidth, i.naturalHeight, i.currentSrc.includes('/medium/')])))"
-            )
-            assert sizes[:3] == [[100, 150, False], [200, 300, True], [500, 750, False]]
-            assert sizes[-1] == [1, 1, True]
-            assert await page.ask("document.querySelector('pre').textContent.includes('<img src=')")
-            assert await page.ask("document.querySelector('h3').textContent") == "Pride & <Prejudice>"
-            assert await page.ask("document.documentElement.scrollWidth <= window.innerWidth")
-            assert await page.ask("getComputedStyle(document.body).backgroundColor") != "rgba(0, 0, 0, 0)"
-            assert await page.ask("fetch('/devkey/x/medium/isbn/1').then(() => 'went', () => 'blocked')") == (
-                "blocked"
-            )
+        await tab.resize(390, 844)
+        await tab.open(f"{listeners.url}/")
+        sizes = await tab.ask(LOADED)
+        assert sizes[:3] == [[100, 150, False], [200, 300, True], [500, 750, False]]
+        assert sizes[-1] == [1, 1, True]
+        assert "<img src=" in await tab.ask("document.querySelector('.shelf pre').textContent")
+        assert await tab.ask("document.querySelector('.shelf h3').textContent") == "Pride & <Prejudice>"
+        assert await tab.ask("document.documentElement.scrollWidth <= window.innerWidth")
+        blocked = "fetch('/devkey/x/medium/isbn/1').then(() => 'went', () => 'blocked')"
+        assert await tab.ask(blocked) == "blocked"
     finally:
         await runner.cleanup()
 
 
-async def test_without_covers_to_show_the_page_says_how_to_begin(start: Start) -> None:
-    """A served home page explains the URL and the operator's first steps, and loads nothing else."""
-    server = await start()
-    page = await server.get("/")
-    text = page.body.decode()
+async def test_without_covers_the_page_says_how_to_begin(tmp_path: Path) -> None:
+    """On an empty service the home page tells its operator the first steps."""
+    config = configured(tmp_path / "data")
+    listeners = listen(config)
+    runner = web.AppRunner(application(config, listeners, lambda: None), access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listeners.covers).start()
+        reader, writer = await asyncio.open_connection(*listeners.covers.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = (await reader.read()).decode()
+        writer.close()
+    finally:
+        await runner.cleanup()
 
-    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "coverproxy import FOLDER" in text
     assert "/devkey/<b>KEY</b>/<b>SIZE</b>/isbn/<b>ISBN</b>" in text
-    assert server.key.name not in text
-    assert (await server.get("/style.css")).headers["Content-Type"].startswith("text/css")
 
 
-async def test_a_host_header_is_shown_harmless(start: Start) -> None:
-    """What a client sends as Host is text on the page, never markup."""
+async def test_somebody_tries_an_isbn(start: Start, tab: Page) -> None:
+    """An ISBN with hyphens gives three pictures at their true size, the HTML for them, without a key."""
+    server = await start(**PATIENT)
+    await tab.open(f"{server.listeners.url}/")
+    await tab.fill("#try-isbn", "ISBN 978-0-14-143951-8")
+    await tab.click(".try button")
+
+    assert await tab.ask(LOADED) == [[100, 150, False], [200, 300, True], [500, 750, False]]
+    first, sharp = await tab.ask(
+        "[...document.querySelectorAll('.tried code')].slice(-2).map(c => c.textContent)"
+    )
+    url = f"{server.listeners.url}/devkey/YOUR-KEY/medium/isbn/{COVERED}"
+    assert f'<img src="{url}" alt="Cover of ISBN {COVERED}" width="200" height="300">' in first
+    assert f"{url} 200w" in sharp
+    assert "/large/" in sharp
+    shown = await tab.ask(
+        f"new DOMParser().parseFromString({orjson.dumps(first).decode()}, 'text/html').images.length"
+    )
+    assert shown == 3
+    assert await tab.text("h1") == "Book covers by ISBN"
+
+
+async def test_a_try_counts_for_the_home_page_and_shows_nowhere_else(start: Start) -> None:
+    """A tried cover takes from the home page's own limit, and other sites can neither embed nor read it."""
+    server = await start(site={"try_daily_limit": 1})
+    here = {"Sec_Fetch_Site": "same-origin"}
+    first = await server.get(f"/try/small/isbn/{COVERED}", **here)
+    second = await server.get(f"/try/large/isbn/{COVERED}", Referer=server.listeners.url)
+    foreign = [{}, {"Sec_Fetch_Site": "cross-site"}, {"Referer": "https://else.example/"}]
+
+    assert (first.cover, second.cover) == ("made", "quota")
+    assert [(await server.get(f"/try/small/isbn/{COVERED}", **sent)).status for sent in foreign] == [403] * 3
+    assert first.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Access-Control-Allow-Origin" not in first.headers
+    assert (await server.get(f"/try/huge/isbn/{COVERED}", **here)).cover == "size"
+    assert server.covers.accounts.allowance(server.key).made == 0
+
+
+async def test_the_home_page_is_json_too(server: Running) -> None:
+    """Who asks for JSON gets all that the page shows: counts, sizes, terms of use, and the try."""
+    got = await server.get(f"/?isbn={COVERED}", Accept="application/json")
+    told = orjson.loads(got.body)
+
+    assert got.headers["Content-Type"] == "application/json"
+    assert told["isbns"] == 28
+    assert told["sizes"]["medium"] == {"width": 200, "height": 300}
+    assert told["tried"]["isbn10"] == "0141439513"
+    assert told["tried"]["sizes"][0]["width"] == 100
+    missing = orjson.loads((await server.get(f"/?isbn={UNCOVERED}", Accept="application/json")).body)
+    assert missing["tried"]["has_cover"] is False
+    odd = orjson.loads((await server.get("/?isbn=123", Accept="application/json")).body)
+    assert odd["tried"]["why"] == "expected 10 or 13 digits, found 3"
+
+
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}"
+
+
+@pytest.mark.parametrize("where", ["Host", "isbn"])
+async def test_what_clients_send_is_shown_harmless(server: Running, where: str) -> None:
+    """A hostile Host or ISBN is text on the page, never markup and never a template."""
+    if where == "Host":
+        page = await server.get("/", Host='"><script>alert(1)</script>')
+    else:
+        async with server.client.get(server.listeners.url + "/", params={"isbn": HOSTILE}) as response:
+            page_body = await response.read()
+        assert b"{{7*7}}" in page_body
+        assert b"onerror=alert" not in re.sub(rb"&lt;.*?&gt;", b"", page_body)
+        assert b"<script>alert" not in page_body
+        return
+    assert b"<script>alert" not in page.body
+    assert page.body.count(b"<script") == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/keys", "/status", "/style.css", "/page.js", "/favicon.svg", "/robots.txt"]
+)
+async def test_every_page_is_guarded(server: Running, path: str) -> None:
+    """Each page and what it is made of: nothing from elsewhere, no frames, no path in a Referer."""
+    page = await server.get(path, Accept=HTML)
+
+    assert page.status == 200
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["Referrer-Policy"] == "strict-origin"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert not re.findall(rb"""(?:src|href|srcset)=["'](?:https?:)?//""", page.body)
+
+
+async def test_pages_work_without_scripts(start: Start, tab: Page) -> None:
+    """With JavaScript off the try-it shows covers, and nothing is there to be clicked in vain."""
+    server = await start(**PATIENT)
+    await tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    await tab.call("Page.navigate", url=f"{server.listeners.url}/?isbn={COVERED}")
+    await asyncio.sleep(0.2)
+    await tab.call("Emulation.setScriptExecutionDisabled", value=False)
+
+    assert await tab.ask("document.querySelectorAll('.sizes img').length") == 3
+    assert await tab.ask("document.querySelectorAll('.copy').length") == 0
+
+
+async def test_a_click_copies(start: Start, tab: Page) -> None:
+    """The button beside a snippet puts it into the clipboard, and says so."""
     server = await start()
-    page = await server.get("/", Host='"><script>alert(1)</script>')
+    await tab.open(f"{server.listeners.url}/?isbn={COVERED}")
+    await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    click = "document.querySelector('.tried .copy').click()"
+    await tab.call("Runtime.evaluate", expression=click, userGesture=True)
+    await tab.ask("new Promise(done => setTimeout(done, 100))")
 
-    assert b"<script" not in page.body
+    assert await tab.text(".tried .copy") == "Copied"
+
+
+async def test_texts_can_be_of_another_language_and_the_operators_own(start: Start, tmp_path: Path) -> None:
+    """site.language and a file of texts change what pages say, escaped as all text; so do name and terms."""
+    file = tmp_path / "own.toml"
+    file.write_text('[home]\nlead = "Nur <b>hier</b>."\n')
+    site = {"language": "de", "texts": str(file), "name": "Umschläge & mehr", "terms": "Eins.\n\nZwei <i>."}
+    server = await start(site=site)
+    text = (await server.get("/")).body.decode()
+
+    assert '<html lang="de">' in text
+    assert "Umschläge &amp; mehr" in text
+    assert "Nur &lt;b&gt;hier&lt;/b&gt;." in text
+    assert "<p>Eins.</p>" in text
+    assert "Zwei &lt;i&gt;." in text
+    assert "Ausprobieren" in text
+
+
+async def test_an_address_of_nothing_stays_what_it_was(server: Running) -> None:
+    """A path that no page has is answered as before: 404 with the placeholder, as images may ask there."""
+    got = await server.get("/nothing/here", Accept=HTML)
+
+    assert (got.status, got.cover, len(got.body)) == (404, "path", 43)

@@ -14,6 +14,7 @@ import orjson
 from coverproxy import config as configuration
 from coverproxy.config import Config
 from coverproxy.errors import ConfigError, Unavailable
+from coverproxy.web import texts
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,7 +32,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_config(config_file: Path | None, data: str | None, as_json: bool, **rest: Any) -> Any:
         overrides = {"data": {"dir": data}} if data else {}
         config = load(config_file, overrides)
-        click.get_current_context().obj = lambda: configuration.load(config_file, os.environ, overrides)
+        click.get_current_context().obj = lambda: read(config_file, overrides)
         return command(config=config, as_json=as_json, **rest)
 
     return with_config
@@ -40,7 +41,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 def load(config_file: Path | None, overrides: dict[str, Any]) -> Config:
     """Read the config; its mistakes end the command with exit code 2."""
     with mistakes_told():
-        return configuration.load(config_file, os.environ, overrides)
+        return read(config_file, overrides)
 
 
 @contextmanager
@@ -51,6 +52,13 @@ def mistakes_told() -> Iterator[None]:
     except ConfigError as exc:
         click.echo(str(exc), err=True)
         raise click.exceptions.Exit(2) from None
+
+
+def read(config_file: Path | None, overrides: dict[str, Any]) -> Config:
+    """Read the config and the texts that it names. Raises ConfigError."""
+    config = configuration.load(config_file, os.environ, overrides)
+    texts.load(config.site)
+    return config
 
 
 def with_secrets(config: Config) -> None:

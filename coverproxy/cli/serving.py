@@ -18,6 +18,9 @@ from coverproxy import log, manager
 from coverproxy.cli.common import changed, faults_told, mistakes_told, options, tell, with_secrets
 from coverproxy.config import Config
 
+HIDDEN = "(set, and not shown)"
+"""What is shown of a password in the config."""
+
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Makes prometheus_client keep values in files that all workers add up from (metrics.MULTIPROCESS).
 
@@ -125,6 +128,7 @@ def demo(host: str, port: int, as_json: bool) -> None:
                 "data": {"dir": str(Path(folder, "data"))},
                 "render": {"answer_within_seconds": 15.0},
                 "log": {"level": "warning"},
+                "signup": {"mode": "open"},
             }
         )
         if not as_json:
@@ -189,6 +193,8 @@ def check_config(config: Config, as_json: bool) -> None:
     with mistakes_told():
         with_secrets(config)
     tree = config.model_dump(mode="json", by_alias=True)
+    if tree["admin"]["token"]:
+        tree["admin"]["token"] = HIDDEN
     tell(as_json, tree, "\n".join(["The config is right. In force:", *_lines(tree, "")]))
 
 

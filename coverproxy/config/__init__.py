@@ -31,7 +31,8 @@ from coverproxy.config.tables import (
 from coverproxy.config.tree import RESERVED_SIZES, Config
 
 __all__ = [
-    "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "Admin", "Answers", "AnySource", "Asking", "Automated",
+    "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "Admin", "Answers", "AnySource", "Asking",
+    "Automated",
     "Avif", "Cache", "Config", "Data", "FolderSource", "Formats", "Front", "HttpSource", "Import", "Jpeg",
     "Limits", "Log", "ObjectSource", "Ops", "Quota", "Render", "Section", "Server", "Signup", "Site", "Size",
     "Source", "Webp", "load", "resolved", "unset",

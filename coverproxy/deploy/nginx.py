@@ -52,6 +52,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         accel=ACCEL,
         accel_headers=ACCEL_HEADERS,
         placeholder=PLACEHOLDER_FILE,
+        admin_header=config.admin.header,
         **{f"{case}_headers": _quotable(told.items()) for case, told in headers.items()},
     )
 

@@ -42,6 +42,13 @@ def wants_json(accept: str) -> bool:
     return json > pictures
 
 
+@functools.lru_cache(maxsize=1024)
+def wants_html(accept: str) -> bool:
+    """Say whether the client names pages, as browsers do, and likes nothing for programs better."""
+    liked = _parse(accept)
+    return 0 < liked.get("text/html", 0.0) >= liked.get("application/json", 0.0)
+
+
 def _parse(accept: str) -> Mapping[str, float]:
     """Read media ranges and their q; a range with a q that is none is passed over."""
     liked: dict[str, float] = {}

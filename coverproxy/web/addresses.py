@@ -34,6 +34,7 @@ class Address:
     `gives`: by media type, the shape (a type) or the schema of a 200's body. `refuses`: the errors it can
     answer with beside what every address can. `takes`: likewise, by media type, of the request's body.
     `route`: the router's pattern, where it is not the path itself. `is_image`: a cover's answers.
+    `is_page`: for people, to whom every other answer is a page that says why.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Address:
     takes: dict[str, Any] | None = None
     route: str = ""
     is_image: bool = False
+    is_page: bool = False
 
     @property
     def is_of_key(self) -> bool:
@@ -77,7 +79,8 @@ _EACH = "By ISBN as it was sent: true, it has a cover; false, none is known; nul
 
 def addresses(config: Config) -> tuple[Address, ...]:
     """Describe every address as it is under this config."""
-    return (*_PAGES, _cover(tuple(config.sizes), config.formats.enabled), *_OF_KEYS)
+    sizes, formats = tuple(config.sizes), config.formats.enabled
+    return (*_PAGES, _cover(sizes, formats), _try(sizes, formats), *_OF_KEYS, *_ADMIN)
 
 
 def page(path: str, summary: str, media_type: str = HTML) -> Address:
@@ -85,16 +88,44 @@ def page(path: str, summary: str, media_type: str = HTML) -> Address:
     return Address(path, summary, {media_type: _TEXT})
 
 
+def shown(path: str, summary: str, *parameters: Parameter) -> Address:
+    """Describe a page that is JSON too."""
+    return Address(path, summary, {HTML: _TEXT, JSON: _OBJECT}, parameters=parameters, is_page=True)
+
+
+def form(path: str, summary: str, *parameters: Parameter) -> Address:
+    """Describe what a page's form is sent to: it holds a token that only our pages give."""
+    takes = {"application/x-www-form-urlencoded": _OBJECT}
+    gives: dict[str, Any] = {HTML: _TEXT, JSON: _OBJECT}
+    return Address(path, summary, gives, "post", parameters=parameters, takes=takes, is_page=True)
+
+
+_OBJECT: dict[str, Any] = {"type": "object"}
+_TYPED = Parameter("isbn", "query", "An ISBN to look up, as it was typed.", {"type": "string"}, "0141439513")
+
 _PAGES = (
-    page("/", "The home page"),
+    shown("/", "The home page, with a try of an ISBN", _TYPED),
+    shown("/keys", "What a key is, and the form for one"),
+    form("/keys", "Get a key"),
+    shown("/status", "What the service holds, how it is, and how it did"),
+    Address("/status.json", "The same as JSON, whoever asks", {JSON: _OBJECT}),
     page("/style.css", "The pages' stylesheet", "text/css"),
+    page("/page.js", "The pages' script, which adds buttons that copy", "text/javascript"),
+    page("/favicon.svg", "The pages' icon", "image/svg+xml"),
+    page("/favicon.ico", "The same, where browsers look that were told nothing", "image/svg+xml"),
+    page("/robots.txt", "A word to robots", "text/plain"),
     Address("/openapi.json", "This document", {JSON: {"type": "object"}}),
 )
 
 _OF_KEYS = (
     Address(
-        "/devkey/{key}/usage", "A key's quota, and what it made of it", {JSON: Usage},
-        parameters=(KEY,), refuses=_KEYED,
+        "/devkey/{key}/usage", "A key's quota, what it made of it, lacked, and was refused",
+        {JSON: Usage, HTML: _TEXT}, parameters=(KEY, _TYPED), is_page=True,
+    ),
+    form("/devkey/{key}/usage", "Change or replace a key, with its owner's word", KEY),
+    Address(
+        "/devkey/{key}/usage/missing.csv", "The ISBNs most asked for that had no cover", {"text/csv": _TEXT},
+        parameters=(KEY,), is_page=True,
     ),
     Address(
         "/devkey/{key}/info/isbn/{isbn}", "What is known of a cover; counts nothing", {JSON: Info},
@@ -128,6 +159,41 @@ _OF_KEYS = (
 )  # fmt: skip
 
 
+_ADMIN = (
+    form("/admin/login", "Log in"),
+    form("/admin/logout", "Log out"),
+    Address("/admin/login", "Leads to the keys", {}, is_page=True),
+    Address("/admin/logout", "Leads to the keys", {}, is_page=True),
+    shown("/admin", "The keys and their use"),
+    form("/admin", "Approve, limit, bind, replace or revoke a key"),
+    shown("/admin/book", "A book's originals and derivatives", _TYPED),
+    form("/admin/book", "Remove a book's derivatives"),
+    Address(
+        "/admin/original/{isbn}/{digest}", "An original, rendered small", {"image/jpeg": _BINARY},
+        parameters=(
+            Parameter("isbn", "path", "An ISBN-13.", {"type": "string", "pattern": "^[0-9]{13}$"},
+                      "9780141439556"),
+            Parameter("digest", "path", "The original's digest.",
+                      {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "0" * 32),
+        ),
+        is_page=True, route="/admin/original/{isbn:[0-9]{13}}/{digest:[0-9a-f]{32}}",
+    ),
+    shown("/admin/service", "Quarantine, cache and sources"),
+    form("/admin/service", "Release an original from quarantine"),
+)  # fmt: skip
+"""Where no way in is set (config: [admin]) all of them are 404."""
+
+
+def _try(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
+    """Describe the home page's own covers."""
+    size = Parameter("size", "path", "A size of the config.", {"type": "string", "enum": [*sizes]}, sizes[-1])
+    return Address(
+        "/try/{size}/isbn/{isbn}", "A cover for this site's own pages, without a key",
+        dict.fromkeys(sorted({"image/gif", *(form.media_type for form in formats)}), _BINARY),
+        parameters=(size, ISBN), refuses=_COVER, is_image=True,
+    )  # fmt: skip
+
+
 def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
     """Describe the address that the whole service exists for."""
     size = Parameter(
@@ -143,7 +209,8 @@ def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
             "them, or where the address ends in .webp or .avif."
         ),
         parameters=(KEY, size, ISBN, Parameter(
-            "default", "query", "404 or false: errors are errors. gif undoes a strict key.",
+            "default", "query",
+            "404 or false: errors are errors. gif, card and own: what is shown where there is no cover.",
             {"type": "string"}, "gif",
         )),
         refuses=_COVER, route="/{path:.*}", is_image=True,

@@ -9,10 +9,12 @@ from coverproxy.config import Config
 from coverproxy.informing import Informer
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
-from coverproxy.web import account, answers, covers, info, middlewares, openapi, ops, pages
+from coverproxy.web import answers, covers, info, middlewares, openapi, ops, pages
 from coverproxy.web.hot import Hot
 from coverproxy.web.keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
-from coverproxy.web.pages import Shown
+from coverproxy.web.pages import PAGES, Pages, Shown
+from coverproxy.web.pages.status import KEPT, Kept
+from coverproxy.web.standins import OWN, OwnPicture
 
 MAX_REQUEST_BYTES = 65_536
 """What a body may have at most, where an address does not say otherwise (web/info.py does)."""
@@ -28,8 +30,9 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
+    app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app.on_response_prepare.append(_sign)
-    app.add_routes([*account.routes, *info.routes, *openapi.routes, *pages.routes])
+    app.add_routes([*info.routes, *openapi.routes, *pages.routes])
     app.add_routes(covers.routes)  # takes what is left
     return app
 

@@ -15,7 +15,7 @@ def client_address(request: web.BaseRequest, front: Front) -> str:
     Each front appends whom it heard; what stands before the first untrusted one, anybody can have written.
     The empty text where nobody knows (a Unix socket without a front).
     """
-    if not _believes(request, front):
+    if not believes(request, front):
         return request.remote or ""
     told = request.headers.getall("X-Forwarded-For", [])
     for address in reversed(",".join(told).split(",")):
@@ -29,11 +29,11 @@ def base_url(request: web.Request) -> str:
     front = request.app[CONFIG].front
     if front.public_url:
         return front.public_url
-    scheme = request.headers.get("X-Forwarded-Proto", "") if _believes(request, front) else ""
+    scheme = request.headers.get("X-Forwarded-Proto", "") if believes(request, front) else ""
     return f"{scheme if scheme in ('http', 'https') else request.scheme}://{request.host}"
 
 
-def _believes(request: web.BaseRequest, front: Front) -> bool:
+def believes(request: web.BaseRequest, front: Front) -> bool:
     """Say whether the connection comes from the front; over a Unix socket nobody else can come."""
     return not request.remote or is_trusted(request.remote, front)
 

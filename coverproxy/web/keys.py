@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.config import Config
+from coverproxy.desk import Desk
 from coverproxy.informing import Informer
 from coverproxy.key import Key
 from coverproxy.metrics import Metrics
@@ -14,6 +15,7 @@ from coverproxy.web.hot import Hot
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
 INFORMER: web.AppKey[Informer] = web.AppKey("informer", Informer)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
+DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 
 HOT: web.AppKey[Hot | None] = web.AppKey("hot", Hot)

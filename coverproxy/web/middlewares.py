@@ -1,24 +1,32 @@
 """Around every handler: errors become answers, answers tell the quota, all is counted and logged."""
 
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from aiohttp import web
 
-from coverproxy.errors import CoverError, MalformedPath, Unavailable
+from coverproxy.errors import CoverError, KeyNotForSite, MalformedPath, NoCover, Unavailable
 from coverproxy.key import abridged
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
 from coverproxy.web.client import client_address
+from coverproxy.web.covers import site
 from coverproxy.web.errors import Meaning, meaning
-from coverproxy.web.keys import CONFIG, COVERS, HOT, IS_PROGRAM, KEY, METRICS, SPEC
+from coverproxy.web.keys import CONFIG, COVERS, DESK, HOT, IS_PROGRAM, KEY, METRICS, SPEC
+from coverproxy.web.standins import CHOICES, stand_in
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
+NOTED = frozenset({"invalid", "quota", "throttled", "key", "size"})
+"""Refusals that a key's owner is told of: what the owner, or whoever uses the key, can do something about."""
+
+_ISBN = re.compile(r"/isbn/([0-9]{13})\.")
+
 _access = logging.getLogger("coverproxy.access")
 
 
@@ -66,6 +74,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
     except CoverError as exc:
         response = _refused(request, exc, meaning(exc))
+        _note(request, exc, meaning(exc).label)
     except web.HTTPMethodNotAllowed as exc:
         unfit = MalformedPath(f"{request.method} is not a method of this path")
         response = _refused(request, unfit, replace(meaning(unfit), label="method", status=405))
@@ -84,10 +93,30 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Response:
     as_json = wants_json(accepted(request.headers)) or request.get(IS_PROGRAM, False)
-    refusal = answers.refusal(
-        error, how, request.app[CONFIG].answers, is_strict=_is_strict(request), as_json=as_json
-    )
+    is_strict = _is_strict(request)
+    if not is_strict and not as_json and (answer := stand_in(request, how)):
+        return answers.send(answer)
+    refusal = answers.refusal(error, how, request.app[CONFIG].answers, is_strict=is_strict, as_json=as_json)
     return answers.send(refusal)
+
+
+def _note(request: web.Request, error: CoverError, label: str) -> None:
+    """Note for the key's owner what was not answered with a cover, and why. A count in memory: see Ledger."""
+    key = request.get(KEY)
+    account = key.counted_as if key else error.account if isinstance(error, KeyNotForSite) else ""
+    if not account:
+        return
+    if isinstance(error, NoCover):
+        if found := _ISBN.search(request.get(SPEC, "")):
+            request.app[DESK].ledger.note_lacking(account, found[1])
+    elif label in NOTED:
+        request.app[DESK].ledger.note_refusal(account, label, _detail(request, error))
+
+
+def _detail(request: web.Request, error: CoverError) -> str:
+    """Say what was refused; of a key that is bound, also to which site."""
+    asking = f" ({site(request) or 'the request names none'})" if isinstance(error, KeyNotForSite) else ""
+    return f"{error}{asking}"
 
 
 def _is_strict(request: web.Request) -> bool:
@@ -96,4 +125,4 @@ def _is_strict(request: web.Request) -> bool:
     if wish in ("404", "false"):
         return True
     key = request.get(KEY)
-    return wish != "gif" and key is not None and key.strict
+    return wish not in CHOICES and key is not None and key.strict

@@ -101,7 +101,15 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 def _responses(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
     names = (*_PICTURE, "Retry-After") if address.is_image else ()
     ok = _response(200, address.gives, names, address, schemas)
-    return {"200": ok} | _conditional(address, schemas) | _refusals(address, schemas)
+    told = {"200": ok} | _conditional(address, schemas) | _refusals(address, schemas)
+    return told | ({"default": _other(schemas)} if address.is_page else {})
+
+
+def _other(schemas: dict[str, Any]) -> dict[str, Any]:
+    """What a page says instead: why not, or where to go; to programs as a problem."""
+    content = {"text/html": {"type": "string"}, PROBLEM: Problem, "application/json": {"type": "object"}}
+    plain: dict[str, Any] = {GIF: {}, "text/plain": {"type": "string"}}
+    return {"description": "Why not, or where to go.", "content": _content(content | plain, schemas)}
 
 
 def _conditional(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:

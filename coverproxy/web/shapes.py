@@ -34,6 +34,22 @@ class UsageDay(TypedDict):
     made: Annotated[int, Field(ge=0)]
 
 
+class UsageLacking(TypedDict):
+    """An ISBN that had no cover."""
+
+    isbn: str
+    asked: Annotated[int, Field(ge=1)]
+    last: Moment
+
+
+class UsageRefusal(TypedDict):
+    """What was refused to a key, and why."""
+
+    at: Moment
+    reason: Annotated[str, Field(description="The word that X-Cover-Status said.")]
+    detail: str
+
+
 class Usage(TypedDict):
     """A key's quota, and what it made of it."""
 
@@ -42,7 +58,14 @@ class Usage(TypedDict):
     made_today: Annotated[int, Field(ge=0)]
     left: Annotated[int, Field(ge=0)]
     resets_at: Moment
+    resets_in: Annotated[int, Field(ge=0, description="Seconds until the day ends.")]
     days: Annotated[list[UsageDay], Field(description="The last 30 days, today last.")]
+    state: Literal["active", "waiting", "revoked", "expired"]
+    sites: Annotated[list[str], Field(description="Sites whose pages may use it; none: every site.")]
+    no_cover: Literal["gif", "404", "card", "own"]
+    expires_at: Moment | None
+    lacking: Annotated[list[UsageLacking], Field(description="ISBNs most asked for that had no cover.")]
+    refusals: Annotated[list[UsageRefusal], Field(description="The latest, the last one first.")]
 
 
 class InfoOriginal(TypedDict):

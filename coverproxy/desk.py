@@ -1,0 +1,21 @@
+"""What the pages for people need beside the covers: keys given, notes, history, the cache's room."""
+
+from dataclasses import dataclass
+
+from coverproxy.cache.room import Room
+from coverproxy.history import Historian
+from coverproxy.ledger import Ledger
+from coverproxy.signup import KeyDesk
+from coverproxy.state.notes import Notes
+
+
+@dataclass(frozen=True)
+class Desk:
+    """All of it, as each process opens it. `secret`: what forms and sessions are signed with."""
+
+    keys: KeyDesk
+    ledger: Ledger
+    notes: Notes
+    history: Historian
+    room: Room
+    secret: bytes

@@ -1,0 +1,122 @@
+"""The admin page of one book: its originals side by side, its derivatives, and their removal."""
+
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy import isbn
+from coverproxy.config import Limits, Size
+from coverproxy.errors import NoCover, NotAnIsbn, NotGiven, Unavailable, UnusableOriginal
+from coverproxy.media import Format
+from coverproxy.original import DIGEST_BYTES, Original
+from coverproxy.render import render
+from coverproxy.service import Covers
+from coverproxy.spec import ISBN, Identifier
+from coverproxy.web.keys import CONFIG, COVERS
+from coverproxy.web.pages import forms
+from coverproxy.web.pages.lookup import asked
+from coverproxy.web.pages.page import HEADERS, shown
+from coverproxy.web.pages.session import admin, form, who
+from coverproxy.web.pages.usage import iso
+
+routes = web.RouteTableDef()
+
+PREVIEW = Size(width=200, height=300)
+"""How large originals are shown side by side."""
+
+MOST_ORIGINALS = 50
+
+
+@routes.get("/admin/book")
+@admin
+async def book(request: web.Request) -> web.StreamResponse:
+    """Show what is known of the ISBN in `?isbn=`."""
+    return await _page(request, request.query.get("isbn", "").strip())
+
+
+async def _page(request: web.Request, typed: str, purged: int | None = None) -> web.Response:
+    data: dict[str, Any] = {"asked": typed[:200], "why": None, "books": [], "purged": purged}
+    try:
+        reading = isbn.parse(typed) if typed else None
+    except NotAnIsbn as exc:
+        data["why"], reading = exc.why, None
+    covers = request.app[COVERS]
+    for value in reading.isbns if reading else ():
+        data["books"].append(await asked(covers, partial(_known, covers, value)))
+    return shown(request, "admin_book.html", data, token=forms.token(request, who(request)))
+
+
+def _known(covers: Covers, value: str) -> dict[str, Any]:
+    """Tell all of one ISBN-13. Blocks."""
+    identifier = Identifier(ISBN, value)
+    return {
+        "isbn13": value,
+        "isbn10": isbn.to_isbn10(value),
+        "originals": [_original(covers, each) for each in covers.catalogue.find(identifier)[:MOST_ORIGINALS]],
+        "derivatives": list(_derivatives(covers, identifier)),
+    }
+
+
+def _original(covers: Covers, each: Original) -> dict[str, Any]:
+    return {
+        "digest": each.digest.hex(), "width": each.width, "height": each.height, "bytes": each.bytes,
+        "type": each.loader.value, "source": each.source, "date": iso(each.date), "fault": each.fault,
+        "is_held": each.is_held, "is_present": covers.files.path(each).exists(),
+    }  # fmt: skip
+
+
+def _derivatives(covers: Covers, identifier: Identifier) -> Any:
+    seen: set[int] = set()
+    for path, stat in covers.cache.held(identifier):
+        if stat.st_ino in seen:
+            continue
+        seen.add(stat.st_ino)  # the other spelling is the same file
+        size, revision = path.parents[2].name, path.parents[3].name
+        is_live = covers.cache.layout.revisions.get(size) == revision
+        yield {
+            "size": size, "format": path.suffix[1:], "bytes": stat.st_size, "made": iso(int(stat.st_ctime)),
+            "is_live": is_live,
+        }  # fmt: skip
+
+
+@routes.post("/admin/book")
+@admin
+async def purge(request: web.Request) -> web.StreamResponse:
+    """Remove a book's derivatives; they are made anew when asked for."""
+    fields = await form(request)
+    try:
+        reading = isbn.parse(fields.get("isbn", ""))
+    except NotAnIsbn as exc:
+        raise NotGiven("field", "isbn") from exc
+    purged = [await request.app[COVERS].purge(Identifier(ISBN, value)) for value in reading.isbns]
+    return await _page(request, fields["isbn"].strip(), sum(purged))
+
+
+@routes.get("/admin/original/{isbn:[0-9]{13}}/{digest:[0-9a-f]{32}}")
+@admin
+async def preview(request: web.Request) -> web.StreamResponse:
+    """Show one original, small, rendered as a cover is: what came in from outside is never sent as it is."""
+    covers = request.app[COVERS]
+    digest = bytes.fromhex(request.match_info["digest"])[:DIGEST_BYTES]
+    found = await asked(covers, partial(covers.catalogue.find, Identifier(ISBN, request.match_info["isbn"])))
+    original = next((each for each in found if each.digest == digest and not each.is_held), None)
+    if original is None:
+        raise NoCover("there is no such original")
+    draw = partial(_draw, covers, original, request.app[CONFIG].limits)
+    async with covers.renders.place(), covers.guard.alone(original):
+        body = await covers.renders.run(draw)
+    headers = HEADERS | {"Content-Type": "image/jpeg", "Cache-Control": "private, max-age=3600"}
+    return web.Response(headers=headers, body=body)
+
+
+def _draw(covers: Covers, original: Original, limits: Limits) -> bytes:
+    """Render a preview, guarded as every decode is. Blocks. Raises NoCover, Unavailable."""
+    try:
+        body = covers.files.read(original, limits.max_bytes)
+        with covers.guard.decoding(original) as hold:
+            return render(body, PREVIEW, Format.JPEG, limits, hold).body
+    except UnusableOriginal as exc:
+        raise NoCover(f"it cannot be shown: {exc}") from exc
+    except OSError as exc:
+        raise Unavailable("the original cannot be read") from exc

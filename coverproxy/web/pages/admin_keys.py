@@ -1,0 +1,153 @@
+"""The admin pages' first: every key and its use; approved, limited, bound, replaced, revoked."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.accounts import Accounts
+from coverproxy.desk import Desk
+from coverproxy.errors import NotGiven
+from coverproxy.key import Key, abridged, hashed, new_name
+from coverproxy.signup import DAY_SECONDS, choice_of, tidy
+from coverproxy.web.keys import CONFIG, COVERS, DESK
+from coverproxy.web.pages import forms
+from coverproxy.web.pages.page import shown
+from coverproxy.web.pages.session import admin, form, who
+from coverproxy.web.pages.usage import iso, site_as_typed, state_of
+
+routes = web.RouteTableDef()
+
+_log = logging.getLogger(__name__)
+
+MOST_SHOWN = 100
+"""Keys on one page; those that wait for approval come first, then the latest."""
+
+MOST_LIMIT = 1_000_000_000
+
+_ROTATED_KEEP_DAYS = 7
+
+
+@routes.get("/admin")
+@admin
+async def keys(request: web.Request) -> web.StreamResponse:
+    """Show the keys, or those in whose name, label or contact `?find=` stands."""
+    return await _page(request)
+
+
+async def _page(request: web.Request, done: dict[str, Any] | None = None) -> web.Response:
+    accounts = request.app[COVERS].accounts
+    wanted = tidy(request.query.get("find", ""))[:80]
+    found = sorted(filter(_matching(wanted), accounts.all()), key=_order)
+    first = max(int(text) if (text := request.query.get("from", "0")).isdecimal() else 0, 0)
+    some = found[first : first + MOST_SHOWN]
+    made = await accounts.counts.made([key.counted_as for key in some], accounts.today()) if some else {}
+    data = {
+        "find": wanted,
+        "from": first,
+        "count": len(found),
+        "waiting": sum(key.is_waiting and key.revoked_at is None for key in found),
+        "keys": [_told(key, accounts, made.get(key.counted_as, 0)) for key in some],
+        "done": done,
+    }
+    following = first + MOST_SHOWN if len(found) > first + MOST_SHOWN else None
+    token = forms.token(request, who(request))
+    has_own = bool(request.app[CONFIG].site.placeholder)
+    choices = ["gif", "404", "card", *(["own"] if has_own else [])]
+    return shown(request, "admin_keys.html", data, token=token, following=following, choices=choices)
+
+
+def _matching(wanted: str) -> Callable[[Key], bool]:
+    text = wanted.casefold()
+    return lambda key: any(text in part.casefold() for part in (key.name, key.label, key.contact, key.site))
+
+
+def _order(key: Key) -> tuple[bool, int]:
+    return not (key.is_waiting and key.revoked_at is None), -key.created_at
+
+
+def _told(key: Key, accounts: Accounts, made: int) -> dict[str, Any]:
+    return {
+        "key": key.name,
+        "label": key.label,
+        "contact": key.contact,
+        "site": key.site,
+        "state": state_of(key, accounts),
+        "made_today": made,
+        "daily_limit": key.daily_limit,
+        "sites": list(key.sites),
+        "no_cover": choice_of(key),
+        "created_at": iso(key.created_at),
+        "expires_at": iso(key.expires_at),
+        "counted_as": key.counted_as,
+    }
+
+
+@routes.post("/admin")
+@admin
+async def act(request: web.Request) -> web.StreamResponse:
+    """Do one thing to one key. Its name is in the form and in no address, so that no log can hold it."""
+    fields = await form(request)
+    accounts, desk = request.app[COVERS].accounts, request.app[DESK]
+    do = ACTS.get(fields.get("action", ""))
+    if do is None:
+        raise NotGiven("action")
+    key = await accounts.known(fields.get("key", ""))
+    more = await do(accounts, desk, key, fields)
+    _log.info("a key was looked after", extra={"action": fields["action"], "key": abridged(key.name)})
+    return await _page(request, {"action": fields["action"], "label": key.label, **more})
+
+
+Act = Callable[[Accounts, Desk, Key, dict[str, str]], Awaitable[dict[str, Any]]]
+
+
+async def _approve(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+    await accounts.save(replace(key, is_waiting=False, revoked_at=None))
+    return {}
+
+
+async def _refuse(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+    await desk.keys.refuse(key)
+    return {}
+
+
+async def _revoke(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+    await accounts.save(replace(key, revoked_at=key.revoked_at or int(accounts.now())))
+    return {}
+
+
+async def _restore(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+    await accounts.save(replace(key, revoked_at=None))
+    return {}
+
+
+async def _settle(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+    """Set the limit, the sites and the choice of "no cover"."""
+    limit = fields.get("daily_limit", "")
+    if not (limit.isascii() and limit.isdecimal()) or int(limit) > MOST_LIMIT:
+        raise NotGiven("field", "daily_limit")
+    sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
+    await desk.keys.settle(
+        replace(key, daily_limit=int(limit)), sites, fields.get("no_cover", choice_of(key))
+    )
+    return {}
+
+
+async def _rotate(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+    new = await desk.keys.rotate(key, _ROTATED_KEEP_DAYS * DAY_SECONDS)
+    return {"key": new.name, "days": _ROTATED_KEEP_DAYS}
+
+
+async def _give_word(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+    """Make the owner a new word, in place of one that was lost or never given."""
+    word = new_name()
+    await accounts.save(replace(key, owner=hashed(word)))
+    return {"word": word}
+
+
+ACTS: dict[str, Act] = {
+    "approve": _approve, "refuse": _refuse, "revoke": _revoke, "restore": _restore, "settle": _settle,
+    "rotate": _rotate, "word": _give_word,
+}  # fmt: skip

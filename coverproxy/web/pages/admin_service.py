@@ -1,0 +1,76 @@
+"""The admin page of the service: quarantine and release, how full the cache is, where originals come from."""
+
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.desk import Desk
+from coverproxy.errors import NotGiven
+from coverproxy.original import DIGEST_BYTES, Quarantined
+from coverproxy.purging import drop_stale
+from coverproxy.service import Covers
+from coverproxy.web.keys import CONFIG, COVERS, DESK
+from coverproxy.web.pages import forms
+from coverproxy.web.pages.lookup import asked, sources
+from coverproxy.web.pages.page import shown
+from coverproxy.web.pages.session import admin, form, who
+from coverproxy.web.pages.usage import iso
+
+routes = web.RouteTableDef()
+
+MOST_QUARANTINED = 100
+
+
+@routes.get("/admin/service")
+@admin
+async def service(request: web.Request) -> web.StreamResponse:
+    """Show it."""
+    return await _page(request)
+
+
+async def _page(request: web.Request, released: int | None = None) -> web.Response:
+    covers, desk, config = request.app[COVERS], request.app[DESK], request.app[CONFIG]
+    quarantined, cache = await asked(covers, partial(_found, covers, desk))
+    data: dict[str, Any] = {
+        "faults": await covers.check(),
+        "cache": cache | {"max_bytes": config.cache.max_bytes, "min_free_bytes": config.cache.min_free_bytes},
+        "sources": await sources(covers),
+        "quarantined": quarantined,
+        "released": released,
+    }
+    return shown(request, "admin_service.html", data, token=forms.token(request, who(request)))
+
+
+def _found(covers: Covers, desk: Desk) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Look at what is held back, and how full the cache is. Blocks."""
+    quarantined = [_told(each) for each in covers.catalogue.quarantined()[:MOST_QUARANTINED]]
+    cache = {"held_bytes": desk.room.held(), "free_bytes": desk.room.free()}
+    return quarantined, cache
+
+
+def _told(each: Quarantined) -> dict[str, Any]:
+    return {
+        "digest": each.digest.hex(),
+        "isbns": [original.identifier.value for original in each.originals][:20],
+        "reason": each.reason,
+        "at": iso(each.at),
+    }
+
+
+@routes.post("/admin/service")
+@admin
+async def release(request: web.Request) -> web.StreamResponse:
+    """Let a quarantined original be decoded again."""
+    digest = (await form(request)).get("digest", "")
+    if len(digest) != 2 * DIGEST_BYTES or set(digest) - set("0123456789abcdef"):
+        raise NotGiven("field", "digest")
+    covers = request.app[COVERS]
+    freed = await asked(covers, partial(_release, covers, bytes.fromhex(digest)))
+    return await _page(request, freed)
+
+
+def _release(covers: Covers, digest: bytes) -> int:
+    freed = covers.catalogue.release(digest)
+    drop_stale(covers.catalogue, covers.cache, covers.stripes, covers.sizes)
+    return len(freed)

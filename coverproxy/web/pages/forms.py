@@ -1,0 +1,87 @@
+"""Forms that only our own pages can send: each holds a token that is signed for a cookie of the browser's."""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+
+from aiohttp import web
+
+from coverproxy.errors import NotGiven
+from coverproxy.web.client import base_url, client_address
+from coverproxy.web.keys import CONFIG, DESK
+
+FORM = "coverproxy_form"
+"""The cookie that names a browser, for as long as it runs."""
+
+FIELD = "form_token"
+
+_NONCE: web.RequestKey[str] = web.RequestKey("form_nonce", str)
+
+
+def token(request: web.Request, who: str = "") -> str:
+    """Return the token for a form of *who* (an administrator's session; "": anybody); send() sets its cookie.
+
+    The signed double-submit cookie of OWASP's CSRF cheat sheet, bound to the session: a cookie that
+    somebody else managed to set does not fit an administrator's forms.
+    """
+    nonce = request.get(_NONCE) or request.cookies.get(FORM, "")
+    if not _is_nonce(nonce):
+        nonce = secrets.token_urlsafe(18)
+    request[_NONCE] = nonce
+    return signed(request, f"form {nonce} {who}")
+
+
+async def read(request: web.Request, who: str = "") -> dict[str, str]:
+    """Return the fields of a form of ours. Raises NotGiven("form") for one from elsewhere, or too old."""
+    fields = await fields_of(request)
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise NotGiven("form")
+    nonce = request.cookies.get(FORM, "")
+    expected = signed(request, f"form {nonce} {who}")
+    if not _is_nonce(nonce) or not hmac.compare_digest(fields.get(FIELD, "").encode(), expected.encode()):
+        raise NotGiven("form")
+    return fields
+
+
+async def fields_of(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form, whoever sent it."""
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the cookie that a form of this answer needs."""
+    if nonce := request.get(_NONCE):
+        set_safe_cookie(request, response, FORM, nonce)
+
+
+def set_safe_cookie(
+    request: web.Request, response: web.StreamResponse, name: str, value: str, path: str = "/"
+) -> None:
+    """Set a cookie that no script reads and no other site sends; it goes when the browser is closed."""
+    is_https = base_url(request).startswith("https://")
+    response.set_cookie(name, value, httponly=True, samesite="Strict", secure=is_https, path=path)
+
+
+def signed(request: web.Request, text: str) -> str:
+    """Return the signature of *text* by this service."""
+    return hmac.new(request.app[DESK].secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def address(request: web.Request) -> str:
+    """Return who asks, for limits: the same for the same address, and not the address itself.
+
+    Of IPv6 the network of 64 bits, which is what one household or host has.
+    """
+    told = client_address(request, request.app[CONFIG].front)
+    try:
+        parsed = ipaddress.ip_address(told)
+    except ValueError:
+        return signed(request, "address")[:16]
+    block = 64 if parsed.version == 6 else 32
+    network = ipaddress.ip_network(f"{parsed}/{block}", strict=False)
+    return signed(request, f"address {network}")[:16]
+
+
+def _is_nonce(text: str) -> bool:
+    return len(text) == 24 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()

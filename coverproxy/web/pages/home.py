@@ -1,0 +1,145 @@
+"""The home page: what this is, a try of it, how it is used; and the demo's covers where it is one."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from coverproxy import isbn, spec
+from coverproxy.accounts import Visitor
+from coverproxy.errors import KeyNotForSite, NotAnIsbn, UnknownSize
+from coverproxy.key import Key
+from coverproxy.original import Original
+from coverproxy.render import target_size
+from coverproxy.service import Covers
+from coverproxy.spec import ISBN, Identifier
+from coverproxy.web import answers
+from coverproxy.web.accept import accepted, negotiate
+from coverproxy.web.client import base_url
+from coverproxy.web.covers import site, visitor
+from coverproxy.web.keys import CONFIG, COVERS, SHOWN
+from coverproxy.web.pages import snippets
+from coverproxy.web.pages.lookup import asked
+from coverproxy.web.pages.page import PAGES, person, shown
+from coverproxy.web.pages.snippets import Picture
+
+routes = web.RouteTableDef()
+
+NO_KEY = "YOUR-KEY"
+"""What stands in an address where a reader puts the own key."""
+
+MOST_TYPED = 200
+"""Characters of an ISBN that somebody typed which are shown again."""
+
+_TRY = "try"
+"""Whom covers of the home page are counted for: no real key's name is so short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A book that the home page shows, with the key its covers are asked with."""
+
+    isbn: str
+    title: str
+    author: str
+    key: str
+    has_cover: bool = True
+
+
+@routes.get("/")
+@person
+async def home(request: web.Request) -> web.StreamResponse:
+    """Show the home page, with a try of the ISBN in `?isbn=`."""
+    config, base = request.app[CONFIG], base_url(request)
+    covers = request.app[COVERS]
+    originals, isbns = await asked(covers, covers.catalogue.totals)
+    start = f"{base}/devkey/{NO_KEY}"
+    data: dict[str, Any] = {
+        "name": config.site.name,
+        "operator": config.site.operator,
+        "contact": config.site.contact,
+        "covers": originals,
+        "isbns": isbns,
+        "url": f"{base}/devkey/KEY/SIZE/isbn/ISBN",
+        "sizes": {name: {"width": size.width, "height": size.height} for name, size in config.sizes.items()},
+        "formats": sorted(form.value for form in config.formats.enabled),
+        "daily_limit": config.quota.daily_limit,
+        "signup": config.signup.mode,
+        "catalogues": snippets.of_catalogues(base, NO_KEY, snippets.LIST_SIZE),
+        "tried": await tried(request, start, "/try"),
+    }
+    return shown(request, "home.html", data, is_shared=True, shown=request.app[SHOWN])
+
+
+async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, Any] | None:
+    """Tell all of the ISBN that a visitor typed: None where there is none.
+
+    *start*: what the addresses to copy begin with; *shown_at*: what those shown on this page do.
+    """
+    typed = request.query.get("isbn", "").strip()
+    if not typed:
+        return None
+    told: dict[str, Any] = {"asked": typed[:MOST_TYPED], "isbn13": None, "isbn10": None, "why": None}
+    try:
+        reading = isbn.parse(typed)
+    except NotAnIsbn as exc:
+        return {**told, "has_cover": False, "why": exc.why, "sizes": []}
+    covers = request.app[COVERS]
+    found = await asked(covers, partial(_best, covers, reading.isbns))
+    value = found.identifier.value if found else reading.isbns[0]
+    told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value), "has_cover": found is not None, "sizes": []}
+    return told | (_pictures(request, found, start, shown_at) if found else {})
+
+
+def _best(covers: Covers, values: tuple[str, ...]) -> Original | None:
+    """Find the first usable original of what an ISBN can mean. Blocks."""
+    found = (each for value in values for each in covers.catalogue.find(Identifier(ISBN, value)))
+    return next((each for each in found if each.fault is None), None)
+
+
+def _pictures(request: web.Request, original: Original, start: str, shown_at: str) -> dict[str, Any]:
+    value = original.identifier.value
+    pictures = [
+        Picture(name, *target_size((original.width, original.height), size), f"{start}/{name}/isbn/{value}")
+        for name, size in request.app[CONFIG].sizes.items()
+    ]
+    alt = request.app[PAGES].texts("try.alt", isbn=value)
+    return {
+        "original": {"width": original.width, "height": original.height, "source": original.source},
+        "sizes": [
+            asdict(each) | {"shown": f"{shown_at}/{each.name}/isbn/{value}", "html": snippets.html(each, alt)}
+            for each in pictures
+        ],
+        "html_sharp": snippets.html_sharp(pictures, alt),
+    }
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """Say whether a page of ours asks; a browser without Sec-Fetch-Site (on http) tells by its Referer."""
+    told = request.headers.get("Sec-Fetch-Site")
+    return told == "same-origin" if told else site(request) == urlsplit(base_url(request)).hostname
+
+
+@routes.get("/try/{size}/isbn/{isbn}")
+async def try_cover(request: web.Request) -> web.StreamResponse:
+    """Serve a cover to the home page: counted for all its visitors together, and shown on no other site."""
+    covers, config = request.app[COVERS], request.app[CONFIG]
+    if not _is_from_here(request):
+        raise KeyNotForSite("without a key, covers are shown on this site's own pages only")
+    size = request.match_info["size"].lower()
+    if size not in config.sizes:
+        raise UnknownSize(size, tuple(config.sizes))
+    wanted = spec.parse(size, request.match_info["isbn"], config.formats.enabled)
+    form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
+    key = Key(_TRY, "home page", config.site.try_daily_limit)
+    asking = visitor(request, key)
+    found = await covers.cover(wanted, form, Visitor(key, asking.is_automated))
+    label = "made" if found.is_made else "hit"
+    answer = answers.picture(found.derivative, label, config.answers, request)
+    own = {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "private, max-age=60"}
+    headers = {
+        name: value for name, value in answer.headers.items() if not name.startswith("Access-Control-")
+    }
+    return answers.send(replace(answer, headers=headers | own))

@@ -1,0 +1,156 @@
+"""A page: one value shown as HTML to people and as JSON to programs, with what keeps it safe."""
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import resources
+from typing import Any
+
+import jinja2
+import orjson
+from aiohttp import web
+
+from coverproxy import __version__
+from coverproxy.config import Config
+from coverproxy.errors import CoverError, NotGiven
+from coverproxy.web import answers, texts
+from coverproxy.web.accept import accepted, wants_html, wants_json
+from coverproxy.web.client import base_url
+from coverproxy.web.errors import meaning
+from coverproxy.web.pages import charts, forms
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    # The origin and no more, even among our own pages: a path here may hold a key.
+    "Referrer-Policy": "strict-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Vary": "Accept",
+    "Cache-Control": "no-store",
+}
+
+REFUSED = {
+    "closed": 403, "owner": 403, "form": 403, "login": 403, "address": 429, "contact": 429, "day": 429,
+    "field": 400, "inactive": 409, "rotated": 409, "action": 400,
+}  # fmt: skip
+"""The status of each reason why something is not given or not changed."""
+
+
+class Pages:
+    """The templates and texts of one application."""
+
+    def __init__(self, config: Config) -> None:
+        self.texts = texts.load(config.site)
+        self._environment = jinja2.Environment(
+            loader=jinja2.FunctionLoader(file), autoescape=True, undefined=jinja2.StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._environment.globals |= {
+            "t": self.texts,
+            "language": self.texts.language,
+            "site": config.site,
+            "signup_mode": config.signup.mode,
+            "version": __version__,
+            "bars": charts.bars,
+        }
+        self._environment.filters |= {"number": number, "bytes": in_bytes}
+
+    def render(self, name: str, values: Mapping[str, Any]) -> str:
+        """Fill in a template."""
+        return self._environment.get_template(name).render(values)
+
+
+PAGES: web.AppKey[Pages] = web.AppKey("pages", Pages)
+
+
+def shown(
+    request: web.Request,
+    template: str,
+    data: Mapping[str, Any],
+    *,
+    status: int = 200,
+    by_default: str = "html",
+    is_shared: bool = False,
+    **more: Any,
+) -> web.Response:
+    """Show *data*: by the template, which has it as `d` and *more* beside it, or as JSON.
+
+    `by_default`: what a client gets that names neither in Accept. `is_shared`: scripts of other sites may
+    read the JSON.
+    """
+    if is_for_program(request, by_default):
+        if is_shared:
+            return answers.send(answers.json(data, status))
+        body = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
+        return web.Response(status=status, headers=HEADERS | {"Content-Type": "application/json"}, body=body)
+    values = {"d": data, "base": base_url(request), "path": request.path, **more}
+    text = request.app[PAGES].render(template, values)
+    response = web.Response(
+        status=status, headers=HEADERS | {"Content-Type": "text/html; charset=utf-8"}, body=text.encode()
+    )
+    forms.set_cookie(request, response)
+    return response
+
+
+def is_for_program(request: web.Request, by_default: str = "html") -> bool:
+    """Say whether JSON is wanted rather than a page."""
+    accept = accepted(request.headers)
+    return not wants_html(accept) if by_default == "json" else wants_json(accept) and not wants_html(accept)
+
+
+def person(handler: Handler) -> Handler:
+    """Turn what goes wrong in a page's handler into a page; programs get the problem that all others get."""
+
+    @functools.wraps(handler)
+    async def handled(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except NotGiven as exc:
+            return problem(request, REFUSED[exc.reason], f"refused.{exc.reason}", exc.reason)
+        except CoverError as exc:
+            if is_for_program(request, _default(request)):
+                raise
+            how = meaning(exc)
+            return problem(request, how.status, f"error.{how.label}", how.label)
+
+    return handled
+
+
+def problem(request: web.Request, status: int, text: str, code: str) -> web.Response:
+    """Answer with a page that says what is wrong, or problem details (RFC 9457)."""
+    title = request.app[PAGES].texts(text)
+    told = {"type": "about:blank", "title": title, "status": status, "detail": title, "code": code}
+    answer = shown(request, "error.html", told, status=status, by_default=_default(request))
+    if answer.content_type == "application/json":
+        answer.content_type = "application/problem+json"
+    return answer
+
+
+def _default(request: web.Request) -> str:
+    """Below a key programs have always asked, and most name nothing in Accept."""
+    return "json" if request.path.startswith("/devkey/") else "html"
+
+
+def number(value: float | None) -> str:
+    """Write a number in groups of three, parted by a narrow space (ISO 80000-1)."""
+    if value is None:
+        return "–"
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.1f}"
+
+
+def in_bytes(value: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+@functools.cache
+def file(name: str) -> str:
+    """Return a file that comes with the pages."""
+    return resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")

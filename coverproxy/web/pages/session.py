@@ -1,0 +1,138 @@
+"""Who may look after the service: by a password, by a program's token, or let in by the front server."""
+
+import functools
+import hashlib
+import hmac
+import secrets
+
+from aiohttp import web
+
+from coverproxy.errors import MalformedPath, NotGiven
+from coverproxy.web.client import believes
+from coverproxy.web.keys import CONFIG, DESK
+from coverproxy.web.pages import forms
+from coverproxy.web.pages.page import PAGES, REFUSED, Handler, person, shown
+
+routes = web.RouteTableDef()
+
+SESSION = "coverproxy_admin"
+"""The cookie of somebody who logged in."""
+
+_PATH = "/admin"
+"""Where that cookie is sent: no cover's request carries it."""
+
+_WHO: web.RequestKey[str] = web.RequestKey("who", str)
+
+
+def admin(handler: Handler) -> Handler:
+    """Let only administrators through: others get the way in as a 401; where there is none, a 404."""
+
+    @functools.wraps(handler)
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        if not request.app[CONFIG].admin.is_on:
+            raise MalformedPath("there are no admin pages here: no way in is set")
+        who = _who(request)
+        if who is None:
+            return _way_in(request)
+        request[_WHO] = who
+        return await handler(request)
+
+    return person(guarded)
+
+
+def who(request: web.Request) -> str:
+    """Return which administrator asks, for the tokens of forms; only within admin()."""
+    return request[_WHO]
+
+
+async def form(request: web.Request) -> dict[str, str]:
+    """Return the fields of an administrator's form. Raises NotGiven("form") for a forged one.
+
+    A program that brings the token itself needs no form of ours: no browser adds that header by itself.
+    """
+    return await (forms.fields_of(request) if _is_program(request) else forms.read(request, who(request)))
+
+
+def _who(request: web.Request) -> str | None:
+    config = request.app[CONFIG]
+    if _is_program(request):
+        return "program"
+    named = request.headers.get(config.admin.header, "") if config.admin.header else ""
+    if named and believes(request, config.front):
+        return f"front {named}"
+    session = request.cookies.get(SESSION, "")
+    return session if _is_session(request, session) else None
+
+
+def _is_program(request: web.Request) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and _is_token(request, token.strip())
+
+
+def _is_token(request: web.Request, text: str) -> bool:
+    """Compare as digests: in the same time, however much of it is right, and however long it is."""
+    token = request.app[CONFIG].admin.token
+    given, wanted = (hashlib.sha256(each.encode(errors="surrogateescape")).digest() for each in (text, token))
+    return bool(token) and hmac.compare_digest(given, wanted)
+
+
+def _session(request: web.Request, ends: str, nonce: str) -> str:
+    """Sign a session; another token in the config ends it."""
+    token = hashlib.sha256(request.app[CONFIG].admin.token.encode()).hexdigest()
+    return f"{ends}.{nonce}.{forms.signed(request, f'session {ends} {nonce} {token}')}"
+
+
+def _is_session(request: web.Request, text: str) -> bool:
+    ends, _, rest = text.partition(".")
+    nonce, _, _ = rest.partition(".")
+    if not request.app[CONFIG].admin.token or not (ends.isascii() and ends.isdecimal()) or len(ends) > 12:
+        return False
+    expected = _session(request, ends, nonce)
+    is_ours = hmac.compare_digest(text.encode(errors="surrogateescape"), expected.encode())
+    return is_ours and int(ends) > request.app[DESK].history.now()
+
+
+def _way_in(request: web.Request, status: int = 401, why: str = "") -> web.Response:
+    if request.app[CONFIG].admin.token:
+        data = {"title": request.app[PAGES].texts("login.title"), "status": status, "code": why or "login"}
+        answer = shown(request, "login.html", data, status=status, token=forms.token(request), why=why)
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    raise NotGiven("login")
+
+
+@routes.post("/admin/login")
+@person
+async def log_in(request: web.Request) -> web.StreamResponse:
+    """Begin a session for whoever knows the token; so many tries an hour from one address."""
+    config, desk = request.app[CONFIG], request.app[DESK]
+    if not config.admin.token:
+        raise MalformedPath("there is no password to log in with")
+    fields = await forms.read(request)
+    tries = config.signup.tries_per_hour
+    if await desk.keys.wait(f"login {forms.address(request)}", tries / 3600, tries):
+        return _way_in(request, REFUSED["address"], "address")
+    if not _is_token(request, fields.get("token", "")):
+        return _way_in(request, REFUSED["login"], "wrong")
+    ends = int(desk.history.now()) + config.admin.session_hours * 3600
+    response = web.Response(status=303, headers={"Location": "/admin", "Cache-Control": "no-store"})
+    session = _session(request, str(ends), secrets.token_urlsafe(12))
+    forms.set_safe_cookie(request, response, SESSION, session, path=_PATH)
+    return response
+
+
+@routes.post("/admin/logout")
+@admin
+async def log_out(request: web.Request) -> web.StreamResponse:
+    """End the session in this browser."""
+    await form(request)
+    response = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
+    response.del_cookie(SESSION, path=_PATH)
+    return response
+
+
+@routes.get("/admin/login")
+@routes.get("/admin/logout")
+async def back(request: web.Request) -> web.StreamResponse:
+    """Lead on whoever comes back here by the browser's history."""
+    return web.Response(status=303, headers={"Location": "/admin", "Cache-Control": "no-store"})

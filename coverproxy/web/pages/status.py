@@ -1,0 +1,129 @@
+"""The status page: what the service holds, how it is, and how it did in the last day and month."""
+
+import asyncio
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.desk import Desk
+from coverproxy.errors import Unavailable
+from coverproxy.history import DAY, MINUTE, Summary, summed
+from coverproxy.web import answers
+from coverproxy.web.keys import COVERS, DESK
+from coverproxy.web.pages.charts import Bar
+from coverproxy.web.pages.lookup import asked, sources
+from coverproxy.web.pages.page import PAGES, person, shown
+
+routes = web.RouteTableDef()
+
+KEPT_SECONDS = 5.0
+"""How long what was found is shown again: the page is for everybody, and adds up a month."""
+
+
+class Kept:
+    """What was found last, and when."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        self.until = float("-inf")
+        self.finding = asyncio.Lock()
+
+
+KEPT: web.AppKey[Kept] = web.AppKey("status", Kept)
+
+
+@routes.get("/status")
+@person
+async def status(request: web.Request) -> web.StreamResponse:
+    """Show it as a page."""
+    data = await _found(request)
+    return shown(request, "status.html", data, is_shared=True, charts=_charts(request, data))
+
+
+@routes.get("/status.json")
+@person
+async def as_json(request: web.Request) -> web.StreamResponse:
+    """Give it as JSON, whoever asks; other sites may read it too."""
+    return answers.send(answers.json(await _found(request)))
+
+
+async def _found(request: web.Request) -> dict[str, Any]:
+    kept = request.app[KEPT]
+    async with kept.finding:
+        if time.monotonic() >= kept.until:
+            kept.data = await _find(request)
+            kept.until = time.monotonic() + KEPT_SECONDS
+    return kept.data
+
+
+async def _find(request: web.Request) -> dict[str, Any]:
+    faults = await request.app[COVERS].check()
+    try:
+        figures = await _figures(request)
+    except Unavailable as exc:
+        faults = faults | {"figures": str(exc)}
+        figures = dict.fromkeys(("covers", "isbns", "made_today", "day"))
+        figures |= {"sources": [], "day_steps": [], "month_steps": []}
+    return {"state": "faulty" if faults else "ready", "faults": faults, **figures}
+
+
+async def _figures(request: web.Request) -> dict[str, Any]:
+    """Find all that is counted. Raises Unavailable."""
+    covers = request.app[COVERS]
+    originals, isbns = await asked(covers, covers.catalogue.totals)
+    day, day_steps, month_steps = await asyncio.to_thread(_history, request.app[DESK])
+    return {
+        "covers": originals,
+        "isbns": isbns,
+        "sources": await sources(covers),
+        "made_today": await covers.accounts.counts.made_by_all(covers.accounts.today()),
+        "day": told(day),
+        "day_steps": [told(step) for step in day_steps],
+        "month_steps": [told(step) for step in month_steps],
+    }
+
+
+def _history(desk: Desk) -> tuple[Summary, list[Summary], list[Summary]]:
+    """Return the last day in all, and its and the month's steps. Blocks. Raises Unavailable."""
+    now = int(desk.history.now())
+    day = summed(desk.notes.samples(MINUTE, now - DAY), now - DAY)
+    return day, desk.history.day(), desk.history.month()
+
+
+def told(summary: Summary) -> dict[str, Any]:
+    """Tell a stretch of time as JSON; the hit rate is that of the app: what nginx answers is not in it."""
+    at = datetime.fromtimestamp(summary.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    rounded = {
+        name: None if value is None else round(value, 2)
+        for name, value in (("p50_ms", summary.p50_ms), ("p99_ms", summary.p99_ms))
+    }
+    rate = None if summary.hit_rate is None else round(summary.hit_rate, 4)
+    return asdict(summary) | {"at": at, "hit_rate": rate} | rounded
+
+
+def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the page draws: covers answered (those made apart), and how long it took, by day and by month."""
+    texts = request.app[PAGES].texts
+    drawn = []
+    for span, shown_part in (("day", slice(11, 16)), ("month", slice(0, 10))):
+        steps = data[f"{span}_steps"]
+        names = [step["at"][shown_part] for step in steps]
+        pairs = list(zip(names, steps, strict=True))
+        drawn += [
+            {
+                "id": f"{span}-covers",
+                "title": texts(f"status.covers_{span}"),
+                "bars": [Bar(name, step["hits"] + step["made"], step["made"]) for name, step in pairs],
+                "unit": "",
+            },
+            {
+                "id": f"{span}-time",
+                "title": texts(f"status.time_{span}"),
+                "bars": [Bar(name, step["p99_ms"] or 0, step["p50_ms"] or 0) for name, step in pairs],
+                "unit": "\u202fms",
+            },
+        ]
+    return drawn

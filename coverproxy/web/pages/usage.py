@@ -1,0 +1,155 @@
+"""GET /devkey/{key}/usage: what a key made and may still make, what it lacked, its owner's choices."""
+
+import asyncio
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.accounts import Accounts
+from coverproxy.key import Key
+from coverproxy.signup import DAY_SECONDS, choice_of, host_of
+from coverproxy.state.notes import Lacking
+from coverproxy.web.client import base_url
+from coverproxy.web.keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
+from coverproxy.web.pages import forms, snippets
+from coverproxy.web.pages.charts import Bar
+from coverproxy.web.pages.home import tried
+from coverproxy.web.pages.page import HEADERS, person, shown
+
+routes = web.RouteTableDef()
+
+SHOWN_LACKING = 50
+"""ISBNs without a cover that the page shows; the CSV has all that are kept."""
+
+KEPT_DAYS = (1, 7, 30)
+"""Days for which an old key may go on working beside its replacement, to choose from."""
+
+_CHOICES = ("gif", "404", "card", "own")
+
+
+@routes.get("/devkey/{key}/usage")
+@person
+async def usage(request: web.Request) -> web.StreamResponse:
+    """Show it as a page to browsers, and to programs as JSON."""
+    return await _page(request, await _known(request))
+
+
+@routes.post("/devkey/{key}/usage")
+@person
+async def change(request: web.Request) -> web.StreamResponse:
+    """Let the owner, who has the word for it, bind the key, choose what "no cover" shows, or replace it."""
+    fields = await forms.read(request)
+    keys = request.app[DESK].keys
+    key = await keys.owned(request.match_info["key"], fields.get("word", ""), forms.address(request))
+    if fields.get("action") == "rotate":
+        days = next((each for each in KEPT_DAYS if str(each) == fields.get("days")), KEPT_DAYS[1])
+        new = await keys.rotate(key, days * DAY_SECONDS)
+        data = {
+            "key": new.name,
+            "old_works_days": days,
+            "url": f"{base_url(request)}/devkey/{new.name}/{snippets.LIST_SIZE}/isbn/{snippets.EXAMPLE}",
+            "usage_url": f"{base_url(request)}/devkey/{new.name}/usage",
+        }
+        return shown(request, "rotated.html", data, by_default="json")
+    sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
+    changed = await keys.settle(key, sites, fields.get("no_cover", choice_of(key)))
+    return await _page(request, changed, is_changed=True)
+
+
+def site_as_typed(text: str) -> str:
+    """Read a site as it was typed; what is none comes through, to be refused."""
+    wild = text.startswith("*.")
+    host = host_of(text.removeprefix("*."))
+    return (f"*.{host}" if wild else host) if host else text[:100]
+
+
+@routes.get("/devkey/{key}/usage/missing.csv")
+@person
+async def missing(request: web.Request) -> web.StreamResponse:
+    """Give the ISBNs that had no cover as CSV, the most asked for first."""
+    key = await _known(request)
+    rows = await asyncio.to_thread(request.app[DESK].notes.lacking, key.counted_as)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["isbn", "asked", "last"])
+    writer.writerows([each.isbn, each.asked, iso(each.last)] for each in rows)
+    headers = HEADERS | {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": 'attachment; filename="isbns-without-cover.csv"',
+    }
+    return web.Response(headers=headers, body=text.getvalue().encode())
+
+
+async def _known(request: web.Request) -> Key:
+    """Return the key, whatever its state and site: who looks here shows no cover. Raises UnknownKey."""
+    request[IS_PROGRAM] = True
+    key = request[KEY] = await request.app[COVERS].accounts.known(request.match_info["key"])
+    return key
+
+
+async def _page(request: web.Request, key: Key, *, is_changed: bool = False) -> web.Response:
+    accounts, notes = request.app[COVERS].accounts, request.app[DESK].notes
+    data = await _counted(accounts, key)
+    lacking = await asyncio.to_thread(notes.lacking, key.counted_as, SHOWN_LACKING)
+    refused = await asyncio.to_thread(notes.refused, key.counted_as)
+    start = f"/devkey/{key.name}"
+    data |= {
+        "state": state_of(key, accounts),
+        "sites": list(key.sites),
+        "no_cover": choice_of(key),
+        "expires_at": iso(key.expires_at),
+        "lacking": [_lacking(each) for each in lacking],
+        "refusals": [{"at": iso(each.at), "reason": each.label, "detail": each.detail} for each in refused],
+        "tried": await tried(request, base_url(request) + start, start),
+    }
+    return shown(
+        request, "usage.html", data, by_default="json", is_shared=True, key=key, chart=_chart(data),
+        token=forms.token(request), choices=_choices(request), kept_days=KEPT_DAYS, is_changed=is_changed,
+    )  # fmt: skip
+
+
+async def _counted(accounts: Accounts, key: Key) -> dict[str, Any]:
+    days = await accounts.usage(key)
+    allowance = accounts.allowance(key)
+    return {
+        "label": key.label,
+        "limit": allowance.limit,
+        "made_today": allowance.made,
+        "left": allowance.left,
+        "resets_at": allowance.resets_at.isoformat().replace("+00:00", "Z"),
+        "resets_in": allowance.resets_in,
+        "days": [{"day": day.isoformat(), "made": made} for day, made in days.items()],
+    }
+
+
+def state_of(key: Key, accounts: Accounts) -> str:
+    """Say in a word whether a key works, or why not."""
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.is_waiting:
+        return "waiting"
+    return "active" if key.is_active(accounts.now()) else "expired"
+
+
+def _lacking(each: Lacking) -> dict[str, Any]:
+    return {"isbn": each.isbn, "asked": each.asked, "last": iso(each.last)}
+
+
+def _chart(data: dict[str, Any]) -> list[Bar]:
+    return [Bar(each["day"], each["made"]) for each in data["days"]]
+
+
+def _choices(request: web.Request) -> list[str]:
+    """The choices for "no cover": the operator's picture only where there is one."""
+    has_own = bool(request.app[CONFIG].site.placeholder)
+    return [choice for choice in _CHOICES if choice != "own" or has_own]
+
+
+def iso(seconds: int | None) -> str | None:
+    """Write a time in UTC (ISO 8601)."""
+    return (
+        datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds is not None else None
+    )

@@ -1,0 +1,84 @@
+"""What is shown in place of a cover that is not there, as a key's owner or a URL chooses."""
+
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy import reading
+from coverproxy.config import MAX_PLACEHOLDER_BYTES, Site
+from coverproxy.key import NO_COVER_CHOICES
+from coverproxy.media import sniff
+from coverproxy.web import answers, cards
+from coverproxy.web.accept import accepted
+from coverproxy.web.answers import Answer
+from coverproxy.web.errors import Meaning
+from coverproxy.web.keys import CONFIG, KEY, SPEC
+
+CHOICES = NO_COVER_CHOICES
+"""What `?default=` may ask for instead of what the key chose; 404 (and false) are errors."""
+
+_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp"}
+
+
+class OwnPicture:
+    """The operator's own picture: its bytes and type, or nothing."""
+
+    def __init__(self, site: Site) -> None:
+        self.body = b""
+        self.type = ""
+        if site.placeholder:
+            self.body = reading.read(Path(site.placeholder), MAX_PLACEHOLDER_BYTES)[0]
+            loader = sniff(self.body[:32])
+            self.type = _TYPES[loader.value] if loader else "application/octet-stream"
+
+
+OWN: web.AppKey[OwnPicture] = web.AppKey("own", OwnPicture)
+
+
+def stand_in(request: web.Request, how: Meaning) -> Answer | None:
+    """Return what is to be shown instead of the pixel; None: the pixel it is.
+
+    Only where there is no cover, or no ISBN: what may be there a moment later stays the pixel.
+    """
+    key = request.get(KEY)
+    if key is None or how.keep != "missing":
+        return None
+    choice = request.query.get("default", "").lower() or key.no_cover
+    if choice == "own" and (own := request.app[OWN]).body:
+        return _answer(request, how, own.type, own.body)
+    if choice == "card" and _shows_svg(accepted(request.headers)):
+        return _answer(request, how, "image/svg+xml", _card(request))
+    return None
+
+
+def _shows_svg(accept: str) -> bool:
+    """Say whether the client names SVG or pictures at large, as browsers do for an image.
+
+    Others fetch for somebody else, and pass on what they can decode: the pixel tells them what is the case.
+    """
+    return "image/svg+xml" in accept.lower() or "image/*" in accept
+
+
+def _answer(request: web.Request, how: Meaning, media_type: str, body: bytes) -> Answer:
+    seconds = request.app[CONFIG].answers.missing_max_age_seconds
+    headers = {
+        **answers.COMMON,
+        "X-Cover-Status": how.label,
+        "Cache-Control": f"public, max-age={seconds}",
+        "Content-Type": media_type,
+    }
+    return Answer(200, headers, body)
+
+
+def _card(request: web.Request) -> bytes:
+    size = _size(request)
+    title, author = (request.query.get(name, "")[:400] for name in ("title", "author"))
+    name = request.get(SPEC, title).rpartition("/")[2].partition(".")[0]
+    return cards.draw(size.width, size.height, title, author, name)
+
+
+def _size(request: web.Request) -> Any:
+    sizes = request.app[CONFIG].sizes
+    named = (part.lower() for part in request.path.split("/"))
+    return sizes[next((part for part in named if part in sizes), next(iter(sizes)))]

@@ -1,0 +1,83 @@
+"""The texts of the pages: English below, a translation over it, an operator's own over both."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from coverproxy.config import Site
+from coverproxy.errors import ConfigError
+
+ENGLISH = "en"
+
+_GAP = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts by name (`home.lead`), plain: whoever shows one escapes it."""
+
+    language: str
+    by_name: Mapping[str, str]
+
+    def __call__(self, name: str, **values: object) -> str:
+        """Return a text with its gaps, like {limit}, filled.
+
+        Not by str.format(): a file's {limit.__class__} would reach into what is filled in.
+        """
+        return _GAP.sub(lambda gap: str(values[gap[1]]), self.by_name[name])
+
+
+def load(site: Site) -> Texts:
+    """Read the texts that the config asks for. Raises ConfigError that lists every mistake."""
+    texts = builtin(ENGLISH)
+    if site.language != ENGLISH:
+        own = builtin(site.language)
+        if not own and not site.texts:
+            raise ConfigError(
+                f"site.language: there are no texts in {site.language!r}; site.texts can name a file of them"
+            )
+        texts = texts | own
+    return Texts(site.language, texts | _of_file(Path(site.texts), texts) if site.texts else texts)
+
+
+def builtin(language: str) -> dict[str, str]:
+    """Return the texts that come with the pages; none where there are none in that language."""
+    file = resources.files(__package__).joinpath(f"{language}.toml")
+    return flat(tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+
+def flat(tree: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Name each text by its path."""
+    found: dict[str, str] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{above}{name}.")
+        else:
+            found[f"{above}{name}"] = str(value).strip()
+    return found
+
+
+def gaps(text: str) -> set[str]:
+    """Return the names of a text's gaps."""
+    return set(_GAP.findall(text))
+
+
+def _of_file(path: Path, known: Mapping[str, str]) -> dict[str, str]:
+    try:
+        found = flat(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"site.texts: {path}: {exc}") from exc
+    mistakes = [f"site.texts: {path}: {name}: no such text" for name in found if name not in known]
+    mistakes += [
+        f"site.texts: {path}: {name}: there is nothing to put into {{{gap}}}"
+        for name, text in found.items()
+        if name in known
+        for gap in sorted(gaps(text) - gaps(known[name]))
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return found

@@ -1,0 +1,348 @@
+"""The admin pages: who is let in, and what can be done there."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from browser import Page
+from click.testing import CliRunner
+from conftest import COVERED, Got, Running, Start
+from forms import Visitor
+
+from coverproxy import vips
+from coverproxy.cli import main
+from coverproxy.demo.classics import CLASSICS
+from coverproxy.key import Key, new_name
+from coverproxy.media import Loader
+from coverproxy.spec import ISBN, Identifier
+from coverproxy.web.keys import DESK
+
+TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
+ADMIN = {"admin": {"token": TOKEN}, "signup": {"tries_per_hour": 100}}
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+PAGES = ("/admin", f"/admin/book?isbn={COVERED}", "/admin/service")
+
+
+@pytest.fixture
+async def guarded(start: Start) -> Running:
+    """A server with a password."""
+    return await start(render={"answer_within_seconds": 30.0}, **ADMIN)
+
+
+@pytest.fixture
+async def somebody(guarded: Running) -> AsyncIterator[Visitor]:
+    """Somebody who has not logged in."""
+    async with Visitor(guarded) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+async def administrator(somebody: Visitor) -> Visitor:
+    """Somebody who has."""
+    got = await somebody.submit("/admin", {"token": TOKEN}, to="/admin/login")
+    assert got.status == 200, got
+    return somebody
+
+
+async def kept(server: Running, name: str) -> Key:
+    return next(key for key in server.covers.accounts.all() if key.name == name)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_there_are_none_unless_the_config_says_so(server: Running, path: str) -> None:
+    """With neither password nor header set the pages do not exist, whatever is sent."""
+    async with Visitor(server) as visitor:
+        assert (await visitor.get(path, Authorization="Bearer ", X_Remote_User="root")).status == 404
+        assert (await visitor.submit("/keys", {"token": ""}, to="/admin/login")).status == 404
+
+
+@pytest.mark.parametrize("path", [*PAGES, f"/admin/original/{COVERED}/{'0' * 32}"])
+async def test_strangers_see_the_way_in_and_nothing_else(
+    somebody: Visitor, guarded: Running, path: str
+) -> None:
+    """Every admin address answers strangers 401 with the login form, programs a 401 no other site reads."""
+    page = await somebody.get(path)
+    assert (page.status, b'type="password"' in page.body) == (401, True)
+    assert guarded.key.name.encode() not in page.body
+    told = await somebody.get(path, Accept="application/json", Authorization="Bearer wrong")
+    assert (told.status, orjson.loads(told.body)["status"]) == (401, 401)
+    assert "Access-Control-Allow-Origin" not in told.headers
+
+
+async def test_wrong_passwords_are_counted(start: Start) -> None:
+    """After its attempts an address waits, with the right password too."""
+    server = await start(admin={"token": TOKEN}, signup={"tries_per_hour": 2})
+    async with Visitor(server) as visitor:
+        got = [
+            (await visitor.submit("/admin", {"token": token}, to="/admin/login")).status
+            for token in ("wrong", "é", TOKEN)
+        ]
+        assert got == [403, 403, 429]
+        assert (await visitor.get("/admin")).status == 401
+
+
+async def test_a_session_cannot_be_made_up_or_kept(guarded: Running, administrator: Visitor) -> None:
+    """The cookie is out of scripts' reach; a changed one, one after logging out, and an old one are none."""
+    cookies = {each.key: each for each in administrator.client.cookie_jar}
+    session = cookies["coverproxy_admin"]
+    assert session["httponly"]
+    assert session["samesite"] == "Strict"
+    ends, nonce, signature = session.value.split(".")
+    async with Visitor(guarded) as other:
+        for forged in (
+            f"{int(ends) + 9}.{nonce}.{signature}", f"1.{nonce}.{signature}", f"{ends}.x.{signature}",
+            f"{ends}..", "a.b.c",
+        ):  # fmt: skip
+            assert (await other.get("/admin", Cookie=f"coverproxy_admin={forged}")).status == 401
+        assert (await other.get("/admin", Cookie=f"coverproxy_admin={session.value}")).status == 200
+    assert (await administrator.submit("/admin", {}, to="/admin/logout")).status == 200
+    assert (await administrator.get("/admin")).status == 401
+
+
+async def test_a_forged_form_does_nothing(guarded: Running, administrator: Visitor) -> None:
+    """With the session but without its form's token, or with that of a public page, nothing is done."""
+    fields = {"action": "revoke", "key": guarded.key.name}
+    public = re.search(r'value="([0-9a-f]{64})"', (await administrator.get("/keys")).body.decode())
+    assert public
+    tries = [
+        await administrator.post("/admin", fields),
+        await administrator.post("/admin", fields | {"form_token": public[1]}),
+        await administrator.submit("/admin", fields, Sec_Fetch_Site="same-site"),
+    ]
+    assert [each.status for each in tries] == [403] * 3
+    assert (await kept(guarded, guarded.key.name)).revoked_at is None
+
+
+async def test_an_administrator_approves_and_revokes(start: Start, tab: Page) -> None:
+    """By clicks alone: a key that waits shows covers once approved, and none once revoked."""
+    server = await start(render={"answer_within_seconds": 30.0}, **ADMIN)
+    waiting = await server.new_key(
+        is_waiting=True, label="<b>Waits</b>", contact="w@example.org", created_at=5
+    )
+    await tab.open(f"{server.listeners.url}/admin")
+    await tab.fill("#token", TOKEN)
+    await tab.click("form.sheet button")
+    assert await tab.text(".keys li:first-child h2") == "<b>Waits</b>"
+    assert (await server.get(server.path(key=waiting.name))).status == 403
+    await tab.click(".keys button[value=approve]")
+    assert (await server.get(server.path(key=waiting.name))).cover == "made"
+    assert "approved" in await tab.text(".note.good")
+    await tab.click(f".keys li:has(input[value='{waiting.name}']) button[value=revoke]")
+    assert (await server.get(server.path(key=waiting.name))).status == 403
+    assert waiting.name not in await tab.ask("document.title + location.href")
+
+
+async def test_a_program_does_all_that_a_person_can(guarded: Running) -> None:
+    """With the token in its header a program lists keys, limits, binds, replaces, turns down and restores."""
+
+    async def act(**fields: str) -> dict[str, object]:
+        async with guarded.client.post(
+            f"{guarded.listeners.url}/admin", data=fields, headers=BEARER | {"Accept": "application/json"}
+        ) as response:
+            return {"status": response.status, **orjson.loads(await response.read())}
+
+    name = guarded.key.name
+    waiting = await guarded.new_key(is_waiting=True)
+    await act(action="settle", key=name, daily_limit="7", sites="*.Example.org", no_cover="card")
+    changed = await kept(guarded, name)
+    assert (changed.daily_limit, changed.sites, changed.no_cover) == (7, ("*.example.org",), "card")
+    new = (await act(action="rotate", key=name))["done"]["key"]  # type: ignore[index]
+    assert (await kept(guarded, new)).counted_as == name
+    word = (await act(action="word", key=new))["done"]["word"]  # type: ignore[index]
+    assert (await kept(guarded, new)).is_owned_with(word)
+    await act(action="refuse", key=waiting.name)
+    assert (await kept(guarded, waiting.name)).revoked_at
+    await act(action="revoke", key=new)
+    listed = await act(action="restore", key=new)
+    states = {each["key"]: each["state"] for each in listed["keys"]}  # type: ignore[attr-defined]
+    assert (states[new], states[waiting.name]) == ("active", "revoked")
+    assert [(await act(action=what, key=who, daily_limit="x"))["status"] for what, who in (
+        ("explode", name), ("settle", name), ("revoke", new_name())
+    )] == [400, 400, 403]  # fmt: skip
+
+
+async def test_keys_are_found_and_paged(guarded: Running) -> None:
+    """A hundred keys a page, those that wait first; a search looks at name, label, contact and site."""
+    for number in range(101):
+        await guarded.covers.accounts.store.save(Key(new_name(), f"label {number}", 1, created_at=number))
+    await guarded.covers.accounts.store.save(Key(new_name(), "Zebra", 1, is_waiting=True, contact="Z@x.org"))
+    await guarded.covers.accounts.refresh()
+
+    async def told(query: str) -> dict[str, object]:
+        got = await guarded.get(f"/admin{query}", Accept="application/json", **BEARER)
+        found = orjson.loads(got.body)
+        assert isinstance(found, dict)
+        return found
+
+    whole = await told("")
+    assert (whole["count"], whole["waiting"], len(whole["keys"])) == (103, 1, 100)  # type: ignore[arg-type]
+    assert whole["keys"][0]["label"] == "Zebra"  # type: ignore[index]
+    assert len((await told("?from=100"))["keys"]) == 3  # type: ignore[arg-type]
+    assert (await told("?find=z@X"))["count"] == 1
+    assert (await told("?find=%3Cb%3E&from=-1"))["count"] == 0
+
+
+async def test_a_front_server_can_let_people_in(start: Start) -> None:
+    """The header counts from a trusted front alone, and our nginx takes it from clients away."""
+    header = {"admin": {"header": "X-Remote-User"}}
+    trusting = await start(**header)
+    wary = await start(**header, front={"trusted": ["192.0.2.1"]})
+    async with Visitor(trusting) as visitor, Visitor(wary) as stranger:
+        assert (await visitor.get("/admin", X_Remote_User="ada")).status == 200
+        assert (await visitor.get("/admin")).status == 403
+        assert (await stranger.get("/admin", X_Remote_User="ada")).status == 403
+        form = {"action": "revoke", "key": trusting.key.name}
+        assert (await visitor.submit("/admin", form, X_Remote_User="ada")).status == 200
+        assert (await kept(trusting, trusting.key.name)).revoked_at
+        assert (await visitor.post("/admin", form, X_Remote_User="ada")).status == 403
+    printed = CliRunner().invoke(main, ["nginx-conf"], env={"COVERPROXY_ADMIN__HEADER": "X-Remote-User"})
+    assert 'proxy_set_header X-Remote-User "";' in printed.output
+
+
+async def test_a_book_shows_its_originals_side_by_side(guarded: Running, tab: Page, tmp_path: Path) -> None:
+    """Two originals of one ISBN stand beside each other with px and source; purging removes what was made."""
+    identifier = Identifier(ISBN, COVERED)
+    first = guarded.covers.catalogue.find(identifier)[0]
+    other = guarded.covers.catalogue.find(Identifier(ISBN, CLASSICS[1].isbns[0]))[0]
+    body = guarded.covers.files.path(other).read_bytes()
+    second = replace(other, identifier=identifier, source="<i>shop</i>", width=20, height=30)
+    guarded.covers.catalogue.add(second)
+    guarded.covers.files.place(second, body, Path(), "copy")
+    await guarded.get(guarded.path())
+    await tab.open(f"{guarded.listeners.url}/admin")
+    await tab.fill("#token", TOKEN)
+    await tab.click("form.sheet button")
+    await tab.open(f"{guarded.listeners.url}/admin/book?isbn={COVERED}")
+    await tab.ask("[...document.images].forEach(i => { i.loading = 'eager' })")
+    pictures = await tab.ask(
+        "Promise.all([...document.images].map(i => i.decode().then(() => i.naturalHeight)))"
+    )
+    assert pictures == [300, 300]
+    text = await tab.text(".originals")
+    assert f"{first.width}×{first.height}" in text
+    assert "20×30" in text
+    assert "<i>shop</i>" in text
+    await tab.click(".danger")
+    assert "removed" in await tab.text(".note.good")
+    assert (await guarded.get(guarded.path())).cover == "made"
+
+
+async def test_a_preview_is_rendered_never_sent_as_it_came(guarded: Running) -> None:
+    """A preview is a small JPEG of ours; an unknown or damaged original is a 404, a missing file a 503."""
+    original = guarded.covers.catalogue.find(Identifier(ISBN, COVERED))[0]
+    path = f"/admin/original/{COVERED}/{original.digest.hex()}"
+    got = await guarded.get(path, **BEARER)
+    image = vips.open_original(got.body, Loader.JPEG)
+    assert (image.width, image.height) == (200, 300)
+    assert (await guarded.get(f"/admin/original/{COVERED}/{'0' * 32}", **BEARER)).status == 404
+    file = guarded.covers.files.path(original)
+    whole = file.read_bytes()
+    file.unlink()
+    assert (await guarded.get(path, **BEARER)).status == 503
+    file.write_bytes(whole[: len(whole) // 2])
+    assert (await guarded.get(path, **BEARER)).status == 404
+    file.write_bytes(whole)
+
+
+async def test_what_is_quarantined_is_seen_and_released(guarded: Running, administrator: Visitor) -> None:
+    """A quarantined original stands on the page with its reason, and its cover is back once released."""
+    original = guarded.covers.catalogue.find(Identifier(ISBN, COVERED))[0]
+    guarded.covers.catalogue.quarantine(original.digest, "crashed <b>hard</b>", 1_795_400_000)
+    assert (await guarded.get(guarded.path())).cover == "missing"
+    page = await administrator.get("/admin/service")
+    assert b"crashed &lt;b&gt;hard&lt;/b&gt;" in page.body
+    assert COVERED.encode() in page.body
+    odd = await administrator.submit("/admin/service", {"digest": "../x"})
+    assert odd.status == 400
+    done = await administrator.submit("/admin/service", {"digest": original.digest.hex()})
+    assert b"Released for 1 books" in done.body
+    assert (await guarded.get(guarded.path())).cover == "made"
+
+
+async def test_the_service_page_tells_cache_and_sources(guarded: Running) -> None:
+    """As JSON: bytes held and allowed, originals by source, faults, nothing quarantined."""
+    await guarded.get(guarded.path())
+    got: Got = await guarded.get("/admin/service", Accept="application/json", **BEARER)
+    told = orjson.loads(got.body)
+
+    assert told["sources"] == [{"name": "test", "originals": 28, "state": None}]
+    assert told["cache"]["held_bytes"] > 0
+    assert told["cache"]["max_bytes"] == guarded.config.cache.max_bytes
+    assert (told["faults"], told["quarantined"]) == ({}, [])
+
+
+def test_the_password_is_not_told_by_check_config() -> None:
+    """`coverproxy check-config` shows that there is a password, and not which."""
+    for as_json in ([], ["--json"]):
+        got = CliRunner().invoke(main, ["check-config", *as_json], env={"COVERPROXY_ADMIN__TOKEN": TOKEN})
+        assert got.exit_code == 0
+        assert TOKEN not in got.output
+    short = CliRunner().invoke(main, ["check-config"], env={"COVERPROXY_ADMIN__TOKEN": "short"})
+    assert (short.exit_code, "admin.token: is too short" in short.output) == (2, True)
+
+
+EVERY = ["/", f"/?isbn={COVERED}", "/keys", "/status", "/devkey/KEY/usage", "/devkey/none/usage", *PAGES]
+
+
+async def test_pages_are_clean_on_a_phone_and_in_the_dark(guarded: Running, tab: Page) -> None:
+    """At 360 px no page scrolls sideways, axe finds no barrier, and colours follow the reader's wish."""
+    await guarded.new_key(is_waiting=True)
+    await guarded.get(guarded.path("123"))
+    await guarded.get(guarded.path("9780141439501"))
+    original = guarded.covers.catalogue.find(Identifier(ISBN, CLASSICS[2].isbns[0]))[0]
+    guarded.covers.catalogue.quarantine(original.digest, "crashed", 1_795_400_000)
+    await guarded.app[DESK].ledger.write()
+    await tab.resize(360, 780)
+    url = guarded.listeners.url
+    await tab.open(f"{url}/admin")
+    seen = {"login": await tab.barriers()}
+    await tab.fill("#token", TOKEN)
+    await tab.click("form.sheet button")
+    for path in EVERY:
+        await tab.open(url + path.replace("KEY", guarded.key.name))
+        for is_dark, rules in ((False, ()), (True, ("color-contrast",))):
+            await tab.darken(is_dark)
+            seen[f"{path} {is_dark}"] = await tab.barriers(*rules)
+            light = await tab.ask("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0]")
+            assert (int(light) < 60) == is_dark, path
+        assert await tab.ask("document.documentElement.scrollWidth") <= 360, path
+    assert {path: found for path, found in seen.items() if found} == {}
+
+
+async def test_pages_are_used_by_keyboard_alone(start: Start, tab: Page) -> None:
+    """Tab reaches the skip link first, then the way through; Enter in the ISBN field shows the covers."""
+    server = await start(render={"answer_within_seconds": 30.0})
+    await tab.open(f"{server.listeners.url}/")
+    seen = []
+    for _ in range(7):
+        await press(tab, "Tab", 9)
+        seen.append(await tab.ask("document.activeElement.textContent.trim() || document.activeElement.id"))
+        visible = "getComputedStyle(document.activeElement).outlineStyle != 'none'"
+        assert await tab.ask(visible)
+    assert seen == [
+        "To the content",
+        "Book covers by ISBN",
+        "Home",
+        "Get a key",
+        "Status",
+        "Get a key",
+        "try-isbn",
+    ]
+    await tab.call("Input.insertText", text=COVERED)
+    await press(tab, "Enter", 13, text="\r")
+    for _ in range(100):
+        if await tab.ask("document.querySelectorAll('.sizes img').length == 3"):
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("Enter did not send the form")
+
+
+async def press(tab: Page, key: str, code: int, **more: str) -> None:
+    for kind in ("keyDown", "keyUp"):
+        await tab.call(
+            "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more
+        )

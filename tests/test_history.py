@@ -1,0 +1,181 @@
+"""The history and the status page: sums, quantiles, one sampler of several, and what is shown of it."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import COVERED, UNCOVERED, Running, Start
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coverproxy import schema
+from coverproxy.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
+from coverproxy.metrics import Metrics
+from coverproxy.state.notes import Notes, Sample
+from coverproxy.state.sqlite import schema_steps
+from coverproxy.web.keys import DESK
+from coverproxy.web.pages.status import KEPT
+
+BOUNDS = ["0.001", "0.01", "0.1", "1.0", "+Inf"]
+
+
+@given(st.lists(st.floats(0.0001, 0.9999), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_quantile_lies_between_the_bounds_around_it(times: list[float], part: float) -> None:
+    """From the counts alone the quantile comes out in the very bucket in which the exact one lies."""
+    bounds = [float(bound) for bound in BOUNDS]
+    upper = [min(bound for bound in bounds if time <= bound) for time in times]
+    counts = {text: upper.count(float(text)) for text in BOUNDS}
+    exact = sorted(times)[max(-(-len(times) * part // 1), 1).__int__() - 1]
+    found = quantile(counts, part)
+
+    assert found is not None
+    top = min(bound for bound in bounds if exact <= bound)
+    bottom = max([bound for bound in bounds if bound < top], default=0.0)
+    assert bottom * 1000 - 1e-6 <= found <= top * 1000 + 1e-6
+
+
+def test_quantiles_of_nothing_and_of_the_endless() -> None:
+    """Nothing counted has no quantile; beyond the last bound it is that bound, as no more is known."""
+    assert quantile({}, 0.5) is None
+    assert quantile({"0.1": 0}, 0.5) is None
+    assert quantile({"0.1": 1, "+Inf": 9}, 0.99) == 100.0
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 50)),
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 50)),
+)
+def test_gains_are_never_negative(before: dict[str, int], more: dict[str, int]) -> None:
+    """Counters that rose give the rise, and those that fell, as after a restart, all they have."""
+    now = {name: before.get(name, 0) + count for name, count in more.items()}
+    assert gained(now, before) == {name: count for name, count in more.items() if count}
+    assert all(gain > 0 for gain in gained(before, now).values())
+
+
+def test_counts_come_apart() -> None:
+    """Cumulative counts, in whatever order they come, become counts by bound."""
+    assert apart({"+Inf": 7, "0.1": 2, "1.0": 5}) == {"0.1": 2, "1.0": 3, "+Inf": 2}
+
+
+def test_every_stretch_has_its_place() -> None:
+    """A stretch in which nothing was answered stands in the row as well, with no rate and no times."""
+    found = steps([Sample(120, {"hit": 3, "made": 1}, {"0.1": 4})], 60, 0, 240)
+
+    assert [each.at for each in found] == [0, 60, 120, 180]
+    assert [each.hit_rate for each in found] == [None, None, 0.75, None]
+    assert found[0].p50_ms is None
+    assert summed([]).answers == 0
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Notes:
+    """Notes in a real file."""
+    schema.apply(tmp_path / "state.db", schema_steps())
+    return Notes(tmp_path / "state.db")
+
+
+def test_one_of_several_samples(notes: Notes, tmp_path: Path) -> None:
+    """Of two processes one samples; what was counted before it took over is not counted again."""
+    clock = [1_795_400_000.0]
+    metrics = Metrics()
+    metrics.answers.labels("hit").inc(5)
+    first, second = (Historian(notes, metrics, tmp_path / "lock", lambda: clock[0]) for _ in range(2))
+    assert first.sample()
+    assert not second.sample()
+    metrics.answers.labels("hit").inc(2)
+    metrics.seconds.labels("hit").observe(0.02)
+    clock[0] += MINUTE
+    assert first.sample()
+    told = summed(notes.samples(MINUTE, 0))
+
+    assert (told.hits, told.answers) == (2, 2)
+    assert told.p50_ms is not None
+    assert 10 <= told.p50_ms <= 25
+
+
+async def test_another_takes_over(notes: Notes, tmp_path: Path) -> None:
+    """Once the sampling process ends, the next one samples, and the last one's final minute is written."""
+    metrics = Metrics()
+    first, second = (Historian(notes, metrics, tmp_path / "lock") for _ in range(2))
+    async with first.kept():
+        await asyncio.to_thread(first.sample)
+        metrics.answers.labels("made").inc()
+        assert not await asyncio.to_thread(second.sample)
+    assert await asyncio.to_thread(second.sample)
+    assert summed(notes.samples(HOUR, 0)).made == 1
+    async with second.kept():
+        pass
+
+
+async def test_the_status_page_tells_what_happened(server: Running) -> None:
+    """Covers, ISBNs, made today, hit rate and times, for a day and a month, as a page and as JSON."""
+    history = server.app[DESK].history
+    await asyncio.to_thread(history.sample)
+    for _ in range(3):
+        await server.get(server.path())
+    await server.get(server.path(UNCOVERED))
+    await asyncio.sleep(0.15)  # hits from memory are counted a tenth of a second later
+    await asyncio.to_thread(history.sample)
+    told = orjson.loads((await server.get("/status.json")).body)
+
+    assert (told["state"], told["covers"], told["isbns"], told["made_today"]) == ("ready", 28, 28, 1)
+    assert told["sources"] == [{"name": "test", "originals": 28, "state": None}]
+    assert (told["day"]["hits"], told["day"]["made"], told["day"]["missing"]) == (2, 1, 1)
+    assert told["day"]["hit_rate"] == 0.6667
+    assert told["day"]["p99_ms"] > 0
+    assert (len(told["day_steps"]), len(told["month_steps"])) == (144, 30)
+    assert sum(step["made"] for step in told["month_steps"]) == 1
+    page = (await server.get("/status", Accept="text/html")).body.decode()
+    assert page.count("<svg") == 4
+    assert page.count("<desc") == 4
+    assert "66.7" in page
+
+
+async def test_a_fault_shows_on_the_status_page(start: Start) -> None:
+    """What /readyz knows stands on the page too."""
+    server = await start()
+    top = server.covers.cache.layout.top
+    top.rename(top.with_name("gone"))
+    page = await server.get("/status", Accept="text/html")
+    top.with_name("gone").rename(top)
+
+    assert page.status == 200
+    assert b"Something is wrong" in page.body
+    assert b"<b>cache</b>" in page.body
+
+
+async def test_a_catalogue_that_cannot_be_read_shows_too(server: Running) -> None:
+    """Without its figures the status page still stands, and says what is wrong; home says it cannot."""
+    file = server.covers.catalogue._path
+    server.covers.catalogue.close()
+    file.write_bytes(b"no database at all" * 500)
+    page = await server.get("/status", Accept="text/html")
+    home = await server.get("/", Accept="text/html")
+
+    assert (page.status, b"<b>catalogue</b>" in page.body, b"<b>figures</b>" in page.body) == (
+        200,
+        True,
+        True,
+    )
+    assert (home.status, b"cannot be looked up right now" in home.body) == (503, True)
+
+
+async def test_what_was_found_is_shown_again_for_a_moment(server: Running) -> None:
+    """Two looks within seconds cost one: the page is for everybody."""
+    first = orjson.loads((await server.get("/status.json")).body)
+    await server.get(server.path(COVERED))
+    assert orjson.loads((await server.get("/status.json")).body) == first
+    server.app[KEPT].until = 0.0
+    assert orjson.loads((await server.get("/status.json")).body)["made_today"] == 1
+
+
+def test_a_month_of_samples_is_a_few_hundred_rows(notes: Notes) -> None:
+    """After forty days a minute's samples reach a day back, an hour's a month, and no further."""
+    from coverproxy.history import KEPT as STEPS
+
+    for number in range(40 * 4):
+        notes.sample(STEPS, Sample(1_795_000_000 + number * DAY // 4, {"hit": 1}, {}))
+    assert 4 <= len(notes.samples(MINUTE, 0)) <= 6
+    assert 31 * 4 <= len(notes.samples(HOUR, 0)) <= 31 * 4 + 1
+    assert sum(kept // step for step, kept in STEPS) < 2500
