@@ -9,6 +9,9 @@ from pathlib import Path
 WAIT_SECONDS = 10.0
 """How long a statement waits for another process's lock."""
 
+_STEP_MILLISECONDS = 600_000
+"""How long others wait for the one who takes a step: to count 30 million rows takes a while."""
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a SQLite file that apply() has made: every statement is its own transaction.
@@ -39,6 +42,7 @@ def apply(path: Path, steps: Sequence[str]) -> None:
     connection = connect(path)
     try:
         _use_wal(connection)
+        connection.execute(f"PRAGMA busy_timeout = {_STEP_MILLISECONDS}")
         connection.execute("BEGIN IMMEDIATE")
         with connection:
             taken = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -85,6 +85,9 @@ def configured(data: Path, **sections: Any) -> Config:
     """The default config over the data folder *data*, on free ports, with some keys changed."""
     base: dict[str, Any] = {"server": {"port": 0, "stop_seconds": 5.0}, "ops": {"port": 0}}
     base["data"] = {"dir": str(data)}
+    base["render"] = {
+        "answer_within_seconds": 30.0
+    }  # the machine may be busy; what is late is tested on purpose
     for name, values in sections.items():
         base[name] = values if isinstance(values, list) else base.get(name, {}) | values
     return load(None, {}, base)
