@@ -258,7 +258,7 @@ async def test_an_encoded_slash_is_a_slash(server: Running, front: str) -> None:
 
 
 async def test_hits_go_on_when_the_app_is_killed(serve, data: Path, tmp_path: Path) -> None:
-    """After kill -9 covers that are there are served; others are "unavailable", 200 or as asked 503."""
+    """After kill -9 covers that are there are served; others are "unavailable", 200 or 503 as asked."""
     served, name = serve(), key(data)
     path = f"/devkey/{name}/medium/isbn/{COVERED}"
     cold = f"/devkey/{name}/large/isbn/{COVERED}"
@@ -272,6 +272,7 @@ async def test_hits_go_on_when_the_app_is_killed(serve, data: Path, tmp_path: Pa
         lost = await ask(front, cold)
         strict = await ask(front, cold + "?default=404")
         posted = await ask(front, cold, "POST")
+        page = await ask(front, "/", Accept="text/html,image/webp,*/*;q=0.8")
 
     assert (lost.status, lost.cover, lost.body) == (200, "unavailable", PLACEHOLDER)
     assert (lost.headers["Cache-Control"], lost.headers["Retry-After"]) == ("no-store", "5")
@@ -280,6 +281,7 @@ async def test_hits_go_on_when_the_app_is_killed(serve, data: Path, tmp_path: Pa
     assert "Last-Modified" not in lost.headers
     assert (strict.status, strict.cover) == (503, "unavailable")
     assert posted.status == 503
+    assert (page.status, page.headers["Content-Type"]) == (503, "text/plain")
 
 
 async def test_programs_are_held_back_and_pages_are_not(server: Running, tmp_path: Path) -> None:
@@ -448,6 +450,9 @@ async def test_covers_over_https_and_http_alike(
     async with before(server, tmp_path / "nginx", tls="http2", listen_tls=[secure], **certificate) as front:
         plain = await ask(front, server.path())
         page = await ask(front, "/")
+        usage = f"/devkey/{server.key.name}/usage"
+        shown = await ask(front, usage, Accept="text/html,*/*;q=0.8")
+        told = await ask(front, usage, Accept="application/json")
         url = f"https://{secure}{server.path()}"
         async with aiohttp.ClientSession() as client, client.get(url, ssl=False) as got:
             assert (got.status, got.headers["X-Cover-Status"]) == (200, "hit")
@@ -455,6 +460,8 @@ async def test_covers_over_https_and_http_alike(
 
     assert (plain.status, plain.cover) == (200, "made")
     assert (page.status, page.headers["Location"]) == (308, "https://127.0.0.1/")
+    assert (shown.status, shown.headers["Location"]) == (308, f"https://127.0.0.1{usage}")
+    assert told.status == 200
 
 
 def _protocol(address: str) -> str | None:
