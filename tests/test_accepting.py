@@ -24,8 +24,14 @@ __all__ = ["data", "serve"]  # fixtures
 
 def held(worker: int) -> int:
     """The sockets that a worker has open."""
-    folder = Path(f"/proc/{worker}/fd")
-    return sum(str(each.readlink()).startswith("socket:") for each in folder.iterdir())
+    return sum(_is_socket(each) for each in Path(f"/proc/{worker}/fd").iterdir())
+
+
+def _is_socket(descriptor: Path) -> bool:
+    try:
+        return str(descriptor.readlink()).startswith("socket:")
+    except FileNotFoundError:  # closed a moment ago: a file that was being written
+        return False
 
 
 async def connected(served: Served, count: int) -> list[asyncio.StreamWriter]:
