@@ -86,6 +86,24 @@ def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
         raise UnusableOriginal("header", said(exc)) from None
 
 
+_STRIP_LINES = 16
+"""As many lines as a row of JPEG blocks has at 4:2:0: more leave the processor's cache, fewer cost calls."""
+
+
+def pixels(image: Any) -> bytes:
+    """Return the pixels of *image* line by line, computed by this very thread.
+
+    Whatever of libvips takes a whole image (write_to_memory, a saver) has threads of its own compute it, be
+    there one or more: some thirty changes of thread a cover, and a tenth of its time on a busy machine.
+    Raises libvips' Error.
+    """
+    region = library().Region.new(image)
+    width, height = image.width, image.height
+    return b"".join(
+        region.fetch(0, top, width, min(_STRIP_LINES, height - top)) for top in range(0, height, _STRIP_LINES)
+    )
+
+
 def upright(image: Any) -> tuple[int, int]:
     """Return (width, height) in px as a viewer sees it, its EXIF orientation (5 to 8: lying) obeyed."""
     width, height = image.width, image.height

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from test_render import ODD, SIZES
 
 from coverproxy import jpeg, turbo, vips
-from coverproxy.media import Loader
-from coverproxy.render import _decode_shrink
+from coverproxy.config import Config, Jpeg, Size
+from coverproxy.media import Format, Loader
+from coverproxy.render import _decode_shrink, render
 
+LIMITS = Config().limits
 PLAIN = ["jpeg-444", "jpeg-420", "jpeg-progressive", "jpeg-restarts", "jpeg-grey"]
 
 
@@ -115,3 +117,62 @@ def test_what_would_keep_the_decoder_busy_is_left_to_libvips() -> None:
     large = images.jpeg(images.solid(images.RED, 2000, 4100))
     assert short(large) is None
     assert short(large, 2) is not None
+
+
+def by_libvips(image: object, wanted: Jpeg) -> bytes:
+    """*image* as libvips encodes it at these settings."""
+    chroma = "off" if wanted.chroma == "4:4:4" else "on"
+    return image.jpegsave_buffer(
+        Q=wanted.quality, quant_table=wanted.quant_table, subsample_mode=chroma, optimize_coding=True,
+        keep="none",
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(1, 300),
+    height=st.integers(1, 300),
+    quality=st.integers(1, 90),
+    quant_table=st.integers(0, 8),
+    chroma=st.sampled_from(["4:4:4", "4:2:0"]),
+)
+def test_both_encoders_give_the_same_picture(
+    width: int, height: int, quality: int, quant_table: int, chroma: str
+) -> None:
+    """At every quality, by every table, for every side: libvips' JPEG decodes to just the pixels of ours."""
+    wanted = Jpeg(quality=quality, quant_table=quant_table, chroma=chroma)
+    image = images.cover(width, height)
+    ours = turbo.encoded(vips.pixels(image), (width, height), wanted)
+    theirs = by_libvips(image, wanted)
+    assert ours is not None
+    assert np.array_equal(long(ours), long(theirs))
+    assert abs(len(ours) - len(theirs)) < 200  # JFIF's segment, and tables that are shared or not
+
+
+def test_more_detail_than_there_is_room_for_is_left_to_libvips() -> None:
+    """Noise at the highest quality overflows the short way's buffer: the derivative is made all the same."""
+    noise = vips.library().Image.gaussnoise(400, 600, mean=128, sigma=90, seed=1).cast("uchar")
+    noise = noise.bandjoin([noise.rot180(), noise.fliphor()]).copy(interpretation="srgb")
+    size = Size(width=200, height=300, jpeg=Jpeg(quality=100))
+    small = noise.resize(0.5)
+    assert turbo.encoded(vips.pixels(small), (200, 300), size.jpeg) is None
+    made = render(images.jpeg(noise, Q=100), size, Format.JPEG, LIMITS)
+    assert (made.size, long(made.body).shape) == ((200, 300), (300, 200, 3))
+
+
+def test_trellis_makes_fewer_bytes() -> None:
+    """What only libvips' encoder can do is left to it."""
+    body = images.jpeg(images.cover(400, 600))
+    lengths = [
+        len(render(body, Size(width=200, height=300, jpeg=Jpeg(trellis=each)), Format.JPEG, LIMITS).body)
+        for each in (False, True)
+    ]
+    assert lengths[1] < lengths[0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(width=st.integers(1, 90), height=st.integers(1, 90))
+def test_pixels_are_taken_to_the_last_line(width: int, height: int) -> None:
+    """Strip by strip gives what libvips gives at once."""
+    image = images.cover(width, height).resize(0.7) if min(width, height) > 3 else images.cover(width, height)
+    assert vips.pixels(image) == image.write_to_memory()
