@@ -7,7 +7,7 @@ Medium JPEGs of --books distinct books, in random order, over 32 connections (wr
 
 nginx plain files            the same files by their plain path, nothing else: the limit
 our nginx conf               what `coverproxy nginx-conf` writes, in 2 workers, before a running service
-thumbor, result storage      in 2 processes
+thumbor, result storage      2 processes, behind an nginx that shares out the connections
 ipx behind nginx             2 processes; all hits come from nginx's proxy_cache, in 2 workers
 
 Without one, each in a single process, so that the figure is per worker; the second core is wrk's:

@@ -6,7 +6,8 @@ Medium JPEGs (200×300) of the same originals, each book asked for once, over 8 
 in as many processes, peers at their own defaults:
 
 coverproxy           `coverproxy serve`, without a web server before it; every answer must say "made"
-thumbor              without result storage, so that it writes nothing: in its favour
+thumbor              behind an nginx that shares out the connections; without result storage, so that it
+                     writes nothing: in its favour
 ipx                  behind an nginx without a cache
 nginx image_filter   without a cache
 render() loop        the product's own render() in a loop, original by original from the disk, in as many

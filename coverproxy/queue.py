@@ -21,7 +21,7 @@ Two, as one of them may be waiting for another process that is making it.
 """
 
 _NICENESS = 10
-"""Niceness beside that of the process: a tenth of the weight of nginx and the event loops, so hits go first."""
+"""Beside the process's own: a tenth of the weight of nginx and the event loops, so hits go first."""
 
 
 class RenderQueue:
