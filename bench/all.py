@@ -3,9 +3,9 @@
     python -m bench all [--covers DIR] [--popularity TSV] [--quick] [--only NAME]
 
 Each runs in a process of its own with its defaults and may take no longer than twenty minutes; one that
-fails is told, and the others go on. Ends with the table of goals, from the results that this run wrote, and
-writes it to goals.json. Takes some 25 minutes on two cores that nobody else uses; `bad-images` and `chaos`
-judge no speed and are left out.
+fails is told, and the others go on. Ends with the table of goals and writes it to goals.json: from the
+results that this run wrote, and, told as such, from those that stand there of runs before. Takes some 25
+minutes on two cores that nobody else uses; `bad-images` and `chaos` judge no speed and are left out.
 """
 
 import subprocess
@@ -47,7 +47,7 @@ QUICK = {
 @command.out
 def main(covers: Path | None, popularity: Path | None, quick: bool, only: tuple[str, ...], out: Path) -> None:
     """Run them in their order; exit with 1 where one failed."""
-    failed, took, told = {}, {}, []
+    failed, took, fresh = {}, {}, []
     for name in only or ORDER:
         print(f"\n== {name} ==", flush=True)
         started, result = time.time(), out / f"{name}.json"
@@ -56,7 +56,8 @@ def main(covers: Path | None, popularity: Path | None, quick: bool, only: tuple[
             failed[name] = reason
         took[name] = round(time.time() - started)
         if result.exists() and result.stat().st_mtime >= started:  # one that does not hold exits with 1 too
-            told += _goals(result)
+            fresh.append(name)
+    told = [goal for name in ORDER for goal in _goals(out / f"{name}.json", is_fresh=name in fresh)]
     print("\n" + goals.table(told))
     for name, reason in failed.items():
         print(f"{name} FAILED: {reason}")
@@ -87,6 +88,11 @@ def _run(name: str, options: list[str]) -> str:
     return f"exit code {code}" if code else ""
 
 
-def _goals(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = orjson.loads(path.read_bytes())["goals"]
-    return found
+def _goals(path: Path, *, is_fresh: bool) -> list[dict[str, Any]]:
+    """Return the goals of a result, if it is there; a note says where they are not of this run."""
+    if not path.exists():
+        return []
+    result = orjson.loads(path.read_bytes())
+    on = result["machine"]
+    of = "" if is_fresh else f"of {on['date']}, commit {on['commit']}, {on['cpu']}"
+    return [goal | {"note": "; ".join(filter(None, (goal["note"], of)))} for goal in result["goals"]]

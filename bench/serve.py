@@ -165,7 +165,7 @@ def front(folder: Path, served: Served) -> Iterator[str]:
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
         raise Skipped(f"coverproxy nginx-conf: {made.stderr.strip().splitlines()[-1]}")
-    with nginx(folder, made.stdout, port) as url:
+    with nginx(folder, made.stdout, port, main="pcre_jit on;") as url:  # as its first lines say
         yield url
 
 
