@@ -15,7 +15,8 @@ _MOST_PIXELS = 8_000_000
 
 
 def library() -> Any:
-    """Load simplejpeg; the first call takes some 100 ms, as it loads numpy. So no import does."""
+    """Load simplejpeg and Pillow; the first call takes some 100 ms, as it loads numpy. So no import does."""
+    import PIL.JpegImagePlugin  # noqa: F401 - for encoded(), which else imports it with the first cover
     import simplejpeg
 
     return simplejpeg
