@@ -54,9 +54,7 @@ def _is_plain(header: Any) -> bool:
 
 def _is_small(body: bytes, header: Any, factor: int) -> bool:
     pixels = header.width * header.height
-    scans = 1
-    if header.get_typeof("jpeg-multiscan"):
-        scans = body.count(b"\xff\xda")  # a few too many where a comment holds these bytes
+    scans = body.count(b"\xff\xda")  # a few too many where a comment holds these bytes
     return bool(pixels * scans <= _MOST_WORK and pixels <= _MOST_PIXELS * factor * factor)
 
 

@@ -110,7 +110,7 @@ def test_what_bends_the_standard_is_left_or_the_same(odd: Callable[[bytes], byte
 
 def test_what_would_keep_the_decoder_busy_is_left_to_libvips() -> None:
     """Many scans over many pixels (a decoder cannot be stopped within a call), or too many at once."""
-    busy = images.jpeg(images.cover(), keep="none", interlace=True)
+    busy = images.jpeg(images.cover(), keep="none")
     comment = b"\xff\xfe\xff\xfe" + b"\xff\xda" * 32_766  # as many scans, as far as can be told cheaply
     assert short(busy) is not None
     assert short(busy[:2] + comment + busy[2:]) is None
@@ -139,7 +139,7 @@ def by_libvips(image: object, wanted: Jpeg) -> bytes:
 def test_both_encoders_give_the_same_picture(
     width: int, height: int, quality: int, quant_table: int, chroma: str
 ) -> None:
-    """At every quality, by every table, for every side: libvips' JPEG decodes to just the pixels of ours."""
+    """At every quality up to 90, by every table, for every side: both JPEGs decode to the same pixels."""
     wanted = Jpeg(quality=quality, quant_table=quant_table, chroma=chroma)
     image = images.cover(width, height)
     ours = turbo.encoded(vips.pixels(image), (width, height), wanted)
