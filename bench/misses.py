@@ -9,7 +9,7 @@ coverproxy           `coverproxy serve`, without a web server before it; every a
 thumbor              behind an nginx that shares out the connections; without result storage, so that it
                      writes nothing: in its favour
 ipx                  behind an nginx without a cache
-nginx image_filter   without a cache
+nginx image_filter   without a cache, each worker behind that nginx, too
 render() loop        the product's own render() in a loop, original by original from the disk, in as many
                      spawned processes without any server: the limit of this pipeline
 sharp loop           the same in Node.js, at its own defaults

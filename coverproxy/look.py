@@ -32,7 +32,7 @@ class Look:
 def at(glance: bytes) -> Look:
     """Look at a JPEG in the size GLANCE. Blocks for some milliseconds."""
     image = vips.open_original(glance, Loader.JPEG).shrink(2, 2)
-    pixels = bytes(image.write_to_memory())
+    pixels = vips.pixels(image)
     return Look(dominant(pixels), thumbhash.encode(pixels, image.width, image.height))
 
 
