@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from browser import Chromium, Page
+from ending import end
 from hypothesis import HealthCheck, settings
 
 from coverproxy.config import Config, load
@@ -156,7 +158,7 @@ async def start(tmp_path: Path, drawn: Path) -> AsyncIterator[Start]:
         await runner.setup()
         await web.SockSite(runner, listeners.covers).start()
         client = aiohttp.ClientSession(auto_decompress=False)
-        closing.append(runner.cleanup)
+        closing.append(partial(end, runner))
         closing.append(client.close)
         running = Running(config, app, listeners, client, Key(new_name(), "tests", 1000))
         await running.covers.accounts.save(running.key)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 
 from aiohttp import web
+from ending import end
 
 BUCKET, REGION, KEY_ID, SECRET = "covers", "eu-test-1", "AKTEST", "s3cr3t/with+signs"
 
@@ -109,7 +110,7 @@ async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[S3]:
     try:
         yield store
     finally:
-        await runner.cleanup()
+        await end(runner)
 
 
 def error(status: int, code: str, **headers: str) -> web.Response:

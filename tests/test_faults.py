@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from conftest import Running, Start, configured, take_in
+from ending import end
 
 from coverproxy.key import Key, new_name
 from coverproxy.serving import application, listen
@@ -49,7 +50,7 @@ async def over(data: Path, drawn: Path, start: Start) -> AsyncIterator[Running]:
     try:
         yield server
     finally:
-        await runner.cleanup()
+        await end(runner)
 
 
 async def readiness(server: Running) -> tuple[int, dict[str, str]]:

@@ -17,6 +17,7 @@ import orjson
 import pytest
 from aiohttp import web
 from conftest import COVERED, UNCOVERED, Running, Start
+from ending import end
 from fronting import before
 
 from coverproxy.fetched import OWN, Entry, Folder, InUse
@@ -87,7 +88,7 @@ async def serving() -> AsyncIterator[Callable[[Handler], Awaitable[Server]]]:
 
     yield start
     for runner in runners:
-        await runner.cleanup()
+        await end(runner)
 
 
 def cover(status: str = "hit", body: bytes | None = None, **headers: str) -> web.Response:

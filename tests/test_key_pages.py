@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from browser import Page
 from conftest import COVERED, UNCOVERED, Running, Start
+from ending import end
 from forms import Visitor
 from fronting import before
 
@@ -352,7 +353,7 @@ async def elsewhere() -> AsyncIterator[tuple[str, list[str | None]]]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}/", told
-    await runner.cleanup()
+    await end(runner)
 
 
 async def test_keys_never_leave(

@@ -18,6 +18,7 @@ import orjson
 import pytest
 from aiohttp import web
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
+from ending import end
 from fronting import before, free_port, fronted, laid, printed
 from services import program
 from stdnum import isbn as stdnum_isbn
@@ -505,7 +506,7 @@ async def named_app(name: str) -> AsyncIterator[str]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     yield "{}:{}".format(*site._server.sockets[0].getsockname())
-    await runner.cleanup()
+    await end(runner)
 
 
 async def test_a_book_goes_to_the_same_app_by_either_spelling(data: Path, tmp_path: Path) -> None:

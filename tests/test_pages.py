@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from browser import Page
 from conftest import COVERED, UNCOVERED, Running, Start, configured
+from ending import end
 
 from coverproxy.serving import application, listen
 from coverproxy.web.pages import Shown
@@ -45,7 +46,7 @@ async def test_the_demo_page_shows_covers_in_a_browser(start: Start, tab: Page) 
         blocked = "fetch('/devkey/x/medium/isbn/1').then(() => 'went', () => 'blocked')"
         assert await tab.ask(blocked) == "blocked"
     finally:
-        await runner.cleanup()
+        await end(runner)
 
 
 async def test_without_covers_the_page_says_how_to_begin(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ async def test_without_covers_the_page_says_how_to_begin(tmp_path: Path) -> None
         text = (await reader.read()).decode()
         writer.close()
     finally:
-        await runner.cleanup()
+        await end(runner)
 
     assert "coverproxy import FOLDER" in text
     assert "/devkey/<b>KEY</b>/<b>SIZE</b>/isbn/<b>ISBN</b>" in text

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
+from ending import drop
 from images import cover, jpeg
 
 from coverproxy.demo.classics import MISSING
@@ -68,6 +69,7 @@ class Upstream:
             for task in list(self._serving):
                 task.cancel()
             await asyncio.gather(*self._serving, return_exceptions=True)
+            await drop(asked.writer.transport for asked in self.asked)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
