@@ -156,7 +156,7 @@ async def test_could_not_ask_is_not_remembered(
     serve: Serve, upstream: Upstream, behave: Behaviour, why: str
 ) -> None:
     """The client gets "unavailable" and may not keep it; once the source is well, it gets the cover."""
-    server = await serve(timeout_seconds=1.0, idle_seconds=0.5)
+    server = await serve(timeout_seconds=2.0, idle_seconds=1.0)
     upstream.behave = behave
     lenient, strict = await both(server)
     upstream.behave = gives(picture())
