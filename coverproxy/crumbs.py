@@ -126,26 +126,32 @@ class Crumbs:
         """Write a trace by hand: *what* is told of the original that *thread* is decoding."""
         os.write(self._handle, f"Fatal: {what}\n\nCurrent thread 0x{thread:016x}\n".encode())
 
-    def look_back(self, judge: Callable[[Left], None]) -> None:
-        """Give *judge* what each dead process left, once among all processes; it stays if *judge* fails."""
+    def look_back(self, judge: Callable[[Left], None], digest: bytes = b"") -> bool:
+        """Give *judge* what each dead process left, once among all processes; it stays if *judge* fails.
+
+        Says whether another process that is alive, or not quite dead yet, is decoding the original *digest*.
+        """
+        is_elsewhere = False
         for name in os.listdir(self._folder):  # noqa: PTH208 - before every render: half of iterdir's time
             if name != self._name:
-                self._look_at(f"{self._folder}/{name}", judge)
+                is_elsewhere |= self._look_at(f"{self._folder}/{name}", judge, digest)
+        return is_elsewhere
 
-    def _look_at(self, path: str, judge: Callable[[Left], None]) -> None:
+    def _look_at(self, path: str, judge: Callable[[Left], None], digest: bytes) -> bool:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except (FileNotFoundError, IsADirectoryError):
-            return
+            return False
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(handle).st_nlink:  # else another was faster, and has judged it
                 judge(_read(handle))
                 os.unlink(path)  # noqa: PTH108 - likewise
         except BlockingIOError:  # its process lives
-            return
+            return bool(digest) and _names(os.pread(handle, _TRACE_STARTS, 0), digest)
         finally:
             os.close(handle)
+        return False
 
     def close(self) -> None:
         """Remove this process's file: what it was decoding is done."""
@@ -153,6 +159,15 @@ class Crumbs:
             (self._folder / self._name).unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = -1
+
+
+def _names(slots: bytes, digest: bytes) -> bool:
+    """Say whether one of the crumbs is of the original *digest*; one that was taken back begins with 0."""
+    wanted, at = digest.hex().encode(), -1
+    while (at := slots.find(wanted, at + 1)) >= 0:
+        if slots[at - at % _SLOT_BYTES]:
+            return True
+    return False
 
 
 def _read(handle: int) -> Left:

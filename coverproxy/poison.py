@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 HUNG = 70
 """The exit code of a process that a decoder hangs (sysexits' "software"; gunicorn gives up at 3 and 4)."""
 
+_DYING_SECONDS = 1.0
+"""How long a process may take to die. Longer, and it is alive, and takes no lock (`coverproxy warm`)."""
+
 
 class Guard:
     """Stands around every decode of a process."""
@@ -52,7 +55,7 @@ class Guard:
 
         Raises UnusableOriginal("quarantined"), and Unavailable where the catalogue cannot be read.
         """
-        self._look_back()  # a worker may have died of just this original a moment ago
+        self._await_end_elsewhere(original.digest)
         try:
             reason, is_suspect = self._catalogue.standing(original.digest)
         except sqlite3.Error as exc:
@@ -72,11 +75,22 @@ class Guard:
         except sqlite3.Error as exc:  # it stays suspected
             _log.error("a suspicion cannot be taken back", extra={"error": str(exc)})
 
-    def _look_back(self) -> None:
+    def _await_end_elsewhere(self, digest: bytes) -> None:
+        """Look back until no other process is decoding this original, at most _DYING_SECONDS.
+
+        We hold its lock (alone()), so who seems to be decoding it is dying: the kernel frees a dead process's
+        locks one after the other, and this one may come before that of its crumbs.
+        """
+        deadline = time.monotonic() + _DYING_SECONDS
+        while self._look_back(digest) and time.monotonic() < deadline:
+            time.sleep(_DYING_SECONDS / 200)
+
+    def _look_back(self, digest: bytes = b"") -> bool:
         try:
-            self.crumbs.look_back(self._judge)
+            return self.crumbs.look_back(self._judge, digest)
         except (OSError, sqlite3.Error) as exc:  # it is tried again before the next render
             _log.error("what a dead worker left cannot be judged", extra={"error": str(exc)})
+            return False
 
     def _judge(self, left: Left) -> None:
         suspects = [crumb.digest for crumb in left.crumbs if self._catalogue.standing(crumb.digest)[1]]

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from coverproxy.config import Render
 from coverproxy.crumbs import Crumb, Crumbs, Left, judged
 from coverproxy.media import Loader
+from coverproxy.metrics import Metrics
 from coverproxy.original import Original
+from coverproxy.originals.catalogue import Catalogue
+from coverproxy.poison import Guard
 from coverproxy.spec import Identifier
 
 ONE, TWO = Crumb(b"1" * 16, "isbn:1", 0xA1), Crumb(b"2" * 16, "isbn:2", 0xA2)
@@ -137,6 +141,42 @@ def test_a_signal_from_outside_convicts_nobody(tmp_path: Path) -> None:
 
     assert left.crash == "Aborted"
     assert list(judged(left, []).values()) == [None]
+
+
+def test_who_decodes_what_elsewhere_is_seen(tmp_path: Path) -> None:
+    """A living process is known to decode an original for just as long as it does, and no other original."""
+    crumbs, other = Crumbs(tmp_path), Crumbs(tmp_path)
+    crumbs.open()
+    other.open()
+    with other.dropped(original()):
+        during = [crumbs.look_back(_nobody, digest) for digest in (b"1" * 16, b"2" * 16, b"")]
+        itself = other.look_back(_nobody, b"1" * 16)
+    after = crumbs.look_back(_nobody, b"1" * 16)
+    crumbs.close()
+    other.close()
+
+    assert (during, itself, after) == ([True, False, False], False, False)
+
+
+def _nobody(left: Left) -> None:
+    raise AssertionError("nobody has died")
+
+
+def test_who_is_not_quite_dead_is_waited_for(tmp_path: Path) -> None:
+    """An original whose decoder is dying, its crumbs not yet free, is judged before it is decoded again."""
+    process = child(tmp_path / "running", "wait")
+    catalogue = Catalogue(tmp_path / "originals.db", {})
+    catalogue.open()
+    guard = Guard(tmp_path, catalogue, Metrics(), Render())
+    guard.open()
+    threading.Timer(0.2, process.kill).start()
+    with guard.decoding(original()):
+        was_waited_for = catalogue.standing(original().digest)
+    guard.close()
+    catalogue.close()
+    process.wait()
+
+    assert was_waited_for == (None, True)
 
 
 def test_what_cannot_be_judged_stays(tmp_path: Path) -> None:
