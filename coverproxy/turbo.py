@@ -4,7 +4,7 @@ import functools
 import io
 from typing import Any
 
-from coverproxy import vips
+from coverproxy import jpeg, vips
 from coverproxy.config import Jpeg
 
 _MOST_WORK = 32_000_000
@@ -28,10 +28,10 @@ def decoded(body: bytes, header: Any, factor: int) -> Any | None:
     *header*: its libvips image, nothing of it decoded yet. libvips takes the same pixels out of its own
     libjpeg in strips and through a thread of its own, which takes up to a fifth of a cover's time longer.
 
-    None where it is not plain (CMYK, lying on its side) or not sound, by any warning, as for libvips. Then
-    libvips has the last word, so that there is one judge of what is damaged.
+    None where it is not plain (CMYK, lying on its side, any frame but 8-bit SOF0 to SOF2) or not sound, by
+    any warning, as for libvips. Then libvips has the last word: there is one judge of what is damaged.
     """
-    if not (_is_plain(header) and _is_small(body, header, factor)):
+    if not (_is_plain(body, header) and _is_small(body, header, factor)):
         return None
     simplejpeg = library()
     # a shrunk side is rounded up here and down by libvips, whose picture is meant to the pixel
@@ -46,10 +46,19 @@ def decoded(body: bytes, header: Any, factor: int) -> Any | None:
     return _image(pixels if pixels.flags.c_contiguous else pixels.copy(), header)
 
 
-def _is_plain(header: Any) -> bool:
-    """Say whether a JPEG is 8-bit grey or colour, as it lies."""
+def _is_plain(body: bytes, header: Any) -> bool:
+    """Say whether a JPEG is 8-bit grey or colour, as it lies, and of a frame that simplejpeg may decode.
+
+    simplejpeg allocates the size asked for. libjpeg-turbo before 3.1.4 decodes a lossless frame unscaled into
+    it, beyond its end. So the file itself says which frame it has, and what is not known is not tried.
+    """
+    frame = jpeg.frame(body)
+    if frame is None or not frame.is_plain:
+        return False
+    is_declared = (frame.width, frame.height, frame.components) == (header.width, header.height, header.bands)
     is_upright = header.get_typeof("orientation") == 0 or header.get("orientation") == 1
-    return is_upright and header.interpretation in ("srgb", "b-w") and header.format == "uchar"
+    is_usual = header.interpretation in ("srgb", "b-w") and header.format == "uchar"
+    return is_declared and is_upright and is_usual
 
 
 def _is_small(body: bytes, header: Any, factor: int) -> bool:

@@ -7,6 +7,7 @@ import os
 import threading
 from typing import Any
 
+from coverproxy import jpeg
 from coverproxy.errors import UnusableOriginal
 from coverproxy.media import Loader
 
@@ -77,7 +78,12 @@ def _set_up_memory() -> None:
 
 
 def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
-    """Open an image lazily: only its header is read. Raises UnusableOriginal("header")."""
+    """Open an image lazily: only its header is read. Raises UnusableOriginal("header").
+
+    Every decode passes here first, so here a JPEG is refused whose decoding would damage memory.
+    """
+    if loader is Loader.JPEG and (why := jpeg.refusal(body)) is not None:
+        raise UnusableOriginal("header", why)
     vips = library()
     load = getattr(vips.Image, f"{loader.value}load_buffer")
     try:
