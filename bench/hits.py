@@ -1,7 +1,7 @@
 """How many covers that are made already go out a second, against nginx alone and what else could be run?
 
     python -m bench hits [--covers DIR] [--books 20000] [--hot 500] [--peer-books 4000] [--seconds 5]
-                         [--rounds 3]
+                         [--rounds 3] [--open-files 0]
 
 Medium JPEGs of --books distinct books, in random order, over 32 connections (wrk). Through the web server:
 
@@ -18,6 +18,8 @@ our app alone, all books     over --books
 
 Peers are asked for --peer-books books only, as making all would take minutes: that is in their favour. Their
 originals lie in a local folder, and their caches are filled before. No server keeps an access log.
+
+--open-files: how many files a worker of nginx keeps open (front.open_files), for plain files and ours alike.
 """
 
 import asyncio
@@ -66,6 +68,7 @@ class Stage(NamedTuple):
     files: list[Path]
     hot: int
     peer_books: int
+    open_files: int
 
 
 @command.command(__name__, __doc__)
@@ -73,17 +76,19 @@ class Stage(NamedTuple):
 @click.option("--books", "count", type=click.IntRange(2, 1_000_000), default=20_000, show_default=True)
 @click.option("--hot", type=click.IntRange(1, 100_000), default=500, show_default=True)
 @click.option("--peer-books", type=click.IntRange(1, 100_000), default=4000, show_default=True)
+@click.option("--open-files", type=click.IntRange(0, 1_000_000), default=0, show_default=True)
 @command.seconds(5.0)
 @command.rounds
 @command.out
 def main(
-    covers: Path | None, count: int, hot: int, peer_books: int, seconds: float, rounds: int, out: Path
-) -> None:
+    covers: Path | None, count: int, hot: int, peer_books: int, open_files: int, seconds: float, rounds: int,
+    out: Path,
+) -> None:  # fmt: skip
     """Have all take turns, and write the result."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
-        stage = _set(folder, found, count, min(hot, count), min(peer_books, count))
+        stage = _set(folder, found, count, min(hot, count), min(peer_books, count), open_files)
         targets, skipped = turns.opened(stack, _openings(stage))
         figures = turns.taken(
             {each: _measure(each, target, folder, seconds) for each, target in targets.items()}, rounds
@@ -92,7 +97,7 @@ def main(
     settings = {
         **books.described(covers, found), "books": count, "hot": hot, "peer_books": peer_books,
         "size": "medium", "connections": CONNECTIONS, "seconds": seconds, "rounds": rounds,
-        "nginx_workers": 2,
+        "nginx_workers": 2, "open_files": open_files,
     }  # fmt: skip
     path = report.write("hits", settings, told, out, held=_held(figures, hot), versions=peers.versions())
     _plot({each: of["per_second"] for each, of in told.items() if "per_second" in of}, out / "hits.svg")
@@ -109,11 +114,11 @@ def _held(figures: dict[str, list[float]], hot: int) -> list[Goal]:
     ]  # fmt: skip
 
 
-def _set(folder: Path, found: list[Path], count: int, hot: int, peer_books: int) -> Stage:
+def _set(folder: Path, found: list[Path], count: int, hot: int, peer_books: int, open_files: int) -> Stage:
     books.fill(folder / "data", found, count)
     files = books.store(folder / "data", found, range(count))
     peers.shelve(folder / "originals", found, peer_books)
-    return Stage(folder, folder / "data", found, files, hot, peer_books)
+    return Stage(folder, folder / "data", found, files, hot, peer_books, open_files)
 
 
 def _openings(stage: Stage) -> dict[str, Callable[[], AbstractContextManager[Target]]]:
@@ -135,8 +140,10 @@ def _openings(stage: Stage) -> dict[str, Callable[[], AbstractContextManager[Tar
 def _plain(stage: Stage) -> Iterator[Target]:
     """Serve the cache's own files, in the folder of this size's settings, by their path in it."""
     root, port = stage.files[0].parents[2], serve.free_port()
+    kept = f"open_file_cache max={stage.open_files} inactive=60s; open_file_cache_valid 60s;"
+    kept = kept if stage.open_files else "open_file_cache off;"
     http = f"""types {{ image/jpeg jpg; }} access_log off; sendfile on; tcp_nopush on;
-        keepalive_requests 10000; open_file_cache max=30000 inactive=60s; open_file_cache_valid 60s;
+        keepalive_requests 10000; {kept}
         server {{ listen 127.0.0.1:{port}; root {root}; }}"""
     with serve.nginx(stage.folder / "plain", http, port) as url:
         yield Target(url, [f"/{path.relative_to(root)}" for path in stage.files])
@@ -144,7 +151,8 @@ def _plain(stage: Stage) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def _front(stage: Stage) -> Iterator[Target]:
-    with serve.app(stage.data, 1) as served, serve.front(stage.folder / "front", served) as url:
+    folder, kept = stage.folder / "front", stage.open_files
+    with serve.app(stage.data, 1) as served, serve.front(folder, served, open_files=kept) as url:
         yield Target(url, [served.path(number) for number in range(len(stage.files))])
 
 

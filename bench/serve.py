@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +19,19 @@ from bench import books
 
 PATIENT = {"render": {"answer_within_seconds": 60.0}}
 """For what measures how fast covers are made: nobody is told to ask again."""
+
+_FILES = 65536
+"""How many files a worker of nginx gets to open, where the hard limit is not lower."""
+
+_LIMITS = {
+    "Too many open files": "open files (RLIMIT_NOFILE is {files})",
+    "setrlimit(RLIMIT_NOFILE": "open files (it could not be raised to {files})",
+    "worker_connections are not enough": "connections (worker_connections)",
+    "worker_connections exceed": "open files (fewer than worker_connections)",
+    "No space left on device": "disk space",
+    "Cannot allocate memory": "memory",
+}
+"""What stands in nginx's error log when it runs into a limit, and what that limit is of."""
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
@@ -129,36 +143,56 @@ def app(
 def nginx(folder: Path, http: str, port: int, *, workers: int = 2, main: str = "") -> Iterator[str]:
     """Run nginx with *http* inside its http context and *main* at the top; yield its URL.
 
-    Its workers run as whoever runs this, so that they may read what lies in a temporary folder.
+    Its workers run as whoever runs this, so that they may read what lies in a temporary folder. They may
+    open as many files as this process may at most; a limit that nginx ran into is told on standard error.
     """
     binary = program("nginx", "nginx")
     folder.mkdir(parents=True, exist_ok=True)
     user = "user root root;" if os.geteuid() == 0 else ""
     paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = " ".join(f"{name}_temp_path {folder}/{name};" for name in paths)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(hard, _FILES) if hard >= 0 else _FILES
     (folder / "nginx.conf").write_text(
-        f"{main}\n{user} daemon off; worker_processes {workers}; worker_rlimit_nofile 65536;\n"
+        f"{main}\n{user} daemon off; worker_processes {workers}; worker_rlimit_nofile {files};\n"
         f"pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
         f"events {{ worker_connections 4096; }}\nhttp {{ {temporary}\n{http}\n}}\n",
         encoding="utf-8",
     )
     command = [binary, "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with running(command, [port], folder / "said.log"):
-        yield f"http://127.0.0.1:{port}"
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            for limit in limits_met(folder / "error.log", files):
+                print(f"{folder.name}: {limit}", file=sys.stderr, flush=True)
+
+
+def limits_met(error_log: Path, files: int) -> list[str]:
+    """Say which limits nginx ran into, by its error log; *files*: how many a worker may open."""
+    lines = error_log.read_text(encoding="utf-8", errors="replace").splitlines() if error_log.exists() else []
+    said = []
+    for sign, limit in _LIMITS.items():
+        if met := [line for line in lines if sign in line]:
+            said.append(
+                f"nginx ran into its limit of {limit.format(files=files)}, {len(met)} times: {met[0]}"
+            )
+    return said
 
 
 @contextlib.contextmanager
-def front(folder: Path, served: Served) -> Iterator[str]:
+def front(folder: Path, served: Served, *, open_files: int = 0) -> Iterator[str]:
     """Run nginx with the product's own configuration before a running service; yield its URL.
 
-    The one thing that is not its default: it keeps no access log, as the rivals keep none.
+    It keeps no access log, as the rivals keep none. *open_files*: front.open_files, 0 as by default.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, config = free_port(), folder / "front.toml"
     address = served.url.removeprefix("http://")
     config.write_text(
         f'[data]\ndir = "{served.folder}"\n\n'
-        f'[front]\nlisten = ["127.0.0.1:{port}"]\napps = ["{address}"]\naccess_log = ""\n',
+        f'[front]\nlisten = ["127.0.0.1:{port}"]\napps = ["{address}"]\naccess_log = ""\n'
+        f"open_files = {open_files}\n",
         encoding="utf-8",
     )
     command = [sys.executable, "-m", "coverproxy", "nginx-conf", "--config", str(config)]

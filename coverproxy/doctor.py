@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from coverproxy.checks import folder, machine, network, pictures, records
+from coverproxy.checks import folder, front, machine, network, pictures, records
 from coverproxy.checks.finding import Finding, fine, problem
 from coverproxy.config import PREFIX, Config
 from coverproxy.errors import Unavailable
@@ -31,6 +31,7 @@ def examine(
         machine.VERSIONS: partial(machine.look, config.quota),
         pictures.VERSION: partial(pictures.look, config.formats),
         network.SERVER: partial(network.look, config.server, config.ops, shelf.layout.top, url),
+        front.FILES: partial(front.look, config.front.open_files),
     }
     try:
         for name, look in checks.items():

@@ -35,7 +35,7 @@ def printed(data: Path, avif: bool = False, **front: Any) -> str:
     command = ["nginx-conf", "--whole", "--data", str(data)]
     result = CliRunner().invoke(main, command, env=environment)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def laid(folder: Path, conf: str) -> list[str]:

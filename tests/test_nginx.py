@@ -182,9 +182,9 @@ async def test_a_query_or_an_odd_spelling_goes_to_the_app(server: Running, front
 
 
 async def test_a_revoked_key_stops_while_it_is_served(start: Start, tmp_path: Path) -> None:
-    """Hits of a key end within front.open_file_seconds, and a second, after it is revoked, and come back."""
+    """Where files stay open, hits end within front.open_file_seconds, and a second, and come back."""
     server = await start()
-    async with before(server, tmp_path / "nginx", open_file_seconds=1) as front:
+    async with before(server, tmp_path / "nginx", open_files=200, open_file_seconds=1) as front:
         await server.get(server.path())
         assert (await ask(front, server.path())).cover == "hit"
 
@@ -192,6 +192,17 @@ async def test_a_revoked_key_stops_while_it_is_served(start: Start, tmp_path: Pa
         assert await seconds_until(403, front, server.path()) < 1 + 1 + 0.5
         await server.covers.accounts.save(replace(server.key, revoked_at=None))
         assert await seconds_until(200, front, server.path()) < 1 + 1 + 0.5
+
+
+async def test_a_revoked_key_stops_at_once(server: Running, front: str) -> None:
+    """By default no file stays open: the first request after a key is revoked gets no cover."""
+    await server.get(server.path())
+    assert (await ask(front, server.path())).cover == "hit"
+
+    await server.covers.accounts.save(replace(server.key, revoked_at=1))
+    assert (await ask(front, server.path())).status == 403
+    await server.covers.accounts.save(replace(server.key, revoked_at=None))
+    assert (await ask(front, server.path())).cover == "hit"
 
 
 async def seconds_until(status: int, front: str, path: str) -> float:

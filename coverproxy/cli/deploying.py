@@ -1,5 +1,6 @@
 """Commands that print what an installation needs around the service: nginx's and systemd's configuration."""
 
+import resource
 import sys
 from pathlib import Path
 
@@ -24,10 +25,14 @@ def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
         nginx -t && systemctl reload nginx
 
     Print it anew when sizes, formats, addresses or the data folder change.
+
+    With front.open_files it needs a higher limit of open files than is usual: that is told on standard error.
     """
     from coverproxy.deploy import nginx
     from coverproxy.wiring import Shelf
 
+    if config.front.open_files:
+        _tell_limit(config.front.open_files)
     root = Shelf(config).layout.top.resolve()
     text = (nginx.whole if whole else nginx.site)(config, root, _headers(config))
     tell(as_json, {"nginx_conf": text}, text.rstrip("\n"))
@@ -56,6 +61,19 @@ def systemd_unit(config: Config, as_json: bool, socket: bool, with_socket: bool,
         data = Path(config.data.dir).resolve()
         text = systemd.service(config, _command(data), data, user, socket=with_socket)
     tell(as_json, {"unit": text}, text.rstrip("\n"))
+
+
+def _tell_limit(open_files: int) -> None:
+    """Say what limit nginx needs for its open files, and whether one started from here could have it."""
+    from coverproxy.deploy import nginx
+
+    needed, (_, hard) = nginx.files_needed(open_files), resource.getrlimit(resource.RLIMIT_NOFILE)
+    text = f"front.open_files = {open_files}: nginx needs a limit of {needed} open files, or answers 500"
+    if 0 <= hard < needed:
+        text += f"; the hard limit here is {hard}: raise it, or set front.open_files to 0"
+    click.echo(
+        f"{text}. The printed file says how; `coverproxy doctor` looks at the running nginx.", err=True
+    )
 
 
 def _command(data: Path) -> list[str]:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Network, Positive, Section, networks
+from coverproxy.config.base import Network, Section, networks
 
 
 class Front(Section):
@@ -23,7 +23,7 @@ class Front(Section):
     certificate: str = "/etc/letsencrypt/live/coverproxy/fullchain.pem"
     certificate_key: str = "/etc/letsencrypt/live/coverproxy/privkey.pem"
     acme_root: str = "/var/www/acme"
-    open_files: Positive = 40_000
+    open_files: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     open_file_seconds: Annotated[int, Field(ge=1, le=60)] = 4
     requests_per_second: Annotated[int, Field(ge=1)] = 50
     burst: Annotated[int, Field(ge=0)] = 200

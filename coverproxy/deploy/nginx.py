@@ -20,7 +20,17 @@ ACCEL_HEADERS = (
 """What nginx drops of an answer with X-Accel-Redirect: it keeps Content-Type, Cache-Control, Set-Cookie,
 Accept-Ranges and Expires (ngx_http_upstream_process_headers), and makes the validators itself."""
 
-_CONNECTIONS = 4096
+USUAL_FILES = 1024
+"""How many files a process may have open where nobody has raised the limit (RLIMIT_NOFILE, soft)."""
+
+DEBIAN_CONNECTIONS = 768
+"""worker_connections in Debian's nginx.conf, which the printed file is usually included in."""
+
+_OWN_FILES = 64
+"""What a worker has open by itself: sockets it listens on, logs, libraries, its line to the master."""
+
+FITTING_CONNECTIONS = (USUAL_FILES - _OWN_FILES) // 2
+"""worker_connections of whole() without open files: as many as fit the usual limit, unraised."""
 
 
 def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -> str:
@@ -48,7 +58,9 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         server_name=urlsplit(front.public_url).hostname or "_",
         access_log=f"{front.access_log} coverproxy buffer=64k flush=5s" if front.access_log else "off",
         fronts=[str(network) for network in front.networks if not network.is_loopback],
-        open_file_limit=open_file_limit(config),
+        connections=DEBIAN_CONNECTIONS,
+        files_needed=files_needed(front.open_files),
+        usual_files=USUAL_FILES,
         accel=ACCEL,
         accel_headers=ACCEL_HEADERS,
         placeholder=PLACEHOLDER_FILE,
@@ -58,23 +70,30 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
 
 
 def whole(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]], workers: str = "auto") -> str:
-    """Write a whole nginx.conf around site(): for a machine, a container or a test that has no other."""
+    """Write a whole nginx.conf around site(): for a machine, a container or a test that has no other.
+
+    It raises no limit but where front.open_files asks for it: raising one above the hard limit fails.
+    """
     inside = "".join(f"    {line}".rstrip() + "\n" for line in site(config, root, headers).splitlines())
+    if open_files := config.front.open_files:
+        limit, connections = f"worker_rlimit_nofile {files_needed(open_files)};\n", DEBIAN_CONNECTIONS
+    else:
+        limit, connections = "", FITTING_CONNECTIONS
     return f"""\
 worker_processes {workers};
-worker_rlimit_nofile {open_file_limit(config)};
-pcre_jit on;
+{limit}pcre_jit on;
 events {{
-    worker_connections {_CONNECTIONS};
+    # Each may take two files of the limit, usually {USUAL_FILES}: for more, worker_rlimit_nofile is needed.
+    worker_connections {connections};
 }}
 http {{
 {inside}}}
 """
 
 
-def open_file_limit(config: Config) -> int:
-    """Return how many files one worker of nginx may need: those kept open, and two a connection."""
-    return config.front.open_files + 2 * _CONNECTIONS + 1024
+def files_needed(open_files: int) -> int:
+    """Return how many files one worker of nginx may need: those kept open, two a connection, and its own."""
+    return open_files + 2 * DEBIAN_CONNECTIONS + _OWN_FILES
 
 
 def _server(app: str) -> str:
