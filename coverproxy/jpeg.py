@@ -82,9 +82,9 @@ def _frame(marker: int, header: bytes) -> Frame:
 def refusal(body: bytes) -> str | None:
     """Say why no decoder may see this JPEG; None where it may.
 
-    A lossless one (SOF3) is written beyond the rows of any smaller picture asked for: libjpeg decodes it
-    whole, and neither libvips' nor simplejpeg's keeps to the scaled size. The rest of the kinds not read have
-    no decoder here, and are not left to find that out by themselves.
+    A lossless one (SOF3) cannot be shrunk while it is decoded, and no decoder here says so: simplejpeg writes
+    all of it beyond the end of the smaller picture's memory, libvips gives the top left corner as the whole
+    cover. The other kinds not read have no decoder here, and are not left to find that out by themselves.
     """
     seen = frame(body)
     if seen is None:

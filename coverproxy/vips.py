@@ -80,7 +80,7 @@ def _set_up_memory() -> None:
 def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
     """Open an image lazily: only its header is read. Raises UnusableOriginal("header").
 
-    Every decode passes here first, so here a JPEG is refused whose decoding would damage memory.
+    Every decode passes here first, so here a JPEG is refused that no decoder takes safely or rightly.
     """
     if loader is Loader.JPEG and (why := jpeg.refusal(body)) is not None:
         raise UnusableOriginal("header", why)

@@ -91,7 +91,7 @@ def outcomes(folder: Path, bodies: list[bytes]) -> list[str]:
 def test_a_lossless_jpeg_is_refused_and_harms_nothing(
     tmp_path: Path, sides: tuple[int, int], components: int
 ) -> None:
-    """Its own pixels would go over the end of a smaller picture's memory: no size of it is tried."""
+    """Its own pixels went over the end of a smaller picture's memory: no size of it is tried now."""
     assert set(outcomes(tmp_path, [lossless(*sides, components)])) == {"header"}
 
 
