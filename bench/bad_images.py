@@ -31,8 +31,8 @@ import click
 from bench import command, plots, report
 from coverproxy import vips
 from coverproxy.config import Config
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format, Loader, sniff
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format, Loader, sniff
 from coverproxy.render import render
 
 EVERY = 500

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from coverproxy.config import Config, load
-from coverproxy.derivative import Derivative
-from coverproxy.media import Format, Loader, sniff
-from coverproxy.original import Original
-from coverproxy.spec import ISBN, Identifier, Spec
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import Format, Loader, sniff
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier, Spec
 
 FIRST = 978_100_000_000
 DATE = 1_217_808_000

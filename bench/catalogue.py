@@ -19,10 +19,10 @@ from typing import Any
 
 from bench import report
 from coverproxy import schema
-from coverproxy.media import Loader
-from coverproxy.original import Original
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.catalogue import Catalogue, schema_steps
-from coverproxy.spec import ISBN, Identifier
 
 LOOKUPS = 20_000
 STEP = 33

@@ -28,7 +28,7 @@ import click
 import orjson
 
 from bench import books, command, report
-from coverproxy.media import Format, dimensions
+from coverproxy.domain.formats import Format, dimensions
 
 AT_ONCE = 16
 BROWSER = {"Sec-Fetch-Dest": "image"}

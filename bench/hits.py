@@ -41,7 +41,7 @@ from bench.client import ask_once
 from bench.goals import Goal, at_least, ratio
 from bench.peers import Peer
 from bench.wrk import Wrk
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 CONNECTIONS = 32
 BOX = (200, 300)

@@ -25,10 +25,10 @@ from bench import command, report, serve
 from bench.books import isbn
 from bench.goals import at_least
 from coverproxy.config import load
-from coverproxy.isbn import to_isbn10
-from coverproxy.media import Loader
-from coverproxy.original import Original
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.isbn import to_isbn10
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.wiring import open_shelf
 
 LIST = 1000

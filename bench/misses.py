@@ -39,7 +39,7 @@ from bench.goals import Goal, at_least, at_most, ratio
 from bench.peers import Peer
 from bench.wrk import Wrk
 from coverproxy.config import Config
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 CONNECTIONS = 8
 BOX = (200, 300)

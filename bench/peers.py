@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from bench import books
 from bench.serve import Skipped, free_port, nginx, program, running
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 FOLDER = Path(__file__).parents[1] / ".bench"
 THUMBOR = "thumbor==7.8.0"

@@ -42,7 +42,7 @@ from bench.client import ask_once
 from bench.peers import Peer
 from coverproxy import vips
 from coverproxy.config import Avif, Config, Jpeg, Size, Webp
-from coverproxy.media import Format, Loader, sniff
+from coverproxy.domain.formats import Format, Loader, sniff
 from coverproxy.render import render
 
 ROUNDS = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import books
 from bench.client import Ask
-from coverproxy import isbn
+from coverproxy.domain import isbn
 
 SHIFT, SLOPE = 62.0, 1.30
 """The n-th most popular book is asked for as 1 / (n + 62)**1.30: Zipf's law as Mandelbrot bent it at its top.

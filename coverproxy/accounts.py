@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from coverproxy.cache.links import KeyLinks
 from coverproxy.config import Automated, Quota
-from coverproxy.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
-from coverproxy.key import Key, is_name
+from coverproxy.domain.api_key import Key, is_name
+from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
 from coverproxy.state.base import KeyStore, QuotaStore
 
 _log = logging.getLogger(__name__)

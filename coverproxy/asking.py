@@ -14,15 +14,15 @@ from typing import Any, Protocol, TypeVar
 
 from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.config import Asking as Settings
-from coverproxy.errors import Busy, NoCover, Pending, Unavailable
+from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import Identifier
 from coverproxy.metrics import Metrics
-from coverproxy.original import Original
 from coverproxy.originals.intake import Refused
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, Outcome
 from coverproxy.sources.recall import Recall, Remembered
-from coverproxy.spec import Identifier
 from coverproxy.taking import Taker
 
 T = TypeVar("T")

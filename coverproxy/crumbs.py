@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverproxy.original import Original
+from coverproxy.domain.original import Original
 
 SLOTS = 64
 """Threads that can decode at once: render.threads has no higher limit."""

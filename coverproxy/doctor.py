@@ -8,7 +8,7 @@ from pathlib import Path
 from coverproxy.checks import folder, front, machine, network, pictures, records
 from coverproxy.checks.finding import Finding, fine, problem
 from coverproxy.config import PREFIX, Config
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.wiring import Shelf
 
 CONFIG = "config"

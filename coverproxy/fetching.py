@@ -9,12 +9,13 @@ from enum import StrEnum
 
 import aiohttp
 
-from coverproxy import __version__, isbn
-from coverproxy.errors import NotAnIsbn
+from coverproxy import __version__
+from coverproxy.domain import isbn
+from coverproxy.domain.api_key import abridged
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn_list import Line
 from coverproxy.fetched import Entry, Folder
-from coverproxy.key import abridged
-from coverproxy.listing import Line
-from coverproxy.media import Format
 from coverproxy.verdict import (
     MAX_BODY_BYTES,
     Answer,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coverproxy.beside import beside
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.metrics import Metrics
 from coverproxy.state.notes import Notes, Sample
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Stripes
 from coverproxy.config import Import, Limits, Size
-from coverproxy.original import LATEST_DATE, QUARANTINED, Original
+from coverproxy.domain.original import LATEST_DATE, QUARANTINED, Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Candidate, Examined, Refusal, Refused, examine, is_placeholder

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from coverproxy import isbn
 from coverproxy.cache.flights import Flights
-from coverproxy.errors import Busy, NoCover, NotAnIsbn, Pending, Unavailable
-from coverproxy.isbn import Reading
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import Busy, NoCover, NotAnIsbn, Pending, Unavailable
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn import Reading
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.look import Look
-from coverproxy.media import Format
-from coverproxy.original import Original
 from coverproxy.render import MIN_SIDE_PX, target_size
 from coverproxy.service import Covers
-from coverproxy.spec import ISBN, Identifier, Spec
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from coverproxy.beside import beside
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.state.notes import MOST_REFUSALS, Notes, Refused
 
 MOST_WAITING = 10_000

@@ -10,16 +10,16 @@ from coverproxy import look
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.room import CacheFull
 from coverproxy.config import Limits, Size
-from coverproxy.derivative import Derivative
-from coverproxy.errors import NoCover, Unavailable, UnusableOriginal
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.errors import NoCover, Unavailable, UnusableOriginal
+from coverproxy.domain.formats import Format
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.look import Look
-from coverproxy.media import Format
 from coverproxy.metrics import Metrics
-from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.render import Rendered, render
-from coverproxy.spec import Identifier, Spec
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from gunicorn.glogging import Logger
 from coverproxy import log
 from coverproxy.accepting import SharedSite, Shares
 from coverproxy.config import Config
-from coverproxy.errors import ConfigError
+from coverproxy.domain.errors import ConfigError
 from coverproxy.serving import MAX_LINE_BYTES, Listeners, application
 from coverproxy.web.keys import COVERS
 

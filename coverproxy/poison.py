@@ -11,9 +11,9 @@ from pathlib import Path
 from coverproxy.cache.flights import Stripes
 from coverproxy.config import Render
 from coverproxy.crumbs import Crumbs, Left, judged
-from coverproxy.errors import Unavailable, UnusableOriginal
+from coverproxy.domain.errors import Unavailable, UnusableOriginal
+from coverproxy.domain.original import Original
 from coverproxy.metrics import Metrics
-from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.watchdog import HUNG_AFTER, Watchdog
 

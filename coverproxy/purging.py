@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Stripes
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.originals.catalogue import Catalogue
-from coverproxy.spec import Identifier, Spec
 
 
 def purge(cache: DiskCache, stripes: Stripes, sizes: Iterable[str], identifier: Identifier) -> int:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from coverproxy.errors import Busy
+from coverproxy.domain.errors import Busy
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Limits, Size
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format, Loader, sniff
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format, Loader, sniff
 
 REVISION = 2
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""

@@ -17,19 +17,19 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.cache.memory import Held, Memory
 from coverproxy.config import Limits, Size
-from coverproxy.derivative import Derivative
-from coverproxy.errors import NoCover
-from coverproxy.key import abridged
+from coverproxy.domain.api_key import abridged
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.errors import NoCover
+from coverproxy.domain.formats import Format
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import Identifier, Spec, Wanted
 from coverproxy.making import Maker
-from coverproxy.media import Format
 from coverproxy.metrics import Metrics
-from coverproxy.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.poison import Guard
 from coverproxy.purging import purge
 from coverproxy.queue import RenderQueue
-from coverproxy.spec import Identifier, Spec, Wanted
 
 T = TypeVar("T")
 

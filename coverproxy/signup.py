@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from coverproxy.accounts import Accounts
 from coverproxy.config import Signup
-from coverproxy.errors import NotGiven
-from coverproxy.key import Key, NoCoverChoice, abridged, hashed, is_host, new_name
+from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, new_name
+from coverproxy.domain.errors import NotGiven
 from coverproxy.state.base import KeyStore, QuotaStore
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20

@@ -12,9 +12,10 @@ from pathlib import Path
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Stripes
 from coverproxy.config import Import, Limits, Size, Source
-from coverproxy.errors import Unavailable, UnusableOriginal
-from coverproxy.media import Format
-from coverproxy.original import DIGEST_BYTES, Original
+from coverproxy.domain.errors import Unavailable, UnusableOriginal
+from coverproxy.domain.formats import Format
+from coverproxy.domain.original import DIGEST_BYTES, Original
+from coverproxy.domain.spec import Identifier
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.fetched import FetchedRows, Provenance
 from coverproxy.originals.files import OriginalFiles
@@ -22,7 +23,6 @@ from coverproxy.originals.intake import Refused, is_placeholder, measured, sketc
 from coverproxy.purging import drop_stale
 from coverproxy.render import render
 from coverproxy.sources.base import Fetched, Validators
-from coverproxy.spec import Identifier
 
 SAME_BYTES = "same-bytes"
 DAY_SECONDS = 86_400

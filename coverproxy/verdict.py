@@ -7,8 +7,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
-from coverproxy.media import Format, Loader, is_whole, sniff
-from coverproxy.original import LATEST_DATE
+from coverproxy.domain.formats import Format, Loader, is_whole, sniff
+from coverproxy.domain.original import LATEST_DATE
 
 MAX_BODY_BYTES = 33_554_432
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from coverproxy import isbn
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.flights import Stripes
 from coverproxy.cache.room import Room
-from coverproxy.errors import NoCover, NotAnIsbn, Unavailable
-from coverproxy.listing import Line
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NoCover, NotAnIsbn, Unavailable
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn_list import Line
+from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.making import Maker
-from coverproxy.media import Format
-from coverproxy.spec import ISBN, Identifier, Spec
 
 
 class Outcome(StrEnum):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from coverproxy.errors import UnusableOriginal
+from coverproxy.domain.errors import UnusableOriginal
 
 HUNG_AFTER = 2
 """Times the limit after which a render that cannot be stopped is taken for hung."""

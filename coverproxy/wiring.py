@@ -26,13 +26,13 @@ from coverproxy.cache.room import Bounds, Room
 from coverproxy.cache.upkeep import Upkeep
 from coverproxy.config import Config
 from coverproxy.desk import Desk
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn_list import Line
 from coverproxy.history import Historian
 from coverproxy.importing import Importer
 from coverproxy.ledger import Ledger
-from coverproxy.listing import Line
 from coverproxy.making import Maker
-from coverproxy.media import Format
 from coverproxy.metrics import Metrics
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, settings
 
 from coverproxy.config import Config, load
 from coverproxy.demo.classics import CLASSICS, MISSING
+from coverproxy.domain.api_key import Key, new_name
 from coverproxy.importing import Report, candidates
-from coverproxy.key import Key, new_name
 from coverproxy.service import Covers
 from coverproxy.serving import MAX_LINE_BYTES, Listeners, application, listen
 from coverproxy.web.keys import COVERS

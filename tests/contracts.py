@@ -6,9 +6,9 @@ from typing import Protocol
 
 import pytest
 
-from coverproxy.key import Key
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Source, Unchanged, Validators
-from coverproxy.spec import ISBN, Identifier
 from coverproxy.state.base import KeyStore, QuotaStore
 
 TODAY = date(2026, 11, 23)

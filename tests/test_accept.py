@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 from coverproxy.web.accept import negotiate, wants_json
 
 ALL = frozenset(Format)

@@ -11,8 +11,8 @@ import pytest
 from coverproxy.accounts import Accounts, Visitor
 from coverproxy.cache.links import KeyLinks
 from coverproxy.config import Automated, Quota
-from coverproxy.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey
-from coverproxy.key import Key, new_name
+from coverproxy.domain.api_key import Key, new_name
+from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey
 from coverproxy.state.sqlite import SqliteState
 
 

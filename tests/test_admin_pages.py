@@ -16,9 +16,9 @@ from forms import Visitor
 from coverproxy import vips
 from coverproxy.cli import main
 from coverproxy.demo.classics import CLASSICS
-from coverproxy.key import Key, new_name
-from coverproxy.media import Loader
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain.api_key import Key, new_name
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.web.keys import DESK
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's

@@ -8,8 +8,8 @@ import orjson
 import pytest
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 
-from coverproxy import isbn
-from coverproxy.media import PLACEHOLDER, Format, dimensions
+from coverproxy.domain import isbn
+from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
 
 BAD_CHECK_DIGIT = "9780141439519"
 JSON = "application/json"

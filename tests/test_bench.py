@@ -14,7 +14,7 @@ sys.path.append(str(ROOT))  # at the end, so that an installed coverproxy is not
 
 from bench import books, goals, readers, report  # noqa: E402
 from bench.__main__ import COMMANDS  # noqa: E402
-from coverproxy import isbn  # noqa: E402
+from coverproxy.domain import isbn  # noqa: E402
 
 
 def run(*arguments: str) -> str:

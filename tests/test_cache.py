@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy import isbn
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.links import KeyLinks
-from coverproxy.derivative import Derivative
-from coverproxy.key import Key
-from coverproxy.media import Format
-from coverproxy.spec import Identifier, Spec
+from coverproxy.domain import isbn
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier, Spec
 
 ISBN13, ISBN10 = "9780545010221", "0545010225"
 SPEC = Spec(Identifier("isbn", ISBN13), "medium", Format.JPEG)

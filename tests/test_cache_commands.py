@@ -13,9 +13,9 @@ import pytest
 from conftest import Running, configured
 
 from coverproxy.cache.last_use import DAY
-from coverproxy.derivative import Derivative
-from coverproxy.media import Format
-from coverproxy.spec import Identifier, Spec
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.wiring import Shelf
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}

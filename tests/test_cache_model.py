@@ -17,9 +17,9 @@ from coverproxy.cache.evict import Evictor
 from coverproxy.cache.last_use import DAY, LastUse
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import UNBOUNDED, Bounds, Room
-from coverproxy.derivative import Derivative
-from coverproxy.media import Format
-from coverproxy.spec import Identifier, Spec
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier, Spec
 
 # A JPEG and a WebP in all that the cache looks at: a frame header of 200x300, then room for filler.
 JPEG = bytes.fromhex("ffd8ffe000100000000000000000000000000000ffc0000b08012c00c8010111")

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy import schema
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.original import Original, best_first
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.look import Look
-from coverproxy.media import Loader
-from coverproxy.original import Original, best_first
 from coverproxy.originals.catalogue import Catalogue, schema_steps
-from coverproxy.spec import ISBN, Identifier
 
 BOOK = Identifier(ISBN, "9780141439518")
 OTHER = Identifier(ISBN, "9798992242508")

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from coverproxy.config import RESERVED_SIZES, Config, Size, load, resolved, unset
 from coverproxy.config.presets import PRESETS
-from coverproxy.errors import ConfigError
-from coverproxy.media import Format
+from coverproxy.domain.errors import ConfigError
+from coverproxy.domain.formats import Format
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "config.example.toml"
 SETTING = re.compile(r"(?P<name>[a-z_0-9]+) = (?P<value>.*)")

@@ -24,7 +24,7 @@ from coverproxy.cache.layout import Layout
 from coverproxy.checks import folder, network, pictures
 from coverproxy.checks.finding import Level
 from coverproxy.config import Formats, Ops, Server
-from coverproxy.media import Loader
+from coverproxy.domain.formats import Loader
 
 
 @pytest.fixture(scope="module")

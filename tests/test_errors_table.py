@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from coverproxy import errors
-from coverproxy.errors import CoverError
+from coverproxy.domain import errors
+from coverproxy.domain.errors import CoverError
 from coverproxy.web.errors import TABLE, Meaning, meaning
 
 BASES = {errors.KeyRefused, errors.OwnFault}

@@ -24,11 +24,11 @@ from coverproxy.cache.last_use import DAY, LastUse, by_mounts, of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import UNBOUNDED, Bounds, CacheFull, Room
 from coverproxy.cache.upkeep import Upkeep, alone
-from coverproxy.derivative import Derivative
-from coverproxy.media import Format
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.metrics import Metrics
 from coverproxy.shared import SharedNumbers
-from coverproxy.spec import Identifier, Spec
 
 # A JPEG in all that the cache looks at: SOI, a frame header of 200x300, filler, EOI.
 HEAD = bytes.fromhex("ffd8ffe000100000000000000000000000000000ffc0000b08012c00c8010111")

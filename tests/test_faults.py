@@ -12,7 +12,7 @@ from aiohttp import web
 from conftest import Running, Start, configured, take_in
 from ending import end
 
-from coverproxy.key import Key, new_name
+from coverproxy.domain.api_key import Key, new_name
 from coverproxy.serving import application, listen
 
 SMALL = 3 * 1024 * 1024

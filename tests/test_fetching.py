@@ -20,10 +20,10 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from ending import end
 from fronting import before
 
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn_list import Line
 from coverproxy.fetched import OWN, Entry, Folder, InUse
 from coverproxy.fetching import AGENT, Fetcher, Outcome, Report, Result, Wish
-from coverproxy.listing import Line
-from coverproxy.media import Format
 from coverproxy.verdict import MAX_BODY_BYTES, Answer, Verdict, judge, resets_at, seconds_to_wait
 from coverproxy.web.answers import PLACEHOLDER
 

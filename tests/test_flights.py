@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coverproxy.cache.flights import Flights, Stripes
-from coverproxy.errors import NoCover, OwnFault, Pending, QuotaExceeded, TooFast
+from coverproxy.domain.errors import NoCover, OwnFault, Pending, QuotaExceeded, TooFast
 
 
 def concerns(key: str, *, is_automated: bool = False):

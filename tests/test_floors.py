@@ -46,7 +46,7 @@ def package(module: str) -> str:
 
 
 def named(module: str) -> Iterator[str]:
-    """A dotted name, and its modules that there are: `coverproxy.isbn.parse` is of the module isbn."""
+    """A dotted name, and its modules that there are: `coverproxy.domain.isbn.parse` is of the module isbn."""
     inner = module.removeprefix("coverproxy").removeprefix(".")
     while inner and inner not in MODULES and f"{inner}.__init__" not in MODULES:
         inner = inner.rpartition(".")[0]
@@ -95,7 +95,7 @@ def test_no_import_goes_up(module: str) -> None:
     ("module", "code", "seen"),
     [
         ("isbn", "from coverproxy import spec", ["spec"]),
-        ("isbn", "from coverproxy.spec import Spec", ["spec"]),
+        ("isbn", "from coverproxy.domain.spec import Spec", ["spec"]),
         ("cache.disk", "from coverproxy.render import render", ["render"]),
         ("cache.disk", "from ..originals import files", ["originals.files"]),
         ("cache.disk", "from .layout import Layout", []),

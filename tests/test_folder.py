@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from contracts import MATILDA, MATILDA_10, MOST, OTHER, THEN, SourceContract
 
+from coverproxy.domain.url_template import PathTemplate
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
 from coverproxy.sources.folder import FolderSource
-from coverproxy.template import PathTemplate
 
 
 @dataclass

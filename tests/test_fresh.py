@@ -9,10 +9,10 @@ from conftest import Got, Running, Start
 from images import cover, jpeg
 from upstream import BOOK, Asked, Upstream, gives, picture, silent
 
-from coverproxy.isbn import to_isbn10
+from coverproxy.domain.isbn import to_isbn10
+from coverproxy.domain.spec import Identifier
 from coverproxy.originals.fetched import Provenance
 from coverproxy.refreshing import Refresher
-from coverproxy.spec import Identifier
 
 NAME = Identifier("isbn", BOOK)
 SAID = {"ETag": '"one"', "Last_Modified": "Mon, 04 Aug 2008 12:00:00 GMT"}

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from coverproxy.domain.spec import Identifier
 from coverproxy.metrics import Metrics
 from coverproxy.sources.base import Answer, CouldNotAsk, NotThere, Validators
 from coverproxy.sources.breaker import FAILURES, FIRST_PAUSE, State
 from coverproxy.sources.gate import Gate, Manners
-from coverproxy.spec import Identifier
 
 BOOK = Identifier("isbn", "9780141439495")
 

@@ -37,11 +37,11 @@ from upstream import (
     slow_head,
 )
 
+from coverproxy.domain.spec import Identifier
+from coverproxy.domain.url_template import Template
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
 from coverproxy.sources.http import Bounds, HttpSource, Manner
 from coverproxy.sources.rules import Missing
-from coverproxy.spec import Identifier
-from coverproxy.template import Template
 
 ISBN = Identifier("isbn", BOOK)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)

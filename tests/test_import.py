@@ -26,12 +26,12 @@ from stdnum import ean
 
 from coverproxy.cli import main
 from coverproxy.config import Config, load
-from coverproxy.derivative import Derivative
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import Format
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.importing import Report, candidates
-from coverproxy.media import Format
-from coverproxy.original import Original
 from coverproxy.originals.intake import Candidate, Refusal
-from coverproxy.spec import ISBN, Identifier, Spec
 from coverproxy.wiring import Shelf, importer, open_shelf
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -761,10 +761,10 @@ RENDER_ALL = """
 import json, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 from coverproxy.config import load
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format, dimensions
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format, dimensions
 from coverproxy.render import render
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.wiring import open_shelf
 config = load(None, {}, {"data": {"dir": sys.argv[1]}})
 with open_shelf(config) as shelf:

@@ -13,12 +13,12 @@ from fronting import before
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy import isbn
+from coverproxy.domain import isbn
+from coverproxy.domain.formats import Format, dimensions
+from coverproxy.domain.isbn import Reading
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.informing import MAX_WAITING, has_cover
-from coverproxy.isbn import Reading
-from coverproxy.media import Format, dimensions
-from coverproxy.original import Original
-from coverproxy.spec import ISBN, Identifier
 from coverproxy.web.info import MAX_BODY_BYTES
 from coverproxy.web.keys import INFORMER
 

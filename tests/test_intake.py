@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.config import Import, Limits
-from coverproxy.media import Loader
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.intake import Candidate, Examined, Refused, examine, is_placeholder
-from coverproxy.spec import ISBN, Identifier
 
 NAME = "9780141439518"
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from coverproxy.errors import NotAnIsbn
-from coverproxy.isbn import MAX_READINGS, MAX_TEXT, Reading, _bare, _messy, parse, to_isbn10
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.isbn import MAX_READINGS, MAX_TEXT, Reading, _bare, _messy, parse, to_isbn10
 
 MESSY = Path(__file__).resolve().parents[2] / "shared" / "data" / "messy-isbns.tsv"
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Config, Import
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format, Loader
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format, Loader
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.intake import Refused, look
 from coverproxy.render import render
-from coverproxy.spec import ISBN, Identifier
 
 CONFIG = Config()
 REFUSED = [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF]
@@ -25,8 +25,8 @@ _CHILD = """
 import sys
 from pathlib import Path
 from coverproxy.config import Config
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format
 from coverproxy.render import render
 config = Config()
 said = []

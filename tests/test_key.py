@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coverproxy.key import Key, abridged, is_name, new_name
+from coverproxy.domain.api_key import Key, abridged, is_name, new_name
 
 NOW = 1_800_000_000.0
 

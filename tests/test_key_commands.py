@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from conftest import configured
 
 from coverproxy.cli import main
-from coverproxy.key import Key, new_name
+from coverproxy.domain.api_key import Key, new_name
 from coverproxy.wiring import Shelf, open_accounts
 
 

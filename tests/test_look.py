@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from coverproxy import thumbhash
 from coverproxy.config import Limits
+from coverproxy.domain.formats import Format
 from coverproxy.look import GLANCE, Look, at, dominant
-from coverproxy.media import Format
 from coverproxy.render import render
 
 Rule = Callable[[int, int], tuple[int, int, int]]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coverproxy import vips
-from coverproxy.media import Format, Loader, dimensions, is_whole, sniff
+from coverproxy.domain.formats import Format, Loader, dimensions, is_whole, sniff
 
 WIDTH, HEIGHT = 70, 110
 AV1 = {"compression": "av1", "effort": 0}

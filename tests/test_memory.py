@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.cache.memory import Memory
-from coverproxy.derivative import Derivative
-from coverproxy.media import Format
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.shared import SharedNumbers
-from coverproxy.spec import ISBN, Identifier
 from coverproxy.web.keys import HOT
 
 

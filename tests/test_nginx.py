@@ -27,9 +27,9 @@ from test_cli import data, key, serve
 from test_master import workers
 from yarl import URL
 
-from coverproxy import isbn
+from coverproxy.domain import isbn
+from coverproxy.domain.formats import PLACEHOLDER, Format
 from coverproxy.log import abridged
-from coverproxy.media import PLACEHOLDER, Format
 from coverproxy.web.accept import negotiate
 
 __all__ = ["data", "serve"]  # fixtures

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coverproxy import schema
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.ledger import MOST_DETAIL, MOST_WAITING, Ledger
 from coverproxy.state.notes import MOST_LACKING, MOST_REFUSALS, Notes, Refused, Sample
 from coverproxy.state.sqlite import schema_steps

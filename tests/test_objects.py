@@ -15,9 +15,9 @@ from contracts import MATILDA, MATILDA_10, MOST, THEN, SourceContract
 from s3_server import BUCKET, KEY_ID, REGION, S3, SECRET, Stored, running
 from services import program
 
+from coverproxy.domain.url_template import PathTemplate
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
 from coverproxy.sources.objects import ObjectSource, open_store
-from coverproxy.template import PathTemplate
 
 SIGNED = {"region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
 SECONDS = 5.0

@@ -24,8 +24,8 @@ from coverproxy.checks import front
 from coverproxy.checks.finding import Level
 from coverproxy.cli import main
 from coverproxy.deploy.nginx import DEBIAN_CONNECTIONS, FITTING_CONNECTIONS, USUAL_FILES, files_needed
-from coverproxy.media import Format
-from coverproxy.spec import ISBN, Identifier, Spec
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.wiring import open_shelf
 
 ROOT = Path(__file__).resolve().parents[1]

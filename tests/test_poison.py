@@ -18,7 +18,7 @@ from conftest import COVERED, configured, take_in
 from test_cli import ENVIRONMENT, get, key, run
 from test_service import _shrunk
 
-from coverproxy.spec import Identifier
+from coverproxy.domain.spec import Identifier
 from coverproxy.wiring import open_shelf
 
 SERVER = Path(__file__).with_name("crashing_server.py")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coverproxy.errors import Busy
+from coverproxy.domain.errors import Busy
 from coverproxy.queue import RenderQueue
 
 PATIENCE = 1.0

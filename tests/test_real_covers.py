@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import Running, configured, take_in
 
-from coverproxy import isbn, render, vips
-from coverproxy.media import Format, Loader, dimensions, sniff
+from coverproxy import render, vips
+from coverproxy.domain import isbn
+from coverproxy.domain.formats import Format, Loader, dimensions, sniff
 from coverproxy.wiring import open_shelf
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -81,7 +82,7 @@ def test_every_original_is_in_its_place(tmp_path: Path) -> None:
 
 
 def _identifier(value: str):
-    from coverproxy.spec import ISBN, Identifier
+    from coverproxy.domain.spec import ISBN, Identifier
 
     return Identifier(ISBN, value)
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from coverproxy import media
 from coverproxy.config import Config, Jpeg, Limits, Size
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format
+from coverproxy.domain import formats
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format
 from coverproxy.render import MIN_JPEG_BYTES, Rendered, render
 
 CONFIG = Config()
@@ -88,10 +88,10 @@ def test_every_format_comes_in_every_size(form: Format, size: str) -> None:
     assert rendered.size == (SIZES[size].width, SIZES[size].height)
     assert images.decoded(rendered.body).shape[:2] == rendered.size[::-1]
     assert images.mean(rendered.body) == pytest.approx(images.cover(800, 1200).numpy().mean((0, 1)), abs=4)
-    assert media.dimensions(rendered.body, form) == rendered.size
-    assert media.is_whole(rendered.body, form)
-    assert not media.is_whole(rendered.body[:-1], form)
-    loader = media.sniff(rendered.body[:32])
+    assert formats.dimensions(rendered.body, form) == rendered.size
+    assert formats.is_whole(rendered.body, form)
+    assert not formats.is_whole(rendered.body[:-1], form)
+    loader = formats.sniff(rendered.body[:32])
     assert loader
     assert loader.value == {"jpg": "jpeg", "webp": "webp", "avif": "heif"}[form.value]
 
@@ -232,7 +232,7 @@ def test_a_jpeg_is_padded_to_what_clients_expect(colour: tuple[int, ...]) -> Non
     assert MIN_JPEG_BYTES <= len(rendered.body) <= MIN_JPEG_BYTES + 4
     assert [marker for marker, _ in images.segments(rendered.body)].count(0xFE) == 1
     assert images.mean(rendered.body) == pytest.approx(colour, abs=3)
-    assert media.dimensions(rendered.body, Format.JPEG) == rendered.size == (20, 30)
+    assert formats.dimensions(rendered.body, Format.JPEG) == rendered.size == (20, 30)
 
 
 @settings(max_examples=80, deadline=None)
@@ -361,8 +361,8 @@ def test_damage_is_refused_or_survived(kind: str, places: list[tuple[float, byte
         reason = exc.reason
     assert rendered or reason in ("type", "header", "limit", "decode", "thin")
     if rendered:
-        assert media.dimensions(rendered.body, Format.JPEG) == rendered.size
-        assert media.is_whole(rendered.body, Format.JPEG)
+        assert formats.dimensions(rendered.body, Format.JPEG) == rendered.size
+        assert formats.is_whole(rendered.body, Format.JPEG)
 
 
 ODD = [images.with_odd_adobe, images.with_new_jfif, images.with_odd_scan, images.with_padding]

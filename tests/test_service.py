@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from conftest import COVERED, UNCOVERED, Running, Start, take_in
 
-from coverproxy import isbn
-from coverproxy.media import Format
-from coverproxy.spec import Identifier
+from coverproxy.domain import isbn
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier
 
 OTHER = "9781853260001"
 

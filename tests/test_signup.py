@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.errors import NotGiven
-from coverproxy.key import is_host
+from coverproxy.domain.api_key import is_host
+from coverproxy.domain.errors import NotGiven
 from coverproxy.signup import Wish, host_of, tidy
 
 

@@ -12,9 +12,9 @@ from test_cli import COMMAND, ENVIRONMENT, Served, get, key, run
 from test_sources import book
 from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
-from coverproxy.isbn import to_isbn10
+from coverproxy.domain.isbn import to_isbn10
+from coverproxy.domain.spec import Identifier
 from coverproxy.sources.recall import Recall
-from coverproxy.spec import Identifier
 
 SECRET = {"COVER_TOKEN": "secret"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from coverproxy.domain.spec import Identifier
 from coverproxy.sources.recall import Recall, Remembered
-from coverproxy.spec import Identifier
 
 NOW = 1_795_400_000.0
 

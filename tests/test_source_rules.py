@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.original import LATEST_DATE
+from coverproxy.domain.original import LATEST_DATE
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged
 from coverproxy.sources.rules import Missing, date, judged_by_body, judged_by_head, seconds_to_wait
 

@@ -30,8 +30,8 @@ from upstream import (
     storm,
 )
 
-from coverproxy.isbn import to_isbn10
-from coverproxy.spec import Identifier
+from coverproxy.domain.isbn import to_isbn10
+from coverproxy.domain.spec import Identifier
 
 PATIENT = {"answer_within_seconds": 15.0}
 

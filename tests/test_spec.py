@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coverproxy.errors import MalformedPath, NotAnIsbn
-from coverproxy.isbn import to_isbn10
-from coverproxy.media import Format
-from coverproxy.spec import ISBN, Identifier, Spec, Wanted, parse
+from coverproxy.domain.errors import MalformedPath, NotAnIsbn
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn import to_isbn10
+from coverproxy.domain.spec import ISBN, Identifier, Spec, Wanted, parse
 
 ALL = frozenset(Format)
 ONLY_JPEG = frozenset({Format.JPEG})

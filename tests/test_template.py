@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from stdnum import isbn as stdnum_isbn
 from test_isbn import EASY, THIRTEENS
 
-from coverproxy.spec import ISBN, Identifier
-from coverproxy.template import FIELDS, Template
+from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.domain.url_template import FIELDS, Template
 
 MATILDA = Identifier(ISBN, "9780140328721")
 ONLY_13 = Identifier(ISBN, "9791090636071")

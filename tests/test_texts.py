@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coverproxy.config import Site
-from coverproxy.errors import ConfigError
+from coverproxy.domain.errors import ConfigError
 from coverproxy.web import texts
 
 WEB = Path(texts.__file__).parents[1]

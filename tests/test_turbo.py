@@ -12,7 +12,7 @@ from test_render import ODD, SIZES
 
 from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Config, Jpeg, Size
-from coverproxy.media import Format, Loader
+from coverproxy.domain.formats import Format, Loader
 from coverproxy.render import _decode_shrink, render
 
 LIMITS = Config().limits

@@ -18,7 +18,7 @@ from test_cli import COMMAND, ENVIRONMENT, key, run
 from coverproxy.cli.progress import LINE_EVERY_SECONDS
 from coverproxy.crew import NICENESS, cores, pace
 from coverproxy.demo.classics import CLASSICS
-from coverproxy.listing import lines
+from coverproxy.domain.isbn_list import lines
 
 ISBNS = [value for book in CLASSICS for value in book.isbns]
 SLOW = {"COVERPROXY_FORMATS__AVIF": "true"}

@@ -12,10 +12,10 @@ import pytest
 from conftest import Start, take_in
 
 from coverproxy.config import Config
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier
 from coverproxy.render import render
-from coverproxy.spec import Identifier
 from coverproxy.vips import library
 from coverproxy.watchdog import Watchdog
 

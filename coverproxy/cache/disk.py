@@ -8,12 +8,12 @@ from pathlib import Path
 from coverproxy import atomic
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import UNBOUNDED, Room, allocated, to_blocks
-from coverproxy.derivative import Derivative
-from coverproxy.media import PLACEHOLDER, dimensions
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import PLACEHOLDER, dimensions
+from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.shared import SharedNumbers
-from coverproxy.spec import Identifier, Spec
 
-_ORIGINAL = "user.coverproxy.original"
+_ORIGINAL = "user.coverproxy.domain.original"
 """The extended attribute that keeps the original's pixel size beside a derivative: a hit asks no database."""
 
 _FOLDER_BYTES = 4096

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from coverproxy.errors import OwnFault, Pending
+from coverproxy.domain.errors import OwnFault, Pending
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverproxy.media import PLACEHOLDER_FILE, Format
-from coverproxy.spec import Identifier, Spec
+from coverproxy.domain.formats import PLACEHOLDER_FILE, Format
+from coverproxy.domain.spec import Identifier, Spec
 
 VERSION = "v1"
 """The first folder below the cache; another layout would take another, and both could stand side by side."""

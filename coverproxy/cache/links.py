@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coverproxy import atomic
-from coverproxy.key import Key
+from coverproxy.domain.api_key import Key
 
 _TARGET = "../live"
 

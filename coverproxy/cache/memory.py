@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from coverproxy.derivative import Derivative
+from coverproxy.domain.derivative import Derivative
 from coverproxy.shared import SharedNumbers
 
 _LOOK_SECONDS = 1.0

@@ -11,8 +11,8 @@ from coverproxy import atomic
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import Room
 from coverproxy.cache.walk import Held, derivatives, shards
-from coverproxy.media import dimensions
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain.formats import dimensions
+from coverproxy.domain.spec import ISBN, Identifier
 
 
 class Finding(Enum):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import allocated
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 STEP_FILES = 256
 

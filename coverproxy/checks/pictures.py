@@ -6,8 +6,8 @@ from typing import Any
 from coverproxy import vips
 from coverproxy.checks.finding import Finding, fine, problem
 from coverproxy.config import Formats
-from coverproxy.errors import UnusableOriginal
-from coverproxy.media import Format, Loader
+from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.domain.formats import Format, Loader
 
 LEAST_VERSION = (8, 18, 4)
 

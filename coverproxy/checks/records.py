@@ -9,8 +9,8 @@ from pathlib import Path
 
 from coverproxy.cache.layout import Layout
 from coverproxy.checks.finding import Finding, fine, problem, warning
-from coverproxy.key import Key, is_name
-from coverproxy.original import Original
+from coverproxy.domain.api_key import Key, is_name
+from coverproxy.domain.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.catalogue import schema_steps as catalogue_steps
 from coverproxy.originals.files import OriginalFiles

@@ -13,7 +13,7 @@ import orjson
 
 from coverproxy import config as configuration
 from coverproxy.config import Config
-from coverproxy.errors import ConfigError, Unavailable
+from coverproxy.domain.errors import ConfigError, Unavailable
 from coverproxy.web import texts
 
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy import isbn
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import Config
-from coverproxy.errors import NotAnIsbn
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
-    from coverproxy.original import Original
+    from coverproxy.domain.original import Original
     from coverproxy.wiring import Shelf
 
 

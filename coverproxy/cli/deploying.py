@@ -90,7 +90,7 @@ def _command(data: Path) -> list[str]:
 
 def _headers(config: Config) -> dict[str, dict[str, str]]:
     """Return what the app itself says in the cases that nginx answers for it."""
-    from coverproxy import errors
+    from coverproxy.domain import errors
     from coverproxy.web import answers
     from coverproxy.web.errors import meaning
 

@@ -10,7 +10,7 @@ import click
 
 from coverproxy import config as configuration
 from coverproxy.cli.common import tell
-from coverproxy.errors import ConfigError
+from coverproxy.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from coverproxy.checks.finding import Finding

@@ -13,8 +13,8 @@ import orjson
 from coverproxy.cli.common import faults_told, tell
 from coverproxy.cli.lists import listed_lines
 from coverproxy.cli.progress import progress
-from coverproxy.listing import Line, NoColumn
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn_list import Line, NoColumn
 
 if TYPE_CHECKING:
     from coverproxy.fetched import Folder

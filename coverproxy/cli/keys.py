@@ -11,8 +11,8 @@ import click
 
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import Config
-from coverproxy.errors import NotGiven
-from coverproxy.key import Key, hashed, is_host, new_name
+from coverproxy.domain.api_key import Key, hashed, is_host, new_name
+from coverproxy.domain.errors import NotGiven
 
 if TYPE_CHECKING:
     from coverproxy.accounts import Accounts

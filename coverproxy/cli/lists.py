@@ -6,7 +6,7 @@ from typing import IO
 
 import click
 
-from coverproxy.listing import Line, lines
+from coverproxy.domain.isbn_list import Line, lines
 
 STDIN = "-"
 

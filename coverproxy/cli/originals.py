@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy import isbn
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import Config
-from coverproxy.errors import NotAnIsbn
-from coverproxy.original import DIGEST_BYTES, Quarantined
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.original import DIGEST_BYTES, Quarantined
+from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
     from coverproxy.wiring import Shelf

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy import isbn
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import AnySource, Config, FolderSource, ObjectSource, unset
-from coverproxy.errors import NotAnIsbn
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
     from coverproxy.sources.base import Fetched, Source

@@ -14,11 +14,11 @@ from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.cli.lists import listed_lines
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 if TYPE_CHECKING:
     from coverproxy.crew import Pace
-    from coverproxy.listing import Line
+    from coverproxy.domain.isbn_list import Line
     from coverproxy.warming import Report, Result
 
 

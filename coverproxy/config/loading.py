@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from coverproxy.config.tree import Config, merged
-from coverproxy.errors import ConfigError
+from coverproxy.domain.errors import ConfigError
 
 PREFIX = "COVERPROXY_"
 

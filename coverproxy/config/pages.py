@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from coverproxy.config.base import Positive, Section
-from coverproxy.media import Loader, sniff
+from coverproxy.domain.formats import Loader, sniff
 
 MAX_PLACEHOLDER_BYTES = 262_144
 """It is kept in memory, and sent for every cover that is not there."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from coverproxy.config.base import Section
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 
 class Formats(Section):

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from coverproxy.config.base import Positive, Seconds, Section, networks
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.tables import Limits
-from coverproxy.errors import ConfigError
-from coverproxy.template import PathTemplate, Template
+from coverproxy.domain.errors import ConfigError
+from coverproxy.domain.url_template import PathTemplate, Template
 
 _VARIABLE = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from coverproxy.config import Config
 from coverproxy.deploy.template import filled
-from coverproxy.media import ENDINGS, PLACEHOLDER_FILE, Format
+from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
 """The internal location that X-Accel-Redirect names: what follows is a path below the cache's `img`."""

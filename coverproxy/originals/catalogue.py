@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from coverproxy import schema
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.original import QUARANTINED, Original, Quarantined, best_first
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.look import Look
-from coverproxy.media import Loader
-from coverproxy.original import QUARANTINED, Original, Quarantined, best_first
-from coverproxy.spec import ISBN, Identifier
 
 schema_steps = partial(schema.steps, resources.files(__package__), "schema")
 """What brings the file to its present version: see schema.apply()."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from coverproxy.domain.spec import Identifier
 from coverproxy.originals.catalogue import Catalogue, read_identifier, stored
-from coverproxy.spec import Identifier
 
 _COLUMNS = "scheme, value, source, digest, etag, modified, due, keep_until"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from coverproxy import atomic, reading
-from coverproxy.original import Original
+from coverproxy.domain.original import Original
 
 Mode = Literal["copy", "link", "reference"]
 

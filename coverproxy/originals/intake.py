@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coverproxy import isbn, reading, vips
+from coverproxy import reading, vips
 from coverproxy.config import Import, Limits
-from coverproxy.errors import NotAnIsbn, UnusableOriginal
-from coverproxy.media import Loader, sniff
-from coverproxy.original import DIGEST_BYTES, LATEST_DATE, Original
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
+from coverproxy.domain.formats import Loader, sniff
+from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
+from coverproxy.domain.spec import ISBN, Identifier
 
 _PUBLISHER_DIGITS = 7
 """The first digits of an ISBN-13 that stand for its publisher: they part most, without a group table."""

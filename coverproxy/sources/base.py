@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from coverproxy.spec import Identifier
+from coverproxy.domain.spec import Identifier
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from aiohttp.abc import AbstractResolver
 from coverproxy import __version__
 from coverproxy import config as configuration
 from coverproxy.config import AnySource, Asking, resolved
-from coverproxy.errors import ConfigError
+from coverproxy.domain.errors import ConfigError
+from coverproxy.domain.url_template import PathTemplate, Template
 from coverproxy.metrics import Metrics
 from coverproxy.sources.base import Source
 from coverproxy.sources.chain import Chain
@@ -18,7 +19,6 @@ from coverproxy.sources.gate import Gate, Manners, Pace
 from coverproxy.sources.http import Bounds, HttpSource, Manner
 from coverproxy.sources.objects import ObjectSource, open_store
 from coverproxy.sources.rules import Missing
-from coverproxy.template import PathTemplate, Template
 
 
 def by_preference(sources: Sequence[AnySource]) -> list[AnySource]:

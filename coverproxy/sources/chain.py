@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
 
+from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched
 from coverproxy.sources.gate import Gate
-from coverproxy.spec import Identifier
 
 T = TypeVar("T")
 

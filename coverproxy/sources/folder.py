@@ -9,10 +9,10 @@ from email.utils import formatdate
 from pathlib import Path
 
 from coverproxy import reading
-from coverproxy.original import LATEST_DATE
+from coverproxy.domain.original import LATEST_DATE
+from coverproxy.domain.spec import Identifier
+from coverproxy.domain.url_template import PathTemplate
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
-from coverproxy.spec import Identifier
-from coverproxy.template import PathTemplate
 
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR})
 

@@ -11,11 +11,11 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from coverproxy.domain.spec import Identifier
+from coverproxy.domain.url_template import Template
 from coverproxy.sources.address import REFUSED_ERRNO, Network, checked_sockets
 from coverproxy.sources.base import Answer, CouldNotAsk, NotThere, Validators
 from coverproxy.sources.rules import REDIRECTS, Missing, judged_by_body, judged_by_head
-from coverproxy.spec import Identifier
-from coverproxy.template import Template
 
 MOST_REDIRECTS = 3
 _CHUNK = 65_536

@@ -18,10 +18,10 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from coverproxy.original import LATEST_DATE
+from coverproxy.domain.original import LATEST_DATE
+from coverproxy.domain.spec import Identifier
+from coverproxy.domain.url_template import PathTemplate
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
-from coverproxy.spec import Identifier
-from coverproxy.template import PathTemplate
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta

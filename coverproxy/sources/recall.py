@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from coverproxy import schema
-from coverproxy.spec import Identifier
+from coverproxy.domain.spec import Identifier
 
 schema_steps = partial(schema.steps, resources.files(__package__), "sources")
 """What brings the file to its present version: see schema.apply()."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from coverproxy.original import LATEST_DATE
+from coverproxy.domain.original import LATEST_DATE
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

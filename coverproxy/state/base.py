@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Literal, Protocol
 
-from coverproxy.key import Key
+from coverproxy.domain.api_key import Key
 
 SignupFull = Literal["day", "contact"]
 """Which limit on keys that visitors ask for is reached."""

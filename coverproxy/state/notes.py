@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coverproxy import schema
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
 
 MOST_LACKING = 500
 """ISBNs kept per account: those asked for most."""

@@ -13,8 +13,8 @@ from typing import Any
 import aiosqlite
 
 from coverproxy import schema
-from coverproxy.errors import Unavailable
-from coverproxy.key import Key
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import Unavailable
 from coverproxy.state.base import SignupFull
 
 schema_steps = partial(schema.steps, resources.files(__package__).joinpath("schema"), "state")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from multidict import CIMultiDictProxy
 
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 _PREFERENCE = (Format.AVIF, Format.WEBP, Format.JPEG)
 """Between formats that a client likes equally, the smaller one."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from coverproxy import errors
 from coverproxy.config import Config
-from coverproxy.errors import CoverError
-from coverproxy.media import Format
+from coverproxy.domain import errors
+from coverproxy.domain.errors import CoverError
+from coverproxy.domain.formats import Format
 from coverproxy.web.info import ABOUT, MAX_CALLBACK
 from coverproxy.web.shapes import MAX_ISBNS, Asked, Have, Info, Usage
 

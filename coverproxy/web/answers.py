@@ -10,9 +10,9 @@ from coverproxy import __version__
 from coverproxy.accounts import Allowance
 from coverproxy.config import Answers
 from coverproxy.deploy.nginx import ACCEL
-from coverproxy.derivative import Derivative
-from coverproxy.errors import CoverError, OwnFault
-from coverproxy.media import PLACEHOLDER
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.errors import CoverError, OwnFault
+from coverproxy.domain.formats import PLACEHOLDER
 from coverproxy.web import conditional
 from coverproxy.web.errors import Meaning
 

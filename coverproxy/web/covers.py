@@ -4,11 +4,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from coverproxy import spec
 from coverproxy.accounts import Visitor
-from coverproxy.errors import MalformedPath, UnknownSize
-from coverproxy.key import Key
-from coverproxy.spec import Spec
+from coverproxy.domain import spec
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import MalformedPath, UnknownSize
+from coverproxy.domain.spec import Spec
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate
 from coverproxy.web.keys import CONFIG, COVERS, HOT, KEY, SPEC

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coverproxy import errors
+from coverproxy.domain import errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from coverproxy.accounts import Accounts
 from coverproxy.cache.memory import Held, Memory
 from coverproxy.config import Answers
-from coverproxy.key import Key
+from coverproxy.domain.api_key import Key
 from coverproxy.metrics import Metrics
 from coverproxy.web import answers
 

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from coverproxy import isbn
-from coverproxy.errors import BadQuestion, TooMany, UnreadType
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
+from coverproxy.domain.original import Original
 from coverproxy.informing import Fit, Known
-from coverproxy.original import Original
 from coverproxy.web import answers
 from coverproxy.web.client import base_url
 from coverproxy.web.covers import site

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from coverproxy.config import Config
 from coverproxy.desk import Desk
+from coverproxy.domain.api_key import Key
 from coverproxy.informing import Informer
-from coverproxy.key import Key
 from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
 from coverproxy.web.hot import Hot

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from coverproxy.errors import CoverError, KeyNotForSite, MalformedPath, NoCover, Unavailable
-from coverproxy.key import abridged
+from coverproxy.domain.api_key import abridged
+from coverproxy.domain.errors import CoverError, KeyNotForSite, MalformedPath, NoCover, Unavailable
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json

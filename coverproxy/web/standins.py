@@ -7,8 +7,8 @@ from aiohttp import web
 
 from coverproxy import reading
 from coverproxy.config import MAX_PLACEHOLDER_BYTES, Site
-from coverproxy.key import NO_COVER_CHOICES
-from coverproxy.media import sniff
+from coverproxy.domain.api_key import NO_COVER_CHOICES
+from coverproxy.domain.formats import sniff
 from coverproxy.web import answers, cards
 from coverproxy.web.accept import accepted
 from coverproxy.web.answers import Answer

@@ -5,14 +5,14 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy import isbn
 from coverproxy.config import Limits, Size
-from coverproxy.errors import NoCover, NotAnIsbn, NotGiven, Unavailable, UnusableOriginal
-from coverproxy.media import Format
-from coverproxy.original import DIGEST_BYTES, Original
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NoCover, NotAnIsbn, NotGiven, Unavailable, UnusableOriginal
+from coverproxy.domain.formats import Format
+from coverproxy.domain.original import DIGEST_BYTES, Original
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.render import render
 from coverproxy.service import Covers
-from coverproxy.spec import ISBN, Identifier
 from coverproxy.web.keys import CONFIG, COVERS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from coverproxy.accounts import Accounts
 from coverproxy.desk import Desk
-from coverproxy.errors import NotGiven
-from coverproxy.key import Key, abridged, hashed, new_name
+from coverproxy.domain.api_key import Key, abridged, hashed, new_name
+from coverproxy.domain.errors import NotGiven
 from coverproxy.signup import DAY_SECONDS, choice_of, tidy
 from coverproxy.web.keys import CONFIG, COVERS, DESK
 from coverproxy.web.pages import forms

@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.desk import Desk
-from coverproxy.errors import NotGiven
-from coverproxy.original import DIGEST_BYTES, Quarantined
+from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.purging import drop_stale
 from coverproxy.service import Covers
 from coverproxy.web.keys import CONFIG, COVERS, DESK

@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from coverproxy.errors import NotGiven
+from coverproxy.domain.errors import NotGiven
 from coverproxy.web.client import base_url, client_address
 from coverproxy.web.keys import CONFIG, DESK
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.errors import NotGiven
+from coverproxy.domain.errors import NotGiven
 from coverproxy.signup import Given, Wish
 from coverproxy.web.client import base_url
 from coverproxy.web.keys import CONFIG, DESK

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from coverproxy import isbn, spec
 from coverproxy.accounts import Visitor
-from coverproxy.errors import KeyNotForSite, NotAnIsbn, UnknownSize
-from coverproxy.key import Key
-from coverproxy.original import Original
+from coverproxy.domain import isbn, spec
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import KeyNotForSite, NotAnIsbn, UnknownSize
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.render import target_size
 from coverproxy.service import Covers
-from coverproxy.spec import ISBN, Identifier
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate
 from coverproxy.web.client import base_url

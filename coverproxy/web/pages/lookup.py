@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.service import Covers
 
 T = TypeVar("T")

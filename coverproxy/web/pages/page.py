@@ -11,7 +11,7 @@ from aiohttp import web
 
 from coverproxy import __version__
 from coverproxy.config import Config
-from coverproxy.errors import CoverError, NotGiven
+from coverproxy.domain.errors import CoverError, NotGiven
 from coverproxy.web import answers, texts
 from coverproxy.web.accept import accepted, wants_html, wants_json
 from coverproxy.web.client import base_url

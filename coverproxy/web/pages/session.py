@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from coverproxy.errors import MalformedPath, NotGiven
+from coverproxy.domain.errors import MalformedPath, NotGiven
 from coverproxy.web.client import believes
 from coverproxy.web.keys import CONFIG, DESK
 from coverproxy.web.pages import forms

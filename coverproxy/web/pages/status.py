@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.desk import Desk
-from coverproxy.errors import Unavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.history import DAY, MINUTE, Summary, summed
 from coverproxy.web import answers
 from coverproxy.web.keys import COVERS, DESK

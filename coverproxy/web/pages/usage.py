@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.accounts import Accounts
-from coverproxy.key import Key
+from coverproxy.domain.api_key import Key
 from coverproxy.signup import DAY_SECONDS, choice_of, host_of
 from coverproxy.state.notes import Lacking
 from coverproxy.web.client import base_url

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coverproxy.config import Site
-from coverproxy.errors import ConfigError
+from coverproxy.domain.errors import ConfigError
 
 ENGLISH = "en"
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from coverproxy.media import Loader
-from coverproxy.spec import Identifier
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.spec import Identifier
 
 DIGEST_BYTES = 16
 

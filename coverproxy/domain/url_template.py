@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from stdnum import isbn as stdnum_isbn
 
-from coverproxy import isbn
-from coverproxy.spec import ISBN, Identifier
+from coverproxy.domain import isbn
+from coverproxy.domain.spec import ISBN, Identifier
 
 FIELDS = ("isbn13", "isbn10", "isbn13_hyphens", "isbn10_hyphens")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from coverproxy.media import Format
+from coverproxy.domain.formats import Format
 
 
 @dataclass(frozen=True, slots=True)

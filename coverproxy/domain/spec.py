@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from coverproxy import isbn
-from coverproxy.errors import MalformedPath
-from coverproxy.media import ENDINGS, Format
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import MalformedPath
+from coverproxy.domain.formats import ENDINGS, Format
 
 ISBN = "isbn"
 

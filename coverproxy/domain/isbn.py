@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from stdnum import isbn as stdnum_isbn
 
-from coverproxy.errors import NotAnIsbn
+from coverproxy.domain.errors import NotAnIsbn
 
 MAX_TEXT = 400
 """Characters of text that are looked at; a longer one is refused (the longest MARC 020 seen has 60)."""

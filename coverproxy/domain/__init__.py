@@ -1,0 +1,1 @@
+"""Values that everything else speaks of: identifiers, specs, formats, errors; no I/O."""
