@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
-from coverproxy import schema
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.catalogue import Catalogue, schema_steps
+from coverproxy.storage import sqlite_migrations
 
 LOOKUPS = 20_000
 STEP = 33
@@ -32,7 +32,9 @@ FIRST = 9_780_000_000_000
 
 def measure(path: Path, books: int) -> dict[str, Any]:
     """Build a catalogue of *books* books at *path* and measure it; it stays there."""
-    schema.apply(path, schema_steps()[:1])  # the later steps keep counts with every row: see upgrade_seconds
+    sqlite_migrations.apply(
+        path, schema_steps()[:1]
+    )  # the later steps keep counts with every row: see upgrade_seconds
     started = time.perf_counter()
     rows = _fill(path, books)
     filled = time.perf_counter() - started

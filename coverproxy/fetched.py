@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from coverproxy import atomic
+from coverproxy.storage import atomic
 
 OWN = ".coverproxy-fetch"
 """The folder of ours within it: the journal, and files that are not whole yet."""

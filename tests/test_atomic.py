@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coverproxy import atomic
+from coverproxy.storage import atomic
 
 
 def test_temporary_names_are_nobody_elses(tmp_path: Path) -> None:

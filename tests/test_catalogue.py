@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy import schema
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.look import Look
 from coverproxy.originals.catalogue import Catalogue, schema_steps
+from coverproxy.storage import sqlite_migrations
 
 BOOK = Identifier(ISBN, "9780141439518")
 OTHER = Identifier(ISBN, "9798992242508")
@@ -370,7 +370,7 @@ def test_totals_are_what_counting_gives(tmp_path_factory: pytest.TempPathFactory
 
 def test_an_older_catalogue_is_counted_once(path: Path) -> None:
     """A catalogue of before the totals has them after it is opened."""
-    schema.apply(path, schema_steps()[:3])
+    sqlite_migrations.apply(path, schema_steps()[:3])
     old = Catalogue(path, {})
     for number, book in ((1, BOOK), (2, BOOK), (1, OTHER)):
         old.add(original(number, identifier=book, source="shop"))

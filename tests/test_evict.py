@@ -28,7 +28,7 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.metrics import Metrics
-from coverproxy.shared import SharedNumbers
+from coverproxy.storage.shared_counters import SharedNumbers
 
 # A JPEG in all that the cache looks at: SOI, a frame header of 200x300, filler, EOI.
 HEAD = bytes.fromhex("ffd8ffe000100000000000000000000000000000ffc0000b08012c00c8010111")
@@ -464,7 +464,7 @@ def test_this_machines_mounts_are_read(tmp_path: Path) -> None:
 ADDER = """
 import sys
 from pathlib import Path
-from coverproxy.shared import SharedNumbers
+from coverproxy.storage.shared_counters import SharedNumbers
 number = SharedNumbers(Path(sys.argv[1]))
 for _ in range(1000):
     number.add(3)

@@ -9,11 +9,11 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy import schema
 from coverproxy.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
 from coverproxy.metrics import Metrics
 from coverproxy.state.notes import Notes, Sample
 from coverproxy.state.sqlite import schema_steps
+from coverproxy.storage import sqlite_migrations
 from coverproxy.web.keys import DESK
 from coverproxy.web.pages.status import KEPT
 
@@ -71,7 +71,7 @@ def test_every_stretch_has_its_place() -> None:
 @pytest.fixture
 def notes(tmp_path: Path) -> Notes:
     """Notes in a real file."""
-    schema.apply(tmp_path / "state.db", schema_steps())
+    sqlite_migrations.apply(tmp_path / "state.db", schema_steps())
     return Notes(tmp_path / "state.db")
 
 

@@ -14,7 +14,7 @@ from coverproxy.cache.memory import Memory
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.shared import SharedNumbers
+from coverproxy.storage.shared_counters import SharedNumbers
 from coverproxy.web.keys import HOT
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from coverproxy import schema
 from coverproxy.domain.errors import Unavailable
 from coverproxy.ledger import MOST_DETAIL, MOST_WAITING, Ledger
 from coverproxy.state.notes import MOST_LACKING, MOST_REFUSALS, Notes, Refused, Sample
 from coverproxy.state.sqlite import schema_steps
+from coverproxy.storage import sqlite_migrations
 
 NOW = 1_795_400_000
 
@@ -20,7 +20,7 @@ NOW = 1_795_400_000
 @pytest.fixture
 def notes(tmp_path: Path) -> Iterator[Notes]:
     """Notes in a real file."""
-    schema.apply(tmp_path / "state.db", schema_steps())
+    sqlite_migrations.apply(tmp_path / "state.db", schema_steps())
     return Notes(tmp_path / "state.db")
 
 

@@ -5,13 +5,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from coverproxy import atomic
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import UNBOUNDED, Room, allocated, to_blocks
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, dimensions
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.shared import SharedNumbers
+from coverproxy.storage import atomic
+from coverproxy.storage.shared_counters import SharedNumbers
 
 _ORIGINAL = "user.coverproxy.domain.original"
 """The extended attribute that keeps the original's pixel size beside a derivative: a hit asks no database."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from coverproxy import atomic
 from coverproxy.domain.api_key import Key
+from coverproxy.storage import atomic
 
 _TARGET = "../live"
 

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from coverproxy.domain.derivative import Derivative
-from coverproxy.shared import SharedNumbers
+from coverproxy.storage.shared_counters import SharedNumbers
 
 _LOOK_SECONDS = 1.0
 """How often it is looked whether the counter's file is still the one of that name."""

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from coverproxy.cache.layout import Layout
-from coverproxy.shared import SharedNumbers
+from coverproxy.storage.shared_counters import SharedNumbers
 
 TELL_EVERY_SECONDS = 60.0
 

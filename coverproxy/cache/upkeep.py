@@ -12,7 +12,7 @@ from coverproxy.cache.evict import Evictor, Outcome
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import Room
 from coverproxy.metrics import Metrics
-from coverproxy.shared import SharedNumbers
+from coverproxy.storage.shared_counters import SharedNumbers
 
 WALK_EVERY_SECONDS = 86_400
 """What others did to the files is seen no later than this."""

@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from coverproxy import atomic
 from coverproxy.cache.last_use import LastUse, of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.checks.finding import Finding, fine, problem, warning
+from coverproxy.storage import atomic
 
 DATA, LINKS, MOVES, SPACE, INODES, ATIME = (
     "data folder", "file system", "moves", "free space", "inodes", "access times"

@@ -10,13 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from coverproxy import schema
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import QUARANTINED, Original, Quarantined, best_first
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.look import Look
+from coverproxy.storage import sqlite_migrations
 
-schema_steps = partial(schema.steps, resources.files(__package__), "schema")
+schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "schema")
 """What brings the file to its present version: see schema.apply()."""
 
 _SCHEMES = {ISBN: 1}
@@ -42,14 +42,14 @@ class Catalogue:
 
     def open(self) -> None:
         """Make the file and its tables where they are missing."""
-        schema.apply(self._path, schema_steps())
+        sqlite_migrations.apply(self._path, schema_steps())
 
     @property
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection: SQLite's own rule is one thread each."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = schema.connect(self._path)
+            connection = sqlite_migrations.connect(self._path)
             connection.execute("PRAGMA cache_size = -16384")  # KiB: the upper pages of a large tree
             self._local.connection = connection
             self._connections.append(connection)

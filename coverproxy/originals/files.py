@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from coverproxy import atomic, reading
 from coverproxy.domain.original import Original
+from coverproxy.storage import atomic, bounded_read
 
 Mode = Literal["copy", "link", "reference"]
 
@@ -32,7 +32,7 @@ class OriginalFiles:
 
     def read(self, original: Original, max_bytes: int) -> bytes:
         """Read an original, at most one byte more than *max_bytes*. Raises OSError."""
-        return reading.read(self.path(original), max_bytes + 1)[0]
+        return bounded_read.read(self.path(original), max_bytes + 1)[0]
 
     def place(self, original: Original, body: bytes, found: Path, mode: Mode) -> None:
         """Bring the file *found* (its bytes are *body*) to the original's place. Raises OSError.

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coverproxy import reading, vips
+from coverproxy import vips
 from coverproxy.config import Import, Limits
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
 from coverproxy.domain.formats import Loader, sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
 from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.storage import bounded_read
 
 _PUBLISHER_DIGITS = 7
 """The first digits of an ISBN-13 that stand for its publisher: they part most, without a group table."""
@@ -118,7 +119,7 @@ def _identifier(text: str) -> Identifier:
 
 def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
     try:
-        body, status = reading.read(path, max_bytes + 1)
+        body, status = bounded_read.read(path, max_bytes + 1)
     except OSError as exc:
         raise Refused("unreadable", exc.strerror or str(exc)) from None
     if len(body) > max_bytes:

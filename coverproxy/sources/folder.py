@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 
-from coverproxy import reading
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.domain.spec import Identifier
 from coverproxy.domain.url_template import PathTemplate
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
+from coverproxy.storage import bounded_read
 
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
@@ -89,7 +89,7 @@ def _read(path: Path, most_bytes: int, known: Validators | None) -> Answer:
         return Unchanged()
     if status.st_size > most_bytes:
         return NotThere(f"more than {most_bytes} bytes")
-    body, status = reading.read(path, most_bytes + 1)
+    body, status = bounded_read.read(path, most_bytes + 1)
     if len(body) != status.st_size:
         raise CouldNotAsk("cut", "the file changed while it was read")
     if not body:

@@ -8,10 +8,10 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from coverproxy import schema
 from coverproxy.domain.spec import Identifier
+from coverproxy.storage import sqlite_migrations
 
-schema_steps = partial(schema.steps, resources.files(__package__), "sources")
+schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "sources")
 """What brings the file to its present version: see schema.apply()."""
 
 _TRIM_EVERY = 256
@@ -42,8 +42,8 @@ class Recall:
 
     def open(self) -> None:
         """Make the file and its tables where they are missing. Raises sqlite3.Error, OSError."""
-        schema.apply(self._path, schema_steps())
-        self._connection = schema.connect(self._path)
+        sqlite_migrations.apply(self._path, schema_steps())
+        self._connection = sqlite_migrations.connect(self._path)
 
     def look(self, identifier: Identifier, now: float) -> Remembered:
         """Return what is remembered at *now* (seconds since 1970). Raises sqlite3.Error."""

@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverproxy import schema
 from coverproxy.domain.errors import Unavailable
+from coverproxy.storage import sqlite_migrations
 
 MOST_LACKING = 500
 """ISBNs kept per account: those asked for most."""
@@ -84,7 +84,7 @@ class Notes:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(schema.connect(self._path)) as connection:
+            with closing(sqlite_migrations.connect(self._path)) as connection:
                 yield connection
         except sqlite3.Error as exc:
             raise Unavailable(f"notes: {exc}") from exc

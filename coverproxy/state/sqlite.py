@@ -12,12 +12,12 @@ from typing import Any
 
 import aiosqlite
 
-from coverproxy import schema
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import Unavailable
 from coverproxy.state.base import SignupFull
+from coverproxy.storage import sqlite_migrations
 
-schema_steps = partial(schema.steps, resources.files(__package__).joinpath("schema"), "state")
+schema_steps = partial(sqlite_migrations.steps, resources.files(__package__).joinpath("schema"), "state")
 """What brings the file to its present version: see schema.apply()."""
 
 _TAKE = """
@@ -69,7 +69,7 @@ class SqliteState:
 
     async def open(self) -> None:
         """Open the file, making it and its tables where they are missing."""
-        await asyncio.to_thread(schema.apply, self._path, schema_steps())
+        await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
         self._connection = await aiosqlite.connect(self._path, timeout=10.0, isolation_level=None)
         await self._all("PRAGMA synchronous = NORMAL")
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy import reading
 from coverproxy.config import MAX_PLACEHOLDER_BYTES, Site
 from coverproxy.domain.api_key import NO_COVER_CHOICES
 from coverproxy.domain.formats import sniff
+from coverproxy.storage import bounded_read
 from coverproxy.web import answers, cards
 from coverproxy.web.accept import accepted
 from coverproxy.web.answers import Answer
@@ -28,7 +28,7 @@ class OwnPicture:
         self.body = b""
         self.type = ""
         if site.placeholder:
-            self.body = reading.read(Path(site.placeholder), MAX_PLACEHOLDER_BYTES)[0]
+            self.body = bounded_read.read(Path(site.placeholder), MAX_PLACEHOLDER_BYTES)[0]
             loader = sniff(self.body[:32])
             self.type = _TYPES[loader.value] if loader else "application/octet-stream"
 
