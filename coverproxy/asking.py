@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from coverproxy.cache.flights import Flights, Stripes
+from coverproxy.concurrency.file_locks import Stripes
+from coverproxy.concurrency.single_flight import Flights
 from coverproxy.config import Asking as Settings
 from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverproxy.beside import beside
+from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
 from coverproxy.metrics import Metrics
 from coverproxy.state.notes import Notes, Sample

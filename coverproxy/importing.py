@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.flights import Stripes
+from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.config import Import, Limits, Size
 from coverproxy.domain.original import LATEST_DATE, QUARANTINED, Original
 from coverproxy.originals.catalogue import Catalogue

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from coverproxy.cache.flights import Flights
+from coverproxy.concurrency.single_flight import Flights
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import Busy, NoCover, NotAnIsbn, Pending, Unavailable
 from coverproxy.domain.formats import Format

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
-from coverproxy.cache.flights import Stripes
+from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.config import Render
 from coverproxy.crumbs import Crumbs, Left, judged
 from coverproxy.domain.errors import Unavailable, UnusableOriginal

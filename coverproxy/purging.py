@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.flights import Stripes
+from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.originals.catalogue import Catalogue

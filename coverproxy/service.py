@@ -14,8 +14,9 @@ from coverproxy.accounts import Accounts, Visitor
 from coverproxy.asking import Asking
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.cache.memory import Held, Memory
+from coverproxy.concurrency.file_locks import Stripes
+from coverproxy.concurrency.single_flight import Flights
 from coverproxy.config import Limits, Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative

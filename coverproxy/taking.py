@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.flights import Stripes
+from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.config import Import, Limits, Size, Source
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format

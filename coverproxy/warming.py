@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.flights import Stripes
 from coverproxy.cache.room import Room
+from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NoCover, NotAnIsbn, Unavailable
 from coverproxy.domain.formats import Format

@@ -17,13 +17,14 @@ from coverproxy.asking import Asking
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
-from coverproxy.cache.flights import Flights, Stripes
 from coverproxy.cache.last_use import of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.links import KeyLinks
 from coverproxy.cache.memory import Memory
 from coverproxy.cache.room import Bounds, Room
 from coverproxy.cache.upkeep import Upkeep
+from coverproxy.concurrency.file_locks import Stripes
+from coverproxy.concurrency.single_flight import Flights
 from coverproxy.config import Config
 from coverproxy.desk import Desk
 from coverproxy.domain.errors import Unavailable

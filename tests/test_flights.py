@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from coverproxy.cache.flights import Flights, Stripes
+from coverproxy.concurrency.file_locks import Stripes
+from coverproxy.concurrency.single_flight import Flights
 from coverproxy.domain.errors import NoCover, OwnFault, Pending, QuotaExceeded, TooFast
 
 

@@ -16,7 +16,7 @@ from conftest import COVERED, UNCOVERED, Running, Start, configured, take_in
 from test_cli import COMMAND, ENVIRONMENT, key, run
 
 from coverproxy.cli.progress import LINE_EVERY_SECONDS
-from coverproxy.crew import NICENESS, cores, pace
+from coverproxy.concurrency.process_pool import NICENESS, cores, pace
 from coverproxy.demo.classics import CLASSICS
 from coverproxy.domain.isbn_list import lines
 

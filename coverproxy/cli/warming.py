@@ -17,7 +17,7 @@ from coverproxy.config import Config
 from coverproxy.domain.formats import Format
 
 if TYPE_CHECKING:
-    from coverproxy.crew import Pace
+    from coverproxy.concurrency.process_pool import Pace
     from coverproxy.domain.isbn_list import Line
     from coverproxy.warming import Report, Result
 
@@ -65,7 +65,7 @@ def warm(
 
     Ctrl-C is safe, and so is running it again: what is made already is skipped.
     """
-    from coverproxy.crew import cores, pace
+    from coverproxy.concurrency.process_pool import cores, pace
     from coverproxy.warming import Report
 
     names, wanted = _sizes(config, sizes), _formats(config, formats)
@@ -110,7 +110,7 @@ def _run(
     *,
     quiet: bool,
 ) -> None:
-    from coverproxy.crew import Crew
+    from coverproxy.concurrency.process_pool import Crew
     from coverproxy.warming import Outcome, Result
     from coverproxy.wiring import open_shelf, open_warmer
 

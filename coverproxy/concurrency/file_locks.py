@@ -1,76 +1,14 @@
-"""One maker per derivative: among the tasks of a process, and among the processes of a machine."""
+"""Locks between the processes of a machine, one per name, over a fixed number of files."""
 
 import asyncio
 import contextlib
 import fcntl
 import os
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
-
-from coverproxy.domain.errors import OwnFault, Pending
-
-T = TypeVar("T")
-
-
-class Flights(Generic[T]):
-    """The derivatives that are being made in this process, by name."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[str, asyncio.Future[T]] = {}
-
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    async def join(
-        self,
-        name: str,
-        make: Callable[[], Awaitable[T]],
-        within: float,
-        concerns_us: Callable[[OwnFault], bool],
-    ) -> tuple[T, bool]:
-        """Wait for the flight of *name*, starting it where none is under way; say whether we started it.
-
-        The flight is a task of its own: a visitor who hangs up takes nobody along. Its failure is raised to
-        all who wait, but for an OwnFault that does not concern the follower: then it goes round again, and
-        leads. Raises Pending after *within* seconds; the flight goes on.
-        """
-        deadline = asyncio.get_running_loop().time() + within
-        while True:
-            task = self._tasks.get(name)
-            is_leader = task is None
-            if task is None:
-                task = self._tasks[name] = asyncio.ensure_future(make())
-                task.add_done_callback(partial(self._landed, name))
-            # unlike wait_for, wait() leaves the task alone when the time is up or the visitor gone
-            await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
-            if not task.done():
-                raise Pending("the cover is being made")
-            try:
-                return task.result(), is_leader
-            except OwnFault as exc:
-                if is_leader or concerns_us(exc):
-                    raise
-
-    def _landed(self, name: str, task: asyncio.Future[T]) -> None:
-        del self._tasks[name]
-        if not task.cancelled():
-            task.exception()  # seen, even when all who waited have hung up
-
-    async def land(self, within: float) -> int:
-        """Wait for all flights, at most *within* seconds; return how many did not make it."""
-        tasks = set(self._tasks.values())
-        if not tasks:
-            return 0
-        _, late = await asyncio.wait(tasks, timeout=within)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return len(late)
 
 
 class Stripes:
