@@ -18,12 +18,12 @@ from coverproxy.config import Asking as Settings
 from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
-from coverproxy.metrics import Metrics
 from coverproxy.originals.intake import Refused
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, Outcome
 from coverproxy.sources.recall import Recall, Remembered
+from coverproxy.stats.metrics import Metrics
 from coverproxy.taking import Taker
 
 T = TypeVar("T")

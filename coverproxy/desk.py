@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from coverproxy.cache.room import Room
-from coverproxy.history import Historian
-from coverproxy.ledger import Ledger
 from coverproxy.signup import KeyDesk
-from coverproxy.state.notes import Notes
+from coverproxy.stats.history import Historian
+from coverproxy.stats.key_activity import Ledger
+from coverproxy.stats.sqlite import Notes
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.look import Look
-from coverproxy.metrics import Metrics
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.render import Rendered, render
+from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 

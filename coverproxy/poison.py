@@ -13,8 +13,8 @@ from coverproxy.config import Render
 from coverproxy.crumbs import Crumbs, Left, judged
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
-from coverproxy.metrics import Metrics
 from coverproxy.originals.catalogue import Catalogue
+from coverproxy.stats.metrics import Metrics
 from coverproxy.watchdog import HUNG_AFTER, Watchdog
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import uvloop
 from aiohttp import web
 
 from coverproxy.config import Config
-from coverproxy.metrics import Metrics
+from coverproxy.stats.metrics import Metrics
 from coverproxy.web.app import build, open_for, run_ops
 from coverproxy.web.keys import COVERS, DESK, INFORMER
 from coverproxy.web.pages import Shown

@@ -30,11 +30,8 @@ from coverproxy.desk import Desk
 from coverproxy.domain.errors import Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Line
-from coverproxy.history import Historian
 from coverproxy.importing import Importer
-from coverproxy.ledger import Ledger
 from coverproxy.making import Maker
-from coverproxy.metrics import Metrics
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Refusal
@@ -48,8 +45,11 @@ from coverproxy.signup import KeyDesk
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
 from coverproxy.sources.recall import Recall
-from coverproxy.state.notes import Notes
 from coverproxy.state.sqlite import SqliteState
+from coverproxy.stats.history import Historian
+from coverproxy.stats.key_activity import Ledger
+from coverproxy.stats.metrics import Metrics
+from coverproxy.stats.sqlite import Notes
 from coverproxy.taking import Taker
 from coverproxy.warming import Result, Warmer
 

@@ -15,9 +15,9 @@ from coverproxy.crumbs import Crumb, Crumbs, Left, judged
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
-from coverproxy.metrics import Metrics
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.poison import Guard
+from coverproxy.stats.metrics import Metrics
 
 ONE, TWO = Crumb(b"1" * 16, "isbn:1", 0xA1), Crumb(b"2" * 16, "isbn:2", 0xA2)
 SEGFAULT = "Fatal Python error: Segmentation fault\n\n"

@@ -27,7 +27,7 @@ from coverproxy.cache.upkeep import Upkeep, alone
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.metrics import Metrics
+from coverproxy.stats.metrics import Metrics
 from coverproxy.storage.shared_counters import SharedNumbers
 
 # A JPEG in all that the cache looks at: SOI, a frame header of 200x300, filler, EOI.

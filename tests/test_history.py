@@ -9,10 +9,10 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
-from coverproxy.metrics import Metrics
-from coverproxy.state.notes import Notes, Sample
 from coverproxy.state.sqlite import schema_steps
+from coverproxy.stats.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
+from coverproxy.stats.metrics import Metrics
+from coverproxy.stats.sqlite import Notes, Sample
 from coverproxy.storage import sqlite_migrations
 from coverproxy.web.keys import DESK
 from coverproxy.web.pages.status import KEPT
@@ -172,7 +172,7 @@ async def test_what_was_found_is_shown_again_for_a_moment(server: Running) -> No
 
 def test_a_month_of_samples_is_a_few_hundred_rows(notes: Notes) -> None:
     """After forty days a minute's samples reach a day back, an hour's a month, and no further."""
-    from coverproxy.history import KEPT as STEPS
+    from coverproxy.stats.history import KEPT as STEPS
 
     for number in range(40 * 4):
         notes.sample(STEPS, Sample(1_795_000_000 + number * DAY // 4, {"hit": 1}, {}))

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from conftest import Running, Start, configured
 
-from coverproxy.metrics import Metrics
+from coverproxy.stats.metrics import Metrics
 from coverproxy.web.addresses import addresses
 from coverproxy.web.app import build
 from coverproxy.web.errors import TABLE

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from coverproxy.cache.evict import Evictor, Outcome
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.room import Room
-from coverproxy.metrics import Metrics
+from coverproxy.stats.metrics import Metrics
 from coverproxy.storage.shared_counters import SharedNumbers
 
 WALK_EVERY_SECONDS = 86_400

@@ -24,7 +24,7 @@ HIDDEN = "(set, and not shown)"
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Makes prometheus_client keep values in files that all workers add up from (metrics.MULTIPROCESS).
 
-Written again here, as importing coverproxy.metrics would import prometheus_client before it is set.
+Written again here, as importing coverproxy.stats.metrics would import prometheus_client before it is set.
 """
 
 if TYPE_CHECKING:

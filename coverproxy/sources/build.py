@@ -11,7 +11,6 @@ from coverproxy import config as configuration
 from coverproxy.config import AnySource, Asking, resolved
 from coverproxy.domain.errors import ConfigError
 from coverproxy.domain.url_template import PathTemplate, Template
-from coverproxy.metrics import Metrics
 from coverproxy.sources.base import Source
 from coverproxy.sources.chain import Chain
 from coverproxy.sources.folder import FolderSource
@@ -19,6 +18,7 @@ from coverproxy.sources.gate import Gate, Manners, Pace
 from coverproxy.sources.http import Bounds, HttpSource, Manner
 from coverproxy.sources.objects import ObjectSource, open_store
 from coverproxy.sources.rules import Missing
+from coverproxy.stats.metrics import Metrics
 
 
 def by_preference(sources: Sequence[AnySource]) -> list[AnySource]:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.metrics import Metrics
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Source, Validators
 from coverproxy.sources.breaker import Breaker, State
+from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from coverproxy.config import Config
 from coverproxy.informing import Informer
-from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
+from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, covers, info, middlewares, openapi, ops, pages
 from coverproxy.web.hot import Hot
 from coverproxy.web.keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN

@@ -11,7 +11,7 @@ from coverproxy.accounts import Accounts
 from coverproxy.cache.memory import Held, Memory
 from coverproxy.config import Answers
 from coverproxy.domain.api_key import Key
-from coverproxy.metrics import Metrics
+from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
 
 MOST_PATHS = 20_000

@@ -8,8 +8,8 @@ from coverproxy.config import Config
 from coverproxy.desk import Desk
 from coverproxy.domain.api_key import Key
 from coverproxy.informing import Informer
-from coverproxy.metrics import Metrics
 from coverproxy.service import Covers
+from coverproxy.stats.metrics import Metrics
 from coverproxy.web.hot import Hot
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from coverproxy.desk import Desk
 from coverproxy.domain.errors import Unavailable
-from coverproxy.history import DAY, MINUTE, Summary, summed
+from coverproxy.stats.history import DAY, MINUTE, Summary, summed
 from coverproxy.web import answers
 from coverproxy.web.keys import COVERS, DESK
 from coverproxy.web.pages.charts import Bar

@@ -11,7 +11,7 @@ from aiohttp import web
 from coverproxy.accounts import Accounts
 from coverproxy.domain.api_key import Key
 from coverproxy.signup import DAY_SECONDS, choice_of, host_of
-from coverproxy.state.notes import Lacking
+from coverproxy.stats.sqlite import Lacking
 from coverproxy.web.client import base_url
 from coverproxy.web.keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
 from coverproxy.web.pages import forms, snippets

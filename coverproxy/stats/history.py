@@ -15,8 +15,8 @@ from pathlib import Path
 
 from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
-from coverproxy.metrics import Metrics
-from coverproxy.state.notes import Notes, Sample
+from coverproxy.stats.metrics import Metrics
+from coverproxy.stats.sqlite import Notes, Sample
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
