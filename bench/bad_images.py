@@ -8,7 +8,7 @@ so each run sends the same bytes. All go through the product's own render() in o
 memory is read every 500. Counted is how each ended: rendered after all, or refused for which reason.
 
 GIFs that claim a large canvas once raised what the heap keeps from 70 to 218 MB, in steps up to the 37,000th:
-hence the number, and the threshold in coverproxy/vips.py.
+hence the number, and the threshold in coverproxy/imaging/vips.py.
 
 Writes bad_images.json and bad_images.svg. Exits with 1 where resident memory after the second half is over
 that after the first by more than 10 %, or where render() raised what it does not promise to. Source: /proc.
@@ -29,11 +29,11 @@ from typing import Any
 import click
 
 from bench import command, plots, report
-from coverproxy import vips
 from coverproxy.config import Config
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
-from coverproxy.render import render
+from coverproxy.imaging import vips
+from coverproxy.imaging.render import render
 
 EVERY = 500
 MOST_GROWTH = 1.10

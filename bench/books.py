@@ -33,7 +33,7 @@ def _start(path: Path) -> bytes:
 
 
 def _is_tall(path: Path) -> bool:
-    from coverproxy import vips
+    from coverproxy.imaging import vips
 
     return bool(vips.library().Image.new_from_file(str(path)).height >= 400)
 
@@ -87,7 +87,7 @@ def store(folder: Path, found: Sequence[Path], numbers: Iterable[int], size: str
 
 
 def _rendered(path: Path, config: Config, size: str) -> tuple[bytes, tuple[int, int], tuple[int, int]]:
-    from coverproxy.render import render
+    from coverproxy.imaging.render import render
 
     done = render(path.read_bytes(), config.sizes[size], Format.JPEG, config.limits)
     return done.body, done.size, done.original

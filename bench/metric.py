@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from coverproxy import vips
+from coverproxy.imaging import vips
 
 _PNG = {"compression": 1, "keep": "none"}
 

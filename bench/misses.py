@@ -206,7 +206,7 @@ def _timed(loop: Loop, originals: list[Path], seconds: float) -> float:
 
 
 def _render(originals: list[Path]) -> Iterator[bytes]:
-    from coverproxy.render import render
+    from coverproxy.imaging.render import render
 
     config = Config()
     while True:
@@ -215,7 +215,7 @@ def _render(originals: list[Path]) -> Iterator[bytes]:
 
 
 def _thumbnail(originals: list[Path]) -> Iterator[bytes]:
-    from coverproxy import vips
+    from coverproxy.imaging import vips
 
     library = vips.library()
     while True:

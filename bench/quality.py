@@ -40,10 +40,10 @@ import orjson
 from bench import command, metric, peers, plots, report, turns
 from bench.client import ask_once
 from bench.peers import Peer
-from coverproxy import vips
 from coverproxy.config import Avif, Config, Jpeg, Size, Webp
 from coverproxy.domain.formats import Format, Loader, sniff
-from coverproxy.render import render
+from coverproxy.imaging import vips
+from coverproxy.imaging.render import render
 
 ROUNDS = 3
 BUDGET_SHARE = 0.98

@@ -15,8 +15,8 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn import Reading
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
-from coverproxy.look import Look
-from coverproxy.render import MIN_SIDE_PX, target_size
+from coverproxy.imaging.preview import Look
+from coverproxy.imaging.render import MIN_SIDE_PX, target_size
 from coverproxy.service import Covers
 
 T = TypeVar("T")

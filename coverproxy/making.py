@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from coverproxy import look
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.room import CacheFull
 from coverproxy.config import Limits, Size
@@ -15,10 +14,11 @@ from coverproxy.domain.errors import NoCover, Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.look import Look
+from coverproxy.imaging import preview
+from coverproxy.imaging.preview import Look
+from coverproxy.imaging.render import Rendered, render
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.render import Rendered, render
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Maker:
         Raises Unavailable.
         """
         try:
-            found = look.at(self._render(original, look.GLANCE, Format.JPEG).body)
+            found = preview.at(self._render(original, preview.GLANCE, Format.JPEG).body)
         except UnusableOriginal as exc:
             self._note_fault(original, exc)
             return None

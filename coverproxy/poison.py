@@ -10,12 +10,12 @@ from pathlib import Path
 
 from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.config import Render
-from coverproxy.crumbs import Crumbs, Left, judged
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
+from coverproxy.imaging.crash_journal import Crumbs, Left, judged
+from coverproxy.imaging.watchdog import HUNG_AFTER, Watchdog
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.stats.metrics import Metrics
-from coverproxy.watchdog import HUNG_AFTER, Watchdog
 
 _log = logging.getLogger(__name__)
 

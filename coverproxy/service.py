@@ -24,12 +24,12 @@ from coverproxy.domain.errors import NoCover
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
+from coverproxy.imaging.render_pool import RenderQueue
 from coverproxy.making import Maker
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.poison import Guard
 from coverproxy.purging import purge
-from coverproxy.queue import RenderQueue
 from coverproxy.stats.metrics import Metrics
 
 T = TypeVar("T")

@@ -16,12 +16,12 @@ from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.render import render
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.fetched import FetchedRows, Provenance
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Refused, is_placeholder, measured, sketched
 from coverproxy.purging import drop_stale
-from coverproxy.render import render
 from coverproxy.sources.base import Fetched, Validators
 
 SAME_BYTES = "same-bytes"

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from coverproxy import turbo, vips
 from coverproxy.accounts import Accounts
 from coverproxy.asking import Asking
 from coverproxy.cache.absent import Absent
@@ -30,6 +29,9 @@ from coverproxy.desk import Desk
 from coverproxy.domain.errors import Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Line
+from coverproxy.imaging import turbo, vips
+from coverproxy.imaging.render import REVISION
+from coverproxy.imaging.render_pool import RenderQueue
 from coverproxy.importing import Importer
 from coverproxy.making import Maker
 from coverproxy.originals.catalogue import Catalogue
@@ -37,9 +39,7 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.intake import Refusal
 from coverproxy.poison import Guard
 from coverproxy.purging import drop_stale
-from coverproxy.queue import RenderQueue
 from coverproxy.refreshing import Refresher
-from coverproxy.render import REVISION
 from coverproxy.service import FILE_THREADS, Covers
 from coverproxy.signup import KeyDesk
 from coverproxy.sources import build

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from coverproxy.vips import library
+from coverproxy.imaging.vips import library
 
 WIDTH, HEIGHT = 240, 360
 

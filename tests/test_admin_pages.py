@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from conftest import COVERED, Got, Running, Start
 from forms import Visitor
 
-from coverproxy import vips
 from coverproxy.cli import main
 from coverproxy.demo.classics import CLASSICS
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.imaging import vips
 from coverproxy.web.keys import DESK
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's

@@ -8,9 +8,9 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy import vips
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import NotGiven
+from coverproxy.imaging import vips
 from coverproxy.signup import choice_of, with_choice
 from coverproxy.web import cards
 

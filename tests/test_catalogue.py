@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.look import Look
+from coverproxy.imaging.preview import Look
 from coverproxy.originals.catalogue import Catalogue, schema_steps
 from coverproxy.storage import sqlite_migrations
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from coverproxy.config import Render
-from coverproxy.crumbs import Crumb, Crumbs, Left, judged
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.crash_journal import Crumb, Crumbs, Left, judged
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.poison import Guard
 from coverproxy.stats.metrics import Metrics
@@ -61,7 +61,7 @@ CHILD = """
 import ctypes, sys, threading, time
 from pathlib import Path
 from test_crumbs import original
-from coverproxy.crumbs import Crumbs
+from coverproxy.imaging.crash_journal import Crumbs
 crumbs = Crumbs(Path(sys.argv[1]))
 crumbs.open()
 crumbs.trace_crashes()

@@ -18,13 +18,13 @@ import pytest
 from conftest import Running
 from test_cli import COMMAND, ENVIRONMENT, key, run
 
-from coverproxy import vips
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
 from coverproxy.checks import folder, network, pictures
 from coverproxy.checks.finding import Level
 from coverproxy.config import Formats, Ops, Server
 from coverproxy.domain.formats import Loader
+from coverproxy.imaging import vips
 
 
 @pytest.fixture(scope="module")

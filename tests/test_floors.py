@@ -96,7 +96,7 @@ def test_no_import_goes_up(module: str) -> None:
     [
         ("isbn", "from coverproxy import spec", ["spec"]),
         ("isbn", "from coverproxy.domain.spec import Spec", ["spec"]),
-        ("cache.disk", "from coverproxy.render import render", ["render"]),
+        ("cache.disk", "from coverproxy.imaging.render import render", ["render"]),
         ("cache.disk", "from ..originals import files", ["originals.files"]),
         ("cache.disk", "from .layout import Layout", []),
         ("cache.disk", "def f():\n    import coverproxy.state.sqlite", ["state.sqlite"]),

@@ -763,7 +763,7 @@ resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 from coverproxy.config import load
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, dimensions
-from coverproxy.render import render
+from coverproxy.imaging.render import render
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.wiring import open_shelf
 config = load(None, {}, {"data": {"dir": sys.argv[1]}})

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Config, Import
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.imaging import jpeg, turbo, vips
+from coverproxy.imaging.render import render
 from coverproxy.originals.intake import Refused, look
-from coverproxy.render import render
 
 CONFIG = Config()
 REFUSED = [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF]
@@ -27,7 +27,7 @@ from pathlib import Path
 from coverproxy.config import Config
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format
-from coverproxy.render import render
+from coverproxy.imaging.render import render
 config = Config()
 said = []
 for name in sys.argv[1:]:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy import thumbhash
 from coverproxy.config import Limits
 from coverproxy.domain.formats import Format
-from coverproxy.look import GLANCE, Look, at, dominant
-from coverproxy.render import render
+from coverproxy.imaging import thumbhash
+from coverproxy.imaging.preview import GLANCE, Look, at, dominant
+from coverproxy.imaging.render import render
 
 Rule = Callable[[int, int], tuple[int, int, int]]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coverproxy import vips
 from coverproxy.domain.formats import Format, Loader, dimensions, is_whole, sniff
+from coverproxy.imaging import vips
 
 WIDTH, HEIGHT = 70, 110
 AV1 = {"compression": "av1", "effort": 0}

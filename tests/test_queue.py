@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coverproxy.domain.errors import Busy
-from coverproxy.queue import RenderQueue
+from coverproxy.imaging.render_pool import RenderQueue
 
 PATIENCE = 1.0
 ACT = st.sampled_from(["come", "finish", "cancel", "later"])

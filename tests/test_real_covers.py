@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import Running, configured, take_in
 
-from coverproxy import render, vips
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import Format, Loader, dimensions, sniff
+from coverproxy.imaging import render, vips
 from coverproxy.wiring import open_shelf
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

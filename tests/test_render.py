@@ -17,7 +17,7 @@ from coverproxy.config import Config, Jpeg, Limits, Size
 from coverproxy.domain import formats
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format
-from coverproxy.render import MIN_JPEG_BYTES, Rendered, render
+from coverproxy.imaging.render import MIN_JPEG_BYTES, Rendered, render
 
 CONFIG = Config()
 SIZES = CONFIG.sizes

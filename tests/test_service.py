@@ -128,7 +128,7 @@ async def test_a_better_original_replaces_what_is_on_disk(
 
 
 def _shrunk(path: Path) -> bytes:
-    from coverproxy import vips
+    from coverproxy.imaging import vips
 
     return vips.library().Image.new_from_file(str(path)).resize(0.1).jpegsave_buffer()
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_render import ODD, SIZES
 
-from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Config, Jpeg, Size
 from coverproxy.domain.formats import Format, Loader
-from coverproxy.render import _decode_shrink, render
+from coverproxy.imaging import jpeg, turbo, vips
+from coverproxy.imaging.render import _decode_shrink, render
 
 LIMITS = Config().limits
 PLAIN = ["jpeg-444", "jpeg-420", "jpeg-progressive", "jpeg-restarts", "jpeg-grey"]

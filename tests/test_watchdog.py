@@ -15,9 +15,9 @@ from coverproxy.config import Config
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier
-from coverproxy.render import render
-from coverproxy.vips import library
-from coverproxy.watchdog import Watchdog
+from coverproxy.imaging.render import render
+from coverproxy.imaging.vips import library
+from coverproxy.imaging.watchdog import Watchdog
 
 CONFIG = Config()
 ISBN = "9781853260001"

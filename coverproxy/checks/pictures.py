@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from coverproxy import vips
 from coverproxy.checks.finding import Finding, fine, problem
 from coverproxy.config import Formats
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
+from coverproxy.imaging import vips
 
 LEAST_VERSION = (8, 18, 4)
 

@@ -13,7 +13,7 @@ from typing import Any
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import QUARANTINED, Original, Quarantined, best_first
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.look import Look
+from coverproxy.imaging.preview import Look
 from coverproxy.storage import sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "schema")

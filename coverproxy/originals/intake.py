@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coverproxy import vips
 from coverproxy.config import Import, Limits
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
 from coverproxy.domain.formats import Loader, sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
 from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.imaging import vips
 from coverproxy.storage import bounded_read
 
 _PUBLISHER_DIGITS = 7

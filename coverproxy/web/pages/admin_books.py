@@ -11,7 +11,7 @@ from coverproxy.domain.errors import NoCover, NotAnIsbn, NotGiven, Unavailable, 
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.render import render
+from coverproxy.imaging.render import render
 from coverproxy.service import Covers
 from coverproxy.web.keys import CONFIG, COVERS
 from coverproxy.web.pages import forms

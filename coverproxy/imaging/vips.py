@@ -7,9 +7,9 @@ import os
 import threading
 from typing import Any
 
-from coverproxy import jpeg
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
+from coverproxy.imaging import jpeg
 
 # Each render runs in one thread of its own process; a pool below it only costs (libvips PR 4823: 128 ms with
 # the default pool, 84 ms with one). An AVIF's bytes depend on it, so the environment has no say. It is read

@@ -4,8 +4,8 @@ import functools
 import io
 from typing import Any
 
-from coverproxy import jpeg, vips
 from coverproxy.config import Jpeg
+from coverproxy.imaging import jpeg, vips
 
 _MOST_WORK = 32_000_000
 """Pixels times scans: a quarter of a second or so. More goes to libvips, which can be stopped on its way."""

@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from coverproxy import thumbhash, vips
 from coverproxy.config import Jpeg, Size
 from coverproxy.domain.formats import Loader
+from coverproxy.imaging import thumbhash, vips
 
 GLANCE = Size(width=100, height=100, decode_scale=1.0, jpeg=Jpeg(quality=90, quant_table=0))
 """The JPEG that a look is taken at, of the renderer's usual making: twice the pixels that are looked at."""

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from coverproxy import jpeg, turbo, vips
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
+from coverproxy.imaging import jpeg, turbo, vips
 
 REVISION = 2
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""

@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: decoding, scaling, encoding, and what keeps a bad picture from doing harm."""
