@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from coverproxy.accounts import Accounts, Visitor
+from coverproxy.accounts.accounts import Accounts, Visitor
 from coverproxy.asking import Asking
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache

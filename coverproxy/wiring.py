@@ -11,14 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from coverproxy.accounts import Accounts
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.nginx_links import KeyLinks
+from coverproxy.accounts.self_service import KeyDesk
+from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.asking import Asking
 from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
 from coverproxy.cache.last_use import of_folder
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.links import KeyLinks
 from coverproxy.cache.memory import Memory
 from coverproxy.cache.room import Bounds, Room
 from coverproxy.cache.upkeep import Upkeep
@@ -41,11 +43,9 @@ from coverproxy.poison import Guard
 from coverproxy.purging import drop_stale
 from coverproxy.refreshing import Refresher
 from coverproxy.service import FILE_THREADS, Covers
-from coverproxy.signup import KeyDesk
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
 from coverproxy.sources.recall import Recall
-from coverproxy.state.sqlite import SqliteState
 from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import Ledger
 from coverproxy.stats.metrics import Metrics

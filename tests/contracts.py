@@ -6,10 +6,10 @@ from typing import Protocol
 
 import pytest
 
+from coverproxy.accounts.stores import KeyStore, QuotaStore
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Source, Unchanged, Validators
-from coverproxy.state.base import KeyStore, QuotaStore
 
 TODAY = date(2026, 11, 23)
 NOW = 1_795_400_000.0

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from coverproxy.accounts import Accounts, Visitor
-from coverproxy.cache.links import KeyLinks
+from coverproxy.accounts.accounts import Accounts, Visitor
+from coverproxy.accounts.nginx_links import KeyLinks
+from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey
-from coverproxy.state.sqlite import SqliteState
 
 
 class Clock:

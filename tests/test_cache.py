@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.links import KeyLinks
 from coverproxy.domain import isbn
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.derivative import Derivative

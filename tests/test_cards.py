@@ -8,10 +8,10 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.accounts.self_service import choice_of, with_choice
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import NotGiven
 from coverproxy.imaging import vips
-from coverproxy.signup import choice_of, with_choice
 from coverproxy.web import cards
 
 IMAGE = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"

@@ -9,7 +9,7 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.state.sqlite import schema_steps
+from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.stats.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import Notes, Sample

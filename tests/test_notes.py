@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.domain.errors import Unavailable
-from coverproxy.state.sqlite import schema_steps
 from coverproxy.stats.key_activity import MOST_DETAIL, MOST_WAITING, Ledger
 from coverproxy.stats.sqlite import MOST_LACKING, MOST_REFUSALS, Notes, Refused, Sample
 from coverproxy.storage import sqlite_migrations

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.accounts.self_service import Wish, host_of, tidy
 from coverproxy.domain.api_key import is_host
 from coverproxy.domain.errors import NotGiven
-from coverproxy.signup import Wish, host_of, tidy
 
 
 @given(st.text(max_size=200))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from contracts import TODAY, KeyContract, QuotaContract
 
-from coverproxy.state.sqlite import SqliteState
+from coverproxy.accounts.sqlite import SqliteState
 
 
 @pytest.fixture

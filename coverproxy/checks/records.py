@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.layout import Layout
 from coverproxy.checks.finding import Finding, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
@@ -14,8 +16,6 @@ from coverproxy.domain.original import Original
 from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.catalogue import schema_steps as catalogue_steps
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.state.sqlite import SqliteState
-from coverproxy.state.sqlite import schema_steps as state_steps
 
 SAMPLE = 100
 CHECKED_BYTES = 100_000_000

@@ -15,7 +15,7 @@ from coverproxy.domain.api_key import Key, hashed, is_host, new_name
 from coverproxy.domain.errors import NotGiven
 
 if TYPE_CHECKING:
-    from coverproxy.accounts import Accounts
+    from coverproxy.accounts.accounts import Accounts
 
 T = TypeVar("T")
 
@@ -205,7 +205,7 @@ def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
     gif: a transparent pixel. 404: errors are errors. card: a drawn card, with ?title= and ?author= of the
     URL. own: the picture of site.placeholder.
     """
-    from coverproxy.signup import with_choice
+    from coverproxy.accounts.self_service import with_choice
 
     _change(config, as_json, name, lambda found: with_choice(found, choice), f"shows: {choice}")
 
@@ -216,7 +216,7 @@ def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
 @click.option("--keep", "days", type=click.IntRange(0, 90), default=7, show_default=True, help="Days.")
 def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
     """Make a key that takes the place of KEY, and print it; both work for some days, on one quota."""
-    from coverproxy.signup import DAY_SECONDS, rotated
+    from coverproxy.accounts.self_service import DAY_SECONDS, rotated
 
     async def apply(accounts: "Accounts") -> dict[str, Any]:
         new = await rotated(accounts, _find(accounts, name), days * DAY_SECONDS)

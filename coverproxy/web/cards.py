@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from coverproxy.signup import tidy
+from coverproxy.accounts.self_service import tidy
 
 MOST_CHARACTERS = 120
 """Of a title or an author; the rest is left out."""

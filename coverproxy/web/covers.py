@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from coverproxy.accounts import Visitor
+from coverproxy.accounts.accounts import Visitor
 from coverproxy.domain import spec
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import MalformedPath, UnknownSize

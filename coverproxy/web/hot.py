@@ -7,7 +7,7 @@ from time import time
 
 from aiohttp import hdrs, web
 
-from coverproxy.accounts import Accounts
+from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.memory import Held, Memory
 from coverproxy.config import Answers
 from coverproxy.domain.api_key import Key

@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.accounts import Accounts
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, tidy
 from coverproxy.desk import Desk
 from coverproxy.domain.api_key import Key, abridged, hashed, new_name
 from coverproxy.domain.errors import NotGiven
-from coverproxy.signup import DAY_SECONDS, choice_of, tidy
 from coverproxy.web.keys import CONFIG, COVERS, DESK
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown

@@ -4,8 +4,8 @@ from typing import Any
 
 from aiohttp import web
 
+from coverproxy.accounts.self_service import Given, Wish
 from coverproxy.domain.errors import NotGiven
-from coverproxy.signup import Given, Wish
 from coverproxy.web.client import base_url
 from coverproxy.web.keys import CONFIG, DESK
 from coverproxy.web.pages import forms, snippets

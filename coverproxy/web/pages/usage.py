@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.accounts import Accounts
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, host_of
 from coverproxy.domain.api_key import Key
-from coverproxy.signup import DAY_SECONDS, choice_of, host_of
 from coverproxy.stats.sqlite import Lacking
 from coverproxy.web.client import base_url
 from coverproxy.web.keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from coverproxy.accounts import Accounts
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.stores import KeyStore, QuotaStore
 from coverproxy.config import Signup
 from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, new_name
 from coverproxy.domain.errors import NotGiven
-from coverproxy.state.base import KeyStore, QuotaStore
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
 

@@ -13,11 +13,11 @@ from datetime import time as day_time
 from math import inf
 from zoneinfo import ZoneInfo
 
-from coverproxy.cache.links import KeyLinks
+from coverproxy.accounts.nginx_links import KeyLinks
+from coverproxy.accounts.stores import KeyStore, QuotaStore
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
-from coverproxy.state.base import KeyStore, QuotaStore
 
 _log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import aiosqlite
 
+from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import Unavailable
-from coverproxy.state.base import SignupFull
 from coverproxy.storage import sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__).joinpath("schema"), "state")
