@@ -21,7 +21,7 @@ from bench import report
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.originals.catalogue import Catalogue, schema_steps
+from coverproxy.originals.sqlite import Catalogue, schema_steps
 from coverproxy.storage import sqlite_migrations
 
 LOOKUPS = 20_000

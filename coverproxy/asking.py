@@ -18,7 +18,7 @@ from coverproxy.config import Asking as Settings
 from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.intake import Refused
+from coverproxy.originals.examine import Refused
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, Outcome

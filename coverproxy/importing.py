@@ -15,9 +15,9 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.config import Import, Limits, Size
 from coverproxy.domain.original import LATEST_DATE, QUARANTINED, Original
-from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.examine import Candidate, Examined, Refusal, Refused, examine, is_placeholder
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.intake import Candidate, Examined, Refusal, Refused, examine, is_placeholder
+from coverproxy.originals.sqlite import Catalogue
 from coverproxy.purging import drop_stale
 from coverproxy.taking import SAME_BYTES, Aftermath
 

@@ -17,8 +17,8 @@ from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.imaging import preview
 from coverproxy.imaging.preview import Look
 from coverproxy.imaging.render import Rendered, render
-from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.sqlite import Catalogue
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
 from coverproxy.imaging.crash_journal import Crumbs, Left, judged
 from coverproxy.imaging.watchdog import HUNG_AFTER, Watchdog
-from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.sqlite import Catalogue
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from coverproxy.asking import Asking
-from coverproxy.originals.fetched import Provenance
+from coverproxy.originals.provenance import Provenance
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Validators
 
 _log = logging.getLogger(__name__)

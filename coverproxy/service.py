@@ -26,8 +26,8 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
 from coverproxy.imaging.render_pool import RenderQueue
 from coverproxy.making import Maker
-from coverproxy.originals.catalogue import Catalogue
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.sqlite import Catalogue
 from coverproxy.poison import Guard
 from coverproxy.purging import purge
 from coverproxy.stats.metrics import Metrics

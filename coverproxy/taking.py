@@ -17,10 +17,10 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.render import render
-from coverproxy.originals.catalogue import Catalogue
-from coverproxy.originals.fetched import FetchedRows, Provenance
+from coverproxy.originals.examine import Refused, is_placeholder, measured, sketched
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.intake import Refused, is_placeholder, measured, sketched
+from coverproxy.originals.provenance import FetchedRows, Provenance
+from coverproxy.originals.sqlite import Catalogue
 from coverproxy.purging import drop_stale
 from coverproxy.sources.base import Fetched, Validators
 

@@ -36,9 +36,9 @@ from coverproxy.imaging.render import REVISION
 from coverproxy.imaging.render_pool import RenderQueue
 from coverproxy.importing import Importer
 from coverproxy.making import Maker
-from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.intake import Refusal
+from coverproxy.originals.sqlite import Catalogue
 from coverproxy.poison import Guard
 from coverproxy.purging import drop_stale
 from coverproxy.refreshing import Refresher

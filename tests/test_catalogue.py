@@ -20,7 +20,7 @@ from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.preview import Look
-from coverproxy.originals.catalogue import Catalogue, schema_steps
+from coverproxy.originals.sqlite import Catalogue, schema_steps
 from coverproxy.storage import sqlite_migrations
 
 BOOK = Identifier(ISBN, "9780141439518")

@@ -15,7 +15,7 @@ from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.crash_journal import Crumb, Crumbs, Left, judged
-from coverproxy.originals.catalogue import Catalogue
+from coverproxy.originals.sqlite import Catalogue
 from coverproxy.poison import Guard
 from coverproxy.stats.metrics import Metrics
 

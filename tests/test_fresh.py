@@ -11,7 +11,7 @@ from upstream import BOOK, Asked, Upstream, gives, picture, silent
 
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.fetched import Provenance
+from coverproxy.originals.provenance import Provenance
 from coverproxy.refreshing import Refresher
 
 NAME = Identifier("isbn", BOOK)

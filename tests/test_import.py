@@ -31,7 +31,7 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.importing import Report, candidates
-from coverproxy.originals.intake import Candidate, Refusal
+from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.wiring import Shelf, importer, open_shelf
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from coverproxy.config import Import, Limits
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.originals.intake import Candidate, Examined, Refused, examine, is_placeholder
+from coverproxy.originals.examine import Candidate, Examined, Refused, examine, is_placeholder
 
 NAME = "9780141439518"
 

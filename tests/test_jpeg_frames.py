@@ -16,7 +16,7 @@ from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import jpeg, turbo, vips
 from coverproxy.imaging.render import render
-from coverproxy.originals.intake import Refused, look
+from coverproxy.originals.examine import Refused, look
 
 CONFIG = Config()
 REFUSED = [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF]

@@ -13,9 +13,9 @@ from coverproxy.cache.layout import Layout
 from coverproxy.checks.finding import Finding, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.original import Original
-from coverproxy.originals.catalogue import Catalogue
-from coverproxy.originals.catalogue import schema_steps as catalogue_steps
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.sqlite import Catalogue
+from coverproxy.originals.sqlite import schema_steps as catalogue_steps
 
 SAMPLE = 100
 CHECKED_BYTES = 100_000_000

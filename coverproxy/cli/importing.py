@@ -15,7 +15,7 @@ from coverproxy.config import Config
 
 if TYPE_CHECKING:
     from coverproxy.importing import Report
-    from coverproxy.originals.intake import Refusal
+    from coverproxy.originals.examine import Refusal
 
 
 @click.command("import")

@@ -120,7 +120,7 @@ async def _ask(config: Config, source: "Source", identifier: Identifier) -> Answ
 
 def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched") -> tuple[str, str]:
     """Say what picture it is, or why it would not be kept. Blocks."""
-    from coverproxy.originals.intake import Refused, look
+    from coverproxy.originals.examine import Refused, look
 
     settings = next(each for each in config.source if each.name == name)
     try:

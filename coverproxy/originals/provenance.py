@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.catalogue import Catalogue, read_identifier, stored
+from coverproxy.originals.sqlite import Catalogue, read_identifier, stored
 
 _COLUMNS = "scheme, value, source, digest, etag, modified, due, keep_until"
 
