@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from coverproxy.cache.budget import UNBOUNDED, Bounds, Room
 from coverproxy.cache.evict import Evictor, plan
 from coverproxy.cache.last_use import DAY, LastUse
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import UNBOUNDED, Bounds, Room
 from coverproxy.cache.walk import Pace
 
 BODY = bytes(2048)

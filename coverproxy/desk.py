@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from coverproxy.accounts.self_service import KeyDesk
-from coverproxy.cache.room import Room
+from coverproxy.cache.budget import Room
 from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import Ledger
 from coverproxy.stats.sqlite import Notes

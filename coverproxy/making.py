@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from coverproxy.cache.budget import CacheFull
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.room import CacheFull
 from coverproxy.config import Limits, Size
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import NoCover, Unavailable, UnusableOriginal

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from coverproxy.accounts.accounts import Accounts, Visitor
 from coverproxy.asking import Asking
-from coverproxy.cache.absent import Absent
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Held, Memory
+from coverproxy.cache.negative import Absent
 from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.concurrency.single_flight import Flights
 from coverproxy.config import Limits, Size

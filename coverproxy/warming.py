@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from coverproxy.cache.budget import Room
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.room import Room
 from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NoCover, NotAnIsbn, Unavailable

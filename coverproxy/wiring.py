@@ -16,14 +16,14 @@ from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.self_service import KeyDesk
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.asking import Asking
-from coverproxy.cache.absent import Absent
+from coverproxy.cache.budget import Bounds, Room
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
+from coverproxy.cache.janitor import Upkeep
 from coverproxy.cache.last_use import of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.memory import Memory
-from coverproxy.cache.room import Bounds, Room
-from coverproxy.cache.upkeep import Upkeep
+from coverproxy.cache.negative import Absent
 from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.concurrency.single_flight import Flights
 from coverproxy.config import Config

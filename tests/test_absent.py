@@ -7,7 +7,7 @@ from conftest import COVERED, UNCOVERED, Running, take_in
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.cache.absent import Absent
+from coverproxy.cache.negative import Absent
 
 
 class Clock:

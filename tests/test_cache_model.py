@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from coverproxy.cache.budget import UNBOUNDED, Bounds, Room
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
 from coverproxy.cache.last_use import DAY, LastUse
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import UNBOUNDED, Bounds, Room
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec

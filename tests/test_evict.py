@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.cache import walk
+from coverproxy.cache.budget import UNBOUNDED, Bounds, CacheFull, Room
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor, Outcome, plan
+from coverproxy.cache.janitor import Upkeep, alone
 from coverproxy.cache.last_use import DAY, LastUse, by_mounts, of_folder
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import UNBOUNDED, Bounds, CacheFull, Room
-from coverproxy.cache.upkeep import Upkeep, alone
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
@@ -343,7 +343,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.upkeep import alone
+from coverproxy.cache.janitor import alone
 with alone(Layout(Path(sys.argv[1]), {}), wait=True) as is_ours:
     print(is_ours, flush=True)
     sys.stdin.read()

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from coverproxy.cache.budget import UNBOUNDED, Room, allocated, to_blocks
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import UNBOUNDED, Room, allocated, to_blocks
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, dimensions
 from coverproxy.domain.spec import Identifier, Spec

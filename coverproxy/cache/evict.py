@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from coverproxy.cache.budget import Bounds, Room, allocated
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import Bounds, Room, allocated
 from coverproxy.cache.walk import (
     Held,
     Pace,

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from coverproxy.cache.budget import Room
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import Room
 from coverproxy.cache.walk import clear_old_revisions, derivatives, shards
 
 

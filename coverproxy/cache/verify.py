@@ -7,8 +7,8 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
+from coverproxy.cache.budget import Room
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import Room
 from coverproxy.cache.walk import Held, derivatives, shards
 from coverproxy.domain.formats import dimensions
 from coverproxy.domain.spec import ISBN, Identifier

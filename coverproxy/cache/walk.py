@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from coverproxy.cache.budget import allocated
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import allocated
 from coverproxy.domain.formats import Format
 
 STEP_FILES = 256

@@ -14,7 +14,7 @@ from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 
 if TYPE_CHECKING:
-    from coverproxy.cache.stock import Stock
+    from coverproxy.cache.stats import Stock
     from coverproxy.cache.verify import Finding
     from coverproxy.cache.walk import Held
     from coverproxy.wiring import Shelf
@@ -57,7 +57,7 @@ def stats(config: Config, as_json: bool) -> None:
     first to be evicted. The days tell when the longest unused and the latest used cover were last used.
     Bytes are those on disk, in whole blocks. Reads every file's entry: a minute for some million files.
     """
-    from coverproxy.cache.stock import take_stock
+    from coverproxy.cache.stats import take_stock
 
     with _opened(config) as (shelf, _):
         last_use = shelf.evictor().last_use
@@ -188,7 +188,7 @@ def evict(config: Config, as_json: bool, max_bytes: int | None) -> None:
     The running service does this by itself whenever the cache is nearly full. Covers of old settings go
     first. Nothing is removed while there is room. Waits while the service is evicting.
     """
-    from coverproxy.cache.upkeep import alone
+    from coverproxy.cache.janitor import alone
 
     with _opened(config) as (shelf, _), alone(shelf.layout, wait=True):
         bounds = shelf.room.bounds

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from coverproxy.cache.budget import Room
 from coverproxy.cache.evict import Evictor, Outcome
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import Room
 from coverproxy.stats.metrics import Metrics
 from coverproxy.storage.shared_counters import SharedNumbers
 

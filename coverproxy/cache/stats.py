@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from coverproxy.cache.budget import allocated
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.room import allocated
 from coverproxy.cache.walk import Shard, derivatives, shards
 
 
