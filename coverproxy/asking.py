@@ -22,7 +22,7 @@ from coverproxy.originals.examine import Refused
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, Outcome
-from coverproxy.sources.recall import Recall, Remembered
+from coverproxy.sources.memory import Recall, Remembered
 from coverproxy.stats.metrics import Metrics
 from coverproxy.taking import Taker
 

@@ -45,7 +45,7 @@ from coverproxy.refreshing import Refresher
 from coverproxy.service import FILE_THREADS, Covers
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
-from coverproxy.sources.recall import Recall
+from coverproxy.sources.memory import Recall
 from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import Ledger
 from coverproxy.stats.metrics import Metrics

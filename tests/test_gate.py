@@ -8,7 +8,7 @@ import pytest
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, CouldNotAsk, NotThere, Validators
 from coverproxy.sources.breaker import FAILURES, FIRST_PAUSE, State
-from coverproxy.sources.gate import Gate, Manners
+from coverproxy.sources.limits import Gate, Manners
 from coverproxy.stats.metrics import Metrics
 
 BOOK = Identifier("isbn", "9780141439495")

@@ -14,7 +14,7 @@ from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
-from coverproxy.sources.recall import Recall
+from coverproxy.sources.memory import Recall
 
 SECRET = {"COVER_TOKEN": "secret"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.sources.recall import Recall, Remembered
+from coverproxy.sources.memory import Recall, Remembered
 
 NOW = 1_795_400_000.0
 

@@ -14,8 +14,8 @@ from coverproxy.domain.url_template import PathTemplate, Template
 from coverproxy.sources.base import Source
 from coverproxy.sources.chain import Chain
 from coverproxy.sources.folder import FolderSource
-from coverproxy.sources.gate import Gate, Manners, Pace
 from coverproxy.sources.http import Bounds, HttpSource, Manner
+from coverproxy.sources.limits import Gate, Manners, Pace
 from coverproxy.sources.objects import ObjectSource, open_store
 from coverproxy.sources.rules import Missing
 from coverproxy.stats.metrics import Metrics

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, CouldNotAsk, Fetched
-from coverproxy.sources.gate import Gate
+from coverproxy.sources.limits import Gate
 
 T = TypeVar("T")
 
