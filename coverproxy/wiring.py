@@ -15,7 +15,6 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.self_service import KeyDesk
 from coverproxy.accounts.sqlite import SqliteState
-from coverproxy.asking import Asking
 from coverproxy.cache.budget import Bounds, Room
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
@@ -34,15 +33,18 @@ from coverproxy.domain.isbn_list import Line
 from coverproxy.imaging import turbo, vips
 from coverproxy.imaging.render import REVISION
 from coverproxy.imaging.render_pool import RenderQueue
-from coverproxy.importing import Importer
-from coverproxy.making import Maker
 from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import Catalogue
-from coverproxy.poison import Guard
-from coverproxy.purging import drop_stale
-from coverproxy.refreshing import Refresher
-from coverproxy.service import FILE_THREADS, Covers
+from coverproxy.service.covers import FILE_THREADS, Covers
+from coverproxy.service.decode_guard import Guard
+from coverproxy.service.fetch_original import Asking
+from coverproxy.service.importer import Importer
+from coverproxy.service.ingest import Taker
+from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.maker import Maker
+from coverproxy.service.prewarm import Result, Warmer
+from coverproxy.service.revalidate import Refresher
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
 from coverproxy.sources.memory import Recall
@@ -50,8 +52,6 @@ from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import Ledger
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import Notes
-from coverproxy.taking import Taker
-from coverproxy.warming import Result, Warmer
 
 _LAST_SECONDS = 0.1
 """What asks get that nobody waits for any more when the service stops."""

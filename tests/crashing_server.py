@@ -13,11 +13,11 @@ from typing import Any
 
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = ""  # `serve` names the folder, but only after our first import
 
-from coverproxy import making
 from coverproxy.cli import main
+from coverproxy.service import maker
 
 MARK, WHAT, LOG = sys.argv[1].encode(), sys.argv[2], Path(sys.argv[3])
-render = making.render
+render = maker.render
 
 
 def poisoned(body: bytes, *rest: Any) -> Any:
@@ -32,5 +32,5 @@ def poisoned(body: bytes, *rest: Any) -> Any:
     raise AssertionError("unreachable")
 
 
-making.render = poisoned
+maker.render = poisoned
 main(args=sys.argv[4:])

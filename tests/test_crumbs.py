@@ -16,7 +16,7 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.crash_journal import Crumb, Crumbs, Left, judged
 from coverproxy.originals.sqlite import Catalogue
-from coverproxy.poison import Guard
+from coverproxy.service.decode_guard import Guard
 from coverproxy.stats.metrics import Metrics
 
 ONE, TWO = Crumb(b"1" * 16, "isbn:1", 0xA1), Crumb(b"2" * 16, "isbn:2", 0xA2)

@@ -12,7 +12,7 @@ from upstream import BOOK, Asked, Upstream, gives, picture, silent
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.provenance import Provenance
-from coverproxy.refreshing import Refresher
+from coverproxy.service.revalidate import Refresher
 
 NAME = Identifier("isbn", BOOK)
 SAID = {"ETag": '"one"', "Last_Modified": "Mon, 04 Aug 2008 12:00:00 GMT"}

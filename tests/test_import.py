@@ -30,8 +30,8 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
-from coverproxy.importing import Report, candidates
 from coverproxy.originals.examine import Candidate, Refusal
+from coverproxy.service.importer import Report, candidates
 from coverproxy.wiring import Shelf, importer, open_shelf
 
 ROOT = Path(__file__).resolve().parents[1]

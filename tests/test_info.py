@@ -18,7 +18,7 @@ from coverproxy.domain.formats import Format, dimensions
 from coverproxy.domain.isbn import Reading
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.informing import MAX_WAITING, has_cover
+from coverproxy.service.cover_info import MAX_WAITING, has_cover
 from coverproxy.web.info import MAX_BODY_BYTES
 from coverproxy.web.keys import INFORMER
 

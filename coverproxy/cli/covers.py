@@ -97,7 +97,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
 
     Originals stay. That no source has one is forgotten: they are asked again, within ten minutes at most.
     """
-    from coverproxy.purging import purge as purge_derivatives
+    from coverproxy.service.invalidate import purge as purge_derivatives
     from coverproxy.wiring import open_shelf
 
     readings = [_parse(text) for text in texts]

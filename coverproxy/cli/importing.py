@@ -14,8 +14,8 @@ from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 
 if TYPE_CHECKING:
-    from coverproxy.importing import Report
     from coverproxy.originals.examine import Refusal
+    from coverproxy.service.importer import Report
 
 
 @click.command("import")
@@ -59,7 +59,7 @@ def import_(
 def _run(
     config: Config, path: Path, source: str, report_file: Path | None, quiet: bool
 ) -> "tuple[Report, Path | None]":
-    from coverproxy.importing import candidates
+    from coverproxy.service.importer import candidates
     from coverproxy.wiring import importer, open_shelf
 
     data = Path(config.data.dir)

@@ -64,7 +64,7 @@ def release(config: Config, as_json: bool, what: str) -> None:
     After an update of libvips, say. One that was too slow (render.time_limit_seconds) is released likewise.
     Should it crash or hang again, it is quarantined again.
     """
-    from coverproxy.purging import drop_stale
+    from coverproxy.service.invalidate import drop_stale
     from coverproxy.wiring import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:

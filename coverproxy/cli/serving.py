@@ -143,7 +143,7 @@ def demo(host: str, port: int, as_json: bool) -> None:
 def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
     """Import the drawn covers, make a key, and say what the home page shows."""
     from coverproxy.demo.classics import CLASSICS, MISSING
-    from coverproxy.importing import candidates
+    from coverproxy.service.importer import candidates
     from coverproxy.web.pages import Shown
     from coverproxy.wiring import importer, open_shelf
 

@@ -19,7 +19,7 @@ from coverproxy.domain.formats import Format
 if TYPE_CHECKING:
     from coverproxy.concurrency.process_pool import Pace
     from coverproxy.domain.isbn_list import Line
-    from coverproxy.warming import Report, Result
+    from coverproxy.service.prewarm import Report, Result
 
 
 @click.command()
@@ -66,7 +66,7 @@ def warm(
     Ctrl-C is safe, and so is running it again: what is made already is skipped.
     """
     from coverproxy.concurrency.process_pool import cores, pace
-    from coverproxy.warming import Report
+    from coverproxy.service.prewarm import Report
 
     names, wanted = _sizes(config, sizes), _formats(config, formats)
     report, allowed, started = Report(), pace(share, cores()), time.monotonic()
@@ -111,7 +111,7 @@ def _run(
     quiet: bool,
 ) -> None:
     from coverproxy.concurrency.process_pool import Crew
-    from coverproxy.warming import Outcome, Result
+    from coverproxy.service.prewarm import Outcome, Result
     from coverproxy.wiring import open_shelf, open_warmer
 
     with open_shelf(config) as shelf:  # what is wrong with the folder is told here, once
@@ -159,7 +159,7 @@ def _note(file: TextIO, result: "Result") -> None:
 
 
 def _told(report: "Report", pace: "Pace", seconds: float, where: Path | None) -> dict[str, Any]:
-    from coverproxy.warming import Outcome
+    from coverproxy.service.prewarm import Outcome
 
     return {
         "lines": report.lines,
@@ -170,7 +170,7 @@ def _told(report: "Report", pace: "Pace", seconds: float, where: Path | None) ->
 
 
 def _summary(report: "Report", where: Path | None) -> str:
-    from coverproxy.warming import Outcome
+    from coverproxy.service.prewarm import Outcome
 
     told = [
         f"{report.lines} lines: {report.outcomes[Outcome.MADE]} covers made, "

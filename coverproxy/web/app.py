@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from coverproxy.config import Config
-from coverproxy.informing import Informer
-from coverproxy.service import Covers
+from coverproxy.service.cover_info import Informer
+from coverproxy.service.covers import Covers
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, covers, info, middlewares, openapi, ops, pages
 from coverproxy.web.hot import Hot

@@ -12,7 +12,7 @@ from aiohttp import web
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
 from coverproxy.domain.original import Original
-from coverproxy.informing import Fit, Known
+from coverproxy.service.cover_info import Fit, Known
 from coverproxy.web import answers
 from coverproxy.web.client import base_url
 from coverproxy.web.covers import site

@@ -7,8 +7,8 @@ from aiohttp import web
 from coverproxy.config import Config
 from coverproxy.desk import Desk
 from coverproxy.domain.api_key import Key
-from coverproxy.informing import Informer
-from coverproxy.service import Covers
+from coverproxy.service.cover_info import Informer
+from coverproxy.service.covers import Covers
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web.hot import Hot
 

@@ -8,8 +8,8 @@ from aiohttp import web
 from coverproxy.desk import Desk
 from coverproxy.domain.errors import NotGiven
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
-from coverproxy.purging import drop_stale
-from coverproxy.service import Covers
+from coverproxy.service.covers import Covers
+from coverproxy.service.invalidate import drop_stale
 from coverproxy.web.keys import CONFIG, COVERS, DESK
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked, sources

@@ -14,7 +14,7 @@ from coverproxy.domain.errors import KeyNotForSite, NotAnIsbn, UnknownSize
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.render import target_size
-from coverproxy.service import Covers
+from coverproxy.service.covers import Covers
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate
 from coverproxy.web.client import base_url

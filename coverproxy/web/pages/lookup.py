@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from coverproxy.domain.errors import Unavailable
-from coverproxy.service import Covers
+from coverproxy.service.covers import Covers
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from coverproxy.asking import Asking
 from coverproxy.originals.provenance import Provenance
+from coverproxy.service.fetch_original import Asking
 from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Validators
 
 _log = logging.getLogger(__name__)

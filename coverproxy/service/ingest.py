@@ -21,7 +21,7 @@ from coverproxy.originals.examine import Refused, is_placeholder, measured, sket
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.provenance import FetchedRows, Provenance
 from coverproxy.originals.sqlite import Catalogue
-from coverproxy.purging import drop_stale
+from coverproxy.service.invalidate import drop_stale
 from coverproxy.sources.base import Fetched, Validators
 
 SAME_BYTES = "same-bytes"

@@ -18,8 +18,8 @@ from coverproxy.domain.original import LATEST_DATE, QUARANTINED, Original
 from coverproxy.originals.examine import Candidate, Examined, Refusal, Refused, examine, is_placeholder
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import Catalogue
-from coverproxy.purging import drop_stale
-from coverproxy.taking import SAME_BYTES, Aftermath
+from coverproxy.service.ingest import SAME_BYTES, Aftermath
+from coverproxy.service.invalidate import drop_stale
 
 BATCH = 256
 """Files entered in one transaction: what an interruption makes the next run do again."""

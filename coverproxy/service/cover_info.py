@@ -17,7 +17,7 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.imaging.preview import Look
 from coverproxy.imaging.render import MIN_SIDE_PX, target_size
-from coverproxy.service import Covers
+from coverproxy.service.covers import Covers
 
 T = TypeVar("T")
 

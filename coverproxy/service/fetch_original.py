@@ -19,12 +19,12 @@ from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.examine import Refused
+from coverproxy.service.ingest import Taker
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, Outcome
 from coverproxy.sources.memory import Recall, Remembered
 from coverproxy.stats.metrics import Metrics
-from coverproxy.taking import Taker
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TypeVar
 
 from coverproxy.accounts.accounts import Accounts, Visitor
-from coverproxy.asking import Asking
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Held, Memory
 from coverproxy.cache.negative import Absent
@@ -25,11 +24,12 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
 from coverproxy.imaging.render_pool import RenderQueue
-from coverproxy.making import Maker
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import Catalogue
-from coverproxy.poison import Guard
-from coverproxy.purging import purge
+from coverproxy.service.decode_guard import Guard
+from coverproxy.service.fetch_original import Asking
+from coverproxy.service.invalidate import purge
+from coverproxy.service.maker import Maker
 from coverproxy.stats.metrics import Metrics
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from coverproxy.domain.errors import NoCover, NotAnIsbn, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Line
 from coverproxy.domain.spec import ISBN, Identifier, Spec
-from coverproxy.making import Maker
+from coverproxy.service.maker import Maker
 
 
 class Outcome(StrEnum):

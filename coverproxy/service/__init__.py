@@ -1,0 +1,1 @@
+"""The story of a cover from request to answer, without HTTP."""
