@@ -21,7 +21,7 @@ from coverproxy.accepting import SharedSite, Shares
 from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError
 from coverproxy.serving import MAX_LINE_BYTES, Listeners, application
-from coverproxy.web.keys import COVERS
+from coverproxy.web.app_keys import COVERS
 
 LINGER_SECONDS = 0.5
 """How long a stopping worker waits for the request of a connection that it accepted a moment before."""

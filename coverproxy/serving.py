@@ -12,7 +12,7 @@ from aiohttp import web
 from coverproxy.config import Config
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web.app import build, open_for, run_ops
-from coverproxy.web.keys import COVERS, DESK, INFORMER
+from coverproxy.web.app_keys import COVERS, DESK, INFORMER
 from coverproxy.web.pages import Shown
 from coverproxy.wiring import open_covers, open_desk
 

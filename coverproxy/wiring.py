@@ -26,7 +26,6 @@ from coverproxy.cache.negative import Absent
 from coverproxy.concurrency.file_locks import Stripes
 from coverproxy.concurrency.single_flight import Flights
 from coverproxy.config import Config
-from coverproxy.desk import Desk
 from coverproxy.domain.errors import Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Line
@@ -52,6 +51,7 @@ from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import Ledger
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import Notes
+from coverproxy.web.page_context import Desk
 
 _LAST_SECONDS = 0.1
 """What asks get that nobody waits for any more when the service stops."""

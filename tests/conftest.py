@@ -25,7 +25,7 @@ from coverproxy.domain.api_key import Key, new_name
 from coverproxy.service.covers import Covers
 from coverproxy.service.importer import Report, candidates
 from coverproxy.serving import MAX_LINE_BYTES, Listeners, application, listen
-from coverproxy.web.keys import COVERS
+from coverproxy.web.app_keys import COVERS
 from coverproxy.wiring import importer, open_shelf
 
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.

@@ -19,7 +19,7 @@ from coverproxy.domain.api_key import Key, new_name
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import vips
-from coverproxy.web.keys import DESK
+from coverproxy.web.app_keys import DESK
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
 ADMIN = {"admin": {"token": TOKEN}, "signup": {"tries_per_hour": 100}}

@@ -14,7 +14,7 @@ from coverproxy.stats.history import DAY, HOUR, MINUTE, Historian, apart, gained
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import Notes, Sample
 from coverproxy.storage import sqlite_migrations
-from coverproxy.web.keys import DESK
+from coverproxy.web.app_keys import DESK
 from coverproxy.web.pages.status import KEPT
 
 BOUNDS = ["0.001", "0.01", "0.1", "1.0", "+Inf"]

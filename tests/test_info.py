@@ -19,8 +19,8 @@ from coverproxy.domain.isbn import Reading
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.cover_info import MAX_WAITING, has_cover
-from coverproxy.web.info import MAX_BODY_BYTES
-from coverproxy.web.keys import INFORMER
+from coverproxy.web.app_keys import INFORMER
+from coverproxy.web.shapes.info import MAX_BODY_BYTES
 
 JSON = "application/json"
 TEN = isbn.to_isbn10(COVERED)

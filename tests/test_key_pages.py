@@ -19,7 +19,7 @@ from forms import Visitor
 from fronting import before
 
 from coverproxy.domain.api_key import Key, hashed, new_name
-from coverproxy.web.keys import DESK
+from coverproxy.web.app_keys import DESK
 
 OPEN = {"signup": {"mode": "open"}}
 WISH = {"label": "Our catalogue", "contact": "me@example.org", "site": ""}

@@ -15,7 +15,7 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.storage.shared_counters import SharedNumbers
-from coverproxy.web.keys import HOT
+from coverproxy.web.app_keys import HOT
 
 
 class Clock:

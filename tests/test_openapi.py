@@ -11,7 +11,7 @@ from aiohttp import web
 from conftest import Running, Start, configured
 
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web.addresses import addresses
+from coverproxy.web.api.addresses import addresses
 from coverproxy.web.app import build
 from coverproxy.web.errors import TABLE
 

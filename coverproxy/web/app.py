@@ -9,15 +9,17 @@ from coverproxy.config import Config
 from coverproxy.service.cover_info import Informer
 from coverproxy.service.covers import Covers
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web import answers, covers, info, middlewares, openapi, ops, pages
-from coverproxy.web.hot import Hot
-from coverproxy.web.keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
+from coverproxy.web import answers, middlewares, ops, pages
+from coverproxy.web.api import openapi
+from coverproxy.web.app_keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
+from coverproxy.web.fast_path import Hot
+from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
 from coverproxy.web.pages.status import KEPT, Kept
-from coverproxy.web.standins import OWN, OwnPicture
+from coverproxy.web.shapes import info, librarything
 
 MAX_REQUEST_BYTES = 65_536
-"""What a body may have at most, where an address does not say otherwise (web/info.py does)."""
+"""What a body may have at most, where an address does not say otherwise (web/shapes/info.py does)."""
 
 
 def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> web.Application:
@@ -33,7 +35,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app.on_response_prepare.append(_sign)
     app.add_routes([*info.routes, *openapi.routes, *pages.routes])
-    app.add_routes(covers.routes)  # takes what is left
+    app.add_routes(librarything.routes)  # takes what is left
     return app
 
 

@@ -13,11 +13,11 @@ from coverproxy.domain.errors import CoverError, KeyNotForSite, MalformedPath, N
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
-from coverproxy.web.client import client_address
-from coverproxy.web.covers import site
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, IS_PROGRAM, KEY, METRICS, SPEC
+from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
-from coverproxy.web.keys import CONFIG, COVERS, DESK, HOT, IS_PROGRAM, KEY, METRICS, SPEC
-from coverproxy.web.standins import CHOICES, stand_in
+from coverproxy.web.no_cover_image import CHOICES, stand_in
+from coverproxy.web.shapes.librarything import site
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from coverproxy.web import answers
-from coverproxy.web.keys import COVERS, METRICS
+from coverproxy.web.app_keys import COVERS, METRICS
 
 routes = web.RouteTableDef()
 

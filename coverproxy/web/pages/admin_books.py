@@ -13,7 +13,7 @@ from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.render import render
 from coverproxy.service.covers import Covers
-from coverproxy.web.keys import CONFIG, COVERS
+from coverproxy.web.app_keys import CONFIG, COVERS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import HEADERS, shown

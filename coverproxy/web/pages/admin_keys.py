@@ -9,10 +9,10 @@ from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, tidy
-from coverproxy.desk import Desk
 from coverproxy.domain.api_key import Key, abridged, hashed, new_name
 from coverproxy.domain.errors import NotGiven
-from coverproxy.web.keys import CONFIG, COVERS, DESK
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK
+from coverproxy.web.page_context import Desk
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, form, who

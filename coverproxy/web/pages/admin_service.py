@@ -5,12 +5,12 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.desk import Desk
 from coverproxy.domain.errors import NotGiven
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.service.covers import Covers
 from coverproxy.service.invalidate import drop_stale
-from coverproxy.web.keys import CONFIG, COVERS, DESK
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK
+from coverproxy.web.page_context import Desk
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked, sources
 from coverproxy.web.pages.page import shown

@@ -8,8 +8,8 @@ import secrets
 from aiohttp import web
 
 from coverproxy.domain.errors import NotGiven
-from coverproxy.web.client import base_url, client_address
-from coverproxy.web.keys import CONFIG, DESK
+from coverproxy.web.app_keys import CONFIG, DESK
+from coverproxy.web.client_ip import base_url, client_address
 
 FORM = "coverproxy_form"
 """The cookie that names a browser, for as long as it runs."""

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from coverproxy.accounts.self_service import Given, Wish
 from coverproxy.domain.errors import NotGiven
-from coverproxy.web.client import base_url
-from coverproxy.web.keys import CONFIG, DESK
+from coverproxy.web.app_keys import CONFIG, DESK
+from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.page import PAGES, REFUSED, person, shown
 

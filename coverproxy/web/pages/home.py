@@ -17,13 +17,13 @@ from coverproxy.imaging.render import target_size
 from coverproxy.service.covers import Covers
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate
-from coverproxy.web.client import base_url
-from coverproxy.web.covers import site, visitor
-from coverproxy.web.keys import CONFIG, COVERS, SHOWN
+from coverproxy.web.app_keys import CONFIG, COVERS, SHOWN
+from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.shapes.librarything import site, visitor
 
 routes = web.RouteTableDef()
 

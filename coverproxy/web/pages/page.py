@@ -14,7 +14,7 @@ from coverproxy.config import Config
 from coverproxy.domain.errors import CoverError, NotGiven
 from coverproxy.web import answers, texts
 from coverproxy.web.accept import accepted, wants_html, wants_json
-from coverproxy.web.client import base_url
+from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import charts, forms
 

@@ -8,8 +8,8 @@ import secrets
 from aiohttp import web
 
 from coverproxy.domain.errors import MalformedPath, NotGiven
-from coverproxy.web.client import believes
-from coverproxy.web.keys import CONFIG, DESK
+from coverproxy.web.app_keys import CONFIG, DESK
+from coverproxy.web.client_ip import believes
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import PAGES, REFUSED, Handler, person, shown
 

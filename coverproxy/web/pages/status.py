@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.desk import Desk
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.history import DAY, MINUTE, Summary, summed
 from coverproxy.web import answers
-from coverproxy.web.keys import COVERS, DESK
+from coverproxy.web.app_keys import COVERS, DESK
+from coverproxy.web.page_context import Desk
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.lookup import asked, sources
 from coverproxy.web.pages.page import PAGES, person, shown

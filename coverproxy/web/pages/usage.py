@@ -12,8 +12,8 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, host_of
 from coverproxy.domain.api_key import Key
 from coverproxy.stats.sqlite import Lacking
-from coverproxy.web.client import base_url
-from coverproxy.web.keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
+from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.home import tried

@@ -11,7 +11,7 @@ from coverproxy.domain.errors import MalformedPath, UnknownSize
 from coverproxy.domain.spec import Spec
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate
-from coverproxy.web.keys import CONFIG, COVERS, HOT, KEY, SPEC
+from coverproxy.web.app_keys import CONFIG, COVERS, HOT, KEY, SPEC
 
 routes = web.RouteTableDef()
 

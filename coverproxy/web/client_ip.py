@@ -6,7 +6,7 @@ from functools import lru_cache
 from aiohttp import web
 
 from coverproxy.config import Front
-from coverproxy.web.keys import CONFIG
+from coverproxy.web.app_keys import CONFIG
 
 
 def client_address(request: web.BaseRequest, front: Front) -> str:

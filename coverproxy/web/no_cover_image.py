@@ -12,8 +12,8 @@ from coverproxy.storage import bounded_read
 from coverproxy.web import answers, cards
 from coverproxy.web.accept import accepted
 from coverproxy.web.answers import Answer
+from coverproxy.web.app_keys import CONFIG, KEY, SPEC
 from coverproxy.web.errors import Meaning
-from coverproxy.web.keys import CONFIG, KEY, SPEC
 
 CHOICES = NO_COVER_CHOICES
 """What `?default=` may ask for instead of what the key chose; 404 (and false) are errors."""

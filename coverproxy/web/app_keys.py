@@ -5,12 +5,12 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.config import Config
-from coverproxy.desk import Desk
 from coverproxy.domain.api_key import Key
 from coverproxy.service.cover_info import Informer
 from coverproxy.service.covers import Covers
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web.hot import Hot
+from coverproxy.web.fast_path import Hot
+from coverproxy.web.page_context import Desk
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
 INFORMER: web.AppKey[Informer] = web.AppKey("informer", Informer)

@@ -14,10 +14,10 @@ from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
 from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
 from coverproxy.web import answers
-from coverproxy.web.client import base_url
-from coverproxy.web.covers import site
-from coverproxy.web.keys import COVERS, INFORMER, IS_PROGRAM, KEY
-from coverproxy.web.shapes import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
+from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
+from coverproxy.web.app_keys import COVERS, INFORMER, IS_PROGRAM, KEY
+from coverproxy.web.client_ip import base_url
+from coverproxy.web.shapes.librarything import site
 
 routes = web.RouteTableDef()
 

@@ -1,4 +1,4 @@
-"""GET /openapi.json: the OpenAPI 3.1 document, built from web/addresses.py and what the code itself says."""
+"""GET /openapi.json: the OpenAPI 3.1 document, built from addresses.py and from the code itself."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 
 from coverproxy import __version__
 from coverproxy.web import answers
-from coverproxy.web.addresses import Address, Parameter, addresses
+from coverproxy.web.api.addresses import Address, Parameter, addresses
+from coverproxy.web.api.schemas import Problem
+from coverproxy.web.app_keys import CONFIG
 from coverproxy.web.errors import TABLE, Meaning
-from coverproxy.web.keys import CONFIG
-from coverproxy.web.shapes import Problem
 
 PROBLEM = "application/problem+json"
 GIF = "image/gif"

@@ -8,8 +8,8 @@ from coverproxy.config import Config
 from coverproxy.domain import errors
 from coverproxy.domain.errors import CoverError
 from coverproxy.domain.formats import Format
-from coverproxy.web.info import ABOUT, MAX_CALLBACK
-from coverproxy.web.shapes import MAX_ISBNS, Asked, Have, Info, Usage
+from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
+from coverproxy.web.shapes.info import ABOUT, MAX_CALLBACK
 
 JSON = "application/json"
 HTML = "text/html"

@@ -1,0 +1,1 @@
+"""The URL shapes that the service answers, a module each."""
