@@ -20,11 +20,11 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from ending import end
 from fronting import before
 
+from coverproxy.client.classify import MAX_BODY_BYTES, Answer, Verdict, judge, resets_at, seconds_to_wait
+from coverproxy.client.download import AGENT, Fetcher, Outcome, Report, Result, Wish
+from coverproxy.client.folder import OWN, Entry, Folder, InUse
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Line
-from coverproxy.fetched import OWN, Entry, Folder, InUse
-from coverproxy.fetching import AGENT, Fetcher, Outcome, Report, Result, Wish
-from coverproxy.verdict import MAX_BODY_BYTES, Answer, Verdict, judge, resets_at, seconds_to_wait
 from coverproxy.web.answers import PLACEHOLDER
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}

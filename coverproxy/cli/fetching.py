@@ -17,8 +17,8 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Line, NoColumn
 
 if TYPE_CHECKING:
-    from coverproxy.fetched import Folder
-    from coverproxy.fetching import Report, Result, Wish
+    from coverproxy.client.download import Report, Result, Wish
+    from coverproxy.client.folder import Folder
 
 EX_TEMPFAIL = 75
 """Try again later (sysexits.h)."""
@@ -88,7 +88,7 @@ def fetch(
     \b
     Exit code: 0 all done, 1 some failed or the server refused, 75 the quota is used up, 130 interrupted.
     """
-    from coverproxy.fetching import Wish
+    from coverproxy.client.download import Wish
 
     wish = Wish(_address(server), key, size, Format(form), fresh_hours * 3600)
     with faults_told():
@@ -107,8 +107,8 @@ def _address(server: str) -> str:
 def _run(
     wish: "Wish", listed: str, column: str | None, output: Path, report_file: Path | None, *, quiet: bool
 ) -> "Report":
-    from coverproxy.fetched import Folder
-    from coverproxy.fetching import Report
+    from coverproxy.client.download import Report
+    from coverproxy.client.folder import Folder
 
     report = Report()
     with ExitStack() as stack:
@@ -140,7 +140,7 @@ async def _fetch(
 ) -> None:
     import aiohttp
 
-    from coverproxy.fetching import AGENT, TIMEOUT, Fetcher
+    from coverproxy.client.download import AGENT, TIMEOUT, Fetcher
 
     async with aiohttp.ClientSession(timeout=TIMEOUT, headers={"User-Agent": AGENT}) as client:
         await Fetcher(wish, folder, client, report).run(lines, take)
@@ -170,7 +170,7 @@ def _line(result: "Result") -> dict[str, Any]:
 
 
 def _exit_code(report: "Report") -> int:
-    from coverproxy.fetching import Outcome
+    from coverproxy.client.download import Outcome
 
     if report.interrupted:
         return 130
@@ -180,7 +180,7 @@ def _exit_code(report: "Report") -> int:
 
 
 def _told(report: "Report", where: Path | None) -> dict[str, Any]:
-    from coverproxy.fetching import Outcome
+    from coverproxy.client.download import Outcome
 
     stopped = report.stopped
     resets_at = stopped.resets_at if stopped else None
@@ -194,7 +194,7 @@ def _told(report: "Report", where: Path | None) -> dict[str, Any]:
 
 
 def _summary(report: "Report", where: Path | None) -> str:
-    from coverproxy.fetching import Outcome
+    from coverproxy.client.download import Outcome
 
     count = report.outcomes
     told = [

@@ -10,13 +10,7 @@ from enum import StrEnum
 import aiohttp
 
 from coverproxy import __version__
-from coverproxy.domain import isbn
-from coverproxy.domain.api_key import abridged
-from coverproxy.domain.errors import NotAnIsbn
-from coverproxy.domain.formats import Format
-from coverproxy.domain.isbn_list import Line
-from coverproxy.fetched import Entry, Folder
-from coverproxy.verdict import (
+from coverproxy.client.classify import (
     MAX_BODY_BYTES,
     Answer,
     Verdict,
@@ -26,6 +20,12 @@ from coverproxy.verdict import (
     resets_at,
     seconds_to_wait,
 )
+from coverproxy.client.folder import Entry, Folder
+from coverproxy.domain import isbn
+from coverproxy.domain.api_key import abridged
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn_list import Line
 
 AGENT = f"coverproxy/{__version__} (fetch)"
 
