@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, settings
 from coverproxy.config import Config, load
 from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.domain.api_key import Key, new_name
+from coverproxy.server.application import MAX_LINE_BYTES, Listeners, application, listen
 from coverproxy.service.covers import Covers
 from coverproxy.service.importer import Report, candidates
-from coverproxy.serving import MAX_LINE_BYTES, Listeners, application, listen
 from coverproxy.web.app_keys import COVERS
 from coverproxy.wiring import importer, open_shelf
 

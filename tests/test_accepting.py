@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from test_cli import Served, data, serve
 from test_master import workers
 
-from coverproxy.accepting import PATIENCE_SECONDS, SLACK, SharedSite, Shares, room
+from coverproxy.server.balanced_accept import PATIENCE_SECONDS, SLACK, SharedSite, Shares, room
 
 __all__ = ["data", "serve"]  # fixtures
 

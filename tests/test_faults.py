@@ -13,7 +13,7 @@ from conftest import Running, Start, configured, take_in
 from ending import end
 
 from coverproxy.domain.api_key import Key, new_name
-from coverproxy.serving import application, listen
+from coverproxy.server.application import application, listen
 
 SMALL = 3 * 1024 * 1024
 

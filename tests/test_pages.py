@@ -11,7 +11,7 @@ from browser import Page
 from conftest import COVERED, UNCOVERED, Running, Start, configured
 from ending import end
 
-from coverproxy.serving import application, listen
+from coverproxy.server.application import application, listen
 from coverproxy.web.pages import Shown
 
 PATIENT = {"render": {"answer_within_seconds": 30.0}}

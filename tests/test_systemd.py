@@ -15,8 +15,8 @@ from fronting import free_port
 from services import program
 from test_cli import data, get, key
 
-from coverproxy import manager
 from coverproxy.cli import main
+from coverproxy.server import sd_notify
 
 __all__ = ["data"]  # a fixture
 
@@ -123,14 +123,14 @@ def test_it_says_when_it_is_ready(data: Path, tmp_path: Path) -> None:
 def test_what_is_for_another_process_is_left_alone(environment: dict[str, str]) -> None:
     """Descriptors that were handed to somebody else, or to nobody, are not ours; the word goes no further."""
     left = dict(environment)
-    assert manager.listeners(left) == []
+    assert sd_notify.listeners(left) == []
     assert left == {}
 
 
 def test_telling_nobody_is_no_fault(tmp_path: Path) -> None:
     """Without a manager, or with one that is gone, a state is told to nobody."""
     for address in ("", "nonsense", str(tmp_path / "gone")):
-        manager.notifier({"NOTIFY_SOCKET": address})("READY=1")
+        sd_notify.notifier({"NOTIFY_SOCKET": address})("READY=1")
     with listening(tmp_path / "there") as told:
-        manager.notifier({"NOTIFY_SOCKET": str(tmp_path / "there")})("RELOADING=1")
+        sd_notify.notifier({"NOTIFY_SOCKET": str(tmp_path / "there")})("RELOADING=1")
         assert told.recv(100) == b"RELOADING=1"

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy import log, manager
+from coverproxy import log
 from coverproxy.cli.common import changed, faults_told, mistakes_told, options, tell, with_secrets
 from coverproxy.config import Config
+from coverproxy.server import sd_notify
 
 HIDDEN = "(set, and not shown)"
 """What is shown of a password in the config."""
@@ -28,7 +29,7 @@ Written again here, as importing coverproxy.stats.metrics would import prometheu
 """
 
 if TYPE_CHECKING:
-    from coverproxy.serving import Listeners
+    from coverproxy.server.application import Listeners
     from coverproxy.web.pages import Shown
 
 
@@ -66,12 +67,12 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
     log.set_up(config.log)
     with _metrics_folder() as folder:
         os.environ[MULTIPROCESS] = folder
-        from coverproxy.master import Master
-        from coverproxy.serving import listen
+        from coverproxy.server.application import listen
+        from coverproxy.server.supervisor import Master
 
         with faults_told():
-            listeners = listen(config, manager.listeners(os.environ))
-            notify = manager.notifier(os.environ)
+            listeners = listen(config, sd_notify.listeners(os.environ))
+            notify = sd_notify.notifier(os.environ)
 
             def ready() -> None:
                 _announce(listeners, as_json)
@@ -94,12 +95,12 @@ def _metrics_folder() -> Iterator[str]:
 
 def run_alone(config: Config, as_json: bool, shown: "tuple[Shown, ...]", tour: Callable[[str], str]) -> None:
     """Listen, serve in this process, and say so."""
-    from coverproxy import serving
+    from coverproxy.server import application
 
     log.set_up(config.log)
     with faults_told():
-        listeners = serving.listen(config)
-        serving.serve(config, listeners, lambda: _announce(listeners, as_json, tour), shown)
+        listeners = application.listen(config)
+        application.serve(config, listeners, lambda: _announce(listeners, as_json, tour), shown)
 
 
 def _announce(listeners: "Listeners", as_json: bool, tour: Callable[[str], str] = lambda url: "") -> None:

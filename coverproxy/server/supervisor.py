@@ -17,10 +17,10 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from coverproxy import log
-from coverproxy.accepting import SharedSite, Shares
 from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError
-from coverproxy.serving import MAX_LINE_BYTES, Listeners, application
+from coverproxy.server.application import MAX_LINE_BYTES, Listeners, application
+from coverproxy.server.balanced_accept import SharedSite, Shares
 from coverproxy.web.app_keys import COVERS
 
 LINGER_SECONDS = 0.5

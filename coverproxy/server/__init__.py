@@ -1,0 +1,1 @@
+"""Processes: the supervisor, its workers, sockets and the word to systemd."""
