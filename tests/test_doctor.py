@@ -20,9 +20,9 @@ from test_cli import COMMAND, ENVIRONMENT, key, run
 
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
-from coverproxy.checks import folder, network, pictures
-from coverproxy.checks.finding import Level
 from coverproxy.config import Formats, Ops, Server
+from coverproxy.doctor.checks import folder, network, pictures
+from coverproxy.doctor.checks.finding import Level
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import vips
 

@@ -20,10 +20,10 @@ from fronting import TEMPORARY, free_port, laid, printed, readable
 from services import program
 from test_cli import key, run
 
-from coverproxy.checks import front
-from coverproxy.checks.finding import Level
 from coverproxy.cli import main
 from coverproxy.deploy.nginx import DEBIAN_CONNECTIONS, FITTING_CONNECTIONS, USUAL_FILES, files_needed
+from coverproxy.doctor.checks import front
+from coverproxy.doctor.checks.finding import Level
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.wiring import open_shelf

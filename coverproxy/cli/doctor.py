@@ -13,7 +13,7 @@ from coverproxy.cli.common import tell
 from coverproxy.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from coverproxy.checks.finding import Finding
+    from coverproxy.doctor.checks.finding import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -45,7 +45,7 @@ def doctor(config_file: Path | None, data: str | None, url: str | None, as_json:
 
 
 def _findings(config_file: Path | None, data: str | None, url: str | None) -> "Iterator[Finding]":
-    from coverproxy.doctor import examine, mistaken
+    from coverproxy.doctor.run import examine, mistaken
 
     overrides: dict[str, Any] = {"data": {"dir": data}} if data else {}
     try:

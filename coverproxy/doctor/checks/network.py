@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from coverproxy.checks.finding import Finding, fine, problem, warning
-from coverproxy.checks.folder import closed_to_others
 from coverproxy.config import Ops, Server
+from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
+from coverproxy.doctor.checks.folder import closed_to_others
 
 SERVER, HEALTH, NGINX, URL = "server", "health", "nginx", "public URL"
 STATUS = "X-Cover-Status"

@@ -10,7 +10,7 @@ from pathlib import Path
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.layout import Layout
-from coverproxy.checks.finding import Finding, fine, problem, warning
+from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.original import Original
 from coverproxy.originals.files import OriginalFiles

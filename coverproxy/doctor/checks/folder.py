@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coverproxy.cache.last_use import LastUse, of_folder
 from coverproxy.cache.layout import Layout
-from coverproxy.checks.finding import Finding, fine, problem, warning
+from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 from coverproxy.storage import atomic
 
 DATA, LINKS, MOVES, SPACE, INODES, ATIME = (

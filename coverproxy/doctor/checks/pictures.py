@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from coverproxy.checks.finding import Finding, fine, problem
 from coverproxy.config import Formats
+from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.imaging import vips

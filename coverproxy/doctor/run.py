@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from coverproxy.checks import folder, front, machine, network, pictures, records
-from coverproxy.checks.finding import Finding, fine, problem
 from coverproxy.config import PREFIX, Config
+from coverproxy.doctor.checks import folder, front, machine, network, pictures, records
+from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import Unavailable
 from coverproxy.wiring import Shelf
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverproxy.checks.finding import Finding, fine, problem, warning
 from coverproxy.deploy.nginx import files_needed
+from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 
 FILES = "nginx's open files"
 

@@ -9,8 +9,8 @@ from importlib import metadata
 from zoneinfo import ZoneInfo
 
 from coverproxy import __version__
-from coverproxy.checks.finding import Finding, fine, problem, warning
 from coverproxy.config import Quota
+from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 
 PACKAGES = (
     "aiohttp", "aiosqlite", "gunicorn", "orjson", "prometheus-client", "pydantic", "python-stdnum", "pyvips",
