@@ -6,15 +6,15 @@ from coverproxy import __version__
 from coverproxy.cli import (
     cache,
     covers,
-    deploying,
+    deploy,
     doctor,
-    fetching,
-    importing,
+    fetch,
+    import_originals,
     keys,
     originals,
-    serving,
+    prewarm,
+    serve,
     sources,
-    warming,
 )
 
 
@@ -36,23 +36,23 @@ def main() -> None:
 
 
 _SERVING = (
-    serving.demo,
-    serving.serve,
-    serving.check_config,
-    deploying.nginx_conf,
-    deploying.systemd_unit,
+    serve.demo,
+    serve.serve,
+    serve.check_config,
+    deploy.nginx_conf,
+    deploy.systemd_unit,
     doctor.doctor,
 )
 _KEEPING = (
-    importing.import_,
-    warming.warm,
+    import_originals.import_,
+    prewarm.warm,
     keys.key,
     covers.cover,
     covers.purge,
     cache.cache,
     originals.originals,
     sources.source,
-    fetching.fetch,
+    fetch.fetch,
 )
 for command in (*_SERVING, *_KEEPING):
     main.add_command(command)
