@@ -25,7 +25,7 @@ from coverproxy.storage import sqlite_migrations
 
 BOOK = Identifier(ISBN, "9780141439518")
 OTHER = Identifier(ISBN, "9798992242508")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def original(number: int = 1, **values: object) -> Original:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import COVERED, UNCOVERED, Running, Start, take_in
+from samples import shrunk
 
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import Format
@@ -116,7 +117,7 @@ async def test_a_better_original_replaces_what_is_on_disk(
     server: Running, tmp_path: Path, drawn: Path
 ) -> None:
     """Importing more pixels drops an ISBN's derivatives in both spellings: the next view is the new one."""
-    small = await asyncio.to_thread(_shrunk, drawn / "9780141439556.jpg")
+    small = await asyncio.to_thread(shrunk, drawn / "9780141439556.jpg")
     await bring(server, tmp_path / "a", {f"{OTHER}.jpg": small})
     first = await server.get(server.path(OTHER))
     await bring(server, tmp_path / "b", {f"{OTHER}.jpg": (drawn / "9780141439556.jpg").read_bytes()})
@@ -125,12 +126,6 @@ async def test_a_better_original_replaces_what_is_on_disk(
     assert (first.headers["X-Cover-Size"], second.cover) == ("100x150", "made")
     assert second.headers["X-Cover-Original"] != first.headers["X-Cover-Original"]
     assert second.headers["ETag"] != first.headers["ETag"]
-
-
-def _shrunk(path: Path) -> bytes:
-    from coverproxy.imaging import vips
-
-    return vips.library().Image.new_from_file(str(path)).resize(0.1).jpegsave_buffer()
 
 
 async def test_a_torn_derivative_is_made_again(server: Running) -> None:

@@ -15,8 +15,7 @@ from aiohttp import web
 from ending import end
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import Served, data, serve
-from test_master import workers
+from running import Served, data, serve, workers
 
 from coverproxy.server.balanced_accept import PATIENCE_SECONDS, SLACK, SharedSite, Shares, room
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import orjson
 import pytest
 from conftest import COVERED, configured, take_in
-from test_cli import ENVIRONMENT, get, key, run
-from test_service import _shrunk
+from running import ENVIRONMENT, get, key, run
+from samples import shrunk
 
 from coverproxy.domain.spec import Identifier
 from coverproxy.wiring import open_shelf
@@ -113,7 +113,7 @@ def _take_in_poison(drawn: Path, folder: Path, data: Path, *, with_spare: bool) 
         (folder / f"{isbn}.jpg").write_bytes(body + MARK.encode())
     if with_spare:
         (folder / "spare").mkdir()
-        (folder / "spare" / f"{POISON}.jpg").write_bytes(_shrunk(drawn / "9780141439556.jpg"))
+        (folder / "spare" / f"{POISON}.jpg").write_bytes(shrunk(drawn / "9780141439556.jpg"))
     run("import", folder, data=data)
 
 

@@ -34,7 +34,7 @@ from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.service.importer import Report, candidates
 from coverproxy.wiring import Shelf, importer, open_shelf
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 MANY = 3000
 

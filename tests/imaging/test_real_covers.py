@@ -13,7 +13,7 @@ from coverproxy.domain.formats import Format, Loader, dimensions, sniff
 from coverproxy.imaging import render, vips
 from coverproxy.wiring import open_shelf
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the collection of real covers is not here")
 

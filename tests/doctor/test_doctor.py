@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 import pytest
 from conftest import Running
-from test_cli import COMMAND, ENVIRONMENT, key, run
+from running import COMMAND, ENVIRONMENT, key, run
 
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout

@@ -1,6 +1,6 @@
 """The configuration: defaults, the example that shows them, overrides, and mistakes told all at once.
 
-`python tests/test_config.py` writes today's defaults into config.example.toml and leaves its words alone.
+`python tests/config/test_config.py` writes today's defaults into config.example.toml and leaves its words alone.
 """
 
 import re
@@ -18,7 +18,7 @@ from coverproxy.config.presets import PRESETS
 from coverproxy.domain.errors import ConfigError
 from coverproxy.domain.formats import Format
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "config.example.toml"
+EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
 SETTING = re.compile(r"(?P<name>[a-z_0-9]+) = (?P<value>.*)")
 TABLE = re.compile(r"\[(?P<path>[a-z_0-9.]+)\]")
 EXPLAINED_ELSEWHERE = ("sizes.medium", "sizes.large")
@@ -106,7 +106,7 @@ def test_the_example_has_every_key_with_its_default() -> None:
 
 
 def test_the_example_is_up_to_date() -> None:
-    """Refreshing the example would change nothing (`python tests/test_config.py` does it)."""
+    """Refreshing the example would change nothing (`python tests/config/test_config.py` does it)."""
     text = EXAMPLE.read_text(encoding="utf-8")
 
     assert refreshed(text) == text

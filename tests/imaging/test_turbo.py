@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_render import ODD, SIZES
+from samples import ODD
 
 from coverproxy.config import Config, Jpeg, Size
 from coverproxy.domain.formats import Format, Loader
@@ -16,6 +16,7 @@ from coverproxy.imaging import jpeg, turbo, vips
 from coverproxy.imaging.render import _decode_shrink, render
 
 LIMITS = Config().limits
+SIZES = Config().sizes
 PLAIN = ["jpeg-444", "jpeg-420", "jpeg-progressive", "jpeg-restarts", "jpeg-grey"]
 
 

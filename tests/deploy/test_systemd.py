@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import COVERED
 from fronting import free_port
+from running import data, get, key
 from services import program
-from test_cli import data, get, key
 
 from coverproxy.cli import main
 from coverproxy.server import sd_notify

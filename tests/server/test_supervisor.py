@@ -10,15 +10,9 @@ import aiohttp
 import orjson
 import pytest
 from conftest import BROWSER, COVERED, UNCOVERED
-from test_cli import Served, data, get, key, serve
+from running import Served, data, get, key, serve, workers
 
 __all__ = ["data", "serve"]  # fixtures
-
-
-def workers(served: Served) -> set[int]:
-    """The worker processes of a server."""
-    number = served.process.pid
-    return {int(each) for each in Path(f"/proc/{number}/task/{number}/children").read_text().split()}
 
 
 def changed_over(served: Served, old: set[int]) -> set[int]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from samples import ODD
 
 from coverproxy.config import Config, Jpeg, Limits, Size
 from coverproxy.domain import formats
@@ -277,7 +278,7 @@ def test_the_same_original_gives_the_same_bytes() -> None:
     other = subprocess.run(
         [sys.executable, "-c", "import test_render; print(*test_render.digests())"],
         cwd=Path(__file__).parent, check=True, text=True, capture_output=True, timeout=100,
-        env={"PYTHONPATH": str(Path(__file__).parents[1])},
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert other.stdout.split() == first
 
@@ -363,9 +364,6 @@ def test_damage_is_refused_or_survived(kind: str, places: list[tuple[float, byte
     if rendered:
         assert formats.dimensions(rendered.body, Format.JPEG) == rendered.size
         assert formats.is_whole(rendered.body, Format.JPEG)
-
-
-ODD = [images.with_odd_adobe, images.with_new_jfif, images.with_odd_scan, images.with_padding]
 
 
 @pytest.mark.parametrize("odd", ODD)

@@ -11,6 +11,7 @@ import pytest
 import s3_server
 from conftest import COVERED, Got, Running, Start
 from images import cover, gif, jpeg, solid
+from samples import book
 from upstream import (
     BOOK,
     Asked,
@@ -53,12 +54,6 @@ async def serve(start: Start, upstream: Upstream) -> Serve:
         return await start(source=[upstream.source(**values)], render=render)
 
     return serving
-
-
-def book(number: int) -> str:
-    """The ISBN-13 of an unknown book: one of a publisher of its own for every number."""
-    digits = f"9788{number:03d}00000"
-    return digits + str(-sum(int(each) * (1, 3)[at % 2] for at, each in enumerate(digits)) % 10)
 
 
 async def metrics(server: Running) -> str:

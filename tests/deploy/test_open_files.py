@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import configured
 from fronting import TEMPORARY, free_port, laid, printed, readable
+from running import key, run
 from services import program
-from test_cli import key, run
 
 from coverproxy.cli import main
 from coverproxy.deploy.nginx import DEBIAN_CONNECTIONS, FITTING_CONNECTIONS, USUAL_FILES, files_needed
@@ -28,7 +28,7 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.wiring import open_shelf
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # at the end, so that an installed coverproxy is not shadowed
 
 from bench import books  # noqa: E402

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import EASY, THIRTEENS
 from stdnum import isbn as stdnum_isbn
-from test_isbn import EASY, THIRTEENS
 
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.domain.url_template import FIELDS, Template

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 from conftest import COVERED, UNCOVERED, Running, Start, configured, take_in
-from test_cli import COMMAND, ENVIRONMENT, key, run
+from running import COMMAND, ENVIRONMENT, key, run
 
 from coverproxy.cli.progress import LINE_EVERY_SECONDS
 from coverproxy.concurrency.process_pool import NICENESS, cores, pace

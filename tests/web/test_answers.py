@@ -6,77 +6,15 @@ from contextlib import AsyncExitStack
 
 import orjson
 import pytest
+from cases import HARD, SOFT
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
 
-BAD_CHECK_DIGIT = "9780141439519"
 JSON = "application/json"
 
 
-async def _missing(server: Running) -> str:
-    return server.path(UNCOVERED)
-
-
-async def _invalid(server: Running) -> str:
-    return server.path(BAD_CHECK_DIGIT)
-
-
-async def _quota(server: Running) -> str:
-    return server.path(key=(await server.new_key(daily_limit=0)).name)
-
-
-async def _unavailable(server: Running) -> str:
-    for path in server.covers.files._root.rglob(f"{COVERED}-*"):
-        path.unlink()
-    return server.path()
-
-
-async def _busy(server: Running) -> str:
-    server.covers.renders.taken = 10_000
-    return server.path()
-
-
-async def _unknown_key(server: Running) -> str:
-    return server.path(key="nosuchkeynosuchkey")
-
-
-async def _revoked_key(server: Running) -> str:
-    return server.path(key=(await server.new_key(revoked_at=1)).name)
-
-
-async def _bound_key(server: Running) -> str:
-    return server.path(key=(await server.new_key(sites=("opac.example.org",))).name)
-
-
-async def _unknown_size(server: Running) -> str:
-    return server.path(size="huge")
-
-
-async def _malformed(server: Running) -> str:
-    return f"/devkey/{server.key.name}/medium/{COVERED}"
-
-
-async def _elsewhere(server: Running) -> str:
-    return "/wp-login.php"
-
-
-SOFT = {
-    "missing": (_missing, 404),
-    "invalid": (_invalid, 400),
-    "quota": (_quota, 429),
-    "pending": (_busy, 503),
-    "unavailable": (_unavailable, 503),
-}
-HARD = {
-    "unknown key": (_unknown_key, 403, "key"),
-    "revoked key": (_revoked_key, 403, "key"),
-    "key of another site": (_bound_key, 403, "key"),
-    "unknown size": (_unknown_size, 404, "size"),
-    "malformed path": (_malformed, 404, "path"),
-    "a path of nothing": (_elsewhere, 404, "path"),
-}
 Case = Callable[[Running], Awaitable[str]]
 
 

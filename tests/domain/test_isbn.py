@@ -10,26 +10,19 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from samples import EASY, THIRTEENS, check_of_13, digits
 
 from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.isbn import MAX_READINGS, MAX_TEXT, Reading, _bare, _messy, parse, to_isbn10
 
-MESSY = Path(__file__).resolve().parents[2] / "shared" / "data" / "messy-isbns.tsv"
+MESSY = Path(__file__).resolve().parents[3] / "shared" / "data" / "messy-isbns.tsv"
 
 EVERY = [chr(point) for point in range(sys.maxunicode + 1)]
 DASHES = [char for char in EVERY if unicodedata.category(char) == "Pd"] + ["\u2212"]
 SPACES = [char for char in EVERY if unicodedata.category(char) in ("Zs", "Zl", "Zp")] + [*"\t\n\v\f\r\x85"]
 INVISIBLE = ["\u00ad", "\u200b", "\u2060", "\ufeff"]
-
-EASY = settings(deadline=None)
-"""Properties are about values; how long one example takes is told by a test of its own."""
-
-
-def check_of_13(twelve: str) -> str:
-    """The check digit of ISO 2108, worked out here a second time."""
-    return str(-sum(int(digit) * (1, 3)[at % 2] for at, digit in enumerate(twelve)) % 10)
 
 
 def check_of_10(nine: str) -> str:
@@ -50,14 +43,7 @@ def as_13(digits: str) -> str:
     return twelve + check_of_13(twelve)
 
 
-def digits(count: int) -> st.SearchStrategy[str]:
-    return st.text("0123456789", min_size=count, max_size=count)
-
-
 TENS = digits(9).map(lambda nine: nine + check_of_10(nine)).filter(is_right)
-THIRTEENS = st.tuples(st.sampled_from(["978", "979"]), digits(9)).map(
-    lambda parts: (twelve := "".join(parts)) + check_of_13(twelve)
-)
 ISBNS = TENS | THIRTEENS
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-from test_cli import COMMAND, ENVIRONMENT, Served, get, key, run
-from test_sources import book
+from running import COMMAND, ENVIRONMENT, Served, get, key, run
+from samples import book
 from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
 from coverproxy.domain.isbn import to_isbn10

@@ -17,14 +17,13 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from cases import HARD, SOFT
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 from ending import end
 from fronting import before, free_port, fronted, laid, printed
+from running import data, key, serve, workers
 from services import program
 from stdnum import isbn as stdnum_isbn
-from test_answers import HARD, SOFT
-from test_cli import data, key, serve
-from test_master import workers
 from yarl import URL
 
 from coverproxy.domain import isbn

@@ -9,11 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from samples import original
 
 from coverproxy.config import Render
-from coverproxy.domain.formats import Loader
-from coverproxy.domain.original import Original
-from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.crash_journal import Crumb, Crumbs, Left, judged
 from coverproxy.originals.sqlite import Catalogue
 from coverproxy.service.decode_guard import Guard
@@ -21,11 +19,6 @@ from coverproxy.stats.metrics import Metrics
 
 ONE, TWO = Crumb(b"1" * 16, "isbn:1", 0xA1), Crumb(b"2" * 16, "isbn:2", 0xA2)
 SEGFAULT = "Fatal Python error: Segmentation fault\n\n"
-
-
-def original(digest: bytes = b"1" * 16) -> Original:
-    """An original with these bytes."""
-    return Original(Identifier("isbn", "9780141439518"), digest, Loader.JPEG, 10, 10, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +53,7 @@ def test_the_rule(left: Left, suspects: list[bytes], expected: dict[Crumb, str |
 CHILD = """
 import ctypes, sys, threading, time
 from pathlib import Path
-from test_crumbs import original
+from samples import original
 from coverproxy.imaging.crash_journal import Crumbs
 crumbs = Crumbs(Path(sys.argv[1]))
 crumbs.open()

@@ -1,0 +1,104 @@
+"""The commands as an operator runs them: real processes over a data folder of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from conftest import BROWSER, configured, take_in
+
+COMMAND = (sys.executable, "-m", "coverproxy")
+
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
+
+
+def run(*arguments: str | Path, data: Path | None = None, code: int = 0, **environment: str) -> str:
+    """Run a command to its end and return what it printed; its exit code must be *code*."""
+    place = ["--data", str(data)] if data else []
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments), *place],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT | environment,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, drawn: Path) -> Path:
+    """A data folder with the drawn covers in."""
+    folder = tmp_path_factory.mktemp("cli") / "data"
+    take_in(configured(folder), drawn)
+    return folder
+
+
+@dataclass
+class Served:
+    """A server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    ops_url: str
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal; return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def serve(data: Path, tmp_path: Path) -> Iterator:
+    """A function that starts `coverproxy serve` with further arguments."""
+    running: list[Served] = []
+
+    def start(*arguments: str, **environment: str) -> Served:
+        command = [*COMMAND, "serve", "--data", str(data), "--port", "0", "--json", *arguments]
+        free = {"COVERPROXY_OPS__PORT": "0"} | environment
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT | free
+            )
+        assert process.stdout
+        served = Served(process, **json.loads(process.stdout.readline()))
+        running.append(served)
+        return served
+
+    yield start
+    for served in running:
+        if served.process.poll() is None:
+            served.stop()
+        if served.process.stdout:
+            served.process.stdout.close()
+
+
+def key(data: Path, *arguments: str) -> str:
+    """Make a key and return its name."""
+    return orjson.loads(run("key", "create", "--label", "tests", "--json", *arguments, data=data))["key"]
+
+
+def get(url: str) -> tuple[int, dict[str, str], bytes]:
+    """Ask for a URL as a browser would."""
+    request = urllib.request.Request(url, headers=BROWSER)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, dict(response.headers), response.read()
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return exc.code, dict(exc.headers), exc.read()
+
+
+def workers(served: Served) -> set[int]:
+    """The worker processes of a server."""
+    number = served.process.pid
+    return {int(each) for each in Path(f"/proc/{number}/task/{number}/children").read_text().split()}
