@@ -14,11 +14,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from coverproxy.cache.budget import UNBOUNDED, Bounds, Room
+from coverproxy.cache.budget import UNBOUNDED, DiskBounds, DiskBudget
 from coverproxy.cache.evict import Evictor, plan
 from coverproxy.cache.last_use import DAY, LastUse
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.walk import Pace
+from coverproxy.cache.walk import WalkPace
 
 BODY = bytes(2048)
 DAYS = 400
@@ -60,14 +60,14 @@ def measure(layout: Layout, rest: float = 0.0) -> dict[str, Any]:
 
 
 def _evict(layout: Layout, rest: float, told: Connection) -> None:
-    room = Room(layout, UNBOUNDED)
+    room = DiskBudget(layout, UNBOUNDED)
     evictor = Evictor(layout, room, LastUse.ATIME)
     before, started = _peak_kib(), time.perf_counter()
-    survey = evictor.survey(Pace(threading.Event(), rest))
+    survey = evictor.survey(WalkPace(threading.Event(), rest))
     surveyed = time.perf_counter()
     chosen = plan(survey.by_age, survey.bytes // 10)
     planned = time.perf_counter()
-    outcome = evictor.run(threading.Event(), Bounds(int(survey.bytes * 0.9 / 0.95), 0), rest)
+    outcome = evictor.run(threading.Event(), DiskBounds(int(survey.bytes * 0.9 / 0.95), 0), rest)
     told.send(
         {
             "files": survey.files,

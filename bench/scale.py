@@ -21,7 +21,7 @@ import click
 
 from bench import books, catalogue, command, evict, plots, report, serve
 from bench.goals import Goal, at_most
-from coverproxy.wiring import Shelf
+from coverproxy.wiring import DataFolder
 
 GOAL_BOOKS = 30_000_000
 STARTS = 3
@@ -70,7 +70,7 @@ def _catalogue(folder: Path | None, count: int) -> dict[str, Any]:
 def _cache(folder: Path | None, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=folder) as name:
         data = Path(name, "data")
-        layout = Shelf(books.config_of(data)).layout
+        layout = DataFolder(books.config_of(data)).layout
         started = time.perf_counter()
         evict.fill(layout, count)
         filled = round(time.perf_counter() - started, 1)

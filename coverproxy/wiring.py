@@ -13,51 +13,51 @@ from pathlib import Path
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.nginx_links import KeyLinks
-from coverproxy.accounts.self_service import KeyDesk
+from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.sqlite import SqliteState
-from coverproxy.cache.budget import Bounds, Room
+from coverproxy.cache.budget import DiskBounds, DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
-from coverproxy.cache.janitor import Upkeep
+from coverproxy.cache.janitor import Janitor
 from coverproxy.cache.last_use import of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.memory import Memory
-from coverproxy.cache.negative import Absent
-from coverproxy.concurrency.file_locks import Stripes
-from coverproxy.concurrency.single_flight import Flights
+from coverproxy.cache.negative import NegativeCache
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
 from coverproxy.domain.errors import Unavailable
 from coverproxy.domain.formats import Format
-from coverproxy.domain.isbn_list import Line
+from coverproxy.domain.isbn_list import Row
 from coverproxy.imaging import turbo, vips
 from coverproxy.imaging.render import REVISION
-from coverproxy.imaging.render_pool import RenderQueue
+from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import Catalogue
 from coverproxy.service.covers import FILE_THREADS, Covers
-from coverproxy.service.decode_guard import Guard
-from coverproxy.service.fetch_original import Asking
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.importer import Importer
-from coverproxy.service.ingest import Taker
+from coverproxy.service.ingest import Ingestor
 from coverproxy.service.invalidate import drop_stale
-from coverproxy.service.maker import Maker
-from coverproxy.service.prewarm import Result, Warmer
-from coverproxy.service.revalidate import Refresher
+from coverproxy.service.maker import DerivativeMaker
+from coverproxy.service.prewarm import Prewarmer, PrewarmResult
+from coverproxy.service.revalidate import Revalidator
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
-from coverproxy.sources.memory import Recall
+from coverproxy.sources.memory import SourceMemory
 from coverproxy.stats.history import Historian
-from coverproxy.stats.key_activity import Ledger
+from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
-from coverproxy.stats.sqlite import Notes
-from coverproxy.web.page_context import Desk
+from coverproxy.stats.sqlite import ActivityStore
+from coverproxy.web.page_context import PageContext
 
 _LAST_SECONDS = 0.1
 """What asks get that nobody waits for any more when the service stops."""
 
 
-class Shelf:
+class DataFolder:
     """What lies in the data folder, for commands and for the service alike."""
 
     def __init__(self, config: Config) -> None:
@@ -67,12 +67,12 @@ class Shelf:
         priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
         self.catalogue = Catalogue(data / "catalogue.db", priority)
         self.files = OriginalFiles(data / "originals")
-        self.room = Room(self.layout, Bounds(config.cache.max_bytes, config.cache.min_free_bytes))
+        self.room = DiskBudget(self.layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes))
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
-        self.stripes = Stripes(self.layout.locks)
+        self.stripes = FileLocks(self.layout.locks)
         self.state = SqliteState(data / "state.db")
         self.links = KeyLinks(self.layout.by_key)
-        self.recall = Recall(data / "sources.db", config.asking.absent_entries)
+        self.recall = SourceMemory(data / "sources.db", config.asking.absent_entries)
 
     def open(self) -> None:
         """Make folders and files where they are missing. Raises OSError, sqlite3.Error."""
@@ -96,9 +96,9 @@ class Shelf:
 
 
 @contextmanager
-def open_shelf(config: Config) -> Iterator[Shelf]:
+def open_shelf(config: Config) -> Iterator[DataFolder]:
     """Open the data folder for a command."""
-    shelf = Shelf(config)
+    shelf = DataFolder(config)
     shelf.open()
     try:
         yield shelf
@@ -106,7 +106,7 @@ def open_shelf(config: Config) -> Iterator[Shelf]:
         shelf.close()
 
 
-def importer(config: Config, shelf: Shelf, on_refusal: Callable[[Refusal], None]) -> Importer:
+def importer(config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]) -> Importer:
     """Build what takes files in."""
     return Importer(
         shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes, config.limits,
@@ -117,7 +117,7 @@ def importer(config: Config, shelf: Shelf, on_refusal: Callable[[Refusal], None]
 @contextmanager
 def open_warmer(
     config: Config, sizes: tuple[str, ...], formats: tuple[Format, ...]
-) -> Iterator[Callable[[Line], Iterator[Result]]]:
+) -> Iterator[Callable[[Row], Iterator[PrewarmResult]]]:
     """Open what makes a list's covers, in a process of its own: what goes wrong is told in its results."""
     logging.getLogger("coverproxy").propagate = False
     logging.getLogger("coverproxy").addHandler(logging.NullHandler())
@@ -125,7 +125,7 @@ def open_warmer(
     # It gives way to everybody, so on a busy machine its renders take far longer: they are not to blame.
     patient = {"time_limit_seconds": 10 * config.render.time_limit_seconds}
     with open_shelf(config) as shelf:
-        guard = Guard(
+        guard = DecodeGuard(
             Path(config.data.dir) / "crumbs",
             shelf.catalogue,
             metrics,
@@ -134,7 +134,7 @@ def open_warmer(
         guard.open()
         guard.crumbs.trace_crashes()
         try:
-            maker = Maker(
+            maker = DerivativeMaker(
                 shelf.cache,
                 shelf.catalogue,
                 shelf.files,
@@ -143,13 +143,13 @@ def open_warmer(
                 config.limits,
                 guard.decoding,
             )
-            yield Warmer(shelf.cache, shelf.room, shelf.stripes, maker, sizes, formats).warm
+            yield Prewarmer(shelf.cache, shelf.room, shelf.stripes, maker, sizes, formats).warm
         finally:
             guard.close()
 
 
 @asynccontextmanager
-async def open_accounts(config: Config, shelf: Shelf) -> AsyncIterator[Accounts]:
+async def open_accounts(config: Config, shelf: DataFolder) -> AsyncIterator[Accounts]:
     """Open keys and counts."""
     accounts = Accounts(shelf.state, shelf.state, shelf.links, config.quota, config.automated)
     await shelf.state.open()
@@ -161,9 +161,9 @@ async def open_accounts(config: Config, shelf: Shelf) -> AsyncIterator[Accounts]
 
 
 @asynccontextmanager
-async def kept_within_bounds(config: Config, shelf: Shelf, metrics: Metrics) -> AsyncIterator[None]:
+async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics) -> AsyncIterator[None]:
     """Evict in the background. The shelf must be open."""
-    upkeep = Upkeep(shelf.evictor(), shelf.room, shelf.layout, metrics, config.cache.check_seconds)
+    upkeep = Janitor(shelf.evictor(), shelf.room, shelf.layout, metrics, config.cache.check_seconds)
     upkeep.start()
     try:
         yield
@@ -172,19 +172,19 @@ async def kept_within_bounds(config: Config, shelf: Shelf, metrics: Metrics) -> 
 
 
 @asynccontextmanager
-async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[Desk]:
+async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[PageContext]:
     """Open what the pages for people need beside the covers."""
     data, accounts = Path(config.data.dir), covers.accounts
-    notes = Notes(data / "state.db")
+    notes = ActivityStore(data / "state.db")
     layout = covers.cache.layout
-    desk = Desk(
-        keys=KeyDesk(
+    desk = PageContext(
+        keys=KeySelfService(
             accounts, accounts.store, accounts.counts, config.signup, config.quota.daily_limit, accounts.now
         ),
-        ledger=Ledger(notes),
+        ledger=KeyActivity(notes),
         notes=notes,
         history=Historian(notes, metrics, layout.locks / "history"),
-        room=Room(layout, Bounds(config.cache.max_bytes, config.cache.min_free_bytes)),
+        room=DiskBudget(layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes)),
         secret=await accounts.store.secret(secrets.token_bytes(32)),
     )
     try:
@@ -207,8 +207,8 @@ async def open_sources(config: Config) -> AsyncIterator[list[Source]]:
 
 @asynccontextmanager
 async def open_asking(
-    config: Config, shelf: Shelf, metrics: Metrics, guard: Guard, renders: RenderQueue
-) -> AsyncIterator[Asking]:
+    config: Config, shelf: DataFolder, metrics: Metrics, guard: DecodeGuard, renders: RenderPool
+) -> AsyncIterator[OriginalFetcher]:
     """Open the sources, and keep fresh in the background what they gave. Raises ConfigError, sqlite3.Error.
 
     The shelf and its state must be open.
@@ -227,17 +227,17 @@ async def open_asking(
         chain = build.chain(config.source, config.asking, environ, limits.max_bytes, pace, metrics)
         stack.push_async_callback(chain.aclose)
         threads = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="asking"))
-        stripes = Stripes(data / "asking", count=4096)
+        stripes = FileLocks(data / "asking", count=4096)
         stack.callback(stripes.close)
         named = {each.name: each for each in config.source}
-        taker = Taker(
+        taker = Ingestor(
             shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes, limits, config.imports,
             named, guard.decoding,
         )  # fmt: skip
-        asking = Asking(
+        asking = OriginalFetcher(
             chain, shelf.recall, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
         )  # fmt: skip
-        fresh = asyncio.create_task(Refresher(asking, config.asking.look_seconds).run())
+        fresh = asyncio.create_task(Revalidator(asking, config.asking.look_seconds).run())
         try:
             yield asking
         finally:
@@ -255,16 +255,16 @@ async def _end(task: asyncio.Task[None]) -> None:
 async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]:
     """Open the service; at the end, let what is being made be finished, within `server.stop_seconds`."""
     async with AsyncExitStack() as stack:
-        shelf = Shelf(config)
+        shelf = DataFolder(config)
         stack.callback(shelf.close)
         await asyncio.to_thread(shelf.open)
         await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
         accounts = await stack.enter_async_context(open_accounts(config, shelf))
         lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
-        guard = Guard(Path(config.data.dir) / "crumbs", shelf.catalogue, metrics, config.render)
+        guard = DecodeGuard(Path(config.data.dir) / "crumbs", shelf.catalogue, metrics, config.render)
         stack.callback(guard.close)
         await asyncio.to_thread(guard.open)
-        renders = RenderQueue(config.render.threads, config.render.queue, config.render.answer_within_seconds)
+        renders = RenderPool(config.render.threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)
         await renders.run(vips.library)  # its 100 ms now, not in the first answer; and so for the other
         await renders.run(turbo.library)
@@ -272,8 +272,8 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         covers = Covers(
             cache=shelf.cache,
             memory=Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
-            flights=Flights(),
-            absent=Absent(config.cache.absent_entries, config.cache.absent_seconds),
+            flights=SingleFlight(),
+            absent=NegativeCache(config.cache.absent_entries, config.cache.absent_seconds),
             stripes=shelf.stripes,
             catalogue=shelf.catalogue,
             files=shelf.files,

@@ -24,7 +24,7 @@ from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.server.application import MAX_LINE_BYTES, Listeners, application, listen
 from coverproxy.service.covers import Covers
-from coverproxy.service.importer import Report, candidates
+from coverproxy.service.importer import ImportReport, candidates
 from coverproxy.web.app_keys import COVERS
 from coverproxy.wiring import importer, open_shelf
 
@@ -74,7 +74,7 @@ def _drawn_into(folder: Path) -> Path:
     return folder
 
 
-def take_in(config: Config, path: Path, mode: str = "link") -> Report:
+def take_in(config: Config, path: Path, mode: str = "link") -> ImportReport:
     """Import *path* into the config's data folder, by hard links unless told otherwise."""
     linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": mode})})
     with open_shelf(linked) as shelf:

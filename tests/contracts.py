@@ -9,7 +9,7 @@ import pytest
 from coverproxy.accounts.stores import KeyStore, QuotaStore
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Source, Unchanged, Validators
+from coverproxy.sources.base import Fetched, NotThere, Source, SourceUnavailable, Unchanged, Validators
 
 TODAY = date(2026, 11, 23)
 NOW = 1_795_400_000.0
@@ -222,7 +222,7 @@ class SourceContract:
 
         for identifier in (MATILDA, OTHER):
             for known in (None, first.validators):
-                with pytest.raises(CouldNotAsk):
+                with pytest.raises(SourceUnavailable):
                     await place.source.fetch(identifier, known)
 
     async def test_many_ask_at_once(self, place: Place) -> None:
@@ -240,5 +240,5 @@ class SourceContract:
         await place.source.aclose()
         await place.source.aclose()
 
-        with pytest.raises(CouldNotAsk):
+        with pytest.raises(SourceUnavailable):
             await place.source.fetch(MATILDA, None)

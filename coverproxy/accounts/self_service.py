@@ -11,7 +11,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.stores import KeyStore, QuotaStore
 from coverproxy.config import Signup
 from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, new_name
-from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.errors import KeyRequestRefused
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
 
@@ -25,7 +25,7 @@ _CONTACT = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+|https?://[^\s<>\
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class KeyWish:
     """What somebody who asks for a key tells: as it came in, or read()."""
 
     label: str
@@ -33,27 +33,27 @@ class Wish:
     site: str = ""
     is_bound: bool = False
 
-    def read(self) -> "Wish":
-        """Return it tidied up. Raises NotGiven("field", which) for what cannot be right."""
+    def read(self) -> "KeyWish":
+        """Return it tidied up. Raises KeyRequestRefused("field", which) for what cannot be right."""
         label, contact, site = tidy(self.label), tidy(self.contact), host_of(self.site)
         if not label or len(label) > MOST_LABEL:
-            raise NotGiven("field", "label")
+            raise KeyRequestRefused("field", "label")
         if not _CONTACT.fullmatch(contact) or len(contact) > MOST_CONTACT:
-            raise NotGiven("field", "contact")
+            raise KeyRequestRefused("field", "contact")
         if (tidy(self.site) or self.is_bound) and not is_host(site):
-            raise NotGiven("field", "site")
-        return Wish(label, contact, site, self.is_bound)
+            raise KeyRequestRefused("field", "site")
+        return KeyWish(label, contact, site, self.is_bound)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class KeyRequest:
     """A key as it is handed over; `word` is its owner's, and is shown this once."""
 
     key: Key
     word: str
 
 
-class KeyDesk:
+class KeySelfService:
     """Where keys are asked for and changed. `now` gives seconds since 1970."""
 
     def __init__(
@@ -72,25 +72,25 @@ class KeyDesk:
         self._now = now
         self.config = config
 
-    async def give(self, wish: Wish, address: str) -> Given:
+    async def give(self, wish: KeyWish, address: str) -> KeyRequest:
         """Make a key for whoever asks from *address*: at once, or waiting for approval.
 
-        Raises NotGiven: "closed", "field", "address", "contact", "day"; and Unavailable.
+        Raises KeyRequestRefused: "closed", "field", "address", "contact", "day"; and Unavailable.
         """
         if self.config.mode == "closed":
-            raise NotGiven("closed")
+            raise KeyRequestRefused("closed")
         asked = wish.read()
         if await self.wait(
             f"signup {address}", self.config.tries_per_hour / 3600, self.config.tries_per_hour
         ):
-            raise NotGiven("address")
+            raise KeyRequestRefused("address")
         now, name, word = self._now(), new_name(), new_name()
         full = await self._keys.enter(
             name, asked.contact.casefold(), now, now - DAY_SECONDS, self.config.keys_per_day,
             self.config.keys_per_contact,
         )  # fmt: skip
         if full:
-            raise NotGiven(full)
+            raise KeyRequestRefused(full)
         key = Key(
             name, asked.label, self._daily_limit, sites=(asked.site,) if asked.is_bound else (),
             created_at=int(now), is_waiting=self.config.mode == "approve", contact=asked.contact,
@@ -98,25 +98,31 @@ class KeyDesk:
         )  # fmt: skip
         await self._accounts.save(key)
         _log.info("a key is asked for", extra={"key": abridged(name), "mode": self.config.mode})
-        return Given(key, word)
+        return KeyRequest(key, word)
 
     async def wait(self, what: str, rate: float, burst: int) -> float:
         """Let one more pass at *rate* a second after a *burst*: 0.0, or the seconds until one may."""
         return await self._paces.take_pace(what, self._now(), rate, burst)
 
     async def owned(self, name: str, word: str, address: str) -> Key:
-        """Return the key if *word* is its owner's. Raises NotGiven("address", "owner"), UnknownKey."""
+        """Return the key if *word* is its owner's.
+
+        Raises KeyRequestRefused("address", "owner"), UnknownKey.
+        """
         key = await self._accounts.known(name)
         if await self.wait(f"owner {address}", self.config.tries_per_hour / 3600, self.config.tries_per_hour):
-            raise NotGiven("address")
+            raise KeyRequestRefused("address")
         if not key.is_owned_with(word):
-            raise NotGiven("owner")
+            raise KeyRequestRefused("owner")
         return key
 
     async def settle(self, key: Key, sites: tuple[str, ...], no_cover: str) -> Key:
-        """Bind a key to sites, and choose what it shows where there is no cover. Raises NotGiven("field")."""
+        """Bind a key to sites, and choose what it shows where there is no cover.
+
+        Raises KeyRequestRefused("field").
+        """
         if len(sites) > MOST_SITES or not all(map(is_host, sites)):
-            raise NotGiven("field", "sites")
+            raise KeyRequestRefused("field", "sites")
         changed = with_choice(replace(key, sites=sites), no_cover)
         await self._accounts.save(changed)
         return changed
@@ -124,7 +130,7 @@ class KeyDesk:
     async def rotate(self, key: Key, keep_seconds: int) -> Key:
         """Make a key that takes another's place: both work for *keep_seconds*, and share one quota.
 
-        Raises NotGiven: "inactive", or "rotated" where the last replacement's old key still works.
+        Raises KeyRequestRefused: "inactive", or "rotated" where the last replacement's old key still works.
         """
         return await rotated(self._accounts, key, keep_seconds)
 
@@ -135,13 +141,13 @@ class KeyDesk:
 
 
 async def rotated(accounts: Accounts, key: Key, keep_seconds: int) -> Key:
-    """See KeyDesk.rotate()."""
+    """See KeySelfService.rotate()."""
     now = accounts.now()
     if not key.is_active(now):
-        raise NotGiven("inactive")
+        raise KeyRequestRefused("inactive")
     alike = [each for each in accounts.all() if each.counted_as == key.counted_as]
     if sum(each.is_active(now) for each in alike) > 1:
-        raise NotGiven("rotated")
+        raise KeyRequestRefused("rotated")
     new = replace(key, name=new_name(), account=key.counted_as, created_at=int(now))
     ends = int(now) + min(max(keep_seconds, 0), MOST_KEPT_SECONDS)
     await accounts.save(new)  # first: a crash between leaves two that work, not none
@@ -152,13 +158,13 @@ async def rotated(accounts: Accounts, key: Key, keep_seconds: int) -> Key:
 def with_choice(key: Key, choice: str) -> Key:
     """Return the key with another choice of what it shows where there is no cover.
 
-    "404" is what a strict key is: errors are errors. Raises NotGiven("field").
+    "404" is what a strict key is: errors are errors. Raises KeyRequestRefused("field").
     """
     if choice == "404":
         return replace(key, strict=True, no_cover="gif")
     picture: dict[str, NoCoverChoice] = {"gif": "gif", "card": "card", "own": "own"}
     if choice not in picture:
-        raise NotGiven("field", "no_cover")
+        raise KeyRequestRefused("field", "no_cover")
     return replace(key, strict=False, no_cover=picture[choice])
 
 

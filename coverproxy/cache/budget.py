@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from coverproxy.cache.layout import Layout
-from coverproxy.storage.shared_counters import SharedNumbers
+from coverproxy.storage.shared_counters import SharedCounters
 
 TELL_EVERY_SECONDS = 60.0
 
@@ -28,7 +28,7 @@ class CacheFull(OSError):
 
 
 @dataclass(frozen=True)
-class Bounds:
+class DiskBounds:
     """What a cache may take at most, and what it must leave free on its disk (0: nothing)."""
 
     max_bytes: int
@@ -59,10 +59,10 @@ class Bounds:
         return min(max(over, short if self.min_free_bytes else 0, 0), held)
 
 
-UNBOUNDED = Bounds(sys.maxsize, 0)
+UNBOUNDED = DiskBounds(sys.maxsize, 0)
 
 
-class Room:
+class DiskBudget:
     """The bytes that a cache holds, as all its processes count them, within its bounds. Blocks on the disk.
 
     An estimate: exact for what is stored and removed here; what others do to the files is set right by the
@@ -70,12 +70,12 @@ class Room:
     their name, so a walk may count a file twice, but never not at all.
     """
 
-    def __init__(self, layout: Layout, bounds: Bounds) -> None:
+    def __init__(self, layout: Layout, bounds: DiskBounds) -> None:
         self.bounds = bounds
         self.tight = threading.Event()
         """Set when a derivative finds little room: whoever evicts in this process waits for it."""
         self._folder = layout.top
-        self._numbers = SharedNumbers(layout.held, 2)
+        self._numbers = SharedCounters(layout.held, 2)
         self._wanted = 0
         self._told_at = -TELL_EVERY_SECONDS
 

@@ -5,13 +5,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from coverproxy.cache.budget import UNBOUNDED, Room, allocated, to_blocks
+from coverproxy.cache.budget import UNBOUNDED, DiskBudget, allocated, to_blocks
 from coverproxy.cache.layout import Layout
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, dimensions
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.storage import atomic
-from coverproxy.storage.shared_counters import SharedNumbers
+from coverproxy.storage.shared_counters import SharedCounters
 
 _ORIGINAL = "user.coverproxy.domain.original"
 """The extended attribute that keeps the original's pixel size beside a derivative: a hit asks no database."""
@@ -24,10 +24,10 @@ _NEW_FOLDERS = 2
 class DiskCache:
     """The cache folder of one machine. Every method blocks on the disk, and none needs a lock to be safe."""
 
-    def __init__(self, layout: Layout, *, fsync: bool = False, room: Room | None = None) -> None:
+    def __init__(self, layout: Layout, *, fsync: bool = False, room: DiskBudget | None = None) -> None:
         self.layout = layout
-        self.room = room or Room(layout, UNBOUNDED)
-        self.purges = SharedNumbers(layout.purges)
+        self.room = room or DiskBudget(layout, UNBOUNDED)
+        self.purges = SharedCounters(layout.purges)
         self._fsync = fsync
 
     def open(self) -> int:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from coverproxy.cache.budget import Bounds, Room, allocated
+from coverproxy.cache.budget import DiskBounds, DiskBudget, allocated
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.walk import (
-    Held,
-    Pace,
+    CachedFile,
     Shard,
     Stopped,
+    WalkPace,
     beside_derivatives,
     clear_old_revisions,
     derivatives,
@@ -56,7 +56,7 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Eviction:
     """What an eviction did: what the cache held before it, and what went. `is_whole`: it was not stopped."""
 
     held_files: int
@@ -67,29 +67,31 @@ class Outcome:
 
 
 class Evictor:
-    """Keeps one cache folder within its bounds. Blocks; MUST run once at a time: see Upkeep."""
+    """Keeps one cache folder within its bounds. Blocks; MUST run once at a time: see Janitor."""
 
-    def __init__(self, layout: Layout, room: Room, last_use: LastUse) -> None:
+    def __init__(self, layout: Layout, room: DiskBudget, last_use: LastUse) -> None:
         self.last_use = last_use
         self._layout = layout
         self._room = room
 
-    def run(self, stop: threading.Event, bounds: Bounds | None = None, rest_seconds: float = 0.0) -> Outcome:
+    def run(
+        self, stop: threading.Event, bounds: DiskBounds | None = None, rest_seconds: float = 0.0
+    ) -> Eviction:
         """Walk the cache, set the estimate of what it holds right, and evict if it is out of *bounds*.
 
         It rests for *rest_seconds* between small steps.
         """
-        pace = Pace(stop, rest_seconds)
+        pace = WalkPace(stop, rest_seconds)
         try:
             survey = self.survey(pace)
         except Stopped:
-            return Outcome(0, 0, is_whole=False)
+            return Eviction(0, 0, is_whole=False)
         held = self._room.held() + self._room.wanted()
         excess = (bounds or self._room.bounds).excess(held, self._room.free())
-        outcome = Outcome(survey.files, survey.bytes)
+        outcome = Eviction(survey.files, survey.bytes)
         return self._remove(plan(survey.by_age, excess), pace, outcome) if excess else outcome
 
-    def survey(self, pace: Pace) -> Survey:
+    def survey(self, pace: WalkPace) -> Survey:
         """Walk through all files, and set right what the processes believe the cache to hold.
 
         What is stored meanwhile may be counted twice, never not at all: the cap holds.
@@ -105,7 +107,7 @@ class Evictor:
         self._room.adjust(survey.bytes - before)
         return survey
 
-    def _remove(self, chosen: dict[Age, int], pace: Pace, outcome: Outcome) -> Outcome:
+    def _remove(self, chosen: dict[Age, int], pace: WalkPace, outcome: Eviction) -> Eviction:
         """Walk again and remove what is of a chosen age, until enough of it went."""
         try:
             for shard in shards(self._layout):
@@ -118,7 +120,7 @@ class Evictor:
         self._room.adjust(-clear_old_revisions(self._layout))
         return outcome
 
-    def _thin(self, shard: Shard, chosen: dict[Age, int], pace: Pace) -> tuple[int, int]:
+    def _thin(self, shard: Shard, chosen: dict[Age, int], pace: WalkPace) -> tuple[int, int]:
         """Remove what is chosen from one folder, and the folder if it is then empty."""
         files = freed = stay = 0
         for each in derivatives(shard):
@@ -137,5 +139,5 @@ class Evictor:
             self._room.adjust(-cleared)
         return files, freed
 
-    def _age(self, held: Held) -> Age:
+    def _age(self, held: CachedFile) -> Age:
         return held.shard.is_live, self.last_use.day(held.stat)

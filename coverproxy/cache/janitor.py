@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from coverproxy.cache.budget import Room
-from coverproxy.cache.evict import Evictor, Outcome
+from coverproxy.cache.budget import DiskBudget
+from coverproxy.cache.evict import Eviction, Evictor
 from coverproxy.cache.layout import Layout
 from coverproxy.stats.metrics import Metrics
-from coverproxy.storage.shared_counters import SharedNumbers
+from coverproxy.storage.shared_counters import SharedCounters
 
 WALK_EVERY_SECONDS = 86_400
 """What others did to the files is seen no later than this."""
@@ -45,7 +45,7 @@ def alone(layout: Layout, *, wait: bool) -> Iterator[bool]:
         os.close(handle)
 
 
-class Upkeep:
+class Janitor:
     """The thread of one process that sees to it that the cache stays within its bounds.
 
     The lock is held for a round and no longer: whichever process finds the cache tight evicts, and
@@ -53,14 +53,14 @@ class Upkeep:
     """
 
     def __init__(
-        self, evictor: Evictor, room: Room, layout: Layout, metrics: Metrics, check_seconds: float
+        self, evictor: Evictor, room: DiskBudget, layout: Layout, metrics: Metrics, check_seconds: float
     ) -> None:
         self._evictor = evictor
         self._room = room
         self._layout = layout
         self._metrics = metrics
         self._check_seconds = check_seconds
-        self._walked = SharedNumbers(layout.walked)
+        self._walked = SharedCounters(layout.walked)
         self._started = int(time.time())
         self._stop = threading.Event()
         # a daemon: a disk that hangs must not keep the process from stopping
@@ -107,7 +107,7 @@ class Upkeep:
             _log.error("the cache cannot be kept within its bounds", extra={"error": str(exc)})
             return True
 
-    def _round(self) -> Outcome | None:
+    def _round(self) -> Eviction | None:
         """Evict if it is time to, and if no other process is at it."""
         outcome = None
         if self._is_due():
@@ -120,7 +120,7 @@ class Upkeep:
         since = max(self._started - _FRESH_SECONDS, int(time.time()) - WALK_EVERY_SECONDS)
         return self._walked.read()[0] < since or self._room.is_tight()
 
-    def _evict(self) -> Outcome:
+    def _evict(self) -> Eviction:
         started = time.monotonic()
         outcome = self._evictor.run(self._stop, rest_seconds=_REST_SECONDS)
         if outcome.is_whole:

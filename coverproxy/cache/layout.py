@@ -45,7 +45,7 @@ class Layout:
 
     @property
     def walked(self) -> Path:
-        """When all of it was last walked through: see Upkeep."""
+        """When all of it was last walked through: see Janitor."""
         return self.top / "walked"
 
     @property

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from coverproxy.domain.derivative import Derivative
-from coverproxy.storage.shared_counters import SharedNumbers
+from coverproxy.storage.shared_counters import SharedCounters
 
 _LOOK_SECONDS = 1.0
 """How often it is looked whether the counter's file is still the one of that name."""
@@ -14,7 +14,7 @@ _OVERHEAD_BYTES = 1024
 """What a derivative takes beside its bytes, roughly: so that a million tiny ones are bounded too."""
 
 
-class Held:
+class MemoryEntry:
     """A derivative in memory, until it gives way: then it is None here, whoever still knows of it.
 
     `head`: what whoever answers with it has prepared for that.
@@ -44,14 +44,14 @@ class Memory:
         self,
         most_bytes: int,
         seconds: float,
-        purges: SharedNumbers,
+        purges: SharedCounters,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most_bytes
         self._seconds = seconds
         self._purges = purges
         self._now = now
-        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._held: OrderedDict[str, MemoryEntry] = OrderedDict()
         self._look_at = 0.0
         self._mark = b""
         self.bytes = 0
@@ -70,7 +70,7 @@ class Memory:
             pass
         return self._mark
 
-    def get(self, name: str) -> Held | None:
+    def get(self, name: str) -> MemoryEntry | None:
         """Return the derivative of a spec's spelling if it is held and nothing was purged since."""
         held = self._held.get(name)
         if held is None or not self.is_good(held):
@@ -78,26 +78,26 @@ class Memory:
         self.touch(held)
         return held
 
-    def touch(self, held: Held) -> None:
+    def touch(self, held: MemoryEntry) -> None:
         """Note that it was used just now."""
         self._held.move_to_end(held.name)
 
-    def is_good(self, held: Held) -> bool:
+    def is_good(self, held: MemoryEntry) -> bool:
         """Say whether it may still be answered with."""
         return held.derivative is not None and held.mark == self.mark() and self._now() < held.until
 
-    def put(self, name: str, derivative: Derivative, mark: bytes) -> Held | None:
+    def put(self, name: str, derivative: Derivative, mark: bytes) -> MemoryEntry | None:
         """Hold a derivative found on disk after mark() gave *mark*; None where it is too large."""
         if len(derivative.body) + _OVERHEAD_BYTES > self._most // 8:
             return None
         self._drop(self._held.pop(name, None))
-        held = self._held[name] = Held(name, derivative, mark, self._now() + self._seconds)
+        held = self._held[name] = MemoryEntry(name, derivative, mark, self._now() + self._seconds)
         self.bytes += held.bytes
         while self.bytes > self._most:
             self._drop(self._held.popitem(last=False)[1])
         return held
 
-    def _drop(self, held: Held | None) -> None:
+    def _drop(self, held: MemoryEntry | None) -> None:
         if held is not None:
             held.derivative = None
             self.bytes -= held.bytes

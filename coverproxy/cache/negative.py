@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 
-class Absent:
+class NegativeCache:
     """Names that have no cover, in memory. Not safe between threads: it belongs to the event loop.
 
     A billion ISBNs can be asked for, so the oldest names give way. `change` is a number that differs once

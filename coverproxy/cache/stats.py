@@ -29,7 +29,7 @@ class Kind:
 
 
 @dataclass
-class Stock:
+class CacheStats:
     """All derivatives of a cache. Days count from 1970; None where there is no derivative."""
 
     parts: dict[Kind, Part] = field(default_factory=lambda: defaultdict(Part))
@@ -50,9 +50,9 @@ class Stock:
         self.newest_day = day if self.newest_day is None else max(day, self.newest_day)
 
 
-def take_stock(layout: Layout, last_use: LastUse) -> Stock:
+def take_stock(layout: Layout, last_use: LastUse) -> CacheStats:
     """Walk through the cache and count. Blocks."""
-    stock = Stock()
+    stock = CacheStats()
     for kind, size, day in _counted(layout, last_use):
         stock.add(kind, size, day)
     return stock

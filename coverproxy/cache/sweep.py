@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coverproxy.cache.budget import Room
+from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.walk import clear_old_revisions, derivatives, shards
 
@@ -16,7 +16,7 @@ class Swept:
     bytes: int = 0
 
 
-def sweep(layout: Layout, room: Room, *, old_revisions: bool) -> Swept:
+def sweep(layout: Layout, room: DiskBudget, *, old_revisions: bool) -> Swept:
     """Remove lone spellings, and with *old_revisions* all that present settings do not serve. Blocks."""
     swept = Swept()
     for shard in shards(layout):

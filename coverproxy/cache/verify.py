@@ -7,15 +7,15 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from coverproxy.cache.budget import Room
+from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.walk import Held, derivatives, shards
+from coverproxy.cache.walk import CachedFile, derivatives, shards
 from coverproxy.domain.formats import dimensions
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.storage import atomic
 
 
-class Finding(Enum):
+class VerifyFinding(Enum):
     """What a look at one derivative found."""
 
     WHOLE = "whole"
@@ -29,14 +29,14 @@ class Finding(Enum):
 class Verifier:
     """Looks at derivatives, and sets right what it can. Blocks; safe beside a running service."""
 
-    def __init__(self, layout: Layout, room: Room) -> None:
+    def __init__(self, layout: Layout, room: DiskBudget) -> None:
         self._layout = layout
         self._room = room
         self._has_links = True
 
-    def run(self, on_file: Callable[[Held, Finding], None]) -> Counter[Finding]:
+    def run(self, on_file: Callable[[CachedFile, VerifyFinding], None]) -> Counter[VerifyFinding]:
         """Look at every derivative; *on_file* hears of each."""
-        findings: Counter[Finding] = Counter()
+        findings: Counter[VerifyFinding] = Counter()
         for shard in shards(self._layout):
             for each in derivatives(shard):
                 finding = self._look(each)
@@ -45,7 +45,7 @@ class Verifier:
                     on_file(each, finding)
         return findings
 
-    def _look(self, each: Held) -> Finding | None:
+    def _look(self, each: CachedFile) -> VerifyFinding | None:
         """Look at one; None where it went meanwhile."""
         try:
             body = _read(each.path)
@@ -53,8 +53,8 @@ class Verifier:
             return None
         if dimensions(body, each.form) is None:
             self._room.adjust(-each.remove())
-            return Finding.DAMAGED
-        return Finding.MENDED if self._mend(Path(each.path)) else Finding.WHOLE
+            return VerifyFinding.DAMAGED
+        return VerifyFinding.MENDED if self._mend(Path(each.path)) else VerifyFinding.WHOLE
 
     def _mend(self, path: Path) -> bool:
         """Give a derivative its second spelling where that is missing or another file; say whether it was."""

@@ -24,7 +24,7 @@ class Stopped(Exception):
     """A walk was told to stop before its end."""
 
 
-class Pace:
+class WalkPace:
     """Walks in small steps: after each, a rest that leaves the process to answers, and a look at *stop*."""
 
     def __init__(self, stop: threading.Event, rest_seconds: float = 0.0) -> None:
@@ -57,7 +57,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedFile:
     """A derivative on disk.
 
     `other`: the name of its second spelling where that lies beside it. `is_lone`: it is itself a second
@@ -125,7 +125,7 @@ def _cleared(folder: Path, levels: int) -> int:
     return freed
 
 
-def derivatives(shard: Shard) -> Iterator[Held]:
+def derivatives(shard: Shard) -> Iterator[CachedFile]:
     """Yield each derivative in a folder once, whatever its names. One that goes meanwhile is passed over."""
     names = [(entry, found) for entry in _entries(shard.path) if (found := _NAME.fullmatch(entry.name))]
     thirteens = {_core(_ISBN13, found): None for _, found in names}
@@ -137,7 +137,7 @@ def derivatives(shard: Shard) -> Iterator[Held]:
         with suppress(FileNotFoundError):
             stat = entry.stat(follow_symlinks=False)
             other = seconds.get(_core(_ISBN13, found)) if not ten else None
-            yield Held(entry.path, stat, shard, Format(found["ending"]), other, is_lone=bool(ten))
+            yield CachedFile(entry.path, stat, shard, Format(found["ending"]), other, is_lone=bool(ten))
 
 
 def _core(pattern: re.Pattern[str], name: re.Match[str]) -> str:

@@ -14,10 +14,10 @@ from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 
 if TYPE_CHECKING:
-    from coverproxy.cache.stats import Stock
-    from coverproxy.cache.verify import Finding
-    from coverproxy.cache.walk import Held
-    from coverproxy.wiring import Shelf
+    from coverproxy.cache.stats import CacheStats
+    from coverproxy.cache.verify import VerifyFinding
+    from coverproxy.cache.walk import CachedFile
+    from coverproxy.wiring import DataFolder
 
 
 @click.group()
@@ -36,12 +36,12 @@ def cache() -> None:
 
 
 @contextmanager
-def _opened(config: Config) -> "Iterator[tuple[Shelf, int]]":
+def _opened(config: Config) -> "Iterator[tuple[DataFolder, int]]":
     """Open the cache alone: the shelf, and how many files dead writers had left in it."""
-    from coverproxy.wiring import Shelf
+    from coverproxy.wiring import DataFolder
 
     with faults_told():
-        shelf = Shelf(config)
+        shelf = DataFolder(config)
         try:
             yield shelf, shelf.cache.open()
         finally:
@@ -68,7 +68,7 @@ def stats(config: Config, as_json: bool) -> None:
     tell(as_json, told, _stats_text(told))
 
 
-def _counted(stock: "Stock") -> dict[str, Any]:
+def _counted(stock: "CacheStats") -> dict[str, Any]:
     kinds = [{**asdict(kind), **asdict(part)} for kind, part in sorted(stock.parts.items())]
     return {
         **asdict(stock.total()),
@@ -118,14 +118,14 @@ def verify(config: Config, as_json: bool) -> None:
 
     The exit code is 1 if anything was damaged. Reading does not count as a use of a cover.
     """
-    from coverproxy.cache.verify import Finding, Verifier
+    from coverproxy.cache.verify import Verifier, VerifyFinding
 
     damaged: list[str] = []
     with _opened(config) as (shelf, _), _noting(shelf, damaged, as_json) as note:
         findings = Verifier(shelf.layout, shelf.room).run(note)
     told = {
-        "files": findings.total(), "damaged": findings[Finding.DAMAGED],
-        "mended": findings[Finding.MENDED], "paths": damaged,
+        "files": findings.total(), "damaged": findings[VerifyFinding.DAMAGED],
+        "mended": findings[VerifyFinding.MENDED], "paths": damaged,
     }  # fmt: skip
     text = f"{told['files']} covers: {told['damaged']} damaged and removed, {told['mended']} mended"
     tell(as_json, told, text)
@@ -134,19 +134,21 @@ def verify(config: Config, as_json: bool) -> None:
 
 
 @contextmanager
-def _noting(shelf: "Shelf", damaged: list[str], as_json: bool) -> "Iterator[Callable[[Held, Finding], None]]":
+def _noting(
+    shelf: "DataFolder", damaged: list[str], as_json: bool
+) -> "Iterator[Callable[[CachedFile, VerifyFinding], None]]":
     """Show progress, and list what is damaged."""
-    from coverproxy.cache.verify import Finding
+    from coverproxy.cache.verify import VerifyFinding
     from coverproxy.cache.walk import derivatives, shards
 
     total = 0 if as_json else sum(1 for shard in shards(shelf.layout) for _ in derivatives(shard))
     done = 0
     with progress("verifying", "covers", quiet=as_json) as show:
 
-        def note(held: "Held", finding: "Finding") -> None:
+        def note(held: "CachedFile", finding: "VerifyFinding") -> None:
             nonlocal done
             done += 1
-            if finding is Finding.DAMAGED:
+            if finding is VerifyFinding.DAMAGED:
                 damaged.append(held.path)
                 if not as_json:
                     click.echo(f"damaged: {held.path}")

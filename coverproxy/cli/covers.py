@@ -13,7 +13,7 @@ from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
     from coverproxy.domain.original import Original
-    from coverproxy.wiring import Shelf
+    from coverproxy.wiring import DataFolder
 
 
 @click.command()
@@ -37,7 +37,7 @@ def _parse(text: str) -> isbn.Reading:
         raise click.ClickException(str(exc)) from None
 
 
-def _known(shelf: "Shelf", value: str) -> dict[str, Any]:
+def _known(shelf: "DataFolder", value: str) -> dict[str, Any]:
     identifier = Identifier(ISBN, value)
     seen: set[int] = set()
     derivatives = []
@@ -57,7 +57,7 @@ def _known(shelf: "Shelf", value: str) -> dict[str, Any]:
     }
 
 
-def _original(shelf: "Shelf", each: "Original") -> dict[str, Any]:
+def _original(shelf: "DataFolder", each: "Original") -> dict[str, Any]:
     path = shelf.files.path(each)
     return {
         "file": str(path), "present": path.exists(), "type": each.loader.value, "width": each.width,

@@ -29,11 +29,11 @@ def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
     With front.open_files it needs a higher limit of open files than is usual: that is told on standard error.
     """
     from coverproxy.deploy import nginx
-    from coverproxy.wiring import Shelf
+    from coverproxy.wiring import DataFolder
 
     if config.front.open_files:
         _tell_limit(config.front.open_files)
-    root = Shelf(config).layout.top.resolve()
+    root = DataFolder(config).layout.top.resolve()
     text = (nginx.whole if whole else nginx.site)(config, root, _headers(config))
     tell(as_json, {"nginx_conf": text}, text.rstrip("\n"))
 

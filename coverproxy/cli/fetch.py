@@ -14,10 +14,10 @@ from coverproxy.cli.common import faults_told, tell
 from coverproxy.cli.lists import listed_lines
 from coverproxy.cli.progress import progress
 from coverproxy.domain.formats import Format
-from coverproxy.domain.isbn_list import Line, NoColumn
+from coverproxy.domain.isbn_list import NoColumn, Row
 
 if TYPE_CHECKING:
-    from coverproxy.client.download import Report, Result, Wish
+    from coverproxy.client.download import DownloadReport, DownloadResult, DownloadWish
     from coverproxy.client.folder import Folder
 
 EX_TEMPFAIL = 75
@@ -88,9 +88,9 @@ def fetch(
     \b
     Exit code: 0 all done, 1 some failed or the server refused, 75 the quota is used up, 130 interrupted.
     """
-    from coverproxy.client.download import Wish
+    from coverproxy.client.download import DownloadWish
 
-    wish = Wish(_address(server), key, size, Format(form), fresh_hours * 3600)
+    wish = DownloadWish(_address(server), key, size, Format(form), fresh_hours * 3600)
     with faults_told():
         report = _run(wish, listed, column, output, report_file, quiet=as_json)
     tell(as_json, _told(report, report_file), _summary(report, report_file))
@@ -105,12 +105,18 @@ def _address(server: str) -> str:
 
 
 def _run(
-    wish: "Wish", listed: str, column: str | None, output: Path, report_file: Path | None, *, quiet: bool
-) -> "Report":
-    from coverproxy.client.download import Report
+    wish: "DownloadWish",
+    listed: str,
+    column: str | None,
+    output: Path,
+    report_file: Path | None,
+    *,
+    quiet: bool,
+) -> "DownloadReport":
+    from coverproxy.client.download import DownloadReport
     from coverproxy.client.folder import Folder
 
-    report = Report()
+    report = DownloadReport()
     with ExitStack() as stack:
         try:
             lines, total = listed_lines(stack, listed, column)
@@ -120,7 +126,7 @@ def _run(
         folder = stack.enter_context(Folder(output).opened())
         show = stack.enter_context(progress("fetching", "covers", quiet=quiet))
 
-        def take(result: "Result") -> None:
+        def take(result: "DownloadResult") -> None:
             note(result)
             show(report.lines, total)
 
@@ -132,22 +138,22 @@ def _run(
 
 
 async def _fetch(
-    wish: "Wish",
+    wish: "DownloadWish",
     folder: "Folder",
-    report: "Report",
-    lines: Iterable[Line],
-    take: "Callable[[Result], None]",
+    report: "DownloadReport",
+    lines: Iterable[Row],
+    take: "Callable[[DownloadResult], None]",
 ) -> None:
     import aiohttp
 
-    from coverproxy.client.download import AGENT, TIMEOUT, Fetcher
+    from coverproxy.client.download import AGENT, TIMEOUT, Downloader
 
     async with aiohttp.ClientSession(timeout=TIMEOUT, headers={"User-Agent": AGENT}) as client:
-        await Fetcher(wish, folder, client, report).run(lines, take)
+        await Downloader(wish, folder, client, report).run(lines, take)
 
 
 @contextmanager
-def _noted(path: Path | None) -> "Iterator[Callable[[Result], None]]":
+def _noted(path: Path | None) -> "Iterator[Callable[[DownloadResult], None]]":
     """Give a function that writes down what came of a line."""
     if path is None:
         yield lambda result: None
@@ -157,11 +163,11 @@ def _noted(path: Path | None) -> "Iterator[Callable[[Result], None]]":
         yield lambda result: _write(file, result)
 
 
-def _write(file: BinaryIO, result: "Result") -> None:
+def _write(file: BinaryIO, result: "DownloadResult") -> None:
     file.write(orjson.dumps(_line(result), option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _line(result: "Result") -> dict[str, Any]:
+def _line(result: "DownloadResult") -> dict[str, Any]:
     return {
         "line": result.line.number, "isbn": result.line.text, "isbn13": result.isbn or None,
         "outcome": result.outcome.value, "file": result.file or None, "bytes": result.bytes,
@@ -169,39 +175,39 @@ def _line(result: "Result") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _exit_code(report: "Report") -> int:
-    from coverproxy.client.download import Outcome
+def _exit_code(report: "DownloadReport") -> int:
+    from coverproxy.client.download import DownloadOutcome
 
     if report.interrupted:
         return 130
     if report.stopped:
         return EX_TEMPFAIL if report.stopped.is_quota else 1
-    return 1 if report.outcomes[Outcome.FAILED] else 0
+    return 1 if report.outcomes[DownloadOutcome.FAILED] else 0
 
 
-def _told(report: "Report", where: Path | None) -> dict[str, Any]:
-    from coverproxy.client.download import Outcome
+def _told(report: "DownloadReport", where: Path | None) -> dict[str, Any]:
+    from coverproxy.client.download import DownloadOutcome
 
     stopped = report.stopped
     resets_at = stopped.resets_at if stopped else None
     return {
         "lines": report.lines,
-        **{outcome.value: report.outcomes[outcome] for outcome in Outcome},
+        **{outcome.value: report.outcomes[outcome] for outcome in DownloadOutcome},
         "new": report.new, "bytes": report.bytes, "interrupted": report.interrupted,
         "stopped": str(stopped) if stopped else None, "resets_at": _moment(resets_at) if resets_at else None,
         "report": str(where) if where else None,
     }  # fmt: skip
 
 
-def _summary(report: "Report", where: Path | None) -> str:
-    from coverproxy.client.download import Outcome
+def _summary(report: "DownloadReport", where: Path | None) -> str:
+    from coverproxy.client.download import DownloadOutcome
 
-    count = report.outcomes
+    count, each = report.outcomes, DownloadOutcome
     told = [
-        f"{report.lines} lines: {count[Outcome.FETCHED]} covers fetched ({report.bytes / 1e6:.1f} MB, "
-        f"{report.new} new), {count[Outcome.UNCHANGED]} unchanged, {count[Outcome.KEPT]} there already; "
-        f"{count[Outcome.MISSING]} without a cover, {count[Outcome.INVALID]} without an ISBN, "
-        f"{count[Outcome.FAILED]} failed"
+        f"{report.lines} lines: {count[each.FETCHED]} covers fetched ({report.bytes / 1e6:.1f} MB, "
+        f"{report.new} new), {count[each.UNCHANGED]} unchanged, {count[each.KEPT]} there already; "
+        f"{count[each.MISSING]} without a cover, {count[each.INVALID]} without an ISBN, "
+        f"{count[each.FAILED]} failed"
     ]
     if where:
         told.append(f"What came of each line: {where}")

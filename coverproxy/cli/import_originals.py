@@ -15,7 +15,7 @@ from coverproxy.config import Config
 
 if TYPE_CHECKING:
     from coverproxy.originals.examine import Refusal
-    from coverproxy.service.importer import Report
+    from coverproxy.service.importer import ImportReport
 
 
 @click.command("import")
@@ -58,7 +58,7 @@ def import_(
 
 def _run(
     config: Config, path: Path, source: str, report_file: Path | None, quiet: bool
-) -> "tuple[Report, Path | None]":
+) -> "tuple[ImportReport, Path | None]":
     from coverproxy.service.importer import candidates
     from coverproxy.wiring import importer, open_shelf
 
@@ -99,7 +99,7 @@ class _Refusals:
             self._file.close()
 
 
-def _summary(report: "Report", where: Path | None) -> str:
+def _summary(report: "ImportReport", where: Path | None) -> str:
     refused = sum(report.refused.values())
     lines = [
         f"{report.seen} files: {report.added} covers added ({report.bytes / 1e6:.1f} MB), "

@@ -12,7 +12,7 @@ import click
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import Config
 from coverproxy.domain.api_key import Key, hashed, is_host, new_name
-from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.errors import KeyRequestRefused
 
 if TYPE_CHECKING:
     from coverproxy.accounts.accounts import Accounts
@@ -224,7 +224,7 @@ def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
 
     try:
         told = with_accounts(config, apply)
-    except NotGiven as exc:
+    except KeyRequestRefused as exc:
         why = {"inactive": "does not work now", "rotated": "was replaced already, and both still work"}
         raise click.ClickException(f"{name} {why[exc.reason]}") from None
     tell(as_json, told, f"{told['key']}\n\n{name} works for {days} more days, on the same quota.")
@@ -284,10 +284,10 @@ def _find(accounts: "Accounts", name: str) -> Key:
 
 def with_accounts(config: Config, work: "Callable[[Accounts], Awaitable[T]]") -> T:
     """Run *work* on the accounts of the data folder."""
-    from coverproxy.wiring import Shelf, open_accounts
+    from coverproxy.wiring import DataFolder, open_accounts
 
     async def run() -> T:
-        shelf = Shelf(config)
+        shelf = DataFolder(config)
         try:
             async with open_accounts(config, shelf) as accounts:
                 return await work(accounts)

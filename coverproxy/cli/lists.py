@@ -6,12 +6,12 @@ from typing import IO
 
 import click
 
-from coverproxy.domain.isbn_list import Line, lines
+from coverproxy.domain.isbn_list import Row, lines
 
 STDIN = "-"
 
 
-def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tuple[Iterable[Line], int]:
+def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tuple[Iterable[Row], int]:
     """Return the list's lines, and how many there are: a file is read twice, rather than kept in memory.
 
     Raises NoColumn.

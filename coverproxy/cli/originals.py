@@ -13,7 +13,7 @@ from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
-    from coverproxy.wiring import Shelf
+    from coverproxy.wiring import DataFolder
 
 
 @click.group()
@@ -39,7 +39,7 @@ def quarantined(config: Config, as_json: bool) -> None:
     tell(as_json, told, "\n\n".join(map(_text, told)) if told else "Nothing is quarantined.")
 
 
-def _told(shelf: "Shelf", each: Quarantined) -> dict[str, Any]:
+def _told(shelf: "DataFolder", each: Quarantined) -> dict[str, Any]:
     return {
         "digest": each.digest.hex(),
         "isbns": [original.identifier.value for original in each.originals],
@@ -78,7 +78,7 @@ def release(config: Config, as_json: bool, what: str) -> None:
     tell(as_json, told, "\n".join(f"{digest.hex()} is released" for digest in digests))
 
 
-def _digests(shelf: "Shelf", what: str) -> list[bytes]:
+def _digests(shelf: "DataFolder", what: str) -> list[bytes]:
     """Return which held originals are meant."""
     if len(what) == 2 * DIGEST_BYTES and set(what.lower()) <= set("0123456789abcdef"):
         digest = bytes.fromhex(what)

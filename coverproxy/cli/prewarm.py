@@ -17,9 +17,9 @@ from coverproxy.config import Config
 from coverproxy.domain.formats import Format
 
 if TYPE_CHECKING:
-    from coverproxy.concurrency.process_pool import Pace
-    from coverproxy.domain.isbn_list import Line
-    from coverproxy.service.prewarm import Report, Result
+    from coverproxy.concurrency.process_pool import PoolPace
+    from coverproxy.domain.isbn_list import Row
+    from coverproxy.service.prewarm import PrewarmReport, PrewarmResult
 
 
 @click.command()
@@ -66,10 +66,10 @@ def warm(
     Ctrl-C is safe, and so is running it again: what is made already is skipped.
     """
     from coverproxy.concurrency.process_pool import cores, pace
-    from coverproxy.service.prewarm import Report
+    from coverproxy.service.prewarm import PrewarmReport
 
     names, wanted = _sizes(config, sizes), _formats(config, formats)
-    report, allowed, started = Report(), pace(share, cores()), time.monotonic()
+    report, allowed, started = PrewarmReport(), pace(share, cores()), time.monotonic()
     with faults_told():
         try:
             _run(config, listed, names, wanted, allowed, report, report_file, quiet=as_json)
@@ -104,14 +104,14 @@ def _run(
     listed: str,
     sizes: tuple[str, ...],
     formats: tuple[Format, ...],
-    allowed: "Pace",
-    report: "Report",
+    allowed: "PoolPace",
+    report: "PrewarmReport",
     report_file: Path | None,
     *,
     quiet: bool,
 ) -> None:
-    from coverproxy.concurrency.process_pool import Crew
-    from coverproxy.service.prewarm import Outcome, Result
+    from coverproxy.concurrency.process_pool import ThrottledPool
+    from coverproxy.service.prewarm import PrewarmOutcome, PrewarmResult
     from coverproxy.wiring import open_shelf, open_warmer
 
     with open_shelf(config) as shelf:  # what is wrong with the folder is told here, once
@@ -121,7 +121,7 @@ def _run(
         note = stack.enter_context(_unmade(report_file))
         show = stack.enter_context(progress("warming", "lines", quiet=quiet))
 
-        def take(results: "list[Result]", lines: int) -> None:
+        def take(results: "list[PrewarmResult]", lines: int) -> None:
             report.lines += lines
             for result in results:
                 report.note(result)
@@ -130,10 +130,10 @@ def _run(
             if report.ended:
                 crew.stop()
 
-        def bury(line: "Line", how: str) -> None:
-            take([Result(line, Outcome.FAILED, why=f"the process that made it died: {how}")], 1)
+        def bury(line: "Row", how: str) -> None:
+            take([PrewarmResult(line, PrewarmOutcome.FAILED, why=f"the process that made it died: {how}")], 1)
 
-        crew = Crew(partial(open_warmer, config, sizes, formats), allowed, take, bury)
+        crew = ThrottledPool(partial(open_warmer, config, sizes, formats), allowed, take, bury)
         crew.run(read)
         report.interrupted = crew.is_interrupted
 
@@ -149,7 +149,7 @@ def _unmade(path: Path | None) -> "Iterator[Any]":
         yield partial(_note, file)
 
 
-def _note(file: TextIO, result: "Result") -> None:
+def _note(file: TextIO, result: "PrewarmResult") -> None:
     if result.why:
         told = {
             "line": result.line.number, "isbn": result.line.text, "spec": result.spec or None,
@@ -158,25 +158,26 @@ def _note(file: TextIO, result: "Result") -> None:
         file.write(orjson.dumps(told).decode() + "\n")
 
 
-def _told(report: "Report", pace: "Pace", seconds: float, where: Path | None) -> dict[str, Any]:
-    from coverproxy.service.prewarm import Outcome
+def _told(report: "PrewarmReport", pace: "PoolPace", seconds: float, where: Path | None) -> dict[str, Any]:
+    from coverproxy.service.prewarm import PrewarmOutcome
 
     return {
         "lines": report.lines,
-        **{outcome.value: report.outcomes[outcome] for outcome in Outcome},
+        **{outcome.value: report.outcomes[outcome] for outcome in PrewarmOutcome},
         "interrupted": report.interrupted, "ended": report.ended or None, "seconds": round(seconds, 2),
         "workers": pace.workers, "duty": round(pace.duty, 3), "report": str(where) if where else None,
     }  # fmt: skip
 
 
-def _summary(report: "Report", where: Path | None) -> str:
-    from coverproxy.service.prewarm import Outcome
+def _summary(report: "PrewarmReport", where: Path | None) -> str:
+    from coverproxy.service.prewarm import PrewarmOutcome
 
+    count, each = report.outcomes, PrewarmOutcome
     told = [
-        f"{report.lines} lines: {report.outcomes[Outcome.MADE]} covers made, "
-        f"{report.outcomes[Outcome.ALREADY]} there already, {report.outcomes[Outcome.FAILED]} failed; "
-        f"{report.outcomes[Outcome.MISSING]} books without a cover, "
-        f"{report.outcomes[Outcome.INVALID]} lines without an ISBN"
+        f"{report.lines} lines: {count[each.MADE]} covers made, "
+        f"{count[each.ALREADY]} there already, {count[each.FAILED]} failed; "
+        f"{count[each.MISSING]} books without a cover, "
+        f"{count[each.INVALID]} lines without an ISBN"
     ]
     if where:
         told.append(f"What was not made and why, a JSON line each: {where}")

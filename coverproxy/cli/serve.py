@@ -68,7 +68,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
     with _metrics_folder() as folder:
         os.environ[MULTIPROCESS] = folder
         from coverproxy.server.application import listen
-        from coverproxy.server.supervisor import Master
+        from coverproxy.server.supervisor import Supervisor
 
         with faults_told():
             listeners = listen(config, sd_notify.listeners(os.environ))
@@ -78,7 +78,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
                 _announce(listeners, as_json)
                 notify("READY=1")
 
-            Master(config, listeners, ready, reread).run()
+            Supervisor(config, listeners, ready, reread).run()
 
 
 @contextmanager
@@ -158,9 +158,9 @@ def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
 
 async def _demo_key(config: Config) -> Any:
     from coverproxy.cli.keys import created
-    from coverproxy.wiring import Shelf, open_accounts
+    from coverproxy.wiring import DataFolder, open_accounts
 
-    shelf = Shelf(config)
+    shelf = DataFolder(config)
     try:
         async with open_accounts(config, shelf) as accounts:
             return await created(accounts, "Demo", config.quota.daily_limit, (), strict=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coverproxy.cli.common import faults_told, options, tell
-from coverproxy.config import AnySource, Config, FolderSource, ObjectSource, unset
+from coverproxy.config import AnySource, Config, FolderSourceConfig, ObjectSourceConfig, unset
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.spec import ISBN, Identifier
@@ -49,9 +49,9 @@ def _told(each: AnySource) -> dict[str, Any]:
 
 
 def _where(each: AnySource) -> str:
-    if isinstance(each, FolderSource):
+    if isinstance(each, FolderSourceConfig):
         return f"{each.dir}/{each.pattern}"
-    return f"{each.url}/{each.key}" if isinstance(each, ObjectSource) else each.url
+    return f"{each.url}/{each.key}" if isinstance(each, ObjectSourceConfig) else each.url
 
 
 @source.command()
@@ -104,12 +104,12 @@ async def _ask_all(config: Config, identifier: Identifier) -> list[Answered]:
 
 
 async def _ask(config: Config, source: "Source", identifier: Identifier) -> Answered:
-    from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere
+    from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable
 
     started = time.perf_counter()
     try:
         answer = await source.fetch(identifier, None)
-    except CouldNotAsk as exc:
+    except SourceUnavailable as exc:
         answered, detail = "could not ask", str(exc)
     else:
         answered, detail = "not there", answer.why if isinstance(answer, NotThere) else ""
@@ -120,11 +120,11 @@ async def _ask(config: Config, source: "Source", identifier: Identifier) -> Answ
 
 def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched") -> tuple[str, str]:
     """Say what picture it is, or why it would not be kept. Blocks."""
-    from coverproxy.originals.examine import Refused, look
+    from coverproxy.originals.examine import OriginalRefused, look
 
     settings = next(each for each in config.source if each.name == name)
     try:
         found = look(got.body, identifier, settings.limits(config.limits), config.imports)
-    except Refused as exc:
+    except OriginalRefused as exc:
         return "not there", f"what it gives is refused: {exc}"
     return "found", f"{found.width}x{found.height} px {found.loader.value}, {found.bytes} bytes"

@@ -16,7 +16,7 @@ _FORMATS = {Loader.JPEG: Format.JPEG, Loader.WEBP: Format.WEBP, Loader.HEIF: For
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """What a server said. `body`: at most one byte more than MAX_BODY_BYTES."""
 
     status: int
@@ -66,7 +66,7 @@ _STATUSES = {
 }
 
 
-def judge(answer: Answer) -> Verdict:
+def judge(answer: ServerAnswer) -> Verdict:
     """Say what an answer means: by X-Cover-Status, by its status where that is missing, by its bytes last.
 
     A GIF of 1x1 px is LibraryThing's word for "no cover", whatever its status.
@@ -87,7 +87,7 @@ def form(body: bytes) -> Format | None:
     return found if found and len(body) <= MAX_BODY_BYTES and is_whole(body, found) else None
 
 
-def seconds_to_wait(answer: Answer, tried: int, now: float) -> float:
+def seconds_to_wait(answer: ServerAnswer, tried: int, now: float) -> float:
     """Return how long to wait before asking again: as Retry-After says (RFC 9110 §10.2.3), or ever longer."""
     told = answer.headers.get("Retry-After", "")
     if told.isascii() and told.isdigit():
@@ -97,7 +97,7 @@ def seconds_to_wait(answer: Answer, tried: int, now: float) -> float:
     return float(2**tried)
 
 
-def resets_at(answer: Answer, now: float) -> float | None:
+def resets_at(answer: ServerAnswer, now: float) -> float | None:
     """Return when the quota starts anew, in seconds since 1970; None where the answer does not tell."""
     moment = answer.headers.get("X-RateLimit-Reset", "")
     if moment.isascii() and moment.isdigit() and len(moment) <= 10:  # 2286; a longer one counts otherwise
@@ -105,7 +105,7 @@ def resets_at(answer: Answer, now: float) -> float | None:
     return now + seconds_to_wait(answer, 0, now) if "Retry-After" in answer.headers else None
 
 
-def modified(answer: Answer) -> int | None:
+def modified(answer: ServerAnswer) -> int | None:
     """Return an answer's Last-Modified in seconds since 1970; None where it has none that is one."""
     try:
         seconds = int(_seconds(answer.headers.get("Last-Modified", "")))

@@ -12,7 +12,7 @@ import aiohttp
 from coverproxy import __version__
 from coverproxy.client.classify import (
     MAX_BODY_BYTES,
-    Answer,
+    ServerAnswer,
     Verdict,
     form,
     judge,
@@ -25,7 +25,7 @@ from coverproxy.domain import isbn
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.formats import Format
-from coverproxy.domain.isbn_list import Line
+from coverproxy.domain.isbn_list import Row
 
 AGENT = f"coverproxy/{__version__} (fetch)"
 
@@ -43,7 +43,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=10.0)
 _MAX_REDIRECTS = 5
 
 
-class Outcome(StrEnum):
+class DownloadOutcome(StrEnum):
     """What came of a line."""
 
     FETCHED = "fetched"
@@ -55,11 +55,11 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DownloadResult:
     """What came of a line: the book's ISBN-13 and file where there are any, else why there are none."""
 
-    line: Line
-    outcome: Outcome
+    line: Row
+    outcome: DownloadOutcome
     isbn: str = ""
     file: str = ""
     bytes: int = 0
@@ -80,10 +80,10 @@ class _GaveUp(Exception):
 
 
 @dataclass
-class Report:
+class DownloadReport:
     """What fetching did so far. `new`: covers that the server made for us, or may have."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    outcomes: Counter[DownloadOutcome] = field(default_factory=Counter)
     new: int = 0
     bytes: int = 0
     stopped: Stop | None = None
@@ -94,14 +94,14 @@ class Report:
         """How many lines are done."""
         return self.outcomes.total()
 
-    def note(self, result: Result) -> None:
+    def note(self, result: DownloadResult) -> None:
         """Count one result."""
         self.outcomes[result.outcome] += 1
-        self.bytes += result.bytes if result.outcome is Outcome.FETCHED else 0
+        self.bytes += result.bytes if result.outcome is DownloadOutcome.FETCHED else 0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DownloadWish:
     """What to fetch: from which server, with which key, in which size and format.
 
     `fresh_seconds`: files checked less long ago are not asked for again.
@@ -129,7 +129,7 @@ class Wish:
         return f"{self.server}/devkey/{self.key}/{self.size}/isbn/{isbn13}"
 
 
-class Fetcher:
+class Downloader:
     """Fetches covers one after the other: with one request under way, the pace is exact.
 
     Never more than one new cover in NEW_EVERY_SECONDS; what is made already comes as fast as it can. `now`
@@ -138,10 +138,10 @@ class Fetcher:
 
     def __init__(
         self,
-        wish: Wish,
+        wish: DownloadWish,
         folder: Folder,
         client: aiohttp.ClientSession,
-        report: Report,
+        report: DownloadReport,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -154,7 +154,7 @@ class Fetcher:
         self._unheard = MOST_UNHEARD - 1
         self._report = report
 
-    async def run(self, lines: Iterable[Line], take: Callable[[Result], None]) -> None:
+    async def run(self, lines: Iterable[Row], take: Callable[[DownloadResult], None]) -> None:
         """Fetch the covers of all lines; `take` gets each result. What stops it stands in the report."""
         try:
             for line in lines:
@@ -164,28 +164,30 @@ class Fetcher:
         except Stop as stop:
             self._report.stopped = stop
 
-    async def _fetch(self, line: Line) -> Result:
+    async def _fetch(self, line: Row) -> DownloadResult:
         """Fetch the cover of a line's book: of several, the first that has one. Raises Stop, OSError."""
         try:
             reading = isbn.parse(line.text)
         except NotAnIsbn as exc:
-            return Result(line, Outcome.INVALID, why=exc.why)
+            return DownloadResult(line, DownloadOutcome.INVALID, why=exc.why)
         if reading.only_one:
-            return Result(line, Outcome.INVALID, why=f"it can be either of {', '.join(reading.isbns)}")
+            return DownloadResult(
+                line, DownloadOutcome.INVALID, why=f"it can be either of {', '.join(reading.isbns)}"
+            )
         for value in reading.isbns:
             result = await self._book(line, value)
-            if result.outcome is not Outcome.MISSING:
+            if result.outcome is not DownloadOutcome.MISSING:
                 break
         return result
 
-    async def _book(self, line: Line, value: str) -> Result:
+    async def _book(self, line: Row, value: str) -> DownloadResult:
         entry = self._folder.find(value, self._wish.of)
         if entry and 0 <= self._now() - entry.checked < self._wish.fresh_seconds:
-            return Result(line, Outcome.KEPT, value, entry.file, entry.bytes)
+            return DownloadResult(line, DownloadOutcome.KEPT, value, entry.file, entry.bytes)
         try:
             answer = await self._ask_patiently(value, entry)
         except _GaveUp as exc:
-            return Result(line, Outcome.FAILED, value, why=str(exc))
+            return DownloadResult(line, DownloadOutcome.FAILED, value, why=str(exc))
         verdict = judge(answer)
         self._keep_pace(answer, verdict)
         match verdict:
@@ -193,17 +195,21 @@ class Fetcher:
                 return self._store(line, value, answer)
             case Verdict.UNCHANGED if entry:
                 self._folder.note(replace(entry, checked=self._now()))
-                return Result(line, Outcome.UNCHANGED, value, entry.file, entry.bytes)
+                return DownloadResult(line, DownloadOutcome.UNCHANGED, value, entry.file, entry.bytes)
             case Verdict.MISSING:
-                return Result(line, Outcome.MISSING, value, why="the server has no cover of it")
+                return DownloadResult(
+                    line, DownloadOutcome.MISSING, value, why="the server has no cover of it"
+                )
             case Verdict.QUOTA:
                 raise Stop("the day's quota of the key is used up", True, resets_at(answer, self._now()))
             case Verdict.REFUSED:
                 raise Stop(f"the server refuses the key, the size or the address ({_told(answer)})")
         head = bytes(answer.body[:8])
-        return Result(line, Outcome.FAILED, value, why=f"no picture: {_told(answer)}, starts with {head!r}")
+        return DownloadResult(
+            line, DownloadOutcome.FAILED, value, why=f"no picture: {_told(answer)}, starts with {head!r}"
+        )
 
-    async def _ask_patiently(self, value: str, entry: Entry | None) -> Answer:
+    async def _ask_patiently(self, value: str, entry: Entry | None) -> ServerAnswer:
         """Ask until an answer is final, at most TRIES times. Raises _GaveUp, Stop."""
         for tried in range(TRIES):
             try:
@@ -224,7 +230,7 @@ class Fetcher:
             raise Stop(f"the server cannot be reached: {why}")
         raise _GaveUp(why)
 
-    def _keep_pace(self, answer: Answer, verdict: Verdict) -> None:
+    def _keep_pace(self, answer: ServerAnswer, verdict: Verdict) -> None:
         """Let a second pass after a new cover, whatever became of it.
 
         It was new if it had to be made for us, though nothing may have changed in it (304). A server without
@@ -234,7 +240,7 @@ class Fetcher:
             self._report.new += 1
             self._not_before = self._now() + NEW_EVERY_SECONDS
 
-    async def _ask(self, value: str, entry: Entry | None) -> Answer:
+    async def _ask(self, value: str, entry: Entry | None) -> ServerAnswer:
         """Ask once, when it is time to. Raises aiohttp.ClientError, TimeoutError."""
         if (early := self._not_before - self._now()) > 0:
             await self._sleep(min(early, MAX_WAIT_SECONDS))
@@ -250,9 +256,9 @@ class Fetcher:
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     break
-            return Answer(response.status, response.headers, bytes(body))
+            return ServerAnswer(response.status, response.headers, bytes(body))
 
-    def _store(self, line: Line, value: str, answer: Answer) -> Result:
+    def _store(self, line: Row, value: str, answer: ServerAnswer) -> DownloadResult:
         """Keep a cover. Raises OSError."""
         found = form(answer.body)
         assert found is not None  # noqa: S101 - it is what makes an answer a picture
@@ -260,12 +266,12 @@ class Fetcher:
         etag, date = (answer.headers.get(header, "") for header in ("ETag", "Last-Modified"))
         entry = Entry(value, name, length, self._wish.of, self._now(), etag, date)
         self._folder.store(entry, answer.body, modified(answer))
-        return Result(line, Outcome.FETCHED, value, name, length)
+        return DownloadResult(line, DownloadOutcome.FETCHED, value, name, length)
 
     def _said(self, exc: Exception) -> str:
         """Return what went wrong on the way, without the key that addresses hold."""
         return (str(exc) or type(exc).__name__).replace(self._wish.key, abridged(self._wish.key))
 
 
-def _told(answer: Answer) -> str:
+def _told(answer: ServerAnswer) -> str:
     return f"{answer.status} {answer.label}".rstrip()

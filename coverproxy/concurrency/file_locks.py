@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 
-class Stripes:
+class FileLocks:
     """Kernel locks between processes: a name's hash picks one of a fixed number of files.
 
     A stripe that cannot be opened (a full, read-only or vanished disk) is passed over: a cover made twice is

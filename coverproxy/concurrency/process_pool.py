@@ -33,14 +33,14 @@ _MOST_DEATHS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PoolPace:
     """How many processes work, and for which part of the time each does."""
 
     workers: int
     duty: float
 
 
-def pace(share: float, cores: int) -> Pace:
+def pace(share: float, cores: int) -> PoolPace:
     """Divide *share* (0 to 1) of all cores among processes: as few as can take it.
 
     Processes alone would only do for whole cores: a quarter of two cores is half of one. So each also rests
@@ -49,7 +49,7 @@ def pace(share: float, cores: int) -> Pace:
     """
     wanted = share * cores
     workers = max(1, ceil(wanted - 1e-9))
-    return Pace(workers, min(wanted / workers, 1.0))
+    return PoolPace(workers, min(wanted / workers, 1.0))
 
 
 def cores() -> int:
@@ -67,7 +67,7 @@ class _Member(Generic[Item]):
 
 
 @dataclass
-class Crew(Generic[Item, Result]):
+class ThrottledPool(Generic[Item, Result]):
     """Goes through a list. Ctrl-C ends it after the pieces in hand; a process that dies is replaced.
 
     `on_results` gets what came of some items, and how many items that were; `on_death` gets an item during
@@ -75,7 +75,7 @@ class Crew(Generic[Item, Result]):
     """
 
     opening: Opening[Item, Result]
-    pace: Pace
+    pace: PoolPace
     on_results: Callable[[list[Result], int], None]
     on_death: Callable[[Item, str], None]
     is_interrupted: bool = False

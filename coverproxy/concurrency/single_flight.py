@@ -10,7 +10,7 @@ from coverproxy.domain.errors import OwnFault, Pending
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """The derivatives that are being made in this process, by name."""
 
     def __init__(self) -> None:

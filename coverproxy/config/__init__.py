@@ -7,11 +7,11 @@ from coverproxy.config.pages import MAX_PLACEHOLDER_BYTES, Admin, Signup, Site
 from coverproxy.config.sizes import Avif, Formats, Jpeg, Size, Webp
 from coverproxy.config.sources import (
     AnySource,
-    Asking,
-    FolderSource,
-    HttpSource,
-    ObjectSource,
-    Source,
+    AskingConfig,
+    FolderSourceConfig,
+    HttpSourceConfig,
+    ObjectSourceConfig,
+    SourceConfig,
     resolved,
     unset,
 )
@@ -25,15 +25,15 @@ from coverproxy.config.tables import (
     Log,
     Ops,
     Quota,
-    Render,
+    RenderConfig,
     Server,
 )  # fmt: skip
 from coverproxy.config.tree import RESERVED_SIZES, Config
 
 __all__ = [
-    "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "Admin", "Answers", "AnySource", "Asking",
-    "Automated",
-    "Avif", "Cache", "Config", "Data", "FolderSource", "Formats", "Front", "HttpSource", "Import", "Jpeg",
-    "Limits", "Log", "ObjectSource", "Ops", "Quota", "Render", "Section", "Server", "Signup", "Site", "Size",
-    "Source", "Webp", "load", "resolved", "unset",
+    "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "Admin", "Answers", "AnySource",
+    "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FolderSourceConfig", "Formats",
+    "Front", "HttpSourceConfig", "Import", "Jpeg", "Limits", "Log", "ObjectSourceConfig", "Ops",
+    "Quota", "RenderConfig", "Section", "Server", "Signup", "Site", "Size", "SourceConfig", "Webp",
+    "load", "resolved", "unset",
 ]  # fmt: skip

@@ -52,7 +52,7 @@ def unset(sources: Iterable["AnySource"], environ: Mapping[str, str]) -> list[st
     ]
 
 
-class Source(Section):
+class SourceConfig(Section):
     """What the config says of any source."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
@@ -71,7 +71,7 @@ class Source(Section):
         return general.model_copy(update={"min_side_px": least})
 
 
-class HttpSource(Source):
+class HttpSourceConfig(SourceConfig):
     """Asks a URL."""
 
     kind: Literal["http"]
@@ -122,7 +122,7 @@ class HttpSource(Source):
         return tuple(value.lower() for value in hashes)
 
 
-class FolderSource(Source):
+class FolderSourceConfig(SourceConfig):
     """Looks into a folder that others fill."""
 
     kind: Literal["folder"]
@@ -132,7 +132,7 @@ class FolderSource(Source):
     _is_template = field_validator("pattern")(_path)
 
 
-class ObjectSource(Source):
+class ObjectSourceConfig(SourceConfig):
     """Asks an object store."""
 
     kind: Literal["objectstore"]
@@ -144,7 +144,7 @@ class ObjectSource(Source):
     _is_template = field_validator("key")(_path)
 
 
-AnySource = Annotated[HttpSource | FolderSource | ObjectSource, Field(discriminator="kind")]
+AnySource = Annotated[HttpSourceConfig | FolderSourceConfig | ObjectSourceConfig, Field(discriminator="kind")]
 
 
 def with_presets(sources: Any) -> Any:
@@ -163,7 +163,7 @@ def _with_preset(table: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "http", "name": preset, **PRESETS[preset], **table}
 
 
-class Asking(Section):
+class AskingConfig(Section):
     """How all sources are asked."""
 
     side_by_side: bool = False

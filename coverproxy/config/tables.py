@@ -79,7 +79,7 @@ class Cache(Section):
     absent_seconds: Seconds = 600.0
 
 
-class Render(Section):
+class RenderConfig(Section):
     """How much work may run and wait in one worker."""
 
     threads: Annotated[int, Field(ge=1, le=64)] = 1

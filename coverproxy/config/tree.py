@@ -9,7 +9,7 @@ from coverproxy.config.base import Section
 from coverproxy.config.front import Front
 from coverproxy.config.pages import Admin, Signup, Site
 from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
-from coverproxy.config.sources import AnySource, Asking, with_presets
+from coverproxy.config.sources import AnySource, AskingConfig, with_presets
 from coverproxy.config.tables import (
     Answers,
     Automated,
@@ -20,7 +20,7 @@ from coverproxy.config.tables import (
     Log,
     Ops,
     Quota,
-    Render,
+    RenderConfig,
     Server,
 )  # fmt: skip
 
@@ -42,14 +42,14 @@ class Config(Section):
     limits: Limits = Limits()
     imports: Import = Field(default=Import(), alias="import")
     cache: Cache = Cache()
-    render: Render = Render()
+    render: RenderConfig = RenderConfig()
     quota: Quota = Quota()
     automated: Automated = Automated()
     answers: Answers = Answers()
     site: Site = Site()
     signup: Signup = Signup()
     admin: Admin = Admin()
-    asking: Asking = Asking()
+    asking: AskingConfig = AskingConfig()
     source: Annotated[tuple[AnySource, ...], Field(strict=False)] = ()
 
     @model_validator(mode="before")

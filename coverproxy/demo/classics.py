@@ -30,7 +30,7 @@ class Palette:
 
 
 @dataclass(frozen=True)
-class Look:
+class CoverStyle:
     """How one edition is drawn: the layout's name, its colours, its size in pixels."""
 
     layout: str
@@ -47,7 +47,7 @@ class Classic:
     author: str
     year: int
     isbns: tuple[str, ...]
-    looks: tuple[Look, ...]
+    looks: tuple[CoverStyle, ...]
 
 
 def _brightness(colour: str) -> int:
@@ -95,105 +95,107 @@ CLASSICS: tuple[Classic, ...] = (
         "Jane Austen",
         1813,
         ("9780141439518", "9780199535569"),
-        (Look("frame", ROSE), Look("fans", PEACOCK, 940)),
+        (CoverStyle("frame", ROSE), CoverStyle("fans", PEACOCK, 940)),
     ),
     Classic(
         "Jane Eyre",
         "Charlotte Brontë",
         1847,
         ("9780141441146", "9780199535590"),
-        (Look("arches", EMBER), Look("initial", MIST, 940)),
+        (CoverStyle("arches", EMBER), CoverStyle("initial", MIST, 940)),
     ),
-    Classic("Wuthering Heights", "Emily Brontë", 1847, ("9780141439556",), (Look("hills", MOOR),)),
+    Classic("Wuthering Heights", "Emily Brontë", 1847, ("9780141439556",), (CoverStyle("hills", MOOR),)),
     Classic(
         "Moby-Dick",
         "Herman Melville",
         1851,
         ("9780142437247", "9780553213119"),
-        (Look("waves", OCEAN), Look("diagonal", FOAM, 940)),
+        (CoverStyle("waves", OCEAN), CoverStyle("diagonal", FOAM, 940)),
     ),
     Classic(
         "Frankenstein",
         "Mary Shelley",
         1818,
         ("9780141439471", "9780486282114"),
-        (Look("sunburst", STORM), Look("dots", BONE, 1000, 1600)),
+        (CoverStyle("sunburst", STORM), CoverStyle("dots", BONE, 1000, 1600)),
     ),
     Classic(
         "Dracula",
         "Bram Stoker",
         1897,
         ("9780141439846", "9780486411095"),
-        (Look("rings", BLOOD), Look("diagonal", CRIMSON, 1000, 1600)),
+        (CoverStyle("rings", BLOOD), CoverStyle("diagonal", CRIMSON, 1000, 1600)),
     ),
     Classic(
         "Crime and Punishment",
         "Fyodor Dostoevsky",
         1866,
         ("9780140449136", "9780486415871"),
-        (Look("blocks", IRON), Look("arches", CHARCOAL, 940)),
+        (CoverStyle("blocks", IRON), CoverStyle("arches", CHARCOAL, 940)),
     ),
     Classic(
         "The Count of Monte Cristo",
         "Alexandre Dumas",
         1844,
         ("9780140449266",),
-        (Look("horizon", AZURE, 1000, 1600),),
+        (CoverStyle("horizon", AZURE, 1000, 1600),),
     ),
-    Classic("Great Expectations", "Charles Dickens", 1861, ("9780141439563",), (Look("hills", DUSK),)),
+    Classic("Great Expectations", "Charles Dickens", 1861, ("9780141439563",), (CoverStyle("hills", DUSK),)),
     Classic(
         "A Tale of Two Cities",
         "Charles Dickens",
         1859,
         ("9780141439600",),
-        (Look("blocks", TRICOLOUR),),
+        (CoverStyle("blocks", TRICOLOUR),),
     ),
-    Classic("Middlemarch", "George Eliot", 1871, ("9780141439549",), (Look("fans", HEATHER, 940),)),
-    Classic("Emma", "Jane Austen", 1815, ("9780141439587",), (Look("initial", PINK),)),
+    Classic("Middlemarch", "George Eliot", 1871, ("9780141439549",), (CoverStyle("fans", HEATHER, 940),)),
+    Classic("Emma", "Jane Austen", 1815, ("9780141439587",), (CoverStyle("initial", PINK),)),
     Classic(
         "The Picture of Dorian Gray",
         "Oscar Wilde",
         1890,
         ("9780141439570",),
-        (Look("frame", FOREST),),
+        (CoverStyle("frame", FOREST),),
     ),
     Classic(
         "Anna Karenina",
         "Leo Tolstoy",
         1878,
         ("9780143035008",),
-        (Look("horizon", PLUM),),
+        (CoverStyle("horizon", PLUM),),
     ),
-    Classic("Treasure Island", "Robert Louis Stevenson", 1883, ("9780486275598",), (Look("waves", SAND),)),
+    Classic(
+        "Treasure Island", "Robert Louis Stevenson", 1883, ("9780486275598",), (CoverStyle("waves", SAND),)
+    ),
     Classic(
         "Alice's Adventures in Wonderland",
         "Lewis Carroll",
         1865,
         ("9780486275437",),
-        (Look("dots", DUSK, 940),),
+        (CoverStyle("dots", DUSK, 940),),
     ),
-    Classic("Walden", "Henry David Thoreau", 1854, ("9780486284958",), (Look("rings", LEAF),)),
-    Classic("Les Misérables", "Victor Hugo", 1862, ("9780140444308",), (Look("diagonal", SNOW),)),
+    Classic("Walden", "Henry David Thoreau", 1854, ("9780486284958",), (CoverStyle("rings", LEAF),)),
+    Classic("Les Misérables", "Victor Hugo", 1862, ("9780140444308",), (CoverStyle("diagonal", SNOW),)),
     Classic(
         "Don Quixote",
         "Miguel de Cervantes",
         1605,
         ("9780060934347", "9780142437230"),
-        (Look("sunburst", TERRACOTTA, 1000, 1600), Look("dots", MUSTARD)),
+        (CoverStyle("sunburst", TERRACOTTA, 1000, 1600), CoverStyle("dots", MUSTARD)),
     ),
     Classic(
         "The Scarlet Letter",
         "Nathaniel Hawthorne",
         1850,
         ("9780142437261",),
-        (Look("arches", SCARLET),),
+        (CoverStyle("arches", SCARLET),),
     ),
     Classic(
         "Around the World in Eighty Days",
         "Jules Verne",
         1872,
         ("9780140449068",),
-        (Look("rings", AZURE, 940),),
+        (CoverStyle("rings", AZURE, 940),),
     ),
 )
 

@@ -147,7 +147,7 @@ def frame(s: Sheet) -> str:
 
 
 def diagonal(s: Sheet) -> str:
-    """Stripes that climb across the sheet and grow on their way down."""
+    """FileLocks that climb across the sheet and grow on their way down."""
     p, rise = s.palette, 0.42 * s.w
     art, top = [s.area(p.paper)], 0.56 * s.h
     for i in range(8):

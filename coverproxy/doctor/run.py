@@ -9,7 +9,7 @@ from coverproxy.config import PREFIX, Config
 from coverproxy.doctor.checks import folder, front, machine, network, pictures, records
 from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import Unavailable
-from coverproxy.wiring import Shelf
+from coverproxy.wiring import DataFolder
 
 CONFIG = "config"
 
@@ -21,7 +21,7 @@ def examine(
 
     `url`: where the public reaches the service, if that is to be asked too.
     """
-    data, shelf = Path(config.data.dir), Shelf(config)
+    data, shelf = Path(config.data.dir), DataFolder(config)
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         CONFIG: partial(_config, file, environ),
         folder.DATA: partial(folder.look, data, shelf.layout, config.cache.min_free_bytes),

@@ -111,7 +111,7 @@ class UnusableOriginal(CoverError):
         self.reason = reason
 
 
-class NotGiven(Exception):
+class KeyRequestRefused(Exception):
     """A key is not given, or not changed. `reason`: a word for it; `field`: which answer is at fault."""
 
     def __init__(self, reason: str, field: str = "") -> None:

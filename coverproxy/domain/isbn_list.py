@@ -9,7 +9,7 @@ _COLUMN = re.compile(r"isbn(?:[-_ ]?1[03])?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Row:
     """A line of the list: its number, and what should be an ISBN."""
 
     number: int
@@ -20,7 +20,7 @@ class NoColumn(ValueError):
     """The table has no column of that name."""
 
 
-def lines(file: Iterable[str], column: str | None = None) -> Iterator[Line]:
+def lines(file: Iterable[str], column: str | None = None) -> Iterator[Row]:
     """Read the list: an ISBN a line, or a table whose `isbn` column (else: first) has it, or the one named.
 
     Blank lines and those that begin with # are passed over. Each line is read for itself: a stray quotation
@@ -40,7 +40,7 @@ def lines(file: Iterable[str], column: str | None = None) -> Iterator[Line]:
             if named is not None:
                 at = named
                 continue
-        yield Line(number, cells[at].strip() if at < len(cells) else "")
+        yield Row(number, cells[at].strip() if at < len(cells) else "")
 
 
 def _named(cells: list[str], column: str | None) -> int | None:

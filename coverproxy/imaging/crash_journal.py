@@ -24,7 +24,7 @@ _CRASHED = re.compile(r"^Current thread 0x([0-9a-f]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Crumb:
+class JournalEntry:
     """An original that was being decoded: its digest, its identifier as text, and the thread."""
 
     digest: bytes
@@ -36,7 +36,7 @@ class Crumb:
 class Left:
     """What a dead process left: what it was decoding, and the trace of its crash (kill -9 leaves none)."""
 
-    crumbs: tuple[Crumb, ...]
+    crumbs: tuple[JournalEntry, ...]
     trace: str
 
     @property
@@ -45,7 +45,7 @@ class Left:
         return self.trace.strip().partition("\n")[0].rpartition(": ")[2]
 
 
-def judged(left: Left, suspects: Collection[bytes]) -> dict[Crumb, str | None]:
+def judged(left: Left, suspects: Collection[bytes]) -> dict[JournalEntry, str | None]:
     """Say of each crumb why its original is to be quarantined; None: it is no more than suspected.
 
     A crash in a thread that was decoding is its original's doing, and of no other's. libvips decodes in
@@ -63,7 +63,7 @@ def judged(left: Left, suspects: Collection[bytes]) -> dict[Crumb, str | None]:
     return {crumb: again if crumb.digest in suspects else None for crumb in left.crumbs}
 
 
-class Crumbs:
+class CrashJournal:
     """The crumbs of this process, in a file of its own: a slot per thread, and behind them the crash's trace.
 
     No fsync: the file has to survive the process, not the machine. The process holds a lock on it, which the
@@ -174,5 +174,5 @@ def _read(handle: int) -> Left:
     body = os.pread(handle, 2 * _TRACE_STARTS, 0)
     slots = (body[start : start + _SLOT_BYTES] for start in range(0, _TRACE_STARTS, _SLOT_BYTES))
     found = (_CRUMB.match(slot.decode(errors="replace")) for slot in slots)
-    crumbs = tuple(Crumb(bytes.fromhex(each[2]), each[3], int(each[1], 16)) for each in found if each)
+    crumbs = tuple(JournalEntry(bytes.fromhex(each[2]), each[3], int(each[1], 16)) for each in found if each)
     return Left(crumbs, body[_TRACE_STARTS:].decode(errors="replace"))

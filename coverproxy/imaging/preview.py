@@ -17,7 +17,7 @@ Pixel = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Preview:
     """A picture's dominant colour as 0xRRGGBB, and its ThumbHash."""
 
     colour: int
@@ -29,11 +29,11 @@ class Look:
         return f"#{self.colour:06x}"
 
 
-def at(glance: bytes) -> Look:
+def at(glance: bytes) -> Preview:
     """Look at a JPEG in the size GLANCE. Blocks for some milliseconds."""
     image = vips.open_original(glance, Loader.JPEG).shrink(2, 2)
     pixels = vips.pixels(image)
-    return Look(dominant(pixels), thumbhash.encode(pixels, image.width, image.height))
+    return Preview(dominant(pixels), thumbhash.encode(pixels, image.width, image.height))
 
 
 def dominant(pixels: bytes) -> int:

@@ -24,7 +24,7 @@ _NICENESS = 10
 """Beside the process's own: a tenth of the weight of nginx and the event loops, so hits go first."""
 
 
-class RenderQueue:
+class RenderPool:
     """The threads that render, and those who wait for them.
 
     The first is next, as a page shows its covers from the top; but once one has waited for half of *patience*

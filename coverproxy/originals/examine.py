@@ -38,7 +38,7 @@ class Refusal:
     detail: str
 
 
-class Refused(Exception):
+class OriginalRefused(Exception):
     """This file does not become an original."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -85,7 +85,7 @@ def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
     """
     loader = sniff(body[:32])
     if loader is None:
-        raise Refused("type", f"starts with {body[:8]!r}: none of the image types that are read")
+        raise OriginalRefused("type", f"starts with {body[:8]!r}: none of the image types that are read")
     digest = _digest(body, rules.refused_hashes)
     return Original(identifier, digest, loader, width=0, height=0, bytes=len(body), date=0)
 
@@ -111,9 +111,9 @@ def _identifier(text: str) -> Identifier:
     try:
         reading = isbn.parse(text)
     except NotAnIsbn as exc:
-        raise Refused("isbn", exc.why) from None
+        raise OriginalRefused("isbn", exc.why) from None
     if reading.only_one:
-        raise Refused("isbn", f"can mean any of {', '.join(reading.isbns)}")
+        raise OriginalRefused("isbn", f"can mean any of {', '.join(reading.isbns)}")
     return Identifier(ISBN, reading.isbns[0])
 
 
@@ -121,11 +121,11 @@ def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
     try:
         body, status = bounded_read.read(path, max_bytes + 1)
     except OSError as exc:
-        raise Refused("unreadable", exc.strerror or str(exc)) from None
+        raise OriginalRefused("unreadable", exc.strerror or str(exc)) from None
     if len(body) > max_bytes:
-        raise Refused("bytes", f"{status.st_size} bytes, at most {max_bytes} are read")
+        raise OriginalRefused("bytes", f"{status.st_size} bytes, at most {max_bytes} are read")
     if not body:
-        raise Refused("bytes", "the file is empty")
+        raise OriginalRefused("bytes", "the file is empty")
     return body, min(max(int(status.st_mtime), 0), LATEST_DATE - 1)
 
 
@@ -135,7 +135,7 @@ def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:
     if any(len(name) == 32 for name in refused):  # lists of other projects are MD5; it is no guard here
         names.add(hashlib.md5(body, usedforsecurity=False).hexdigest())
     if not names.isdisjoint(refused):
-        raise Refused("hash", "on the list of refused hashes")
+        raise OriginalRefused("hash", "on the list of refused hashes")
     return sha256.digest()[:DIGEST_BYTES]
 
 
@@ -144,9 +144,9 @@ def _measure(body: bytes, loader: Loader, limits: Limits) -> tuple[int, int]:
     try:
         image = vips.open_original(body, loader, fail_on="error")
     except UnusableOriginal as exc:
-        raise Refused("header", str(exc).removeprefix("header: ")) from None
+        raise OriginalRefused("header", str(exc).removeprefix("header: ")) from None
     if image.get_typeof("heif-compression") and image.get("heif-compression") == "hevc":
-        raise Refused("codec", "HEIC with HEVC inside: this libvips has no decoder for it")
+        raise OriginalRefused("codec", "HEIC with HEVC inside: this libvips has no decoder for it")
     width, height = vips.upright(image)
     _check_size(width, height, limits)
     return width, height
@@ -155,10 +155,10 @@ def _measure(body: bytes, loader: Loader, limits: Limits) -> tuple[int, int]:
 def _check_size(width: int, height: int, limits: Limits) -> None:
     size = f"{width}x{height} px"
     if width * height > limits.max_pixels:
-        raise Refused("pixels", f"{size}, at most {limits.max_pixels} px in all")
+        raise OriginalRefused("pixels", f"{size}, at most {limits.max_pixels} px in all")
     if max(width, height) > limits.max_side_px:
-        raise Refused("side", f"{size}, at most {limits.max_side_px} px a side")
+        raise OriginalRefused("side", f"{size}, at most {limits.max_side_px} px a side")
     if min(width, height) < limits.min_side_px:
-        raise Refused("tiny", f"{size}, at least {limits.min_side_px} px a side")
+        raise OriginalRefused("tiny", f"{size}, at least {limits.min_side_px} px a side")
     if max(width, height) > limits.max_aspect * min(width, height):
-        raise Refused("aspect", f"{size}, at most {limits.max_aspect:g} times as long as wide")
+        raise OriginalRefused("aspect", f"{size}, at most {limits.max_aspect:g} times as long as wide")

@@ -28,7 +28,7 @@ class Provenance:
     keep_until: int | None = None
 
 
-class FetchedRows:
+class ProvenanceRows:
     """The table `fetched`. Blocks on the disk; as safe as the catalogue that it lies in."""
 
     def __init__(self, catalogue: Catalogue) -> None:

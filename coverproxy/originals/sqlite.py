@@ -13,7 +13,7 @@ from typing import Any
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import QUARANTINED, Original, Quarantined, best_first
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.imaging.preview import Look
+from coverproxy.imaging.preview import Preview
 from coverproxy.storage import sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "schema")
@@ -191,13 +191,13 @@ class Catalogue:
         row = self._connection.execute("SELECT reason FROM refused WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
 
-    def look(self, digest: bytes) -> Look | None:
+    def look(self, digest: bytes) -> Preview | None:
         """Return how these bytes look, or None where nobody has looked yet."""
         query = "SELECT colour, thumbhash FROM look WHERE digest = ?"
         row = self._connection.execute(query, (digest,)).fetchone()
-        return Look(*row) if row else None
+        return Preview(*row) if row else None
 
-    def keep_look(self, digest: bytes, look: Look) -> None:
+    def keep_look(self, digest: bytes, look: Preview) -> None:
         """Remember how these bytes look: they never look otherwise."""
         values = (digest, look.colour, look.thumbhash)
         self._connection.execute("INSERT OR REPLACE INTO look VALUES (?, ?, ?)", values)

@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Master:
+class Supervisor:
     """A service in several processes. `reread` gives the config anew; it may raise ConfigError."""
 
     config: Config
@@ -56,7 +56,7 @@ class Master:
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """Our service as gunicorn sees it; never loads libvips in the master."""
 
-    def __init__(self, master: Master) -> None:
+    def __init__(self, master: Supervisor) -> None:
         self._master = master
         self._config = master.config
         self._token = os.pipe()  # one byte in it: whoever reads it is the first

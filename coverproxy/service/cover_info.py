@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from coverproxy.concurrency.single_flight import Flights
+from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import Busy, NoCover, NotAnIsbn, Pending, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn import Reading
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
-from coverproxy.imaging.preview import Look
+from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import MIN_SIDE_PX, target_size
 from coverproxy.service.covers import Covers
 
@@ -51,10 +51,10 @@ class Known:
     isbn13: str | None = None
     original: Original | None = None
     sizes: Mapping[str, Fit | None] | None = None
-    look: Look | None = None
+    look: Preview | None = None
 
 
-class Informer:
+class CoverInfo:
     """Tells what the service knows; built upon its pieces.
 
     Lists have a thread of their own, so that hits do not wait behind a thousand ISBNs.
@@ -63,7 +63,7 @@ class Informer:
     def __init__(self, covers: Covers, formats: Iterable[Format]) -> None:
         self._covers = covers
         self._formats = tuple(sorted(formats, key=lambda form: form.value))
-        self._looks: Flights[Look | None] = Flights()
+        self._looks: SingleFlight[Preview | None] = SingleFlight()
         self._lists = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._waiting = 0
 
@@ -127,7 +127,7 @@ class Informer:
         cache = self._covers.cache
         return Fit(size, {form: cache.length(Spec(book, name, form)) for form in self._formats})
 
-    async def _look(self, original: Original) -> Look | None:
+    async def _look(self, original: Original) -> Preview | None:
         """Have an original looked at, unless there is too much to do: then another time."""
         if len(self._looks) >= MAX_LOOKS:
             return None
@@ -142,7 +142,7 @@ class Informer:
             return None
         return look
 
-    async def _take_look(self, original: Original) -> Look | None:
+    async def _take_look(self, original: Original) -> Preview | None:
         covers = self._covers
         async with covers.renders.place(), covers.guard.alone(original):
             kept = partial(covers.catalogue.look, original.digest)

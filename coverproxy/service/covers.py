@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from coverproxy.accounts.accounts import Accounts, Visitor
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.memory import Held, Memory
-from coverproxy.cache.negative import Absent
-from coverproxy.concurrency.file_locks import Stripes
-from coverproxy.concurrency.single_flight import Flights
+from coverproxy.cache.memory import Memory, MemoryEntry
+from coverproxy.cache.negative import NegativeCache
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Limits, Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
@@ -23,13 +23,13 @@ from coverproxy.domain.errors import NoCover
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
-from coverproxy.imaging.render_pool import RenderQueue
+from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import Catalogue
-from coverproxy.service.decode_guard import Guard
-from coverproxy.service.fetch_original import Asking
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.invalidate import purge
-from coverproxy.service.maker import Maker
+from coverproxy.service.maker import DerivativeMaker
 from coverproxy.stats.metrics import Metrics
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Found:
 
     derivative: Derivative
     is_made: bool
-    held: Held | None = None
+    held: MemoryEntry | None = None
 
 
 @dataclass(frozen=True)
@@ -58,24 +58,24 @@ class Covers:
 
     cache: DiskCache
     memory: Memory
-    flights: Flights[Found]
-    absent: Absent
-    stripes: Stripes
+    flights: SingleFlight[Found]
+    absent: NegativeCache
+    stripes: FileLocks
     catalogue: Catalogue
     files: OriginalFiles
-    renders: RenderQueue
-    guard: Guard
+    renders: RenderPool
+    guard: DecodeGuard
     accounts: Accounts
     metrics: Metrics
     sizes: dict[str, Size]
     limits: Limits
     answer_within: float
     lookups: ThreadPoolExecutor
-    asking: Asking
-    maker: Maker = field(init=False)
+    asking: OriginalFetcher
+    maker: DerivativeMaker = field(init=False)
 
     def __post_init__(self) -> None:
-        maker = Maker(
+        maker = DerivativeMaker(
             self.cache, self.catalogue, self.files, self.metrics, self.sizes, self.limits, self.guard.decoding
         )  # fmt: skip
         object.__setattr__(self, "maker", maker)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
-from coverproxy.concurrency.file_locks import Stripes
-from coverproxy.config import Render
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.config import RenderConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
-from coverproxy.imaging.crash_journal import Crumbs, Left, judged
+from coverproxy.imaging.crash_journal import CrashJournal, Left, judged
 from coverproxy.imaging.watchdog import HUNG_AFTER, Watchdog
 from coverproxy.originals.sqlite import Catalogue
 from coverproxy.stats.metrics import Metrics
@@ -26,12 +26,12 @@ _DYING_SECONDS = 1.0
 """How long a process may take to die. Longer, and it is alive, and takes no lock (`coverproxy warm`)."""
 
 
-class Guard:
+class DecodeGuard:
     """Stands around every decode of a process."""
 
-    def __init__(self, folder: Path, catalogue: Catalogue, metrics: Metrics, config: Render) -> None:
-        self.crumbs = Crumbs(folder / "running")
-        self._stripes = Stripes(folder / "locks")
+    def __init__(self, folder: Path, catalogue: Catalogue, metrics: Metrics, config: RenderConfig) -> None:
+        self.crumbs = CrashJournal(folder / "running")
+        self._stripes = FileLocks(folder / "locks")
         self._locks = folder / "locks"
         self._catalogue = catalogue
         self._metrics = metrics

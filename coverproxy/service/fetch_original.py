@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from coverproxy.concurrency.file_locks import Stripes
-from coverproxy.concurrency.single_flight import Flights
-from coverproxy.config import Asking as Settings
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.single_flight import SingleFlight
+from coverproxy.config import AskingConfig as Settings
 from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.examine import Refused
-from coverproxy.service.ingest import Taker
+from coverproxy.originals.examine import OriginalRefused
+from coverproxy.service.ingest import Ingestor
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
-from coverproxy.sources.chain import Chain, Outcome
-from coverproxy.sources.memory import Recall, Remembered
+from coverproxy.sources.chain import Chain, ChainOutcome
+from coverproxy.sources.memory import Remembered, SourceMemory
 from coverproxy.stats.metrics import Metrics
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Asking:
+class OriginalFetcher:
     """Asks the sources.
 
     `render` runs work where renders run; `alone` lets one process at a time decode an original. `threads`
@@ -63,9 +63,9 @@ class Asking:
     """
 
     chain: Chain
-    recall: Recall
-    taker: Taker
-    stripes: Stripes
+    recall: SourceMemory
+    taker: Ingestor
+    stripes: FileLocks
     settings: Settings
     metrics: Metrics
     render: "Render"
@@ -73,7 +73,7 @@ class Asking:
     threads: ThreadPoolExecutor
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
-    flights: Flights[None] = field(default_factory=Flights)
+    flights: SingleFlight[None] = field(default_factory=SingleFlight)
     queue: Queue = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,13 +151,13 @@ class Asking:
             async with self.alone(sketch):
                 original = await self.render(partial(taker.examine, sketch, got.body))
             return await self.off_loop(partial(taker.enter, original, got))
-        except Refused as exc:
+        except OriginalRefused as exc:
             self.metrics.source_refused.labels(source, exc.reason).inc()
             about = {"source": source, "of": str(identifier), "why": str(exc)}
             _log.info("what a source gave is not kept", extra=about)
             return None
 
-    def _remember(self, identifier: Identifier, outcome: Outcome[Original]) -> None:
+    def _remember(self, identifier: Identifier, outcome: ChainOutcome[Original]) -> None:
         """Remember what none has, and who wishes to be left alone; never that one could not be asked."""
         now, settings = self.now(), self.settings
         for source, wait in outcome.waits.items():

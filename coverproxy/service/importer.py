@@ -12,10 +12,17 @@ from itertools import islice
 from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.file_locks import Stripes
+from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size
 from coverproxy.domain.original import LATEST_DATE, QUARANTINED, Original
-from coverproxy.originals.examine import Candidate, Examined, Refusal, Refused, examine, is_placeholder
+from coverproxy.originals.examine import (
+    Candidate,
+    Examined,
+    OriginalRefused,
+    Refusal,
+    examine,
+    is_placeholder,
+)
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import Catalogue
 from coverproxy.service.ingest import SAME_BYTES, Aftermath
@@ -29,7 +36,7 @@ THREADS = 2
 
 
 @dataclass
-class Report:
+class ImportReport:
     """What an import did so far."""
 
     seen: int = 0
@@ -56,16 +63,18 @@ class Importer:
     catalogue: Catalogue
     files: OriginalFiles
     cache: DiskCache
-    stripes: Stripes
+    stripes: FileLocks
     sizes: Mapping[str, Size]
     limits: Limits
     rules: Import
     on_refusal: Callable[[Refusal], None]
     started: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
-    def run(self, candidates: Iterable[Candidate | Refusal], on_batch: Callable[[Report], None]) -> Report:
+    def run(
+        self, candidates: Iterable[Candidate | Refusal], on_batch: Callable[[ImportReport], None]
+    ) -> ImportReport:
         """Take in all candidates; blocks. Ctrl-C ends it between two batches, with nothing half done."""
-        report = Report()
+        report = ImportReport()
         waiting = iter(candidates)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="import") as pool:
             try:
@@ -85,12 +94,12 @@ class Importer:
         try:
             examined = examine(candidate, self.limits, self.rules)
             if reason := self.catalogue.refusal(examined.original.digest):
-                raise Refused(SAME_BYTES, reason)
+                raise OriginalRefused(SAME_BYTES, reason)
             original = replace(examined.original, added=time.time_ns() // 1_000_000)
             if self._is_known(original):
                 return Entered(original, candidate, is_known=True)
             self._place(examined)
-        except Refused as exc:
+        except OriginalRefused as exc:
             return Refusal(str(candidate.path), candidate.isbn, exc.reason, exc.detail)
         return Entered(original, candidate, is_known=False)
 
@@ -108,9 +117,9 @@ class Importer:
         try:
             self.files.place(examined.original, examined.body, examined.found, self.rules.mode)
         except OSError as exc:
-            raise Refused("unplaced", f"{self.rules.mode}: {exc.strerror}") from None
+            raise OriginalRefused("unplaced", f"{self.rules.mode}: {exc.strerror}") from None
 
-    def _enter(self, results: list[Entered | Refusal], report: Report) -> None:
+    def _enter(self, results: list[Entered | Refusal], report: ImportReport) -> None:
         """Write a batch's rows, then remove files and derivatives that they leave without a use."""
         batch = Aftermath()
         if self.rules.mode == "copy":
@@ -134,7 +143,7 @@ class Importer:
         """Remove the derivatives of every book that had another best before; a killed import's too."""
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
-    def _add(self, entered: Entered, batch: Aftermath, report: Report) -> None:
+    def _add(self, entered: Entered, batch: Aftermath, report: ImportReport) -> None:
         original = entered.original
         if reason := self.catalogue.refusal(original.digest):  # found out since it was examined
             batch.discarded.append(original)
@@ -155,7 +164,7 @@ class Importer:
         """Whether *new* takes the place of *old*, but not its file's."""
         return old.digest == new.digest and self.files.path(old) != self.files.path(new)
 
-    def _withdraw(self, same: list[Original], last: Entered, batch: Aftermath, report: Report) -> None:
+    def _withdraw(self, same: list[Original], last: Entered, batch: Aftermath, report: ImportReport) -> None:
         """Take back bytes that proved to be "no image" art, from every book that has them."""
         detail = f"the same bytes came for {len(same)} ISBNs: no cover, but a picture that stands for none"
         self.catalogue.refuse(same[0].digest, detail)
@@ -170,7 +179,7 @@ class Importer:
         batch.discarded += same
         batch.stale |= {original.identifier for original in same}
 
-    def _refuse(self, refusal: Refusal, report: Report) -> None:
+    def _refuse(self, refusal: Refusal, report: ImportReport) -> None:
         report.refused[refusal.reason] += 1
         self.on_refusal(refusal)
 

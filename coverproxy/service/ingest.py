@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.file_locks import Stripes
-from coverproxy.config import Import, Limits, Size, Source
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.config import Import, Limits, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.render import render
-from coverproxy.originals.examine import Refused, is_placeholder, measured, sketched
+from coverproxy.originals.examine import OriginalRefused, is_placeholder, measured, sketched
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.provenance import FetchedRows, Provenance
+from coverproxy.originals.provenance import Provenance, ProvenanceRows
 from coverproxy.originals.sqlite import Catalogue
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.sources.base import Fetched, Validators
@@ -43,7 +43,7 @@ class Aftermath:
 
 
 @dataclass(frozen=True)
-class Taker:
+class Ingestor:
     """Takes in what sources give. Every method blocks, and is safe in several threads and processes.
 
     `sources`: their settings by name. `decoding`: stands around every decode (Guard.decoding). `now`:
@@ -53,18 +53,18 @@ class Taker:
     catalogue: Catalogue
     files: OriginalFiles
     cache: DiskCache
-    stripes: Stripes
+    stripes: FileLocks
     sizes: Mapping[str, Size]
     limits: Limits
     rules: Import
-    sources: Mapping[str, Source]
+    sources: Mapping[str, SourceConfig]
     decoding: Callable[[Original], AbstractContextManager[Callable[..., None]]]
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
-    rows: FetchedRows = field(init=False)
+    rows: ProvenanceRows = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", FetchedRows(self.catalogue))
+        object.__setattr__(self, "rows", ProvenanceRows(self.catalogue))
 
     def has(self, identifier: Identifier) -> bool:
         """Say whether a book has an original here that may be usable. Raises Unavailable."""
@@ -76,7 +76,7 @@ class Taker:
         original = sketched(got.body, identifier, self.rules)
         with _catalogue_read():
             if reason := self.catalogue.refusal(original.digest):
-                raise Refused(SAME_BYTES, reason)
+                raise OriginalRefused(SAME_BYTES, reason)
         now = self.now()
         date = int(now) if got.date is None else got.date
         return replace(original, source=source, date=date, added=int(now * 1000))
@@ -97,7 +97,7 @@ class Taker:
                 original = measured(sketch, body, self.sources[sketch.source].limits(self.limits))
                 render(body, largest, Format.JPEG, self.limits, hold)
         except UnusableOriginal as exc:
-            raise Refused(exc.reason, str(exc)) from None
+            raise OriginalRefused(exc.reason, str(exc)) from None
         return original
 
     def enter(self, original: Original, got: Fetched) -> Original:
@@ -115,7 +115,7 @@ class Taker:
                 reason = self._write(original, before, got.validators, aftermath)
             self._finish(aftermath)
         if reason:
-            raise Refused(SAME_BYTES, reason)
+            raise OriginalRefused(SAME_BYTES, reason)
         return original
 
     def _dated(self, original: Original, before: Provenance | None, now: Validators) -> Original:

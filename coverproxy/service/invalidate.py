@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.file_locks import Stripes
+from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.originals.sqlite import Catalogue
 
 
-def purge(cache: DiskCache, stripes: Stripes, sizes: Iterable[str], identifier: Identifier) -> int:
+def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier) -> int:
     """Remove every derivative of *identifier*, in step with whoever is making one. Blocks.
 
     MUST hold each spec's stripe once: a maker that looked the originals up before they changed has stored
@@ -22,7 +22,7 @@ def purge(cache: DiskCache, stripes: Stripes, sizes: Iterable[str], identifier: 
     return cache.purge(identifier)
 
 
-def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: Stripes, sizes: Iterable[str]) -> None:
+def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]) -> None:
     """Remove the derivatives of every book that the catalogue has marked as changed. Blocks."""
     while stale := catalogue.stale(most=1000):
         for identifier in stale:

@@ -15,7 +15,7 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.imaging import preview
-from coverproxy.imaging.preview import Look
+from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered, render
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import Catalogue
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Maker:
+class DerivativeMaker:
     """Makes derivatives, for the service and for commands alike. Safe in several threads at once.
 
     `decoding`: stands around every decode (Guard.decoding).
@@ -97,7 +97,7 @@ class Maker:
             raise Unavailable(f"the originals of {spec.identifier} cannot be read")
         raise NoCover(f"no original of {spec.identifier} can be rendered")
 
-    def look(self, original: Original) -> Look | None:
+    def look(self, original: Original) -> Preview | None:
         """Look at an original, once and for all; None where it turns out that it cannot be rendered.
 
         Raises Unavailable.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from coverproxy.originals.provenance import Provenance
-from coverproxy.service.fetch_original import Asking
-from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Validators
+from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Validators
 
 _log = logging.getLogger(__name__)
 
@@ -26,13 +26,13 @@ _SOON_SECONDS = 3600
 
 
 @dataclass(frozen=True)
-class Refresher:
+class Revalidator:
     """Goes through what is due, oldest first. Several processes share the work: rows are claimed.
 
     Served covers are not looked at: whoever is asked for one by the web server in front wakes nobody here.
     """
 
-    asking: Asking
+    asking: OriginalFetcher
     every: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -77,7 +77,7 @@ class Refresher:
         known = await asking.off_loop(partial(asking.remembered, row.identifier))
         try:
             answer = await gate.fetch(row.identifier, said, known.paused.get(row.source, 0.0))
-        except CouldNotAsk as exc:
+        except SourceUnavailable as exc:
             if exc.retry_after is not None:
                 await asking.off_loop(partial(asking.note_wait, row.source, exc.retry_after))
             return replace(row, due=int(asking.now() + max(exc.retry_after or 0.0, _SOON_SECONDS)))

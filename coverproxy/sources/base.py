@@ -41,7 +41,7 @@ class Unchanged:
 Answer = Fetched | NotThere | Unchanged
 
 
-class CouldNotAsk(Exception):
+class SourceUnavailable(Exception):
     """The source gave no answer that means anything: down, too slow, refusing, broken, or not allowed.
 
     `retry_after`: seconds it asked us to wait, or None.
@@ -61,7 +61,7 @@ class Source(Protocol):
     async def fetch(self, identifier: Identifier, known: Validators | None) -> Answer:
         """Ask for the cover of *identifier*; with *known*, only if it is another one (else Unchanged).
 
-        Raises CouldNotAsk for all that is no answer; never anything else but CancelledError.
+        Raises SourceUnavailable for all that is no answer; never anything else but CancelledError.
         """
         ...
 

@@ -8,14 +8,14 @@ from aiohttp.abc import AbstractResolver
 
 from coverproxy import __version__
 from coverproxy import config as configuration
-from coverproxy.config import AnySource, Asking, resolved
+from coverproxy.config import AnySource, AskingConfig, resolved
 from coverproxy.domain.errors import ConfigError
 from coverproxy.domain.url_template import PathTemplate, Template
 from coverproxy.sources.base import Source
 from coverproxy.sources.chain import Chain
 from coverproxy.sources.folder import FolderSource
-from coverproxy.sources.http import Bounds, HttpSource, Manner
-from coverproxy.sources.limits import Gate, Manners, Pace
+from coverproxy.sources.http import FetchBounds, HttpSource, Manner
+from coverproxy.sources.limits import LimitedSource, Pace, RequestLimits
 from coverproxy.sources.objects import ObjectSource, open_store
 from coverproxy.sources.rules import Missing
 from coverproxy.stats.metrics import Metrics
@@ -28,7 +28,7 @@ def by_preference(sources: Sequence[AnySource]) -> list[AnySource]:
 
 def source(
     settings: AnySource,
-    asking: Asking,
+    asking: AskingConfig,
     environ: Mapping[str, str],
     max_bytes: int,
     resolver: AbstractResolver | None = None,
@@ -37,9 +37,9 @@ def source(
 
     No process is forked afterwards: neither threads nor an object store's connections survive it.
     """
-    if isinstance(settings, configuration.HttpSource):
+    if isinstance(settings, configuration.HttpSourceConfig):
         return _http(settings, asking, environ, max_bytes, resolver)
-    if isinstance(settings, configuration.ObjectSource):
+    if isinstance(settings, configuration.ObjectSourceConfig):
         return _objects(settings, asking, environ, max_bytes)
     root, pattern = Path(settings.dir), PathTemplate(settings.pattern)
     seconds, threads = settings.timeout_seconds, settings.concurrency
@@ -47,8 +47,8 @@ def source(
 
 
 def _http(
-    settings: configuration.HttpSource,
-    asking: Asking,
+    settings: configuration.HttpSourceConfig,
+    asking: AskingConfig,
     environ: Mapping[str, str],
     max_bytes: int,
     resolver: AbstractResolver | None,
@@ -60,7 +60,7 @@ def _http(
         hashes=frozenset(settings.missing_hashes),
         under_bytes=settings.missing_under_bytes,
     )
-    bounds = Bounds(settings.timeout_seconds, settings.idle_seconds, settings.concurrency, max_bytes)
+    bounds = FetchBounds(settings.timeout_seconds, settings.idle_seconds, settings.concurrency, max_bytes)
     headers = {name: resolved(value, environ) for name, value in settings.headers.items()}
     allowed = tuple(ipaddress.ip_network(each) for each in settings.allow)
     url = Template(resolved(settings.url, environ, in_url=True))
@@ -69,7 +69,10 @@ def _http(
 
 
 def _objects(
-    settings: configuration.ObjectSource, asking: Asking, environ: Mapping[str, str], max_bytes: int
+    settings: configuration.ObjectSourceConfig,
+    asking: AskingConfig,
+    environ: Mapping[str, str],
+    max_bytes: int,
 ) -> ObjectSource:
     options = {name: resolved(value, environ) for name, value in settings.options.items()}
     seconds = settings.timeout_seconds
@@ -87,7 +90,7 @@ def user_agent(contact: str) -> str:
 
 def chain(
     settings: Sequence[AnySource],
-    asking: Asking,
+    asking: AskingConfig,
     environ: Mapping[str, str],
     max_bytes: int,
     pace: Pace,
@@ -96,13 +99,13 @@ def chain(
 ) -> Chain:
     """Build all sources. MUST be called within a running loop. Raises ConfigError."""
     gates = [
-        Gate(source(each, asking, environ, max_bytes, resolver), _manners(each), pace, metrics)
+        LimitedSource(source(each, asking, environ, max_bytes, resolver), _manners(each), pace, metrics)
         for each in by_preference(settings)
     ]
     return Chain(gates, side_by_side=asking.side_by_side)
 
 
-def _manners(settings: AnySource) -> Manners:
-    return Manners(
+def _manners(settings: AnySource) -> RequestLimits:
+    return RequestLimits(
         settings.concurrency, settings.requests_per_second, settings.burst, settings.timeout_seconds
     )

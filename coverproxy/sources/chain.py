@@ -7,8 +7,8 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.sources.base import Answer, CouldNotAsk, Fetched
-from coverproxy.sources.limits import Gate
+from coverproxy.sources.base import Answer, Fetched, SourceUnavailable
+from coverproxy.sources.limits import LimitedSource
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ Take = Callable[[str, Fetched], Awaitable[T | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class ChainOutcome(Generic[T]):
     """What came of asking. Without `found`: there is none, but only if nobody is in `silent`.
 
     `silent`: the sources that could not be asked; `waits`: how long those of them that said so wish to be
@@ -32,13 +32,13 @@ class Outcome(Generic[T]):
 class Chain:
     """The sources, the preferred one first."""
 
-    def __init__(self, gates: Sequence[Gate], *, side_by_side: bool) -> None:
+    def __init__(self, gates: Sequence[LimitedSource], *, side_by_side: bool) -> None:
         self.gates = tuple(gates)
         self._is_side_by_side = side_by_side
 
     async def ask(
         self, identifier: Identifier, take: Take[T], paused: Mapping[str, float] | None = None
-    ) -> Outcome[T]:
+    ) -> ChainOutcome[T]:
         """Ask until one has a cover that *take* takes; of several, the most preferred source's is it.
 
         *paused*: seconds that sources are still to be left alone, by name.
@@ -56,16 +56,16 @@ class Chain:
             for name in start:
                 try:
                     answer = await (running.get(name) or start[name]())
-                except CouldNotAsk as exc:
+                except SourceUnavailable as exc:
                     silent.append(name)
                     if exc.retry_after is not None:
                         waits[name] = exc.retry_after
                     continue
                 if isinstance(answer, Fetched) and (found := await take(name, answer)) is not None:
-                    return Outcome(found, tuple(silent), waits)
+                    return ChainOutcome(found, tuple(silent), waits)
         finally:
             await _end(running.values())
-        return Outcome(None, tuple(silent), waits)
+        return ChainOutcome(None, tuple(silent), waits)
 
     async def aclose(self) -> None:
         """Close all sources."""

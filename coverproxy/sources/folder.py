@@ -11,7 +11,7 @@ from pathlib import Path
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.domain.spec import Identifier
 from coverproxy.domain.url_template import PathTemplate
-from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
+from coverproxy.sources.base import Answer, Fetched, NotThere, SourceUnavailable, Unchanged, Validators
 from coverproxy.storage import bounded_read
 
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -41,14 +41,14 @@ class FolderSource:
         if inner is None:
             return NotThere("it has no ISBN-10, which this source goes by")
         if self._is_closed:
-            raise CouldNotAsk("closed")
+            raise SourceUnavailable("closed")
         looking = asyncio.get_running_loop().run_in_executor(
             self._threads, look, self._root, inner, self._most_bytes, known
         )
         try:
             return await asyncio.wait_for(looking, self._seconds)
         except TimeoutError:
-            raise CouldNotAsk("timeout", f"the folder did not answer in {self._seconds:g} s") from None
+            raise SourceUnavailable("timeout", f"the folder did not answer in {self._seconds:g} s") from None
 
     async def aclose(self) -> None:
         """See Source. Does not wait for threads that hang."""
@@ -57,19 +57,21 @@ class FolderSource:
 
 
 def look(root: Path, inner: str, most_bytes: int, known: Validators | None) -> Answer:
-    """Read the file *inner* below *root*. Blocks on the disk. Raises CouldNotAsk."""
+    """Read the file *inner* below *root*. Blocks on the disk. Raises SourceUnavailable."""
     try:
         path = _within(root, inner)
         return _read(path, most_bytes, known)
     except OSError as exc:
         if exc.errno not in _NO_SUCH_FILE:
-            raise CouldNotAsk("unreadable", exc.strerror or str(exc)) from None
+            raise SourceUnavailable("unreadable", exc.strerror or str(exc)) from None
     _check_is_there(root)
     return NotThere("no such file")
 
 
 def _within(root: Path, inner: str) -> Path:
-    """Return the file's own path, all links followed. Raises OSError; CouldNotAsk where a link leads out.
+    """Return the file's own path, all links followed.
+
+    Raises OSError; SourceUnavailable where a link leads out.
 
     The root is resolved each time: it may be a link that is moved to the next delivery. Between this and
     the opening somebody could swap a folder for a link; but who can write into the tree gives us pictures
@@ -77,7 +79,7 @@ def _within(root: Path, inner: str) -> Path:
     """
     path = Path(os.path.realpath(root / inner, strict=True))  # Path.resolve() has a RuntimeError for loops
     if not path.is_relative_to(os.path.realpath(root, strict=True)):
-        raise CouldNotAsk("outside", "a symbolic link leads out of the folder")
+        raise SourceUnavailable("outside", "a symbolic link leads out of the folder")
     return path
 
 
@@ -91,14 +93,14 @@ def _read(path: Path, most_bytes: int, known: Validators | None) -> Answer:
         return NotThere(f"more than {most_bytes} bytes")
     body, status = bounded_read.read(path, most_bytes + 1)
     if len(body) != status.st_size:
-        raise CouldNotAsk("cut", "the file changed while it was read")
+        raise SourceUnavailable("cut", "the file changed while it was read")
     if not body:
         return NotThere("0 bytes")
     return Fetched(body, _validators(status), min(max(int(status.st_mtime), 0), LATEST_DATE - 1))
 
 
 def _check_is_there(root: Path) -> None:
-    """Raise CouldNotAsk unless the root is a folder with something in it.
+    """Raise SourceUnavailable unless the root is a folder with something in it.
 
     A disk that is not mounted leaves either no folder or an empty one. Only the first entry is read.
     """
@@ -107,8 +109,8 @@ def _check_is_there(root: Path) -> None:
             if next(entries, None) is not None:
                 return
     except OSError as exc:
-        raise CouldNotAsk("gone", f"the folder itself: {exc.strerror}") from None
-    raise CouldNotAsk("gone", "the folder is empty, as where a disk is not mounted")
+        raise SourceUnavailable("gone", f"the folder itself: {exc.strerror}") from None
+    raise SourceUnavailable("gone", "the folder is empty, as where a disk is not mounted")
 
 
 def _validators(status: os.stat_result) -> Validators:

@@ -14,7 +14,7 @@ from yarl import URL
 from coverproxy.domain.spec import Identifier
 from coverproxy.domain.url_template import Template
 from coverproxy.sources.address import REFUSED_ERRNO, Network, checked_sockets
-from coverproxy.sources.base import Answer, CouldNotAsk, NotThere, Validators
+from coverproxy.sources.base import Answer, NotThere, SourceUnavailable, Validators
 from coverproxy.sources.rules import REDIRECTS, Missing, judged_by_body, judged_by_head
 
 MOST_REDIRECTS = 3
@@ -22,7 +22,7 @@ _CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class FetchBounds:
     """What one ask may take: seconds in all, seconds without a byte, connections at once, bytes of a body."""
 
     seconds: float
@@ -53,7 +53,7 @@ class HttpSource:
         name: str,
         template: Template,
         missing: Missing,
-        bounds: Bounds,
+        bounds: FetchBounds,
         manner: Manner,
         resolver: AbstractResolver | None = None,
         now: Callable[[], float] = time.time,
@@ -87,7 +87,7 @@ class HttpSource:
         if filled is None:
             return NotThere("it has no ISBN-10, which this source goes by")
         if self._session.closed:
-            raise CouldNotAsk("closed")
+            raise SourceUnavailable("closed")
         with _told():
             # in all, redirects too: a sender of one byte a second is never idle
             async with asyncio.timeout(self._bounds.seconds):
@@ -105,7 +105,7 @@ class HttpSource:
             if self._missing.leads_nowhere(address):
                 return NotThere("it leads to its page for none")
             url = _next(url, address)
-        raise CouldNotAsk("redirect", f"more than {MOST_REDIRECTS}")
+        raise SourceUnavailable("redirect", f"more than {MOST_REDIRECTS}")
 
     async def _judge(self, response: aiohttp.ClientResponse, *, is_conditional: bool) -> Answer:
         headers = response.headers
@@ -138,15 +138,15 @@ def _conditions(known: Validators | None) -> dict[str, str]:
 
 
 def _next(url: URL, address: str) -> URL:
-    """Return where a redirect leads. Raises CouldNotAsk where it may not be followed."""
+    """Return where a redirect leads. Raises SourceUnavailable where it may not be followed."""
     try:
         following = url.join(URL(address))
     except ValueError:
-        raise CouldNotAsk("redirect", "to no address") from None
+        raise SourceUnavailable("redirect", "to no address") from None
     if not address or following.scheme not in ("http", "https") or not following.host:
-        raise CouldNotAsk("redirect", "to no address of the web")
+        raise SourceUnavailable("redirect", "to no address of the web")
     if url.scheme == "https" and following.scheme == "http":
-        raise CouldNotAsk("redirect", "from https to http")
+        raise SourceUnavailable("redirect", "from https to http")
     return following.with_user(None).with_fragment(None)
 
 
@@ -172,8 +172,8 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 """The first that fits; what fits none is a fault of ours."""
 
 
-def _meaning(exc: Exception) -> CouldNotAsk:
+def _meaning(exc: Exception) -> SourceUnavailable:
     if isinstance(exc, aiohttp.ClientConnectorError) and exc.os_error.errno == REFUSED_ERRNO:
-        return CouldNotAsk("address", str(exc.os_error.strerror))
+        return SourceUnavailable("address", str(exc.os_error.strerror))
     reason = next((word for kind, word in _REASONS if isinstance(exc, kind)), "fault")
-    return CouldNotAsk(reason, type(exc).__name__)
+    return SourceUnavailable(reason, type(exc).__name__)

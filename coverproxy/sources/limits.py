@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Source, Validators
+from coverproxy.sources.base import Answer, Fetched, NotThere, Source, SourceUnavailable, Validators
 from coverproxy.sources.breaker import Breaker, State
 from coverproxy.stats.metrics import Metrics
 
@@ -18,7 +18,7 @@ Pace = Callable[[str, float, int], Awaitable[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class RequestLimits:
     """How hard a source may be asked. `wait_seconds`: how long an ask may wait for its turn."""
 
     concurrency: int
@@ -27,13 +27,13 @@ class Manners:
     wait_seconds: float
 
 
-class Gate:
+class LimitedSource:
     """A source, bounded. `pace` is exact between all processes; the rest is this process's own."""
 
     def __init__(
         self,
         source: Source,
-        manners: Manners,
+        manners: RequestLimits,
         pace: Pace,
         metrics: Metrics,
         now: Callable[[], float] = time.monotonic,
@@ -58,7 +58,7 @@ class Gate:
     ) -> Answer:
         """Ask, in turn. *paused_for*: seconds that the source wished for, as another process was told.
 
-        Raises CouldNotAsk, at once where the breaker is open.
+        Raises SourceUnavailable, at once where the breaker is open.
         """
         if paused_for > 0:
             self._tell(self._breaker.told_to_wait(self._now(), paused_for))
@@ -67,7 +67,7 @@ class Gate:
         try:
             answer = await self._in_turn(identifier, known)
             outcome = _word(answer)
-        except CouldNotAsk as exc:
+        except SourceUnavailable as exc:
             outcome = exc.reason
             raise
         finally:
@@ -82,7 +82,7 @@ class Gate:
             async with asyncio.timeout(self._manners.wait_seconds):
                 await self._places.acquire()
         except TimeoutError:
-            raise CouldNotAsk("busy", "as many ask it as may") from None
+            raise SourceUnavailable("busy", "as many ask it as may") from None
         try:
             self._check()  # it may have gone down while we waited
             await self._keep_pace(deadline)
@@ -93,31 +93,31 @@ class Gate:
 
     def _check(self) -> None:
         if not self._breaker.admits(self._now()):
-            raise CouldNotAsk("open", "it failed or wished to be left alone, a moment ago")
+            raise SourceUnavailable("open", "it failed or wished to be left alone, a moment ago")
 
     async def _keep_pace(self, deadline: float) -> None:
-        """Wait until one more may pass. Raises CouldNotAsk where that is after *deadline*."""
+        """Wait until one more may pass. Raises SourceUnavailable where that is after *deadline*."""
         while wait := await self._pace(self.name, self._manners.per_second, self._manners.burst):
             if self._now() + wait > deadline:
-                raise CouldNotAsk("pace", "as many asked it as may in a second")
+                raise SourceUnavailable("pace", "as many asked it as may in a second")
             await asyncio.sleep(wait)
 
     async def _ask(self, identifier: Identifier, known: Validators | None) -> Answer:
         self._tell(self._breaker.asked(self._now()))
         try:
             answer = await self._source.fetch(identifier, known)
-        except CouldNotAsk as exc:
+        except SourceUnavailable as exc:
             self._note(exc)
             raise
         except Exception as exc:  # against the promise: one source's fault must not end all
             _log.exception("a source failed", extra={"source": self.name})
-            broken = CouldNotAsk("fault", type(exc).__name__)
+            broken = SourceUnavailable("fault", type(exc).__name__)
             self._note(broken)
             raise broken from exc
         self._tell(self._breaker.succeeded(self._now()))
         return answer
 
-    def _note(self, exc: CouldNotAsk) -> None:
+    def _note(self, exc: SourceUnavailable) -> None:
         now = self._now()
         if exc.retry_after is not None:
             self._tell(self._breaker.told_to_wait(now, exc.retry_after))

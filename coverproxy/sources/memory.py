@@ -26,7 +26,7 @@ class Remembered:
     paused: Mapping[str, float]
 
 
-class Recall:
+class SourceMemory:
     """A SQLite file. Blocks on the disk; safe from several threads and processes at once.
 
     Not a part of the catalogue: what is not there is written with every unknown ISBN, and a change of the

@@ -21,7 +21,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.domain.spec import Identifier
 from coverproxy.domain.url_template import PathTemplate
-from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
+from coverproxy.sources.base import Answer, Fetched, NotThere, SourceUnavailable, Unchanged, Validators
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta
@@ -124,7 +124,7 @@ class ObjectSource:
         if key is None:
             return NotThere("it has no ISBN-10, which this source goes by")
         if self._store is None:
-            raise CouldNotAsk("closed")
+            raise SourceUnavailable("closed")
         conditions = _conditions(known)
         try:
             with _told():
@@ -133,7 +133,7 @@ class ObjectSource:
                     return await self._taken(result, known)
         except NotModifiedError:
             if conditions is None:
-                raise CouldNotAsk("status", "304, though it was not asked whether it changed") from None
+                raise SourceUnavailable("status", "304, though it was not asked whether it changed") from None
             return Unchanged()
         except NotFoundError:
             return NotThere("no such object")
@@ -144,7 +144,7 @@ class ObjectSource:
         if known and known.etag and known.etag == meta["e_tag"]:
             return Unchanged()  # said by a store that knows no conditions
         if result.attributes.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-            raise CouldNotAsk("encoded", "the object is stored compressed")  # it could be a bomb
+            raise SourceUnavailable("encoded", "the object is stored compressed")  # it could be a bomb
         if meta["size"] > self._most_bytes:
             return NotThere(f"more than {self._most_bytes} bytes")
         body = bytearray()
@@ -189,10 +189,10 @@ def _told() -> Iterator[None]:
     """
     try:
         yield
-    except (NotModifiedError, CouldNotAsk):
+    except (NotModifiedError, SourceUnavailable):
         raise
     except TimeoutError:
-        raise CouldNotAsk("timeout") from None
+        raise SourceUnavailable("timeout") from None
     except Exception as exc:  # of Python's, of obstore's, or a panic in Rust, whose class cannot be named
         if isinstance(exc, NotFoundError | FileNotFoundError) and _code(exc) in _NO_OBJECT:
             raise NotFoundError from None
@@ -205,19 +205,19 @@ def _code(exc: Exception) -> str:
     return found[1] if found else ""
 
 
-def _meaning(exc: Exception) -> CouldNotAsk:
+def _meaning(exc: Exception) -> SourceUnavailable:
     text = str(exc)
     status = _STATUS.search(text)
     if status:
         refusals = (PermissionDeniedError, UnauthenticatedError)
         word = "refused" if isinstance(exc, refusals) else "status"
         wait = _WAIT_AFTER_429 if status[1] == "429" else None
-        return CouldNotAsk(word, f"{status[1]} {_code(exc)}".strip(), wait)
+        return SourceUnavailable(word, f"{status[1]} {_code(exc)}".strip(), wait)
     if "dns error" in text:
-        return CouldNotAsk("dns", "no address of that name")
+        return SourceUnavailable("dns", "no address of that name")
     if "InvalidCertificate" in text:
-        return CouldNotAsk("tls", "its certificate is not trusted")
+        return SourceUnavailable("tls", "its certificate is not trusted")
     if not isinstance(exc, BaseError):
-        return CouldNotAsk("fault", type(exc).__name__)
+        return SourceUnavailable("fault", type(exc).__name__)
     kind = _KIND.search(text)
-    return CouldNotAsk(_REASONS.get(kind[1], "protocol") if kind else "protocol", type(exc).__name__)
+    return SourceUnavailable(_REASONS.get(kind[1], "protocol") if kind else "protocol", type(exc).__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from coverproxy.domain.original import LATEST_DATE
-from coverproxy.sources.base import Answer, CouldNotAsk, Fetched, NotThere, Unchanged, Validators
+from coverproxy.sources.base import Answer, Fetched, NotThere, SourceUnavailable, Unchanged, Validators
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WAIT_AFTER_429 = 60.0
@@ -35,7 +35,7 @@ class Missing:
 def judged_by_head(
     status: int, headers: Mapping[str, str], missing: Missing, now: float, *, is_conditional: bool
 ) -> Answer | None:
-    """Say what status and headers alone answer; None: the body has to be read. Raises CouldNotAsk."""
+    """Say what status and headers alone answer; None: the body has to be read. Raises SourceUnavailable."""
     if status in missing.statuses:
         return NotThere(f"status {status}")
     if status == 304 and is_conditional:
@@ -44,12 +44,12 @@ def judged_by_head(
         wait = seconds_to_wait(headers.get("Retry-After", ""), now)
         if status == 429 and wait is None:
             wait = _WAIT_AFTER_429
-        raise CouldNotAsk("status", str(status), wait if status in (429, 503) else None)
+        raise SourceUnavailable("status", str(status), wait if status in (429, 503) else None)
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in missing.types:
         return NotThere(f"a {kind} in place of a picture")
     if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise CouldNotAsk("encoded", "the body is compressed, though none was asked for")
+        raise SourceUnavailable("encoded", "the body is compressed, though none was asked for")
     return None
 
 

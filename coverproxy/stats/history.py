@@ -16,7 +16,7 @@ from pathlib import Path
 from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.metrics import Metrics
-from coverproxy.stats.sqlite import Notes, Sample
+from coverproxy.stats.sqlite import ActivityStore, Sample
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -114,7 +114,7 @@ class Historian:
     """Samples the metrics once a minute, in whichever process of the machine holds the lock."""
 
     def __init__(
-        self, notes: Notes, metrics: Metrics, lock: Path, now: Callable[[], float] = time.time
+        self, notes: ActivityStore, metrics: Metrics, lock: Path, now: Callable[[], float] = time.time
     ) -> None:
         self._notes = notes
         self._metrics = metrics

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
-from coverproxy.stats.sqlite import MOST_REFUSALS, Notes, Refused
+from coverproxy.stats.sqlite import MOST_REFUSALS, ActivityStore, RefusalRow
 
 MOST_WAITING = 10_000
 """ISBNs that wait for the next writing; others that come on top are not noted."""
@@ -26,14 +26,14 @@ _EVERY_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Ledger:
+class KeyActivity:
     """What answers leave behind for the owners of keys. Noting counts in memory: no answer waits for it."""
 
-    def __init__(self, notes: Notes, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, notes: ActivityStore, now: Callable[[], float] = time.time) -> None:
         self._notes = notes
         self._now = now
         self._lacking: Counter[tuple[str, str]] = Counter()
-        self._refused: dict[str, deque[Refused]] = {}
+        self._refused: dict[str, deque[RefusalRow]] = {}
         self._writing = asyncio.Lock()
 
     def note_lacking(self, account: str, isbn: str) -> None:
@@ -46,7 +46,7 @@ class Ledger:
         if account not in self._refused and len(self._refused) >= MOST_TROUBLED:
             return
         latest = self._refused.setdefault(account, deque(maxlen=MOST_REFUSALS))
-        latest.append(Refused(account, int(self._now()), label, detail[:MOST_DETAIL]))
+        latest.append(RefusalRow(account, int(self._now()), label, detail[:MOST_DETAIL]))
 
     async def write(self) -> None:
         """Write down what came together. Raises Unavailable; the ISBNs then wait for the next time."""

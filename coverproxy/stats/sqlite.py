@@ -49,7 +49,7 @@ class Lacking:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusalRow:
     """A refusal: to which account, when (seconds since 1970), why, and of what."""
 
     account: str
@@ -71,7 +71,7 @@ class Sample:
     seconds: Mapping[str, int]
 
 
-class Notes:
+class ActivityStore:
     """The notes in the state's file, which SqliteState opens first. Blocks; safe for threads and processes.
 
     Every method raises Unavailable where the file cannot be read or written. A connection a call: they are
@@ -96,7 +96,7 @@ class Notes:
             with connection:
                 yield connection
 
-    def add(self, lacking: Mapping[tuple[str, str], int], refused: Sequence[Refused], now: int) -> None:
+    def add(self, lacking: Mapping[tuple[str, str], int], refused: Sequence[RefusalRow], now: int) -> None:
         """Add up what came together since the last time: counts by (account, ISBN), and refusals in order."""
         with self._writing() as write:
             write.executemany(_LACK, ((*pair, count, now) for pair, count in lacking.items()))
@@ -121,14 +121,14 @@ class Notes:
             )
             return [Lacking(*row) for row in rows]
 
-    def refused(self, account: str) -> list[Refused]:
+    def refused(self, account: str) -> list[RefusalRow]:
         """Return the latest refusals, the latest first."""
         with self._connected() as read:
             rows = read.execute(
                 "SELECT account, at, label, detail FROM refusal WHERE account = ? ORDER BY id DESC LIMIT ?",
                 (account, MOST_REFUSALS),
             )
-            return [Refused(*row) for row in rows]
+            return [RefusalRow(*row) for row in rows]
 
     def sample(self, steps: Iterable[tuple[int, int]], sample: Sample) -> None:
         """Add a sample to the sums of its *steps*: (seconds that one stands for, seconds that it is kept)."""

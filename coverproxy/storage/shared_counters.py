@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class SharedNumbers:
+class SharedCounters:
     """A few signed numbers of 64 bits. A file that is missing or cut short counts as zeros.
 
     Blocks for microseconds. Read and written by calls and not through a memory map: a map of a file that

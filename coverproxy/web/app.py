@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from coverproxy.config import Config
-from coverproxy.service.cover_info import Informer
+from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, middlewares, ops, pages
 from coverproxy.web.api import openapi
 from coverproxy.web.app_keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
-from coverproxy.web.fast_path import Hot
+from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
 from coverproxy.web.pages.status import KEPT, Kept
@@ -43,11 +43,11 @@ def open_for(app: web.Application, service: Covers) -> None:
     """Let the application answer by *service*, which has just been opened."""
     config = app[CONFIG]
     app[COVERS] = service
-    app[INFORMER] = Informer(service, config.formats.enabled)
+    app[INFORMER] = CoverInfo(service, config.formats.enabled)
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (
         None if is_asked_each_time
-        else Hot(service.memory, service.accounts, config.answers, app[METRICS])
+        else FastPath(service.memory, service.accounts, config.answers, app[METRICS])
     )  # fmt: skip
 
 

@@ -6,19 +6,19 @@ from aiohttp import web
 
 from coverproxy.config import Config
 from coverproxy.domain.api_key import Key
-from coverproxy.service.cover_info import Informer
+from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web.fast_path import Hot
-from coverproxy.web.page_context import Desk
+from coverproxy.web.fast_path import FastPath
+from coverproxy.web.page_context import PageContext
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
-INFORMER: web.AppKey[Informer] = web.AppKey("informer", Informer)
+INFORMER: web.AppKey[CoverInfo] = web.AppKey("informer", CoverInfo)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
-DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
+DESK: web.AppKey[PageContext] = web.AppKey("desk", PageContext)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 
-HOT: web.AppKey[Hot | None] = web.AppKey("hot", Hot)
+HOT: web.AppKey[FastPath | None] = web.AppKey("hot", FastPath)
 """What answers hits from memory; None where it must not: nginx sends them, or each answer is logged."""
 
 KEY: web.RequestKey[Key] = web.RequestKey("key", Key)

@@ -8,7 +8,7 @@ from time import time
 from aiohttp import hdrs, web
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.cache.memory import Held, Memory
+from coverproxy.cache.memory import Memory, MemoryEntry
 from coverproxy.config import Answers
 from coverproxy.domain.api_key import Key
 from coverproxy.stats.metrics import Metrics
@@ -77,7 +77,7 @@ class Clock:
         return self._date, known[2]
 
 
-class Hot:
+class FastPath:
     """The paths that lead to what is held in memory, each for one key and one Accept header."""
 
     def __init__(self, memory: Memory, accounts: Accounts, config: Answers, metrics: Metrics) -> None:
@@ -87,7 +87,7 @@ class Hot:
         self._clock = Clock(accounts)
         self._hits = metrics.answers.labels("hit")
         self._uncounted = 0
-        self._paths: OrderedDict[tuple[str, ...], tuple[str, Held]] = OrderedDict()
+        self._paths: OrderedDict[tuple[str, ...], tuple[str, MemoryEntry]] = OrderedDict()
 
     def answer(self, request: web.Request) -> Ready | None:
         """Return the answer of a plain request that was answered before, if nothing stands against it now."""
@@ -121,7 +121,7 @@ class Hot:
         self._hits.inc(self._uncounted)
         self._uncounted = 0
 
-    def learn(self, request: web.Request, key: Key, held: Held) -> None:
+    def learn(self, request: web.Request, key: Key, held: MemoryEntry) -> None:
         """Remember that a request leads to what is held, if it is one that answer() may answer."""
         derivative = held.derivative
         if derivative is None or not _is_plain(request) or not self._accounts.open_key(key.name):

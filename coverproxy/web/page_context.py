@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass
 
-from coverproxy.accounts.self_service import KeyDesk
-from coverproxy.cache.budget import Room
+from coverproxy.accounts.self_service import KeySelfService
+from coverproxy.cache.budget import DiskBudget
 from coverproxy.stats.history import Historian
-from coverproxy.stats.key_activity import Ledger
-from coverproxy.stats.sqlite import Notes
+from coverproxy.stats.key_activity import KeyActivity
+from coverproxy.stats.sqlite import ActivityStore
 
 
 @dataclass(frozen=True)
-class Desk:
+class PageContext:
     """All of it, as each process opens it. `secret`: what forms and sessions are signed with."""
 
-    keys: KeyDesk
-    ledger: Ledger
-    notes: Notes
+    keys: KeySelfService
+    ledger: KeyActivity
+    notes: ActivityStore
     history: Historian
-    room: Room
+    room: DiskBudget
     secret: bytes

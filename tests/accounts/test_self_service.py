@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.accounts.self_service import Wish, host_of, tidy
+from coverproxy.accounts.self_service import KeyWish, host_of, tidy
 from coverproxy.domain.api_key import is_host
-from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.errors import KeyRequestRefused
 
 
 @given(st.text(max_size=200))
@@ -40,18 +40,18 @@ def test_a_site_is_read_however_it_is_typed(typed: str, host: str) -> None:
 @given(st.text(max_size=100))
 def test_a_site_that_is_read_is_a_host_or_refused(text: str) -> None:
     """Whatever is typed, what is kept as a site fits a key's binding."""
-    wish = Wish("x", "a@b.org", text, is_bound=True)
+    wish = KeyWish("x", "a@b.org", text, is_bound=True)
     if is_host(host_of(text)):
         assert wish.read().site == host_of(text)
     else:
-        with pytest.raises(NotGiven, match="site"):
+        with pytest.raises(KeyRequestRefused, match="site"):
             wish.read()
 
 
 @pytest.mark.parametrize("contact", ["a@b.org", "https://b.org/contact", "ä.b+c@sub.b.museum"])
 def test_contacts_that_reach_somebody(contact: str) -> None:
     """A mail address or a web page is a contact."""
-    assert Wish("x", contact).read().contact == contact
+    assert KeyWish("x", contact).read().contact == contact
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_contacts_that_reach_somebody(contact: str) -> None:
 )
 def test_contacts_that_reach_nobody(contact: str) -> None:
     """Anything else is not."""
-    with pytest.raises(NotGiven, match="contact"):
-        Wish("x", contact).read()
+    with pytest.raises(KeyRequestRefused, match="contact"):
+        KeyWish("x", contact).read()

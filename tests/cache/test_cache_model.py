@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from coverproxy.cache.budget import UNBOUNDED, Bounds, Room
+from coverproxy.cache.budget import UNBOUNDED, DiskBounds, DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
 from coverproxy.cache.last_use import DAY, LastUse
@@ -65,10 +65,10 @@ class CacheMachine(RuleBasedStateMachine):
 
     def reopen(self) -> None:
         layout = Layout(self.root, dict(self.revisions))
-        self.cache = DiskCache(layout, room=Room(layout, UNBOUNDED))
+        self.cache = DiskCache(layout, room=DiskBudget(layout, UNBOUNDED))
         self.cache.open()
 
-    def survey(self, bounds: Bounds = UNBOUNDED) -> int:
+    def survey(self, bounds: DiskBounds = UNBOUNDED) -> int:
         """Walk as upkeep does, which sets the estimate right; return how many files were evicted."""
         outcome = Evictor(self.cache.layout, self.cache.room, LastUse.ATIME).run(threading.Event(), bounds)
         self.is_exact, self.uncounted = True, 0
@@ -168,7 +168,7 @@ class CacheMachine(RuleBasedStateMachine):
     def evict(self, part: float) -> None:
         """Evict down to a part of what is held: old revisions go before any other, and whole files only."""
         before = {at for at in self.model if self.path(at).exists()}
-        files = self.survey(Bounds(max(int(used(self.root) * part), 1), 0))
+        files = self.survey(DiskBounds(max(int(used(self.root) * part), 1), 0))
         gone = {at for at in before if not self.path(at).exists()}
         old = {at for at in before if self.revisions[at[1].size] != at[0]}
         assert len(gone) == files

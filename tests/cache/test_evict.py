@@ -18,17 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.cache import walk
-from coverproxy.cache.budget import UNBOUNDED, Bounds, CacheFull, Room
+from coverproxy.cache.budget import UNBOUNDED, CacheFull, DiskBounds, DiskBudget
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.evict import Evictor, Outcome, plan
-from coverproxy.cache.janitor import Upkeep, alone
+from coverproxy.cache.evict import Eviction, Evictor, plan
+from coverproxy.cache.janitor import Janitor, alone
 from coverproxy.cache.last_use import DAY, LastUse, by_mounts, of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.stats.metrics import Metrics
-from coverproxy.storage.shared_counters import SharedNumbers
+from coverproxy.storage.shared_counters import SharedCounters
 
 # A JPEG in all that the cache looks at: SOI, a frame header of 200x300, filler, EOI.
 HEAD = bytes.fromhex("ffd8ffe000100000000000000000000000000000ffc0000b08012c00c8010111")
@@ -46,10 +46,10 @@ def spec(number: int) -> Spec:
     return Spec(Identifier("isbn", f"{twelve}{check}"), "medium", Format.JPEG)
 
 
-def opened(root: Path, bounds: Bounds = UNBOUNDED, revisions: dict[str, str] = LIVE) -> DiskCache:
+def opened(root: Path, bounds: DiskBounds = UNBOUNDED, revisions: dict[str, str] = LIVE) -> DiskCache:
     """An open cache that counts as a process of its own would."""
     layout = Layout(root, revisions)
-    cache = DiskCache(layout, room=Room(layout, bounds))
+    cache = DiskCache(layout, room=DiskBudget(layout, bounds))
     cache.open()
     return cache
 
@@ -58,7 +58,7 @@ def evictor(cache: DiskCache) -> Evictor:
     return Evictor(cache.layout, cache.room, LastUse.ATIME)
 
 
-def run(cache: DiskCache, bounds: Bounds) -> Outcome:
+def run(cache: DiskCache, bounds: DiskBounds) -> Eviction:
     return evictor(cache).run(threading.Event(), bounds)
 
 
@@ -119,7 +119,7 @@ def test_old_revisions_and_long_unused_go_first(held: dict, excess: int) -> None
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**12))
 def test_what_is_evicted_makes_room(max_bytes: int, min_free: int, held: int, free: int) -> None:
     """With the excess gone the cache is no longer tight, unless it is empty; and before, nothing goes."""
-    bounds = Bounds(max_bytes, min_free)
+    bounds = DiskBounds(max_bytes, min_free)
     excess = bounds.excess(held, free)
 
     if not bounds.is_tight(held, free):
@@ -137,7 +137,7 @@ def test_the_longest_unused_go_under_both_names(tmp_path: Path) -> None:
         cache.put(spec(number), PICTURE)
         age(cache, number, days=10 - number)
     before = used(tmp_path)
-    outcome = run(cache, Bounds(before - 2 * BLOCK, 0))
+    outcome = run(cache, DiskBounds(before - 2 * BLOCK, 0))
 
     assert outcome.is_whole
     gone = [number for number in range(10) if not any(there(cache, number))]
@@ -153,7 +153,7 @@ def test_old_revisions_go_before_the_longest_unused(tmp_path: Path) -> None:
     old.put(spec(1), PICTURE)
     cache.put(spec(2), PICTURE)
     age(cache, 2, days=300)
-    outcome = run(cache, Bounds(used(tmp_path), 0))
+    outcome = run(cache, DiskBounds(used(tmp_path), 0))
 
     assert outcome.files == 1
     assert not any(there(old, 1))
@@ -166,7 +166,7 @@ def test_nothing_goes_while_there_is_room(tmp_path: Path) -> None:
     """Below 97 % of the cap everything stays, old revisions too."""
     old, cache = opened(tmp_path, revisions=OLD), opened(tmp_path)
     old.put(spec(1), PICTURE)
-    outcome = run(cache, Bounds(used(tmp_path) * 2, 0))
+    outcome = run(cache, DiskBounds(used(tmp_path) * 2, 0))
 
     assert (outcome.files, outcome.held_files) == (0, 1)
     assert all(there(old, 1))
@@ -177,7 +177,7 @@ def test_too_little_free_space_evicts(tmp_path: Path) -> None:
     cache = opened(tmp_path)
     cache.put(spec(1), PICTURE)
 
-    assert run(cache, Bounds(sys.maxsize, 2**62)).files == 1
+    assert run(cache, DiskBounds(sys.maxsize, 2**62)).files == 1
 
 
 def test_a_walk_sets_the_estimate_right(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_lone_second_name_is_counted_and_goes(tmp_path: Path) -> None:
     cache = opened(tmp_path)
     cache.put(spec(1), PICTURE)
     cache.layout.paths(spec(1))[0].unlink()
-    outcome = run(cache, Bounds(1, 0))
+    outcome = run(cache, DiskBounds(1, 0))
 
     assert (outcome.held_files, outcome.files) == (1, 1)
     assert not any(there(cache, 1))
@@ -243,7 +243,7 @@ def test_a_file_that_is_being_read_survives_its_eviction(tmp_path: Path) -> None
     cache.put(spec(1), PICTURE)
     with cache.layout.paths(spec(1))[0].open("rb") as file:
         first = file.read(10)
-        run(cache, Bounds(1, 0))
+        run(cache, DiskBounds(1, 0))
 
         assert first + file.read() == JPEG
     assert cache.find(spec(1)) is None
@@ -251,7 +251,7 @@ def test_a_file_that_is_being_read_survives_its_eviction(tmp_path: Path) -> None
 
 def test_a_full_cache_stores_nothing_and_tells_once(tmp_path: Path) -> None:
     """At the cap put raises CacheFull, leaves no trace and no count; only the first in a minute is news."""
-    cache = opened(tmp_path, Bounds(5 * BLOCK, 0))
+    cache = opened(tmp_path, DiskBounds(5 * BLOCK, 0))
     before = cache.room.held()
     cache.room.adjust(4 * BLOCK - before)
     news = []
@@ -266,14 +266,14 @@ def test_a_full_cache_stores_nothing_and_tells_once(tmp_path: Path) -> None:
     assert not list((tmp_path / "v1/tmp").iterdir())
 
 
-def upkeep(cache: DiskCache, check_seconds: float = 30.0) -> Upkeep:
-    return Upkeep(evictor(cache), cache.room, cache.layout, Metrics(), check_seconds)
+def upkeep(cache: DiskCache, check_seconds: float = 30.0) -> Janitor:
+    return Janitor(evictor(cache), cache.room, cache.layout, Metrics(), check_seconds)
 
 
 class Makers:
     """Four threads that store covers nobody has seen yet, on two caches that count as two processes do."""
 
-    def __init__(self, root: Path, bounds: Bounds) -> None:
+    def __init__(self, root: Path, bounds: DiskBounds) -> None:
         self.caches = [opened(root, bounds) for _ in range(2)]
         self.highest = 0
         self._root = root
@@ -311,7 +311,7 @@ class Makers:
 
 def test_the_cap_holds_while_covers_keep_coming(tmp_path: Path) -> None:
     """2,000 unique covers come into a cache of some 400: all are stored, and `du` is never over the cap."""
-    bounds = Bounds(400 * 2 * BLOCK, 0)
+    bounds = DiskBounds(400 * 2 * BLOCK, 0)
     makers = Makers(tmp_path, bounds)
     with ExitStack() as stack:
         for cache in makers.caches:
@@ -328,7 +328,7 @@ def test_a_cache_of_few_covers_makes_room_too(tmp_path: Path) -> None:
     """A cover that does not fit beside the two that a tiny cache holds gets its room, by their going."""
     opened(tmp_path)
     cap = used(tmp_path) + 14 * BLOCK
-    makers = Makers(tmp_path, Bounds(cap, 0))
+    makers = Makers(tmp_path, DiskBounds(cap, 0))
     keepers = [upkeep(cache, check_seconds=0.05) for cache in makers.caches]
     for keeper in keepers:
         keeper.start()
@@ -363,7 +363,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen]:
 
 def test_only_one_process_evicts(tmp_path: Path, holder: subprocess.Popen) -> None:
     """While one process evicts others do not; once it is dead, however it died, another may."""
-    cache = opened(tmp_path, Bounds(1, 0))
+    cache = opened(tmp_path, DiskBounds(1, 0))
     keeper = upkeep(cache, check_seconds=0.05)
     with alone(cache.layout, wait=False) as is_ours:
         assert not is_ours
@@ -380,11 +380,11 @@ def test_only_one_process_evicts(tmp_path: Path, holder: subprocess.Popen) -> No
 
 def test_a_tight_cache_is_looked_at_at_once(tmp_path: Path) -> None:
     """A cover that finds little room wakes the evictor, which else looks once an hour."""
-    cache = opened(tmp_path, Bounds(40 * BLOCK, 0))
+    cache = opened(tmp_path, DiskBounds(40 * BLOCK, 0))
     metrics = Metrics()
-    keeper = Upkeep(evictor(cache), cache.room, cache.layout, metrics, check_seconds=3600)
+    keeper = Janitor(evictor(cache), cache.room, cache.layout, metrics, check_seconds=3600)
     keeper.start()
-    until(lambda: SharedNumbers(cache.layout.walked).read()[0] > 0)
+    until(lambda: SharedCounters(cache.layout.walked).read()[0] > 0)
     with suppress(CacheFull):
         for number in range(40):
             cache.put(spec(number), PICTURE)
@@ -401,7 +401,7 @@ def test_stopping_is_prompt(tmp_path: Path) -> None:
         (folder / f"9790000{number:06d}.jpg").write_bytes(b"")
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(partial(evictor(cache).run, stop, Bounds(1, 0), rest_seconds=60.0))
+        running = pool.submit(partial(evictor(cache).run, stop, DiskBounds(1, 0), rest_seconds=60.0))
         time.sleep(0.2)
         started = time.monotonic()
         stop.set()
@@ -464,8 +464,8 @@ def test_this_machines_mounts_are_read(tmp_path: Path) -> None:
 ADDER = """
 import sys
 from pathlib import Path
-from coverproxy.storage.shared_counters import SharedNumbers
-number = SharedNumbers(Path(sys.argv[1]))
+from coverproxy.storage.shared_counters import SharedCounters
+number = SharedCounters(Path(sys.argv[1]))
 for _ in range(1000):
     number.add(3)
     number.add(-1)
@@ -478,12 +478,12 @@ def test_a_shared_number_is_exact_over_processes(tmp_path: Path) -> None:
     processes = [subprocess.Popen(command) for _ in range(4)]
 
     assert [process.wait(60) for process in processes] == [0] * 4
-    assert SharedNumbers(tmp_path / "number").read() == (8000,)
+    assert SharedCounters(tmp_path / "number").read() == (8000,)
 
 
 def test_a_shared_number_survives_its_file(tmp_path: Path) -> None:
     """Cut short or removed, the file counts as 0 and is made again; below 0 it never goes."""
-    number = SharedNumbers(tmp_path / "number", 2)
+    number = SharedCounters(tmp_path / "number", 2)
     number.set(7, 8)
     (tmp_path / "number").write_bytes(b"\x07\x00")
     assert number.read() == (0, 0)

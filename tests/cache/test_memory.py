@@ -14,7 +14,7 @@ from coverproxy.cache.memory import Memory
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.storage.shared_counters import SharedNumbers
+from coverproxy.storage.shared_counters import SharedCounters
 from coverproxy.web.app_keys import HOT
 
 
@@ -35,7 +35,7 @@ def derivative(size: int = 1000) -> Derivative:
 
 def memory(folder: Path, most: int = 100_000, now: Clock | None = None) -> Memory:
     """A memory over the counter in *folder*."""
-    return Memory(most, 600.0, SharedNumbers(folder / "purges"), now or Clock())
+    return Memory(most, 600.0, SharedCounters(folder / "purges"), now or Clock())
 
 
 def test_what_was_put_is_found_until_its_time_is_up(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_least_recently_used_gives_way(tmp_path: Path) -> None:
 
 def test_a_purge_by_any_process_voids_what_was_found_before(tmp_path: Path) -> None:
     """Also what was found before a purge, and put after it; what is found after it is held."""
-    held, elsewhere = memory(tmp_path), SharedNumbers(tmp_path / "purges")
+    held, elsewhere = memory(tmp_path), SharedCounters(tmp_path / "purges")
     held.put("a", derivative(), held.mark())
     mark = held.mark()
     elsewhere.add(1)
@@ -93,7 +93,7 @@ def test_a_counter_that_was_deleted_is_seen_anew(tmp_path: Path) -> None:
     held = memory(tmp_path, now=clock)
     held.put("a", derivative(), held.mark())
     (tmp_path / "purges").unlink()
-    SharedNumbers(tmp_path / "purges").add(7)
+    SharedCounters(tmp_path / "purges").add(7)
     clock.now += 1.0
 
     assert held.get("a") is None

@@ -7,7 +7,7 @@ from conftest import COVERED, UNCOVERED, Running, take_in
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.cache.negative import Absent
+from coverproxy.cache.negative import NegativeCache
 
 
 class Clock:
@@ -23,7 +23,7 @@ class Clock:
 def test_a_name_is_remembered_for_its_time() -> None:
     """A missing name is known until its time is up, and then no more."""
     clock = Clock()
-    absent = Absent(10, 5.0, clock)
+    absent = NegativeCache(10, 5.0, clock)
     absent.add("a", 1)
 
     clock.now = 4.9
@@ -35,7 +35,7 @@ def test_a_name_is_remembered_for_its_time() -> None:
 
 def test_any_change_forgets_all() -> None:
     """Once anything may have come in nothing counts as missing, and what was found before it is not added."""
-    absent = Absent(10, 5.0, Clock())
+    absent = NegativeCache(10, 5.0, Clock())
     absent.add("a", 1)
     absent.add("b", 1)
 
@@ -48,7 +48,7 @@ def test_any_change_forgets_all() -> None:
 @given(st.lists(st.integers(0, 50)), st.integers(1, 10))
 def test_memory_is_bounded_and_the_latest_are_known(names: list[int], most: int) -> None:
     """However many names are asked for, only the latest *most* are kept."""
-    absent = Absent(most, 5.0, Clock())
+    absent = NegativeCache(most, 5.0, Clock())
     for name in names:
         absent.add(str(name), 1)
     latest = list(dict.fromkeys(reversed(names)))

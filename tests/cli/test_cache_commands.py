@@ -16,7 +16,7 @@ from coverproxy.cache.last_use import DAY
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.wiring import Shelf
+from coverproxy.wiring import DataFolder
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 # A JPEG in all that the cache looks at: SOI, a frame header of 200x300, EOI.
@@ -41,9 +41,9 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def shelf(tmp_path: Path) -> DataFolder:
     """A data folder whose cache holds three books, two of them with an ISBN-10; the first is the oldest."""
-    shelf = Shelf(configured(tmp_path / "data"))
+    shelf = DataFolder(configured(tmp_path / "data"))
     shelf.open()
     for days, value in zip((30, 20, 10), BOOKS, strict=True):
         shelf.cache.put(spec(value), Derivative(JPEG, Format.JPEG, 1_217_808_000, (200, 300), None))
@@ -56,11 +56,11 @@ def spec(value: str) -> Spec:
     return Spec(Identifier("isbn", value), "medium", Format.JPEG)
 
 
-def there(shelf: Shelf, value: str) -> list[bool]:
+def there(shelf: DataFolder, value: str) -> list[bool]:
     return [path.exists() for path in shelf.layout.paths(spec(value))]
 
 
-def old(shelf: Shelf) -> Path:
+def old(shelf: DataFolder) -> Path:
     """A cover of settings that have changed since."""
     path = shelf.layout.images / "0123456789/medium/10/22" / f"{BOOKS[0]}.jpg"
     path.parent.mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_help_teaches(run: Run, command: list[str]) -> None:
     assert len(text.splitlines()) > 8
 
 
-def test_stats_counts_by_size_format_and_revision(run: Run, shelf: Shelf) -> None:
+def test_stats_counts_by_size_format_and_revision(run: Run, shelf: DataFolder) -> None:
     """Stats tells covers once each whatever their names, old ones apart, limits, room and days of use."""
     old(shelf)
     told = run("stats", "--json")
@@ -103,7 +103,7 @@ def test_stats_of_nothing(run: Run) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 10, len(JPEG) - 1])
-def test_verify_removes_what_is_damaged(run: Run, shelf: Shelf, length: int) -> None:
+def test_verify_removes_what_is_damaged(run: Run, shelf: DataFolder, length: int) -> None:
     """A cover that is empty or cut is told and removed under both names, and the exit code is 1."""
     path = shelf.layout.paths(spec(BOOKS[0]))[0]
     os.truncate(path, length)
@@ -115,7 +115,7 @@ def test_verify_removes_what_is_damaged(run: Run, shelf: Shelf, length: int) -> 
     assert "2 covers: 0 damaged" in run("verify")["text"]
 
 
-def test_verify_mends_the_second_name(run: Run, shelf: Shelf) -> None:
+def test_verify_mends_the_second_name(run: Run, shelf: DataFolder) -> None:
     """An ISBN-10's name that is missing, or is another file, becomes the cover's hard link again."""
     first, second = (shelf.layout.paths(spec(value)) for value in BOOKS[:2])
     first[1].unlink()
@@ -128,7 +128,7 @@ def test_verify_mends_the_second_name(run: Run, shelf: Shelf) -> None:
     assert second[1].samefile(second[0])
 
 
-def test_verify_is_no_use_of_a_cover(run: Run, shelf: Shelf) -> None:
+def test_verify_is_no_use_of_a_cover(run: Run, shelf: DataFolder) -> None:
     """Reading all covers leaves their time of last use as it was."""
     paths = [shelf.layout.paths(spec(value))[0] for value in BOOKS]
     before = [path.stat().st_atime for path in paths]
@@ -151,7 +151,7 @@ async def test_what_verify_removed_is_made_again(server: Running) -> None:
     assert (again.cover, again.body) == ("made", whole.body)
 
 
-def test_sweep_removes_leftovers_only(run: Run, shelf: Shelf) -> None:
+def test_sweep_removes_leftovers_only(run: Run, shelf: DataFolder) -> None:
     """Sweep takes dead processes' temporary files and lone ISBN-10 names; covers and old settings' stay."""
     kept = old(shelf)
     (shelf.layout.temporary / "4194999-aa").write_bytes(b"half")
@@ -164,7 +164,7 @@ def test_sweep_removes_leftovers_only(run: Run, shelf: Shelf) -> None:
     assert kept.exists()
 
 
-def test_sweep_takes_old_revisions_when_told(run: Run, shelf: Shelf) -> None:
+def test_sweep_takes_old_revisions_when_told(run: Run, shelf: DataFolder) -> None:
     """With --old-revisions covers of changed settings go, with their folders; the present ones stay."""
     gone = old(shelf)
 
@@ -173,13 +173,13 @@ def test_sweep_takes_old_revisions_when_told(run: Run, shelf: Shelf) -> None:
     assert all(there(shelf, value) == [True] * len(there(shelf, value)) for value in BOOKS)
 
 
-def test_evict_leaves_a_cache_that_has_room(run: Run, shelf: Shelf) -> None:
+def test_evict_leaves_a_cache_that_has_room(run: Run, shelf: DataFolder) -> None:
     """Within its bounds nothing is evicted, and the command says so."""
     assert run("evict", "--json")["files"] == 0
     assert "0 covers evicted" in run("evict")["text"]
 
 
-def test_evict_comes_down_to_what_it_is_told(run: Run, shelf: Shelf) -> None:
+def test_evict_comes_down_to_what_it_is_told(run: Run, shelf: DataFolder) -> None:
     """With --max-bytes the longest unused go until the cache is that small; with 0 all of them."""
     held = run("evict", "--json")["held_bytes"]
     told = run("evict", "--max-bytes", str(held), "--json")

@@ -11,7 +11,7 @@ from conftest import configured
 
 from coverproxy.cli import main
 from coverproxy.domain.api_key import Key, new_name
-from coverproxy.wiring import Shelf, open_accounts
+from coverproxy.wiring import DataFolder, open_accounts
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def waiting(tmp_path: Path) -> Key:
     config = configured(tmp_path)
 
     async def enter() -> None:
-        async with open_accounts(config, Shelf(config)) as accounts:
+        async with open_accounts(config, DataFolder(config)) as accounts:
             await accounts.save(key)
 
     asyncio.run(enter())

@@ -20,11 +20,25 @@ from conftest import COVERED, UNCOVERED, Running, Start
 from ending import end
 from fronting import before
 
-from coverproxy.client.classify import MAX_BODY_BYTES, Answer, Verdict, judge, resets_at, seconds_to_wait
-from coverproxy.client.download import AGENT, Fetcher, Outcome, Report, Result, Wish
+from coverproxy.client.classify import (
+    MAX_BODY_BYTES,
+    ServerAnswer,
+    Verdict,
+    judge,
+    resets_at,
+    seconds_to_wait,
+)
+from coverproxy.client.download import (
+    AGENT,
+    Downloader,
+    DownloadOutcome,
+    DownloadReport,
+    DownloadResult,
+    DownloadWish,
+)
 from coverproxy.client.folder import OWN, Entry, Folder, InUse
 from coverproxy.domain.formats import Format
-from coverproxy.domain.isbn_list import Line
+from coverproxy.domain.isbn_list import Row
 from coverproxy.web.answers import PLACEHOLDER
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
@@ -118,15 +132,15 @@ def in_turn(*makes: Callable[[], web.Response]) -> Handler:
 async def fetch(
     server: Server, folder: Path, *isbns: str, clock: Clock | None = None, form: Format = Format.JPEG,
     fresh: float = 0.0, size: str = "medium",
-) -> tuple[Report, list[Result]]:  # fmt: skip
+) -> tuple[DownloadReport, list[DownloadResult]]:  # fmt: skip
     """Fetch a list in this process, by a clock of the test's own."""
     clock = clock or Clock()
-    wish = Wish(server.url, KEY, size, form, fresh)
-    report, results = Report(), []
+    wish = DownloadWish(server.url, KEY, size, form, fresh)
+    report, results = DownloadReport(), []
     with Folder(folder).opened() as opened:
         async with aiohttp.ClientSession() as client:
-            fetcher = Fetcher(wish, opened, client, report, clock.now, clock.sleep)
-            await fetcher.run([Line(at, text) for at, text in enumerate(isbns, 1)], results.append)
+            fetcher = Downloader(wish, opened, client, report, clock.now, clock.sleep)
+            await fetcher.run([Row(at, text) for at, text in enumerate(isbns, 1)], results.append)
     return report, results
 
 
@@ -145,7 +159,7 @@ async def test_new_covers_come_one_a_second(serving, tmp_path: Path) -> None:
     server = await serving(in_turn(*[lambda: cover("made")] * 2, lambda: cover("hit")))
     report, _ = await fetch(server, tmp_path, *BOOKS, clock=clock)
 
-    assert (report.outcomes[Outcome.FETCHED], report.new) == (4, 2)
+    assert (report.outcomes[DownloadOutcome.FETCHED], report.new) == (4, 2)
     assert clock.slept == [1.0, 1.0]
 
 
@@ -187,7 +201,7 @@ async def test_a_request_tells_who_asks_and_for_what(serving, tmp_path: Path) ->
     assert server.asked[0].headers["Accept"] == "image/webp, image/jpeg;q=0.5"
     assert AGENT.startswith("coverproxy/0.")
     assert files(tmp_path) == [f"{BOOKS[0]}.webp"]
-    assert report.outcomes == {Outcome.FETCHED: 1}
+    assert report.outcomes == {DownloadOutcome.FETCHED: 1}
 
 
 async def test_a_file_is_named_by_what_it_is(serving, tmp_path: Path) -> None:
@@ -217,7 +231,7 @@ async def test_what_is_no_cover_is_no_file(serving, tmp_path: Path, make: Callab
     server = await serving(in_turn(make, cover))
     _, results = await fetch(server, tmp_path, *BOOKS[:2])
 
-    assert [result.outcome for result in results] == [Outcome.FAILED, Outcome.FETCHED]
+    assert [result.outcome for result in results] == [DownloadOutcome.FAILED, DownloadOutcome.FETCHED]
     assert results[0].why.startswith("no picture")
     assert files(tmp_path) == [f"{BOOKS[1]}.jpg"]
     assert leftovers(tmp_path) == []
@@ -238,7 +252,7 @@ async def test_a_body_without_end_is_left(serving, tmp_path: Path) -> None:
     server = await serving(endless)
     _, results = await fetch(server, tmp_path, BOOKS[0])
 
-    assert results[0].outcome is Outcome.FAILED
+    assert results[0].outcome is DownloadOutcome.FAILED
     assert sent * 1_048_576 < 2 * MAX_BODY_BYTES
     assert files(tmp_path) == []
 
@@ -260,7 +274,7 @@ async def test_no_placeholder_becomes_a_file(
     """Every way of saying "no cover" is counted as that, and never written as a picture."""
     report, _ = await fetch(await serving(always(make)), tmp_path, BOOKS[0])
 
-    assert report.outcomes == {Outcome.MISSING: 1}
+    assert report.outcomes == {DownloadOutcome.MISSING: 1}
     assert files(tmp_path) == []
 
 
@@ -282,7 +296,7 @@ async def test_what_is_here_is_asked_for_on_condition(serving, tmp_path: Path) -
 
     assert server.asked[2].headers["If-None-Match"] == '"1-2"'
     assert server.asked[3].headers["If-Modified-Since"] == formatdate(DATE, usegmt=True)
-    assert [result.outcome for result in results] == [Outcome.UNCHANGED, Outcome.FETCHED]
+    assert [result.outcome for result in results] == [DownloadOutcome.UNCHANGED, DownloadOutcome.FETCHED]
     assert (tmp_path / f"{BOOKS[1]}.jpg").read_bytes() == newer
 
 
@@ -329,7 +343,7 @@ async def test_retry_after_is_obeyed(serving, tmp_path: Path) -> None:
 
     assert clock.slept == [5.0, 2.0, 7.0]
     assert server.isbns == [BOOKS[0]] * 4 + [BOOKS[1]]
-    assert report.outcomes == {Outcome.FETCHED: 2}
+    assert report.outcomes == {DownloadOutcome.FETCHED: 2}
 
 
 async def test_patience_ends(serving, tmp_path: Path) -> None:
@@ -338,7 +352,7 @@ async def test_patience_ends(serving, tmp_path: Path) -> None:
     server = await serving(always(lambda: cover("unavailable", PLACEHOLDER, Retry_After="5")))
     _, results = await fetch(server, tmp_path, *BOOKS[:2], clock=clock)
 
-    assert [result.outcome for result in results] == [Outcome.FAILED] * 2
+    assert [result.outcome for result in results] == [DownloadOutcome.FAILED] * 2
     assert "patience" in results[0].why
     assert clock.slept == [5.0] * 7
 
@@ -395,7 +409,7 @@ async def test_a_cut_connection_is_tried_again(serving, tmp_path: Path) -> None:
     clock = Clock()
     report, _ = await fetch(await serving(first_cut), tmp_path, BOOKS[0], clock=clock)
 
-    assert (report.outcomes, clock.slept) == ({Outcome.FETCHED: 1}, [1.0])
+    assert (report.outcomes, clock.slept) == ({DownloadOutcome.FETCHED: 1}, [1.0])
     assert (tmp_path / f"{BOOKS[0]}.jpg").read_bytes() == images.small_jpeg()
 
 
@@ -421,7 +435,7 @@ async def test_a_server_that_goes_away_ends_it(serving, tmp_path: Path) -> None:
     server = await serving(hang_up)
     report, results = await fetch(server, tmp_path, *BOOKS)
 
-    assert [result.outcome for result in results] == [Outcome.FETCHED] + [Outcome.FAILED] * 2
+    assert [result.outcome for result in results] == [DownloadOutcome.FETCHED] + [DownloadOutcome.FAILED] * 2
     assert report.stopped
     assert "cannot be reached" in str(report.stopped)
     assert KEY not in str(report.stopped) + results[1].why
@@ -433,8 +447,8 @@ async def test_of_several_isbns_the_first_with_a_cover(serving, tmp_path: Path) 
     report, results = await fetch(server, tmp_path, f"{BOOKS[0]} | {BOOKS[1]}", "nothing", "000000124")
 
     assert server.isbns[:2] == BOOKS[:2]
-    assert (results[0].outcome, results[0].file) == (Outcome.FETCHED, f"{BOOKS[1]}.jpg")
-    assert results[1].outcome is Outcome.INVALID
+    assert (results[0].outcome, results[0].file) == (DownloadOutcome.FETCHED, f"{BOOKS[1]}.jpg")
+    assert results[1].outcome is DownloadOutcome.INVALID
     assert report.lines == 3
 
 
@@ -451,20 +465,20 @@ def test_waiting_is_told_in_seconds_or_by_date() -> None:
     }
 
     assert {
-        value: seconds_to_wait(Answer(503, {"Retry-After": value}, b""), 2, DATE) for value in told
+        value: seconds_to_wait(ServerAnswer(503, {"Retry-After": value}, b""), 2, DATE) for value in told
     } == told
-    assert resets_at(Answer(429, {}, b""), DATE) is None
-    assert resets_at(Answer(429, {"X-RateLimit-Reset": "9" * 40}, b""), DATE) is None
-    assert resets_at(Answer(429, {"X-RateLimit-Reset": str(DATE + 5)}, b""), DATE) == DATE + 5
-    assert resets_at(Answer(429, {"Retry-After": date}, b""), DATE) == DATE + 90
+    assert resets_at(ServerAnswer(429, {}, b""), DATE) is None
+    assert resets_at(ServerAnswer(429, {"X-RateLimit-Reset": "9" * 40}, b""), DATE) is None
+    assert resets_at(ServerAnswer(429, {"X-RateLimit-Reset": str(DATE + 5)}, b""), DATE) == DATE + 5
+    assert resets_at(ServerAnswer(429, {"Retry-After": date}, b""), DATE) == DATE + 90
 
 
 def test_a_label_says_more_than_a_status() -> None:
     """Where X-Cover-Status and the status differ, as for lenient answers, the former decides."""
-    assert judge(Answer(200, {"X-Cover-Status": "quota"}, PLACEHOLDER)) is Verdict.QUOTA
-    assert judge(Answer(429, {"X-Cover-Status": "quota"}, b"")) is Verdict.QUOTA
-    assert judge(Answer(404, {"X-Cover-Status": "size"}, PLACEHOLDER)) is Verdict.REFUSED
-    assert judge(Answer(404, {}, b"")) is Verdict.MISSING
+    assert judge(ServerAnswer(200, {"X-Cover-Status": "quota"}, PLACEHOLDER)) is Verdict.QUOTA
+    assert judge(ServerAnswer(429, {"X-Cover-Status": "quota"}, b"")) is Verdict.QUOTA
+    assert judge(ServerAnswer(404, {"X-Cover-Status": "size"}, PLACEHOLDER)) is Verdict.REFUSED
+    assert judge(ServerAnswer(404, {}, b"")) is Verdict.MISSING
 
 
 def entry(isbn: str = BOOKS[0], **values: object) -> Entry:
@@ -564,18 +578,19 @@ async def test_it_knows_nginxs_hits_for_what_they_are(server: Running, tmp_path:
     """Through nginx a first run makes covers, one into another folder gets hits, a rerun no new bytes."""
     clock = Clock()
     async with before(server, tmp_path / "nginx") as url:
-        wish = Wish(url, server.key.name, "small", Format.JPEG, 0.0)
+        wish = DownloadWish(url, server.key.name, "small", Format.JPEG, 0.0)
         reports = []
         for name in ("one", "two", "two"):
-            reports.append(Report())
+            reports.append(DownloadReport())
             with Folder(tmp_path / name).opened() as folder:
                 async with aiohttp.ClientSession() as client:
-                    fetcher = Fetcher(wish, folder, client, reports[-1], clock.now, clock.sleep)
-                    await fetcher.run([Line(1, COVERED), Line(2, UNCOVERED)], lambda result: None)
+                    fetcher = Downloader(wish, folder, client, reports[-1], clock.now, clock.sleep)
+                    await fetcher.run([Row(1, COVERED), Row(2, UNCOVERED)], lambda result: None)
 
     assert [report.outcomes for report in reports] == [
-        {Outcome.FETCHED: 1, Outcome.MISSING: 1}, {Outcome.FETCHED: 1, Outcome.MISSING: 1},
-        {Outcome.UNCHANGED: 1, Outcome.MISSING: 1},
+        {DownloadOutcome.FETCHED: 1, DownloadOutcome.MISSING: 1},
+        {DownloadOutcome.FETCHED: 1, DownloadOutcome.MISSING: 1},
+        {DownloadOutcome.UNCHANGED: 1, DownloadOutcome.MISSING: 1},
     ]  # fmt: skip
     assert ([report.new for report in reports], clock.slept) == ([1, 0, 0], [1.0])
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from coverproxy.concurrency.file_locks import Stripes
-from coverproxy.concurrency.single_flight import Flights
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.domain.errors import NoCover, OwnFault, Pending, QuotaExceeded, TooFast
 
 
@@ -37,7 +37,7 @@ class Maker:
 
 async def test_many_wait_for_one_maker() -> None:
     """A thousand ask for one name at once: it is made once, one led, and all get it."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     make = Maker()
     waiting = [asyncio.ensure_future(flights.join("a", make, 5, concerns("k"))) for _ in range(1000)]
     await asyncio.sleep(0)
@@ -52,7 +52,7 @@ async def test_many_wait_for_one_maker() -> None:
 
 async def test_names_fly_apart() -> None:
     """Another name is another flight."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     make = Maker()
     make.go.set()
     await asyncio.gather(*(flights.join(name, make, 5, concerns("k")) for name in "abc"))
@@ -62,7 +62,7 @@ async def test_names_fly_apart() -> None:
 
 async def test_a_leader_who_hangs_up_takes_nobody_along() -> None:
     """Cancelling the visitor who led leaves the flight alone: the follower gets the cover."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     make = Maker()
     leader = asyncio.ensure_future(flights.join("a", make, 5, concerns("k")))
     await asyncio.sleep(0)
@@ -79,7 +79,7 @@ async def test_a_leader_who_hangs_up_takes_nobody_along() -> None:
 
 async def test_when_all_have_hung_up_the_flight_still_lands() -> None:
     """A cover nobody waits for any more is made to the end: the next view has it."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     make = Maker()
     leader = asyncio.ensure_future(flights.join("a", make, 5, concerns("k")))
     await asyncio.sleep(0)
@@ -92,7 +92,7 @@ async def test_when_all_have_hung_up_the_flight_still_lands() -> None:
 
 async def test_a_shared_failure_is_shared() -> None:
     """ "No cover" is true for everybody: it is found out once."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     make = Maker(NoCover("none"))
     waiting = [asyncio.ensure_future(flights.join("a", make, 5, concerns(key))) for key in "xyz"]
     await asyncio.sleep(0)
@@ -114,7 +114,7 @@ async def test_a_shared_failure_is_shared() -> None:
 )
 async def test_a_follower_does_not_inherit_the_leaders_own_fault(fault: OwnFault, follower) -> None:
     """Whom the leader's refusal does not concern goes round again, leads, and gets the cover."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     poor, rich = Maker(fault), Maker()
     rich.go.set()
     leader = asyncio.ensure_future(flights.join("a", poor, 5, concerns("poor", is_automated=True)))
@@ -130,7 +130,7 @@ async def test_a_follower_does_not_inherit_the_leaders_own_fault(fault: OwnFault
 
 async def test_a_follower_with_the_same_empty_purse_is_refused_with_the_leader() -> None:
     """The same key's quota concerns all who use it: they are not made to queue up for the same refusal."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     make = Maker(QuotaExceeded("k", 9))
     waiting = [asyncio.ensure_future(flights.join("a", make, 5, concerns("k"))) for _ in range(50)]
     await asyncio.sleep(0)
@@ -143,7 +143,7 @@ async def test_a_follower_with_the_same_empty_purse_is_refused_with_the_leader()
 
 async def test_waiting_has_an_end_and_the_flight_goes_on() -> None:
     """After the time a client waits it is told "pending"; the flight lands all the same."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     make = Maker()
     with pytest.raises(Pending):
         await flights.join("a", make, 0.01, concerns("k"))
@@ -154,7 +154,7 @@ async def test_waiting_has_an_end_and_the_flight_goes_on() -> None:
 
 async def test_landing_is_bounded() -> None:
     """At the end flights get their time, and what does not make it is ended."""
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     waiting = asyncio.ensure_future(flights.join("a", Maker(), 60, concerns("k")))
     await asyncio.sleep(0)
 
@@ -166,12 +166,12 @@ async def test_landing_is_bounded() -> None:
 @pytest.fixture
 def stripes(tmp_path: Path):
     """Locks in a folder of their own."""
-    locks = Stripes(tmp_path, count=4)
+    locks = FileLocks(tmp_path, count=4)
     yield locks
     locks.close()
 
 
-async def test_a_name_is_held_by_one_at_a_time(stripes: Stripes) -> None:
+async def test_a_name_is_held_by_one_at_a_time(stripes: FileLocks) -> None:
     """Who comes second waits until the first is done."""
     order = []
 
@@ -187,7 +187,7 @@ async def test_a_name_is_held_by_one_at_a_time(stripes: Stripes) -> None:
     ]
 
 
-async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: Stripes) -> None:
+async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: FileLocks) -> None:
     """Cancelling a waiter frees what its thread gets later: the next one is not locked out."""
     async with stripes.hold("a"):
         waiter = asyncio.ensure_future(stripes.hold("a").__aenter__())
@@ -200,14 +200,14 @@ async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: Stripes) -> 
 
 
 def _hold_and_die(folder: Path, held) -> None:
-    stripes = Stripes(folder, count=4)
+    stripes = FileLocks(folder, count=4)
     handle = stripes._open("a")
     fcntl.flock(handle, fcntl.LOCK_EX)
     held.set()
     os._exit(9)
 
 
-async def test_a_dead_process_holds_nothing(tmp_path: Path, stripes: Stripes) -> None:
+async def test_a_dead_process_holds_nothing(tmp_path: Path, stripes: FileLocks) -> None:
     """The kernel frees the lock of a process that died with it; nothing has to be removed."""
     context = multiprocessing.get_context("spawn")
     held = context.Event()
@@ -220,7 +220,7 @@ async def test_a_dead_process_holds_nothing(tmp_path: Path, stripes: Stripes) ->
 
 
 def _count_with_lock(folder: Path, counter: Path, rounds: int) -> None:
-    stripes = Stripes(folder, count=4)
+    stripes = FileLocks(folder, count=4)
     for _ in range(rounds):
         with stripes.held("a"):
             counter.write_text(str(int(counter.read_text()) + 1))
@@ -240,7 +240,7 @@ async def test_processes_exclude_each_other(tmp_path: Path) -> None:
 
 async def test_locks_that_cannot_be_had_stop_nobody(tmp_path: Path) -> None:
     """With the folder of the locks deleted it is made again; where it cannot be, work goes on without."""
-    gone, blocked = Stripes(tmp_path / "gone" / "locks"), Stripes(tmp_path / "file" / "locks")
+    gone, blocked = FileLocks(tmp_path / "gone" / "locks"), FileLocks(tmp_path / "file" / "locks")
     (tmp_path / "file").write_text("in the way")
     for stripes in (gone, blocked):
         async with stripes.hold("a"):

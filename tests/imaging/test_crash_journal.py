@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from samples import original
 
-from coverproxy.config import Render
-from coverproxy.imaging.crash_journal import Crumb, Crumbs, Left, judged
+from coverproxy.config import RenderConfig
+from coverproxy.imaging.crash_journal import CrashJournal, JournalEntry, Left, judged
 from coverproxy.originals.sqlite import Catalogue
-from coverproxy.service.decode_guard import Guard
+from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.stats.metrics import Metrics
 
-ONE, TWO = Crumb(b"1" * 16, "isbn:1", 0xA1), Crumb(b"2" * 16, "isbn:2", 0xA2)
+ONE, TWO = JournalEntry(b"1" * 16, "isbn:1", 0xA1), JournalEntry(b"2" * 16, "isbn:2", 0xA2)
 SEGFAULT = "Fatal Python error: Segmentation fault\n\n"
 
 
@@ -40,7 +40,7 @@ SEGFAULT = "Fatal Python error: Segmentation fault\n\n"
         "crash-in-libvips-with-two", "crash-elsewhere", "crash-while-idle", "killed-while-idle",
     ],
 )  # fmt: skip
-def test_the_rule(left: Left, suspects: list[bytes], expected: dict[Crumb, str | None]) -> None:
+def test_the_rule(left: Left, suspects: list[bytes], expected: dict[JournalEntry, str | None]) -> None:
     """A crash in the decoding thread convicts at once; any other death makes suspect, the second convicts."""
     verdicts = judged(left, suspects)
 
@@ -54,8 +54,8 @@ CHILD = """
 import ctypes, sys, threading, time
 from pathlib import Path
 from samples import original
-from coverproxy.imaging.crash_journal import Crumbs
-crumbs = Crumbs(Path(sys.argv[1]))
+from coverproxy.imaging.crash_journal import CrashJournal
+crumbs = CrashJournal(Path(sys.argv[1]))
 crumbs.open()
 crumbs.trace_crashes()
 def decode():
@@ -86,7 +86,7 @@ def child(folder: Path, what: str) -> subprocess.Popen[str]:
     return process
 
 
-def looked_back(crumbs: Crumbs) -> list[Left]:
+def looked_back(crumbs: CrashJournal) -> list[Left]:
     found: list[Left] = []
     crumbs.look_back(found.append)
     return found
@@ -95,7 +95,7 @@ def looked_back(crumbs: Crumbs) -> list[Left]:
 def test_a_crash_leaves_crumb_and_trace(tmp_path: Path) -> None:
     """A real SIGSEGV leaves what was being decoded, not what was before: one look back finds it, once."""
     assert child(tmp_path, "crash").wait(20) == -signal.SIGSEGV
-    crumbs = Crumbs(tmp_path)
+    crumbs = CrashJournal(tmp_path)
     crumbs.open()
     (left,) = looked_back(crumbs)
 
@@ -110,7 +110,7 @@ def test_a_crash_leaves_crumb_and_trace(tmp_path: Path) -> None:
 def test_kill_9_leaves_a_crumb_without_a_trace(tmp_path: Path) -> None:
     """As long as the process lives nobody judges it; after kill -9 its crumb is there, and no trace."""
     process = child(tmp_path, "wait")
-    crumbs = Crumbs(tmp_path)
+    crumbs = CrashJournal(tmp_path)
     crumbs.open()
     alive = looked_back(crumbs)
     process.kill()
@@ -127,7 +127,7 @@ def test_a_signal_from_outside_convicts_nobody(tmp_path: Path) -> None:
     process = child(tmp_path, "wait")
     process.send_signal(signal.SIGABRT)
     process.wait()
-    crumbs = Crumbs(tmp_path)
+    crumbs = CrashJournal(tmp_path)
     crumbs.open()
     (left,) = looked_back(crumbs)
     crumbs.close()
@@ -138,7 +138,7 @@ def test_a_signal_from_outside_convicts_nobody(tmp_path: Path) -> None:
 
 def test_who_decodes_what_elsewhere_is_seen(tmp_path: Path) -> None:
     """A living process is known to decode an original for just as long as it does, and no other original."""
-    crumbs, other = Crumbs(tmp_path), Crumbs(tmp_path)
+    crumbs, other = CrashJournal(tmp_path), CrashJournal(tmp_path)
     crumbs.open()
     other.open()
     with other.dropped(original()):
@@ -160,7 +160,7 @@ def test_who_is_not_quite_dead_is_waited_for(tmp_path: Path) -> None:
     process = child(tmp_path / "running", "wait")
     catalogue = Catalogue(tmp_path / "originals.db", {})
     catalogue.open()
-    guard = Guard(tmp_path, catalogue, Metrics(), Render())
+    guard = DecodeGuard(tmp_path, catalogue, Metrics(), RenderConfig())
     guard.open()
     threading.Timer(0.2, process.kill).start()
     with guard.decoding(original()):
@@ -177,7 +177,7 @@ def test_what_cannot_be_judged_stays(tmp_path: Path) -> None:
     process = child(tmp_path, "wait")
     process.kill()
     process.wait()
-    crumbs = Crumbs(tmp_path)
+    crumbs = CrashJournal(tmp_path)
     crumbs.open()
 
     def fail(left: Left) -> None:
@@ -195,7 +195,7 @@ def test_many_look_back_and_one_judges(tmp_path: Path) -> None:
         process = child(tmp_path, "wait")
         process.kill()
         process.wait()
-        watchers = [Crumbs(tmp_path) for _ in range(8)]
+        watchers = [CrashJournal(tmp_path) for _ in range(8)]
         for each in watchers:
             each.open()
         found: list[Left] = []
@@ -211,7 +211,7 @@ def test_many_look_back_and_one_judges(tmp_path: Path) -> None:
 
 def test_each_thread_has_a_crumb_of_its_own(tmp_path: Path) -> None:
     """Two threads that decode at once both have their crumb in the file; a hang is told of one of them."""
-    crumbs, other = Crumbs(tmp_path), Crumbs(tmp_path)
+    crumbs, other = CrashJournal(tmp_path), CrashJournal(tmp_path)
     crumbs.open()
     both, end = threading.Barrier(3), threading.Event()
 
@@ -243,7 +243,7 @@ def test_each_thread_has_a_crumb_of_its_own(tmp_path: Path) -> None:
 
 def test_a_crumb_costs_next_to_nothing(tmp_path: Path) -> None:
     """Dropping and clearing a crumb takes microseconds: a thousand in less than a tenth of a second."""
-    crumbs = Crumbs(tmp_path)
+    crumbs = CrashJournal(tmp_path)
     crumbs.open()
     took = []
     for _ in range(5):

@@ -16,7 +16,7 @@ from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import jpeg, turbo, vips
 from coverproxy.imaging.render import render
-from coverproxy.originals.examine import Refused, look
+from coverproxy.originals.examine import OriginalRefused, look
 
 CONFIG = Config()
 REFUSED = [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF]
@@ -121,7 +121,7 @@ def test_no_kind_of_frame_kills_the_process(tmp_path: Path, kind: str, precision
 )
 def test_both_ways_in_say_why(body: bytes, why: str) -> None:
     """A librarian reads what is wrong with the file, on import and where it is an original already."""
-    with pytest.raises(Refused, match=why) as refused:
+    with pytest.raises(OriginalRefused, match=why) as refused:
         look(body, Identifier(ISBN, "9780141439518"), CONFIG.limits, Import())
     assert refused.value.reason == "header"
     with pytest.raises(UnusableOriginal, match=why):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from coverproxy.config import Limits
 from coverproxy.domain.formats import Format
 from coverproxy.imaging import thumbhash
-from coverproxy.imaging.preview import GLANCE, Look, at, dominant
+from coverproxy.imaging.preview import GLANCE, Preview, at, dominant
 from coverproxy.imaging.render import render
 
 Rule = Callable[[int, int], tuple[int, int, int]]
@@ -105,4 +105,4 @@ def test_originals_of_all_kinds_have_a_look(kind: str) -> None:
 
 def test_a_look_is_a_value() -> None:
     """A colour is written as CSS has it, with its zeros."""
-    assert Look(0x0000FF, b"").hex == "#0000ff"
+    assert Preview(0x0000FF, b"").hex == "#0000ff"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coverproxy.domain.errors import Busy
-from coverproxy.imaging.render_pool import RenderQueue
+from coverproxy.imaging.render_pool import RenderPool
 
 PATIENCE = 1.0
 ACT = st.sampled_from(["come", "finish", "cancel", "later"])
@@ -29,10 +29,10 @@ class Hours:
 
 
 @asynccontextmanager
-async def queueing(threads: int, waiting: int) -> AsyncIterator[tuple[RenderQueue, Hours]]:
+async def queueing(threads: int, waiting: int) -> AsyncIterator[tuple[RenderPool, Hours]]:
     """A queue, and its clock."""
     clock = Hours()
-    queue = RenderQueue(threads, waiting, PATIENCE, clock)
+    queue = RenderPool(threads, waiting, PATIENCE, clock)
     yield queue, clock
     queue.close()
 
@@ -46,7 +46,7 @@ async def settled() -> None:
 class Crowd:
     """Visitors of a queue, by number; each keeps its turn until it is let go."""
 
-    def __init__(self, queue: RenderQueue) -> None:
+    def __init__(self, queue: RenderPool) -> None:
         self._queue = queue
         self.begun: list[int] = []
         self.busy: list[int] = []

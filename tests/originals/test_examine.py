@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from coverproxy.config import Import, Limits
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.originals.examine import Candidate, Examined, Refused, examine, is_placeholder
+from coverproxy.originals.examine import Candidate, Examined, OriginalRefused, examine, is_placeholder
 
 NAME = "9780141439518"
 
@@ -26,7 +26,7 @@ def look(path: Path, isbn: str = NAME, rules: dict[str, Any] | None = None, **li
 
 
 def refusal(path: Path, isbn: str = NAME, rules: dict[str, Any] | None = None, **limits: Any) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OriginalRefused) as refused:
         look(path, isbn, rules, **limits)
     assert refused.value.detail
     return refused.value.reason

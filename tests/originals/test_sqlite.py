@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.imaging.preview import Look
+from coverproxy.imaging.preview import Preview
 from coverproxy.originals.sqlite import Catalogue, schema_steps
 from coverproxy.storage import sqlite_migrations
 
@@ -325,7 +325,7 @@ def test_a_list_is_looked_up_at_once(catalogue: Catalogue) -> None:
 
 def test_a_look_is_of_the_bytes(catalogue: Catalogue) -> None:
     """How bytes look is remembered by their digest, once for all books that have them."""
-    look = Look(0x00FF7F, b"hash")
+    look = Preview(0x00FF7F, b"hash")
 
     assert catalogue.look(original(1).digest) is None
     catalogue.keep_look(original(1).digest, look)

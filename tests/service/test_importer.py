@@ -31,8 +31,8 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.originals.examine import Candidate, Refusal
-from coverproxy.service.importer import Report, candidates
-from coverproxy.wiring import Shelf, importer, open_shelf
+from coverproxy.service.importer import ImportReport, candidates
+from coverproxy.wiring import DataFolder, importer, open_shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
@@ -73,14 +73,14 @@ class Library:
         return path
 
     @contextmanager
-    def shelf(self) -> Iterator[Shelf]:
+    def shelf(self) -> Iterator[DataFolder]:
         with open_shelf(self.config()) as shelf:
             yield shelf
 
     def take_in(
         self, path: Path | None = None, source: str = "",
         on_refusal: Callable[[Refusal], None] = lambda refusal: None, **rules: Any,
-    ) -> Report:  # fmt: skip
+    ) -> ImportReport:  # fmt: skip
         config = self.config(**rules)
 
         def note(refusal: Refusal) -> None:

@@ -12,7 +12,7 @@ from upstream import BOOK, Asked, Upstream, gives, picture, silent
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.provenance import Provenance
-from coverproxy.service.revalidate import Refresher
+from coverproxy.service.revalidate import Revalidator
 
 NAME = Identifier("isbn", BOOK)
 SAID = {"ETag": '"one"', "Last_Modified": "Mon, 04 Aug 2008 12:00:00 GMT"}
@@ -48,7 +48,7 @@ def row(server: Running) -> Provenance:
 async def recheck(server: Running) -> int:
     """Have all that was fetched be due, and one round done."""
     server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
-    return await Refresher(server.covers.asking, 1.0).round()
+    return await Revalidator(server.covers.asking, 1.0).round()
 
 
 async def every_spelling(server: Running) -> list[Got]:
@@ -206,7 +206,7 @@ async def test_each_is_asked_for_once_by_however_many(serve: Serve, upstream: Up
     await server.get(server.path(BOOK))
     upstream.behave = gives(b"", "304 Not Modified")
     server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
-    rounds = await asyncio.gather(*(Refresher(server.covers.asking, 1.0).round() for _ in range(5)))
+    rounds = await asyncio.gather(*(Revalidator(server.covers.asking, 1.0).round() for _ in range(5)))
 
     assert sorted(rounds) == [0, 0, 0, 0, 1]
     assert len(upstream.asked) == 2
@@ -217,7 +217,7 @@ async def test_looking_for_what_is_due_makes_nobody_forget(serve: Serve) -> None
     server = await serve()
     await server.get(server.path(BOOK))
     before = server.covers.catalogue.change()
-    rounds = [await Refresher(server.covers.asking, 1.0).round() for _ in range(3)]
+    rounds = [await Revalidator(server.covers.asking, 1.0).round() for _ in range(3)]
 
     assert rounds == [0, 0, 0]
     assert server.covers.catalogue.change() == before
@@ -229,7 +229,7 @@ async def test_never_means_no_recheck(serve: Serve, upstream: Upstream) -> None:
     await server.get(server.path(BOOK))
 
     assert row(server).due is None
-    assert await Refresher(server.covers.asking, 1.0).round() == 0
+    assert await Revalidator(server.covers.asking, 1.0).round() == 0
 
 
 @pytest.mark.parametrize(("keep", "seconds"), [("never", 60), (3, 3 * 86_400)])
@@ -240,10 +240,10 @@ async def test_what_may_not_be_kept_goes(
     server = await serve(keep=keep)
     await server.get(server.path(BOOK))
     until = row(server).keep_until
-    early = await Refresher(server.covers.asking, 1.0).round()
+    early = await Revalidator(server.covers.asking, 1.0).round()
     held = len(server.covers.catalogue.find(NAME))
     server.covers.catalogue.execute("UPDATE fetched SET keep_until = 1", ())
-    await Refresher(server.covers.asking, 1.0).round()
+    await Revalidator(server.covers.asking, 1.0).round()
     gone = server.covers.catalogue.find(NAME), list(server.covers.files._root.rglob(f"{BOOK}*"))
     hit, made = await server.get(server.path(BOOK)), await server.get(server.path(BOOK, size="large"))
 

@@ -12,7 +12,7 @@ import pytest
 from contracts import MATILDA, MATILDA_10, MOST, OTHER, THEN, SourceContract
 
 from coverproxy.domain.url_template import PathTemplate
-from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
+from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Unchanged, Validators
 from coverproxy.sources.folder import FolderSource
 
 
@@ -50,7 +50,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Folder]:
 
 async def reason(place: Folder) -> str:
     """Why the source could not be asked."""
-    with pytest.raises(CouldNotAsk) as told:
+    with pytest.raises(SourceUnavailable) as told:
         await place.source.fetch(MATILDA, None)
     return told.value.reason
 
@@ -171,7 +171,7 @@ async def test_a_name_too_long_is_no_answer(tmp_path: Path) -> None:
     (tmp_path / "something").touch()
     template = PathTemplate("{isbn13}" * 25)
     async with aclosing(FolderSource("shelf", tmp_path, template, MOST, 5.0, 1)) as source:
-        with pytest.raises(CouldNotAsk, match="unreadable"):
+        with pytest.raises(SourceUnavailable, match="unreadable"):
             await source.fetch(MATILDA, None)
 
 
@@ -217,7 +217,7 @@ async def test_a_disk_that_hangs_is_cut_off(tmp_path: Path) -> None:
         source._threads, lambda: asyncio.run_coroutine_threadsafe(released.wait(), loop).result()
     )
     started = time.monotonic()
-    with pytest.raises(CouldNotAsk, match="timeout"):
+    with pytest.raises(SourceUnavailable, match="timeout"):
         await source.fetch(MATILDA, None)
     assert 0.15 < time.monotonic() - started < 2
 

@@ -39,13 +39,13 @@ from upstream import (
 
 from coverproxy.domain.spec import Identifier
 from coverproxy.domain.url_template import Template
-from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
-from coverproxy.sources.http import Bounds, HttpSource, Manner
+from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Unchanged, Validators
+from coverproxy.sources.http import FetchBounds, HttpSource, Manner
 from coverproxy.sources.rules import Missing
 
 ISBN = Identifier("isbn", BOOK)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
-BOUNDS = Bounds(seconds=0.6, idle_seconds=0.3, connections=4, bytes=1_000_000)
+BOUNDS = FetchBounds(seconds=0.6, idle_seconds=0.3, connections=4, bytes=1_000_000)
 
 Make = Callable[..., HttpSource]
 
@@ -120,7 +120,7 @@ class TestHttp(SourceContract):
 
 
 async def reason(asking: Awaitable[object]) -> str:
-    with pytest.raises(CouldNotAsk) as caught:
+    with pytest.raises(SourceUnavailable) as caught:
         await asking
     return caught.value.reason
 
@@ -427,7 +427,7 @@ async def test_a_wish_to_be_left_alone_is_understood(
 ) -> None:
     """Retry-After is read, in seconds or as a date; a 429 without one means a minute."""
     upstream.behave = gives(b"", status, **said)
-    with pytest.raises(CouldNotAsk) as caught:
+    with pytest.raises(SourceUnavailable) as caught:
         await make().fetch(ISBN, None)
 
     assert caught.value.retry_after == wait
@@ -445,6 +445,6 @@ async def test_no_text_of_an_error_shows_an_address(upstream: Upstream, make: Ma
     """What is logged of a failure holds nothing of the URL: a URL may hold a key."""
     for behave in (silent, cut, babble, leads("http://10.0.0.1/secret"), gives(b"", "500 Oh")):
         upstream.behave = behave
-        with pytest.raises(CouldNotAsk) as caught:
+        with pytest.raises(SourceUnavailable) as caught:
             await make(f"{upstream.url}?token=secret").fetch(ISBN, None)
         assert "secret" not in str(caught.value)

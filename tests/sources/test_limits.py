@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.sources.base import Answer, CouldNotAsk, NotThere, Validators
+from coverproxy.sources.base import Answer, NotThere, SourceUnavailable, Validators
 from coverproxy.sources.breaker import FAILURES, FIRST_PAUSE, State
-from coverproxy.sources.limits import Gate, Manners
+from coverproxy.sources.limits import LimitedSource, RequestLimits
 from coverproxy.stats.metrics import Metrics
 
 BOOK = Identifier("isbn", "9780141439495")
@@ -43,7 +43,7 @@ class Clock:
 
 def down() -> Answer:
     """Give no answer."""
-    raise CouldNotAsk("timeout")
+    raise SourceUnavailable("timeout")
 
 
 def broken() -> Answer:
@@ -51,20 +51,20 @@ def broken() -> Answer:
     raise ZeroDivisionError
 
 
-def gate(source: Scripted, clock: Clock, waits: list[float] | None = None) -> Gate:
+def gate(source: Scripted, clock: Clock, waits: list[float] | None = None) -> LimitedSource:
     """A gate before *source*, whose pace says *waits*, one after the other, and then lets pass."""
 
     async def pace(name: str, rate: float, burst: int) -> float:
         return waits.pop(0) if waits else 0.0
 
-    return Gate(source, Manners(1, 10.0, 1, wait_seconds=0.1), pace, Metrics(), clock)
+    return LimitedSource(source, RequestLimits(1, 10.0, 1, wait_seconds=0.1), pace, Metrics(), clock)
 
 
-async def reason(gate: Gate, paused_for: float = 0.0) -> str:
+async def reason(gate: LimitedSource, paused_for: float = 0.0) -> str:
     """Why it could not be asked; "" if it could."""
     try:
         await gate.fetch(BOOK, None, paused_for)
-    except CouldNotAsk as exc:
+    except SourceUnavailable as exc:
         return exc.reason
     return ""
 

@@ -16,7 +16,7 @@ from s3_server import BUCKET, KEY_ID, REGION, S3, SECRET, Stored, running
 from services import program
 
 from coverproxy.domain.url_template import PathTemplate
-from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged, Validators
+from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Unchanged, Validators
 from coverproxy.sources.objects import ObjectSource, open_store
 
 SIGNED = {"region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
@@ -63,9 +63,9 @@ class TestObjects(SourceContract):
     """A store that speaks S3 keeps what a source promises."""
 
 
-async def refused(asked: ObjectSource, known: Validators | None = None) -> CouldNotAsk:
+async def refused(asked: ObjectSource, known: Validators | None = None) -> SourceUnavailable:
     """What the source says where it could not be asked."""
-    with pytest.raises(CouldNotAsk) as told:
+    with pytest.raises(SourceUnavailable) as told:
         await asked.fetch(MATILDA, known)
     return told.value
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.domain.original import LATEST_DATE
-from coverproxy.sources.base import CouldNotAsk, Fetched, NotThere, Unchanged
+from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Unchanged
 from coverproxy.sources.rules import Missing, date, judged_by_body, judged_by_head, seconds_to_wait
 
 NOW = 1_795_400_000.0
@@ -25,9 +25,9 @@ def test_every_head_means_something(status: int, headers: dict[str, str], is_con
     answer: object
     try:
         answer = judged_by_head(status, headers, Missing(), NOW, is_conditional=is_conditional)
-    except CouldNotAsk as exc:
+    except SourceUnavailable as exc:
         answer = exc
-    if isinstance(answer, CouldNotAsk):
+    if isinstance(answer, SourceUnavailable):
         assert status not in (404, 410)
         assert answer.retry_after is None or (answer.retry_after >= 0 and status in (429, 503))
     assert answer is not None or status == 200

@@ -10,18 +10,18 @@ import pytest
 
 from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.domain.errors import Unavailable
-from coverproxy.stats.key_activity import MOST_DETAIL, MOST_WAITING, Ledger
-from coverproxy.stats.sqlite import MOST_LACKING, MOST_REFUSALS, Notes, Refused, Sample
+from coverproxy.stats.key_activity import MOST_DETAIL, MOST_WAITING, KeyActivity
+from coverproxy.stats.sqlite import MOST_LACKING, MOST_REFUSALS, ActivityStore, RefusalRow, Sample
 from coverproxy.storage import sqlite_migrations
 
 NOW = 1_795_400_000
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Iterator[Notes]:
+def notes(tmp_path: Path) -> Iterator[ActivityStore]:
     """Notes in a real file."""
     sqlite_migrations.apply(tmp_path / "state.db", schema_steps())
-    return Notes(tmp_path / "state.db")
+    return ActivityStore(tmp_path / "state.db")
 
 
 def rows(tmp_path: Path, table: str) -> int:
@@ -35,7 +35,7 @@ def isbn(number: int) -> str:
     return f"978{number:010d}"
 
 
-def test_of_many_isbns_the_most_asked_for_stay(notes: Notes, tmp_path: Path) -> None:
+def test_of_many_isbns_the_most_asked_for_stay(notes: ActivityStore, tmp_path: Path) -> None:
     """A catalogue that asks for ten thousand ISBNs fills no more than its share, the frequent ones stand."""
     notes.add({("a", isbn(1)): 7, ("b", isbn(2)): 1}, [], NOW)
     for start in range(100, 10_000, 450):
@@ -48,18 +48,18 @@ def test_of_many_isbns_the_most_asked_for_stay(notes: Notes, tmp_path: Path) -> 
     assert [each.isbn for each in notes.lacking("b")] == [isbn(2)]
 
 
-def test_of_many_refusals_the_latest_stay(notes: Notes, tmp_path: Path) -> None:
+def test_of_many_refusals_the_latest_stay(notes: ActivityStore, tmp_path: Path) -> None:
     """Of a thousand refusals of one account fifty are kept, the latest first; others keep their own."""
-    notes.add({}, [Refused("b", NOW, "quota", "x")], NOW)
+    notes.add({}, [RefusalRow("b", NOW, "quota", "x")], NOW)
     for start in range(0, 1000, 40):
-        notes.add({}, [Refused("a", NOW, "invalid", str(start + each)) for each in range(40)], NOW)
+        notes.add({}, [RefusalRow("a", NOW, "invalid", str(start + each)) for each in range(40)], NOW)
 
     assert [each.detail for each in notes.refused("a")] == [str(number) for number in range(999, 949, -1)]
     assert len(notes.refused("b")) == 1
     assert rows(tmp_path, "refusal") == MOST_REFUSALS + 1
 
 
-def test_samples_add_up_and_go_when_they_are_old(notes: Notes, tmp_path: Path) -> None:
+def test_samples_add_up_and_go_when_they_are_old(notes: ActivityStore, tmp_path: Path) -> None:
     """Two samples of one hour are one sum; those older than they are kept for are gone."""
     steps = ((60, 3600), (3600, 86_400))
     notes.sample(steps, Sample(NOW - 7200, {"hit": 1}, {"0.1": 1}))
@@ -73,7 +73,7 @@ def test_samples_add_up_and_go_when_they_are_old(notes: Notes, tmp_path: Path) -
     assert len(notes.samples(60, 0)) + len(notes.samples(3600, 0)) == 2
 
 
-def test_what_is_long_ago_is_forgotten(notes: Notes, tmp_path: Path) -> None:
+def test_what_is_long_ago_is_forgotten(notes: ActivityStore, tmp_path: Path) -> None:
     """A sweep drops ISBNs of three months ago, and paces that hold nobody back."""
     notes.add({("a", isbn(1)): 1}, [], NOW - 91 * 86_400)
     notes.add({("a", isbn(2)): 1}, [], NOW)
@@ -87,12 +87,12 @@ def test_what_is_long_ago_is_forgotten(notes: Notes, tmp_path: Path) -> None:
 
 
 def _note(path: Path, times: int) -> None:
-    notes = Notes(path)
+    notes = ActivityStore(path)
     for _ in range(times):
-        notes.add({("a", isbn(1)): 1}, [Refused("a", NOW, "quota", "x")], NOW)
+        notes.add({("a", isbn(1)): 1}, [RefusalRow("a", NOW, "quota", "x")], NOW)
 
 
-def test_processes_add_to_the_same_counts(notes: Notes, tmp_path: Path) -> None:
+def test_processes_add_to_the_same_counts(notes: ActivityStore, tmp_path: Path) -> None:
     """Three processes that count one ISBN twenty times each make sixty."""
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         pool.starmap(_note, [(tmp_path / "state.db", 20)] * 3)
@@ -100,9 +100,11 @@ def test_processes_add_to_the_same_counts(notes: Notes, tmp_path: Path) -> None:
     assert notes.lacking("a")[0].asked == 60
 
 
-async def test_a_ledger_is_bounded_and_keeps_counts_when_the_file_fails(notes: Notes, tmp_path: Path) -> None:
+async def test_a_ledger_is_bounded_and_keeps_counts_when_the_file_fails(
+    notes: ActivityStore, tmp_path: Path
+) -> None:
     """More ISBNs than may wait are not noted; counts wait out a file that fails; details are cut."""
-    ledger = Ledger(notes, lambda: NOW)
+    ledger = KeyActivity(notes, lambda: NOW)
     for number in range(MOST_WAITING + 500):
         ledger.note_lacking("a", isbn(number))
     ledger.note_lacking("a", isbn(0))
@@ -122,9 +124,9 @@ async def test_a_ledger_is_bounded_and_keeps_counts_when_the_file_fails(notes: N
     assert [len(each.detail) for each in notes.refused("a")] == [MOST_DETAIL]
 
 
-async def test_what_waits_is_written_at_the_end(notes: Notes) -> None:
+async def test_what_waits_is_written_at_the_end(notes: ActivityStore) -> None:
     """Closing a ledger writes what the last second brought."""
-    ledger = Ledger(notes)
+    ledger = KeyActivity(notes)
     async with ledger.kept():
         ledger.note_refusal("a", "quota", "x")
         await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.stats.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
 from coverproxy.stats.metrics import Metrics
-from coverproxy.stats.sqlite import Notes, Sample
+from coverproxy.stats.sqlite import ActivityStore, Sample
 from coverproxy.storage import sqlite_migrations
 from coverproxy.web.app_keys import DESK
 from coverproxy.web.pages.status import KEPT
@@ -69,13 +69,13 @@ def test_every_stretch_has_its_place() -> None:
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Notes:
+def notes(tmp_path: Path) -> ActivityStore:
     """Notes in a real file."""
     sqlite_migrations.apply(tmp_path / "state.db", schema_steps())
-    return Notes(tmp_path / "state.db")
+    return ActivityStore(tmp_path / "state.db")
 
 
-def test_one_of_several_samples(notes: Notes, tmp_path: Path) -> None:
+def test_one_of_several_samples(notes: ActivityStore, tmp_path: Path) -> None:
     """Of two processes one samples; what was counted before it took over is not counted again."""
     clock = [1_795_400_000.0]
     metrics = Metrics()
@@ -94,7 +94,7 @@ def test_one_of_several_samples(notes: Notes, tmp_path: Path) -> None:
     assert 10 <= told.p50_ms <= 25
 
 
-async def test_another_takes_over(notes: Notes, tmp_path: Path) -> None:
+async def test_another_takes_over(notes: ActivityStore, tmp_path: Path) -> None:
     """Once the sampling process ends, the next one samples, and the last one's final minute is written."""
     metrics = Metrics()
     first, second = (Historian(notes, metrics, tmp_path / "lock") for _ in range(2))
@@ -170,7 +170,7 @@ async def test_what_was_found_is_shown_again_for_a_moment(server: Running) -> No
     assert orjson.loads((await server.get("/status.json")).body)["made_today"] == 1
 
 
-def test_a_month_of_samples_is_a_few_hundred_rows(notes: Notes) -> None:
+def test_a_month_of_samples_is_a_few_hundred_rows(notes: ActivityStore) -> None:
     """After forty days a minute's samples reach a day back, an hour's a month, and no further."""
     from coverproxy.stats.history import KEPT as STEPS
 

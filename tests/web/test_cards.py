@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coverproxy.accounts.self_service import choice_of, with_choice
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.imaging import vips
 from coverproxy.web import cards
 
@@ -107,5 +107,5 @@ def test_choices_are_told_apart() -> None:
     key = Key("k" * 26, "x", 1)
     for choice in ("gif", "404", "card", "own"):
         assert choice_of(with_choice(key, choice)) == choice
-    with pytest.raises(NotGiven):
+    with pytest.raises(KeyRequestRefused):
         with_choice(key, "html")

@@ -114,13 +114,13 @@ async def test_a_contact_has_three_keys_and_a_day_has_its_number(start: Start) -
 async def test_keys_asked_for_at_once_keep_to_the_limit(open_server: Running) -> None:
     """Twenty requests that race for three places of one contact get three keys."""
     keys = open_server.app[DESK].keys
-    from coverproxy.accounts.self_service import Wish
-    from coverproxy.domain.errors import NotGiven
+    from coverproxy.accounts.self_service import KeyWish
+    from coverproxy.domain.errors import KeyRequestRefused
 
     async def ask(number: int) -> bool:
         try:
-            await keys.give(Wish("x", "race@example.org"), f"address {number}")
-        except NotGiven:
+            await keys.give(KeyWish("x", "race@example.org"), f"address {number}")
+        except KeyRequestRefused:
             return False
         return True
 

@@ -10,9 +10,9 @@ from aiohttp import web
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, tidy
 from coverproxy.domain.api_key import Key, abridged, hashed, new_name
-from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
-from coverproxy.web.page_context import Desk
+from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, form, who
@@ -93,41 +93,41 @@ async def act(request: web.Request) -> web.StreamResponse:
     accounts, desk = request.app[COVERS].accounts, request.app[DESK]
     do = ACTS.get(fields.get("action", ""))
     if do is None:
-        raise NotGiven("action")
+        raise KeyRequestRefused("action")
     key = await accounts.known(fields.get("key", ""))
     more = await do(accounts, desk, key, fields)
     _log.info("a key was looked after", extra={"action": fields["action"], "key": abridged(key.name)})
     return await _page(request, {"action": fields["action"], "label": key.label, **more})
 
 
-Act = Callable[[Accounts, Desk, Key, dict[str, str]], Awaitable[dict[str, Any]]]
+Act = Callable[[Accounts, PageContext, Key, dict[str, str]], Awaitable[dict[str, Any]]]
 
 
-async def _approve(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _approve(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
     await accounts.save(replace(key, is_waiting=False, revoked_at=None))
     return {}
 
 
-async def _refuse(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _refuse(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
     await desk.keys.refuse(key)
     return {}
 
 
-async def _revoke(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _revoke(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
     await accounts.save(replace(key, revoked_at=key.revoked_at or int(accounts.now())))
     return {}
 
 
-async def _restore(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _restore(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
     await accounts.save(replace(key, revoked_at=None))
     return {}
 
 
-async def _settle(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _settle(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
     """Set the limit, the sites and the choice of "no cover"."""
     limit = fields.get("daily_limit", "")
     if not (limit.isascii() and limit.isdecimal()) or int(limit) > MOST_LIMIT:
-        raise NotGiven("field", "daily_limit")
+        raise KeyRequestRefused("field", "daily_limit")
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
     await desk.keys.settle(
         replace(key, daily_limit=int(limit)), sites, fields.get("no_cover", choice_of(key))
@@ -135,12 +135,14 @@ async def _settle(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, st
     return {}
 
 
-async def _rotate(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _rotate(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
     new = await desk.keys.rotate(key, _ROTATED_KEEP_DAYS * DAY_SECONDS)
     return {"key": new.name, "days": _ROTATED_KEEP_DAYS}
 
 
-async def _give_word(accounts: Accounts, desk: Desk, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _give_word(
+    accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]
+) -> dict[str, Any]:
     """Make the owner a new word, in place of one that was lost or never given."""
     word = new_name()
     await accounts.save(replace(key, owner=hashed(word)))

@@ -5,12 +5,12 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.service.covers import Covers
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
-from coverproxy.web.page_context import Desk
+from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked, sources
 from coverproxy.web.pages.page import shown
@@ -42,7 +42,7 @@ async def _page(request: web.Request, released: int | None = None) -> web.Respon
     return shown(request, "admin_service.html", data, token=forms.token(request, who(request)))
 
 
-def _found(covers: Covers, desk: Desk) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def _found(covers: Covers, desk: PageContext) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Look at what is held back, and how full the cache is. Blocks."""
     quarantined = [_told(each) for each in covers.catalogue.quarantined()[:MOST_QUARANTINED]]
     cache = {"held_bytes": desk.room.held(), "free_bytes": desk.room.free()}
@@ -64,7 +64,7 @@ async def release(request: web.Request) -> web.StreamResponse:
     """Let a quarantined original be decoded again."""
     digest = (await form(request)).get("digest", "")
     if len(digest) != 2 * DIGEST_BYTES or set(digest) - set("0123456789abcdef"):
-        raise NotGiven("field", "digest")
+        raise KeyRequestRefused("field", "digest")
     covers = request.app[COVERS]
     freed = await asked(covers, partial(_release, covers, bytes.fromhex(digest)))
     return await _page(request, freed)

@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from coverproxy.domain.errors import NotGiven
+from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import base_url, client_address
 
@@ -33,14 +33,17 @@ def token(request: web.Request, who: str = "") -> str:
 
 
 async def read(request: web.Request, who: str = "") -> dict[str, str]:
-    """Return the fields of a form of ours. Raises NotGiven("form") for one from elsewhere, or too old."""
+    """Return the fields of a form of ours.
+
+    Raises KeyRequestRefused("form") for one from elsewhere, or too old.
+    """
     fields = await fields_of(request)
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        raise NotGiven("form")
+        raise KeyRequestRefused("form")
     nonce = request.cookies.get(FORM, "")
     expected = signed(request, f"form {nonce} {who}")
     if not _is_nonce(nonce) or not hmac.compare_digest(fields.get(FIELD, "").encode(), expected.encode()):
-        raise NotGiven("form")
+        raise KeyRequestRefused("form")
     return fields
 
 

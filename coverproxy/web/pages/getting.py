@@ -4,8 +4,8 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.accounts.self_service import Given, Wish
-from coverproxy.domain.errors import NotGiven
+from coverproxy.accounts.self_service import KeyRequest, KeyWish
+from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
@@ -26,12 +26,12 @@ async def ask(request: web.Request) -> web.StreamResponse:
 async def give(request: web.Request) -> web.StreamResponse:
     """Give a key; or the form again, with what is wrong and all that was typed."""
     fields = await forms.read(request)
-    wish = Wish(
+    wish = KeyWish(
         fields.get("label", ""), fields.get("contact", ""), fields.get("site", ""), "is_bound" in fields
     )
     try:
         given = await request.app[DESK].keys.give(wish, forms.address(request))
-    except NotGiven as exc:
+    except KeyRequestRefused as exc:
         name = f"{exc.reason}.{exc.field}" if exc.field else exc.reason
         text = f"refused_field.{exc.field}" if exc.field else f"refused.{exc.reason}"
         data = _told(request) | {"refused": name, "why": request.app[PAGES].texts(text)}
@@ -62,7 +62,7 @@ def _form(request: web.Request, fields: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _given(request: web.Request, given: Given) -> dict[str, Any]:
+def _given(request: web.Request, given: KeyRequest) -> dict[str, Any]:
     base = f"{base_url(request)}/devkey/{given.key.name}"
     return {
         "key": given.key.name,

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from coverproxy import __version__
 from coverproxy.config import Config
-from coverproxy.domain.errors import CoverError, NotGiven
+from coverproxy.domain.errors import CoverError, KeyRequestRefused
 from coverproxy.web import answers, texts
 from coverproxy.web.accept import accepted, wants_html, wants_json
 from coverproxy.web.client_ip import base_url
@@ -108,7 +108,7 @@ def person(handler: Handler) -> Handler:
     async def handled(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
-        except NotGiven as exc:
+        except KeyRequestRefused as exc:
             return problem(request, REFUSED[exc.reason], f"refused.{exc.reason}", exc.reason)
         except CoverError as exc:
             if is_for_program(request, _default(request)):

@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from coverproxy.domain.errors import MalformedPath, NotGiven
+from coverproxy.domain.errors import KeyRequestRefused, MalformedPath
 from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import believes
 from coverproxy.web.pages import forms
@@ -46,7 +46,7 @@ def who(request: web.Request) -> str:
 
 
 async def form(request: web.Request) -> dict[str, str]:
-    """Return the fields of an administrator's form. Raises NotGiven("form") for a forged one.
+    """Return the fields of an administrator's form. Raises KeyRequestRefused("form") for a forged one.
 
     A program that brings the token itself needs no form of ours: no browser adds that header by itself.
     """
@@ -98,7 +98,7 @@ def _way_in(request: web.Request, status: int = 401, why: str = "") -> web.Respo
         answer = shown(request, "login.html", data, status=status, token=forms.token(request), why=why)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
-    raise NotGiven("login")
+    raise KeyRequestRefused("login")
 
 
 @routes.post("/admin/login")

@@ -12,7 +12,7 @@ from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.history import DAY, MINUTE, Summary, summed
 from coverproxy.web import answers
 from coverproxy.web.app_keys import COVERS, DESK
-from coverproxy.web.page_context import Desk
+from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.lookup import asked, sources
 from coverproxy.web.pages.page import PAGES, person, shown
@@ -86,7 +86,7 @@ async def _figures(request: web.Request) -> dict[str, Any]:
     }
 
 
-def _history(desk: Desk) -> tuple[Summary, list[Summary], list[Summary]]:
+def _history(desk: PageContext) -> tuple[Summary, list[Summary], list[Summary]]:
     """Return the last day in all, and its and the month's steps. Blocks. Raises Unavailable."""
     now = int(desk.history.now())
     day = summed(desk.notes.samples(MINUTE, now - DAY), now - DAY)
