@@ -1,4 +1,4 @@
-"""The product's own server with a decoder that one original really kills or hangs: service/test_decode_guard.py starts it.
+"""The product's own server with a decoder that one original crashes or hangs, for test_decode_guard.py.
 
 `crashing_server.py MARK WHAT LOG ARGUMENT...`: an original that holds the bytes MARK makes WHAT happen within
 one call into C: "crash" reads address 0, "hang" sleeps. Each such decode is first noted in the file LOG, by

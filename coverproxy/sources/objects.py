@@ -45,7 +45,7 @@ _WAIT_AFTER_429 = 60.0
 _NO_OBJECT = frozenset({"NoSuchKey", "BlobNotFound"})
 """How S3, GCS and Azure say in a 404 that they have no such object; others are of a bucket or of no store."""
 
-# An error's text is all that obstore tells beside its class. tests/sources/test_objects.py holds this against each.
+# Besides its class, obstore's error gives only a text. tests/sources/test_objects.py checks each store's.
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _KIND = re.compile(r"HttpError \{\s+kind: ([A-Za-z]+)")

@@ -1,6 +1,6 @@
 """The configuration: defaults, the example that shows them, overrides, and mistakes told all at once.
 
-`python tests/config/test_config.py` writes today's defaults into config.example.toml and leaves its words alone.
+`python tests/config/test_config.py` writes today's defaults into config.example.toml and keeps its words.
 """
 
 import re

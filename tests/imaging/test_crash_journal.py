@@ -78,7 +78,7 @@ def child(folder: Path, what: str) -> subprocess.Popen[str]:
         [sys.executable, "-c", CHILD, str(folder), what],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
     )
     assert process.stdout
     with process.stdout:

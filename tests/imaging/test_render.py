@@ -278,7 +278,7 @@ def test_the_same_original_gives_the_same_bytes() -> None:
     other = subprocess.run(
         [sys.executable, "-c", "import test_render; print(*test_render.digests())"],
         cwd=Path(__file__).parent, check=True, text=True, capture_output=True, timeout=100,
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        env={"PYTHONPATH": f"{Path(__file__).parents[2]}:{Path(__file__).parents[1]}"},
     )  # fmt: skip
     assert other.stdout.split() == first
 

@@ -243,12 +243,12 @@ def test_threads_write_side_by_side(catalogue: Catalogue) -> None:
 def python(script: str, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stderr=subprocess.PIPE, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests' / 'originals'}"},
     )  # fmt: skip
 
 
 ENTER = """
-import sys, pathlib, test_catalogue as t
+import sys, pathlib, test_sqlite as t
 catalogue = t.Catalogue(pathlib.Path(sys.argv[1]), {})
 print(len(catalogue.find(t.BOOK)))
 catalogue.add(t.original(2))
@@ -265,7 +265,7 @@ def test_another_process_sees_and_is_seen(catalogue: Catalogue, path: Path) -> N
 
 
 RACE = """
-import sys, time, pathlib, test_catalogue as t
+import sys, time, pathlib, test_sqlite as t
 folder, number, start = pathlib.Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 for turn in range(25):
     catalogue = t.Catalogue(folder / f"{turn}.db", {})

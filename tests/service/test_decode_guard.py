@@ -21,7 +21,7 @@ from samples import shrunk
 from coverproxy.domain.spec import Identifier
 from coverproxy.wiring import open_shelf
 
-SERVER = Path(__file__).with_name("crashing_server.py")
+SERVER = Path(__file__).parents[1] / "crashing_server.py"
 MARK = "POISON-FOR-TESTS"
 POISON, ALSO = "9781853260001", "9780140620863"
 
