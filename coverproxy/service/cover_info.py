@@ -16,7 +16,8 @@ from coverproxy.domain.isbn import Reading
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.imaging.preview import Preview
-from coverproxy.imaging.render import MIN_SIDE_PX, target_size
+from coverproxy.imaging.render import MIN_SIDE_PX
+from coverproxy.imaging.transform import target_size
 from coverproxy.service.covers import Covers
 
 T = TypeVar("T")

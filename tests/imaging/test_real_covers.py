@@ -10,7 +10,7 @@ from conftest import Running, configured, take_in
 
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import Format, Loader, dimensions, sniff
-from coverproxy.imaging import render, vips
+from coverproxy.imaging import transform, vips
 from coverproxy.wiring import open_shelf
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -95,7 +95,7 @@ def test_srgbs_own_profile_changes_nothing() -> None:
         if sniff(body[:32]) is not Loader.JPEG:
             continue
         image = vips.open_original(body, Loader.JPEG)
-        if image.get_typeof("icc-profile-data") and not render._is_foreign(image):
+        if image.get_typeof("icc-profile-data") and not transform.is_foreign(image):
             small = image.thumbnail_image(200, height=300, size="force").copy_memory()
             moved = small.icc_transform("srgb", embedded=True, intent="relative")
             assert (small - moved).abs().max() == 0

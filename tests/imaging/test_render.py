@@ -18,7 +18,8 @@ from coverproxy.config import Config, Jpeg, Limits, Size
 from coverproxy.domain import formats
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format
-from coverproxy.imaging.render import MIN_JPEG_BYTES, Rendered, render
+from coverproxy.imaging.encode import MIN_JPEG_BYTES
+from coverproxy.imaging.render import Rendered, render
 
 CONFIG = Config()
 SIZES = CONFIG.sizes

@@ -13,7 +13,8 @@ from samples import ODD
 from coverproxy.config import Config, Jpeg, Size
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.imaging import jpeg, turbo, vips
-from coverproxy.imaging.render import _decode_shrink, render
+from coverproxy.imaging.decode import shrink_factor
+from coverproxy.imaging.render import render
 
 LIMITS = Config().limits
 SIZES = Config().sizes
@@ -59,7 +60,7 @@ def test_drawn_covers_give_the_same_in_every_size(drawn: Path) -> None:
     for body in bodies:
         header = vips.open_original(body, Loader.JPEG)
         for size in SIZES.values():
-            factor = _decode_shrink((header.width, header.height), size)
+            factor = shrink_factor((header.width, header.height), size)
             assert np.array_equal(short(body, factor), long(body, factor))
     assert len(bodies) > 5
 

@@ -13,7 +13,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import KeyNotForSite, NotAnIsbn, UnknownSize
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.imaging.render import target_size
+from coverproxy.imaging.transform import target_size
 from coverproxy.service.covers import Covers
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate

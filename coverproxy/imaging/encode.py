@@ -1,0 +1,52 @@
+"""Encode: the pixels of a derivative written as JPEG, WebP or AVIF, without any metadata."""
+
+from typing import Any
+
+from coverproxy.config import Size
+from coverproxy.domain.formats import Format
+from coverproxy.imaging import jpeg, turbo, vips
+from coverproxy.imaging.transform import Raster
+
+MIN_JPEG_BYTES = 2048
+"""Clients take fewer bytes for "no cover" (900 to 1,000: LibraryThing's; 2,048: NeverTooManyBooks)."""
+
+
+def encoded(raster: Raster, size: Size, form: Format) -> bytes:
+    """Encode as the size's settings have it. The same pixels give the same bytes. Raises libvips' Error."""
+    if form is Format.JPEG:
+        return jpeg.padded(_jpeg(raster, size), MIN_JPEG_BYTES)
+    if form is Format.WEBP:
+        webp = size.webp
+        body: bytes = _image(raster).webpsave_buffer(
+            Q=webp.quality, effort=webp.effort, smart_subsample=webp.smart_subsample, keep="none"
+        )
+        return body
+    avif = size.avif
+    chroma = "off" if avif.chroma == "4:4:4" else "on"
+    coded: bytes = _image(raster).heifsave_buffer(
+        Q=avif.quality, effort=avif.effort, subsample_mode=chroma, compression="av1", keep="none"
+    )
+    return coded
+
+
+def _jpeg(raster: Raster, size: Size) -> bytes:
+    wanted = size.jpeg
+    if not wanted.trellis:
+        body = turbo.encoded(raster.pixels, raster.sides, wanted)
+        if body is not None:
+            return body
+    coded: bytes = _image(raster).jpegsave_buffer(
+        Q=wanted.quality,
+        subsample_mode="off" if wanted.chroma == "4:4:4" else "on",
+        quant_table=wanted.quant_table,
+        trellis_quant=wanted.trellis,
+        optimize_coding=True,
+        keep="none",
+    )
+    return coded
+
+
+def _image(raster: Raster) -> Any:
+    """Return the pixels as a libvips image, which does not copy them."""
+    image = vips.library().Image.new_from_memory(raster.pixels, *raster.sides, 3, "uchar")
+    return image.copy(interpretation="srgb")
