@@ -17,7 +17,7 @@ from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, IS_PROGRAM, KEY, 
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.no_cover_image import CHOICES, stand_in
-from coverproxy.web.shapes.librarything import site
+from coverproxy.web.visitor import site
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

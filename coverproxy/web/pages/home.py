@@ -23,7 +23,7 @@ from coverproxy.web.pages import snippets
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
-from coverproxy.web.shapes.librarything import site, visitor
+from coverproxy.web.visitor import site, visitor
 
 routes = web.RouteTableDef()
 

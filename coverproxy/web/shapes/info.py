@@ -17,7 +17,7 @@ from coverproxy.web import answers
 from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
 from coverproxy.web.app_keys import COVERS, INFORMER, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
-from coverproxy.web.shapes.librarything import site
+from coverproxy.web.visitor import site
 
 routes = web.RouteTableDef()
 

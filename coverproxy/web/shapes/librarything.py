@@ -1,17 +1,13 @@
 """GET /devkey/{key}/{size}/isbn/{isbn}: the address that the whole service exists for."""
 
-from urllib.parse import urlsplit
-
 from aiohttp import web
 
-from coverproxy.accounts.accounts import Visitor
 from coverproxy.domain import spec
-from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import MalformedPath, UnknownSize
-from coverproxy.domain.spec import Spec
 from coverproxy.web import answers
-from coverproxy.web.accept import accepted, negotiate
-from coverproxy.web.app_keys import CONFIG, COVERS, HOT, KEY, SPEC
+from coverproxy.web.app_keys import CONFIG, COVERS, KEY
+from coverproxy.web.serve import serve
+from coverproxy.web.visitor import site
 
 routes = web.RouteTableDef()
 
@@ -26,14 +22,7 @@ async def cover(request: web.Request) -> web.StreamResponse:
     if size not in config.sizes:
         raise UnknownSize(size, tuple(config.sizes))
     wanted = spec.parse(size, isbn, config.formats.enabled)
-    form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
-    request[SPEC] = str(Spec(wanted.identifiers[0], size, form))
-    found = await covers.cover(wanted, form, visitor(request, key))
-    if (hot := request.app[HOT]) and found.held:
-        hot.learn(request, key, found.held)
-    label = "made" if found.is_made else "hit"
-    answer = answers.picture(found.derivative, label, config.answers, request, x_accel=config.front.x_accel)
-    return answers.send(answer)
+    return await serve(request, key, wanted, own=True)
 
 
 @routes.options("/{path:.*}")
@@ -49,25 +38,3 @@ def split(path: str) -> tuple[str, str, str]:
         case ["devkey", key, size, scheme, isbn] if scheme.lower() == spec.ISBN:
             return key, size.lower(), isbn
     raise MalformedPath("expected /devkey/KEY/SIZE/isbn/ISBN")
-
-
-def site(request: web.BaseRequest) -> str | None:
-    """Return the host of the page that asks, by Referer or Origin; None where the client does not tell."""
-    for name in ("Referer", "Origin"):
-        try:
-            parts = urlsplit(request.headers.get(name, ""))
-        except ValueError:
-            continue
-        if parts.scheme in ("http", "https") and parts.hostname:
-            return parts.hostname.lower()
-    return None
-
-
-def visitor(request: web.BaseRequest, key: Key) -> Visitor:
-    """Say who asks. A browser showing a page tells so; what tells nothing is a program."""
-    is_browser = request.headers.get("Sec-Fetch-Dest") == "image" or _has_referer(request)
-    return Visitor(key, is_automated=not is_browser)
-
-
-def _has_referer(request: web.BaseRequest) -> bool:
-    return request.headers.get("Referer", "").startswith(("http://", "https://"))

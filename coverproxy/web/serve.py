@@ -1,0 +1,50 @@
+"""The one way from a request to a cover, whatever shape it has: same cache, same quota, same answers."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import NoCover
+from coverproxy.domain.spec import Spec, Wanted
+from coverproxy.web import answers
+from coverproxy.web.accept import accepted, negotiate
+from coverproxy.web.app_keys import CONFIG, COVERS, HOT, SPEC
+from coverproxy.web.visitor import visitor
+
+
+async def serve(request: web.Request, key: Key, wanted: Wanted, *, own: bool = False) -> web.Response:
+    """Answer with the cover that is wanted, in the format that the path or `Accept` asks for.
+
+    *own*: the request's path is our own address of this cover. Any other names it in `Content-Location`, and
+    does not enter the fast path, whose prepared heads know nothing of the path.
+    Raises what Covers.cover() does.
+    """
+    covers, config = request.app[COVERS], request.app[CONFIG]
+    form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
+    request[SPEC] = str(Spec(wanted.identifiers[0], wanted.size, form))
+    found = await covers.cover(wanted, form, visitor(request, key))
+    if own and found.held and (hot := request.app[HOT]):
+        hot.learn(request, key, found.held)
+    label = "made" if found.is_made else "hit"
+    answer = answers.picture(found.derivative, label, config.answers, request, x_accel=config.front.x_accel)
+    if not own:
+        answer.headers["Content-Location"] = address(key, wanted)
+    return answers.send(answer)
+
+
+async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted]) -> web.Response:
+    """Answer with the first of several books that has a cover. Raises NoCover where none has."""
+    for wanted in choices:
+        try:
+            return await serve(request, key, wanted)
+        except NoCover:
+            continue
+    raise NoCover("none of the identifiers has a cover")
+
+
+def address(key: Key, wanted: Wanted) -> str:
+    """Return our own address of what is wanted, without the host."""
+    named = wanted.identifiers[0]
+    ending = f".{wanted.forced.value}" if wanted.forced else ""
+    return f"/devkey/{key.name}/{wanted.size}/{named.scheme}/{named.value}{ending}"
