@@ -28,6 +28,19 @@ _NUMBER = re.compile(
     r"(?>[0-9](?:[0-9]|[- ]+(?=[0-9Xx])(?![0-9]+\.[0-9]))*[Xx]?)"
     r"(?!-*[0-9A-Za-z,/]|\.[0-9])"
 )
+_FLOAT = re.compile(r"(?<![0-9A-Za-z.,-])([0-9]{9,10}|97[89][0-9]{10})\.0+$")
+"""A whole number as a spreadsheet's float: nothing of it is lost."""
+_ROUNDED = re.compile(r"[0-9][.,][0-9]+[eE]\+?1[0-9]")
+"""A number that a spreadsheet has written with an exponent: its last digits are lost."""
+_PICTURE_SIZE = re.compile(r"(?<=[0-9Xx])-[LMS]$", re.IGNORECASE)
+"""The size in the name of a picture from Open Library's cover service."""
+_ORDER_NUMBER = re.compile(r"(?<=[0-9Xx])\s*/\s*[A-Z]{1,2}\s?[·.•‧∙・-]\s?[0-9]+(?:[.:][0-9]+)?")
+"""What China's publishers print behind an ISBN: the subject's letters and a number of their own."""
+_SUBFIELD = re.compile(r"\$([a-z])|[‡ǂ]([a-z0-9])")
+_PIPED_SUBFIELDS = re.compile(r"\s*\|[a-z]")
+_THIRTEEN = re.compile(r"(?<![0-9])97[89](?:[- ]?[0-9]){10}(?![0-9])")
+_WITHIN = re.compile(r"(?<![0-9])(?:97[89](?:-?[0-9]){10}|[0-9](?:-?[0-9]){8}-?[0-9Xx])(?![0-9])")
+_WORD_BEHIND_TEN = re.compile(r"([0-9]{9}[0-9Xx])[-_. ]+[A-Za-z]")
 _WHOLE = (10, 13)
 _TEN_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 _X_AS_TEN = str.maketrans("xX", "::")
@@ -50,15 +63,36 @@ class Reading:
 def parse(text: str) -> Reading:
     """Read an ISBN, or a list of them, from what a catalogue sends.
 
-    Takes ISBN-10 and -13 with any hyphens and spaces, percent-encoding, a label, a qualifier, a picture's
-    file ending, `|`-lists (Koha), an EAN add-on, a 9-digit SBN and a lost X. Check digits are verified and
-    never repaired; there is no group table, as distributors use groups that it does not have (630, 631).
+    Takes ISBN-10 and -13 with any hyphens and spaces, the digits of any script, percent-encoding, a label, a
+    qualifier, MARC subfields (only $a counts: $z is cancelled), a picture's size and file ending, `|`-lists
+    (Koha), an EAN add-on, a 9-digit SBN and a lost X. Check digits are verified and never repaired; there is
+    no group table, as distributors use groups that it does not have (630, 631).
 
     Raises NotAnIsbn with the reason.
     """
     if len(text) > MAX_TEXT:
         raise NotAnIsbn(text, f"longer than {MAX_TEXT} characters")
     return _bare(text.replace("-", "")) or _messy(text)
+
+
+def parse_file_name(name: str) -> Reading:
+    """Read the ISBN of a picture from its file's *name* (without a folder; the ending may be there or not).
+
+    In file names 13 digits that begin with 978 or 979 and have a right check digit are an ISBN whatever
+    stands around them, as long as no digit touches them: what a publisher appends (-front, -1, _cover1)
+    could be no part of a number. Ten digits have no such beginning, so they must begin the name and a
+    separated word may follow. All else is read as parse() does.
+
+    Raises NotAnIsbn with the reason.
+    """
+    if len(name) > MAX_TEXT:
+        raise NotAnIsbn(name, f"longer than {MAX_TEXT} characters")
+    plain = _plain(name)
+    found = (_digits(re.sub("[- ]", "", match[0])) for match in _THIRTEEN.finditer(plain))
+    if isbns := dict.fromkeys(isbn for reading in found if reading for isbn in reading.isbns):
+        return Reading(tuple(isbns)[:MAX_READINGS])
+    ten = _WORD_BEHIND_TEN.match(plain)
+    return (_digits(ten[1].upper()) if ten else None) or parse(name)
 
 
 def _bare(text: str) -> Reading | None:
@@ -82,7 +116,7 @@ def _bare(text: str) -> Reading | None:
 
 def _messy(text: str) -> Reading:
     """Read everything else, as parse() tells."""
-    plain = _ENDING.sub("", _plain(text))
+    plain = _trimmed(_plain(text))
     if _OTHER_SCHEME.search(plain) and not _LABEL.search(plain):
         raise NotAnIsbn(text, "it is labelled as another kind of number")
     readings = [reading for part in re.split(r"[|;,]", plain) for reading in _readings(part)]
@@ -103,16 +137,46 @@ def to_isbn10(isbn13: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Undo percent-encoding once more, and map every dash and space to its ASCII one."""
+    """Undo percent-encoding once more, and map every dash, space, digit and wide letter to its ASCII one."""
     if "%" in text:
         text = unquote(text)
     if text.isascii() and text.isprintable():
         return text.strip()
-    mapped = (
-        "-" if unicodedata.category(char) == "Pd" or char == "\u2212" else " " if char.isspace() else char
-        for char in _IGNORED.sub("", text)
-    )
-    return "".join(mapped).strip()
+    return "".join(map(_ascii, _IGNORED.sub("", text))).strip()
+
+
+def _ascii(char: str) -> str:
+    """Return a character's plain form. Superscripts stay what they are: notes, not digits of the number."""
+    category = unicodedata.category(char)
+    if category == "Pd" or char == "\u2212":
+        return "-"
+    if char == "\x1f":  # before a MARC subfield's code; str.isspace() takes it for a space
+        return "‡"
+    if char.isspace():
+        return " "
+    if category == "Nd":
+        return str(unicodedata.decimal(char))
+    plain = unicodedata.normalize("NFKC", char)
+    return plain if category != "No" and len(plain) == 1 else char
+
+
+def _trimmed(plain: str) -> str:
+    """Leave out what is known to stand around an ISBN."""
+    plain = _FLOAT.sub(r"\1", plain)
+    plain = _PICTURE_SIZE.sub("", _ENDING.sub("", plain))
+    return _ORDER_NUMBER.sub(" ", _subfields_a(plain))
+
+
+def _subfields_a(plain: str) -> str:
+    """Return what the subfields $a of a MARC field hold, and what stands before the first one, as a list."""
+    if _PIPED_SUBFIELDS.match(plain):
+        plain = re.sub(r"\|(?=[a-z])", "$", plain)
+    marks = list(_SUBFIELD.finditer(plain))
+    if not marks:
+        return plain
+    ends = [*(mark.start() for mark in marks[1:]), len(plain)]
+    kept = [plain[mark.end() : end] for mark, end in zip(marks, ends, strict=True) if "a" in mark.groups()]
+    return "|".join((plain[: marks[0].start()], *kept)).strip("| ")
 
 
 def _readings(part: str) -> list[Reading]:
@@ -174,6 +238,22 @@ def _why(plain: str) -> str:
     digits = re.sub(r"[^0-9Xx]", "", _LABEL.sub("", plain))
     if not re.search("[0-9]", plain):
         return "it has no digits 0-9"
+    if _ROUNDED.search(plain):
+        return "a spreadsheet has rounded it; format the column as text"
+    if in_the_way := _in_the_way(plain):
+        return in_the_way
     if len(digits) in (9, 10, 13):
         return "its check digit does not fit, or it is no book's number"
     return f"expected 10 or 13 digits, found {len(digits)}"
+
+
+def _in_the_way(plain: str) -> str | None:
+    """Say what touches a right number within the text, so that it was not read; None where there is none."""
+    for match in _WITHIN.finditer(plain):
+        before, behind = plain[: match.start()].split(" ")[-1], plain[match.end() :].split(" ")[0]
+        if not (before or behind) or not _digits(match[0].replace("-", "").upper()):
+            continue
+        if behind:
+            return f"something follows the number: {behind[:20]!r}"
+        return f"something stands before the number: {before[-20:]!r}"
+    return None

@@ -20,12 +20,16 @@ _PUBLISHER_DIGITS = 7
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that somebody says is the cover of an ISBN. `date` None: the file's own time."""
+    """A file that somebody says is the cover of an ISBN. `date` None: the file's own time.
+
+    `is_file_name`: nothing but the file's name says which ISBN it is.
+    """
 
     isbn: str
     path: Path
     source: str = ""
     date: int | None = None
+    is_file_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def examine(candidate: Candidate, limits: Limits, rules: Import) -> Examined:
 
     Reasons: isbn, unreadable, bytes, type, header, pixels, side, tiny, aspect, codec, hash.
     """
-    identifier = _identifier(candidate.isbn)
+    identifier = _identifier(candidate)
     body, modified = _read(candidate.path, limits.max_bytes)
     date = modified if candidate.date is None else candidate.date
     original = replace(look(body, identifier, limits, rules), date=date, source=candidate.source)
@@ -107,9 +111,10 @@ def is_placeholder(identifiers: Iterable[Identifier], rules: Import) -> bool:
     return len(values) >= rules.same_bytes_isbns or len(publishers) >= rules.same_bytes_publishers
 
 
-def _identifier(text: str) -> Identifier:
+def _identifier(candidate: Candidate) -> Identifier:
+    parse = isbn.parse_file_name if candidate.is_file_name else isbn.parse
     try:
-        reading = isbn.parse(text)
+        reading = parse(candidate.isbn)
     except NotAnIsbn as exc:
         raise OriginalRefused("isbn", exc.why) from None
     if reading.only_one:

@@ -194,7 +194,7 @@ def candidates(path: Path, source: str, ours: Path | None = None) -> Iterator[Ca
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
         yield from listed(path, source)
     else:
-        yield Candidate(path.stem, path, source)
+        yield Candidate(path.stem, path, source, is_file_name=True)
 
 
 def _tree(path: Path, source: str, ours: Path | None) -> Iterator[Candidate]:
@@ -203,7 +203,8 @@ def _tree(path: Path, source: str, ours: Path | None) -> Iterator[Candidate]:
         folders[:] = [name for name in within if Path(folder, name).resolve() != ours]
         for name in sorted(names):
             if not name.startswith("."):
-                yield Candidate(name.rpartition(".")[0] or name, Path(folder, name), source)
+                stem = name.rpartition(".")[0] or name
+                yield Candidate(stem, Path(folder, name), source, is_file_name=True)
 
 
 def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:

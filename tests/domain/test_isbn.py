@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from samples import EASY, THIRTEENS, check_of_13, digits
 
 from coverproxy.domain.errors import NotAnIsbn
-from coverproxy.domain.isbn import MAX_READINGS, MAX_TEXT, Reading, _bare, _messy, parse, to_isbn10
+from coverproxy.domain.isbn import (
+    MAX_READINGS,
+    MAX_TEXT,
+    Reading,
+    _bare,
+    _messy,
+    parse,
+    parse_file_name,
+    to_isbn10,
+)
 
 MESSY = Path(__file__).resolve().parents[3] / "shared" / "data" / "messy-isbns.tsv"
 
@@ -120,6 +129,30 @@ DIRTY = {
     "distributors' group 630": ("6300000001", "9786300000001"),
     "space around": ("  0545010225 ", "9780545010221"),
     "tabs": ("0\t545\t01022\t5", "9780545010221"),
+    "Arabic-Indic digits": ("٠٥٤٥٠١٠٢٢٥", "9780545010221"),
+    "Arabic-Indic digits, 13": ("٩٧٨٠١٤١٤٣٩٥١٨", "9780141439518"),
+    "Persian digits": ("۹۷۸۰۱۴۱۴۳۹۵۱۸", "9780141439518"),
+    "Devanagari digits": ("९७८०१४१४३९५१८", "9780141439518"),
+    "fullwidth digits": ("９７８０１４１４３９５１８", "9780141439518"),
+    "fullwidth X": ("０８０４４２９５７Ｘ", "9780804429573"),
+    "fullwidth label": ("ＩＳＢＮ：９７８－０－１４－１４３９５１－８", "9780141439518"),
+    "MARC subfields": ("$a9780141439518$q(pbk.)", "9780141439518"),
+    "MARC subfields, spaced": ("020 ## $a 9780141439518 (pbk.) : $c $12.95", "9780141439518"),
+    "MARC subfields, double dagger": ("\u2021a9780141439518", "9780141439518"),
+    "MARC subfields, double dagger, more": (
+        "\u2021a9780141439518\u2021q(pbk.)\u20216880-01",
+        "9780141439518",
+    ),
+    "MARC subfields, click letter": ("\u01c2a 9780141439518 \u01c2q paperback", "9780141439518"),
+    "MARC subfields, as in the record": ("\x1fa9780141439518\x1fq(pbk.)", "9780141439518"),
+    "MARC subfields, bars": ("|a9780141439518|q(pbk.)", "9780141439518"),
+    "MARC, a cancelled number beside it": ("$z9780545010221$a9780141439518", "9780141439518"),
+    "order number of China": ("9787802532670/B·87", "9787802532670"),
+    "order number of China, hyphens": ("ISBN 978-7-80253-267-0 / TP\u30fb1234", "9787802532670"),
+    "a spreadsheet's float, whole": ("9780141439518.0", "9780141439518"),
+    "a spreadsheet's float, whole, 10": ("1400079985.0", "9781400079988"),
+    "Open Library's picture, large": ("9780141439518-L", "9780141439518"),
+    "Open Library's picture, its ending": ("0545010225-M.jpg", "9780545010221"),
     "line break, encoded": ("0545%0A010225", "9780545010221"),
 }
 
@@ -146,9 +179,9 @@ REFUSED = {
     "only the word": "ISBN",
     "nothing": "",
     "a space": " ",
-    "Arabic-Indic digits": "٠٥٤٥٠١٠٢٢٥",
-    "Arabic-Indic digits, 13": "٩٧٨٠٥٤٥٠١٠٢٢١",
-    "fullwidth digits": "０５４５０１０２２５",
+    "Arabic-Indic digits, wrong check digit": "٠٥٤٥٠١٠٢٢٦",
+    "fullwidth digits, wrong check digit": "９７８０５４５０１０２２２",
+    "superscript check digit": "978054501022\u00b9",
     "superscripts": "⁰⁵⁴⁵⁰¹⁰²²⁵",
     "X in the middle": "08044X2957",
     "X at the end of 13": "978054501022X",
@@ -167,6 +200,10 @@ REFUSED = {
     "letters behind": "0545010225abc",
     "13 cut to 12 and its X": "97808264975X",
     "picture's name": "M.jpg",
+    "MARC, only a cancelled number": "$z9780141439518",
+    "a number with a word glued on": "9780141439518-front",
+    "an Open Library picture with a wrong check digit": "9780141439519-L",
+    "a float with a fraction": "9780141439518.5",
 }
 
 
@@ -195,6 +232,52 @@ def test_a_wrong_check_digit_is_never_got_round(text: str) -> None:
     """A number of 10 or 13 digits with a wrong check digit is not read as a shorter one within it."""
     with pytest.raises(NotAnIsbn):
         parse(text)
+
+
+FILE_NAMES = [
+    *(f"9780141439518{behind}" for behind in (
+        "", "-L", "-M", "-S", "-front", "-cover", "-1", "-01", "-001", "-pride-and-prejudice", "L", "hbk",
+        "_b", "_cover1", "_full", "-87dad3644d85fc43", "-8712345678901234", "(1)", " (2)", "~1", "_300dpi",
+        ".tif", ".main", "-2024-05-01", ",front", "/x", "-L.jpg", "X",
+    )),
+    *(f"{before}9780141439518" for before in (
+        "cover", "EAN", "isbn", "ISBN-13_", "cover-", "penguin_", "2024-05-01-", "1-", "oclc_", "10.1007-",
+    )),
+    "cover9780141439518front", "978-0-14-143951-8-front", "978-0-14-143951-8-1", "978 0 14 143951 8 cover",
+    "９７８０１４１４３９５１８-front", "0141439513-L", "0141439513-front", "0141439513_1",
+    "0141439513.front", "0141439513 back to front", "9780141439519-9780141439518", "0141439513",
+    "014143951-3",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_file_names_are_read_whatever_stands_around(name: str) -> None:
+    """A right ISBN-13 in a file's name is read whatever stands around it; so is a 10 that begins it."""
+    assert parse_file_name(name).isbns[0] == "9780141439518"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["97801414395181", "19780141439518", "9780141439519-L", "0141439514-front", "cover0141439513", "cover",
+     "8787878787878-front", "4006381333931", "978-0-14-143951-9-1", ""],
+)  # fmt: skip
+def test_other_file_names_are_refused(name: str) -> None:
+    """Digits that touch, a wrong check digit or another beginning make no ISBN of a file's name."""
+    with pytest.raises(NotAnIsbn) as caught:
+        parse_file_name(name)
+
+    assert caught.value.why
+
+
+@EASY
+@given(
+    THIRTEENS,
+    st.text(st.characters(categories=("L", "P", "S", "Z"), exclude_characters="%"), max_size=20),
+    st.text(st.characters(categories=("L", "P", "S", "Z"), exclude_characters="%"), max_size=20),
+)
+def test_no_letters_around_change_a_file_name(isbn: str, before: str, behind: str) -> None:
+    """Any letters, signs and spaces around 13 right digits leave them what they are."""
+    assert parse_file_name(before + isbn + behind) == Reading((isbn,))
 
 
 def test_nine_digits_that_mean_two_books() -> None:
@@ -234,6 +317,15 @@ def test_the_reason_is_of_use() -> None:
         parse("0545010226")
     with pytest.raises(NotAnIsbn, match="found 12"):
         parse("780451162182")
+    for text, why in {
+        "9780141439518-front": r"something follows the number: '-front'",
+        "9780141439518-1": r"something follows the number: '-1'",
+        "cover9780141439518": r"something stands before the number: 'cover'",
+        "9.78014E+12": "a spreadsheet has rounded it; format the column as text",
+        "9,78014E+12": "format the column as text",
+    }.items():
+        with pytest.raises(NotAnIsbn, match=why):
+            parse(text)
     with pytest.raises(NotAnIsbn, match="no digits") as caught:
         parse("x" * 300)
     assert len(str(caught.value)) < 150

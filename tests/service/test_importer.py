@@ -206,6 +206,34 @@ def test_one_file_can_be_taken_in(library: Library) -> None:
     assert (report.seen, report.added) == (1, 1)
 
 
+@pytest.mark.parametrize("form", ["{}-L", "{}-front", "{}-1", "{}-cover", "cover{}", "EAN{}", "{}hbk"])
+def test_a_file_name_may_say_more_than_its_isbn(library: Library, form: str) -> None:
+    """What publishers and saved pictures append to the number refuses no file, in a folder or alone."""
+    path = library.put(f"{form.format(BOOK)}.jpg", images.small_jpeg())
+    assert library.take_in(path).added == 1
+    report = library.take_in()
+    assert (report.already, report.refused.total()) == (1, 0)
+    assert [one.identifier.value for one in library.all_originals()] == [BOOK]
+
+
+@pytest.mark.parametrize("mode", ["copy", "link"])
+def test_originals_are_found_again_without_their_catalogue(library: Library, mode: str) -> None:
+    """After a lost catalogue.db, importing the folder of originals enters each again, where it lies."""
+    for number, isbn in enumerate(strangers(12)):
+        library.put(f"{isbn}.jpg", images.distinct(images.small_jpeg(), number))
+    library.take_in(mode=mode)
+    before, files = {(one.identifier, one.digest) for one in library.all_originals()}, library.stored()
+    for path in library.data.glob("catalogue.db*"):
+        path.unlink()
+
+    report = library.take_in(library.data / "originals", mode=mode)
+
+    assert (report.seen, report.added, report.refused.total()) == (12, 12, 0)
+    assert {(one.identifier, one.digest) for one in library.all_originals()} == before
+    assert library.stored() == files
+    assert library.is_consistent()
+
+
 def test_a_folder_offers_its_files_in_one_order(library: Library) -> None:
     """Names are read in sorted order, so that two runs over a folder do the same."""
     for name in ("c.jpg", "a.jpg", "b/2.jpg", "b/1.jpg"):
