@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from coverproxy.domain import schemes
 from coverproxy.domain.formats import PLACEHOLDER_FILE, Format
 from coverproxy.domain.spec import Identifier, Spec
 
@@ -88,5 +89,5 @@ class Layout:
 
 
 def _files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...]:
-    below = folder.joinpath(*identifier.shard)
-    return tuple(below / f"{spelling}.{form.value}" for spelling in identifier.spellings)
+    below = folder.joinpath(*schemes.shard(identifier))
+    return tuple(below / f"{spelling}.{form.value}" for spelling in schemes.stems(identifier))

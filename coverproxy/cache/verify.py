@@ -10,6 +10,7 @@ from pathlib import Path
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.walk import CachedFile, derivatives, shards
+from coverproxy.domain import schemes
 from coverproxy.domain.formats import dimensions
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.storage import atomic
@@ -85,7 +86,7 @@ class Verifier:
 
 def _others(stem: str) -> tuple[str, ...]:
     is_isbn13 = len(stem) == 13 and stem.isdecimal()
-    return Identifier(ISBN, stem).spellings[1:] if is_isbn13 else ()
+    return schemes.stems(Identifier(ISBN, stem))[1:] if is_isbn13 else ()
 
 
 def _read(path: str) -> bytes:

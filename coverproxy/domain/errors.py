@@ -5,13 +5,27 @@ class CoverError(Exception):
     """Anything that keeps a visitor from getting a cover."""
 
 
-class NotAnIsbn(CoverError):
-    """The text names no ISBN: it has none, or its check digit is wrong."""
+class NotAnIdentifier(CoverError):
+    """The text is not an identifier of the scheme it was read for, or its check digit is wrong."""
 
-    def __init__(self, text: str, why: str) -> None:
-        super().__init__(f"{text[:60]!r} is not an ISBN: {why}")
+    def __init__(self, text: str, why: str, title: str) -> None:
+        super().__init__(f"{text[:60]!r} is not a valid {title}: {why}")
         self.text = text
         self.why = why
+
+
+class NotAnIsbn(NotAnIdentifier):
+    """The text has no ISBN, or its check digit is wrong."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text, why, "ISBN")
+
+
+class UnknownScheme(CoverError):
+    """There is no identifier scheme of that name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"{name[:40]!r} is not an identifier scheme; expected one of {', '.join(known)}")
 
 
 class UnknownSize(CoverError):

@@ -5,34 +5,9 @@ from dataclasses import dataclass
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import MalformedPath
 from coverproxy.domain.formats import ENDINGS, Format
+from coverproxy.domain.identifier import ISBN, Identifier, Reading
 
-ISBN = "isbn"
-
-
-@dataclass(frozen=True, slots=True)
-class Identifier:
-    """What names a book: a scheme and a value in its canonical spelling (ISBN: 13 digits)."""
-
-    scheme: str
-    value: str
-
-    def __str__(self) -> str:
-        return f"{self.scheme}:{self.value}"
-
-    @property
-    def shard(self) -> tuple[str, str]:
-        """The two folder names it lies under: digits 9-10 and 11-12.
-
-        They are the four before the check digit of either ISBN spelling, so nginx can find them in both,
-        and unlike the first digits they spread evenly (English books pile up under 978-0 and 978-1).
-        """
-        return self.value[-5:-3], self.value[-3:-1]
-
-    @property
-    def spellings(self) -> tuple[str, ...]:
-        """Every spelling that a file of it is found under, the canonical one first."""
-        ten = isbn.to_isbn10(self.value) if self.scheme == ISBN else None
-        return (self.value, ten) if ten else (self.value,)
+__all__ = ["ISBN", "Identifier", "Reading", "Spec", "Wanted", "parse"]
 
 
 @dataclass(frozen=True, slots=True)

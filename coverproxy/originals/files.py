@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from coverproxy.domain import schemes
 from coverproxy.domain.original import Original
 from coverproxy.storage import atomic, bounded_read
 
@@ -28,7 +29,7 @@ class OriginalFiles:
             return Path(original.path)
         # A thousand folders, not the derivatives' ten thousand: making them is what a first import does most.
         name = f"{original.identifier.value}-{original.digest.hex()[:16]}.{original.loader.ending}"
-        return self._root / "".join(original.identifier.shard)[1:] / name
+        return self._root / "".join(schemes.shard(original.identifier))[1:] / name
 
     def read(self, original: Original, max_bytes: int) -> bytes:
         """Read an original, at most one byte more than *max_bytes*. Raises OSError."""

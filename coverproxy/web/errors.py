@@ -24,6 +24,8 @@ class Meaning:
 TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.NoCover: Meaning("missing", 404, "No cover is known for this ISBN", keep="missing"),
     errors.NotAnIsbn: Meaning("invalid", 400, "This is not an ISBN", keep="missing"),
+    errors.NotAnIdentifier: Meaning("invalid", 400, "This is not a valid identifier", keep="missing"),
+    errors.UnknownScheme: Meaning("path", 404, "There is no such identifier scheme", is_hard=True),
     errors.QuotaExceeded: Meaning("quota", 429, "The day's quota of this key is used up"),
     errors.TooFast: Meaning("throttled", 429, "Too many new covers at once for an automated client"),
     errors.Busy: Meaning("pending", 503, "The cover is not made yet: the service is busy"),

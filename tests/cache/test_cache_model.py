@@ -17,6 +17,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
 from coverproxy.cache.last_use import DAY, LastUse
 from coverproxy.cache.layout import Layout
+from coverproxy.domain import schemes
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
@@ -102,14 +103,14 @@ class CacheMachine(RuleBasedStateMachine):
     def purge(self, identifier: Identifier) -> None:
         """Purge a book, in all sizes, formats and revisions."""
         gone = [at for at in self.model if at[1].identifier == identifier]
-        names = sum(len(identifier.spellings) - self.is_lone(at) for at in gone)
+        names = sum(len(schemes.stems(identifier)) - self.is_lone(at) for at in gone)
         assert self.cache.purge(identifier) == names
         for at in gone:
             self.forget(at)
 
     def is_lone(self, at: At) -> bool:
         """Whether one of its two names was removed."""
-        return len(at[1].identifier.spellings) == 2 and self.path(at).stat().st_nlink == 1
+        return len(schemes.stems(at[1].identifier)) == 2 and self.path(at).stat().st_nlink == 1
 
     def forget(self, at: At) -> None:
         del self.model[at]

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coverproxy.domain import schemes
 from coverproxy.domain.errors import MalformedPath, NotAnIsbn
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn import to_isbn10
@@ -102,9 +103,9 @@ def test_an_identifier_is_told_with_its_scheme() -> None:
 
 def test_only_978_has_a_second_spelling() -> None:
     """A 978 number is found under both spellings, the canonical one first; all else under one."""
-    assert POTTER.spellings == ("9780545010221", "0545010225")
-    assert Identifier(ISBN, "9791026900948").spellings == ("9791026900948",)
-    assert Identifier("oclc", "9780545010221").spellings == ("9780545010221",)
+    assert schemes.stems(POTTER) == ("9780545010221", "0545010225")
+    assert schemes.stems(Identifier(ISBN, "9791026900948")) == ("9791026900948",)
+    assert schemes.stems(Identifier("oclc", "9780545010221")) == ("9780545010221",)
 
 
 @settings(deadline=None)
@@ -112,10 +113,10 @@ def test_only_978_has_a_second_spelling() -> None:
 def test_both_spellings_tell_the_shard(nine: str) -> None:
     """The shard is digits 9-12 of the ISBN-13: the four before the check digit of either spelling."""
     isbn = thirteen(nine)
-    first, second = Identifier(ISBN, isbn).shard
+    first, second = schemes.shard(Identifier(ISBN, isbn))
 
     assert (first, second) == (isbn[8:10], isbn[10:12])
-    assert {spelling[-5:-1] for spelling in Identifier(ISBN, isbn).spellings} == {first + second}
+    assert {spelling[-5:-1] for spelling in schemes.stems(Identifier(ISBN, isbn))} == {first + second}
 
 
 @settings(deadline=None)

@@ -51,6 +51,8 @@ def test_all_errors_stand_in_one_file() -> None:
 LABELS = {
     errors.NoCover: ("missing", 404, False),
     errors.NotAnIsbn: ("invalid", 400, False),
+    errors.NotAnIdentifier: ("invalid", 400, False),
+    errors.UnknownScheme: ("path", 404, True),
     errors.QuotaExceeded: ("quota", 429, False),
     errors.TooFast: ("throttled", 429, False),
     errors.Busy: ("pending", 503, False),
