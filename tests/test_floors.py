@@ -16,7 +16,7 @@ FLOORS = [
     ["concurrency", "config"],
     ["log"],
     ["stats", "imaging", "accounts", "deploy", "demo"],
-    ["originals", "cache", "sources", "client"],
+    ["originals", "cache", "sources", "feeds", "client"],
     ["service"],
     ["web"],
     ["wiring"],

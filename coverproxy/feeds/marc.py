@@ -1,0 +1,157 @@
+"""MARC 21 records, as ISO 2709 or MARCXML: identifiers, relations and cover links."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pymarc
+from lxml import etree
+
+from coverproxy.feeds import xml_stream
+from coverproxy.feeds.record import Action, FeedUnreadable, Identifier, Link, Record, Relation
+
+MAX_RECORD_BYTES = 100_000
+"""ISO 2709 gives a record's length in five digits; MARCXML is held to ten times that."""
+
+_COVER = re.compile(r"cover|umschlag|couverture|titelbild|omslag|copertina|cubierta", re.IGNORECASE)
+_IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|tiff?)$", re.IGNORECASE)
+_SET = re.compile(r"\b(?:set|gesamt(?:werk|ausgabe)?|complete)\b", re.IGNORECASE)
+_RELATIONS = {"776": "format", "775": "edition", "765": "translation", "767": "translation"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A data field, or a control field, whose one value has the code ""."""
+
+    tag: str
+    indicators: str
+    subfields: tuple[tuple[str, str], ...]
+
+    def values(self, codes: str) -> list[str]:
+        """The values of the subfields with one of *codes*, as they come."""
+        return [value for code, value in self.subfields if code in codes]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an operator decides about one sender's records."""
+
+    agency: str = "marc"
+    """Names the sender where a record has no 003."""
+    all_isbns: bool = False
+    """Every ISBN of a record names the same item: other bindings, the set."""
+
+
+def records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
+    """Read ISO 2709. A record that cannot be read is reported as one that has nothing to do.
+
+    Raises FeedUnreadable where not even the first record can be read: then it is not MARC.
+    """
+    good = False
+    reader = pymarc.MARCReader(file, to_unicode=True, force_utf8=False, permissive=True)
+    for number, each in enumerate(reader, start=1):
+        if not isinstance(each, pymarc.Record):
+            if isinstance(reader.current_exception, pymarc.exceptions.FatalReaderError) and not good:
+                raise FeedUnreadable(f"record {number}: {reader.current_exception}")
+            yield Record("", number, Action.LEAVE, why=f"record {number}: {reader.current_exception}")
+            continue
+        good = True
+        yield record(list(_of_pymarc(each)), number, rules)
+
+
+def xml_records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
+    """Read MARCXML. Raises FeedUnreadable where it is not well-formed, or has no record."""
+    limit = 10 * MAX_RECORD_BYTES
+    for element in xml_stream.elements(file, ("record",), "MARC record", limit):
+        yield record(list(_of_xml(element)), xml_stream.line(element), rules)
+
+
+def _of_pymarc(found: pymarc.Record) -> Iterator[Field]:
+    for each in found.fields:
+        if each.control_field:
+            yield Field(each.tag, "  ", (("", each.data or ""),))
+        else:
+            subfields = tuple((part.code, part.value) for part in each.subfields)
+            yield Field(each.tag, "".join(each.indicators or "  "), subfields)
+
+
+def _of_xml(element: etree._Element) -> Iterator[Field]:
+    for each in element.iterchildren("{*}controlfield", "{*}datafield"):
+        tag = each.get("tag", "")
+        if each.tag.endswith("controlfield"):
+            yield Field(tag, "  ", (("", each.text or ""),))
+        else:
+            parts = each.iterchildren("{*}subfield")
+            subfields = tuple((part.get("code", ""), xml_stream.text(part)) for part in parts)
+            yield Field(tag, each.get("ind1", " ") + each.get("ind2", " "), subfields)
+
+
+def record(fields: list[Field], line: int, rules: Rules) -> Record:
+    """Say what a record's fields mean for covers."""
+    own = _record_id(fields, rules)
+    identifiers = (*_isbns(fields, rules), *_others(fields), *own)
+    links = tuple(Link(address) for address in _covers(fields))
+    why = "" if links else "the record links to no cover"
+    action = Action.REPLACE if links else Action.LEAVE
+    reference = f"{own[0].scheme}:{own[0].text}" if own else ""
+    once = tuple(dict.fromkeys(identifiers))
+    return Record(reference, line, action, once, links, tuple(_relations(fields)), why=why)
+
+
+def _record_id(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
+    control = {each.tag: each.subfields[0][1].strip() for each in fields if each.tag in ("001", "003")}
+    if not control.get("001"):
+        return []
+    return [Identifier(f"local:{(control.get('003') or rules.agency).lower()}", control["001"])]
+
+
+def _isbns(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
+    """020 $a. The first that is not of a set names the item, and what is the same ISBN in the other form.
+
+    $z is cancelled or wrong. Other bindings and the set are other books, unless the operator says otherwise.
+    """
+    found = [each for each in fields if each.tag == "020" and each.values("a")]
+    single = [each for each in found if not _SET.search(" ".join(each.values("aq")))]
+    texts = [each.values("a")[0] for each in (found if rules.all_isbns else single)]
+    if not rules.all_isbns and texts:
+        texts = [text for text in texts if _core(text) == _core(texts[0])]
+    return [Identifier("isbn", text) for text in texts]
+
+
+def _core(text: str) -> str:
+    """The nine digits that both forms of an ISBN share."""
+    digits = re.sub(r"[^0-9Xx]", "", text.split("(")[0])
+    return digits[3:12] if len(digits) >= 12 else digits[:9]
+
+
+def _others(fields: Iterable[Field]) -> Iterator[Identifier]:
+    for each in fields:
+        for value in each.values("a")[:1]:
+            if each.tag == "022":
+                yield Identifier("issn", value)
+            elif each.tag == "024" and each.indicators[0] in "123":
+                yield Identifier("ismn" if each.indicators[0] == "2" else "ean", value)
+            elif each.tag == "010":
+                yield Identifier("lccn", value)
+            elif each.tag == "035" and value.lower().startswith("(ocolc)"):
+                yield Identifier("oclc", value)
+
+
+def _covers(fields: Iterable[Field]) -> Iterator[str]:
+    """856 42 whose note speaks of a cover, and which is an image by type or name."""
+    for each in fields:
+        if each.tag != "856" or each.indicators != "42" or not _COVER.search(" ".join(each.values("3zy"))):
+            continue
+        is_image = any(value.lower().startswith("image/") for value in each.values("q"))
+        yield from (url for url in each.values("u") if is_image or _IMAGE.search(url.partition("?")[0]))
+
+
+def _relations(fields: Iterable[Field]) -> Iterator[Relation]:
+    for each in fields:
+        if kind := _RELATIONS.get(each.tag):
+            yield from (
+                Relation(kind, Identifier(scheme, value), f"marc-{each.tag}")
+                for code, scheme in (("z", "isbn"), ("x", "issn"))
+                for value in each.values(code)
+            )

@@ -1,0 +1,172 @@
+"""Zip files of covers: members named by ISBN, or Koha's link files beside the pictures.
+
+A name inside a zip is never a path here: members are read in place, and nothing is unpacked to disk.
+"""
+
+import csv
+import io
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from coverproxy.feeds.record import FeedUnreadable
+
+MAX_MEMBERS = 100_000
+MAX_INFLATED = 20 * 2**30
+MAX_RATIO = 100
+"""Inflated ÷ stored bytes of one member. Pictures are compressed already: theirs is about 1."""
+
+_KOHA_LISTS = ("idlink.txt", "datalink.txt")
+_MAX_LIST_BYTES = 16 * 2**20
+_END = struct.Struct("<4s4H2LH")
+"""PKWARE's APPNOTE 4.3.16, the end of central directory record."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in a zip that may be read: its name as the sender wrote it, and its inflated bytes."""
+
+    name: str
+    length: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A member that is passed over, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A line of Koha's list: a biblionumber and the picture's member; `line` counts in that list."""
+
+    number: str
+    name: str
+    list_name: str
+    line: int
+
+
+class Zip:
+    """A zip opened for reading. Raises FeedUnreadable where it is none, or looks like a bomb."""
+
+    def __init__(self, path: Path) -> None:
+        self._check_count(path)
+        try:
+            self._file = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as exc:
+            raise FeedUnreadable(f"it cannot be read as a zip: {exc}") from None
+        self._infos = self._file.infolist()
+        self._check(path.stat().st_size)
+        self._by_name = {each.filename: each for each in self._infos}
+
+    @staticmethod
+    def _check_count(path: Path) -> None:
+        """Refuse by the count that the file's end gives, before a member's entry is held in memory."""
+        with path.open("rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(0, size - 65_557))
+            tail = file.read()
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) - at < _END.size:
+            raise FeedUnreadable("it cannot be read as a zip: its end is missing")
+        count, directory = _END.unpack_from(tail, at)[4:6]
+        # an entry of the directory has at least 46 bytes (4.3.12); 0xFFFF stands for a zip64's count
+        if (count != 0xFFFF and count > MAX_MEMBERS) or (
+            directory != 0xFFFFFFFF and directory > MAX_MEMBERS * 1024
+        ):
+            raise FeedUnreadable(f"it has more than {MAX_MEMBERS:,} members")
+
+    def _check(self, size: int) -> None:
+        if len(self._infos) > MAX_MEMBERS:
+            raise FeedUnreadable(f"it has more than {MAX_MEMBERS:,} members")
+        if sum(each.file_size for each in self._infos) > MAX_INFLATED:
+            raise FeedUnreadable(f"its members are more than {MAX_INFLATED // 2**30} GiB")
+        if sum(each.compress_size for each in self._infos) > size:
+            raise FeedUnreadable("its members overlap")
+
+    def __enter__(self) -> "Zip":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def members(self) -> Iterator[Member | Refusal]:
+        """Every file in it, as it stands in the directory; folders are passed over in silence."""
+        for each in self._infos:
+            if each.is_dir():
+                continue
+            why = _unfit(each)
+            yield Refusal(each.filename, why) if why else Member(each.filename, each.file_size)
+
+    def read(self, name: str, at_most: int) -> bytes:
+        """Return a member's bytes.
+
+        Raises FeedUnreadable where it is missing, damaged, unfit or longer than *at_most*.
+        """
+        info = self._by_name.get(name)
+        if info is None:
+            raise FeedUnreadable(f"it has no file {name!r}")
+        if why := _unfit(info):
+            raise FeedUnreadable(why)
+        try:
+            with self._file.open(info) as file:
+                found = file.read(at_most + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as exc:
+            raise FeedUnreadable(f"it is damaged: {exc}") from None
+        if len(found) > at_most:
+            raise FeedUnreadable(f"it is longer than {at_most:,} bytes")
+        return found
+
+    def koha_links(self) -> Iterator[Linked | Refusal]:
+        """Every line of Koha's lists, in whatever folder they lie; nothing where there is no list.
+
+        A picture is looked for in the folder of its list; Koha takes names with tabs, else commas between.
+        """
+        for info in self._infos:
+            if PurePosixPath(info.filename).name.lower() in _KOHA_LISTS:
+                yield from self._links_of(info.filename)
+
+    def _links_of(self, list_name: str) -> Iterator[Linked | Refusal]:
+        text = self.read(list_name, _MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
+        folder = list_name[: -len(PurePosixPath(list_name).name)]
+        for line, row in enumerate(text.splitlines(), start=1):
+            if not row.strip():
+                continue
+            where = f"{list_name}, line {line}"
+            cells = next(csv.reader([row.strip()], delimiter="\t" if "\t" in row else ","), [])
+            cells = [each.strip().strip("\"'") for each in cells]
+            if len(cells) < 2 or not cells[0] or not cells[1]:
+                yield Refusal(where, "expected a biblionumber and a file name, with a tab or comma between")
+            elif not re.fullmatch(r"[^/\\\0]+", cells[1]) or cells[1] in (".", ".."):
+                yield Refusal(where, f"expected the name of a file in the same folder, found {cells[1]!r}")
+            elif folder + cells[1] not in self._by_name:
+                yield Refusal(where, f"the zip has no file {cells[1]!r} beside the list")
+            else:
+                yield Linked(cells[0], folder + cells[1], list_name, line)
+
+
+def is_zip(file: BinaryIO) -> bool:
+    """Tell by the first bytes."""
+    return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def _unfit(info: zipfile.ZipInfo) -> str:
+    """Say why a member is not read; empty where it may be."""
+    parts = re.split(r"[/\\]", info.filename)
+    if ".." in parts or info.filename.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", info.filename):
+        return "its name leads out of the zip"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "it is a link"
+    if info.flag_bits & 0x1:
+        return "it is encrypted"
+    if info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        return f"it inflates to more than {MAX_RATIO} times its bytes"
+    return ""

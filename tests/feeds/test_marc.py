@@ -1,0 +1,149 @@
+"""MARC records: which fields name the item, its cover and its relatives."""
+
+import io
+
+import pymarc
+import pytest
+
+from coverproxy.feeds import marc
+from coverproxy.feeds.marc import Field, Rules, record
+from coverproxy.feeds.record import Action, FeedUnreadable, Identifier, Relation
+
+URL = "https://files.example.org/c.jpg"
+
+
+def field(tag: str, indicators: str = "  ", **subfields: str) -> Field:
+    """A data field; `a="x"` is $a x."""
+    return Field(tag, indicators, tuple(subfields.items()))
+
+
+def control(tag: str, value: str) -> Field:
+    return Field(tag, "  ", (("", value),))
+
+
+def ids(*fields: Field, rules: Rules | None = None) -> list[tuple[str, str]]:
+    """The identifiers of a record with these fields."""
+    found = record(list(fields), 1, rules or Rules())
+    return [(each.scheme, each.text) for each in found.identifiers]
+
+
+def test_the_first_isbn_names_the_item() -> None:
+    """020 $a without "set", and its other form; not cancelled ones ($z), sets and other bindings."""
+    fields = (
+        field("020", a="9780000100054", q="set"),
+        field("020", a="9780000100023 (hardback)"),
+        field("020", a="0000100021"),
+        field("020", a="9780000100030", q="paperback"),
+        field("020", z="9780000100099"),
+    )
+
+    assert ids(*fields) == [("isbn", "9780000100023 (hardback)"), ("isbn", "0000100021")]
+    assert len(ids(*fields, rules=Rules(all_isbns=True))) == 4
+
+
+def test_other_numbers() -> None:
+    """ISSN, UPC, ISMN, EAN, LCCN, OCLC and the record's own number have their fields; $y does not count."""
+    assert ids(
+        control("001", "123"),
+        control("003", "DE-627"),
+        field("022", a="2999-0009", y="2999-0017"),
+        field("024", "1 ", a="036000291452"),
+        field("024", "2 ", a="M230671187"),
+        field("024", "3 ", a="4006381333931"),
+        field("024", "7 ", a="10.1/x"),
+        field("010", a="n  2099000001"),
+        field("035", a="(OCoLC)ocn990000001"),
+        field("035", a="(DE-599)12345"),
+    ) == [
+        ("issn", "2999-0009"),
+        ("ean", "036000291452"),
+        ("ismn", "M230671187"),
+        ("ean", "4006381333931"),
+        ("lccn", "n  2099000001"),
+        ("oclc", "(OCoLC)ocn990000001"),
+        ("local:de-627", "123"),
+    ]
+
+
+def test_a_record_number_without_agency() -> None:
+    """A record without 003 is named by the agency of the config."""
+    assert ids(control("001", "7"), rules=Rules(agency="koha")) == [("local:koha", "7")]
+
+
+@pytest.mark.parametrize(
+    ("link", "taken"),
+    [
+        (field("856", "42", **{"3": "Cover image", "u": URL}), True),
+        (field("856", "42", **{"3": "Umschlagbild", "u": "https://h/x", "q": "image/jpeg"}), True),
+        (field("856", "42", z="Couverture", u="https://h/x.PNG?v=1"), True),
+        (field("856", "41", **{"3": "Cover image", "u": URL}), False),
+        (field("856", "42", **{"3": "Table of contents", "u": URL}), False),
+        (field("856", "42", **{"3": "Cover image", "u": "https://h/cover.html"}), False),
+    ],
+)
+def test_what_is_a_cover(link: Field, taken: bool) -> None:
+    """856 42 with a note that speaks of a cover, and an image by type or name."""
+    found = record([link], 1, Rules())
+
+    assert bool(found.links) is taken
+    assert found.action is (Action.REPLACE if taken else Action.LEAVE)
+
+
+def test_relations() -> None:
+    """776 links another form, 775 another edition, 765 and 767 a translation, by ISBN or ISSN."""
+    found = record(
+        [field("776", "08", z="9780000100061", x="2999-0009"), field("765", z="9791099900005")], 1, Rules()
+    )
+
+    assert found.relations == (
+        Relation("format", Identifier("isbn", "9780000100061"), "marc-776"),
+        Relation("format", Identifier("issn", "2999-0009"), "marc-776"),
+        Relation("translation", Identifier("isbn", "9791099900005"), "marc-765"),
+    )
+
+
+def sample() -> pymarc.Record:
+    """A record with a cover, as a library system writes it."""
+    made = pymarc.Record()
+    made.add_field(
+        pymarc.Field("001", data="42"),
+        pymarc.Field("020", pymarc.Indicators(" ", " "), [pymarc.Subfield("a", "9780000100009")]),
+        pymarc.Field("245", pymarc.Indicators("1", "0"), [pymarc.Subfield("a", "Bücher, naïve Ängste")]),
+        pymarc.Field(
+            "856", pymarc.Indicators("4", "2"), [pymarc.Subfield("3", "Cover"), pymarc.Subfield("u", URL)]
+        ),
+    )
+    made.leader = pymarc.Leader("00000nam a2200000 a 4500")
+    return made
+
+
+def test_both_forms_say_the_same() -> None:
+    """A record as ISO 2709 and as MARCXML gives the same identifiers and links."""
+    body = sample().as_marc()
+    text = b'<collection xmlns="http://www.loc.gov/MARC21/slim">%s</collection>' % pymarc.record_to_xml(
+        sample()
+    )
+
+    (binary,) = marc.records(io.BytesIO(body), Rules())
+    (xml,) = marc.xml_records(io.BytesIO(text), Rules())
+    assert (binary.identifiers, binary.links) == (xml.identifiers, xml.links)
+    assert binary.links[0].address == URL
+
+
+def test_a_damaged_record_is_reported() -> None:
+    """One record that cannot be read says so by its number; those around it are read."""
+    good = sample().as_marc()
+    damaged = good[:12] + b"xxxxx" + good[17:]
+
+    found = list(marc.records(io.BytesIO(good + damaged + good), Rules()))
+    assert [each.action for each in found] == [Action.REPLACE, Action.LEAVE, Action.REPLACE]
+    assert found[1].why.startswith("record 2: ")
+
+
+@pytest.mark.parametrize("body", [b"<html/>", b"no marc at all, but long enough to be read", b"\xff\xd8\xff"])
+def test_what_is_not_marc_is_refused(body: bytes) -> None:
+    """Neither form is read out of something else."""
+    with pytest.raises(FeedUnreadable):
+        list(marc.xml_records(io.BytesIO(body), Rules()))
+    with pytest.raises(FeedUnreadable):
+        list(marc.records(io.BytesIO(body), Rules()))
