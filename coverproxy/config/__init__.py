@@ -4,6 +4,7 @@ from coverproxy.config.base import Section
 from coverproxy.config.front import Front
 from coverproxy.config.loading import PREFIX, load
 from coverproxy.config.pages import MAX_PLACEHOLDER_BYTES, Admin, Signup, Site
+from coverproxy.config.shapes import SHAPE_NAMES, ShapeName, Shapes
 from coverproxy.config.sizes import Avif, Formats, Jpeg, Size, Webp
 from coverproxy.config.sources import (
     AnySource,
@@ -31,9 +32,9 @@ from coverproxy.config.tables import (
 from coverproxy.config.tree import RESERVED_SIZES, Config
 
 __all__ = [
-    "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "Admin", "Answers", "AnySource",
+    "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "SHAPE_NAMES", "Admin", "Answers", "AnySource",
     "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FolderSourceConfig", "Formats",
     "Front", "HttpSourceConfig", "Import", "Jpeg", "Limits", "Log", "ObjectSourceConfig", "Ops",
-    "Quota", "RenderConfig", "Section", "Server", "Signup", "Site", "Size", "SourceConfig", "Webp",
-    "load", "resolved", "unset",
+    "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
+    "Site", "Size", "SourceConfig", "Webp", "load", "resolved", "unset",
 ]  # fmt: skip

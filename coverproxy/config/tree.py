@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
 from coverproxy.config.pages import Admin, Signup, Site
+from coverproxy.config.shapes import Shapes
 from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
 from coverproxy.config.sources import AnySource, AskingConfig, with_presets
 from coverproxy.config.tables import (
@@ -46,6 +47,7 @@ class Config(Section):
     quota: Quota = Quota()
     automated: Automated = Automated()
     answers: Answers = Answers()
+    shapes: Shapes = Shapes()
     site: Site = Site()
     signup: Signup = Signup()
     admin: Admin = Admin()

@@ -55,6 +55,10 @@ class TooMany(CoverError):
     """More is asked at once than is answered at once."""
 
 
+class TooLong(CoverError):
+    """The question is longer than any that is read."""
+
+
 class KeyRefused(CoverError):
     """The key cannot be used here."""
 

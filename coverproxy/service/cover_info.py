@@ -2,8 +2,9 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -14,11 +15,13 @@ from coverproxy.domain.errors import Busy, NoCover, NotAnIsbn, Pending, Unavaila
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn import Reading
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN, Identifier, Spec
+from coverproxy.domain.spec import ISBN, Identifier, Spec, Wanted
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import MIN_SIDE_PX
 from coverproxy.imaging.transform import target_size
+from coverproxy.service import find_covers
 from coverproxy.service.covers import Covers
+from coverproxy.service.find_covers import Sought
 
 T = TypeVar("T")
 
@@ -81,11 +84,30 @@ class CoverInfo:
 
     async def have(self, texts: Iterable[str]) -> dict[str, bool | None]:
         """Say of each text whether its book has a cover; None: it is no ISBN. Raises Busy, Unavailable."""
+        with self._place():
+            return await self._off_loop(self._lists, partial(self._have, tuple(texts)))
+
+    async def find(self, wanted: Mapping[str, Wanted], within: float) -> Sought:
+        """Find which of many books have a cover, asking the sources for so many seconds at most.
+
+        Raises Busy, Unavailable.
+        """
+        with self._place():
+            found = await self._off_loop(self._lists, partial(find_covers.here, self._covers, wanted))
+            lacking = {text: each for text, each in wanted.items() if text not in found}
+            is_settled = await find_covers.ask(self._covers, lacking, within)
+            if lacking and self._covers.asking.chain.gates:
+                found |= await self._off_loop(self._lists, partial(find_covers.here, self._covers, lacking))
+        return Sought(found, is_settled)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold a place among the lists in hand. Raises Busy where none is free."""
         if self._waiting >= MAX_WAITING:
             raise Busy("as many lists are being looked up as may be")
         self._waiting += 1
         try:
-            return await self._off_loop(self._lists, partial(self._have, tuple(texts)))
+            yield
         finally:
             self._waiting -= 1
 

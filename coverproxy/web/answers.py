@@ -105,10 +105,7 @@ def refusal(
     The strict body is text: a browser would show a 404's picture, and Koha hides a slide only when it
     shows none.
     """
-    headers = {**COMMON, "X-Cover-Status": meaning.label, "Cache-Control": _keep(meaning, config)}
-    if meaning.status in (429, 503):
-        seconds = error.retry_after if isinstance(error, OwnFault) else config.retry_after_seconds
-        headers["Retry-After"] = str(max(ceil(seconds), 1))
+    headers = refusal_headers(error, meaning, config)
     if as_json:
         headers["Content-Type"] = "application/problem+json"
         return Answer(meaning.status, headers, problem(error, meaning))
@@ -117,6 +114,15 @@ def refusal(
         return Answer(meaning.status, headers | {"Content-Type": "text/plain; charset=utf-8"}, text)
     status = meaning.status if meaning.is_hard else 200
     return Answer(status, headers | {"Content-Type": "image/gif"}, PLACEHOLDER)
+
+
+def refusal_headers(error: CoverError, meaning: Meaning, config: Answers) -> dict[str, str]:
+    """Return what every refusal says, whatever its body: the word for it, and when to ask again."""
+    headers = {**COMMON, "X-Cover-Status": meaning.label, "Cache-Control": _keep(meaning, config)}
+    if meaning.status in (429, 503):
+        seconds = error.retry_after if isinstance(error, OwnFault) else config.retry_after_seconds
+        headers["Retry-After"] = str(max(ceil(seconds), 1))
+    return headers
 
 
 def _keep(meaning: Meaning, config: Answers) -> str:

@@ -16,7 +16,7 @@ from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
 from coverproxy.web.pages.status import KEPT, Kept
-from coverproxy.web.shapes import info, librarything
+from coverproxy.web.shapes import info, librarything, table
 
 MAX_REQUEST_BYTES = 65_536
 """What a body may have at most, where an address does not say otherwise (web/shapes/info.py does)."""
@@ -35,6 +35,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app.on_response_prepare.append(_sign)
     app.add_routes([*info.routes, *openapi.routes, *pages.routes])
+    table.add_routes(app, config)
     app.add_routes(librarything.routes)  # takes what is left
     return app
 

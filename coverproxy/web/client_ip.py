@@ -26,9 +26,12 @@ def client_address(request: web.BaseRequest, front: Front) -> str:
 
 def base_url(request: web.Request) -> str:
     """Return the address that clients know this site by, without a last slash: for links in pages."""
+    return request.app[CONFIG].front.public_url or asked_url(request)
+
+
+def asked_url(request: web.Request) -> str:
+    """Return the address that this request was sent to, without a last slash."""
     front = request.app[CONFIG].front
-    if front.public_url:
-        return front.public_url
     scheme = request.headers.get("X-Forwarded-Proto", "") if believes(request, front) else ""
     return f"{scheme if scheme in ('http', 'https') else request.scheme}://{request.host}"
 

@@ -17,6 +17,7 @@ from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, IS_PROGRAM, KEY, 
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.no_cover_image import CHOICES, stand_in
+from coverproxy.web.shapes.base import SHAPE
 from coverproxy.web.visitor import site
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -94,6 +95,8 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Response:
     as_json = wants_json(accepted(request.headers)) or request.get(IS_PROGRAM, False)
     is_strict = _is_strict(request)
+    if (shape := request.get(SHAPE)) and (own := shape.refuse(request, error, how, is_strict)):
+        return answers.send(own)
     if not is_strict and not as_json and (answer := stand_in(request, how)):
         return answers.send(answer)
     refusal = answers.refusal(error, how, request.app[CONFIG].answers, is_strict=is_strict, as_json=as_json)

@@ -64,6 +64,7 @@ LABELS = {
     errors.BadQuestion: ("question", 400, True),
     errors.UnreadType: ("type", 415, True),
     errors.TooMany: ("many", 400, True),
+    errors.TooLong: ("long", 414, True),
     errors.MalformedPath: ("path", 404, True),
 }
 """The design's table: what X-Cover-Status says, what a strict client gets, and whether all get it."""

@@ -1,58 +1,19 @@
 """Every address that the service answers to, as /openapi.json describes it: data, a line or a few each."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from coverproxy.config import Config
 from coverproxy.domain import errors
-from coverproxy.domain.errors import CoverError
 from coverproxy.domain.formats import Format
+from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
-from coverproxy.web.shapes.info import ABOUT, MAX_CALLBACK
+from coverproxy.web.jsonp import MAX_CALLBACK
+from coverproxy.web.shapes import table
+from coverproxy.web.shapes.info import ABOUT
 
 JSON = "application/json"
 HTML = "text/html"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A part of an address: where it stands, what it says, and its JSON Schema."""
-
-    name: str
-    place: str
-    tells: str
-    schema: dict[str, Any]
-    example: Any = None
-    is_list: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One address with one method.
-
-    `gives`: by media type, the shape (a type) or the schema of a 200's body. `refuses`: the errors it can
-    answer with beside what every address can. `takes`: likewise, by media type, of the request's body.
-    `route`: the router's pattern, where it is not the path itself. `is_image`: a cover's answers.
-    `is_page`: for people, to whom every other answer is a page that says why.
-    """
-
-    path: str
-    summary: str
-    gives: dict[str, Any]
-    method: str = "get"
-    tells: str = ""
-    parameters: tuple[Parameter, ...] = ()
-    refuses: tuple[type[CoverError], ...] = ()
-    takes: dict[str, Any] | None = None
-    route: str = ""
-    is_image: bool = False
-    is_page: bool = False
-
-    @property
-    def is_of_key(self) -> bool:
-        """Whether a key is part of the path: the quota is then on the answer."""
-        return "{key}" in self.path
 
 
 KEY = Parameter(
@@ -80,7 +41,14 @@ _EACH = "By ISBN as it was sent: true, it has a cover; false, none is known; nul
 def addresses(config: Config) -> tuple[Address, ...]:
     """Describe every address as it is under this config."""
     sizes, formats = tuple(config.sizes), config.formats.enabled
-    return (*_PAGES, _cover(sizes, formats), _try(sizes, formats), *_OF_KEYS, *_ADMIN)
+    return (
+        *_PAGES,
+        _cover(sizes, formats),
+        _try(sizes, formats),
+        *_OF_KEYS,
+        *_ADMIN,
+        *table.described(config, KEY),
+    )
 
 
 def page(path: str, summary: str, media_type: str = HTML) -> Address:

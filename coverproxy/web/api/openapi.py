@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from coverproxy import __version__
 from coverproxy.web import answers
-from coverproxy.web.api.addresses import Address, Parameter, addresses
+from coverproxy.web.api.address import Address, Parameter
+from coverproxy.web.api.addresses import addresses
 from coverproxy.web.api.schemas import Problem
 from coverproxy.web.app_keys import CONFIG
 from coverproxy.web.errors import TABLE, Meaning

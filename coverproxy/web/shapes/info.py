@@ -1,7 +1,6 @@
 """GET /devkey/{key}/info…: what is known of covers, without making one or counting anything."""
 
 import base64
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +12,7 @@ from coverproxy.domain import isbn
 from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
 from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
-from coverproxy.web import answers
+from coverproxy.web import answers, jsonp
 from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
 from coverproxy.web.app_keys import COVERS, INFORMER, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
@@ -23,9 +22,6 @@ routes = web.RouteTableDef()
 
 MAX_BODY_BYTES = 524_288
 """A thousand texts of the length that is looked at (isbn.MAX_TEXT), and their punctuation."""
-
-_CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z_$][A-Za-z0-9_$]*)*")
-MAX_CALLBACK = 128
 
 _METHODS = "GET, HEAD, POST, OPTIONS"
 
@@ -46,13 +42,13 @@ async def about(request: web.Request) -> web.StreamResponse:
 async def have(request: web.Request) -> web.StreamResponse:
     """Say which of up to 1,000 ISBNs have covers: `?isbn=A,B&isbn=C`, with `&callback=NAME` as JSONP."""
     await _authorize(request)
-    callback = _callback(request.query.getall("callback", []))
+    callback = jsonp.callback(request.query.getall("callback", []))
     values = request.query.getall("isbn", [])
     if not values:
         raise BadQuestion("expected isbn=…")
     asked = _bounded([text for value in values for text in value.split(",")])
     found: Have = await request.app[INFORMER].have(_not_blank(asked))
-    return answers.send(jsonp(found, callback) if callback else answers.json(found))
+    return answers.send(_script(jsonp.call(found, callback)) if callback else answers.json(found))
 
 
 @routes.post("/devkey/{key}/info")
@@ -120,29 +116,11 @@ def _not_blank(texts: Iterable[str]) -> list[str]:
     return [text for text in map(str.strip, texts) if text]
 
 
-def _callback(values: list[str]) -> str | None:
-    """Return the name of a JSONP callback: one, in ASCII, dots allowed. Raises BadQuestion."""
-    if not values:
-        return None
-    name = values[0]
-    if len(values) > 1 or len(name) > MAX_CALLBACK or not _CALLBACK.fullmatch(name):
-        raise BadQuestion(
-            f"callback is not one JavaScript name, like a.b, of at most {MAX_CALLBACK} characters"
-        )
-    return name
-
-
-def jsonp(value: object, callback: str) -> answers.Answer:
-    """Answer with a script that hands *value* to a function.
-
-    The comment in front keeps the first bytes from being taken for another kind of file (CVE-2014-4671).
-    U+2028 and U+2029 end a line in JavaScript before ES2019, and may not stand in its strings.
-    """
-    text = orjson.dumps(value).decode().replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def _script(text: str) -> answers.Answer:
     headers = {
         **answers.COMMON, "Cache-Control": "no-store", "Content-Type": "text/javascript; charset=utf-8",
     }  # fmt: skip
-    return answers.Answer(200, headers, f"/**/{callback}({text});\n".encode())
+    return answers.Answer(200, headers, text.encode())
 
 
 def _told(known: Known, base: str) -> Info:

@@ -1,0 +1,35 @@
+"""The shapes of other services: which are on, and hosts whose addresses need no key in them."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, field_validator
+
+from coverproxy.config.base import Section
+from coverproxy.domain.api_key import is_host, is_name
+
+ShapeName = Literal[
+    "openlibrary", "openlibrary-books", "amazon", "google", "coce", "syndetics", "contentcafe", "chilifresh",
+    "booksite", "buchhandel", "summon", "gbv", "bookcover", "openbd", "finna", "orb", "iiif",
+]  # fmt: skip
+"""What a shape is called here; web/shapes/table.py has each."""
+
+SHAPE_NAMES: tuple[ShapeName, ...] = get_args(ShapeName)
+
+
+class Shapes(Section):
+    """The addresses of other services that are answered as well."""
+
+    off: Annotated[tuple[ShapeName, ...], Field(strict=False)] = ()
+    hosts: dict[str, str] = Field(default={})
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts_with_keys(cls, hosts: dict[str, str]) -> dict[str, str]:
+        for host, key in hosts.items():
+            if not is_host(host) or host.startswith("*"):
+                raise ValueError(
+                    f"{host!r} is not a host; expected one in lower case, like covers.openlibrary.org"
+                )
+            if not is_name(key):
+                raise ValueError(f"the key of {host!r} is not one; expected 8 to 64 of a-z and 0-9")
+        return hosts

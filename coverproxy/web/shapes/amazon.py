@@ -1,0 +1,73 @@
+"""Amazon's pictures by ISBN: /images/P/{id}.{cc}.{modifiers}.jpg, where everything is 200.
+
+Evergreen switches covers off for everybody for ten minutes after some answers that are not 200, and asks for
+addresses without any number.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from aiohttp import web
+
+from coverproxy.config import Size
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import CoverError
+from coverproxy.web import answers
+from coverproxy.web.answers import Answer
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.app_keys import CONFIG
+from coverproxy.web.errors import Meaning
+from coverproxy.web.serve import serve_first
+from coverproxy.web.shapes import identify
+from coverproxy.web.shapes.base import Route, Shape
+from coverproxy.web.sizes import MOST_WISHED, snapped
+
+_WORDS = (
+    (re.compile(r"(?:^|\.)(?:THUMBZ+|TZ+)(?:\.|$)|_SCT[A-Z]*_"), "small"),
+    (re.compile(r"(?:^|\.)LZ+(?:\.|$)|_SC[LZR][A-Z]*_"), "large"),
+    (re.compile(r"(?:^|\.)MZ+(?:\.|$)|_SCM[A-Z]*_"), "medium"),
+)
+_PIXELS = re.compile(r"_(?P<side>SX|SY|SL|SS|UX|UY|UL|US)(?P<px>[0-9]{1,9})(?=_)")
+_IN_WIDTH = ("SX", "UX")
+
+
+async def cover(request: web.Request, key: Key) -> web.StreamResponse:
+    """Serve a cover by whatever stands before the first dot, in the size that the modifiers name."""
+    named, _, modifiers = request.match_info["name"].partition(".")
+    config = request.app[CONFIG]
+    choices = identify.all_of(size(config.sizes, modifiers), [("isbn", named), ("asin", named)])
+    return await serve_first(request, key, choices)
+
+
+def size(sizes: Mapping[str, Size], modifiers: str) -> str:
+    """Return the size that modifiers such as `01._SX200_.jpg` ask for; those that are unknown do nothing."""
+    if found := _PIXELS.search(modifiers):
+        px = min(int(found["px"]), MOST_WISHED)
+        return snapped(sizes, width=px) if found["side"] in _IN_WIDTH else snapped(sizes, height=px)
+    words = modifiers.rpartition(".")[0]
+    return next((name for pattern, name in _WORDS if pattern.search(words)), "medium")
+
+
+def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer:
+    """Answer with the placeholder and 200, whatever it is, and whatever the key or the query wishes."""
+    lenient = replace(how, is_hard=False)
+    return answers.refusal(error, lenient, request.app[CONFIG].answers, is_strict=False, as_json=False)
+
+
+SHAPE = Shape(
+    "amazon",
+    (
+        Route(
+            "/images/P/{name}", cover, "A cover, as Amazon has it: never another status than 200",
+            parameters=(
+                Parameter(
+                    "name", "path", "An ISBN, and modifiers such as 01._SX200_.jpg.", {"type": "string"},
+                    "0141439556.01.MZZZZZZZ.jpg",
+                ),
+            ),
+            pattern=r"/images/P/{name:[\s\S]*}",
+        ),
+    ),
+    refuse,
+)  # fmt: skip

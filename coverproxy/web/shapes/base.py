@@ -1,0 +1,183 @@
+"""What every shape of another service is made of: its routes, where it has the key, how it says no."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from aiohttp import web
+
+from coverproxy.config import ShapeName
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import CoverError, TooLong, TooMany, UnknownKey
+from coverproxy.web import answers, jsonp
+from coverproxy.web.answers import Answer
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.app_keys import CONFIG, COVERS, KEY
+from coverproxy.web.client_ip import asked_url, base_url
+from coverproxy.web.errors import Meaning
+from coverproxy.web.visitor import site
+
+MAX_IDS = 1000
+"""Identifiers that one question may name: what openBD takes, and several times what any client sends."""
+
+MAX_QUERY = 16_384
+"""Characters of a query: a thousand ISBNs with their commas."""
+
+JSON = "application/json"
+SCRIPT = "application/javascript"
+IMAGES = ("image/gif", "image/jpeg")
+
+Handler = Callable[[web.Request, Key], Awaitable[web.StreamResponse]]
+Refuse = Callable[[web.Request, CoverError, Meaning, bool], Answer | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address of a shape, without what stands before it.
+
+    `gives`: the media types of a 200's body. `pattern`: the router's, where it is not the path itself.
+    """
+
+    path: str
+    handler: Handler
+    summary: str
+    gives: tuple[str, ...] = IMAGES
+    parameters: tuple[Parameter, ...] = ()
+    method: str = "get"
+    pattern: str = ""
+    takes: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it answers with a cover."""
+        return "image/jpeg" in self.gives
+
+
+def as_ever(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
+    """Refuse as our own image addresses do: the placeholder, or a status where the client wants one."""
+    return None
+
+
+def as_json(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
+    """Refuse with `{"error": "…"}`, as the services that answer with JSON do."""
+    return with_body(request, error, how, JSON, orjson.dumps({"error": str(error)}))
+
+
+def with_body(
+    request: web.Request, error: CoverError, how: Meaning, kind: str, body: bytes, status: int = 0
+) -> Answer:
+    """Refuse with a body of the shape's own; *status*: another than the table has."""
+    headers = answers.refusal_headers(error, how, request.app[CONFIG].answers)
+    return Answer(status or how.status, headers | {"Content-Type": kind}, body)
+
+
+def no_field(request: web.Request) -> str | None:
+    """Say that this shape has no place of its own for a key."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The addresses of another service, in front of the same covers.
+
+    `key_of`: the key that stands in a field of its own. `refuse`: its own way to say no; None from it: as
+    our own addresses do.
+    """
+
+    name: ShapeName
+    routes: tuple[Route, ...]
+    refuse: Refuse = as_ever
+    key_of: Callable[[web.Request], str | None] = no_field
+
+
+SHAPE: web.RequestKey[Shape] = web.RequestKey("shape", Shape)
+"""The shape of the request's path: set before anything can go wrong, as it decides how that is said."""
+
+PREFIX: web.RequestKey[str] = web.RequestKey("prefix", str)
+"""What stands before a shape's paths in an answer: `/devkey/KEY`, or nothing where the host pays."""
+
+
+def answering(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Make a route's handler one that first finds out who pays."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        request[SHAPE] = shape
+        request[KEY] = await _authorize(request, shape)
+        return await route.handler(request, request[KEY])
+
+    return answer
+
+
+async def _authorize(request: web.Request, shape: Shape) -> Key:
+    """Return the key that pays: of the path, of the shape's own field, or of the host.
+
+    Raises UnknownKey, KeyNotForSite.
+    """
+    named = request.match_info.get("key") or shape.key_of(request)
+    name = named or request.app[CONFIG].shapes.hosts.get(_host(request))
+    if not name:
+        raise UnknownKey("no key: expected /devkey/KEY before this path")
+    request[PREFIX] = f"/devkey/{name}" if named else ""
+    return await request.app[COVERS].accounts.authorize(name, site(request))
+
+
+def _host(request: web.Request) -> str:
+    """Return the host that was asked, without its port."""
+    return request.host.rpartition("@")[2].partition(":")[0].lower().rstrip(".")
+
+
+def field(request: web.Request, *names: str) -> str:
+    """Return the first value of the first of these fields that there is, whatever the case; else ""."""
+    found = fields(request)
+    return next((found[name][0] for name in names if name in found), "")
+
+
+def fields(request: web.Request) -> Mapping[str, list[str]]:
+    """Return the query's fields by their names in lower case. Raises TooLong.
+
+    Some templates write `&amp;` into the address itself, so that a field's name begins with "amp;".
+    """
+    if len(request.rel_url.raw_query_string) > MAX_QUERY:
+        raise TooLong(f"the query has more than {MAX_QUERY} characters")
+    found: dict[str, list[str]] = {}
+    for name, value in request.query.items():
+        found.setdefault(name.lower().removeprefix("amp;"), []).append(value)
+    return found
+
+
+def listed(values: list[str], most: int = MAX_IDS) -> list[str]:
+    """Return what comma-separated lists hold: each once, in order, no blanks. Raises TooMany."""
+    texts = [text for value in values for text in value.split(",")]
+    if len(texts) > most:
+        raise TooMany(f"{len(texts)} identifiers at once; at most {most} are answered")
+    return list(dict.fromkeys(text for text in texts if text.strip()))
+
+
+def start(request: web.Request) -> str:
+    """Return what an address in an answer begins with: the host and what stood before this path.
+
+    Where the host pays, the address keeps that host: no other would be served without a key.
+    """
+    return f"{base_url(request) if request[PREFIX] else asked_url(request)}{request[PREFIX]}"
+
+
+def keep(request: web.Request, *, is_settled: bool) -> dict[str, str]:
+    """Say how long an answer about covers may be kept: as long as "no cover", or not at all.
+
+    Not at all where a source has not said yet: clients keep "none" for a day (Coce).
+    """
+    seconds = request.app[CONFIG].answers.missing_max_age_seconds
+    for_whom = "private" if request[KEY].sites else "public"
+    return {"Cache-Control": f"{for_whom}, max-age={seconds}" if is_settled else "no-store"}
+
+
+def json(
+    request: web.Request, value: object, *, is_settled: bool, name: str | None, variable: str = ""
+) -> web.Response:
+    """Answer with JSON; as JSONP where a callback is named; else as a script that sets *variable*, if any."""
+    headers = {**answers.COMMON, **keep(request, is_settled=is_settled)}
+    if not name and not variable:
+        return answers.send(Answer(200, headers | {"Content-Type": JSON}, orjson.dumps(value)))
+    text = jsonp.call(value, name) if name else f"var {variable} = {jsonp.in_script(value)};\n"
+    # with nosniff a browser runs no script that has another type
+    return answers.send(Answer(200, headers | {"Content-Type": f"{SCRIPT}; charset=utf-8"}, text.encode()))

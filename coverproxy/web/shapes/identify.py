@@ -1,0 +1,60 @@
+"""Identifiers as other services' clients spell them, read into what is wanted."""
+
+import re
+from collections.abc import Iterable
+
+from coverproxy.domain import schemes
+from coverproxy.domain.errors import CoverError, NoCover, NotAnIdentifier
+from coverproxy.domain.spec import ISBN, Wanted
+
+_OLID = re.compile(r"OL[0-9]+[MWA]", re.IGNORECASE)
+_PREFIXED = re.compile(r"(isbn|issn|oclc|lccn|olid|ean|upc)[:\s]*(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def wanted(size: str, scheme: str, text: str) -> Wanted:
+    """Read *text* as an identifier of a scheme, to be shown in a size. Raises NotAnIdentifier, NoCover."""
+    reading = schemes.parse(scheme, text)
+    if reading.identifiers[0].scheme != ISBN:
+        raise NoCover(f"no covers are kept by {reading.identifiers[0].scheme} here")
+    return Wanted(size, reading.identifiers, reading.only_one, None)
+
+
+def bibkey(size: str, text: str) -> Wanted:
+    """Read a key of Open Library or Google: `ISBN:x`, `ISBNx`, `OCLC:x`, `OL1M`, or a bare ISBN.
+
+    Raises NotAnIdentifier, NoCover. Case and hyphens do not matter, and SearchWorks writes no colon.
+    """
+    plain = text.strip()
+    if _OLID.fullmatch(plain):
+        return wanted(size, "olid", plain)
+    if found := _PREFIXED.fullmatch(plain):
+        return wanted(size, found[1].lower(), found[2])
+    return wanted(size, ISBN, plain)
+
+
+def scheme_of(text: str) -> str:
+    """Say what one of a list of mixed numbers is: how many digits it has decides (ChiliFresh)."""
+    if text.strip().lower().startswith("(ocolc)"):
+        return "oclc"
+    digits = re.sub(r"[^0-9Xx]", "", text)
+    if len(digits) == 8:
+        return "issn"
+    is_ean = len(digits) == 12 or (len(digits) == 13 and not digits.startswith(("978", "979")))
+    return "ean" if is_ean else ISBN
+
+
+def all_of(size: str, named: Iterable[tuple[str, str]]) -> list[Wanted]:
+    """Read several (scheme, text), leaving out what cannot be read.
+
+    Raises NotAnIdentifier or NoCover, whichever came first, where none can.
+    """
+    found: list[Wanted] = []
+    refused: CoverError | None = None
+    for scheme, text in named:
+        try:
+            found.append(wanted(size, scheme, text))
+        except (NotAnIdentifier, NoCover) as exc:
+            refused = refused or exc
+    if found:
+        return list(dict.fromkeys(found))
+    raise refused or NoCover("there is no identifier")

@@ -1,0 +1,94 @@
+"""Amazon's pictures: the sizes that modifiers name, and 200 for everything."""
+
+from urllib.parse import quote
+
+import pytest
+from conftest import COVERED, UNCOVERED, Running
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coverproxy.config import load
+from coverproxy.domain import isbn
+from coverproxy.domain.formats import PLACEHOLDER
+from coverproxy.web.shapes import amazon
+
+SIZES = load(None, {}).sizes
+TEN = isbn.to_isbn10(COVERED)
+
+
+def at(server: Running, name: str, key: str | None = None) -> str:
+    return f"/devkey/{key or server.key.name}/images/P/{name}"
+
+
+@pytest.mark.parametrize(
+    ("modifiers", "size"),
+    [
+        ("01.THUMBZZZ.jpg", "small"),
+        ("01.TZZZZZZZ.jpg", "small"),
+        ("01._SCTZZZZZZZ_.jpg", "small"),
+        ("01.MZZZZZZZ.jpg", "medium"),
+        ("01.MZZZZZZZZZ.jpg", "medium"),
+        ("01._SCMZZZZZZZ_.jpg", "medium"),
+        ("jpg", "medium"),
+        ("01.LZZZZZZZ.jpg", "large"),
+        ("01._SCLZZZZZZZ_.jpg", "large"),
+        ("01._SCZZZZZZZ_.jpg", "large"),
+        ("01._SCRMZZZZZZ_.jpg", "large"),
+        ("_SX100_.jpg", "small"),
+        ("_SX90_.jpg", "small"),
+        ("_SY300_.jpg", "medium"),
+        ("_AC_SX200_QL70_.jpg", "medium"),
+        ("_UL500_SCLZZZZZZZ_.jpg", "large"),
+        ("_AC_QL70_FMwebp_.jpg", "medium"),
+    ],
+)
+def test_what_modifiers_mean(modifiers: str, size: str) -> None:
+    """The words of Evergreen, Koha and Coce, and pixels, which lead to the next size that is no smaller."""
+    assert amazon.size(SIZES, modifiers) == size
+
+
+async def test_it_is_the_file_of_our_own_address(server: Running) -> None:
+    """Evergreen's address by ISBN-10 gives the bytes and the tag of ours; .gif is a JPEG all the same."""
+    ours = await server.get(server.path())
+    for name in (f"{TEN}.01._SCMZZZZZZZ_.jpg", f"{TEN}.gif", f"{COVERED}.01.MZZZZZZZ.jpg"):
+        theirs = await server.get(at(server, name))
+        assert (theirs.body, theirs.headers["ETag"]) == (ours.body, ours.headers["ETag"])
+        assert theirs.headers["Content-Type"] == "image/jpeg"
+
+
+NOTHING = (
+    "", ".01._SCMZZZZZZZ_.jpg", "B00005N5PF.01.jpg", f"{UNCOVERED}.jpg", "%00.jpg", "..%2F..%2Fetc%2Fpasswd",
+    "a/b/c", "%FF.jpg", "9780141439519.01.jpg", "?default=404", f"{UNCOVERED}.jpg?default=false",
+)  # fmt: skip
+
+
+async def test_nothing_is_200_with_the_pixel(server: Running) -> None:
+    """Also without a number, with default=404, for a strict key: Evergreen counts all that is not 200."""
+    strict = await server.new_key(strict=True)
+    for name in NOTHING:
+        for key in (server.key, strict):
+            got = await server.get(at(server, name, key.name))
+            assert (got.status, got.body) == (200, PLACEHOLDER)
+
+
+async def test_refusals_are_200_too_and_say_so(server: Running) -> None:
+    """A key that is unknown, has nothing left, or is bound elsewhere gets the pixel, and never a cover."""
+    poor = await server.new_key(daily_limit=0)
+    bound = await server.new_key(sites=("opac.example.org",))
+    for key, word in (("nosuchkeynosuchkey", "key"), (poor.name, "quota"), (bound.name, "key")):
+        got = await server.get(at(server, f"{TEN}.01.LZZZZZZZ.jpg", key), Accept="application/json")
+        assert (got.status, got.cover, got.body) == (200, word, PLACEHOLDER)
+        assert got.headers["Cache-Control"] == "no-store"
+    keyless = await server.get(f"/images/P/{TEN}.01.LZZZZZZZ.jpg")
+    assert (keyless.status, keyless.cover) == (200, "key")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(max_size=60), query=st.text(max_size=20))
+async def test_never_anything_but_200(server: Running, name: str, query: str) -> None:
+    """Whatever text stands below /images/P/, the answer is 200 with a picture."""
+    text = quote(name, safe="")
+    got = await server.get(at(server, f"{text}?{quote(query, safe='=')}"))
+
+    assert got.status == 200
+    assert got.headers["Content-Type"] in ("image/gif", "image/jpeg")
