@@ -1,0 +1,175 @@
+"""Open Library in bulk: its monthly dump of editions, and its public archives of covers, read in place.
+
+The dump and the archives are described in openlibrary's data/dump.py and coverstore/README.md, archive.py and
+code.py. Names of archives follow from a cover's number alone, so none has to be opened to know what it holds.
+"""
+
+import struct
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from coverproxy.feeds.record import FeedUnreadable, Identifier
+
+MAX_LINE_BYTES = 4 * 2**20
+"""The longest edition of a dump has some 300 kB."""
+
+_FIRST_TAR = 7_140_000
+"""Covers before this number lie in items of their own, `olcoversN`."""
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+"""PKWARE's APPNOTE 4.3.7, a member's local file header."""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """An edition of the dump that has a cover: its names, its works, its covers' numbers, the best first."""
+
+    key: str
+    identifiers: tuple[Identifier, ...]
+    works: tuple[str, ...]
+    covers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A line of the dump that cannot be read, and why."""
+
+    line: int
+    why: str
+
+
+def editions(dump: BinaryIO) -> Iterator[tuple[int, Edition | Unread | None]]:
+    """Read a dump, already decompressed: line numbers, and the edition, None where it has no cover.
+
+    Raises FeedUnreadable where a line is longer than MAX_LINE_BYTES: then it is no dump.
+    """
+    number = 0
+    while line := dump.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise FeedUnreadable(f"line {number}: more than {MAX_LINE_BYTES:,} bytes")
+        yield number, _edition(number, line)
+
+
+def _edition(number: int, line: bytes) -> Edition | Unread | None:
+    """Read type, key, revision, time and JSON, with tabs between. Values are as people typed them."""
+    fields = line.split(b"\t", 4)
+    if len(fields) != 5:
+        return Unread(number, f"expected five fields with tabs between, found {len(fields)}")
+    if fields[0] != b"/type/edition" or b'"covers"' not in fields[4]:
+        return None
+    try:
+        found = orjson.loads(fields[4])
+    except orjson.JSONDecodeError as exc:
+        return Unread(number, f"its JSON cannot be read: {exc}")
+    if not isinstance(found, dict):
+        return Unread(number, "its JSON is not an object")
+    covers = tuple(each for each in _list(found, "covers") if type(each) is int and each > 0)
+    if not covers:
+        return None
+    key = str(found.get("key") or fields[1].decode(errors="replace"))
+    works = tuple(
+        each["key"]
+        for each in _list(found, "works")
+        if isinstance(each, dict) and isinstance(each.get("key"), str)
+    )
+    return Edition(key, (*_identifiers(found), Identifier("olid", key.rpartition("/")[2])), works, covers)
+
+
+def _identifiers(found: dict[str, object]) -> Iterator[Identifier]:
+    for name, scheme in (
+        ("isbn_13", "isbn"),
+        ("isbn_10", "isbn"),
+        ("oclc_numbers", "oclc"),
+        ("lccn", "lccn"),
+    ):
+        for each in _list(found, name):
+            if isinstance(each, str) and each.strip():
+                yield Identifier(scheme, each)
+
+
+def _list(found: dict[str, object], name: str) -> list[object]:
+    value = found.get(name)
+    return value if isinstance(value, list) else []
+
+
+def archive_names(cover: int) -> tuple[str, ...]:
+    """Return the file names of the archives that may hold a cover, the original before the large size."""
+    if cover < _FIRST_TAR:
+        return f"olcovers{cover // 10_000}.zip", f"olcovers{cover // 10_000}-L.zip"
+    digits = f"{cover:010d}"
+    name = f"covers_{digits[:4]}_{digits[4:6]}"
+    return f"{name}.zip", f"{name}.tar", f"l_{name}.zip", f"l_{name}.tar"
+
+
+def cover_number(member: str) -> int | None:
+    """Return which cover a member of an archive is: `0012345678.jpg`, `12345.jpg`, `0012345678-L.jpg`."""
+    stem, _, ending = member.rpartition("/")[2].partition(".")
+    digits = stem.removesuffix("-L")
+    return (
+        int(digits)
+        if ending == "jpg" and digits.isascii() and digits.isdigit() and len(digits) <= 12
+        else None
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a cover's bytes lie in its archive."""
+
+    offset: int
+    length: int
+
+
+def parts(archive: Path) -> dict[int, Part]:
+    """Return where each cover of an archive lies, by its number. Reads no cover.
+
+    Members of zips are stored, not deflated; a deflated one cannot be read in place, and is left out. Raises
+    FeedUnreadable where it is neither zip nor tar; what a cut tar has before the cut is returned.
+    """
+    try:
+        return dict(_of_zip(archive) if archive.suffix == ".zip" else _of_tar(archive))
+    except (zipfile.BadZipFile, tarfile.TarError, OSError, ValueError, struct.error) as exc:
+        raise FeedUnreadable(f"{archive}: {exc}") from None
+
+
+def _of_zip(archive: Path) -> Iterator[tuple[int, Part]]:
+    size = archive.stat().st_size
+    with archive.open("rb") as file, zipfile.ZipFile(file) as found:
+        for info in found.infolist():
+            cover = cover_number(info.filename)
+            if cover is None or info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1:
+                continue
+            file.seek(info.header_offset)
+            header = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+            # the local header's own name and extra field count: the directory's may be shorter
+            offset = info.header_offset + _LOCAL_HEADER.size + header[9] + header[10]
+            if header[0] == b"PK\x03\x04" and offset + info.file_size <= size:
+                yield cover, Part(offset, info.file_size)
+
+
+def _of_tar(archive: Path) -> Iterator[tuple[int, Part]]:
+    size = archive.stat().st_size
+    with tarfile.open(archive, "r:") as found:
+        for info in found:
+            cover = cover_number(info.name)
+            if cover is not None and info.isreg() and info.offset_data + info.size <= size:
+                yield cover, Part(info.offset_data, info.size)
+
+
+def covers_of(name: str) -> range | None:
+    """Return which covers' numbers an archive of this name holds; None where it is no archive of covers."""
+    stem = name.rpartition(".")[0].removeprefix("l_").removesuffix("-L")
+    if stem.startswith("olcovers") and stem[8:].isdigit():
+        first = int(stem[8:]) * 10_000
+        return range(first, min(first + 10_000, _FIRST_TAR))
+    pieces = stem.split("_")
+    is_block = len(pieces) == 3 and pieces[0] == "covers" and (len(pieces[1]), len(pieces[2])) == (4, 2)
+    if is_block and (digits := pieces[1] + pieces[2]).isdigit():
+        return range(int(digits) * 10_000, (int(digits) + 1) * 10_000)
+    return None
