@@ -6,7 +6,7 @@ from typing import Any
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
-from coverproxy.imaging import turbo, vips
+from coverproxy.imaging import corrections, turbo, vips
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def header(body: bytes, loader: Loader, limits: Limits, **options: Any) -> Heade
     image = vips.open_original(body, loader, **options)
     if image.width * image.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{image.width}x{image.height} px")
-    return Header(body, loader, image, vips.upright(image), options)
+    return Header(body, loader, corrections.corrected(image, body, loader), vips.upright(image), options)
 
 
 def picture(known: Header, size: Size) -> Picture:
@@ -48,9 +48,8 @@ def picture(known: Header, size: Size) -> Picture:
     if plain is not None:
         return Picture(plain, is_plain=True)
     if shrink > 1:
-        return Picture(
-            vips.open_original(known.body, known.loader, shrink=shrink, **known.options), is_plain=False
-        )
+        smaller = vips.open_original(known.body, known.loader, shrink=shrink, **known.options)
+        return Picture(corrections.corrected(smaller, known.body, known.loader), is_plain=False)
     return Picture(known.image, is_plain=False)
 
 

@@ -1,10 +1,11 @@
-"""JPEG segments: the frame they declare, a comment that pads, and headers straightened (T.81)."""
+"""JPEG headers: the segments up to the first scan, the frame they declare, and a comment that pads (T.81)."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-_SOF0, _SOF1, _SOS, _APP0, _APP14 = 0xC0, 0xC1, 0xDA, 0xE0, 0xEE
+SOF0, SOF1, SOF2, SOS, APP0, APP1, APP2, APP14 = 0xC0, 0xC1, 0xC2, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE
 
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 """Markers without a length: TEM and RST0 to RST7. libjpeg passes over them between segments."""
@@ -20,6 +21,17 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset({0xC3, 0xCB})
 _READ_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 """Baseline, extended and progressive, by Huffman or (SOF9, SOF10) arithmetic coding."""
+
+_ICC = b"ICC_PROFILE\x00"
+
+
+class Segment(NamedTuple):
+    """A marker, and where its payload starts and ends. `is_orderly`: no junk before it, a sound length."""
+
+    marker: int
+    at: int
+    end: int
+    is_orderly: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +55,38 @@ class Frame:
         return self.is_strict and is_known and self.components in (1, 3)
 
 
-def frame(body: bytes) -> Frame | None:
-    """Return the one frame declared before the first scan; None where there is none, or more. Never raises.
+def segments(body: bytes) -> Iterator[Segment]:
+    """Yield each segment up to the first scan's header, and no further where the file breaks off.
 
     Junk between segments is passed over as libjpeg does, so that both see the same frame: a reader that
     gave up there would be led past a frame that libjpeg goes on to decode.
     """
-    found: list[Frame] = []
-    at, is_strict = 2, body[:2] == b"\xff\xd8"
+    at = 2
     for _ in range(_MOST_SEGMENTS):
         marker = _MARKER.search(body, at)
         if marker is None or marker.end() + 2 > len(body):
-            return None
+            return
         code, start = body[marker.end() - 1], marker.end()
         length = 0 if code in _BARE else int.from_bytes(body[start : start + 2])
-        is_strict = is_strict and marker.start() == at and length >= 2
-        at = (
-            start if code in _BARE else start + max(length, 2)
-        )  # as libjpeg goes on behind a length of 0 or 1
-        if at > len(body):
-            return None
-        if code in _FRAMES:
-            found.append(_frame(code, body[start + 2 : at]))
-        if code == _SOS:
-            is_one = len(found) == 1 and found[0].components > 0
-            return replace(found[0], is_strict=is_strict) if is_one else None
+        end = start if code in _BARE else start + max(length, 2)  # libjpeg goes on behind a length of 0 or 1
+        if end > len(body):
+            return
+        yield Segment(code, min(start + 2, end), end, marker.start() == at and length >= 2)
+        if code == SOS:
+            return
+        at = end
+
+
+def frame(body: bytes) -> Frame | None:
+    """Return the one frame declared before the first scan; None without one, or with more. Never raises."""
+    found: list[Frame] = []
+    is_strict = body[:2] == b"\xff\xd8"
+    for marker, at, end, is_orderly in segments(body):
+        is_strict = is_strict and is_orderly
+        if marker in _FRAMES:
+            found.append(_frame(marker, body[at:end]))
+        elif marker == SOS and len(found) == 1 and found[0].components > 0:
+            return replace(found[0], is_strict=is_strict)
     return None
 
 
@@ -92,7 +111,7 @@ def refusal(body: bytes) -> str | None:
     if seen.marker in _LOSSLESS:
         return "a lossless JPEG, which cannot be shrunk safely; save it as a usual JPEG or as PNG"
     if seen.marker not in _READ_FRAMES:
-        return f"a JPEG of a kind that is not read (SOF{seen.marker - _SOF0}); save it as a usual JPEG"
+        return f"a JPEG of a kind that is not read (SOF{seen.marker - SOF0}); save it as a usual JPEG"
     if seen.precision != 8:
         return f"a JPEG of {seen.precision} bits a channel; save it with 8 bits"
     return None
@@ -107,33 +126,11 @@ def padded(body: bytes, least: int) -> bytes:
     return body[:2] + b"\xff\xfe" + (filler + 2).to_bytes(2) + b" " * filler + body[2:]
 
 
-def straightened(body: bytes) -> bytes:
-    """Mend what libjpeg warns of in headers though the picture is whole, so that any warning left is damage.
-
-    The JFIF revision and the Adobe colour transform become known ones, and a sequential scan's spectral
-    selection what it must be (Samsung's cameras write 0 to 0).
-    """
-    mended = bytearray(body)
-    is_sequential = False
-    for marker, at, end in _segments(body):
-        is_sequential = is_sequential or marker in (_SOF0, _SOF1)
-        if marker == _APP0 and body[at : at + 5] == b"JFIF\x00":
-            mended[at + 5] = 1
-        elif marker == _APP14 and body[at : at + 5] == b"Adobe" and end - at >= 12:
-            mended[at + 11] = min(body[at + 11], 1)
-        elif marker == _SOS and is_sequential and end - at >= 6:
-            mended[end - 3 : end] = b"\x00\x3f\x00"
-    return bytes(mended)
-
-
-def _segments(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of the payload of each segment, up to the first scan's."""
-    at = 2
-    while at + 4 <= len(body) and body[at] == 0xFF:
-        marker, length = body[at + 1], int.from_bytes(body[at + 2 : at + 4])
-        if length < 2 or at + 2 + length > len(body):
-            return
-        yield marker, at + 4, at + 2 + length
-        if marker == _SOS:
-            return
-        at += 2 + length
+def has_part_of_a_profile(body: bytes) -> bool:
+    """Say whether the ICC profile is not all there: it comes in numbered chunks (ICC.1 annex B.4)."""
+    chunks = [body[at + 12 : at + 14] for marker, at, end, _ in segments(body)
+              if marker == APP2 and body[at : at + 12] == _ICC and end >= at + 14]  # fmt: skip
+    numbers = sorted(chunk[0] for chunk in chunks)
+    return bool(chunks) and (
+        len({chunk[1] for chunk in chunks}) > 1 or numbers != [*range(1, chunks[0][1] + 1)]
+    )

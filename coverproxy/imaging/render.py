@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from coverproxy.config import Limits, Size
+from coverproxy.domain import file_kinds
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
-from coverproxy.imaging import decode, encode, jpeg, transform, vips
+from coverproxy.imaging import decode, encode, jpeg_repair, transform, vips
 
 REVISION = 2
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
@@ -44,14 +45,14 @@ def render(
     """
     loader = sniff(body[:32])
     if loader is None:
-        raise UnusableOriginal("type", "not one of the image types that are read")
+        raise UnusableOriginal("type", file_kinds.refusal(body[: file_kinds.HEAD_BYTES]))
     try:
         return _render(body, loader, size, form, limits, hold)
     except UnusableOriginal as exc:
         if loader is not Loader.JPEG or exc.reason not in ("header", "decode"):
             raise
         level = "error" if _PADDING in str(exc) else "warning"
-        return _render(jpeg.straightened(body), loader, size, form, limits, hold, fail_on=level)
+        return _render(jpeg_repair.repaired(body), loader, size, form, limits, hold, fail_on=level)
 
 
 def _render(
@@ -67,5 +68,5 @@ def _render(
         coded = encode.encoded(raster, size, form)
     except vips.library().Error as exc:
         hold()  # it may have been stopped
-        raise UnusableOriginal("decode", vips.said(exc)) from None
+        raise UnusableOriginal("decode", vips.said(exc, loader)) from None
     return Rendered(coded, target, header.sides)

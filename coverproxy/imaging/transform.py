@@ -74,4 +74,6 @@ def _flat(image: Any) -> Any:
         image = image.colourspace("srgb")
     if image.hasalpha():
         image = image.flatten(background=255)
+    if image.bands > 3:  # a derivative never has a fourth band, whatever an original calls it
+        image = image.extract_band(0, n=3)
     return image.cast("uchar") if image.format != "uchar" else image

@@ -9,7 +9,7 @@ from typing import Any
 
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
-from coverproxy.imaging import jpeg
+from coverproxy.imaging import jpeg, tiff
 
 # Each render runs in one thread of its own process; a pool below it only costs (libvips PR 4823: 128 ms with
 # the default pool, 84 ms with one). An AVIF's bytes depend on it, so the environment has no say. It is read
@@ -29,7 +29,7 @@ _OPTIONS: dict[Loader, dict[str, Any]] = {
     Loader.PNG: {"fail_on": "error"},
     Loader.WEBP: {"fail_on": "error", "n": 1},
     Loader.GIF: {"fail_on": "error", "n": 1},
-    Loader.TIFF: {"fail_on": "error", "page": 0},
+    Loader.TIFF: {"fail_on": "error"},
     Loader.HEIF: {"fail_on": "error", "n": 1},
 }
 
@@ -80,16 +80,43 @@ def _set_up_memory() -> None:
 def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
     """Open an image lazily: only its header is read. Raises UnusableOriginal("header").
 
-    Every decode passes here first, so here a JPEG is refused that no decoder takes safely or rightly.
+    Every decode passes here first. So here a file is refused that no decoder takes safely or rightly, and
+    the page is chosen that is the picture. Errors of files before are forgotten: said() reports this one's.
     """
-    if loader is Loader.JPEG and (why := jpeg.refusal(body)) is not None:
-        raise UnusableOriginal("header", why)
+    chosen = {"access": "sequential", **_OPTIONS[loader], **_page_options(body, loader), **options}
     vips = library()
+    forget_errors()
     load = getattr(vips.Image, f"{loader.value}load_buffer")
     try:
-        return load(body, **{"access": "sequential", **_OPTIONS[loader], **options})
+        image = load(body, **chosen)
+        if loader is Loader.HEIF and (primary := _primary(image)) > 0:
+            image = load(body, **chosen, page=primary)
+        return image
     except vips.Error as exc:
-        raise UnusableOriginal("header", said(exc)) from None
+        raise UnusableOriginal("header", said(exc, loader)) from None
+
+
+def _page_options(body: bytes, loader: Loader) -> dict[str, Any]:
+    """Say how a JPEG or TIFF is to be opened. Raises UnusableOriginal("header") where it may not be."""
+    if loader is Loader.JPEG and (why := jpeg.refusal(body)) is not None:
+        raise UnusableOriginal("header", why)
+    if loader is not Loader.TIFF:
+        return {}
+    page = tiff.picture(body)
+    if (why := tiff.refusal(page)) is not None:
+        raise UnusableOriginal("header", why)
+    # tiles that cannot be decoded come out black, without an error: only as a warning
+    return {"page": page.number, **({"fail_on": "warning"} if page.is_tiled else {})}
+
+
+def _primary(image: Any) -> int:
+    """Return the number of a HEIF's primary picture, the one that is meant to be shown."""
+    return int(image.get("heif-primary")) if image.get_typeof("heif-primary") else 0
+
+
+def forget_errors() -> None:
+    """Empty libvips' one buffer of errors: sound files leave text there, too."""
+    library().vips_lib.vips_error_clear()
 
 
 _STRIP_LINES = 16
@@ -117,7 +144,29 @@ def upright(image: Any) -> tuple[int, int]:
     return (height, width) if lying else (width, height)
 
 
-def said(error: Any) -> str:
-    """Return what libvips said, in one line."""
-    lines = str(error.detail or error.message).split("\n")
-    return "; ".join(dict.fromkeys(line.strip() for line in lines if line.strip()))[:200]
+_SPEAKERS = {
+    Loader.JPEG: ("VipsJpeg", "jpegload"),
+    Loader.PNG: ("spngload", "pngload", "libspng", "libpng"),
+    Loader.WEBP: ("webp2vips", "webpload"),
+    Loader.GIF: ("gifload", "libnsgif"),
+    Loader.TIFF: ("tiff2vips", "tiffload"),
+    Loader.HEIF: ("heifload", "heif"),
+}
+"""What the lines of each loader begin with in libvips' errors."""
+
+_NOISE = "source: bad seek"
+"""libvips' HEIF loader leaves lines of these, be the file sound or not."""
+
+
+def said(error: Any, loader: Loader) -> str:
+    """Return in one line what libvips said of a file that *loader* reads.
+
+    Its buffer is one for all threads: what another loader said there is another file's.
+    """
+    others = tuple(name for other, names in _SPEAKERS.items() if other is not loader for name in names)
+    if loader is Loader.TIFF:  # a TIFF may hold JPEG tiles
+        others = tuple(name for name in others if name != "VipsJpeg")
+    lines = [line.strip() for line in str(error.detail or error.message).split("\n")]
+    own = [line for line in dict.fromkeys(lines) if line and not line.startswith(others)]
+    telling = [line for line in own if not line.startswith(_NOISE)]
+    return "; ".join(telling or own)[:200] or "libvips gives no reason"

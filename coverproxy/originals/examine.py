@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coverproxy.config import Import, Limits
-from coverproxy.domain import isbn
+from coverproxy.domain import file_kinds, isbn
 from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
 from coverproxy.domain.formats import Loader, sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
@@ -89,7 +89,7 @@ def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
     """
     loader = sniff(body[:32])
     if loader is None:
-        raise OriginalRefused("type", f"starts with {body[:8]!r}: none of the image types that are read")
+        raise OriginalRefused("type", file_kinds.refusal(body[: file_kinds.HEAD_BYTES]))
     digest = _digest(body, rules.refused_hashes)
     return Original(identifier, digest, loader, width=0, height=0, bytes=len(body), date=0)
 

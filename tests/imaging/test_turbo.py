@@ -12,7 +12,7 @@ from samples import ODD
 
 from coverproxy.config import Config, Jpeg, Size
 from coverproxy.domain.formats import Format, Loader
-from coverproxy.imaging import jpeg, turbo, vips
+from coverproxy.imaging import jpeg_repair, turbo, vips
 from coverproxy.imaging.decode import shrink_factor
 from coverproxy.imaging.render import render
 
@@ -107,7 +107,7 @@ def test_what_bends_the_standard_is_left_or_the_same(odd: Callable[[bytes], byte
     """What the decoder warns of is left to libvips; what it does not mind is as if it had been mended."""
     body = odd(images.jpeg(images.cover(), keep="none"))
     pixels = short(body)
-    assert pixels is None or np.array_equal(pixels, long(jpeg.straightened(body)))
+    assert pixels is None or np.array_equal(pixels, long(jpeg_repair.repaired(body)))
 
 
 def test_what_would_keep_the_decoder_busy_is_left_to_libvips() -> None:

@@ -1,0 +1,48 @@
+"""Corrections: what a file says of its pixels and libvips passes over, applied to its image."""
+
+from typing import Any
+
+from coverproxy.domain.formats import Loader
+from coverproxy.imaging import jpeg, png, tiff
+
+
+def corrected(image: Any, body: bytes, loader: Loader) -> Any:
+    """Return the image as its file means it; the same where there is nothing to be done. Lazy."""
+    if loader is Loader.TIFF:
+        image = _without_extra_bands(image, tiff.picture(body))
+    if loader is Loader.PNG and (exponent := png.facts(body).exponent) != 1:
+        image = _with_gamma(image, exponent)
+    return _with_whole_profile(image, body, loader)
+
+
+def _without_extra_bands(image: Any, page: tiff.Page) -> Any:
+    """Keep the colours, and alpha where a band is declared to be that: spot colours and selections go."""
+    colours, alpha = page.colours, page.alpha
+    if image.bands != page.bands or page.bands == colours or page.photometric == 3:
+        return image
+    kept = image.extract_band(0, n=colours) if colours < image.bands else image
+    if alpha is not None:
+        kept = kept.bandjoin(image.extract_band(alpha))
+    return kept
+
+
+def _with_gamma(image: Any, exponent: float) -> Any:
+    """Raise the colours, from 0 to 1, to *exponent*; alpha stays."""
+    if not image.hasalpha():
+        return image.gamma(exponent=1 / exponent)
+    last = image.bands - 1
+    colours = image.extract_band(0, n=last).gamma(exponent=1 / exponent)
+    return colours.bandjoin(image.extract_band(last)).copy(interpretation=image.interpretation)
+
+
+def _with_whole_profile(image: Any, body: bytes, loader: Loader) -> Any:
+    """Take away an ICC profile of which a part is missing: half of one says nothing (ICC.1 §7.2.2)."""
+    if image.get_typeof("icc-profile-data") == 0:
+        return image
+    profile = image.get("icc-profile-data")
+    is_cut = len(profile) < 128 or int.from_bytes(profile[:4]) > len(profile)
+    if not is_cut and not (loader is Loader.JPEG and jpeg.has_part_of_a_profile(body)):
+        return image
+    bare = image.copy()
+    bare.remove("icc-profile-data")
+    return bare
