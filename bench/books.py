@@ -58,12 +58,12 @@ def fill(folder: Path, found: Sequence[Path], books: int) -> None:
     from coverproxy.wiring import open_shelf
 
     kinds = [(str(path.resolve()), sniff(_start(path)) or Loader.JPEG) for path in found]
-    with open_shelf(config_of(folder)) as shelf, shelf.catalogue.writing():
+    with open_shelf(config_of(folder)) as shelf, shelf.catalogue.writing() as tables:
         for number in range(books):
             path, loader = kinds[number % len(kinds)]
             identifier = Identifier(ISBN, isbn(number))
             digest = number.to_bytes(16)
-            shelf.catalogue.add(Original(identifier, digest, loader, 1, 1, 1, DATE + number, path=path))
+            tables.add(Original(identifier, digest, loader, 1, 1, 1, DATE + number, path=path))
 
 
 def store(folder: Path, found: Sequence[Path], numbers: Iterable[int], size: str = "medium") -> list[Path]:

@@ -21,7 +21,7 @@ from bench import report
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.originals.sqlite import Catalogue, schema_steps
+from coverproxy.originals.sqlite import SqliteCatalogue, schema_steps
 from coverproxy.storage import sqlite_migrations
 
 LOOKUPS = 20_000
@@ -40,7 +40,7 @@ def measure(path: Path, books: int) -> dict[str, Any]:
     filled = time.perf_counter() - started
     figures: dict[str, Any] = {"books": books, "originals": rows, "fill_seconds": round(filled, 1)}
     started = time.perf_counter()
-    Catalogue(path, {}).open()
+    SqliteCatalogue(path, {}).open()
     figures["upgrade_seconds"] = round(time.perf_counter() - started, 1)
     figures["file_bytes"] = path.stat().st_size
     figures["bytes_per_book"] = round(path.stat().st_size / books, 1)
@@ -75,7 +75,7 @@ def _rows(books: int) -> Iterator[tuple[int, bytes]]:
 
 def _open_and_ask(path: Path, books: int) -> dict[str, Any]:
     _drop_from_page_cache(path)
-    catalogue = Catalogue(path, {})
+    catalogue = SqliteCatalogue(path, {})
     started = time.perf_counter()
     catalogue.open()
     catalogue.ping()
@@ -102,7 +102,7 @@ def _identifiers(books: int, count: int, offset: int) -> list[Identifier]:
     return [Identifier(ISBN, str(FIRST + number + offset)) for number in numbers]
 
 
-def _ask(catalogue: Catalogue, identifiers: list[Identifier]) -> dict[str, float]:
+def _ask(catalogue: SqliteCatalogue, identifiers: list[Identifier]) -> dict[str, float]:
     taken = []
     for identifier in identifiers:
         started = time.perf_counter_ns()
@@ -111,17 +111,17 @@ def _ask(catalogue: Catalogue, identifiers: list[Identifier]) -> dict[str, float
     return {name: round(value, 1) for name, value in report.spread(taken).items()}
 
 
-def _add(catalogue: Catalogue, books: int, count: int = 5000) -> int:
+def _add(catalogue: SqliteCatalogue, books: int, count: int = 5000) -> int:
     """Add as an import does: in transactions of 256, random books, each with the lookups that go with it."""
     identifiers = _identifiers(books, count, 2)
     started = time.perf_counter()
     for at in range(0, count, 256):
-        with catalogue.writing():
+        with catalogue.writing() as tables:
             for identifier in identifiers[at : at + 256]:
-                catalogue.find(identifier)
+                tables.find(identifier)
                 digest = os.urandom(16)
-                catalogue.add(Original(identifier, digest, Loader.JPEG, 645, 1000, 81234, 1217808000))
-                catalogue.with_digest(digest, 1000)
+                tables.add(Original(identifier, digest, Loader.JPEG, 645, 1000, 81234, 1217808000))
+                tables.with_digest(digest, 1000)
     return round(count / (time.perf_counter() - started))
 
 

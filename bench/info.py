@@ -57,10 +57,10 @@ def main(count: int, rounds: int, out: Path) -> None:
 def fill(folder: Path, books: int) -> None:
     """Enter *books* books: every other number of bench.books.isbn has a cover."""
     config = load(None, {}, {"data": {"dir": str(folder)}})
-    with open_shelf(config) as shelf, shelf.catalogue.writing():
+    with open_shelf(config) as shelf, shelf.catalogue.writing() as tables:
         for number in range(books):
             identifier, digest = Identifier(ISBN, isbn(2 * number)), number.to_bytes(16)
-            shelf.catalogue.add(Original(identifier, digest, Loader.JPEG, 400, 600, 1, 1_217_808_000))
+            tables.add(Original(identifier, digest, Loader.JPEG, 400, 600, 1, 1_217_808_000))
 
 
 async def _measure(address: str, books: int, rounds: int) -> dict[str, Any]:

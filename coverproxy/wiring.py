@@ -34,7 +34,7 @@ from coverproxy.imaging.render import REVISION
 from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.sqlite import Catalogue
+from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.service.covers import FILE_THREADS, Covers
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
@@ -46,11 +46,11 @@ from coverproxy.service.prewarm import Prewarmer, PrewarmResult
 from coverproxy.service.revalidate import Revalidator
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
-from coverproxy.sources.memory import SourceMemory
+from coverproxy.sources.sqlite import SqliteSourceMemory
 from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
-from coverproxy.stats.sqlite import ActivityStore
+from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.web.page_context import PageContext
 
 _LAST_SECONDS = 0.1
@@ -65,17 +65,17 @@ class DataFolder:
         revisions = {name: size.revision(REVISION) for name, size in config.sizes.items()}
         self.layout = Layout(data / "cache", revisions)
         priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
-        self.catalogue = Catalogue(data / "catalogue.db", priority)
+        self.catalogue = SqliteCatalogue(data / "catalogue.db", priority)
         self.files = OriginalFiles(data / "originals")
         self.room = DiskBudget(self.layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes))
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
         self.stripes = FileLocks(self.layout.locks)
         self.state = SqliteState(data / "state.db")
         self.links = KeyLinks(self.layout.by_key)
-        self.recall = SourceMemory(data / "sources.db", config.asking.absent_entries)
+        self.recall = SqliteSourceMemory(data / "sources.db", config.asking.absent_entries)
 
     def open(self) -> None:
-        """Make folders and files where they are missing. Raises OSError, sqlite3.Error."""
+        """Make folders and files where they are missing. Raises OSError, StoreUnavailable."""
         self.catalogue.open()
         self.files.open()
         self.cache.open()
@@ -151,7 +151,9 @@ def open_warmer(
 @asynccontextmanager
 async def open_accounts(config: Config, shelf: DataFolder) -> AsyncIterator[Accounts]:
     """Open keys and counts."""
-    accounts = Accounts(shelf.state, shelf.state, shelf.links, config.quota, config.automated)
+    accounts = Accounts(
+        shelf.state, shelf.state, shelf.state.rates, shelf.links, config.quota, config.automated
+    )
     await shelf.state.open()
     try:
         await accounts.open()
@@ -175,15 +177,15 @@ async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics
 async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[PageContext]:
     """Open what the pages for people need beside the covers."""
     data, accounts = Path(config.data.dir), covers.accounts
-    notes = ActivityStore(data / "state.db")
+    notes = SqliteActivity(data / "state.db")
     layout = covers.cache.layout
     desk = PageContext(
         keys=KeySelfService(
-            accounts, accounts.store, accounts.counts, config.signup, config.quota.daily_limit, accounts.now
+            accounts, accounts.store, accounts.rates, config.signup, config.quota.daily_limit, accounts.now
         ),
         ledger=KeyActivity(notes),
         notes=notes,
-        history=Historian(notes, metrics, layout.locks / "history"),
+        history=Historian(notes, metrics, layout.locks / "history", hourly=notes.sweep),
         room=DiskBudget(layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes)),
         secret=await accounts.store.secret(secrets.token_bytes(32)),
     )
@@ -209,7 +211,7 @@ async def open_sources(config: Config) -> AsyncIterator[list[Source]]:
 async def open_asking(
     config: Config, shelf: DataFolder, metrics: Metrics, guard: DecodeGuard, renders: RenderPool
 ) -> AsyncIterator[OriginalFetcher]:
-    """Open the sources, and keep fresh in the background what they gave. Raises ConfigError, sqlite3.Error.
+    """Open the sources, and keep fresh in the background what they gave. Raises ConfigError.
 
     The shelf and its state must be open.
     """
@@ -217,8 +219,7 @@ async def open_asking(
 
     async def pace(source: str, rate: float, burst: int) -> float:
         try:
-            # the keys' table: their names have no colon
-            return await shelf.state.take_pace(f"source:{source}", time.time(), rate, burst)
+            return await shelf.state.rates.take("source", source, time.time(), rate, burst)
         except Unavailable:  # a pace that cannot be kept holds nobody back
             return 0.0
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from coverproxy.accounts.stores import KeyStore, QuotaStore
+from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.sources.base import Fetched, NotThere, Source, SourceUnavailable, Unchanged, Validators
@@ -55,26 +55,59 @@ class QuotaContract:
         }
         assert await quota.take("a", TODAY, 1) is None
 
-    async def test_pace_lets_a_burst_pass_and_then_one_a_step(self, quota: QuotaStore) -> None:
+
+class RateLimiterContract:
+    """Subclass per backend; the subclass owns the `rates` fixture."""
+
+    async def test_a_burst_passes_and_then_one_a_step(self, rates: RateLimiter) -> None:
         """At two a second with a burst of three, the fourth waits half a second, and gets it then."""
-        waits = [await quota.take_pace("k", NOW, 2.0, 3) for _ in range(4)]
+        waits = [await rates.take("s", "k", NOW, 2.0, 3) for _ in range(4)]
 
         assert waits[:3] == [0.0, 0.0, 0.0]
         assert 0.4 < waits[3] <= 0.5
-        assert await quota.take_pace("k", NOW + 0.49, 2.0, 3) > 0
-        assert await quota.take_pace("k", NOW + 0.5, 2.0, 3) == 0.0
+        assert await rates.take("s", "k", NOW + 0.49, 2.0, 3) > 0
+        assert await rates.take("s", "k", NOW + 0.5, 2.0, 3) == 0.0
 
-    async def test_pace_is_never_saved_up_beyond_the_burst(self, quota: QuotaStore) -> None:
+    async def test_nothing_is_saved_up_beyond_the_burst(self, rates: RateLimiter) -> None:
         """After a week of silence the burst is the same."""
-        await quota.take_pace("k", NOW, 1.0, 2)
+        await rates.take("s", "k", NOW, 1.0, 2)
         later = NOW + 604_800
-        assert [await quota.take_pace("k", later, 1.0, 2) > 0 for _ in range(3)] == [False, False, True]
+        assert [await rates.take("s", "k", later, 1.0, 2) > 0 for _ in range(3)] == [False, False, True]
 
-    async def test_pace_that_got_nothing_is_given_back(self, quota: QuotaStore) -> None:
+    async def test_what_got_nothing_is_given_back(self, rates: RateLimiter) -> None:
         """A place in the burst that was given back can be taken again at once."""
-        await quota.take_pace("k", NOW, 1.0, 1)
-        await quota.give_back_pace("k", 1.0)
-        assert await quota.take_pace("k", NOW, 1.0, 1) == 0.0
+        await rates.take("s", "k", NOW, 1.0, 1)
+        await rates.give_back("s", "k", 1.0)
+        assert await rates.take("s", "k", NOW, 1.0, 1) == 0.0
+
+    async def test_scopes_and_names_are_limited_apart(self, rates: RateLimiter) -> None:
+        """The same name in another scope, and pairs that spell the same, each have their own burst."""
+        pairs = [("login", "a"), ("owner", "a"), ("login", "b"), ("login a", ""), ("", "login a")]
+        assert [await rates.take(scope, name, NOW, 1.0, 1) for scope, name in pairs] == [0.0] * len(pairs)
+        assert all([await rates.take(scope, name, NOW, 1.0, 1) for scope, name in pairs])
+
+    async def test_callers_at_once_share_one_burst(self, rates: RateLimiter) -> None:
+        """Of fifty callers at once as many pass as the burst has."""
+        waits = await asyncio.gather(*(rates.take("s", "k", NOW, 1.0, 7) for _ in range(50)))
+        assert waits.count(0.0) == 7
+
+    @pytest.mark.parametrize("ahead", [60.0, 2 * 86_400.0, 400 * 86_400.0])
+    async def test_a_clock_that_was_ahead_closes_nothing(self, rates: RateLimiter, ahead: float) -> None:
+        """After the clock was set back, one waits a step and no longer, and then goes on at the rate."""
+        for _ in range(5):
+            await rates.take("s", "k", NOW + ahead, 2.0, 3)
+
+        assert 0 < await rates.take("s", "k", NOW, 2.0, 3) <= 0.5
+        assert await rates.take("s", "k", NOW + 0.5, 2.0, 3) == 0.0
+        assert 0 < await rates.take("s", "k", NOW + 0.5, 2.0, 3) <= 0.5
+        assert await rates.take("s", "k", NOW + 1.0, 2.0, 3) == 0.0
+
+    async def test_a_raised_rate_holds_at_once(self, rates: RateLimiter) -> None:
+        """What was used up at one an hour does not hold back a config that allows ten a second."""
+        for _ in range(4):
+            await rates.take("s", "k", NOW, 1 / 3600, 4)
+        assert await rates.take("s", "k", NOW, 10.0, 4) <= 0.1
+        assert await rates.take("s", "k", NOW + 0.1, 10.0, 4) == 0.0
 
 
 class KeyContract:

@@ -14,7 +14,7 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 from coverproxy.accounts.nginx_links import KeyLinks
-from coverproxy.accounts.stores import KeyStore, QuotaStore
+from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
@@ -25,6 +25,9 @@ HISTORY_DAYS = 30
 _MAX_TRACKED = 10_000
 _MEND_SECONDS = 30.0
 _NO_LIMIT = 2**62
+_AUTOMATED = "automated"
+"""The scope of the rate limit of clients that nobody watches."""
+
 _PAUSE_SECONDS = 0.05
 """Unknown keys make us look at the store no more often than this, however many are tried."""
 
@@ -62,6 +65,7 @@ class Accounts:
         self,
         keys: KeyStore,
         counts: QuotaStore,
+        rates: RateLimiter,
         links: KeyLinks,
         quota: Quota,
         automated: Automated,
@@ -69,6 +73,7 @@ class Accounts:
     ) -> None:
         self.store = keys
         self.counts = counts
+        self.rates = rates
         self._links = links
         self._zone = ZoneInfo(quota.time_zone)
         self._automated = automated
@@ -225,8 +230,8 @@ class Accounts:
             pace = self._automated
             wait = 0.0
             with contextlib.suppress(Unavailable):  # a pace that cannot be kept holds nobody back
-                wait = await self.counts.take_pace(
-                    visitor.key.counted_as, self.now(), pace.covers_per_second, pace.burst
+                wait = await self.rates.take(
+                    _AUTOMATED, visitor.key.counted_as, self.now(), pace.covers_per_second, pace.burst
                 )
             if wait > 0:
                 raise TooFast(visitor.key.counted_as, wait)
@@ -234,7 +239,8 @@ class Accounts:
     async def _give_back_pace(self, visitor: Visitor) -> None:
         if visitor.is_automated:
             with contextlib.suppress(Unavailable):
-                await self.counts.give_back_pace(visitor.key.counted_as, self._automated.covers_per_second)
+                rate = self._automated.covers_per_second
+                await self.rates.give_back(_AUTOMATED, visitor.key.counted_as, rate)
 
     def open_key(self, name: str) -> Key | None:
         """Return the key if it may be used from anywhere just now, from memory alone."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.stores import KeyStore, QuotaStore
+from coverproxy.accounts.stores import KeyStore, RateLimiter
 from coverproxy.config import Signup
 from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, new_name
 from coverproxy.domain.errors import KeyRequestRefused
@@ -60,14 +60,14 @@ class KeySelfService:
         self,
         accounts: Accounts,
         keys: KeyStore,
-        paces: QuotaStore,
+        rates: RateLimiter,
         config: Signup,
         daily_limit: int,
         now: Callable[[], float],
     ) -> None:
         self._accounts = accounts
         self._keys = keys
-        self._paces = paces
+        self._rates = rates
         self._daily_limit = daily_limit
         self._now = now
         self.config = config
@@ -80,9 +80,7 @@ class KeySelfService:
         if self.config.mode == "closed":
             raise KeyRequestRefused("closed")
         asked = wish.read()
-        if await self.wait(
-            f"signup {address}", self.config.tries_per_hour / 3600, self.config.tries_per_hour
-        ):
+        if await self.wait("signup", address):
             raise KeyRequestRefused("address")
         now, name, word = self._now(), new_name(), new_name()
         full = await self._keys.enter(
@@ -100,9 +98,10 @@ class KeySelfService:
         _log.info("a key is asked for", extra={"key": abridged(name), "mode": self.config.mode})
         return KeyRequest(key, word)
 
-    async def wait(self, what: str, rate: float, burst: int) -> float:
-        """Let one more pass at *rate* a second after a *burst*: 0.0, or the seconds until one may."""
-        return await self._paces.take_pace(what, self._now(), rate, burst)
+    async def wait(self, scope: str, address: str) -> float:
+        """Let one more try pass, of so many an hour from one address: 0.0, or the seconds until one may."""
+        tries = self.config.tries_per_hour
+        return await self._rates.take(scope, address, self._now(), tries / 3600, tries)
 
     async def owned(self, name: str, word: str, address: str) -> Key:
         """Return the key if *word* is its owner's.
@@ -110,7 +109,7 @@ class KeySelfService:
         Raises KeyRequestRefused("address", "owner"), UnknownKey.
         """
         key = await self._accounts.known(name)
-        if await self.wait(f"owner {address}", self.config.tries_per_hour / 3600, self.config.tries_per_hour):
+        if await self.wait("owner", address):
             raise KeyRequestRefused("address")
         if not key.is_owned_with(word):
             raise KeyRequestRefused("owner")

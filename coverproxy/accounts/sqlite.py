@@ -3,7 +3,8 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from importlib import resources
@@ -12,13 +13,14 @@ from typing import Any
 
 import aiosqlite
 
+from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
 from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import Unavailable
+from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__).joinpath("schema"), "state")
-"""What brings the file to its present version: see schema.apply()."""
+"""What brings the file to its present version: see sqlite_migrations.apply()."""
 
 _TAKE = """
 INSERT INTO made (key, day, n) SELECT :key, :day, 1 WHERE :limit > 0
@@ -27,12 +29,6 @@ RETURNING n
 """  # a plain VALUES would let a limit of 0 make one
 
 _GIVE_BACK = "UPDATE made SET n = n - 1 WHERE key = ? AND day = ? AND n > 0 RETURNING n"
-
-_TAKE_PACE = """
-INSERT INTO pace (key, due) VALUES (:key, :now + :step)
-ON CONFLICT (key) DO UPDATE SET due = max(due, :now) + :step WHERE max(due, :now) + :step - :now <= :most
-RETURNING due
-"""
 
 _KEY = (
     "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at, is_waiting, no_cover,"
@@ -58,19 +54,21 @@ _IS_FULL = "SELECT (SELECT count(*) FROM signup WHERE at >= ?) >= ?"
 
 
 class SqliteState:
-    """A KeyStore and a QuotaStore. aiosqlite runs every statement on one thread of its own.
+    """A KeyStore and a QuotaStore, with a RateLimiter beside. aiosqlite runs every statement on one thread.
 
-    Every method but open() and close() raises Unavailable where the file cannot be read or written.
+    Every method but close() raises StoreUnavailable where the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
+        self.rates = SqliteRateLimiter(self._all, self._all)
 
     async def open(self) -> None:
         """Open the file, making it and its tables where they are missing."""
-        await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
-        self._connection = await aiosqlite.connect(self._path, timeout=10.0, isolation_level=None)
+        with self._mapped():
+            await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
+            self._connection = await aiosqlite.connect(self._path, timeout=10.0, isolation_level=None)
         await self._all("PRAGMA synchronous = NORMAL")
 
     async def close(self) -> None:
@@ -83,10 +81,15 @@ class SqliteState:
         """Run one statement to its end, in one hop to the store's thread."""
         if self._connection is None:
             raise RuntimeError("the state is not open")
-        try:
+        with self._mapped():
             return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as exc:
-            raise Unavailable(f"keys and counts: {exc}") from exc
+            raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
 
     async def _first(self, sql: str, values: Any = ()) -> tuple[Any, ...] | None:
         rows = await self._all(sql, values)
@@ -168,20 +171,6 @@ class SqliteState:
         """See QuotaStore."""
         row = await self._first("SELECT sum(n) FROM made WHERE day = ?", (day.isoformat(),))
         return int(row[0] or 0) if row else 0
-
-    async def take_pace(self, key: str, now: float, rate: float, burst: int) -> float:
-        """See QuotaStore."""
-        step = 1.0 / rate
-        most = step * burst + 1e-6  # seconds since 1970 as a float are good to a quarter of a microsecond
-        values = {"key": key, "now": now, "step": step, "most": most}
-        if await self._first(_TAKE_PACE, values):
-            return 0.0
-        row = await self._first("SELECT due FROM pace WHERE key = ?", (key,))
-        return max(float(row[0]) + step - now - most, 0.001) if row else 0.001
-
-    async def give_back_pace(self, key: str, rate: float) -> None:
-        """See QuotaStore."""
-        await self._all("UPDATE pace SET due = due - ? WHERE key = ?", (1.0 / rate, key))
 
 
 def _marks(values: Iterable[str]) -> str:

@@ -69,13 +69,21 @@ class QuotaStore(Protocol):
         """Return how many covers all keys made on a day."""
         ...
 
-    async def take_pace(self, key: str, now: float, rate: float, burst: int) -> float:
+
+class RateLimiter(Protocol):
+    """Lets so many pass a second. Safe across tasks, processes and (PostgreSQL) nodes.
+
+    *scope* says what is limited ("login", "source"), *name* who or what it is limited for.
+    """
+
+    async def take(self, scope: str, name: str, now: float, rate: float, burst: int) -> float:
         """Let one more pass at *rate* a second after a *burst*: 0.0, or the seconds until one may.
 
-        A token bucket as one time per key (GCRA, ITU-T I.371): one atomic step, exact between processes.
+        A token bucket as one time per name (GCRA, ITU-T I.371): one atomic step, exact between processes.
+        *now*: seconds since 1970. When a clock that was ahead is set back, nobody waits more than one step.
         """
         ...
 
-    async def give_back_pace(self, key: str, rate: float) -> None:
+    async def give_back(self, scope: str, name: str, rate: float) -> None:
         """Undo one that was let pass, but got nothing."""
         ...

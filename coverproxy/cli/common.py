@@ -1,7 +1,6 @@
 """What all commands share: where the config is, and how a result is told to people and to programs."""
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -13,7 +12,7 @@ import orjson
 
 from coverproxy import config as configuration
 from coverproxy.config import Config
-from coverproxy.domain.errors import ConfigError, Unavailable
+from coverproxy.domain.errors import ConfigError, StoreUnavailable, Unavailable
 from coverproxy.web import texts
 
 
@@ -90,5 +89,7 @@ def faults_told() -> Iterator[None]:
     except OSError as exc:
         where = f"{exc.filename}: " if exc.filename else ""
         raise click.ClickException(f"{where}{exc.strerror or exc}") from None
-    except (sqlite3.Error, Unavailable) as exc:
+    except StoreUnavailable as exc:
         raise click.ClickException(f"the data folder's database: {exc}") from None
+    except Unavailable as exc:
+        raise click.ClickException(str(exc)) from None

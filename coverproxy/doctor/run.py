@@ -1,6 +1,5 @@
 """An examination of an installation: every check in turn, each finding with what to do about it."""
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -50,7 +49,7 @@ def _told(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]
     """Yield what a check finds. One that fails is a finding too, and keeps no other from being made."""
     try:
         yield from look()
-    except (OSError, sqlite3.Error, Unavailable) as exc:
+    except (OSError, Unavailable) as exc:
         advice = "run the doctor as the user that runs the service; look at the findings before this one"
         yield problem(name, f"could not be looked at: {exc}", advice)
 

@@ -121,6 +121,13 @@ class Unavailable(CoverError):
     """The originals could not be asked: a fault of ours or of a source, never remembered as "no cover"."""
 
 
+class StoreUnavailable(Unavailable):
+    """A store (keys, catalogue, what is remembered of sources, activity) cannot be read or written.
+
+    The text names the store and says what is wrong with it.
+    """
+
+
 class UnusableOriginal(CoverError):
     """This original cannot become a picture: not an image, over a limit, truncated or corrupt."""
 

@@ -1,7 +1,6 @@
 """What is known of books without making a cover: it counts against no quota and opens no original twice."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -117,10 +116,7 @@ class CoverInfo:
         self._lists.shutdown(wait=False, cancel_futures=True)
 
     async def _off_loop(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(threads, work)
-        except sqlite3.Error as exc:
-            raise Unavailable("the catalogue cannot be read") from exc
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     def _have(self, texts: tuple[str, ...]) -> dict[str, bool | None]:
         readings = {text: _read(text) for text in texts}

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +18,13 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Limits, Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import NoCover
+from coverproxy.domain.errors import NoCover, StoreUnavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
 from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.sqlite import Catalogue
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.invalidate import purge
@@ -171,7 +170,7 @@ class Covers:
         faults = {}
         try:
             self.catalogue.ping()
-        except sqlite3.Error as exc:
+        except StoreUnavailable as exc:
             faults["catalogue"] = str(exc)
         try:
             self.cache.probe()

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -10,11 +9,11 @@ from pathlib import Path
 
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import RenderConfig
-from coverproxy.domain.errors import Unavailable, UnusableOriginal
+from coverproxy.domain.errors import StoreUnavailable, UnusableOriginal
 from coverproxy.domain.original import Original
 from coverproxy.imaging.crash_journal import CrashJournal, Left, judged
 from coverproxy.imaging.watchdog import HUNG_AFTER, Watchdog
-from coverproxy.originals.sqlite import Catalogue
+from coverproxy.originals.base import Catalogue
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -56,10 +55,7 @@ class DecodeGuard:
         Raises UnusableOriginal("quarantined"), and Unavailable where the catalogue cannot be read.
         """
         self._await_end_elsewhere(original.digest)
-        try:
-            reason, is_suspect = self._catalogue.standing(original.digest)
-        except sqlite3.Error as exc:
-            raise Unavailable("the catalogue cannot be read") from exc
+        reason, is_suspect = self._catalogue.standing(original.digest)
         if reason is not None:
             raise UnusableOriginal("quarantined", reason)
         try:
@@ -72,7 +68,7 @@ class DecodeGuard:
     def _acquit(self, original: Original) -> None:
         try:
             self._catalogue.acquit(original.digest)
-        except sqlite3.Error as exc:  # it stays suspected
+        except StoreUnavailable as exc:  # it stays suspected
             _log.error("a suspicion cannot be taken back", extra={"error": str(exc)})
 
     def _await_end_elsewhere(self, digest: bytes) -> None:
@@ -88,7 +84,7 @@ class DecodeGuard:
     def _look_back(self, digest: bytes = b"") -> bool:
         try:
             return self.crumbs.look_back(self._judge, digest)
-        except (OSError, sqlite3.Error) as exc:  # it is tried again before the next render
+        except (OSError, StoreUnavailable) as exc:  # it is tried again before the next render
             _log.error("what a dead worker left cannot be judged", extra={"error": str(exc)})
             return False
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import AskingConfig as Settings
-from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
+from coverproxy.domain.errors import Busy, NoCover, Pending, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.examine import OriginalRefused
@@ -139,7 +138,7 @@ class OriginalFetcher:
         """Return what is remembered of a book and of all sources. Blocks."""
         try:
             return self.recall.look(identifier, self.now())
-        except sqlite3.Error as exc:  # asked once too often is better than not at all
+        except StoreUnavailable as exc:  # asked once too often is better than not at all
             _log.error("what is remembered of sources cannot be read", extra={"error": str(exc)})
             return Remembered(False, {})
 
@@ -167,14 +166,14 @@ class OriginalFetcher:
                 # not all at once: a list of books that was asked for together would be again
                 jitter = 1 + settings.absent_jitter * (2 * self.chance() - 1)
                 self.recall.note_absent(identifier, now + settings.absent_seconds * jitter, now)
-        except sqlite3.Error as exc:
+        except StoreUnavailable as exc:
             _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
 
     def note_wait(self, source: str, wait: float) -> None:
         """Have every process leave a source alone for as long as it wished, a day at most. Blocks."""
         try:
             self.recall.pause(source, self.now() + min(wait, LONGEST_WISH))
-        except sqlite3.Error as exc:
+        except StoreUnavailable as exc:
             _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
 
     async def off_loop(self, work: Callable[[], T]) -> T:

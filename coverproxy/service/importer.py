@@ -15,6 +15,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size
 from coverproxy.domain.original import LATEST_DATE, QUARANTINED, Original
+from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.examine import (
     Candidate,
     Examined,
@@ -24,7 +25,6 @@ from coverproxy.originals.examine import (
     is_placeholder,
 )
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.sqlite import Catalogue
 from coverproxy.service.ingest import SAME_BYTES, Aftermath
 from coverproxy.service.invalidate import drop_stale
 
@@ -124,7 +124,7 @@ class Importer:
         batch = Aftermath()
         if self.rules.mode == "copy":
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
-        with self.catalogue.writing():
+        with self.catalogue.writing() as tables:
             for result in results:
                 report.seen += 1
                 if isinstance(result, Refusal):
@@ -132,9 +132,9 @@ class Importer:
                 elif result.is_known:
                     report.already += 1
                 else:
-                    self._add(result, batch, report)
+                    self._add(tables, result, batch, report)
             for identifier in batch.stale:
-                self.catalogue.mark_stale(identifier)
+                tables.mark_stale(identifier)
         for original in batch.discarded:
             self.files.discard(original)
         self._drop_stale()
@@ -143,33 +143,40 @@ class Importer:
         """Remove the derivatives of every book that had another best before; a killed import's too."""
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
-    def _add(self, entered: Entered, batch: Aftermath, report: ImportReport) -> None:
+    def _add(self, tables: CatalogueTables, entered: Entered, batch: Aftermath, report: ImportReport) -> None:
         original = entered.original
-        if reason := self.catalogue.refusal(original.digest):  # found out since it was examined
+        if reason := tables.refusal(original.digest):  # found out since it was examined
             batch.discarded.append(original)
             where, isbn = str(entered.candidate.path), entered.candidate.isbn
             self._refuse(Refusal(where, isbn, SAME_BYTES, reason), report)
             return
-        others = self.catalogue.find(original.identifier)
+        others = tables.find(original.identifier)
         batch.discarded += [each for each in others if self._is_moved(each, original)]
         batch.stale |= {each.identifier for each in others}
-        self.catalogue.add(original)
+        tables.add(original)
         report.added += 1
         report.bytes += original.bytes
-        same = self.catalogue.with_digest(original.digest, most=1000)
+        same = tables.with_digest(original.digest, most=1000)
         if len(same) > 1 and is_placeholder((each.identifier for each in same), self.rules):
-            self._withdraw(same, entered, batch, report)
+            self._withdraw(tables, same, entered, batch, report)
 
     def _is_moved(self, old: Original, new: Original) -> bool:
         """Whether *new* takes the place of *old*, but not its file's."""
         return old.digest == new.digest and self.files.path(old) != self.files.path(new)
 
-    def _withdraw(self, same: list[Original], last: Entered, batch: Aftermath, report: ImportReport) -> None:
+    def _withdraw(
+        self,
+        tables: CatalogueTables,
+        same: list[Original],
+        last: Entered,
+        batch: Aftermath,
+        report: ImportReport,
+    ) -> None:
         """Take back bytes that proved to be "no image" art, from every book that has them."""
         detail = f"the same bytes came for {len(same)} ISBNs: no cover, but a picture that stands for none"
-        self.catalogue.refuse(same[0].digest, detail)
+        tables.refuse(same[0].digest, detail)
         for original in same:
-            self.catalogue.remove(original)
+            tables.remove(original)
             is_last = original.identifier == last.original.identifier
             where = last.candidate.path if is_last else self.files.path(original)
             self._refuse(Refusal(str(where), original.identifier.value, SAME_BYTES, detail), report)

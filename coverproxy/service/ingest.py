@@ -2,10 +2,9 @@
 
 import hashlib
 import random
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,10 +16,10 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.render import render
+from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.examine import OriginalRefused, is_placeholder, measured, sketched
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.provenance import Provenance, ProvenanceRows
-from coverproxy.originals.sqlite import Catalogue
+from coverproxy.originals.provenance import Provenance
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.sources.base import Fetched, Validators
 
@@ -61,22 +60,16 @@ class Ingestor:
     decoding: Callable[[Original], AbstractContextManager[Callable[..., None]]]
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
-    rows: ProvenanceRows = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", ProvenanceRows(self.catalogue))
 
     def has(self, identifier: Identifier) -> bool:
         """Say whether a book has an original here that may be usable. Raises Unavailable."""
-        with _catalogue_read():
-            return any(each.fault is None for each in self.catalogue.find(identifier))
+        return any(each.fault is None for each in self.catalogue.find(identifier))
 
     def sketch(self, identifier: Identifier, source: str, got: Fetched) -> Original:
         """Say what can be said of it without a decoder. Raises Refused, Unavailable."""
         original = sketched(got.body, identifier, self.rules)
-        with _catalogue_read():
-            if reason := self.catalogue.refusal(original.digest):
-                raise OriginalRefused(SAME_BYTES, reason)
+        if reason := self.catalogue.refusal(original.digest):
+            raise OriginalRefused(SAME_BYTES, reason)
         now = self.now()
         date = int(now) if got.date is None else got.date
         return replace(original, source=source, date=date, added=int(now * 1000))
@@ -107,13 +100,12 @@ class Ingestor:
         proves to stand for "no image" now that one more book has it; Unavailable.
         """
         aftermath = Aftermath()
-        with _catalogue_read():
-            before = self.rows.of(original.identifier, original.source)
-            original = self._dated(original, before, got.validators)
-            self._place(original, got.body)
-            with self.catalogue.writing():
-                reason = self._write(original, before, got.validators, aftermath)
-            self._finish(aftermath)
+        before = self.catalogue.provenance.of(original.identifier, original.source)
+        original = self._dated(original, before, got.validators)
+        self._place(original, got.body)
+        with self.catalogue.writing() as tables:
+            reason = self._write(tables, original, before, got.validators, aftermath)
+        self._finish(aftermath)
         if reason:
             raise OriginalRefused(SAME_BYTES, reason)
         return original
@@ -132,45 +124,52 @@ class Ingestor:
             raise Unavailable(f"an original cannot be kept: {exc.strerror}") from exc
 
     def _write(
-        self, original: Original, before: Provenance | None, said: Validators, aftermath: Aftermath
+        self,
+        tables: CatalogueTables,
+        original: Original,
+        before: Provenance | None,
+        said: Validators,
+        aftermath: Aftermath,
     ) -> str | None:
-        """Write the rows; return why the bytes are refused, if they are. MUST run within writing()."""
-        if reason := self.catalogue.refusal(original.digest):  # found out since it was examined
+        """Write the rows; return why the bytes are refused, if they are."""
+        if reason := tables.refusal(original.digest):  # found out since it was examined
             aftermath.discarded.append(original)
             return reason
-        self.rows.put(self.provenance(original.identifier, original.source, original.digest, said))
-        reason = self._refuse_art(original, aftermath)
+        tables.provenance.put(self.provenance(original.identifier, original.source, original.digest, said))
+        reason = self._refuse_art(tables, original, aftermath)
         if reason is None:
-            others = self.catalogue.find(original.identifier)
+            others = tables.find(original.identifier)
             if others or (before is not None and before.digest != original.digest):
                 aftermath.stale.add(original.identifier)
-            aftermath.discarded += self._replaced(original, others, before)
-            self.catalogue.add(original)
+            aftermath.discarded += self._replaced(tables, original, others, before)
+            tables.add(original)
         for identifier in aftermath.stale:
-            self.catalogue.mark_stale(identifier)
+            tables.mark_stale(identifier)
         return reason
 
-    def _replaced(self, new: Original, others: list[Original], before: Provenance | None) -> list[Original]:
+    def _replaced(
+        self, tables: CatalogueTables, new: Original, others: list[Original], before: Provenance | None
+    ) -> list[Original]:
         """Strike out what the source gave before; return it."""
         if before is None or before.digest == new.digest:
             return []
         old = [each for each in others if (each.digest, each.source) == (before.digest, new.source)]
         for each in old:
-            self.catalogue.remove(each)
+            tables.remove(each)
         return old
 
-    def _refuse_art(self, original: Original, aftermath: Aftermath) -> str | None:
+    def _refuse_art(self, tables: CatalogueTables, original: Original, aftermath: Aftermath) -> str | None:
         """Withdraw bytes that one source gave for many books: its way to say "no image"."""
-        same = self.rows.with_digest(original.digest, original.source, _MOST_SAME)
+        same = tables.provenance.with_digest(original.digest, original.source, _MOST_SAME)
         if len(same) < 2 or not is_placeholder((each.identifier for each in same), self.rules):
             return None
         reason = f"{original.source} gave the same bytes for {len(same)} ISBNs: they stand for no cover"
-        self.catalogue.refuse(original.digest, reason)
+        tables.refuse(original.digest, reason)
         for row in same:
-            self.rows.remove(row)
-        held = self.catalogue.with_digest(original.digest, _MOST_SAME)
+            tables.provenance.remove(row)
+        held = tables.with_digest(original.digest, _MOST_SAME)
         for each in held:
-            self.catalogue.remove(each)
+            tables.remove(each)
         aftermath.discarded += [original, *held]
         aftermath.stale |= {row.identifier for row in same} | {each.identifier for each in held}
         return reason
@@ -199,24 +198,14 @@ class Ingestor:
 
         Derivatives stay, and so does the row that tells whether the source has another picture since.
         """
-        with _catalogue_read():
-            rows = self.rows.outstayed(int(self.now()), most)
-            for row in rows:
-                with self.catalogue.writing():
-                    found = self.catalogue.find(row.identifier)
-                    old = [each for each in found if (each.digest, each.source) == (row.digest, row.source)]
-                    for each in old:
-                        self.catalogue.remove(each)
-                    self.rows.let_go(row)
+        rows = self.catalogue.provenance.outstayed(int(self.now()), most)
+        for row in rows:
+            with self.catalogue.writing() as tables:
+                found = tables.find(row.identifier)
+                old = [each for each in found if (each.digest, each.source) == (row.digest, row.source)]
                 for each in old:
-                    self.files.discard(each)
+                    tables.remove(each)
+                tables.provenance.let_go(row)
+            for each in old:
+                self.files.discard(each)
         return len(rows)
-
-
-@contextmanager
-def _catalogue_read() -> Iterator[None]:
-    """Turn a catalogue that fails into what a visitor is told."""
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise Unavailable("the catalogue cannot be read or written") from exc

@@ -6,7 +6,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.originals.sqlite import Catalogue
+from coverproxy.originals.base import Catalogue
 
 
 def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier) -> int:

@@ -1,7 +1,6 @@
 """The way of an original into a derivative: chosen, read, rendered, stored; all of it blocks."""
 
 import logging
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -10,15 +9,15 @@ from coverproxy.cache.budget import CacheFull
 from coverproxy.cache.disk import DiskCache
 from coverproxy.config import Limits, Size
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import NoCover, Unavailable, UnusableOriginal
+from coverproxy.domain.errors import NoCover, StoreUnavailable, Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.imaging import preview
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered, render
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.sqlite import Catalogue
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -52,11 +51,7 @@ class DerivativeMaker:
 
     def originals(self, identifier: Identifier) -> list[Original]:
         """Return the originals that may still be usable, best first. Raises NoCover, Unavailable."""
-        try:
-            found = [original for original in self.catalogue.find(identifier) if original.fault is None]
-        except sqlite3.Error as exc:
-            _log.error("the catalogue cannot be read", extra={"error": str(exc)})
-            raise Unavailable("the catalogue cannot be read") from exc
+        found = [original for original in self.catalogue.find(identifier) if original.fault is None]
         if not found:
             raise NoCover(f"{identifier} has no cover")
         return found
@@ -114,7 +109,7 @@ class DerivativeMaker:
             raise Unavailable(f"an original of {original.identifier} cannot be read") from exc
         try:
             self.catalogue.keep_look(original.digest, found)
-        except sqlite3.Error as exc:  # somebody looks again
+        except StoreUnavailable as exc:  # somebody looks again
             _log.error("a look cannot be kept", extra={"error": str(exc)})
         return found
 
@@ -133,5 +128,5 @@ class DerivativeMaker:
             return
         try:
             self.catalogue.mark_faulty(original, str(fault))
-        except sqlite3.Error as exc:  # it is then tried again, and fails again
+        except StoreUnavailable as exc:  # it is then tried again, and fails again
             _log.error("a fault cannot be noted", extra={"error": str(exc)})

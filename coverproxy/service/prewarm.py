@@ -1,6 +1,5 @@
 """The way of a list of ISBNs into finished covers, before anybody asks for them."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain import isbn
-from coverproxy.domain.errors import NoCover, NotAnIsbn, Unavailable
+from coverproxy.domain.errors import NoCover, NotAnIsbn, StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Row
 from coverproxy.domain.spec import ISBN, Identifier, Spec
@@ -76,7 +75,7 @@ class Prewarmer:
             yield PrewarmResult(line, PrewarmOutcome.INVALID, why=exc.why)
         except NoCover as exc:
             yield PrewarmResult(line, PrewarmOutcome.MISSING, why=str(exc))
-        except sqlite3.Error as exc:
+        except StoreUnavailable as exc:
             yield PrewarmResult(line, PrewarmOutcome.FAILED, why=f"the catalogue cannot be read: {exc}")
         else:
             yield from self._warm(line, identifier)

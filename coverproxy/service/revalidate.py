@@ -52,12 +52,12 @@ class Revalidator:
         while await asking.off_loop(asking.taker.remove_outstayed):
             pass
         now = int(asking.now())
-        claim = partial(asking.taker.rows.claim, now, now + _LEASE_SECONDS, _MOST)
+        claim = partial(asking.taker.catalogue.provenance.claim, now, now + _LEASE_SECONDS, _MOST)
         rows = await asking.off_loop(claim)
         for row in rows:
             async with asking.stripes.hold(str(row.identifier)):
                 if after := await self._recheck(row):
-                    await asking.off_loop(partial(asking.taker.rows.put, after))
+                    await asking.off_loop(partial(asking.taker.catalogue.provenance.put, after))
             await self._rest(row.source)
         return len(rows)
 

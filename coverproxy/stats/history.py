@@ -15,8 +15,8 @@ from pathlib import Path
 
 from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
+from coverproxy.stats.base import HistoryStore, Sample
 from coverproxy.stats.metrics import Metrics
-from coverproxy.stats.sqlite import ActivityStore, Sample
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -111,15 +111,24 @@ def steps(samples: Sequence[Sample], step: int, since: int, until: int) -> list[
 
 
 class Historian:
-    """Samples the metrics once a minute, in whichever process of the machine holds the lock."""
+    """Samples the metrics once a minute, in whichever process of the machine holds the lock.
+
+    *hourly*: what that process does besides once an hour; it gets the time, in seconds since 1970.
+    """
 
     def __init__(
-        self, notes: ActivityStore, metrics: Metrics, lock: Path, now: Callable[[], float] = time.time
+        self,
+        notes: HistoryStore,
+        metrics: Metrics,
+        lock: Path,
+        now: Callable[[], float] = time.time,
+        hourly: Callable[[int], None] = lambda now: None,
     ) -> None:
         self._notes = notes
         self._metrics = metrics
         self._lock = lock
         self.now = now
+        self._hourly = hourly
         self._handle = -1
         self._sampling = threading.Lock()
         self._before: tuple[Mapping[str, int], Mapping[str, int]] | None = None
@@ -142,7 +151,7 @@ class Historian:
         self._notes.sample(KEPT, sample)
         self._before = answers, seconds
         if int(now) // HOUR != int(now - MINUTE) // HOUR:
-            self._notes.sweep(int(now))
+            self._hourly(int(now))
         return True
 
     def _is_alone(self) -> bool:
@@ -161,6 +170,11 @@ class Historian:
         """Return the last 24 hours in stretches of ten minutes, the oldest first. Blocks."""
         now = int(self.now())
         return steps(self._notes.samples(MINUTE, now - DAY), 10 * MINUTE, now - DAY + 10 * MINUTE, now + 1)
+
+    def last_day(self) -> Summary:
+        """Return the last 24 hours in all. Blocks."""
+        since = int(self.now()) - DAY
+        return summed(self._notes.samples(MINUTE, since), since)
 
     def month(self) -> list[Summary]:
         """Return the last 30 days, the oldest first. Blocks."""

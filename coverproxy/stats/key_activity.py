@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
-from coverproxy.stats.sqlite import MOST_REFUSALS, ActivityStore, RefusalRow
+from coverproxy.stats.base import MOST_REFUSALS, ActivityStore, RefusalRow
 
 MOST_WAITING = 10_000
 """ISBNs that wait for the next writing; others that come on top are not noted."""

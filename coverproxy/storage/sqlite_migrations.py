@@ -3,6 +3,8 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -13,15 +15,24 @@ _STEP_MILLISECONDS = 600_000
 """How long others wait for the one who takes a step: to count 30 million rows takes a while."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, wait_seconds: float = WAIT_SECONDS, *, make: bool = False) -> sqlite3.Connection:
     """Open a SQLite file that apply() has made: every statement is its own transaction.
 
+    A file that is missing is made only where *make* says so: an empty one in its place would hide the fault.
     synchronous=NORMAL: a killed process loses nothing; a power cut may lose the last moment, and tears
     nothing (sqlite.org/wal.html).
     """
-    connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        uri(path, "rwc" if make else "rw"),
+        uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False,
+    )  # fmt: skip
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
+
+
+def uri(path: Path, mode: str) -> str:
+    """Name a file to SQLite, to be opened as *mode* ("ro", "rw", "rwc") has it."""
+    return f"{path.absolute().as_uri()}?mode={mode}"
 
 
 def steps(folder: Traversable, stem: str) -> list[str]:
@@ -39,7 +50,7 @@ def apply(path: Path, steps: Sequence[str]) -> None:
     is left as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = connect(path)
+    connection = connect(path, make=True)
     try:
         _use_wal(connection)
         connection.execute(f"PRAGMA busy_timeout = {_STEP_MILLISECONDS}")
@@ -52,6 +63,36 @@ def apply(path: Path, steps: Sequence[str]) -> None:
             connection.execute(f"PRAGMA user_version = {max(taken, len(steps))}")
     finally:
         connection.close()
+
+
+CHECKED_BYTES = 100_000_000
+"""A larger database is only opened: checking it would take minutes, and push other pages out of memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a file looks like to SQLite. `damage`: what is wrong with it, in SQLite's words; "": nothing."""
+
+    version: int = 0
+    damage: str = ""
+    is_checked_through: bool = False
+
+
+def examine(path: Path) -> Examined:
+    """Look at a file without changing it; one that cannot be read as a database is damaged."""
+    try:
+        with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            is_small = path.stat().st_size < CHECKED_BYTES
+            said = database.execute("PRAGMA quick_check(1)").fetchone()[0] if is_small else "ok"
+    except sqlite3.Error as exc:
+        return Examined(damage=str(exc))
+    return Examined(version, "" if said == "ok" else said, is_small)
+
+
+def recover_command(path: Path) -> str:
+    """Say how what can still be read of a damaged file is saved."""
+    return f"sqlite3 {path} .recover"
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -31,6 +31,7 @@ TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.Busy: Meaning("pending", 503, "The cover is not made yet: the service is busy"),
     errors.Pending: Meaning("pending", 503, "The cover is not made yet: ask again"),
     errors.Unavailable: Meaning("unavailable", 503, "The cover cannot be looked up right now"),
+    errors.StoreUnavailable: Meaning("unavailable", 503, "The cover cannot be looked up right now"),
     errors.UnknownKey: Meaning("key", 403, "This key is not known, or revoked", is_hard=True),
     errors.KeyNotForSite: Meaning("key", 403, "This key is bound to other sites", is_hard=True),
     errors.UnknownSize: Meaning("size", 404, "There is no such size", is_hard=True),

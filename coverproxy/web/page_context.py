@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.cache.budget import DiskBudget
+from coverproxy.stats.base import ActivityStore
 from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
-from coverproxy.stats.sqlite import ActivityStore
 
 
 @dataclass(frozen=True)

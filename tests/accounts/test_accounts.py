@@ -46,7 +46,9 @@ async def another(tmp_path: Path, clock: Clock):
             await state.open()
             stack.push_async_callback(state.close)
             links = KeyLinks(tmp_path / "by-key")
-            accounts = Accounts(state, state, links, Quota(time_zone=zone), Automated(burst=burst), clock)
+            accounts = Accounts(
+                state, state, state.rates, links, Quota(time_zone=zone), Automated(burst=burst), clock
+            )
             await accounts.open()
             return accounts
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from contracts import TODAY, KeyContract, QuotaContract
+from contracts import TODAY, KeyContract, QuotaContract, RateLimiterContract
 
 from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
 
 
 @pytest.fixture
@@ -27,6 +28,15 @@ class TestQuota(QuotaContract):
     def quota(self, state: SqliteState) -> SqliteState:
         """The store under test."""
         return state
+
+
+class TestRateLimiter(RateLimiterContract):
+    """SQLite keeps the rate limiter's contract."""
+
+    @pytest.fixture
+    def rates(self, state: SqliteState) -> SqliteRateLimiter:
+        """The store under test."""
+        return state.rates
 
 
 class TestKeys(KeyContract):

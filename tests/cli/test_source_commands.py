@@ -14,7 +14,7 @@ from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
-from coverproxy.sources.memory import SourceMemory
+from coverproxy.sources.sqlite import SqliteSourceMemory
 
 SECRET = {"COVER_TOKEN": "secret"}
 
@@ -130,7 +130,7 @@ async def test_workers_keep_one_pace(serve: Any, config: Path, tmp_path: Path, u
 
 async def test_purge_has_sources_asked_again(config: Path, tmp_path: Path) -> None:
     """What is remembered as "no source has it" is forgotten by `purge`."""
-    recall = SourceMemory(tmp_path / "data" / "sources.db", 100)
+    recall = SqliteSourceMemory(tmp_path / "data" / "sources.db", 100)
     recall.open()
     recall.note_absent(Identifier("isbn", BOOK), until=2e9, now=0)
     await asyncio.to_thread(run, "purge", BOOK, data=tmp_path / "data")

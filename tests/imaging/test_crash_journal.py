@@ -13,7 +13,7 @@ from samples import original
 
 from coverproxy.config import RenderConfig
 from coverproxy.imaging.crash_journal import CrashJournal, JournalEntry, Left, judged
-from coverproxy.originals.sqlite import Catalogue
+from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.stats.metrics import Metrics
 
@@ -158,7 +158,7 @@ def _nobody(left: Left) -> None:
 def test_who_is_not_quite_dead_is_waited_for(tmp_path: Path) -> None:
     """An original whose decoder is dying, its crumbs not yet free, is judged before it is decoded again."""
     process = child(tmp_path / "running", "wait")
-    catalogue = Catalogue(tmp_path / "originals.db", {})
+    catalogue = SqliteCatalogue(tmp_path / "originals.db", {})
     catalogue.open()
     guard = DecodeGuard(tmp_path, catalogue, Metrics(), RenderConfig())
     guard.open()

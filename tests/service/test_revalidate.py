@@ -40,7 +40,7 @@ async def serve(start: Start, upstream: Upstream) -> Serve:
 
 def row(server: Running) -> Provenance:
     """What is remembered of where the book's original came from."""
-    found = server.covers.asking.taker.rows.of(NAME, "up")
+    found = server.covers.catalogue.provenance.of(NAME, "up")
     assert found
     return found
 

@@ -583,9 +583,9 @@ async def test_one_coverproxy_before_another(start: Start, upstream: Upstream) -
     with_none = (await before.get(before.path(BOOK))).cover
     for original in before.covers.files._root.rglob(f"{COVERED}-*"):
         original.unlink()
-    with before.covers.catalogue.writing():
-        for each in before.covers.catalogue.find(Identifier("isbn", COVERED)):
-            before.covers.catalogue.remove(each)
+    with before.covers.catalogue.writing() as tables:
+        for each in tables.find(Identifier("isbn", COVERED)):
+            tables.remove(each)
     with_cover = await before.get(before.path(COVERED))
 
     assert with_none == "missing"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.sources.memory import Remembered, SourceMemory
+from coverproxy.sources.memory import Remembered
+from coverproxy.sources.sqlite import SqliteSourceMemory
 
 NOW = 1_795_400_000.0
 
@@ -18,15 +19,15 @@ def book(number: int) -> Identifier:
 
 
 @pytest.fixture
-def recall(tmp_path: Path) -> Iterator[SourceMemory]:
+def recall(tmp_path: Path) -> Iterator[SqliteSourceMemory]:
     """An empty memory for a thousand books."""
-    opened = SourceMemory(tmp_path / "sources.db", 1000)
+    opened = SqliteSourceMemory(tmp_path / "sources.db", 1000)
     opened.open()
     yield opened
     opened.close()
 
 
-def test_what_is_absent_is_so_for_a_while(recall: SourceMemory) -> None:
+def test_what_is_absent_is_so_for_a_while(recall: SqliteSourceMemory) -> None:
     """A book is absent until its time is over, and no other one is."""
     recall.note_absent(book(1), NOW + 10, NOW)
 
@@ -35,7 +36,7 @@ def test_what_is_absent_is_so_for_a_while(recall: SourceMemory) -> None:
     assert recall.look(book(2), NOW) == Remembered(False, {})
 
 
-def test_it_can_be_forgotten(recall: SourceMemory) -> None:
+def test_it_can_be_forgotten(recall: SqliteSourceMemory) -> None:
     """One book is forgotten, the others are not."""
     for number in (1, 2):
         recall.note_absent(book(number), NOW + 10, NOW)
@@ -44,7 +45,7 @@ def test_it_can_be_forgotten(recall: SourceMemory) -> None:
     assert [recall.look(book(number), NOW).is_absent for number in (1, 2)] == [False, True]
 
 
-def test_it_does_not_grow_without_end(recall: SourceMemory, tmp_path: Path) -> None:
+def test_it_does_not_grow_without_end(recall: SqliteSourceMemory, tmp_path: Path) -> None:
     """However many ISBNs are tried, about as many are kept as may be: those that stay absent longest."""
     for number in range(5000):
         recall.note_absent(book(number), NOW + number, NOW)
@@ -57,7 +58,7 @@ def test_it_does_not_grow_without_end(recall: SourceMemory, tmp_path: Path) -> N
     assert not recall.look(book(100), NOW).is_absent
 
 
-def test_what_is_over_goes_first(recall: SourceMemory, tmp_path: Path) -> None:
+def test_what_is_over_goes_first(recall: SqliteSourceMemory, tmp_path: Path) -> None:
     """Books whose time is over make room by themselves."""
     for number in range(256):
         recall.note_absent(book(number), NOW + 1, NOW)
@@ -70,9 +71,9 @@ def test_what_is_over_goes_first(recall: SourceMemory, tmp_path: Path) -> None:
     assert count == 256
 
 
-def test_processes_share_it(recall: SourceMemory, tmp_path: Path) -> None:
+def test_processes_share_it(recall: SqliteSourceMemory, tmp_path: Path) -> None:
     """What one process was told, another knows; of two wishes of a source the longer counts."""
-    other = SourceMemory(tmp_path / "sources.db", 1000)
+    other = SqliteSourceMemory(tmp_path / "sources.db", 1000)
     other.open()
     recall.note_absent(book(1), NOW + 10, NOW)
     recall.pause("a", NOW + 60)
@@ -83,7 +84,7 @@ def test_processes_share_it(recall: SourceMemory, tmp_path: Path) -> None:
     other.close()
 
 
-def test_it_can_be_deleted(recall: SourceMemory, tmp_path: Path) -> None:
+def test_it_can_be_deleted(recall: SqliteSourceMemory, tmp_path: Path) -> None:
     """A memory that was deleted is made anew, empty."""
     recall.note_absent(book(1), NOW + 10, NOW)
     recall.close()

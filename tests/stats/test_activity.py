@@ -10,18 +10,19 @@ import pytest
 
 from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.domain.errors import Unavailable
+from coverproxy.stats.base import MOST_LACKING, MOST_REFUSALS, RefusalRow, Sample
 from coverproxy.stats.key_activity import MOST_DETAIL, MOST_WAITING, KeyActivity
-from coverproxy.stats.sqlite import MOST_LACKING, MOST_REFUSALS, ActivityStore, RefusalRow, Sample
+from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.storage import sqlite_migrations
 
 NOW = 1_795_400_000
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Iterator[ActivityStore]:
+def notes(tmp_path: Path) -> Iterator[SqliteActivity]:
     """Notes in a real file."""
     sqlite_migrations.apply(tmp_path / "state.db", schema_steps())
-    return ActivityStore(tmp_path / "state.db")
+    return SqliteActivity(tmp_path / "state.db")
 
 
 def rows(tmp_path: Path, table: str) -> int:
@@ -35,7 +36,7 @@ def isbn(number: int) -> str:
     return f"978{number:010d}"
 
 
-def test_of_many_isbns_the_most_asked_for_stay(notes: ActivityStore, tmp_path: Path) -> None:
+def test_of_many_isbns_the_most_asked_for_stay(notes: SqliteActivity, tmp_path: Path) -> None:
     """A catalogue that asks for ten thousand ISBNs fills no more than its share, the frequent ones stand."""
     notes.add({("a", isbn(1)): 7, ("b", isbn(2)): 1}, [], NOW)
     for start in range(100, 10_000, 450):
@@ -48,7 +49,7 @@ def test_of_many_isbns_the_most_asked_for_stay(notes: ActivityStore, tmp_path: P
     assert [each.isbn for each in notes.lacking("b")] == [isbn(2)]
 
 
-def test_of_many_refusals_the_latest_stay(notes: ActivityStore, tmp_path: Path) -> None:
+def test_of_many_refusals_the_latest_stay(notes: SqliteActivity, tmp_path: Path) -> None:
     """Of a thousand refusals of one account fifty are kept, the latest first; others keep their own."""
     notes.add({}, [RefusalRow("b", NOW, "quota", "x")], NOW)
     for start in range(0, 1000, 40):
@@ -59,7 +60,7 @@ def test_of_many_refusals_the_latest_stay(notes: ActivityStore, tmp_path: Path) 
     assert rows(tmp_path, "refusal") == MOST_REFUSALS + 1
 
 
-def test_samples_add_up_and_go_when_they_are_old(notes: ActivityStore, tmp_path: Path) -> None:
+def test_samples_add_up_and_go_when_they_are_old(notes: SqliteActivity, tmp_path: Path) -> None:
     """Two samples of one hour are one sum; those older than they are kept for are gone."""
     steps = ((60, 3600), (3600, 86_400))
     notes.sample(steps, Sample(NOW - 7200, {"hit": 1}, {"0.1": 1}))
@@ -73,26 +74,22 @@ def test_samples_add_up_and_go_when_they_are_old(notes: ActivityStore, tmp_path:
     assert len(notes.samples(60, 0)) + len(notes.samples(3600, 0)) == 2
 
 
-def test_what_is_long_ago_is_forgotten(notes: ActivityStore, tmp_path: Path) -> None:
-    """A sweep drops ISBNs of three months ago, and paces that hold nobody back."""
+def test_what_is_long_ago_is_forgotten(notes: SqliteActivity, tmp_path: Path) -> None:
+    """A sweep drops ISBNs of three months ago."""
     notes.add({("a", isbn(1)): 1}, [], NOW - 91 * 86_400)
     notes.add({("a", isbn(2)): 1}, [], NOW)
-    with sqlite3.connect(tmp_path / "state.db") as connection:
-        connection.execute("INSERT INTO pace VALUES ('old', ?), ('new', ?)", (NOW - 1, NOW + 60))
-    connection.close()
     notes.sweep(NOW)
 
     assert [each.isbn for each in notes.lacking("a")] == [isbn(2)]
-    assert rows(tmp_path, "pace") == 1
 
 
 def _note(path: Path, times: int) -> None:
-    notes = ActivityStore(path)
+    notes = SqliteActivity(path)
     for _ in range(times):
         notes.add({("a", isbn(1)): 1}, [RefusalRow("a", NOW, "quota", "x")], NOW)
 
 
-def test_processes_add_to_the_same_counts(notes: ActivityStore, tmp_path: Path) -> None:
+def test_processes_add_to_the_same_counts(notes: SqliteActivity, tmp_path: Path) -> None:
     """Three processes that count one ISBN twenty times each make sixty."""
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         pool.starmap(_note, [(tmp_path / "state.db", 20)] * 3)
@@ -101,7 +98,7 @@ def test_processes_add_to_the_same_counts(notes: ActivityStore, tmp_path: Path) 
 
 
 async def test_a_ledger_is_bounded_and_keeps_counts_when_the_file_fails(
-    notes: ActivityStore, tmp_path: Path
+    notes: SqliteActivity, tmp_path: Path
 ) -> None:
     """More ISBNs than may wait are not noted; counts wait out a file that fails; details are cut."""
     ledger = KeyActivity(notes, lambda: NOW)
@@ -124,7 +121,7 @@ async def test_a_ledger_is_bounded_and_keeps_counts_when_the_file_fails(
     assert [len(each.detail) for each in notes.refused("a")] == [MOST_DETAIL]
 
 
-async def test_what_waits_is_written_at_the_end(notes: ActivityStore) -> None:
+async def test_what_waits_is_written_at_the_end(notes: SqliteActivity) -> None:
     """Closing a ledger writes what the last second brought."""
     ledger = KeyActivity(notes)
     async with ledger.kept():

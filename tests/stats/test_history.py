@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.accounts.sqlite import schema_steps
+from coverproxy.stats.base import Sample
 from coverproxy.stats.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
 from coverproxy.stats.metrics import Metrics
-from coverproxy.stats.sqlite import ActivityStore, Sample
+from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.storage import sqlite_migrations
 from coverproxy.web.app_keys import DESK
 from coverproxy.web.pages.status import KEPT
@@ -69,13 +70,13 @@ def test_every_stretch_has_its_place() -> None:
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> ActivityStore:
+def notes(tmp_path: Path) -> SqliteActivity:
     """Notes in a real file."""
     sqlite_migrations.apply(tmp_path / "state.db", schema_steps())
-    return ActivityStore(tmp_path / "state.db")
+    return SqliteActivity(tmp_path / "state.db")
 
 
-def test_one_of_several_samples(notes: ActivityStore, tmp_path: Path) -> None:
+def test_one_of_several_samples(notes: SqliteActivity, tmp_path: Path) -> None:
     """Of two processes one samples; what was counted before it took over is not counted again."""
     clock = [1_795_400_000.0]
     metrics = Metrics()
@@ -94,7 +95,7 @@ def test_one_of_several_samples(notes: ActivityStore, tmp_path: Path) -> None:
     assert 10 <= told.p50_ms <= 25
 
 
-async def test_another_takes_over(notes: ActivityStore, tmp_path: Path) -> None:
+async def test_another_takes_over(notes: SqliteActivity, tmp_path: Path) -> None:
     """Once the sampling process ends, the next one samples, and the last one's final minute is written."""
     metrics = Metrics()
     first, second = (Historian(notes, metrics, tmp_path / "lock") for _ in range(2))
@@ -147,7 +148,7 @@ async def test_a_fault_shows_on_the_status_page(start: Start) -> None:
 
 async def test_a_catalogue_that_cannot_be_read_shows_too(server: Running) -> None:
     """Without its figures the status page still stands, and says what is wrong; home says it cannot."""
-    file = server.covers.catalogue._path
+    file = Path(server.config.data.dir) / "catalogue.db"
     server.covers.catalogue.close()
     file.write_bytes(b"no database at all" * 500)
     page = await server.get("/status", Accept="text/html")
@@ -170,7 +171,7 @@ async def test_what_was_found_is_shown_again_for_a_moment(server: Running) -> No
     assert orjson.loads((await server.get("/status.json")).body)["made_today"] == 1
 
 
-def test_a_month_of_samples_is_a_few_hundred_rows(notes: ActivityStore) -> None:
+def test_a_month_of_samples_is_a_few_hundred_rows(notes: SqliteActivity) -> None:
     """After forty days a minute's samples reach a day back, an hour's a month, and no further."""
     from coverproxy.stats.history import KEPT as STEPS
 

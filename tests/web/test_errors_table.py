@@ -58,6 +58,7 @@ LABELS = {
     errors.Busy: ("pending", 503, False),
     errors.Pending: ("pending", 503, False),
     errors.Unavailable: ("unavailable", 503, False),
+    errors.StoreUnavailable: ("unavailable", 503, False),
     errors.UnknownKey: ("key", 403, True),
     errors.KeyNotForSite: ("key", 403, True),
     errors.UnknownSize: ("size", 404, True),

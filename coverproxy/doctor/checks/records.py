@@ -1,10 +1,8 @@
 """What the databases say, and whether the files they speak of are there."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from coverproxy.accounts.sqlite import SqliteState
@@ -12,14 +10,12 @@ from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
-from coverproxy.domain.original import Original
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.sqlite import Catalogue
 from coverproxy.originals.sqlite import schema_steps as catalogue_steps
+from coverproxy.storage import sqlite_migrations
 
 SAMPLE = 100
-CHECKED_BYTES = 100_000_000
-"""A larger database is only opened: checking it would take minutes, and push other pages out of memory."""
 
 DATABASE, ORIGINALS, LINKS = "database", "originals", "key links"
 
@@ -33,19 +29,16 @@ def databases(data: Path) -> Iterator[Finding]:
 
 
 def _database(path: Path, newest: int) -> Finding:
-    advice = f"stop the service and restore {path} from a backup, or: sqlite3 {path} .recover"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            is_small = path.stat().st_size < CHECKED_BYTES
-            said = database.execute("PRAGMA quick_check(1)").fetchone()[0] if is_small else "ok"
-    except sqlite3.Error as exc:
-        return problem(DATABASE, f"{path} cannot be read: {exc}", advice)
-    if said != "ok":
-        return problem(DATABASE, f"{path} is damaged: {said}", advice)
-    if version > newest:
+    advice = (
+        f"stop the service and restore {path} from a backup, or: {sqlite_migrations.recover_command(path)}"
+    )
+    found = sqlite_migrations.examine(path)
+    if found.damage:
+        return problem(DATABASE, f"{path} is damaged: {found.damage}", advice)
+    if found.version > newest:
         return problem(DATABASE, f"{path} was made by a newer version", "update coverproxy on this machine")
-    return fine(DATABASE, f"{path} is {'sound' if is_small else 'readable (too large to check through)'}")
+    sound = "sound" if found.is_checked_through else "readable (too large to check through)"
+    return fine(DATABASE, f"{path} is {sound}")
 
 
 def originals(data: Path, catalogue: Catalogue, files: OriginalFiles) -> Iterator[Finding]:
@@ -53,7 +46,7 @@ def originals(data: Path, catalogue: Catalogue, files: OriginalFiles) -> Iterato
     if not (data / "catalogue.db").exists():
         yield warning(ORIGINALS, "there are none yet", "coverproxy import FOLDER")
         return
-    found = list(_sample(data / "catalogue.db", catalogue))
+    found = catalogue.sample(SAMPLE)
     gone = [original for original in found if not files.has(original)]
     if not found:
         yield warning(ORIGINALS, "the catalogue is empty", "coverproxy import FOLDER")
@@ -63,19 +56,6 @@ def originals(data: Path, catalogue: Catalogue, files: OriginalFiles) -> Iterato
         yield problem(ORIGINALS, told, advice)
     else:
         yield fine(ORIGINALS, f"the files of all {len(found)} looked at are there")
-
-
-def _sample(path: Path, catalogue: Catalogue) -> Iterator[Original]:
-    """Take at most SAMPLE originals, evenly by digest: of no one publisher, and without a walk."""
-    after = "SELECT digest FROM original WHERE digest >= ? ORDER BY digest LIMIT ?"
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
-        digests = [row[0] for row in database.execute(after, (b"", SAMPLE))]
-        if len(digests) == SAMPLE:
-            points = (((1 << 16) * step // SAMPLE).to_bytes(2) for step in range(SAMPLE))
-            rows = (database.execute(after, (point, 1)).fetchone() for point in points)
-            digests = [row[0] for row in rows if row]
-    for digest in dict.fromkeys(digests):
-        yield from catalogue.with_digest(digest, most=1)
 
 
 def key_links(data: Path, layout: Layout) -> Iterator[Finding]:

@@ -1,7 +1,6 @@
 """Questions to the catalogue, asked beside the event loop."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ async def asked(covers: Covers, look: Callable[[], T]) -> T:
     """
     try:
         return await asyncio.get_running_loop().run_in_executor(covers.lookups, look)
-    except (sqlite3.Error, OSError) as exc:
+    except OSError as exc:
         raise Unavailable("what is kept here cannot be read") from exc
 
 

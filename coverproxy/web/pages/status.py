@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.domain.errors import Unavailable
-from coverproxy.stats.history import DAY, MINUTE, Summary, summed
+from coverproxy.stats.history import Summary
 from coverproxy.web import answers
 from coverproxy.web.app_keys import COVERS, DESK
 from coverproxy.web.page_context import PageContext
@@ -88,9 +88,7 @@ async def _figures(request: web.Request) -> dict[str, Any]:
 
 def _history(desk: PageContext) -> tuple[Summary, list[Summary], list[Summary]]:
     """Return the last day in all, and its and the month's steps. Blocks. Raises Unavailable."""
-    now = int(desk.history.now())
-    day = summed(desk.notes.samples(MINUTE, now - DAY), now - DAY)
-    return day, desk.history.day(), desk.history.month()
+    return desk.history.last_day(), desk.history.day(), desk.history.month()
 
 
 def told(summary: Summary) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from aiohttp import web
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, host_of
 from coverproxy.domain.api_key import Key
-from coverproxy.stats.sqlite import Lacking
+from coverproxy.stats.base import Lacking
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets

@@ -1,0 +1,186 @@
+"""What a catalogue promises; SQLite keeps it on one machine, PostgreSQL will on several."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from coverproxy.domain.original import Original, Quarantined
+from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.preview import Preview
+from coverproxy.originals.provenance import Provenance
+
+
+class ProvenanceStore(Protocol):
+    """What sources gave: one row per book and source."""
+
+    def put(self, row: Provenance) -> None:
+        """Write one, in place of what the same source gave for the same book before."""
+        ...
+
+    def of(self, identifier: Identifier, source: str) -> Provenance | None:
+        """Return what *source* gave for a book, or None."""
+        ...
+
+    def with_digest(self, digest: bytes, source: str, most: int) -> list[Provenance]:
+        """Return at most *most* books for which *source* gave these bytes."""
+        ...
+
+    def claim(self, now: int, until: int, most: int) -> list[Provenance]:
+        """Return what is due for another look, and have it due at *until* for all others: one atomic step.
+
+        The oldest first; of several callers at once each gets other rows. Takes no lock where nothing is due.
+        """
+        ...
+
+    def outstayed(self, now: int, most: int) -> list[Provenance]:
+        """Return at most *most* whose original may not be kept any longer."""
+        ...
+
+    def let_go(self, row: Provenance) -> None:
+        """Note that an original is gone, unless its source has given another one meanwhile."""
+        ...
+
+    def remove(self, row: Provenance) -> None:
+        """Remove one."""
+        ...
+
+
+class CatalogueTables(Protocol):
+    """What can be read and written of the catalogue, within a transaction and outside one.
+
+    Every method blocks, and raises StoreUnavailable where the store cannot be read or written.
+    """
+
+    @property
+    def provenance(self) -> ProvenanceStore:
+        """What sources gave, in the same store and, within writing(), in the same transaction."""
+        ...
+
+    def find(self, identifier: Identifier) -> list[Original]:
+        """Return every original of *identifier*, best first; those known to be faulty too."""
+        ...
+
+    def covered(self, isbns: Iterable[str]) -> set[str]:
+        """Return those of the canonical ISBN-13s that have an original which can be shown, by one query."""
+        ...
+
+    def with_digest(self, digest: bytes, most: int) -> list[Original]:
+        """Return at most *most* originals that are these bytes."""
+        ...
+
+    def sample(self, most: int) -> list[Original]:
+        """Return at most *most* originals, evenly by digest: of no one publisher, and without a walk."""
+        ...
+
+    def add(self, original: Original) -> None:
+        """Enter an original, in place of what was known of the same bytes under the same identifier.
+
+        Quarantined bytes stay so, whatever book they come for: one atomic step.
+        """
+        ...
+
+    def remove(self, original: Original) -> None:
+        """Remove one original; none is no fault."""
+        ...
+
+    def mark_faulty(self, original: Original, fault: str) -> None:
+        """Remember that an original cannot be rendered: it is not decoded again."""
+        ...
+
+    def standing(self, digest: bytes) -> tuple[str | None, bool]:
+        """Return why these bytes are quarantined, or None; and whether they are suspected."""
+        ...
+
+    def suspect(self, digest: bytes, at: int) -> None:
+        """Remember that a process ended while decoding these bytes, and that it may be their doing."""
+        ...
+
+    def acquit(self, digest: bytes) -> None:
+        """Forget a suspicion: these bytes were decoded, and nothing happened."""
+        ...
+
+    def quarantine(self, digest: bytes, reason: str, at: int) -> None:
+        """Have these bytes never decoded again, whatever book they are the cover of: one atomic step."""
+        ...
+
+    def quarantined(self) -> list[Quarantined]:
+        """Return all that is quarantined, the latest first."""
+        ...
+
+    def release(self, digest: bytes) -> list[Original]:
+        """Take back a quarantine, or a fault "slow"; return the originals that are free again.
+
+        What was made of lesser originals in the meantime is marked as stale: one atomic step.
+        """
+        ...
+
+    def mark_stale(self, identifier: Identifier) -> None:
+        """Remember, with the change that made it so, that a book's derivatives are to be removed."""
+        ...
+
+    def stale(self, most: int) -> list[Identifier]:
+        """Return at most *most* books whose derivatives are still to be removed."""
+        ...
+
+    def unmark_stale(self, identifiers: Iterable[Identifier]) -> None:
+        """Note that these books' derivatives are removed."""
+        ...
+
+    def refuse(self, digest: bytes, reason: str) -> None:
+        """Remember bytes that no book may have as its cover."""
+        ...
+
+    def refusal(self, digest: bytes) -> str | None:
+        """Return why these bytes are refused, or None."""
+        ...
+
+    def look(self, digest: bytes) -> Preview | None:
+        """Return how these bytes look, or None where nobody has looked yet."""
+        ...
+
+    def keep_look(self, digest: bytes, look: Preview) -> None:
+        """Remember how these bytes look: they never look otherwise."""
+        ...
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many (identifiers, originals) there are. Reads every row: for reports only."""
+        ...
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many (originals, identifiers) there are, kept with every change: nothing is counted."""
+        ...
+
+    def sources(self) -> list[tuple[str, int]]:
+        """Return how many originals came from each source, the most first, a hundred sources at most."""
+        ...
+
+
+class Catalogue(CatalogueTables, Protocol):
+    """Identifier → originals. Safe from several threads and processes at once; callers use any thread."""
+
+    def open(self) -> None:
+        """Make the store, or bring it to the present schema. Raises StoreUnavailable, OSError."""
+        ...
+
+    def close(self) -> None:
+        """Close it; open() may follow."""
+        ...
+
+    def writing(self) -> AbstractContextManager[CatalogueTables]:
+        """Give the tables within one transaction: all that is written by what is given is kept, or nothing.
+
+        The catalogue itself does not see it meanwhile, and its own writes wait: in the same thread they fail.
+        """
+        ...
+
+    def change(self) -> int:
+        """Return a number that differs once anything was written here, by whatever thread, process or node.
+
+        In memory, without a lock that others hold: the event loop may ask. Any two answers in one process can
+        be compared. Never raises: where the store cannot be read, the number is one never given before.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Read something. Raises StoreUnavailable where that fails."""
+        ...

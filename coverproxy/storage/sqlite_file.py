@@ -1,0 +1,154 @@
+"""One SQLite file for the threads of a process: reads beside writes, and errors in the owner's words."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from coverproxy.storage import sqlite_migrations
+from coverproxy.storage.sqlite_migrations import WAIT_SECONDS
+
+Rows = list[tuple[Any, ...]]
+Run = Callable[..., Rows]
+"""Runs a statement with its values, to its end, and returns its rows."""
+
+_WATCH_SECONDS = 0.05
+"""How long change() may wait: the event loop asks it."""
+
+
+class SqliteFile:
+    """A SQLite file in WAL mode. Blocks; safe from several threads and processes at once.
+
+    A read takes a connection that no other thread uses at the moment, so it never waits behind a writer.
+    Writes share one connection, one after the other: SQLite has one writer at a time in any case, and a
+    thread that waits for a lock is woken at once, where SQLite's own busy handler sleeps and polls.
+
+    *fault* makes the error that every method raises in place of sqlite3.Error.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        steps: Callable[[], Sequence[str]],
+        fault: Callable[[str], Exception],
+        cache_kib: int = 2000,
+    ) -> None:
+        self.path = path
+        self._steps = steps
+        self._fault = fault
+        self._cache_kib = cache_kib
+        self._readers: list[sqlite3.Connection] = []
+        self._writer: sqlite3.Connection | None = None
+        self._writing = threading.Lock()
+        self._watcher: sqlite3.Connection | None = None
+        self._watching = threading.Lock()
+        self._opened = 0
+
+    def open(self) -> None:
+        """Make the file, or take the schema steps that it lacks. Raises *fault*, OSError."""
+        with self._mapped():
+            sqlite_migrations.apply(self.path, self._steps())
+
+    def read(self, sql: str, values: Iterable[Any] = ()) -> Rows:
+        """Run a query, outside any transaction."""
+        with self._mapped(), self._reader() as connection:
+            return _run(connection, sql, values)
+
+    def write(self, sql: str, values: Iterable[Any] = ()) -> Rows:
+        """Run one statement as a transaction of its own."""
+        with self._mapped(), self._sole_writer() as connection:
+            return _run(connection, sql, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Run]:
+        """Give what runs statements of one transaction: all of them are kept, or none."""
+        with self._mapped(), self._sole_writer() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                yield partial(self._run, connection)
+
+    def change(self) -> int:
+        """Return a number that differs once anything was written, by whatever thread or process.
+
+        Reads shared memory (some microseconds), so the event loop may ask. Never raises: where the file
+        cannot be read, it returns a number that it never returned before.
+        """
+        with self._watching:
+            try:
+                if self._watcher is None:
+                    self._opened += 1
+                    self._watcher = self._connect(_WATCH_SECONDS)
+                return (self._opened << 32) + int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error:
+                self._end_watch()
+                self._opened += 1
+                return self._opened << 32
+
+    def close(self) -> None:
+        """Close all connections; the next use opens others."""
+        while self._readers:
+            self._readers.pop().close()
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        with self._watching:
+            self._end_watch()
+
+    def _run(self, connection: sqlite3.Connection, sql: str, values: Iterable[Any] = ()) -> Rows:
+        with self._mapped():
+            return _run(connection, sql, values)
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise self._fault(f"{self.path.name}: {exc}") from exc
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection. One that failed is closed: it may be of a file that is no longer there."""
+        try:
+            connection = self._readers.pop()  # the last one used: its pages are the warmest
+        except IndexError:
+            connection = self._connect(WAIT_SECONDS)
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._readers.append(connection)
+
+    @contextmanager
+    def _sole_writer(self) -> Iterator[sqlite3.Connection]:
+        if not self._writing.acquire(timeout=WAIT_SECONDS):
+            raise sqlite3.OperationalError("another thread writes, and has for too long")
+        try:
+            if self._writer is None:
+                self._writer = self._connect(WAIT_SECONDS)
+            yield self._writer
+        except sqlite3.Error:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            raise
+        finally:
+            self._writing.release()
+
+    def _connect(self, wait_seconds: float) -> sqlite3.Connection:
+        connection = sqlite_migrations.connect(self.path, wait_seconds)
+        connection.execute(f"PRAGMA cache_size = -{self._cache_kib}")
+        return connection
+
+    def _end_watch(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+
+
+def _run(connection: sqlite3.Connection, sql: str, values: Iterable[Any] = ()) -> Rows:
+    return connection.execute(sql, values).fetchall()  # type: ignore[arg-type]

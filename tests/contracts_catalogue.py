@@ -1,0 +1,360 @@
+"""What every catalogue must keep: a backend supplies the `catalogue` fixture and inherits the rest."""
+
+import random
+import threading
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.original import QUARANTINED, Original
+from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.imaging.preview import Preview
+from coverproxy.originals.base import Catalogue
+from coverproxy.originals.provenance import Provenance
+
+BOOK = Identifier(ISBN, "9780141439518")
+OTHER = Identifier(ISBN, "9798992242508")
+THIRD = Identifier(ISBN, "9780140449136")
+PRIORITY = {"publisher": 10, "scans": -1}
+"""What the `catalogue` fixture is made with."""
+
+
+def original(number: int = 1, **values: object) -> Original:
+    """An original whose digest is *number*."""
+    plain = Original(BOOK, number.to_bytes(16), Loader.JPEG, 200, 300, 20_000, 1_217_808_000)
+    return replace(plain, **values)  # type: ignore[arg-type]
+
+
+def digest(number: int) -> bytes:
+    return number.to_bytes(16)
+
+
+class CatalogueContract:
+    """Subclass per backend; the subclass owns an open, empty `catalogue` with PRIORITY."""
+
+    def test_a_book_has_its_originals_best_first(self, catalogue: Catalogue) -> None:
+        """Of several originals the largest comes first, then by the configured source and the date."""
+        largest = original(5, width=1000, height=1500, source="scans", date=0)
+        publisher = original(4, source="publisher", date=0)
+        later = original(3, date=1_700_000_000)
+        plain, twin = original(1), original(2)
+        scans = original(0, source="scans", date=1_800_000_000)
+        for each in (scans, twin, plain, later, publisher, largest):
+            catalogue.add(each)
+        assert catalogue.find(BOOK) == [largest, publisher, later, plain, twin, scans]
+        assert catalogue.find(OTHER) == []
+
+    def test_every_value_survives(self, catalogue: Catalogue) -> None:
+        """Any loader, a referenced path with odd letters, a long source: nothing is changed."""
+        for number, loader in enumerate(Loader):
+            odd = original(
+                number, loader=loader, path="/covers/ü \u201c.jpg", source="ж" * 300, fault="x", added=7
+            )
+            catalogue.add(odd)
+            assert odd in catalogue.find(BOOK)
+
+    def test_the_same_bytes_again_replace_what_was_known(self, catalogue: Catalogue) -> None:
+        """One book has given bytes once; entering them again renews date, source, path and fault."""
+        catalogue.add(original(fault="decode: cut"))
+        catalogue.add(original(source="publisher", date=5))
+        assert catalogue.find(BOOK) == [original(source="publisher", date=5)]
+
+    def test_removing_takes_one_original(self, catalogue: Catalogue) -> None:
+        """What is removed is gone for that book alone; removing it twice is no fault."""
+        for each in (original(1), original(2), original(1, identifier=OTHER)):
+            catalogue.add(each)
+        for _ in range(2):
+            catalogue.remove(original(1))
+        assert catalogue.find(BOOK) == [original(2)]
+        assert catalogue.find(OTHER) == [original(1, identifier=OTHER)]
+
+    def test_a_fault_is_remembered_of_one_original(self, catalogue: Catalogue) -> None:
+        """A faulty original is marked, stays in its place, and its twin under another book is not touched."""
+        catalogue.add(original(1))
+        catalogue.add(original(1, identifier=OTHER))
+        catalogue.mark_faulty(original(1), "decode: cut")
+        assert catalogue.find(BOOK) == [original(1, fault="decode: cut")]
+        assert catalogue.find(OTHER) == [original(1, identifier=OTHER)]
+
+    def test_a_fault_of_what_is_gone_is_nothing(self, catalogue: Catalogue) -> None:
+        """An original that was replaced while it was rendered is not brought back by its fault."""
+        catalogue.mark_faulty(original(1), "decode: cut")
+        assert catalogue.find(BOOK) == []
+
+    def test_refused_bytes_are_remembered_with_their_reason(self, catalogue: Catalogue) -> None:
+        """Refused bytes are told from others, and the last reason stands."""
+        assert catalogue.refusal(digest(1)) is None
+        catalogue.refuse(digest(1), "came for 5 ISBNs")
+        catalogue.refuse(digest(1), "came for 6 ISBNs")
+        assert catalogue.refusal(digest(1)) == "came for 6 ISBNs"
+        assert catalogue.refusal(digest(2)) is None
+
+    def test_the_same_bytes_are_found_under_every_book(self, catalogue: Catalogue) -> None:
+        """All books that have a picture are found by its digest, at most as many as are asked for."""
+        known = [original(7, identifier=book) for book in (BOOK, OTHER, THIRD)]
+        for each in (*known, original(8)):
+            catalogue.add(each)
+        found = catalogue.with_digest(digest(7), most=10)
+        assert {each.identifier: each for each in found} == {each.identifier: each for each in known}
+        assert len(catalogue.with_digest(digest(7), most=2)) == 2
+
+    def test_a_list_is_looked_up_at_once(self, catalogue: Catalogue) -> None:
+        """Of many ISBNs, those with an original that can be shown are named, no faulty or unknown ones."""
+        catalogue.add(original(1))
+        catalogue.add(original(2))
+        catalogue.add(original(3, identifier=THIRD, fault="decode: cut"))
+        catalogue.add(original(4, identifier=OTHER))
+        many = [f"978{number:010d}" for number in range(8000)]
+
+        assert catalogue.covered([BOOK.value, THIRD.value, OTHER.value, *many]) == {BOOK.value, OTHER.value}
+        assert catalogue.covered([]) == set()
+
+    def test_a_look_is_of_the_bytes(self, catalogue: Catalogue) -> None:
+        """How bytes look is remembered by their digest, once for all books that have them."""
+        look = Preview(0x00FF7F, b"hash")
+        assert catalogue.look(digest(1)) is None
+        catalogue.keep_look(digest(1), look)
+        catalogue.keep_look(digest(1), look)
+        assert catalogue.look(digest(1)) == look
+        assert catalogue.look(digest(2)) is None
+
+    def test_quarantine_holds_the_bytes_wherever_they_come(self, catalogue: Catalogue) -> None:
+        """Quarantined bytes are held under every book, also under one that gets them later."""
+        catalogue.add(original(1))
+        catalogue.suspect(digest(1), 5)
+        assert catalogue.standing(digest(1)) == (None, True)
+        catalogue.quarantine(digest(1), "crash", 10)
+        catalogue.quarantine(digest(2), "hang", 20)
+        catalogue.add(original(1, identifier=OTHER))
+        catalogue.add(original(1, fault="decode: cut"))
+
+        held = QUARANTINED + "crash"
+        assert catalogue.standing(digest(1)) == ("crash", False)
+        assert [catalogue.find(book)[0].fault for book in (BOOK, OTHER)] == [held, held]
+        told = catalogue.quarantined()
+        assert [(each.digest, each.reason, each.at) for each in told] == [
+            (digest(2), "hang", 20),
+            (digest(1), "crash", 10),
+        ]
+        assert {each.identifier for each in told[1].originals} == {BOOK, OTHER}
+
+    def test_released_bytes_are_free_and_their_books_stale(self, catalogue: Catalogue) -> None:
+        """A release frees quarantined and slow originals, keeps other faults, and marks their books once."""
+        for book, fault in ((BOOK, None), (OTHER, "slow: 10 s"), (THIRD, "decode: cut")):
+            catalogue.add(original(1, identifier=book, fault=fault))
+        assert [each.identifier for each in catalogue.release(digest(1))] == [OTHER]
+        catalogue.quarantine(digest(1), "crash", 10)
+        assert {each.identifier for each in catalogue.release(digest(1))} == {BOOK, OTHER, THIRD}
+        assert catalogue.quarantined() == []
+        assert [catalogue.find(book)[0].fault for book in (BOOK, OTHER, THIRD)] == [None] * 3
+        assert set(catalogue.stale(most=10)) == {BOOK, OTHER, THIRD}
+
+    def test_a_suspicion_is_taken_back(self, catalogue: Catalogue) -> None:
+        """Acquitted bytes are as if they had never been suspected; a quarantine is not touched by it."""
+        catalogue.suspect(digest(1), 5)
+        catalogue.suspect(digest(1), 6)
+        catalogue.acquit(digest(1))
+        catalogue.quarantine(digest(2), "crash", 7)
+        catalogue.acquit(digest(2))
+        assert catalogue.standing(digest(1)) == (None, False)
+        assert catalogue.standing(digest(2)) == ("crash", False)
+
+    def test_stale_books_are_worked_off(self, catalogue: Catalogue) -> None:
+        """A book is marked once, given in portions, and gone when its derivatives are."""
+        for book in (BOOK, OTHER, THIRD, BOOK):
+            catalogue.mark_stale(book)
+        assert len(catalogue.stale(most=2)) == 2
+        catalogue.unmark_stale([BOOK, THIRD])
+        assert catalogue.stale(most=10) == [OTHER]
+        catalogue.unmark_stale([])
+
+    def test_totals_are_what_counting_gives(self, catalogue: Catalogue) -> None:
+        """After any adding, replacing and removing the totals are those that counting every row gives."""
+        chance = random.Random(7)  # noqa: S311 - the same every time
+        held: dict[tuple[int, Identifier], str] = {}
+        for _ in range(200):
+            number, book = chance.randint(1, 3), chance.choice([BOOK, OTHER, THIRD])
+            source = chance.choice(["shop", "scans"])
+            if chance.random() < 0.6:
+                catalogue.add(original(number, identifier=book, source=source))
+                held[number, book] = source
+            else:
+                catalogue.remove(original(number, identifier=book))
+                held.pop((number, book), None)
+            originals, isbns = catalogue.totals()
+            assert (isbns, originals) == catalogue.counts() == (len({b for _, b in held}), len(held))
+            assert dict(catalogue.sources()) == dict(Counter(held.values()))
+
+    def test_a_sample_is_even_and_bounded(self, catalogue: Catalogue) -> None:
+        """A sample has at most so many originals, from all over the digests, and all where there are few."""
+        assert catalogue.sample(20) == []
+        numbers = [step << 120 for step in range(256)]
+        with catalogue.writing() as tables:
+            for number in numbers[:5]:
+                tables.add(original(number))
+        assert len(catalogue.sample(20)) == 5
+        with catalogue.writing() as tables:
+            for number in numbers:
+                tables.add(original(number))
+        found = catalogue.sample(20)
+        assert len(found) == 20
+        assert max(each.digest for each in found)[0] > 200
+
+    def test_what_fails_in_the_middle_leaves_nothing(self, catalogue: Catalogue) -> None:
+        """Writes that belong together are there together or not at all, and the next ones go well."""
+
+        def half_of_it() -> None:
+            with catalogue.writing() as tables:
+                tables.add(original(1))
+                tables.refuse(digest(2), "art")
+                tables.provenance.put(Provenance(BOOK, "shop", digest(1)))
+                tables.quarantine(digest(3), "crash", 1)
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            half_of_it()
+        assert catalogue.find(BOOK) == []
+        assert catalogue.refusal(digest(2)) is None
+        assert catalogue.provenance.of(BOOK, "shop") is None
+        assert catalogue.quarantined() == []
+        with catalogue.writing() as tables:
+            tables.add(original(1))
+        assert catalogue.find(BOOK) == [original(1)]
+
+    def test_a_transaction_sees_itself_and_nobody_else_does(self, catalogue: Catalogue) -> None:
+        """What is written within a transaction is read within it, and outside it once it ends."""
+        seen: list[list[Original]] = []
+
+        def read() -> None:
+            reader = threading.Thread(target=lambda: seen.append(catalogue.find(BOOK)))
+            reader.start()
+            reader.join()
+
+        with catalogue.writing() as tables:
+            tables.add(original(1))
+            assert tables.find(BOOK) == [original(1)]
+            assert catalogue.find(BOOK) == []
+            read()
+            tables.add(original(2))
+        read()
+        assert seen == [[], [original(1), original(2)]]
+
+    def test_threads_write_side_by_side(self, catalogue: Catalogue) -> None:
+        """Writers wait for each other: nothing is lost and nobody is turned away."""
+
+        def write(first: int) -> None:
+            for number in range(first, first + 25):
+                with catalogue.writing() as tables:
+                    tables.add(original(number))
+
+        writers = [threading.Thread(target=write, args=(100 * thread,)) for thread in range(4)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert len(catalogue.find(BOOK)) == 100
+
+    def test_a_change_is_seen_from_any_thread(self, catalogue: Catalogue) -> None:
+        """The number stays while nothing is written, and differs after each write, whichever thread asks."""
+        numbers = [catalogue.change()]
+        assert catalogue.change() == numbers[0]
+        for write in (
+            lambda: catalogue.add(original(1)),
+            lambda: catalogue.mark_faulty(original(1), "decode: cut"),
+            lambda: catalogue.provenance.put(Provenance(BOOK, "shop", digest(1))),
+            lambda: catalogue.remove(original(1)),
+        ):
+            worker = threading.Thread(target=write)
+            worker.start()
+            worker.join()
+            asker = threading.Thread(target=lambda: numbers.append(catalogue.change()))
+            asker.start()
+            asker.join()
+            assert catalogue.change() == numbers[-1]
+        assert len(set(numbers)) == 5
+
+    def test_it_can_be_closed_and_opened_again(self, catalogue: Catalogue) -> None:
+        """What was written is there after closing and opening; opening twice changes nothing."""
+        catalogue.add(original(1))
+        catalogue.close()
+        for _ in range(2):
+            catalogue.open()
+        catalogue.ping()
+        assert catalogue.find(BOOK) == [original(1)]
+
+
+class ProvenanceContract:
+    """Subclass per backend; the subclass owns an open, empty `catalogue`."""
+
+    ROW = Provenance(BOOK, "shop", digest(1), '"tag"', "Tue, 14 Nov 2023 22:13:20 GMT", 100, 500)
+
+    def test_one_row_per_book_and_source(self, catalogue: Catalogue) -> None:
+        """A row comes back whole; another of the same book and source takes its place."""
+        rows = catalogue.provenance
+        for row in (self.ROW, replace(self.ROW, source="scans"), replace(self.ROW, identifier=OTHER)):
+            rows.put(row)
+        changed = replace(self.ROW, digest=digest(2), etag=None, modified=None, due=None, keep_until=None)
+        rows.put(changed)
+
+        assert rows.of(BOOK, "shop") == changed
+        assert rows.of(BOOK, "scans") == replace(self.ROW, source="scans")
+        assert rows.of(THIRD, "shop") is None
+
+    def test_the_same_bytes_are_found_of_one_source(self, catalogue: Catalogue) -> None:
+        """Books for which a source gave the same bytes are found, another source's are not."""
+        rows = catalogue.provenance
+        for row in (self.ROW, replace(self.ROW, identifier=OTHER), replace(self.ROW, source="scans")):
+            rows.put(row)
+        assert {row.identifier for row in rows.with_digest(digest(1), "shop", 10)} == {BOOK, OTHER}
+        assert len(rows.with_digest(digest(1), "shop", 1)) == 1
+
+    def test_what_is_due_is_claimed_once(self, catalogue: Catalogue) -> None:
+        """Due rows are given the oldest first and once each, also to threads that claim at the same time."""
+        rows = catalogue.provenance
+        books = [Identifier(ISBN, f"978{number:010d}") for number in range(40)]
+        for number, book in enumerate(books):
+            rows.put(replace(self.ROW, identifier=book, due=number))
+        rows.put(replace(self.ROW, identifier=BOOK, due=None))
+        rows.put(replace(self.ROW, identifier=OTHER, due=2000))
+        first = rows.claim(1000, 1600, 5)
+        assert {row.identifier for row in first} == set(books[:5])
+        assert {row.due for row in first} == {1600}
+        claimed: list[Identifier] = []
+
+        def claim() -> None:
+            while got := rows.claim(1000, 1600, 3):
+                claimed.extend(row.identifier for row in got)
+
+        threads = [threading.Thread(target=claim) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(each.value for each in claimed) == [book.value for book in books[5:]]
+        assert rows.claim(1000, 1600, 5) == []
+
+    def test_what_outstayed_is_let_go(self, catalogue: Catalogue) -> None:
+        """An original past its time is named until it is let go; a newer one is not let go with it."""
+        rows = catalogue.provenance
+        other = replace(self.ROW, identifier=OTHER)
+        for row in (self.ROW, other, replace(self.ROW, identifier=THIRD, keep_until=None)):
+            rows.put(row)
+        assert rows.outstayed(499, 10) == []
+        assert {row.identifier for row in rows.outstayed(500, 10)} == {BOOK, OTHER}
+        rows.put(replace(other, digest=digest(9), keep_until=400))
+        rows.let_go(self.ROW)
+        rows.let_go(other)
+        assert [row.identifier for row in rows.outstayed(500, 10)] == [OTHER]
+        assert rows.of(BOOK, "shop") == replace(self.ROW, keep_until=None)
+
+    def test_removing_takes_one_row(self, catalogue: Catalogue) -> None:
+        """One row goes, the same book's of another source stays."""
+        rows = catalogue.provenance
+        rows.put(self.ROW)
+        rows.put(replace(self.ROW, source="scans"))
+        for _ in range(2):
+            rows.remove(self.ROW)
+        assert rows.of(BOOK, "shop") is None
+        assert rows.of(BOOK, "scans") is not None
