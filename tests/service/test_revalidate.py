@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def row(server: Running) -> Provenance:
 
 async def recheck(server: Running) -> int:
     """Have all that was fetched be due, and one round done."""
-    server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
+    server.covers.catalogue.provenance.put(replace(row(server), due=1))
     return await Revalidator(server.covers.asking, 1.0).round()
 
 
@@ -188,7 +189,7 @@ async def test_it_goes_on_by_itself(serve: Serve, upstream: Upstream) -> None:
     server = await serve(asking={"look_seconds": 0.05}, recheck_after_seconds=1)
     await server.get(server.path(BOOK))
     upstream.behave = gives(picture(330, 440))
-    server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
+    server.covers.catalogue.provenance.put(replace(row(server), due=1))
     while len(server.covers.catalogue.find(NAME)) != 1 or len(upstream.asked) < 2:
         await asyncio.sleep(0.02)
     for _ in range(100):
@@ -205,7 +206,7 @@ async def test_each_is_asked_for_once_by_however_many(serve: Serve, upstream: Up
     server = await serve()
     await server.get(server.path(BOOK))
     upstream.behave = gives(b"", "304 Not Modified")
-    server.covers.catalogue.execute("UPDATE fetched SET due = 1", ())
+    server.covers.catalogue.provenance.put(replace(row(server), due=1))
     rounds = await asyncio.gather(*(Revalidator(server.covers.asking, 1.0).round() for _ in range(5)))
 
     assert sorted(rounds) == [0, 0, 0, 0, 1]
@@ -242,7 +243,7 @@ async def test_what_may_not_be_kept_goes(
     until = row(server).keep_until
     early = await Revalidator(server.covers.asking, 1.0).round()
     held = len(server.covers.catalogue.find(NAME))
-    server.covers.catalogue.execute("UPDATE fetched SET keep_until = 1", ())
+    server.covers.catalogue.provenance.put(replace(row(server), keep_until=1))
     await Revalidator(server.covers.asking, 1.0).round()
     gone = server.covers.catalogue.find(NAME), list(server.covers.files._root.rglob(f"{BOOK}*"))
     hit, made = await server.get(server.path(BOOK)), await server.get(server.path(BOOK, size="large"))
@@ -258,7 +259,7 @@ async def test_changed_is_seen_though_nothing_was_kept(serve: Serve, upstream: U
     """Of a source whose originals may not be kept, a changed picture replaces what was made all the same."""
     server = await serve(keep="never")
     await server.get(server.path(BOOK))
-    server.covers.catalogue.execute("UPDATE fetched SET keep_until = 1", ())
+    server.covers.catalogue.provenance.put(replace(row(server), keep_until=1))
 
     async def behave(asked: Asked) -> None:
         assert asked.header("If-None-Match") == SAID["ETag"]
