@@ -2,7 +2,9 @@
 
 import asyncio
 import fcntl
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from browser import Chromium, Page
 from ending import end
 from hypothesis import HealthCheck, settings
 
+from coverproxy import demo
 from coverproxy.config import Config, load
 from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.domain.api_key import Key, new_name
@@ -59,19 +62,24 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The demo's covers, drawn once: in a process of its own, as this one blocks libvips' SVG loader."""
-    if worker_id == "master":
-        return _drawn_into(tmp_path_factory.mktemp("drawn"))
-    folder = tmp_path_factory.getbasetemp().parent / "drawn"  # of this run, and of all its processes
-    with folder.with_name("drawn.lock").open("w") as lock:
+def drawn(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's covers. Drawing takes long, so they are kept in .pytest_cache by the code that draws them.
+
+    Each process gets a copy on the disk of its data folders, as these take hard links. A process of its own
+    draws them, as this one blocks libvips' SVG loader.
+    """
+    code = b"".join(path.read_bytes() for path in sorted(Path(demo.__file__).parent.glob("*.py")))
+    root = pytestconfig.rootpath / ".pytest_cache" / "drawn"
+    root.mkdir(parents=True, exist_ok=True)
+    kept = root / hashlib.sha256(code).hexdigest()[:16]
+    with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return folder if folder.exists() else _drawn_into(folder.with_name("drawing")).rename(folder)
-
-
-def _drawn_into(folder: Path) -> Path:
-    subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(folder)], check=True)
-    return folder
+        if not kept.exists():
+            drawing = kept.with_suffix(".drawing")
+            shutil.rmtree(drawing, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawing)], check=True)
+            drawing.rename(kept)
+    return Path(shutil.copytree(kept, tmp_path_factory.mktemp("drawn") / "covers"))
 
 
 def take_in(config: Config, path: Path, mode: str = "link") -> ImportReport:
