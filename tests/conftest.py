@@ -25,10 +25,12 @@ from coverproxy import demo
 from coverproxy.config import Config, load
 from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.domain.api_key import Key, new_name
-from coverproxy.server.application import MAX_LINE_BYTES, Listeners, application, listen
+from coverproxy.server.application import Listeners, application, listen
 from coverproxy.service.covers import Covers
 from coverproxy.service.importer import ImportReport, candidates
+from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
+from coverproxy.web.connections import BoundedRunner
 from coverproxy.wiring import importer, open_shelf
 
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
@@ -162,7 +164,7 @@ async def start(tmp_path: Path, drawn: Path) -> AsyncIterator[Start]:
         await asyncio.to_thread(take_in, config, drawn)
         listeners = listen(config)
         app = application(config, listeners, lambda: None)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, max_line_size=MAX_LINE_BYTES)
+        runner = BoundedRunner(app, around=bounds.around(app), shutdown_timeout=2.0)
         await runner.setup()
         await web.SockSite(runner, listeners.covers).start()
         client = aiohttp.ClientSession(auto_decompress=False)

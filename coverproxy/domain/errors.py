@@ -51,12 +51,20 @@ class UnreadType(CoverError):
     """The body is of a type that is not read."""
 
 
+class TooLong(CoverError):
+    """The address, or its query, is longer or in more parts than any that is read."""
+
+
+class TooLarge(CoverError):
+    """The body has more bytes than are read here."""
+
+
+class TooSlow(CoverError):
+    """The body did not come within the time for it."""
+
+
 class TooMany(CoverError):
     """More is asked at once than is answered at once."""
-
-
-class TooLong(CoverError):
-    """The question is longer than any that is read."""
 
 
 class KeyRefused(CoverError):

@@ -11,15 +11,14 @@ from aiohttp import web
 
 from coverproxy.config import Config
 from coverproxy.stats.metrics import Metrics
+from coverproxy.web import bounds
 from coverproxy.web.app import build, open_for, run_ops
 from coverproxy.web.app_keys import COVERS, DESK, INFORMER
+from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.pages import Shown
 from coverproxy.wiring import open_covers, open_desk
 
 _BACKLOG = 2048
-
-MAX_LINE_BYTES = 32_768
-"""A request's first line at most: a GET for a thousand ISBNs has some 17,000 (aiohttp takes 8,190)."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +112,7 @@ async def _serve_alone(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = application(config, listeners, lambda: None, shown)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=config.server.stop_seconds,
-        max_line_size=MAX_LINE_BYTES,
-    )
+    runner = BoundedRunner(app, around=bounds.around(app), shutdown_timeout=config.server.stop_seconds)
     await runner.setup()
     await web.SockSite(runner, listeners.covers, backlog=_BACKLOG).start()
     on_ready()

@@ -21,6 +21,9 @@ PATIENCE_SECONDS = 0.02
 FAULT_SECONDS = 0.1
 """How long one looks away where nothing can be accepted (no more open files, mostly)."""
 
+QUIET_SECONDS = 60.0
+"""One line in the log so often, while nothing can be accepted."""
+
 _MOST_AT_ONCE = 64
 _BYTES = 4
 
@@ -85,6 +88,7 @@ class SharedSite(web.BaseSite):
         self._joining: set[asyncio.Task[object]] = set()
         self._left_since = self._left_at = 0.0
         self._again: asyncio.TimerHandle | None = None
+        self._quiet_until = float("-inf")
 
     @property
     def name(self) -> str:
@@ -131,9 +135,16 @@ class SharedSite(web.BaseSite):
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             pass  # others were faster, or the client has thought better of it
         except OSError as exc:
-            _log.error("no connection can be accepted", extra={"error": exc.strerror or os.strerror(0)})
+            self._tell(exc)
             self._look_away(FAULT_SECONDS)
         self._shares.tell(self._place, self._held())
+
+    def _tell(self, fault: OSError) -> None:
+        """Log a fault, once in a while: it lasts, and we try ten times a second."""
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            _log.error("no connection can be accepted", extra={"error": fault.strerror or os.strerror(0)})
 
     def _is_patience_over(self) -> bool:
         """Say whether a connection has been left to others for so long that we take it all the same."""

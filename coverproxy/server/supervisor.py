@@ -19,9 +19,11 @@ from gunicorn.glogging import Logger
 from coverproxy import log
 from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError
-from coverproxy.server.application import MAX_LINE_BYTES, Listeners, application
+from coverproxy.server.application import Listeners, application
 from coverproxy.server.balanced_accept import SharedSite, Shares
+from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
+from coverproxy.web.connections import BoundedRunner
 
 LINGER_SECONDS = 0.5
 """How long a stopping worker waits for the request of a connection that it accepted a moment before."""
@@ -105,13 +107,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             app = application(self._config, self._master.listeners, self._is_ready)
             app.on_startup.append(_trace_crashes)
             stop_seconds = self._config.server.stop_seconds
-            return _Runner(
-                app,
-                self.share,
-                access_log=None,
-                shutdown_timeout=stop_seconds * 0.95,
-                max_line_size=MAX_LINE_BYTES,
-            )
+            return _Runner(app, self.share, around=bounds.around(app), shutdown_timeout=stop_seconds * 0.95)
 
         return make
 
@@ -172,7 +168,7 @@ class _Worker(GunicornUVLoopWebWorker):
         self._notify_waiter_done()
 
 
-class _Runner(web.AppRunner):
+class _Runner(BoundedRunner):
     """Takes its share of the connections; at the end stops accepting first, and closes idle ones later.
 
     A new connection may be idle for a moment only.

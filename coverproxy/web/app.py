@@ -12,6 +12,7 @@ from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, middlewares, ops, pages
 from coverproxy.web.api import openapi
 from coverproxy.web.app_keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
+from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
@@ -67,7 +68,7 @@ def build_ops(service: Covers, metrics: Metrics) -> web.Application:
 
 async def run_ops(service: Covers, metrics: Metrics, listener: socket.socket) -> AsyncIterator[None]:
     """Serve health and metrics on *listener* until the generator ends."""
-    runner = web.AppRunner(build_ops(service, metrics), access_log=None, shutdown_timeout=1.0)
+    runner = BoundedRunner(build_ops(service, metrics), shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     yield

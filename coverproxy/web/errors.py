@@ -38,7 +38,9 @@ TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.BadQuestion: Meaning("question", 400, "The question cannot be read", is_hard=True),
     errors.UnreadType: Meaning("type", 415, "A body of this type is not read", is_hard=True),
     errors.TooMany: Meaning("many", 400, "This is more than is answered at once", is_hard=True),
-    errors.TooLong: Meaning("long", 414, "The question is too long", is_hard=True),
+    errors.TooLong: Meaning("long", 414, "The address is too long", is_hard=True),
+    errors.TooLarge: Meaning("large", 413, "The body is too large", is_hard=True),
+    errors.TooSlow: Meaning("slow", 408, "The body did not come in time", is_hard=True),
     errors.MalformedPath: Meaning("path", 404, "There is no such page", is_hard=True),
 }
 

@@ -291,11 +291,11 @@ async def test_what_catalogues_send_finds_the_cover(server: Running, path: str) 
     ],
 )
 async def test_odd_bytes_are_just_no_isbn(server: Running, tail: str) -> None:
-    """Whatever stands where the ISBN should: the placeholder, or 404 where it is not even a path."""
+    """Whatever stands where the ISBN should: the placeholder, 404 for what is no path, 414 for too much."""
     got = await server.get(server.path(tail))
 
     assert got.body == PLACEHOLDER
-    assert (got.status, got.cover) in {(200, "invalid"), (404, "path")}
+    assert (got.status, got.cover) in {(200, "invalid"), (404, "path"), (414, "long")}
 
 
 async def test_automated_clients_get_new_covers_slowly_but_hits_always(

@@ -28,7 +28,10 @@ _BINARY: dict[str, Any] = {}
 """Bytes, as OpenAPI 3.1 has them: a media type and an empty schema."""
 
 _KEYED = (errors.UnknownKey, errors.KeyNotForSite)
-_LISTED = (*_KEYED, errors.BadQuestion, errors.TooMany, errors.Busy, errors.Unavailable)
+_LISTED = (
+    *_KEYED, errors.BadQuestion, errors.TooMany, errors.TooLong, errors.TooLarge, errors.TooSlow, errors.Busy,
+    errors.Unavailable,
+)  # fmt: skip
 _COVER = (
     *_KEYED, errors.NoCover, errors.NotAnIsbn, errors.QuotaExceeded, errors.TooFast, errors.Busy,
     errors.Pending, errors.Unavailable, errors.UnknownSize, errors.MalformedPath,

@@ -8,6 +8,7 @@ import secrets
 from aiohttp import web
 
 from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.web import bodies
 from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import base_url, client_address
 
@@ -48,8 +49,8 @@ async def read(request: web.Request, who: str = "") -> dict[str, str]:
 
 
 async def fields_of(request: web.Request) -> dict[str, str]:
-    """Return the fields of a form, whoever sent it."""
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+    """Return the fields of a form, whoever sent it. Raises what bodies.form() does."""
+    return await bodies.form(request)
 
 
 def set_cookie(request: web.Request, response: web.StreamResponse) -> None:

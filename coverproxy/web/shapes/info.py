@@ -12,7 +12,7 @@ from coverproxy.domain import isbn
 from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
 from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
-from coverproxy.web import answers, jsonp
+from coverproxy.web import answers, bodies, jsonp
 from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
 from coverproxy.web.app_keys import COVERS, INFORMER, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
@@ -55,7 +55,7 @@ async def have(request: web.Request) -> web.StreamResponse:
 async def have_all(request: web.Request) -> web.StreamResponse:
     """Say which of up to 1,000 ISBNs have covers: of a JSON body `{"isbns": […]}`, or of a text's lines."""
     await _authorize(request)
-    asked = _bounded(_sent(request.content_type, await _body(request)))
+    asked = _bounded(_sent(request.content_type, await bodies.read(request, MAX_BODY_BYTES)))
     return answers.send(answers.json(await request.app[INFORMER].have(asked)))
 
 
@@ -70,14 +70,6 @@ async def _authorize(request: web.Request) -> None:
     request[IS_PROGRAM] = True
     accounts = request.app[COVERS].accounts
     request[KEY] = await accounts.authorize(request.match_info["key"], site(request))
-
-
-async def _body(request: web.Request) -> bytes:
-    """Read the body within this address's own bound. Raises TooMany."""
-    try:
-        return await request.clone(client_max_size=MAX_BODY_BYTES).read()
-    except web.HTTPRequestEntityTooLarge as exc:
-        raise TooMany(f"the body has more than {MAX_BODY_BYTES} bytes") from exc
 
 
 def _sent(content_type: str, body: bytes) -> list[str]:

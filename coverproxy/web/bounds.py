@@ -1,0 +1,85 @@
+"""Bounds on a request's address and body: what is too much is refused before the router sees it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from aiohttp import hdrs, web
+
+from coverproxy.domain.errors import CoverError, TooLong, UnreadType
+from coverproxy.web import answers
+from coverproxy.web.accept import accepted, wants_json
+from coverproxy.web.app_keys import CONFIG, METRICS
+from coverproxy.web.errors import meaning
+
+MAX_PATH_BYTES = 2048
+"""A path at most, as it is sent: the longest that means anything is a DOI, written in %XX."""
+
+MAX_SEGMENTS = 20
+"""Slashes of a path at most. aiohttp's router looks at a path once for each, and copies it: n² of work."""
+
+MAX_QUERY_BYTES = 4096
+MAX_FIELDS = 50
+"""A query at most, where an address is not asked for many identifiers at once."""
+
+MAX_LONG_FIELDS = 1100
+"""Fields at most where it is: a thousand times `isbn=`, and some."""
+
+MANY_AT_ONCE = frozenset({"info", "books", "get", "cover"})
+"""Last segments of addresses that take a long query: a thousand identifiers."""
+
+NEVER_FAILS = "/images/P/"
+"""What stands in the addresses of Amazon's shape, whose clients must not see another status than 200."""
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def excess(target: str) -> str:
+    """Say what of a request's target (its path and query, as sent) is too much; the empty text: nothing."""
+    path, _, query = target.partition("?")
+    if len(path) > MAX_PATH_BYTES:
+        return f"the path has {len(path)} bytes; expected at most {MAX_PATH_BYTES}"
+    if (slashes := path.count("/")) > MAX_SEGMENTS:
+        return f"the path has {slashes} segments; expected at most {MAX_SEGMENTS}"
+    return _excess_of_query(path, query) if query else ""
+
+
+def _excess_of_query(path: str, query: str) -> str:
+    takes_many = path.rstrip("/").rpartition("/")[2] in MANY_AT_ONCE
+    fields = query.count("&") + 1
+    if fields > (most := MAX_LONG_FIELDS if takes_many else MAX_FIELDS):
+        return f"the query has {fields} fields; expected at most {most}"
+    if len(query) > MAX_QUERY_BYTES and not takes_many:
+        return f"the query has {len(query)} bytes; expected at most {MAX_QUERY_BYTES}"
+    return ""
+
+
+def is_encoded(request: web.BaseRequest) -> bool:
+    """Say whether the body is compressed: a few bytes of it could become any number."""
+    return request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("identity", "")
+
+
+def around(app: web.Application) -> Callable[[Handle], Handle]:
+    """Return what refuses too much, and gives everything else to the handler that it is put around."""
+
+    def bounded(handle: Handle) -> Handle:
+        async def bounding(request: web.BaseRequest) -> web.StreamResponse:
+            if why := excess(request.raw_path):
+                return _refused(app, request, TooLong(why))
+            if hdrs.CONTENT_ENCODING in request.headers and is_encoded(request):
+                return _refused(app, request, UnreadType("a compressed body is not read; send it as it is"))
+            return await handle(request)
+
+        return bounding
+
+    return bounded
+
+
+def _refused(app: web.Application, request: web.BaseRequest, error: CoverError) -> web.StreamResponse:
+    """Answer as the rest of the application does, without its router and middlewares."""
+    how = meaning(error)
+    if NEVER_FAILS in request.raw_path[:200]:
+        how = replace(how, is_hard=False)
+    app[METRICS].answers.labels(how.label).inc()
+    as_json = request.method not in ("GET", "HEAD") or wants_json(accepted(request.headers))
+    answer = answers.refusal(error, how, app[CONFIG].answers, is_strict=False, as_json=as_json)
+    return answers.send(replace(answer, headers=answer.headers | {"Server": answers.SERVER}))

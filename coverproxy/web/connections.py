@@ -1,0 +1,254 @@
+"""Connections: how many there are at once, and how long one may take for a head, an answer, or nothing."""
+
+import asyncio
+import logging
+import resource
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+MAX_LINE_BYTES = 32_768
+"""A request's first line at most: a GET for a thousand ISBNs has some 17,000 (aiohttp takes 8,190)."""
+
+MAX_HEADERS = 64
+"""Lines of a head at most; browsers behind two proxies send some 30."""
+
+MOST_CONNECTIONS = 4096
+"""Connections of one process at most, however many files it may have open: an idle one takes some 10 kB."""
+
+_OWN_FILES = 256
+"""Files that a process needs beside its connections: databases, covers read, sources asked, renders."""
+
+_LOOK_SECONDS = 1.0
+"""How often it is looked for connections that take too long."""
+
+_QUIET_SECONDS = 60.0
+"""One line in the log so often, however many connections are turned away."""
+
+_log = logging.getLogger(__name__)
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one process allows its connections.
+
+    `most`: at once. `head_seconds`: for a request's head, from its first byte, or from the connection's
+    beginning. `idle_seconds`: between requests; longer than the 60 that nginx keeps a connection to us, or a
+    request would now and then meet one that is just being closed. `send_seconds`: without a byte taken by a
+    client that does not read. `linger_seconds`: for a body that nobody wanted.
+    """
+
+    most: int = MOST_CONNECTIONS
+    head_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    send_seconds: float = 30.0
+    linger_seconds: float = 5.0
+
+
+def limits_here() -> ConnectionLimits:
+    """Return the limits of this process: connections leave room below the limit of open files."""
+    return ConnectionLimits(most=fitting(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+
+
+def fitting(files: int) -> int:
+    """Return how many connections fit where a process may have *files* open (-1: no limit)."""
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(max(files - _OWN_FILES, files // 2, 1), MOST_CONNECTIONS)
+
+
+class BoundedRunner(web.AppRunner):
+    """aiohttp's runner, with bounds on every connection. *around*: what sees a request before the router."""
+
+    def __init__(
+        self,
+        app: web.Application,
+        limits: ConnectionLimits | None = None,
+        around: Callable[[Handle], Handle] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(app, access_log=None, **options)
+        self._limits = limits or limits_here()
+        self._around = around
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        handle: Handle = made.request_handler
+        if self._around:
+            handle = self._around(handle)
+        return BoundedServer(self._limits, handle, request_factory=made.request_factory)
+
+
+class BoundedServer(web.Server):
+    """The connections of one process. Where they are too many, the one that is idle longest gives way."""
+
+    def __init__(self, limits: ConnectionLimits, handle: Handle, request_factory: Any) -> None:
+        super().__init__(begun(handle), request_factory=request_factory)
+        self.options: dict[str, Any] = {
+            "access_log": None, "auto_decompress": False, "max_line_size": MAX_LINE_BYTES,
+            "max_headers": MAX_HEADERS, "keepalive_timeout": limits.idle_seconds,
+            "lingering_time": limits.linger_seconds,
+        }  # fmt: skip
+        self.limits = limits
+        self._idle: dict[Connection, None] = {}  # in the order in which they became so
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._quiet_until = float("-inf")
+        self._turned_away = 0
+
+    def __call__(self) -> Any:
+        """Return what a new connection speaks with. Called by the event loop for each."""
+        if len(self._connections) >= self.limits.most and not self._make_room():
+            return _TurnedAway()
+        if self._sweeping is None:
+            self._sweep_later()
+        return Connection(self)
+
+    def _make_room(self) -> bool:
+        self._note()
+        longest = next(iter(self._idle), None)
+        if longest is None:
+            return False
+        self.became_busy(longest)
+        longest.give_up()
+        return True
+
+    def _note(self) -> None:
+        self._turned_away += 1
+        now = time.monotonic()
+        if now < self._quiet_until:
+            return
+        self._quiet_until = now + _QUIET_SECONDS
+        _log.warning(
+            "too many connections: the one that was idle longest gives way",
+            extra={"connections": len(self.connections), "closed": self._turned_away},
+        )
+        self._turned_away = 0
+
+    def became_idle(self, connection: "Connection") -> None:
+        """Remember that it waits for a request, since now."""
+        self._idle.pop(connection, None)
+        self._idle[connection] = None
+
+    def became_busy(self, connection: "Connection") -> None:
+        """Remember that it is not to be closed to make room."""
+        self._idle.pop(connection, None)
+
+    def _sweep(self) -> None:
+        """Close what takes too long: one look at all of them a second, instead of timers for each."""
+        now = time.monotonic()
+        for connection in list(self.connections):
+            if isinstance(connection, Connection) and connection.is_late(now):
+                connection.give_up()
+        self._sweeping = None
+        if self._connections:
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._sweep)
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's own name
+        """See Server."""
+        if self._sweeping:
+            self._sweeping.cancel()
+        await super().shutdown(timeout)
+
+
+def begun(handle: Handle) -> Handle:
+    """Let a connection know that its request is being answered."""
+
+    async def beginning(request: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(request.protocol, Connection):
+            request.protocol.begin()
+        return await handle(request)
+
+    return beginning
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection that there is no room for."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+class Connection(web.RequestHandler):
+    """One client's connection, which knows since when it waits for what."""
+
+    __slots__ = ("_bounds", "_head_since", "_is_busy", "_unsent", "_unsent_since")
+
+    def __init__(self, server: BoundedServer) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **server.options)
+        self._bounds = server
+        self._is_busy = False
+        self._head_since: float | None = None
+        self._unsent, self._unsent_since = 0, 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See Protocol. A new connection owes us a head at once."""
+        super().connection_made(transport)
+        self._head_since = time.monotonic()
+        self._bounds.became_idle(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See Protocol."""
+        self._bounds.became_busy(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See Protocol. The first byte of a head begins its time."""
+        if self._head_since is None and not self._is_busy:
+            self._head_since = time.monotonic()
+        super().data_received(data)
+
+    def begin(self) -> None:
+        """Remember that a request is here whole, its body apart."""
+        self._is_busy, self._head_since = True, None
+        self._bounds.became_busy(self)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """See RequestHandler: it sends the answer."""
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self._is_busy, self._unsent = False, 0
+            if self.transport is not None:
+                self._bounds.became_idle(self)
+
+    def is_late(self, now: float) -> bool:
+        """Say whether its head, or its reading of our answer, takes too long; idle ones aiohttp closes."""
+        limits = self._bounds.limits
+        if self._head_since is not None:
+            return now - self._head_since > limits.head_seconds
+        unsent = self.transport.get_write_buffer_size() if self.transport else 0
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+            return False
+        return now - self._unsent_since > limits.send_seconds
+
+    def give_up(self) -> None:
+        """Close at once: what is not sent yet is dropped, as who does not read would keep it here."""
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """See RequestHandler. What is not HTTP is refused without a line in the log: it holds client text."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        answer = web.Response(status=status, text="This is not HTTP that can be read.\n")
+        answer.force_close()
+        return answer

@@ -1,0 +1,205 @@
+"""What is too much in a request is refused before it costs anything."""
+
+import asyncio
+import gzip
+import time
+from urllib.parse import quote
+
+import orjson
+import pytest
+from conftest import COVERED, Got, Running
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coverproxy.web import bodies
+from coverproxy.web.bounds import MAX_PATH_BYTES, MAX_SEGMENTS, excess
+
+URLENCODED = "application/x-www-form-urlencoded"
+
+
+async def raw(server: Running, request: bytes) -> bytes:
+    """Send bytes as they are; return all that comes until the server closes."""
+    reader, writer = await asyncio.open_connection(*server.listeners.covers.getsockname())
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return answer
+
+
+async def post(server: Running, path: str, body: bytes, **headers: str) -> Got:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with server.client.post(server.listeners.url + path, data=body, headers=sent) as response:
+        return Got(response.status, response.headers, await response.read())
+
+
+LONG = {
+    "slashes": "/" * 32_000,
+    "segments": "/a" * 16_000,
+    "doubled slashes before a cover": "//" * 11 + "devkey/k/medium/isbn/1",
+    "one long segment": "/" + "a" * 3000,
+    "a long ISBN": "/devkey/abcdefgh/medium/isbn/" + "1" * 2100,
+    "percent signs": "/" + "%2f" * 900,
+    "a long query": "/?isbn=" + "9" * 5000,
+    "a query of many fields": "/status?" + "a&" * 60,
+    "a cover with a long query": f"/devkey/abcdefgh/medium/isbn/{COVERED}?default=" + "4" * 5000,
+    "more fields than ISBNs are answered": "/devkey/abcdefgh/info?" + "isbn=1&" * 1200,
+}
+
+
+@pytest.mark.parametrize("target", LONG.values(), ids=LONG.keys())
+async def test_a_long_address_is_refused_at_once(server: Running, target: str) -> None:
+    """A path or query beyond all of ours is 414, with the placeholder as its body, and reaches no router."""
+    answer = await raw(server, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+
+    assert answer.startswith(b"HTTP/1.1 414 ")
+    assert b"X-Cover-Status: long" in answer
+    assert b"GIF89a" in answer
+
+
+@pytest.mark.parametrize(
+    "target", ["/images/P/" + "9" * 3000, "/images/P/" + "/" * 30, "/images/P/1.jpg?" + "a&" * 60]
+)
+async def test_amazons_addresses_never_fail(server: Running, target: str) -> None:
+    """Below /images/P/ even what is too long is 200 with the placeholder: Evergreen counts all else."""
+    got = await server.get(target)
+
+    assert (got.status, got.cover, got.body[:3]) == (200, "long", b"GIF")
+
+
+async def test_slashes_cost_no_more_than_other_requests(server: Running) -> None:
+    """A hundred paths of 32,000 slashes take less CPU than three took the router (0.14 s each)."""
+    request = b"GET " + b"/" * 32_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    before = time.process_time()
+    for _ in range(100):
+        await raw(server, request)
+
+    assert time.process_time() - before < 0.4
+
+
+async def test_a_thousand_isbns_fit(server: Running) -> None:
+    """The one long query that is wanted is answered: a thousand ISBNs, with commas written in %XX."""
+    path = f"/devkey/{server.key.name}/info?isbn=" + quote(",".join([COVERED] * 1000))
+
+    assert (await server.get(path)).status == 200
+    assert (await server.get(f"/devkey/{server.key.name}/info?" + "isbn=1&" * 900)).status == 200
+
+
+async def test_programs_get_the_refusal_as_a_problem(server: Running) -> None:
+    """Who asks for JSON gets problem details, with what was found and what was expected."""
+    got = await server.get("/" + "a" * 3000, Accept="application/json")
+    told = orjson.loads(got.body)
+
+    assert (got.status, told["code"]) == (414, "long")
+    assert "3001 bytes; expected at most 2048" in told["detail"]
+
+
+@given(st.text("/ab%?&=", max_size=200))
+def test_short_addresses_pass_unless_they_have_many_parts(target: str) -> None:
+    """Nothing short is refused but for its number of segments or fields."""
+    path, _, query = target.partition("?")
+    too_many = path.count("/") > MAX_SEGMENTS or query.count("&") >= 50
+
+    assert bool(excess(target)) == too_many
+    assert len(path) <= MAX_PATH_BYTES
+
+
+BOMB = gzip.compress(bytes(20_000_000))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "x-unknown", "gzip, gzip"])
+@pytest.mark.parametrize("path", ["/keys", "/admin/login", "/devkey/{key}/info", "/devkey/{key}/usage"])
+async def test_compressed_bodies_are_refused_unread(server: Running, path: str, coding: str) -> None:
+    """A body with Content-Encoding is 415 everywhere, and nothing of it is unpacked."""
+    got = await post(
+        server, path.format(key=server.key.name), BOMB, Content_Type="text/plain", Content_Encoding=coding
+    )
+
+    assert (got.status, orjson.loads(got.body)["code"]) == (415, "type")
+
+
+async def test_identity_is_no_compression(server: Running) -> None:
+    """`Content-Encoding: identity` says that nothing was done."""
+    got = await post(
+        server, f"/devkey/{server.key.name}/info", COVERED.encode(), Content_Type="text/plain",
+        Content_Encoding="identity",
+    )  # fmt: skip
+
+    assert got.status == 200
+
+
+FORMS = {
+    "multipart": (
+        "multipart/form-data; boundary=b",
+        b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--b--\r\n", 415,
+    ),
+    "multipart without a name": ("multipart/form-data; boundary=b", b"--b\r\n\r\n1\r\n--b--\r\n", 415),
+    "multipart without an end": ("multipart/form-data; boundary=b", b"--b\r\n", 415),
+    "multipart without a boundary": ("multipart/form-data", b"--b\r\n", 415),
+    "plain text": ("text/plain", b"label=x", 415),
+    "no type": ("", b"label=x", 415),
+    "an odd type": ("/;;=", b"label=x", 415),
+    "idna": (f"{URLENCODED}; charset=idna", b"a=xn--" + b"a" * 7000, 415),
+    "an unknown charset": (f"{URLENCODED}; charset=nosuch", b"label=x", 415),
+    "a key as its charset": (f"{URLENCODED}; charset=abcdefgh23456789", b"label=x", 415),
+    "utf-7": (f"{URLENCODED}; charset=utf-7", b"label=+ADw-", 415),
+    "utf-16": (f"{URLENCODED}; charset=utf-16", "label=x".encode("utf-16"), 415),
+    "zip": (f"{URLENCODED}; charset=zip", b"label=x", 415),
+    "no UTF-8": (URLENCODED, b"label=\xff\xfe", 400),
+    "no UTF-8 behind percent signs": (URLENCODED, b"label=%ff%fe", 400),
+    "many fields": (URLENCODED, b"a=1&" * 500, 400),
+    "large": (URLENCODED, b"label=" + b"x" * 9000, 413),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("media_type", "body", "status"), FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("path", ["/keys", "/admin/login", "/devkey/{key}/usage"])
+async def test_malformed_forms_are_the_clients_fault(
+    start, caplog: pytest.LogCaptureFixture, path: str, media_type: str, body: bytes, status: int
+) -> None:
+    """What is not a short form in UTF-8 is 400, 413 or 415 as a page, and writes no line into the log."""
+    server = await start(admin={"token": "a long enough password"})
+    got = await post(
+        server, path.format(key=server.key.name), body, Content_Type=media_type, Accept="text/html"
+    )
+
+    assert got.status == status
+    assert got.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert b"<h1>" in got.body
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=UTF-8", '; charset="utf8"'])
+async def test_a_form_in_utf8_is_read(server: Running, charset: str) -> None:
+    """Absent and UTF-8 are the same; a form that is not ours is then refused as a form, not as a body."""
+    got = await post(
+        server, "/keys", "label=Büch".encode(), Content_Type=URLENCODED + charset, Accept="application/json"
+    )
+
+    assert (got.status, orjson.loads(got.body)["code"]) == (403, "form")
+
+
+async def test_a_body_that_never_comes_is_given_up(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is announced and does not come is 408 once its time is over."""
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.3)
+    head = f"POST /devkey/{server.key.name}/info HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+    answer = await raw(server, head.encode() + b"Content-Type: text/plain\r\n\r\n97")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET / HTTP/1.1\r\nHost: x\r\nabcdefgh23456789 : 1\r\n\r\n", b"abcdefgh23456789\r\n\r\n",
+     b"GET / HTTP/9.9\r\n\r\n",
+     b"GET / HTTP/1.1\r\n" + b"".join(b"A%d: abcdefgh23456789\r\n" % n for n in range(100)) + b"\r\n"],
+    ids=["header", "line", "version", "many headers"],
+)  # fmt: skip
+async def test_what_is_not_http_writes_nothing_into_the_log(
+    server: Running, caplog: pytest.LogCaptureFixture, request_: bytes
+) -> None:
+    """Bytes that are not HTTP are 400; nothing of them, which may be a key, is logged or sent back."""
+    answer = await raw(server, request_)
+
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert b"abcdefgh23456789" not in answer
+    assert not caplog.records
