@@ -8,6 +8,9 @@ from aiohttp import web
 from coverproxy.config import Front
 from coverproxy.web.app_keys import CONFIG
 
+_MAX_ADDRESS = 64
+"""Characters of an address, with brackets and a zone; what is longer is none, and enters no cache."""
+
 
 def client_address(request: web.BaseRequest, front: Front) -> str:
     """Return the client's address: of those in `X-Forwarded-For`, the last that no trusted front has.
@@ -41,9 +44,13 @@ def believes(request: web.BaseRequest, front: Front) -> bool:
     return not request.remote or is_trusted(request.remote, front)
 
 
-@lru_cache(maxsize=4096)
 def is_trusted(address: str, front: Front) -> bool:
     """Say whether an address is one of `front.trusted`."""
+    return len(address) <= _MAX_ADDRESS and _is_trusted(address, front)
+
+
+@lru_cache(maxsize=4096)
+def _is_trusted(address: str, front: Front) -> bool:
     plain = _plain(address)
     return bool(plain) and any(ipaddress.ip_address(plain) in network for network in front.networks)
 

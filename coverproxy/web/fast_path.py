@@ -14,8 +14,14 @@ from coverproxy.domain.api_key import Key
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
 
-MOST_PATHS = 20_000
-"""Paths that are known at once. A book has several: by its spellings, keys and Accept headers."""
+MOST_BYTES = 8 * 2**20
+"""Memory that known paths take at most. A book has several: by its spellings, keys and Accept headers."""
+
+MAX_NAME = 300
+"""Characters of a path and its Accept header together that are known at all; usual ones have some 150."""
+
+_ENTRY_BYTES = 500
+"""What an entry takes beside its characters: two texts, two tuples, and its place in the table."""
 
 MOST_KEYS = 10_000
 
@@ -77,6 +83,43 @@ class Clock:
         return self._date, known[2]
 
 
+class KnownPaths:
+    """What was learned of paths, bounded in bytes: those that were not asked for longest give way."""
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self._most = most
+        self._bytes = 0
+        self._paths: OrderedDict[tuple[str, ...], tuple[str, MemoryEntry]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def get(self, name: tuple[str, ...]) -> tuple[str, MemoryEntry] | None:
+        """Return what a path leads to, and for which key."""
+        return self._paths.get(name)
+
+    def touch(self, name: tuple[str, ...]) -> None:
+        """Remember that it was asked for just now."""
+        self._paths.move_to_end(name)
+
+    def learn(self, name: tuple[str, ...], key_name: str, held: MemoryEntry) -> None:
+        """Remember what a path leads to."""
+        self.forget(name)
+        self._paths[name] = key_name, held
+        self._bytes += _bytes(name)
+        while self._bytes > self._most:
+            self.forget(next(iter(self._paths)))
+
+    def forget(self, name: tuple[str, ...]) -> None:
+        """Forget a path."""
+        if self._paths.pop(name, None) is not None:
+            self._bytes -= _bytes(name)
+
+
+def _bytes(name: tuple[str, ...]) -> int:
+    return sum(map(len, name)) + _ENTRY_BYTES
+
+
 class FastPath:
     """The paths that lead to what is held in memory, each for one key and one Accept header."""
 
@@ -87,7 +130,7 @@ class FastPath:
         self._clock = Clock(accounts)
         self._hits = metrics.answers.labels("hit")
         self._uncounted = 0
-        self._paths: OrderedDict[tuple[str, ...], tuple[str, MemoryEntry]] = OrderedDict()
+        self._paths = KnownPaths()
 
     def answer(self, request: web.Request) -> Ready | None:
         """Return the answer of a plain request that was answered before, if nothing stands against it now."""
@@ -99,9 +142,9 @@ class FastPath:
         key = self._accounts.open_key(key_name)
         derivative = held.derivative
         if key is None or derivative is None or not self._memory.is_good(held):
-            del self._paths[name]
+            self._paths.forget(name)
             return None
-        self._paths.move_to_end(name)
+        self._paths.touch(name)
         self._memory.touch(held)
         date, quota = self._clock.lines(key)
         body = derivative.body if request.method == hdrs.METH_GET else b""
@@ -124,14 +167,15 @@ class FastPath:
     def learn(self, request: web.Request, key: Key, held: MemoryEntry) -> None:
         """Remember that a request leads to what is held, if it is one that answer() may answer."""
         derivative = held.derivative
-        if derivative is None or not _is_plain(request) or not self._accounts.open_key(key.name):
+        name = _name(request)
+        if derivative is None or sum(map(len, name)) > MAX_NAME:
+            return
+        if not _is_plain(request) or not self._accounts.open_key(key.name):
             return
         whole = answers.picture(derivative, "hit", self._config, request)
         length = {"Content-Length": str(len(derivative.body)), "Server": answers.SERVER}
         held.head = _lines(whole.headers | length)
-        self._paths[_name(request)] = key.name, held
-        if len(self._paths) > MOST_PATHS:
-            self._paths.popitem(last=False)
+        self._paths.learn(name, key.name, held)
 
 
 def _name(request: web.Request) -> tuple[str, ...]:

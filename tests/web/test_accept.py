@@ -3,9 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from coverproxy.domain.formats import Format
-from coverproxy.web.accept import negotiate, wants_json
+from coverproxy.web import accept as accepting
+from coverproxy.web.accept import MAX_ACCEPT, accepted, negotiate, prefers_json, wants_json
 
 ALL = frozenset(Format)
 WITH_WEBP = frozenset({Format.JPEG, Format.WEBP})
@@ -136,12 +138,15 @@ def test_forbidden_is_forbidden(accept: str) -> None:
 JSON = {
     "a program": ("application/json", True),
     "a program that knows problems": ("application/problem+json", True),
-    "a program that takes all else": ("application/json, */*;q=0.1", True),
-    "axios": ("application/json, text/plain, */*", True),
+    "a program that takes all else": ("application/json, */*;q=0.1", False),
+    "axios, Angular": ("application/json, text/plain, */*", False),
+    "jQuery": ("application/json, text/javascript, */*; q=0.01", False),
+    "fetch with a header": ("application/json, image/*;q=0", True),
+    "no picture, explicitly": ("application/json, */*;q=0", True),
     "JSON with a character set": ("application/json; charset=utf-8", True),
     "a picture rather": ("image/*, application/json;q=0.5", False),
     "a picture as well": ("image/webp, application/json", False),
-    "JSON rather than a picture": ("application/json, image/*;q=0.9", True),
+    "JSON rather than a picture": ("application/json, image/*;q=0.9", False),
     "JSON forbidden": ("application/json;q=0", False),
     "anything": ("*/*", False),
     "any application": ("application/*", False),
@@ -152,5 +157,41 @@ JSON = {
 
 @pytest.mark.parametrize(("accept", "wanted"), JSON.values(), ids=JSON.keys())
 def test_who_gets_json(accept: str, wanted: bool) -> None:
-    """Only a client that names JSON, and likes it better than pictures, gets its problems as JSON."""
+    """Only a client that names JSON, and takes no picture at all, gets its problems as JSON."""
     assert wants_json(accept) is wanted
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("application/json, text/plain, */*", True), ("application/json", True), ("*/*", False), ("", False),
+        ("text/html, application/json", False), ("text/html;q=0.5, application/json", True),
+    ],
+)  # fmt: skip
+def test_who_gets_a_page_as_json(accept: str, wanted: bool) -> None:
+    """Where a page is JSON too, whoever names JSON and likes no page as much gets it: axios does."""
+    assert prefers_json(accept) is wanted
+
+
+def test_a_long_header_is_cut_between_its_parts() -> None:
+    """Of a header beyond all that browsers send, only what lies whole within the bound is read."""
+    headers = CIMultiDict(
+        [("Accept", "image/avif"), *[("Accept", "x/" + "y" * 500)] * 60, ("Accept", "image/webp")]
+    )
+    text = accepted(CIMultiDictProxy(headers))
+
+    assert len(text) <= MAX_ACCEPT
+    assert text == "image/avif, x/" + "y" * 500
+    assert negotiate(text, ALL) is AVIF
+
+
+def test_nothing_long_enters_a_cache() -> None:
+    """Twenty thousand long headers leave the caches as they were."""
+    caches = (accepting._kept_choice, accepting._kept_parse)
+    before = [cache.cache_info().currsize for cache in caches]
+    for number in range(20_000):
+        for read in (wants_json, prefers_json, accepting.wants_html, lambda text: negotiate(text, ALL)):
+            read(f"image/x{number}, " + "y" * accepting.MAX_KEPT)
+
+    assert [cache.cache_info().currsize for cache in caches] == before
+    assert all(cache.cache_info().maxsize <= 512 for cache in caches)

@@ -13,7 +13,7 @@ from coverproxy import __version__
 from coverproxy.config import Config
 from coverproxy.domain.errors import CoverError, KeyRequestRefused
 from coverproxy.web import answers, texts
-from coverproxy.web.accept import accepted, wants_html, wants_json
+from coverproxy.web.accept import accepted, prefers_json, wants_html
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import charts, forms
@@ -98,7 +98,7 @@ def shown(
 def is_for_program(request: web.Request, by_default: str = "html") -> bool:
     """Say whether JSON is wanted rather than a page."""
     accept = accepted(request.headers)
-    return not wants_html(accept) if by_default == "json" else wants_json(accept) and not wants_html(accept)
+    return not wants_html(accept) if by_default == "json" else prefers_json(accept)
 
 
 def person(handler: Handler) -> Handler:
