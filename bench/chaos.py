@@ -106,7 +106,7 @@ async def _ask_on(url: str, key: str, seen: Seen) -> None:
 
 
 def _inspect(folder: Path, seen: Seen) -> None:
-    for path in (folder / "cache" / "v1" / "img").rglob("*.jpg"):
+    for path in (folder / "cache" / "v2" / "img").rglob("*.jpg"):
         if not dimensions(path.read_bytes(), Format.JPEG):
             seen.torn_files += 1
 
@@ -115,7 +115,7 @@ def _dead_temporary(folder: Path) -> list[Path]:
     """Temporary files of processes that no longer live."""
     return [
         path
-        for path in (folder / "cache" / "v1" / "tmp").glob("*-*")
+        for path in (folder / "cache" / "v2" / "tmp").glob("*-*")
         if not Path("/proc", path.name.partition("-")[0]).exists()
     ]
 
@@ -124,7 +124,7 @@ def _told(folder: Path, key: str, seen: Seen, kills: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "coverproxy", "key", "show", key, "--json", "--data", str(folder)]
     shown = orjson.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     counted = sum(shown["days"].values())
-    made = sum(1 for path in (folder / "cache" / "v1" / "img").rglob("*.jpg") if len(path.stem) == 13)
+    made = sum(1 for path in (folder / "cache" / "v2" / "img").rglob("*.jpg") if len(path.stem) == 13)
     figures: dict[str, Any] = {
         "kills": kills, "answers": seen.answered, "torn_answers": seen.torn_answers,
         "torn_files": seen.torn_files, "temporary_files_left": seen.left_temporary,

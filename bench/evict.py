@@ -19,6 +19,7 @@ from coverproxy.cache.evict import Evictor, plan
 from coverproxy.cache.last_use import DAY, LastUse
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.walk import WalkPace
+from coverproxy.domain.formats import Format
 
 BODY = bytes(2048)
 DAYS = 400
@@ -27,11 +28,11 @@ DAYS = 400
 def fill(layout: Layout, files: int) -> None:
     """Write covers straight to their names: how they come there is not the question."""
     layout.locks.mkdir(parents=True, exist_ok=True)
-    now, sizes = time.time(), list(layout.revisions)
+    now, sizes = time.time(), sorted({size for size, _ in layout.revisions})
     for number in range(files):
         nine = f"{number // len(sizes) * 7919 % 10**9:09d}"
         size = sizes[number % len(sizes)]
-        folder = f"{layout.folder(size)}/{nine[5:7]}/{nine[7:9]}"
+        folder = f"{layout.folder(size, Format.JPEG)}/isbn/{nine[5:7]}/{nine[7:9]}"
         canonical = f"{folder}/978{nine}0.jpg"
         try:
             _write(canonical, now - number % DAYS * DAY)

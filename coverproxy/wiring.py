@@ -20,7 +20,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
 from coverproxy.cache.janitor import Janitor
 from coverproxy.cache.last_use import of_folder
-from coverproxy.cache.layout import Layout
+from coverproxy.cache.layout import Former, Layout, Revisions
 from coverproxy.cache.memory import Memory
 from coverproxy.cache.negative import NegativeCache
 from coverproxy.concurrency.file_locks import FileLocks
@@ -62,9 +62,9 @@ class DataFolder:
 
     def __init__(self, config: Config) -> None:
         data = Path(config.data.dir)
-        revisions = {name: size.revision(REVISION) for name, size in config.sizes.items()}
-        self.layout = Layout(data / "cache", revisions)
+        self.layout = Layout(data / "cache", *_revisions(config))
         priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
+        self.sizes = tuple(config.sizes)
         self.catalogue = SqliteCatalogue(data / "catalogue.db", priority)
         self.files = OriginalFiles(data / "originals")
         self.room = DiskBudget(self.layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes))
@@ -80,7 +80,7 @@ class DataFolder:
         self.files.open()
         self.cache.open()
         self.recall.open()
-        drop_stale(self.catalogue, self.cache, self.stripes, self.layout.revisions)
+        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
     def close(self) -> None:
         """Close files and threads."""
@@ -93,6 +93,19 @@ class DataFolder:
     def evictor(self) -> Evictor:
         """Build what keeps the cache within its bounds. The cache's folder must be there."""
         return Evictor(self.layout, self.room, of_folder(self.layout.top))
+
+
+def _revisions(config: Config) -> tuple[Revisions, Former]:
+    """Return the present revisions, and those that a cache of layout v1 may hold by their present names."""
+    present = {
+        (name, form): size.revision(form, REVISION) for name, size in config.sizes.items() for form in Format
+    }
+    former = {
+        (name, size.former_revision(renderer)): {form: size.revision(form, renderer) for form in Format}
+        for name, size in config.sizes.items()
+        for renderer in range(1, REVISION + 1)
+    }
+    return present, former
 
 
 @contextmanager

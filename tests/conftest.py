@@ -156,11 +156,14 @@ Start = Callable[..., Awaitable[Running]]
 
 @pytest.fixture
 async def start(tmp_path: Path, drawn: Path) -> AsyncIterator[Start]:
-    """A function that starts a server with the drawn covers in; keyword arguments are config sections."""
+    """A function that starts a server with the drawn covers in, over a new data folder unless one is given.
+
+    Keyword arguments are config sections.
+    """
     closing: list[Callable[[], Awaitable[None]]] = []
 
-    async def starting(**sections: Any) -> Running:
-        config = configured(tmp_path / f"data{len(closing)}", **sections)
+    async def starting(folder: Path | None = None, **sections: Any) -> Running:
+        config = configured(folder or tmp_path / f"data{len(closing)}", **sections)
         await asyncio.to_thread(take_in, config, drawn)
         listeners = listen(config)
         app = application(config, listeners, lambda: None)

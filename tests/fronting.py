@@ -49,7 +49,7 @@ def laid(folder: Path, conf: str) -> list[str]:
 
 def readable(data: Path) -> None:
     """Let nginx's workers, which run as another user, enter the folders above the cache."""
-    top = data.resolve() / "cache" / "v1"
+    top = data.resolve() / "cache" / "v2"
     for folder in (top, *list(top.parents)[:6]):
         with contextlib.suppress(PermissionError):
             folder.chmod(folder.stat().st_mode | 0o055)

@@ -3,22 +3,36 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from coverproxy.cache.budget import UNBOUNDED, DiskBudget, allocated, to_blocks
+from coverproxy.cache.former_layout import FormerLayout
 from coverproxy.cache.layout import Layout
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.formats import PLACEHOLDER, dimensions
+from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.storage import atomic
 from coverproxy.storage.shared_counters import SharedCounters
 
-_ORIGINAL = "user.coverproxy.domain.original"
+_ORIGINAL = "user.coverproxy.original"
 """The extended attribute that keeps the original's pixel size beside a derivative: a hit asks no database."""
 
 _FOLDER_BYTES = 4096
-_NEW_FOLDERS = 2
-"""A first cover of its shard makes two folders, of a block each where folders take any."""
+_NEW_FOLDERS = 3
+"""A first cover of its scheme and shard makes three folders, of a block each where folders take any."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A derivative on disk. `format`: its ending. `is_live`: made with the present settings."""
+
+    path: Path
+    stat: os.stat_result
+    size: str
+    format: str
+    is_live: bool
 
 
 class DiskCache:
@@ -27,23 +41,32 @@ class DiskCache:
     def __init__(self, layout: Layout, *, fsync: bool = False, room: DiskBudget | None = None) -> None:
         self.layout = layout
         self.room = room or DiskBudget(layout, UNBOUNDED)
+        self.former = FormerLayout(layout)
         self.purges = SharedCounters(layout.purges)
         self._fsync = fsync
 
     def open(self) -> int:
-        """Make the folders, swap each size's live link, sweep what dead writers left; return how many.
+        """Make the folders, swap the live links, sweep what dead writers left; return how many.
 
         What lies in the cache is adopted by its path alone, so this takes no longer for a million files.
         """
         layout = self.layout
         for folder in (layout.temporary, layout.locks, layout.live, layout.by_key):
             folder.mkdir(parents=True, exist_ok=True)
-        for size, revision in layout.revisions.items():
-            layout.folder(size).mkdir(parents=True, exist_ok=True)
-            atomic.link(f"../img/{revision}/{size}", layout.live / size)
+        self.former.set_aside()
+        for size, form in layout.revisions:
+            self._make_live(size, form)
         self._lay_placeholder()
         self.purges.read()  # made now, so that whoever adds up the disk's use sees it
         return atomic.sweep(layout.temporary)
+
+    def _make_live(self, size: str, form: Format) -> None:
+        """Have the link of a size and format lead to its present revision, and note that it did today."""
+        folder, link = self.layout.folder(size, form), self.layout.live / size / form.value
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        link.parent.mkdir(exist_ok=True)
+        atomic.link(f"../../img/{size}/{form.value}/{folder.name}", link)
 
     def _lay_placeholder(self) -> None:
         """Write what a web server answers with while the app is away."""
@@ -54,23 +77,36 @@ class DiskCache:
 
     def find(self, spec: Spec) -> Derivative | None:
         """Return the derivative if it lies here. A torn file (a crash of the machine) is removed."""
-        path = self.layout.paths(spec)[0]
-        found = _read(path)
+        paths = self.layout.paths(spec)
+        return self._whole(paths, spec) or (self._whole(paths, spec) if self.former.take_over(spec) else None)
+
+    def find_older(self, spec: Spec) -> Derivative | None:
+        """Return the derivative as older settings made it, the latest of several; find() comes first."""
+        older = (self._whole(paths, spec) for paths in self.layout.older_paths(spec))
+        return next(filter(None, older), None)
+
+    def _whole(self, paths: tuple[Path, ...], spec: Spec) -> Derivative | None:
+        found = _read(paths[0])
         if found is None:
             return None
         body, mtime, original = found
         size = dimensions(body, spec.format)
         if size is None:
-            self._remove(spec)
+            self._drop(paths)
             return None
-        return Derivative(body, spec.format, mtime, size, original, self.layout.place(spec))
+        place = self.layout.below_images(paths[0])
+        return Derivative(body, spec.format, mtime, size, original, place)
 
     def length(self, spec: Spec) -> int | None:
-        """Return how many bytes the derivative has, or None where it is not made."""
-        try:
-            return self.layout.paths(spec)[0].stat().st_size
-        except FileNotFoundError:
-            return None
+        """Return how many bytes the derivative has, or None where it is not made. Reads nothing."""
+        path = self.layout.paths(spec)[0]
+        for _ in range(2):
+            try:
+                return path.stat().st_size
+            except FileNotFoundError:
+                if not self.former.take_over(spec):
+                    break
+        return None
 
     def put(self, spec: Spec, derivative: Derivative) -> None:
         """Store a derivative under every spelling. Each name appears whole or not at all.
@@ -132,21 +168,24 @@ class DiskCache:
 
         Returns how many files (names) went. The caller holds the flights' locks where a maker may be at it.
         """
-        count = self._drop(self.layout.every_path(identifier))
+        # MUST be in this order: what is taken over meanwhile has left the one before it comes to the other
+        count = self._drop(self.former.paths(identifier)) + self._drop(self.layout.every_path(identifier))
         # MUST come after: who found a file before it went has asked for the number before, too.
         self.purges.add(1)
         return count
 
-    def held(self, identifier: Identifier) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield every file of *identifier* that is on disk, with its stat."""
+    def held(self, identifier: Identifier) -> Iterator[HeldFile]:
+        """Yield every derivative of *identifier* that is on disk, once each."""
+        for name, form in self.layout.revisions:
+            self.former.take_over(Spec(identifier, name, form))
+        seen: set[int] = set()
         for path in self.layout.every_path(identifier):
-            try:
-                yield path, path.stat()
-            except FileNotFoundError:
-                continue
-
-    def _remove(self, spec: Spec) -> None:
-        self._drop(self.layout.paths(spec))
+            with suppress(FileNotFoundError):
+                stat = path.stat()
+                if stat.st_ino not in seen:  # the other spelling is the same file
+                    seen.add(stat.st_ino)
+                    size, ending, revision = path.relative_to(self.layout.images).parts[:3]
+                    yield HeldFile(path, stat, size, ending, self.layout.is_live(size, ending, revision))
 
     def _drop(self, paths: Iterable[Path]) -> int:
         """Remove those names that there are; return how many went. A file's last name frees its bytes."""

@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.evict import Eviction, Evictor
+from coverproxy.cache.former_layout import FormerLayout
 from coverproxy.cache.layout import Layout
+from coverproxy.cache.walk import Stopped, WalkPace
 from coverproxy.stats.metrics import Metrics
 from coverproxy.storage.shared_counters import SharedCounters
 
@@ -45,6 +47,28 @@ def alone(layout: Layout, *, wait: bool) -> Iterator[bool]:
         os.close(handle)
 
 
+def take_over(former: FormerLayout, pace: WalkPace) -> bool:
+    """Take over a cache of the former layout; what is left when *pace* stops is for the next time. Blocks.
+
+    MUST run once at a time: see alone(). Returns False after a fault: each derivative that is asked for is
+    still taken over by itself.
+    """
+    started, names = time.monotonic(), 0
+    try:
+        for shard in former.shards():
+            names += former.take_over_shard(shard)
+            pace.step()
+        former.finish()
+    except Stopped:
+        return True
+    except OSError as exc:
+        _log.error("the former cache cannot be taken over", extra={"error": str(exc)})
+        return False
+    seconds = round(time.monotonic() - started, 1)
+    _log.info("the former cache was taken over", extra={"names": names, "seconds": seconds})
+    return True
+
+
 class Janitor:
     """The thread of one process that sees to it that the cache stays within its bounds.
 
@@ -60,6 +84,8 @@ class Janitor:
         self._layout = layout
         self._metrics = metrics
         self._check_seconds = check_seconds
+        self._former = FormerLayout(layout)
+        self._takes_over = True
         self._walked = SharedCounters(layout.walked)
         self._started = int(time.time())
         self._stop = threading.Event()
@@ -110,6 +136,10 @@ class Janitor:
     def _round(self) -> Eviction | None:
         """Evict if it is time to, and if no other process is at it."""
         outcome = None
+        if self._takes_over and self._former.is_there:
+            with alone(self._layout, wait=False) as is_ours:
+                if is_ours:  # after a fault not again: one line in the log is enough
+                    self._takes_over = take_over(self._former, WalkPace(self._stop, _REST_SECONDS))
         if self._is_due():
             with alone(self._layout, wait=False) as is_ours:
                 outcome = self._evict() if is_ours else None

@@ -1,23 +1,37 @@
 """Where a derivative lies on disk, so that its URL is its path."""
 
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverproxy.domain import schemes
 from coverproxy.domain.formats import PLACEHOLDER_FILE, Format
 from coverproxy.domain.spec import Identifier, Spec
 
-VERSION = "v1"
-"""The first folder below the cache; another layout would take another, and both could stand side by side."""
+VERSION = "v2"
+"""The first folder below the cache. Version 1 is taken over by former_layout."""
+
+Revisions = Mapping[tuple[str, Format], str]
+"""The present revision of each size and format: a name for all that changes its bytes."""
+
+Former = Mapping[tuple[str, str], Mapping[Format, str]]
+"""What the revisions of layout v1 are called now: by size and v1's name, the name for each format."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths below one cache folder, for the sizes' present revisions."""
+    """The paths below one cache folder, for the present revisions.
+
+    img/<size>/<format>/<revision>/<scheme>/<a>/<b>/<stem>.<ending>
+    live/<size>/<format> -> ../../img/<size>/<format>/<revision>
+    by-key/<key> -> ../live
+    """
 
     root: Path
-    revisions: Mapping[str, str]
+    revisions: Revisions
+    former: Former = field(default_factory=dict)
 
     @property
     def top(self) -> Path:
@@ -26,22 +40,22 @@ class Layout:
 
     @property
     def temporary(self) -> Path:
-        """Where files are written before they get their name: a rename there is none of bytes."""
+        """Where files are written before they get their name: a rename from there copies no bytes."""
         return self.top / "tmp"
 
     @property
     def locks(self) -> Path:
-        """Where the stripe files of the flights lie."""
+        """Where the lock files of the flights lie."""
         return self.top / "locks"
 
     @property
     def images(self) -> Path:
-        """Where derivatives lie: revision, size, two shard folders, name."""
+        """Where derivatives lie."""
         return self.top / "img"
 
     @property
     def held(self) -> Path:
-        """The number of bytes that the cache takes: see Room."""
+        """The number of bytes that the cache takes: see DiskBudget."""
         return self.top / "held"
 
     @property
@@ -56,12 +70,12 @@ class Layout:
 
     @property
     def live(self) -> Path:
-        """One symlink per size, to its present revision."""
+        """One symlink per size and format, to its present revision."""
         return self.top / "live"
 
     @property
     def placeholder(self) -> Path:
-        """The answer of a web server to whom the app does not speak."""
+        """What a web server answers with while the app is away."""
         return self.top / PLACEHOLDER_FILE
 
     @property
@@ -69,25 +83,55 @@ class Layout:
         """One symlink per key that may be served without asking."""
         return self.top / "by-key"
 
-    def folder(self, size: str) -> Path:
-        """The folder of a size's present revision."""
-        return self.images / self.revisions[size] / size
+    def folder(self, size: str, form: Format) -> Path:
+        """The folder of the present revision of a size and format."""
+        return self.images / size / form.value / self.revisions[size, form]
+
+    def is_live(self, size: str, form: str, revision: str) -> bool:
+        """Say whether a revision found on disk is the present one; *form* is the name of its folder."""
+        return any(
+            name == revision and (size, form) == (its_size, its_form.value)
+            for (its_size, its_form), name in self.revisions.items()
+        )
 
     def paths(self, spec: Spec) -> tuple[Path, ...]:
         """The derivative's path, and those of its other spellings: hard links to it."""
-        return _files(self.folder(spec.size), spec.identifier, spec.format)
+        return files(self.folder(spec.size, spec.format), spec.identifier, spec.format)
+
+    def older_paths(self, spec: Spec) -> Iterator[tuple[Path, ...]]:
+        """The same in every older revision that is on disk, the latest first."""
+        present = self.folder(spec.size, spec.format)
+        for folder in _latest_first(present.parent):
+            if folder.name != present.name:
+                yield files(folder, spec.identifier, spec.format)
 
     def place(self, spec: Spec) -> str:
-        """Where the derivative lies below `images`: what the path in a web server's words begins with."""
-        return self.paths(spec)[0].relative_to(self.images).as_posix()
+        """Where the derivative lies below `images`: the web server's own path of it."""
+        return self.below_images(self.paths(spec)[0])
+
+    def below_images(self, path: Path) -> str:
+        """Spell a path as place() does."""
+        return path.relative_to(self.images).as_posix()
 
     def every_path(self, identifier: Identifier) -> Iterator[Path]:
         """Every path a derivative of *identifier* can have: in all revisions on disk, old ones too."""
-        for folder in self.top.glob("img/*/*"):
-            for form in Format:
-                yield from _files(folder, identifier, form)
+        for form in Format:
+            for folder in self.top.glob(f"img/*/{form.value}/*"):
+                yield from files(folder, identifier, form)
 
 
-def _files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...]:
-    below = folder.joinpath(*schemes.shard(identifier))
-    return tuple(below / f"{spelling}.{form.value}" for spelling in schemes.stems(identifier))
+def files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...]:
+    """The names of a derivative in a revision's *folder*, the canonical one first."""
+    below = folder.joinpath(identifier.scheme, *schemes.shard(identifier))
+    return tuple(below / f"{stem}.{form.value}" for stem in schemes.stems(identifier))
+
+
+def _latest_first(folder: Path) -> list[Path]:
+    """The revisions of a size and format; a folder's mtime says when it was last the present one."""
+    found: list[tuple[float, Path]] = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    found.append((entry.stat().st_mtime, Path(entry.path)))
+    return [path for _, path in sorted(found, reverse=True)]

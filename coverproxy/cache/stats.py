@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from coverproxy.cache.budget import allocated
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.walk import Shard, derivatives, shards
+from coverproxy.cache.walk import derivatives, shards
 
 
 @dataclass
@@ -60,10 +60,6 @@ def take_stock(layout: Layout, last_use: LastUse) -> CacheStats:
 
 def _counted(layout: Layout, last_use: LastUse) -> Iterator[tuple[Kind, int, int]]:
     for shard in shards(layout):
+        kind = Kind(shard.size, shard.format, shard.revision, shard.is_live)
         for each in derivatives(shard):
-            kind = _kind(shard, each.form.value)
             yield kind, allocated(each.stat), last_use.day(each.stat)
-
-
-def _kind(shard: Shard, form: str) -> Kind:
-    return Kind(shard.size, form, shard.revision, shard.is_live)

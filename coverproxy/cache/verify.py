@@ -55,11 +55,12 @@ class Verifier:
         if dimensions(body, each.form) is None:
             self._room.adjust(-each.remove())
             return VerifyFinding.DAMAGED
-        return VerifyFinding.MENDED if self._mend(Path(each.path)) else VerifyFinding.WHOLE
+        return VerifyFinding.MENDED if self._mend(each) else VerifyFinding.WHOLE
 
-    def _mend(self, path: Path) -> bool:
+    def _mend(self, each: CachedFile) -> bool:
         """Give a derivative its second spelling where that is missing or another file; say whether it was."""
-        for spelling in _others(path.stem):
+        path = Path(each.path)
+        for spelling in _others(each.shard.scheme, path.stem):
             other = path.with_name(spelling + path.suffix)
             try:
                 if other.samefile(path):
@@ -84,8 +85,8 @@ class Verifier:
         return True
 
 
-def _others(stem: str) -> tuple[str, ...]:
-    is_isbn13 = len(stem) == 13 and stem.isdecimal()
+def _others(scheme: str, stem: str) -> tuple[str, ...]:
+    is_isbn13 = scheme == ISBN and len(stem) == 13 and stem.isdecimal()
     return schemes.stems(Identifier(ISBN, stem))[1:] if is_isbn13 else ()
 
 

@@ -12,10 +12,13 @@ from pathlib import Path
 from coverproxy.cache.budget import allocated
 from coverproxy.cache.layout import Layout
 from coverproxy.domain.formats import Format
+from coverproxy.domain.identifier import ISBN
 
 STEP_FILES = 256
 
-_NAME = re.compile(rf"(?P<stem>[0-9A-Za-z_-]+)\.(?P<ending>{'|'.join(form.value for form in Format)})")
+_NAME = re.compile(
+    rf"(?P<stem>[0-9A-Za-z_=-][0-9A-Za-z._=-]*)\.(?P<ending>{'|'.join(form.value for form in Format)})"
+)
 _ISBN13 = re.compile("978([0-9]{9})[0-9]")
 _ISBN10 = re.compile("([0-9]{9})[0-9X]")
 
@@ -41,19 +44,24 @@ class WalkPace:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of the small folders that derivatives lie in. `is_live`: of its size's present revision."""
+    """One of the small folders that derivatives lie in. `is_live`: of the present revision.
+
+    `format`: the ending of its derivatives.
+    """
 
     path: str
-    revision: str
     size: str
+    format: str
+    revision: str
+    scheme: str
     is_live: bool
 
     def clear(self) -> int:
         """Remove the folder if it is empty, and those above that are then empty; return the bytes freed.
 
-        A live size's own folder stays: its link points there.
+        A live revision's own folder stays: its link points there.
         """
-        return _cleared(Path(self.path), 2 if self.is_live else 4)
+        return _cleared(Path(self.path), 3 if self.is_live else 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +100,32 @@ class CachedFile:
 def shards(layout: Layout) -> Iterator[Shard]:
     """Yield every shard folder, in another order each time: else the first would always be evicted first."""
     uppers = [
-        (upper, revision.name, size.name)
-        for revision in _folders(str(layout.images))
-        for size in _folders(revision.path)
-        for upper in _folders(size.path)
+        (upper.path, size, form, revision.name, scheme.name)
+        for revision, size, form in _revisions(layout)
+        for scheme in _folders(revision.path)
+        for upper in _folders(scheme.path)
     ]
     secrets.SystemRandom().shuffle(uppers)
-    for upper, revision_name, size_name in uppers:
-        is_live = layout.revisions.get(size_name) == revision_name
-        for entry in _folders(upper.path):
-            yield Shard(entry.path, revision_name, size_name, is_live)
+    for upper_path, size, form, revision_name, scheme_name in uppers:
+        is_live = layout.is_live(size, form, revision_name)
+        for entry in _folders(upper_path):
+            yield Shard(entry.path, size, form, revision_name, scheme_name, is_live)
+
+
+def _revisions(layout: Layout) -> Iterator[tuple[os.DirEntry[str], str, str]]:
+    """Yield the folder of every revision on disk, with its size and format."""
+    for size in _folders(str(layout.images)):
+        for form in _folders(size.path):
+            for revision in _folders(form.path):
+                yield revision, size.name, form.name
 
 
 def clear_old_revisions(layout: Layout) -> int:
     """Remove the folders of old revisions that are empty; return the bytes freed."""
     freed = 0
-    for revision in _folders(str(layout.images)):
-        for size in _folders(revision.path):
-            if layout.revisions.get(size.name) != revision.name:
-                freed += _cleared(Path(size.path), 2)
+    for revision, size, form in _revisions(layout):
+        if not layout.is_live(size, form, revision.name):
+            freed += _cleared(Path(revision.path), 1)
     return freed
 
 
@@ -128,15 +143,16 @@ def _cleared(folder: Path, levels: int) -> int:
 def derivatives(shard: Shard) -> Iterator[CachedFile]:
     """Yield each derivative in a folder once, whatever its names. One that goes meanwhile is passed over."""
     names = [(entry, found) for entry in _entries(shard.path) if (found := _NAME.fullmatch(entry.name))]
-    thirteens = {_core(_ISBN13, found): None for _, found in names}
-    seconds = {core: entry.name for entry, found in names if (core := _core(_ISBN10, found))}
+    books = names if shard.scheme == ISBN else []
+    thirteens = {_core(_ISBN13, found): None for _, found in books}
+    seconds = {core: entry.name for entry, found in books if (core := _core(_ISBN10, found))}
     for entry, found in names:
-        ten = _core(_ISBN10, found)
+        ten = _core(_ISBN10, found) if books else ""
         if ten and ten in thirteens:
             continue
         with suppress(FileNotFoundError):
             stat = entry.stat(follow_symlinks=False)
-            other = seconds.get(_core(_ISBN13, found)) if not ten else None
+            other = seconds.get(_core(_ISBN13, found)) if books and not ten else None
             yield CachedFile(entry.path, stat, shard, Format(found["ending"]), other, is_lone=bool(ten))
 
 
@@ -149,7 +165,7 @@ def _core(pattern: re.Pattern[str], name: re.Match[str]) -> str:
 def beside_derivatives(layout: Layout) -> int:
     """Return the bytes of all below the cache's folder that is neither a shard nor in one."""
     images = layout.images
-    shelves = _taken(str(images), depth=3) if images.is_dir() else 0
+    shelves = _taken(str(images), depth=5) if images.is_dir() else 0
     return shelves + _taken(str(layout.root), depth=8, without=str(images))
 
 

@@ -43,9 +43,21 @@ def _opened(config: Config) -> "Iterator[tuple[DataFolder, int]]":
     with faults_told():
         shelf = DataFolder(config)
         try:
-            yield shelf, shelf.cache.open()
+            swept = shelf.cache.open()
+            _take_over(shelf)
+            yield shelf, swept
         finally:
             shelf.close()
+
+
+def _take_over(shelf: "DataFolder") -> None:
+    """Take over a cache of the former layout first, so that all of it is counted; or wait for who does."""
+    from coverproxy.cache.janitor import alone, take_over
+    from coverproxy.cache.walk import WalkPace
+
+    if shelf.cache.former.is_there:
+        with alone(shelf.layout, wait=True):
+            take_over(shelf.cache.former, WalkPace(threading.Event()))
 
 
 @cache.command()

@@ -39,16 +39,13 @@ def _parse(text: str) -> isbn.Reading:
 
 def _known(shelf: "DataFolder", value: str) -> dict[str, Any]:
     identifier = Identifier(ISBN, value)
-    seen: set[int] = set()
-    derivatives = []
-    for path, stat in shelf.cache.held(identifier):
-        if stat.st_ino not in seen:  # the other spelling is the same file
-            seen.add(stat.st_ino)
-            revision = path.parents[3].name
-            live = shelf.layout.revisions.get(path.parents[2].name) == revision
-            derivatives.append(
-                {"path": str(path), "bytes": stat.st_size, "made": _iso(stat.st_ctime), "live": live}
-            )
+    derivatives = [
+        {
+            "path": str(each.path), "bytes": each.stat.st_size, "made": _iso(each.stat.st_ctime),
+            "live": each.is_live,
+        }
+        for each in shelf.cache.held(identifier)
+    ]  # fmt: skip
     return {
         "isbn13": value,
         "isbn10": isbn.to_isbn10(value),

@@ -1,6 +1,7 @@
 """Formats and sizes: which boxes pictures are made to fit, and how they are encoded."""
 
 import hashlib
+import json
 from math import log
 from typing import Annotated, Any, Literal
 
@@ -58,10 +59,42 @@ class Size(Section):
     webp: Webp = Webp()
     avif: Avif = Avif()
 
-    def revision(self, renderer: int) -> str:
-        """Name these settings, as rendered by revision *renderer* of the code, in ten hex digits."""
-        text = f"{renderer}:{self.model_dump_json()}"
-        return hashlib.blake2s(text.encode(), digest_size=5).hexdigest()
+    def revision(self, form: Format, renderer: int) -> str:
+        """Name what changes the bytes of this size in one format, in ten hex digits.
+
+        *renderer*: the revision of the code that renders. Only the fields below count: a setting of another
+        format, or a new setting at its default, must not have covers made anew.
+        """
+        told = [f"{form.value} {renderer}", *self._box, *_fields(getattr(self, form.name.lower()))]
+        return _ten_digits("\n".join(told))
+
+    @property
+    def _box(self) -> list[str]:
+        return [f"{name}={getattr(self, name)}" for name in ("width", "height", "decode_scale")]
+
+    def former_revision(self, renderer: int) -> str:
+        """Name these settings as caches of layout v1 did: by all of them, for every format at once."""
+        dump = self.model_dump(include={"width", "height", "decode_scale"})
+        for form in Format:
+            section = form.name.lower()
+            dump[section] = getattr(self, section).model_dump(include=set(REVISED[section]))
+        return _ten_digits(f"{renderer}:{json.dumps(dump, separators=(',', ':'))}")
+
+
+REVISED = {
+    "jpeg": ("quality", "chroma", "quant_table", "trellis"),
+    "webp": ("quality", "effort", "smart_subsample"),
+    "avif": ("quality", "effort", "chroma"),
+}
+"""The settings of each format that change its bytes. One that comes later MUST be left out at its default."""
+
+
+def _fields(encoder: Section) -> list[str]:
+    return [f"{name}={getattr(encoder, name)}" for name in REVISED[type(encoder).__name__.lower()]]
+
+
+def _ten_digits(text: str) -> str:
+    return hashlib.blake2s(text.encode(), digest_size=5).hexdigest()
 
 
 def default_sizes() -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from coverproxy.config import Config
 from coverproxy.deploy.template import filled
+from coverproxy.domain import schemes
 from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
@@ -50,6 +51,8 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         endings=endings,
         ending_pattern="|".join(ending for ending, _ in endings),
         sizes="|".join(sorted(config.sizes)),
+        schemes="|".join((*schemes.ALL, f"{schemes.LOCAL}{schemes.AGENCY}")),
+        canonical=_canonical(),
         apps=[_server(app) for app in front.apps or (f"{config.server.host}:{config.server.port}",)],
         listen=front.listen,
         listen_tls=front.listen_tls,
@@ -94,6 +97,17 @@ http {{
 def files_needed(open_files: int) -> int:
     """Return how many files one worker of nginx may need: those kept open, two a connection, and its own."""
     return open_files + 2 * DEBIAN_CONNECTIONS + _OWN_FILES
+
+
+def _canonical() -> str:
+    """Write the expression for every canonical identifier that is not an ISBN, as `scheme/value`."""
+    own = f"{schemes.LOCAL}{schemes.AGENCY}/{schemes.PLAIN_LOCAL}"
+    others = (
+        f"{scheme.name}/(?:{scheme.pattern})"
+        for scheme in schemes.ALL.values()
+        if scheme.name != schemes.ISBN
+    )
+    return "|".join((*others, own))
 
 
 def _server(app: str) -> str:

@@ -104,7 +104,7 @@ class Prewarmer:
     def _is_there(self, spec: Spec) -> bool:
         """Look without reading: a list that is done already is gone through at the speed of stat()."""
         try:
-            return self.cache.layout.paths(spec)[0].stat().st_size > 0  # a torn file is mostly an empty one
+            return bool(self.cache.length(spec))  # a torn file is mostly an empty one
         except OSError:  # mostly, that it is not there; what else is wrong shows when it is made
             return False
 

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
+import caches
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.layout import Layout
 from coverproxy.domain import isbn, schemes
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.derivative import Derivative
@@ -26,23 +26,23 @@ PICTURE = Derivative(JPEG, Format.JPEG, 1_217_808_000, (200, 300), (1128, 1718))
 @pytest.fixture
 def cache(tmp_path: Path) -> DiskCache:
     """An open cache with one size."""
-    disk = DiskCache(Layout(tmp_path, {"medium": "0123456789"}))
+    disk = DiskCache(caches.layout(tmp_path, {"medium": "0123456789"}))
     disk.open()
     return disk
 
 
 def test_the_url_is_the_path(cache: DiskCache, tmp_path: Path) -> None:
-    """A derivative lies under v1/img/REVISION/SIZE/d9d10/d11d12/ISBN13.jpg, as nginx looks for it."""
+    """A derivative lies where nginx looks for it: by size, format, revision, scheme and digits."""
     cache.put(SPEC, PICTURE)
 
-    assert (tmp_path / f"v1/img/0123456789/medium/10/22/{ISBN13}.jpg").read_bytes() == JPEG
-    assert (tmp_path / f"v1/live/medium/10/22/{ISBN13}.jpg").read_bytes() == JPEG
+    assert (tmp_path / f"v2/img/medium/jpg/0123456789/isbn/10/22/{ISBN13}.jpg").read_bytes() == JPEG
+    assert (tmp_path / f"v2/live/medium/jpg/isbn/10/22/{ISBN13}.jpg").read_bytes() == JPEG
 
 
 def test_the_other_spelling_is_a_hard_link(cache: DiskCache, tmp_path: Path) -> None:
     """The ISBN-10's name is the same inode, so it has the same mtime, size and ETag."""
     cache.put(SPEC, PICTURE)
-    folder = tmp_path / "v1/live/medium/10/22"
+    folder = tmp_path / "v2/live/medium/jpg/isbn/10/22"
 
     assert (folder / f"{ISBN10}.jpg").samefile(folder / f"{ISBN13}.jpg")
     assert (folder / f"{ISBN10}.jpg").stat().st_mtime == PICTURE.mtime
@@ -77,7 +77,7 @@ def test_putting_again_replaces_both_names(cache: DiskCache, tmp_path: Path) -> 
     newer = Derivative(JPEG, Format.JPEG, 1_300_000_000, (200, 300), None)
     cache.put(SPEC, newer)
 
-    folder = tmp_path / "v1/live/medium/10/22"
+    folder = tmp_path / "v2/live/medium/jpg/isbn/10/22"
     assert (folder / f"{ISBN10}.jpg").samefile(folder / f"{ISBN13}.jpg")
     assert cache.find(SPEC).etag == newer.etag
 
@@ -87,7 +87,7 @@ def test_a_torn_file_is_never_found_and_is_removed(
     tmp_path_factory: pytest.TempPathFactory, length: int
 ) -> None:
     """A derivative cut anywhere (a crash of the machine) counts as absent, and goes under all its names."""
-    cache = DiskCache(Layout(tmp_path_factory.mktemp("cache"), {"medium": "0123456789"}))
+    cache = DiskCache(caches.layout(tmp_path_factory.mktemp("cache"), {"medium": "0123456789"}))
     cache.open()
     cache.put(SPEC, PICTURE)
     for path in cache.layout.paths(SPEC)[:1]:
@@ -99,12 +99,13 @@ def test_a_torn_file_is_never_found_and_is_removed(
 
 def test_a_put_that_fails_leaves_nothing(cache: DiskCache, tmp_path: Path) -> None:
     """Where a name cannot be made, put raises, and no temporary file stays."""
-    blocker = tmp_path / "v1/img/0123456789/medium/10"
+    blocker = tmp_path / "v2/img/medium/jpg/0123456789/isbn/10"
+    blocker.parent.mkdir()
     blocker.write_text("in the way")
     with pytest.raises(OSError, match=r"."):
         cache.put(SPEC, PICTURE)
 
-    assert list((tmp_path / "v1/tmp").iterdir()) == []
+    assert list((tmp_path / "v2/tmp").iterdir()) == []
     assert blocker.read_text() == "in the way"
 
 
@@ -117,7 +118,7 @@ def test_files_are_readable_by_another_user(cache: DiskCache) -> None:
 
 def test_opening_sweeps_what_the_dead_left_and_nothing_else(cache: DiskCache, tmp_path: Path) -> None:
     """Temporary files of processes that are gone are removed; a living writer's stay."""
-    dead, living = tmp_path / "v1/tmp/4194999-aa", tmp_path / f"v1/tmp/{os.getpid()}-bb"
+    dead, living = tmp_path / "v2/tmp/4194999-aa", tmp_path / f"v2/tmp/{os.getpid()}-bb"
     for path in (dead, living):
         path.write_bytes(b"half")
 
@@ -129,10 +130,10 @@ def test_opening_sweeps_what_the_dead_left_and_nothing_else(cache: DiskCache, tm
 def test_changed_settings_swap_the_live_link(cache: DiskCache, tmp_path: Path) -> None:
     """A new revision takes the size's live link; the old files stay for eviction, and are not served."""
     cache.put(SPEC, PICTURE)
-    newer = DiskCache(Layout(tmp_path, {"medium": "fedcba9876"}))
+    newer = DiskCache(caches.layout(tmp_path, {"medium": "fedcba9876"}))
     newer.open()
 
-    assert (tmp_path / "v1/live/medium").readlink() == Path("../img/fedcba9876/medium")
+    assert (tmp_path / "v2/live/medium/jpg").readlink() == Path("../../img/medium/jpg/fedcba9876")
     assert newer.find(SPEC) is None
     assert cache.find(SPEC)
 
@@ -140,7 +141,7 @@ def test_changed_settings_swap_the_live_link(cache: DiskCache, tmp_path: Path) -
 def test_purging_removes_every_trace(cache: DiskCache, tmp_path: Path) -> None:
     """Purge takes every spelling, format and revision of one book, and no other book."""
     other = Spec(Identifier("isbn", "9791026900948"), "medium", Format.JPEG)
-    old = DiskCache(Layout(tmp_path, {"medium": "fedcba9876"}))
+    old = DiskCache(caches.layout(tmp_path, {"medium": "fedcba9876"}))
     old.open()
     for disk in (cache, old):
         disk.put(SPEC, PICTURE)

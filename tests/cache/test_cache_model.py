@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import caches
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -16,7 +17,6 @@ from coverproxy.cache.budget import UNBOUNDED, DiskBounds, DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
 from coverproxy.cache.last_use import DAY, LastUse
-from coverproxy.cache.layout import Layout
 from coverproxy.domain import schemes
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
@@ -65,7 +65,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.survey()
 
     def reopen(self) -> None:
-        layout = Layout(self.root, dict(self.revisions))
+        layout = caches.layout(self.root, dict(self.revisions))
         self.cache = DiskCache(layout, room=DiskBudget(layout, UNBOUNDED))
         self.cache.open()
 
@@ -79,7 +79,7 @@ class CacheMachine(RuleBasedStateMachine):
         return self.revisions[spec.size], spec
 
     def path(self, at: At) -> Path:
-        return Layout(self.root, {at[1].size: at[0]}).paths(at[1])[0]
+        return caches.layout(self.root, {at[1].size: at[0]}).paths(at[1])[0]
 
     @rule(spec=SPECS, length=st.integers(0, 9000), mtime=st.integers(1, 2_000_000_000))
     def put(self, spec: Spec, length: int, mtime: int) -> None:
@@ -130,7 +130,7 @@ class CacheMachine(RuleBasedStateMachine):
     def remove_second_spelling(self, data: st.DataObject) -> None:
         """Somebody removes the ISBN-10's name: the canonical one still finds the file."""
         revision, spec = data.draw(st.sampled_from(list(self.model)))
-        for other in Layout(self.root, {spec.size: revision}).paths(spec)[1:]:
+        for other in caches.layout(self.root, {spec.size: revision}).paths(spec)[1:]:
             other.unlink(missing_ok=True)
 
     @rule(spec=SPECS)
@@ -193,7 +193,7 @@ class CacheMachine(RuleBasedStateMachine):
         """No name is left of what is gone, and spellings that are there are one file."""
         names = set()
         for revision, spec in self.model:
-            canonical, *others = Layout(self.root, {spec.size: revision}).paths(spec)
+            canonical, *others = caches.layout(self.root, {spec.size: revision}).paths(spec)
             names |= {canonical, *(path for path in others if path.exists())}
             assert all(path.samefile(canonical) for path in others if path.exists())
         assert {path for path in self.cache.layout.images.rglob("*") if path.is_file()} == names

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
+import caches
 import pytest
 from conftest import Running, Start
 from hypothesis import given
@@ -23,7 +24,6 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Eviction, Evictor, plan
 from coverproxy.cache.janitor import Janitor, alone
 from coverproxy.cache.last_use import DAY, LastUse, by_mounts, of_folder
-from coverproxy.cache.layout import Layout
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
@@ -48,7 +48,7 @@ def spec(number: int) -> Spec:
 
 def opened(root: Path, bounds: DiskBounds = UNBOUNDED, revisions: dict[str, str] = LIVE) -> DiskCache:
     """An open cache that counts as a process of its own would."""
-    layout = Layout(root, revisions)
+    layout = caches.layout(root, revisions)
     cache = DiskCache(layout, room=DiskBudget(layout, bounds))
     cache.open()
     return cache
@@ -153,13 +153,13 @@ def test_old_revisions_go_before_the_longest_unused(tmp_path: Path) -> None:
     old.put(spec(1), PICTURE)
     cache.put(spec(2), PICTURE)
     age(cache, 2, days=300)
-    outcome = run(cache, DiskBounds(used(tmp_path), 0))
+    outcome = run(cache, DiskBounds(int(used(tmp_path) / 0.97), 0))
 
     assert outcome.files == 1
     assert not any(there(old, 1))
     assert all(there(cache, 2))
-    assert not (tmp_path / "v1/img/fedcba9876").exists()
-    assert (tmp_path / "v1/live/medium").resolve().is_dir()
+    assert not (tmp_path / "v2/img/medium/jpg/fedcba9876").exists()
+    assert (tmp_path / "v2/live/medium/jpg").resolve().is_dir()
 
 
 def test_nothing_goes_while_there_is_room(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_walk_sets_the_estimate_right(tmp_path: Path) -> None:
     for number in range(20):
         cache.put(spec(number), PICTURE)
     cache.layout.paths(spec(3))[0].unlink()
-    (tmp_path / "v1/img/stray.txt").write_bytes(b"x" * 10_000)
+    (tmp_path / "v2/img/stray.txt").write_bytes(b"x" * 10_000)
     cache.layout.held.write_bytes(b"\x01")
     run(cache, UNBOUNDED)
 
@@ -263,7 +263,7 @@ def test_a_full_cache_stores_nothing_and_tells_once(tmp_path: Path) -> None:
     assert news == [True, False, False]
     assert cache.room.held() == 4 * BLOCK
     assert cache.room.tight.is_set()
-    assert not list((tmp_path / "v1/tmp").iterdir())
+    assert not list((tmp_path / "v2/tmp").iterdir())
 
 
 def upkeep(cache: DiskCache, check_seconds: float = 30.0) -> Janitor:
@@ -367,8 +367,8 @@ def test_only_one_process_evicts(tmp_path: Path, holder: subprocess.Popen) -> No
     keeper = upkeep(cache, check_seconds=0.05)
     with alone(cache.layout, wait=False) as is_ours:
         assert not is_ours
-    (tmp_path / "v1/img/0123456789/medium/00/00").mkdir(parents=True)
-    path = tmp_path / "v1/img/0123456789/medium/00/00/9780000000002.jpg"
+    (tmp_path / "v2/img/medium/jpg/0123456789/isbn/00/00").mkdir(parents=True)
+    path = tmp_path / "v2/img/medium/jpg/0123456789/isbn/00/00/9780000000002.jpg"
     path.write_bytes(JPEG)
     keeper.start()
     time.sleep(0.5)
@@ -395,7 +395,7 @@ def test_a_tight_cache_is_looked_at_at_once(tmp_path: Path) -> None:
 def test_stopping_is_prompt(tmp_path: Path) -> None:
     """A walk that would rest for a minute between steps stops within a moment, and says it is not whole."""
     cache = opened(tmp_path)
-    folder = tmp_path / "v1/img/0123456789/medium/00/00"
+    folder = tmp_path / "v2/img/medium/jpg/0123456789/isbn/00/00"
     folder.mkdir(parents=True)
     for number in range(walk.STEP_FILES * 2):
         (folder / f"9790000{number:06d}.jpg").write_bytes(b"")

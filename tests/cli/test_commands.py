@@ -74,7 +74,7 @@ def test_a_keys_life(data: Path) -> None:
 def test_a_key_is_bound_and_ends(data: Path) -> None:
     """Binding and an end that has come take the key's link away; freeing it brings the link back."""
     name = key(data)
-    link = data / "cache" / "v1" / "by-key" / name
+    link = data / "cache" / "v2" / "by-key" / name
     assert link.is_symlink()
     assert "is bound to opac.example.org" in run("key", "bind", name, "OPAC.example.org", data=data)
     assert not link.is_symlink()

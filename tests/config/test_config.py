@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from coverproxy.config import RESERVED_SIZES, Config, Size, load, resolved, unset
 from coverproxy.config.presets import PRESETS
+from coverproxy.config.sizes import default_sizes
 from coverproxy.domain.errors import ConfigError
 from coverproxy.domain.formats import Format
 
@@ -565,7 +566,7 @@ SIZE = Size(width=300, height=400)
 
 @pytest.mark.parametrize("path", [path for path, _ in walked(SIZE, "")])
 def test_every_setting_of_a_size_changes_its_revision(path: str) -> None:
-    """Whatever is changed of a size, its derivatives get another folder."""
+    """Whatever is changed of a size, the derivatives that it changes get another folder, and no others."""
     tree = SIZE.model_dump()
     branch = tree
     *above, name = path.split(".")
@@ -573,14 +574,28 @@ def test_every_setting_of_a_size_changes_its_revision(path: str) -> None:
         branch = branch[part]
     branch[name] = other(branch[name])
 
-    assert Size.model_validate(tree).revision(1) != SIZE.revision(1)
+    changed = Size.model_validate(tree)
+    moved = {form for form in Format if changed.revision(form, 1) != SIZE.revision(form, 1)}
+    assert moved == ({Format[above[0].upper()]} if above else set(Format))
 
 
 def test_a_revision_is_a_short_name() -> None:
     """A revision is ten hex digits, the same for the same settings, another for another renderer."""
-    assert re.fullmatch("[0-9a-f]{10}", SIZE.revision(1))
-    assert SIZE.revision(1) == Size(width=300, height=400).revision(1)
-    assert SIZE.revision(1) != SIZE.revision(2)
+    for form in Format:
+        assert re.fullmatch("[0-9a-f]{10}", SIZE.revision(form, 1))
+        assert SIZE.revision(form, 1) == Size(width=300, height=400).revision(form, 1)
+        assert SIZE.revision(form, 1) != SIZE.revision(form, 2)
+    assert len({SIZE.revision(form, 1) for form in Format}) == len(Format)
+
+
+def test_revisions_stay_what_they_are() -> None:
+    """The names of derivatives on disk are for good: a change here would have every cover made again."""
+    assert {form.value: SIZE.revision(form, 2) for form in Format} == {
+        "jpg": "d5af228b1e", "webp": "a0c25cb6ac", "avif": "65a65ad8e4",
+    }  # fmt: skip
+    assert {name: Size(**size).former_revision(2) for name, size in default_sizes().items()} == {
+        "small": "1d0fcf2543", "medium": "d3007378b9", "large": "e02ae045a1",
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

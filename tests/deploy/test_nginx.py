@@ -21,13 +21,16 @@ from cases import HARD, SOFT
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 from ending import end
 from fronting import before, free_port, fronted, laid, printed
+from images import small_jpeg
 from running import data, key, serve, workers
 from services import program
 from stdnum import isbn as stdnum_isbn
 from yarl import URL
 
-from coverproxy.domain import isbn
+from coverproxy.domain import isbn, schemes
+from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, Format
+from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.log import abridged
 from coverproxy.web.accept import negotiate
 
@@ -124,6 +127,44 @@ async def test_every_spelling_and_format_of_a_hit(start: Start, tmp_path: Path) 
                 for method in ("GET", "HEAD"):
                     got = await same(server, front, server.path(spelling), method, Accept=accept)
                     assert got.cover == "hit"
+
+
+OTHERS = [
+    *((scheme.name, scheme.example) for scheme in schemes.ALL.values() if scheme.name != "isbn"),
+    ("ean", "96385074"), ("oclc", "1"), ("oclc", "12"), ("oclc", "123"), ("oclc", "1234"), ("olid", "OL1M"),
+    ("wikidata", "Q1"), ("viaf", "7"), ("local:koha", "4711"), ("local:de-599", "b1.2345678"),
+    ("doi", "10.1000/j.cub.2026_01-002"),
+]  # fmt: skip
+"""An identifier of each other scheme, short and long."""
+
+
+def picture_of(server: Running, scheme: str, value: str) -> Spec:
+    """Lay a picture where an identifier's derivative belongs."""
+    spec = Spec(Identifier(scheme, value), "medium", Format.JPEG)
+    server.covers.cache.put(spec, Derivative(small_jpeg(), Format.JPEG, 1_217_808_000, (200, 300), None))
+    return spec
+
+
+@pytest.mark.parametrize(("scheme", "value"), [each for each in OTHERS if each != ("doi", "10.1000/182")])
+async def test_hits_of_every_scheme_are_nginx_s_own(
+    server: Running, front: str, scheme: str, value: str
+) -> None:
+    """Canonical identifiers of all schemes are served from disk, with or without an ending, unasked."""
+    picture_of(server, scheme, value)
+    for path in (value, f"{value}.jpg", value.replace("/", "%2F")):
+        got = await ask(front, f"/devkey/{server.key.name}/medium/{scheme}/{path}")
+        assert (got.cover, got.body) == ("hit", small_jpeg())
+        assert "RateLimit" not in got.headers
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value"), [("oclc", "0123"), ("lccn", "N78890351"), ("issn", "0378-5955")]
+)
+async def test_other_spellings_are_the_app_s(server: Running, front: str, scheme: str, value: str) -> None:
+    """What is not canonical never reaches a file: only the app knows what it means."""
+    got = await ask(front, f"/devkey/{server.key.name}/medium/{scheme}/{value}")
+
+    assert got.cover != "hit"
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_healthy_folder_has_no_problem(examine: Examine, healthy: Path) -> Non
 
 def test_people_get_lines_with_what_to_do(sick: Path, ports: dict[str, str]) -> None:
     """Without --json each finding is a line, its advice below it, and the counts come last."""
-    (sick / "cache" / "v1" / "by-key").rename(sick / "away")
+    (sick / "cache" / "v2" / "by-key").rename(sick / "away")
     command = [*COMMAND, "doctor", "--data", str(sick)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT | ports)
 
@@ -162,9 +162,9 @@ def test_a_mount_inside_the_cache_is_told(examine: Examine, sick: Path) -> None:
     if not os.access(memory, os.W_OK) or memory.stat().st_dev == sick.stat().st_dev:
         pytest.skip("no second file system at hand")
     shm = memory / f"coverproxy-{os.getpid()}"
-    shutil.move(sick / "cache" / "v1" / "tmp", shm)
+    shutil.move(sick / "cache" / "v2" / "tmp", shm)
     try:
-        (sick / "cache" / "v1" / "tmp").symlink_to(shm)
+        (sick / "cache" / "v2" / "tmp").symlink_to(shm)
         code, found = examine(sick)
     finally:
         shutil.rmtree(shm)
@@ -217,7 +217,7 @@ def test_missing_originals_are_told(examine: Examine, sick: Path) -> None:
 
 def test_keys_and_links_that_differ_are_told(examine: Examine, sick: Path) -> None:
     """An open key without a link, a link without a key, and one that leads nowhere are problems."""
-    by_key = sick / "cache" / "v1" / "by-key"
+    by_key = sick / "cache" / "v2" / "by-key"
     (link,) = by_key.iterdir()
     link.rename(by_key / "abcdefgh12345678")
     code, found = examine(sick)

@@ -63,7 +63,7 @@ def within(seconds: float, is_so: Callable[[], object]) -> None:
 
 def stored(data: Path, ending: str = "jpg") -> set[Path]:
     """The derivatives on disk, in their canonical spelling."""
-    return set((data / "cache" / "v1" / "img").glob(f"*/*/*/*/?????????????.{ending}"))
+    return set((data / "cache" / "v2" / "img").glob(f"*/*/*/isbn/*/*/?????????????.{ending}"))
 
 
 def workers(process: subprocess.Popen[str]) -> list[int]:
@@ -100,7 +100,7 @@ async def test_it_makes_what_the_service_would_and_costs_no_quota(start: Start, 
     path = tmp_path / "list.txt"
     path.write_text(COVERED)
     ours = await server.get(server.path(size="large"))
-    (file,) = server.covers.cache.layout.top.glob(f"img/*/large/*/*/{COVERED}.jpg")
+    (file,) = server.covers.cache.layout.top.glob(f"img/large/jpg/*/isbn/*/*/{COVERED}.jpg")
     file.unlink()
     told = await asyncio.to_thread(warm, path, Path(server.config.data.dir), "--size", "large")
     theirs = await server.get(server.path(size="large"))
@@ -163,7 +163,7 @@ def test_an_interrupted_run_goes_on_where_it_was(data: Path, listed: Path) -> No
 
     assert (process.returncode, err, told["interrupted"]) == (130, "", True)
     assert told["made"] == made < 3 * len(ISBNS)
-    assert list((data / "cache" / "v1" / "tmp").iterdir()) == []
+    assert list((data / "cache" / "v2" / "tmp").iterdir()) == []
     rest = warm(listed, data, "--format", "avif", **SLOW)
     assert (rest["already"], rest["made"]) == (made, 3 * len(ISBNS) - made)
 
@@ -317,7 +317,7 @@ def test_a_corrupt_original_fails_once_and_is_then_no_cover(data: Path, tmp_path
 def test_it_ends_where_nothing_can_be_stored(data: Path, listed: Path) -> None:
     """A disk that takes no more covers ends the run with exit code 1 and the reason, not after a million."""
     warm(listed, data, "--size", "medium")
-    for shard in (data / "cache" / "v1" / "img").glob("*/medium/*"):
+    for shard in (data / "cache" / "v2" / "img").glob("medium/*/*/isbn/*"):
         for file in sorted(shard.rglob("*"), reverse=True):
             file.unlink() if file.is_file() else file.rmdir()
         shard.rmdir()

@@ -134,7 +134,7 @@ async def test_both_spellings_are_one_cover(server: Running) -> None:
 async def test_the_etag_is_what_nginx_computes_for_the_file(server: Running) -> None:
     """ETag is hex mtime, dash, hex size of the file, and the mtime is the original's own."""
     got = await server.get(server.path())
-    (file,) = server.covers.cache.layout.top.glob(f"img/*/medium/*/*/{COVERED}.jpg")
+    (file,) = server.covers.cache.layout.top.glob(f"img/medium/jpg/*/isbn/*/*/{COVERED}.jpg")
     (original,) = server.covers.files._root.rglob(f"{COVERED}-*")
 
     stat = file.stat()

@@ -14,7 +14,10 @@ from coverproxy.domain.schemes.network import Doi, Isni, Olid, Viaf, Wikidata
 from coverproxy.domain.schemes.serials import Issn
 from coverproxy.domain.schemes.trade import Asin, Ean, Isbn, Ismn
 
-__all__ = ["ALL", "LOCAL", "MAX_TEXT", "Scheme", "named", "parse", "read", "shard", "stems"]
+__all__ = [
+    "AGENCY", "ALL", "ISBN", "LOCAL", "MAX_TEXT", "PLAIN_LOCAL", "Scheme",
+    "named", "parse", "read", "shard", "stems",
+]  # fmt: skip
 
 ALL: dict[str, Scheme] = {
     scheme.name: scheme
@@ -29,6 +32,9 @@ ALIASES = {"upc": "ean"}
 """Other words for a scheme in URLs and columns."""
 
 LOCAL = "local:"
+AGENCY = Local.AGENCY
+PLAIN_LOCAL = Local.pattern
+"""An expression for record numbers that are their own file names."""
 
 _PREFIXED = re.compile(rf"\s*({LOCAL}[^:\s]+|[A-Za-z]+):(.*)", re.DOTALL | re.IGNORECASE)
 

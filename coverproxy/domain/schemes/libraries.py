@@ -75,7 +75,7 @@ class Local(Scheme):
 
     title = "record number"
     example = "b1234567"
-    pattern = "[0-9A-Za-z._-]{1,128}"
+    pattern = "[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}"
 
     AGENCY = "[a-z0-9][a-z0-9._-]{0,31}"
     """A MARC organization code, or any other word that the operator chooses, in lower case."""

@@ -67,16 +67,10 @@ def _original(covers: Covers, each: Original) -> dict[str, Any]:
 
 
 def _derivatives(covers: Covers, identifier: Identifier) -> Any:
-    seen: set[int] = set()
-    for path, stat in covers.cache.held(identifier):
-        if stat.st_ino in seen:
-            continue
-        seen.add(stat.st_ino)  # the other spelling is the same file
-        size, revision = path.parents[2].name, path.parents[3].name
-        is_live = covers.cache.layout.revisions.get(size) == revision
+    for each in covers.cache.held(identifier):
         yield {
-            "size": size, "format": path.suffix[1:], "bytes": stat.st_size, "made": iso(int(stat.st_ctime)),
-            "is_live": is_live,
+            "size": each.size, "format": each.format, "bytes": each.stat.st_size,
+            "made": iso(int(each.stat.st_ctime)), "is_live": each.is_live,
         }  # fmt: skip
 
 

@@ -1,0 +1,139 @@
+"""A cache of layout v1, taken over by renames: what it holds is neither lost nor made again."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from coverproxy.cache.layout import VERSION, Layout
+from coverproxy.domain import schemes
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import ISBN, Identifier, Spec
+
+_V1 = "v1"
+_ASIDE = "v1-taken-over"
+
+_NAME = re.compile(rf"([0-9]{{13}}|[0-9]{{9}}[0-9X])\.({'|'.join(form.value for form in Format)})")
+
+
+class FormerLayout:
+    """What is left of a cache of layout v1: `img/<revision>/<size>/<a>/<b>/<isbn>.<ending>`. Blocks.
+
+    One process takes everything over in the background; until that is done, every process that misses a
+    derivative looks here and takes over that one. Every step may be repeated, so a crash costs nothing.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._aside = layout.root / _ASIDE
+        self._images = self._aside / "img"
+
+    def set_aside(self) -> None:
+        """Move the former cache out of the way, once. Where it was, a link leads to the present one.
+
+        A web server whose configuration is still the former one then finds no hits, asks the app for each,
+        and sends the files that the app names. It also no longer finds the former links of revoked keys.
+        """
+        former = self._layout.root / _V1
+        if former.is_dir() and not former.is_symlink() and not self._aside.exists():
+            former.rename(self._aside)
+            if (self._aside / "held").exists() and not self._layout.held.exists():
+                shutil.copyfile(self._aside / "held", self._layout.held)
+        if self._aside.is_dir() and not former.exists():
+            with suppress(FileExistsError):
+                former.symlink_to(VERSION)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything may be left to take over."""
+        return self._images.is_dir()
+
+    def paths(self, identifier: Identifier) -> Iterator[Path]:
+        """Every path here that a derivative of *identifier* can have, other spellings first."""
+        if identifier.scheme != ISBN:
+            return
+        for folder in self._images.glob("*/*"):
+            yield from self._names(folder, identifier)
+
+    def take_over(self, spec: Spec) -> bool:
+        """Take over one derivative, in each revision that has it; say whether there was any."""
+        if spec.identifier.scheme != ISBN or not self.is_there:
+            return False
+        found = False
+        for folder in self._images.glob(f"*/{spec.size}"):
+            for path in self._names(folder, spec.identifier, spec.format):
+                found = self._move(path, spec.format) or found
+        return found
+
+    def shards(self) -> Iterator[Path]:
+        """Yield the folders that derivatives lie in."""
+        yield from self._images.glob("*/*/*/*")
+
+    def take_over_shard(self, shard: Path) -> int:
+        """Take over all derivatives in one folder, remove it if it is then empty; return how many names went.
+
+        ISBN-10 names go first: where a canonical name is, the other must be.
+        """
+        names = [(path, found) for path in _entries(shard) if (found := _NAME.fullmatch(path.name))]
+        names.sort(key=lambda each: len(each[1][1]))
+        moved = sum(self._move(path, Format(found[2])) for path, found in names)
+        with suppress(OSError):
+            for folder in (shard, *shard.parents[:3]):
+                folder.rmdir()
+        return moved
+
+    def finish(self) -> None:
+        """Remove what no derivative is left in: links, locks, counters."""
+        if not any(_NAME.fullmatch(path.name) for shard in self.shards() for path in _entries(shard)):
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+    def _names(self, folder: Path, identifier: Identifier, only: Format | None = None) -> Iterator[Path]:
+        below = folder.joinpath(*schemes.shard(identifier))
+        for form in (only,) if only else Format:
+            for stem in reversed(schemes.stems(identifier)):
+                yield below / f"{stem}.{form.value}"
+
+    def _move(self, path: Path, form: Format) -> bool:
+        """Give one file its present place, unless a newer one has it; say whether it was still here.
+
+        By a link and not a rename, which would replace a file that was made meanwhile.
+        """
+        target = self._target(path, form)
+        for _ in range(3):
+            try:
+                _link_or_rename(path, target)
+            except FileExistsError:
+                pass
+            except FileNotFoundError:
+                if not path.exists():
+                    return False
+                target.parent.mkdir(parents=True, exist_ok=True)
+                continue
+            break
+        path.unlink(missing_ok=True)
+        return True
+
+    def _target(self, path: Path, form: Format) -> Path:
+        """Name the place of a file; a revision that no present settings had keeps its name."""
+        a, size, former = path.parents[1], path.parents[2].name, path.parents[3].name
+        names = self._layout.former.get((size, former), {})
+        folder = self._layout.images / size / form.value / names.get(form, former)
+        return folder / ISBN / a.name / path.parent.name / path.name
+
+
+def _link_or_rename(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except PermissionError:  # a file system without hard links
+        if target.exists():
+            raise FileExistsError(target) from None
+        path.rename(target)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
