@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -9,13 +10,17 @@ from aiohttp import web
 from coverproxy.config import ShapeName
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import CoverError, TooLong, TooMany, UnknownKey
+from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.spec import Wanted
+from coverproxy.service.find_covers import Sought
 from coverproxy.web import answers, jsonp
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import CONFIG, COVERS, KEY
+from coverproxy.web.app_keys import CONFIG, COVERS, INFORMER, KEY
 from coverproxy.web.client_ip import asked_url, base_url
 from coverproxy.web.errors import Meaning
 from coverproxy.web.visitor import site
+from coverproxy.web.waits import JSON_SECONDS
 
 MAX_IDS = 1000
 """Identifiers that one question may name: what openBD takes, and several times what any client sends."""
@@ -71,9 +76,18 @@ def with_body(
     return Answer(status or how.status, headers | {"Content-Type": kind}, body)
 
 
-def no_field(request: web.Request) -> str | None:
+async def no_field(request: web.Request) -> str | None:
     """Say that this shape has no place of its own for a key."""
     return None
+
+
+def in_field(*names: str) -> Callable[[web.Request], Awaitable[str | None]]:
+    """Say that the key stands in a field of the query, whatever its case."""
+
+    async def key_of(request: web.Request) -> str | None:
+        return field(request, *names).strip() or None
+
+    return key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,7 @@ class Shape:
     name: ShapeName
     routes: tuple[Route, ...]
     refuse: Refuse = as_ever
-    key_of: Callable[[web.Request], str | None] = no_field
+    key_of: Callable[[web.Request], Awaitable[str | None]] = no_field
 
 
 SHAPE: web.RequestKey[Shape] = web.RequestKey("shape", Shape)
@@ -113,7 +127,7 @@ async def _authorize(request: web.Request, shape: Shape) -> Key:
 
     Raises UnknownKey, KeyNotForSite.
     """
-    named = request.match_info.get("key") or shape.key_of(request)
+    named = request.match_info.get("key") or await shape.key_of(request)
     name = named or request.app[CONFIG].shapes.hosts.get(_host(request))
     if not name:
         raise UnknownKey("no key: expected /devkey/KEY before this path")
@@ -159,6 +173,18 @@ def start(request: web.Request) -> str:
     Where the host pays, the address keeps that host: no other would be served without a key.
     """
     return f"{base_url(request) if request[PREFIX] else asked_url(request)}{request[PREFIX]}"
+
+
+async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
+    """Find which of these books have a cover, and ask the sources. Raises Busy, Unavailable."""
+    return await request.app[INFORMER].find(wanted, JSON_SECONDS) if wanted else Sought({})
+
+
+def cover_address(request: web.Request, book: Identifier, size: str = "medium") -> str:
+    """Return the address of a cover for an answer of JSON: our own, or Open Library's where the host pays."""
+    if request[PREFIX]:
+        return f"{start(request)}/{size}/{book.scheme}/{quote(book.value)}.jpg"
+    return f"{start(request)}/b/{book.scheme}/{quote(book.value)}-{size[0].upper()}.jpg"
 
 
 def keep(request: web.Request, *, is_settled: bool) -> dict[str, str]:

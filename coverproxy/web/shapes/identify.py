@@ -1,5 +1,6 @@
 """Identifiers as other services' clients spell them, read into what is wanted."""
 
+import contextlib
 import re
 from collections.abc import Iterable
 
@@ -30,6 +31,15 @@ def bibkey(size: str, text: str) -> Wanted:
     if found := _PREFIXED.fullmatch(plain):
         return wanted(size, found[1].lower(), found[2])
     return wanted(size, ISBN, plain)
+
+
+def bibkeys(size: str, texts: Iterable[str]) -> dict[str, Wanted]:
+    """Read keys by their text, leaving out those that cannot be read."""
+    found: dict[str, Wanted] = {}
+    for text in texts:
+        with contextlib.suppress(NotAnIdentifier, NoCover):
+            found[text] = bibkey(size, text)
+    return found
 
 
 def scheme_of(text: str) -> str:

@@ -83,7 +83,7 @@ _PARAMETERS = (
     Parameter("default", "query", "false: 404 where there is no cover.", {"type": "string"}, "false"),
 )  # fmt: skip
 
-COVERS = Shape(
+SHAPE = Shape(
     "openlibrary",
     (
         Route(

@@ -7,10 +7,12 @@ from aiohttp import web
 from coverproxy.config import Config
 from coverproxy.domain import errors
 from coverproxy.web.api.address import Address, Parameter
-from coverproxy.web.shapes import amazon, openlibrary
+from coverproxy.web.shapes import amazon, coce, google_books, openlibrary, openlibrary_books
 from coverproxy.web.shapes.base import Route, Shape, answering
 
-SHAPES: tuple[Shape, ...] = (openlibrary.COVERS, amazon.SHAPE)
+SHAPES: tuple[Shape, ...] = (
+    openlibrary.SHAPE, openlibrary_books.SHAPE, amazon.SHAPE, google_books.SHAPE, coce.SHAPE,
+)  # fmt: skip
 
 _PREFIX = "/devkey/{key}"
 

@@ -1,0 +1,69 @@
+"""Coce, Koha's cover image cache: /cover?id=A,B&provider=gb,aws,ol[&all][&callback=…]."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import BadQuestion
+from coverproxy.web import jsonp
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.shapes import identify
+from coverproxy.web.shapes.base import (
+    JSON,
+    SCRIPT,
+    Route,
+    Shape,
+    as_json,
+    cover_address,
+    fields,
+    find,
+    json,
+    listed,
+)
+
+PROVIDERS = ("ol", "gb", "aws", "orb")
+SEEN_BY_ASPEN = ("ol", "gb", "aws")
+"""Aspen looks under these names only."""
+
+_SHORTEST = 8
+
+
+async def cover(request: web.Request, key: Key) -> web.StreamResponse:
+    """Tell of each identifier that has a cover where it is: identifiers without one are left out."""
+    asked = fields(request)
+    name = jsonp.callback(asked.get("callback", []))
+    texts = asked.get("id", [])
+    if len(",".join(texts)) < _SHORTEST:
+        raise BadQuestion("ID parameter is missing")
+    provider = chosen(asked.get("provider", []))
+    sought = await find(request, identify.bibkeys("medium", listed(texts)))
+    found = {text: cover_address(request, each.identifier) for text, each in sought.found.items()}
+    told = {text: {provider: url} for text, url in found.items()} if "all" in asked else found
+    return json(request, told, is_settled=sought.is_settled, name=name)
+
+
+def chosen(values: Sequence[str]) -> str:
+    """Return the provider that our cover goes by: the first that Aspen knows. Raises BadQuestion."""
+    named = [name for value in values for name in value.split(",") if name]
+    for name in named:
+        if name not in PROVIDERS:
+            raise BadQuestion(f"Unavailable provider: {name[:40]}")
+    return next((name for name in named if name in SEEN_BY_ASPEN), (named or SEEN_BY_ASPEN)[0])
+
+
+SHAPE = Shape(
+    "coce",
+    (
+        Route(
+            "/cover", cover, "Where the covers of a list are, as Coce", (JSON, SCRIPT),
+            (
+                Parameter("id", "query", "ISBNs, with commas.", {"type": "string"}, "9780141439556"),
+                Parameter("provider", "query", "ol, gb, aws, orb, with commas.", {"type": "string"}, "ol"),
+                Parameter("all", "query", "By provider.", {"type": "string"}, ""),
+                Parameter("callback", "query", "JSONP: the function to call.", {"type": "string"}, "show"),
+            ),
+        ),
+    ),
+    as_json,
+)  # fmt: skip

@@ -1,0 +1,112 @@
+"""Google Books: /books?bibkeys=…&jscmd=viewapi, and the pictures at /books/content."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from coverproxy.config import Size
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import BadQuestion, CoverError
+from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.web import jsonp
+from coverproxy.web.answers import Answer
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.app_keys import CONFIG
+from coverproxy.web.client_ip import base_url
+from coverproxy.web.errors import Meaning
+from coverproxy.web.serve import serve
+from coverproxy.web.shapes import identify
+from coverproxy.web.shapes.base import (
+    JSON,
+    SCRIPT,
+    Route,
+    Shape,
+    as_ever,
+    as_json,
+    field,
+    fields,
+    find,
+    json,
+    listed,
+    start,
+)
+from coverproxy.web.sizes import MOST_WISHED, snapped
+
+VARIABLE = "_GBSBookInfo"
+ZOOMS = {"5": "small", "1": "medium"}
+"""What Google's numbers mean; all others are large."""
+
+_FIFE = re.compile(r"(?:^|-)([wh])([0-9]{1,9})(?=-|$)")
+
+
+async def books(request: web.Request, key: Key) -> web.StreamResponse:
+    """Tell of each key that has a cover where its thumbnail is; keys without one are left out."""
+    asked = fields(request)
+    name = jsonp.callback(asked.get("callback", []))
+    command = asked.get("jscmd", ["viewapi"])[0]
+    if command != "viewapi":
+        raise BadQuestion(f"jscmd={command[:40]!r}; expected viewapi")
+    if "bibkeys" not in asked:
+        raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
+    sought = await find(request, identify.bibkeys("small", listed(asked["bibkeys"])))
+    told = {text: _view(request, text, original.identifier) for text, original in sought.found.items()}
+    return json(request, told, is_settled=sought.is_settled, name=name, variable=VARIABLE)
+
+
+def _view(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
+    """Describe a book. Clients turn `zoom=5` of the thumbnail into `zoom=1` to get a larger one."""
+    page = f"{base_url(request)}/?isbn={quote(book.value)}"
+    named = book.value if book.scheme == ISBN else str(book)
+    picture = f"{start(request)}/books/content?id={quote(named)}&printsec=frontcover&img=1&zoom=5"
+    return {
+        "bib_key": text, "info_url": page, "preview": "noview", "preview_url": page,
+        "thumbnail_url": picture, "embeddable": False,
+    }  # fmt: skip
+
+
+async def content(request: web.Request, key: Key) -> web.StreamResponse:
+    """Serve the picture of `id=`, in the size of `zoom=` or of `fife=w800-h900`."""
+    size = size_of(request.app[CONFIG].sizes, field(request, "zoom"), field(request, "fife"))
+    return await serve(request, key, identify.bibkey(size, field(request, "id", "vid")))
+
+
+def size_of(sizes: Mapping[str, Size], zoom: str, fife: str) -> str:
+    """Return the size that is asked for: fife says pixels, and so goes before zoom."""
+    sides = {side: min(int(px), MOST_WISHED) for side, px in _FIFE.findall(fife)}
+    if sides:
+        return snapped(sizes, sides.get("w", 0), sides.get("h", 0))
+    return ZOOMS.get(zoom or "1", "large")
+
+
+def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
+    """Say no as JSON, but of a picture as our own addresses do."""
+    is_picture = request.path.rstrip("/").lower().endswith("/content")
+    return (as_ever if is_picture else as_json)(request, error, how, is_strict)
+
+
+SHAPE = Shape(
+    "google",
+    (
+        Route(
+            "/books", books, "Which books have covers, as Google Books' viewapi", (JSON, SCRIPT),
+            (
+                Parameter("bibkeys", "query", "ISBN:…, OCLC:… or bare, with commas.", {"type": "string"},
+                          "ISBN:9780141439556"),
+                Parameter("jscmd", "query", "viewapi.", {"type": "string"}, "viewapi"),
+                Parameter("callback", "query", "JSONP: the function to call.", {"type": "string"}, "show"),
+            ),
+        ),
+        Route(
+            "/books/content", content, "A cover, as Google Books has it",
+            parameters=(
+                Parameter("id", "query", "An ISBN.", {"type": "string"}, "9780141439556"),
+                Parameter("zoom", "query", "5 small, 1 medium, else large.", {"type": "string"}, "1"),
+                Parameter("fife", "query", "Pixels, as w800-h900.", {"type": "string"}, "w200"),
+            ),
+        ),
+    ),
+    refuse,
+)  # fmt: skip

@@ -1,0 +1,149 @@
+"""Open Library's Books API, /api/books?bibkeys=…, and Read API, /api/volumes/brief/json/…."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from coverproxy.domain import isbn
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import BadQuestion, TooMany
+from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.web import jsonp
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.client_ip import base_url
+from coverproxy.web.shapes import identify
+from coverproxy.web.shapes.base import (
+    JSON,
+    MAX_IDS,
+    SCRIPT,
+    Route,
+    Shape,
+    as_json,
+    fields,
+    find,
+    json,
+    listed,
+    start,
+)
+
+COMMANDS = ("viewapi", "data", "details")
+VARIABLE = "_OLBookInfo"
+
+
+async def books(request: web.Request, key: Key) -> web.StreamResponse:
+    """Tell of each key that has a cover where the cover is; keys without one are left out."""
+    asked = fields(request)
+    name = jsonp.callback(asked.get("callback", []))
+    command = asked.get("jscmd", ["viewapi"])[0] or "viewapi"
+    if command not in COMMANDS:
+        raise BadQuestion(f"jscmd={command[:40]!r}; expected one of {', '.join(COMMANDS)}")
+    if "bibkeys" not in asked:
+        raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
+    sought = await find(request, identify.bibkeys("medium", listed(asked["bibkeys"])))
+    told = {
+        text: _told(request, command, text, original.identifier) for text, original in sought.found.items()
+    }
+    variable = "" if asked.get("format", [""])[0].lower() == "json" else VARIABLE
+    return json(request, told, is_settled=sought.is_settled, name=name, variable=variable)
+
+
+def _told(request: web.Request, command: str, text: str, book: Identifier) -> dict[str, Any]:
+    if command == "data":
+        return _data(request, book)
+    page = f"{base_url(request)}/?isbn={quote(book.value)}"
+    view = {
+        "bib_key": text, "info_url": page, "preview": "noview", "preview_url": page,
+        "thumbnail_url": _pictures(request, book)["small"],
+    }  # fmt: skip
+    return view | {"details": _identifiers(book) | {"key": _name(book)}} if command == "details" else view
+
+
+def _data(request: web.Request, book: Identifier) -> dict[str, Any]:
+    return {
+        "url": f"{base_url(request)}/?isbn={quote(book.value)}",
+        "key": _name(book),
+        "title": "",
+        "identifiers": _identifiers(book),
+        "cover": _pictures(request, book),
+    }
+
+
+def _name(book: Identifier) -> str:
+    return f"/books/{book.scheme}:{book.value}"
+
+
+def _identifiers(book: Identifier) -> dict[str, list[str]]:
+    if book.scheme != ISBN:
+        return {book.scheme: [book.value]}
+    ten = isbn.to_isbn10(book.value)
+    return {"isbn_13": [book.value]} | ({"isbn_10": [ten]} if ten else {})
+
+
+def _pictures(request: web.Request, book: Identifier) -> dict[str, str]:
+    """Return the three addresses: of a book by its number, as BookWyrm reads that out of them."""
+    kind = "id" if book.scheme == ISBN else book.scheme
+    below = f"{start(request)}/b/{kind}/{quote(book.value)}"
+    return {"small": f"{below}-S.jpg", "medium": f"{below}-M.jpg", "large": f"{below}-L.jpg"}
+
+
+async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
+    """Tell of each item, `id:1;isbn:…;oclc:…|id:2;…`, the first of its identifiers that has a cover."""
+    name = jsonp.callback(fields(request).get("callback", []))
+    items = _items(request.match_info["items"])
+    every = {text for texts in items.values() for text in texts}
+    sought = await find(request, identify.bibkeys("medium", every))
+    found = {
+        name: next((sought.found[text].identifier for text in texts if text in sought.found), None)
+        for name, texts in items.items()
+    }
+    told = {item: _record(request, book) for item, book in found.items() if book}
+    return json(request, told, is_settled=sought.is_settled, name=name)
+
+
+def _items(text: str) -> Mapping[str, list[str]]:
+    """Read the items by the name that they are answered under: their `id`, else their whole text."""
+    items: dict[str, list[str]] = {}
+    for item in text.split("|"):
+        parts = [part for part in item.split(";") if part.strip()]
+        names = [part[3:] for part in parts if part.lower().startswith("id:")]
+        items[names[0] if names else item] = [part for part in parts if not part.lower().startswith("id:")]
+    count = sum(map(len, items.values()))
+    if count > MAX_IDS:
+        raise TooMany(f"{count} identifiers at once; at most {MAX_IDS} are answered")
+    return items
+
+
+def _record(request: web.Request, book: Identifier) -> dict[str, Any]:
+    record = {"isbns": [book.value] if book.scheme == ISBN else [], "data": _data(request, book)}
+    return {"records": {_name(book): record}, "items": []}
+
+
+_CALLBACK = Parameter("callback", "query", "JSONP: the function to call.", {"type": "string"}, "show")
+
+SHAPE = Shape(
+    "openlibrary-books",
+    (
+        Route(
+            "/api/books", books, "Which books have covers, as Open Library's Books API", (JSON, SCRIPT),
+            (
+                Parameter("bibkeys", "query", "ISBN:…, OCLC:… or bare, with commas.", {"type": "string"},
+                          "ISBN:9780141439556"),
+                Parameter("jscmd", "query", "viewapi, data or details.", {"type": "string"}, "data"),
+                Parameter("format", "query", "json, or a script.", {"type": "string"}, "json"),
+                _CALLBACK,
+            ),
+        ),
+        Route(
+            "/api/volumes/brief/json/{items}", volumes, "The same as Open Library's Read API", (JSON, SCRIPT),
+            (
+                Parameter("items", "path", "id:1;isbn:…|id:2;oclc:…", {"type": "string"},
+                          "isbn:9780141439556"),
+                _CALLBACK,
+            ),
+            pattern=r"/api/volumes/brief/json/{items:[\s\S]+}",
+        ),
+    ),
+    as_json,
+)  # fmt: skip
