@@ -9,6 +9,7 @@ from coverproxy.domain.errors import BadQuestion
 
 _CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z_$][A-Za-z0-9_$]*)*")
 MAX_CALLBACK = 128
+PATTERN = f"^{_CALLBACK.pattern}$"
 
 
 def callback(values: Sequence[str]) -> str | None:

@@ -1,6 +1,7 @@
 """The OpenAPI document: it has every address and no other, and what it promises is kept."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_each_path_names_its_parameters(tmp_path: Path) -> None:
 
     for each in found:
         named = {parameter.name for parameter in each.parameters if parameter.place == "path"}
-        assert named == {part[1:-1] for part in each.path.split("/") if part.startswith("{")}
+        assert named == set(re.findall(r"{([^}]*)}", each.path))
     assert len({(each.path, each.method) for each in found}) == len(found)
 
 
@@ -107,5 +108,5 @@ async def test_schemathesis_finds_nothing(server: Running, tmp_path: Path, phase
     )  # fmt: skip
     said, _ = await process.communicate()
 
-    assert process.returncode == 0, said.decode()[-4000:]
+    assert process.returncode == 0, said.decode().partition("= FAILURES =")[2][:6000]
     assert b" passed" in said

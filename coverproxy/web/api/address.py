@@ -16,6 +16,7 @@ class Parameter:
     schema: dict[str, Any]
     example: Any = None
     is_list: bool = False
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Address:
     `gives`: by media type, the shape (a type) or the schema of a 200's body. `refuses`: the errors it can
     answer with beside what every address can. `takes`: likewise, by media type, of the request's body.
     `route`: the router's pattern, where it is not the path itself. `is_image`: a cover's answers.
-    `is_page`: any status besides may come: a page for people that says why, or another service's own way.
+    `refuses_as`: by media type, the body of a refusal where it is not a problem. `is_page`: for people, to
+    whom every other answer is a page that says why.
     """
 
     path: str
@@ -38,6 +40,7 @@ class Address:
     takes: dict[str, Any] | None = None
     route: str = ""
     is_image: bool = False
+    refuses_as: dict[str, Any] | None = None
     is_page: bool = False
 
     @property

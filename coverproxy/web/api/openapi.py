@@ -91,9 +91,10 @@ def _operation(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
+    is_required = parameter.place == "path" or parameter.is_list or parameter.is_required
     told = {
         "name": parameter.name, "in": parameter.place, "description": parameter.tells,
-        "required": parameter.place == "path" or parameter.is_list, "schema": parameter.schema,
+        "required": is_required, "schema": parameter.schema,
         "example": parameter.example,
     }  # fmt: skip
     return told | {"style": "form", "explode": False} if parameter.is_list else told
@@ -127,7 +128,7 @@ def _refusals(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for status in sorted({TABLE[error].status for error in address.refuses}):
         meanings = [TABLE[error] for error in address.refuses if TABLE[error].status == status]
-        content: dict[str, Any] = {PROBLEM: Problem}
+        content: dict[str, Any] = dict(address.refuses_as or {PROBLEM: Problem})
         if address.is_image:
             content |= {GIF: {}} if any(each.is_hard for each in meanings) else {}
         if address.is_image or status == 400:  # what aiohttp itself cannot read, it refuses as text

@@ -25,6 +25,12 @@ class Problem(TypedDict):
     code: Annotated[str, Field(description="The word that X-Cover-Status says.")]
 
 
+class Refusal(TypedDict):
+    """Why there is no answer, as the services say it whose addresses answer with JSON."""
+
+    error: str
+
+
 class UsageDay(TypedDict):
     """What a key made on a day."""
 

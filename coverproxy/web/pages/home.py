@@ -23,6 +23,7 @@ from coverproxy.web.pages import snippets
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.shapes import chilifresh
 from coverproxy.web.visitor import site, visitor
 
 routes = web.RouteTableDef()
@@ -49,6 +50,13 @@ class Shown:
 
 
 @routes.get("/")
+async def root(request: web.Request) -> web.StreamResponse:
+    """Show the home page; or a cover to a client of ChiliFresh, which has no path of its own."""
+    if "chilifresh" not in request.app[CONFIG].shapes.off and chilifresh.is_meant(request):
+        return await chilifresh.at_root(request)
+    return await home(request)
+
+
 @person
 async def home(request: web.Request) -> web.StreamResponse:
     """Show the home page, with a try of the ISBN in `?isbn=`."""

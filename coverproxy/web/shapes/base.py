@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -40,7 +41,9 @@ Refuse = Callable[[web.Request, CoverError, Meaning, bool], Answer | None]
 class Route:
     """One address of a shape, without what stands before it.
 
-    `gives`: the media types of a 200's body. `pattern`: the router's, where it is not the path itself.
+    `gives`: the media types of a 200's body. `takes`: the schema of a request's body by its media type.
+    `pattern`: the router's, where it is not the path itself.
+    `has_root`: it is added without our prefix too.
     """
 
     path: str
@@ -50,7 +53,8 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     method: str = "get"
     pattern: str = ""
-    takes: tuple[str, ...] = ()
+    takes: Mapping[str, Any] | None = None
+    has_root: bool = True
 
     @property
     def is_image(self) -> bool:
@@ -103,6 +107,11 @@ class Shape:
     refuse: Refuse = as_ever
     key_of: Callable[[web.Request], Awaitable[str | None]] = no_field
 
+
+CALLBACK = Parameter(
+    "callback", "query", "JSONP: the function to call.",
+    {"type": "string", "maxLength": jsonp.MAX_CALLBACK, "pattern": jsonp.PATTERN}, "show",
+)  # fmt: skip
 
 SHAPE: web.RequestKey[Shape] = web.RequestKey("shape", Shape)
 """The shape of the request's path: set before anything can go wrong, as it decides how that is said."""

@@ -10,6 +10,7 @@ from coverproxy.web import jsonp
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
+    CALLBACK,
     JSON,
     SCRIPT,
     Route,
@@ -34,7 +35,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     asked = fields(request)
     name = jsonp.callback(asked.get("callback", []))
     texts = asked.get("id", [])
-    if len(",".join(texts)) < _SHORTEST:
+    if len(texts) != 1 or len(texts[0]) < _SHORTEST:
         raise BadQuestion("ID parameter is missing")
     provider = chosen(asked.get("provider", []))
     sought = await find(request, identify.bibkeys("medium", listed(texts)))
@@ -56,14 +57,30 @@ SHAPE = Shape(
     "coce",
     (
         Route(
-            "/cover", cover, "Where the covers of a list are, as Coce", (JSON, SCRIPT),
+            "/cover",
+            cover,
+            "Where the covers of a list are, as Coce",
+            (JSON, SCRIPT),
             (
-                Parameter("id", "query", "ISBNs, with commas.", {"type": "string"}, "9780141439556"),
-                Parameter("provider", "query", "ol, gb, aws, orb, with commas.", {"type": "string"}, "ol"),
+                Parameter(
+                    "id",
+                    "query",
+                    "ISBNs, with commas.",
+                    {"type": "string", "minLength": 8},
+                    "9780141439556",
+                    is_required=True,
+                ),
+                Parameter(
+                    "provider",
+                    "query",
+                    "ol, gb, aws, orb, with commas.",
+                    {"type": "string", "enum": [*PROVIDERS]},
+                    "ol",
+                ),
                 Parameter("all", "query", "By provider.", {"type": "string"}, ""),
-                Parameter("callback", "query", "JSONP: the function to call.", {"type": "string"}, "show"),
+                CALLBACK,
             ),
         ),
     ),
     as_json,
-)  # fmt: skip
+)

@@ -20,6 +20,7 @@ from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
+    CALLBACK,
     JSON,
     SCRIPT,
     Route,
@@ -62,9 +63,13 @@ def _view(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
     named = book.value if book.scheme == ISBN else str(book)
     picture = f"{start(request)}/books/content?id={quote(named)}&printsec=frontcover&img=1&zoom=5"
     return {
-        "bib_key": text, "info_url": page, "preview": "noview", "preview_url": page,
-        "thumbnail_url": picture, "embeddable": False,
-    }  # fmt: skip
+        "bib_key": text,
+        "info_url": page,
+        "preview": "noview",
+        "preview_url": page,
+        "thumbnail_url": picture,
+        "embeddable": False,
+    }
 
 
 async def content(request: web.Request, key: Key) -> web.StreamResponse:
@@ -91,16 +96,27 @@ SHAPE = Shape(
     "google",
     (
         Route(
-            "/books", books, "Which books have covers, as Google Books' viewapi", (JSON, SCRIPT),
+            "/books",
+            books,
+            "Which books have covers, as Google Books' viewapi",
+            (JSON, SCRIPT),
             (
-                Parameter("bibkeys", "query", "ISBN:…, OCLC:… or bare, with commas.", {"type": "string"},
-                          "ISBN:9780141439556"),
-                Parameter("jscmd", "query", "viewapi.", {"type": "string"}, "viewapi"),
-                Parameter("callback", "query", "JSONP: the function to call.", {"type": "string"}, "show"),
+                Parameter(
+                    "bibkeys",
+                    "query",
+                    "ISBN:…, OCLC:… or bare, with commas.",
+                    {"type": "string"},
+                    "ISBN:9780141439556",
+                    is_required=True,
+                ),
+                Parameter("jscmd", "query", "viewapi.", {"type": "string", "enum": ["viewapi"]}, "viewapi"),
+                CALLBACK,
             ),
         ),
         Route(
-            "/books/content", content, "A cover, as Google Books has it",
+            "/books/content",
+            content,
+            "A cover, as Google Books has it",
             parameters=(
                 Parameter("id", "query", "An ISBN.", {"type": "string"}, "9780141439556"),
                 Parameter("zoom", "query", "5 small, 1 medium, else large.", {"type": "string"}, "1"),
@@ -109,4 +125,4 @@ SHAPE = Shape(
         ),
     ),
     refuse,
-)  # fmt: skip
+)

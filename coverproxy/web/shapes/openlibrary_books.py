@@ -15,6 +15,7 @@ from coverproxy.web.api.address import Parameter
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
+    CALLBACK,
     JSON,
     MAX_IDS,
     SCRIPT,
@@ -54,9 +55,12 @@ def _told(request: web.Request, command: str, text: str, book: Identifier) -> di
         return _data(request, book)
     page = f"{base_url(request)}/?isbn={quote(book.value)}"
     view = {
-        "bib_key": text, "info_url": page, "preview": "noview", "preview_url": page,
+        "bib_key": text,
+        "info_url": page,
+        "preview": "noview",
+        "preview_url": page,
         "thumbnail_url": _pictures(request, book)["small"],
-    }  # fmt: skip
+    }
     return view | {"details": _identifiers(book) | {"key": _name(book)}} if command == "details" else view
 
 
@@ -120,30 +124,47 @@ def _record(request: web.Request, book: Identifier) -> dict[str, Any]:
     return {"records": {_name(book): record}, "items": []}
 
 
-_CALLBACK = Parameter("callback", "query", "JSONP: the function to call.", {"type": "string"}, "show")
-
 SHAPE = Shape(
     "openlibrary-books",
     (
         Route(
-            "/api/books", books, "Which books have covers, as Open Library's Books API", (JSON, SCRIPT),
+            "/api/books",
+            books,
+            "Which books have covers, as Open Library's Books API",
+            (JSON, SCRIPT),
             (
-                Parameter("bibkeys", "query", "ISBN:…, OCLC:… or bare, with commas.", {"type": "string"},
-                          "ISBN:9780141439556"),
-                Parameter("jscmd", "query", "viewapi, data or details.", {"type": "string"}, "data"),
+                Parameter(
+                    "bibkeys",
+                    "query",
+                    "ISBN:…, OCLC:… or bare, with commas.",
+                    {"type": "string"},
+                    "ISBN:9780141439556",
+                    is_required=True,
+                ),
+                Parameter(
+                    "jscmd",
+                    "query",
+                    "viewapi, data or details.",
+                    {"type": "string", "enum": [*COMMANDS]},
+                    "data",
+                ),
                 Parameter("format", "query", "json, or a script.", {"type": "string"}, "json"),
-                _CALLBACK,
+                CALLBACK,
             ),
         ),
         Route(
-            "/api/volumes/brief/json/{items}", volumes, "The same as Open Library's Read API", (JSON, SCRIPT),
+            "/api/volumes/brief/json/{items}",
+            volumes,
+            "The same as Open Library's Read API",
+            (JSON, SCRIPT),
             (
-                Parameter("items", "path", "id:1;isbn:…|id:2;oclc:…", {"type": "string"},
-                          "isbn:9780141439556"),
-                _CALLBACK,
+                Parameter(
+                    "items", "path", "id:1;isbn:…|id:2;oclc:…", {"type": "string"}, "isbn:9780141439556"
+                ),
+                CALLBACK,
             ),
             pattern=r"/api/volumes/brief/json/{items:[\s\S]+}",
         ),
     ),
     as_json,
-)  # fmt: skip
+)

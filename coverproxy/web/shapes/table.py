@@ -1,20 +1,46 @@
 """The shapes of other services: all of them, and their way into the application."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 from aiohttp import web
 
 from coverproxy.config import Config
 from coverproxy.domain import errors
+from coverproxy.web import answers
 from coverproxy.web.api.address import Address, Parameter
-from coverproxy.web.shapes import amazon, coce, google_books, openlibrary, openlibrary_books
-from coverproxy.web.shapes.base import Route, Shape, answering
+from coverproxy.web.api.schemas import Problem, Refusal
+from coverproxy.web.shapes import (
+    amazon,
+    bookcover,
+    booksite,
+    buchhandel,
+    chilifresh,
+    coce,
+    contentcafe,
+    finna,
+    gbv,
+    google_books,
+    openbd,
+    openlibrary,
+    openlibrary_books,
+    orb,
+    summon,
+    syndetics,
+)
+from coverproxy.web.shapes.base import JSON, Route, Shape, answering
 
 SHAPES: tuple[Shape, ...] = (
     openlibrary.SHAPE, openlibrary_books.SHAPE, amazon.SHAPE, google_books.SHAPE, coce.SHAPE,
+    syndetics.SHAPE, contentcafe.SHAPE, chilifresh.SHAPE, booksite.SHAPE, buchhandel.SHAPE, summon.SHAPE,
+    gbv.SHAPE, bookcover.SHAPE, openbd.SHAPE, finna.SHAPE, orb.SHAPE,
 )  # fmt: skip
 
 _PREFIX = "/devkey/{key}"
+
+
+def _befores(route: Route) -> tuple[str, ...]:
+    return (_PREFIX, "") if route.has_root else (_PREFIX,)
 
 
 def switched_on(config: Config) -> Iterator[tuple[Shape, Route]]:
@@ -29,19 +55,38 @@ def add_routes(app: web.Application, config: Config) -> None:
     """Add every shape's addresses twice: with our prefix, which holds the key, and as they are."""
     for shape, route in switched_on(config):
         handler = answering(shape, route)
-        for before in (_PREFIX, ""):
+        for before in _befores(route):
             pattern = before + (route.pattern or route.path)
             if route.method == "get":
                 app.router.add_get(pattern, handler)
             else:
                 app.router.add_route(route.method.upper(), pattern, handler)
+                app.router.add_options(pattern, _allowed(shape, route))
+
+
+def _allowed(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Answer OPTIONS where more than the usual methods are taken (CORS)."""
+    methods = {each.method.upper() for each in shape.routes if each.path == route.path}
+    allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+    named = {"Allow": allow, "Access-Control-Allow-Methods": allow, "X-Cover-Status": "options"}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return answers.send(answers.Answer(204, answers.COMMON | answers.PREFLIGHT | named, b""))
+
+    return answer
 
 
 _REFUSES = (
     errors.UnknownKey, errors.KeyNotForSite, errors.NoCover, errors.NotAnIsbn, errors.QuotaExceeded,
     errors.TooFast, errors.Busy, errors.Pending, errors.Unavailable, errors.MalformedPath,
+    errors.BadQuestion, errors.TooMany, errors.TooLong, errors.UnreadType,
 )  # fmt: skip
 
+
+_REFUSES_AS: dict[str, Any] = {
+    JSON: Refusal, "application/problem+json": Problem, "text/plain": {"type": "string"}, "text/xml": {},
+    "image/gif": {},
+}  # fmt: skip
 
 _KEYLESS = "Without a key only where the config names one that pays for this host."
 
@@ -49,15 +94,15 @@ _KEYLESS = "Without a key only where the config names one that pays for this hos
 def described(config: Config, key: Parameter) -> Iterator[Address]:
     """Describe every shape's addresses."""
     for _, route in switched_on(config):
-        for before in (_PREFIX, ""):
+        for before in _befores(route):
             yield Address(
                 f"{before}{route.path}", route.summary, {kind: {} for kind in route.gives},
                 method=route.method,
                 tells="" if before else _KEYLESS,
                 parameters=((key, *route.parameters) if before else route.parameters),
                 refuses=_REFUSES,
-                takes={kind: {"type": "string"} for kind in route.takes} or None,
+                takes=dict(route.takes) if route.takes else None,
                 route=before + (route.pattern or route.path),
                 is_image=route.is_image,
-                is_page=True,
+                refuses_as=_REFUSES_AS,
             )  # fmt: skip

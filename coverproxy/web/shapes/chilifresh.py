@@ -1,0 +1,42 @@
+"""ChiliFresh: /?isbn=A,B,…&size=S|M|L, at the very root, with all of a record's numbers in one list."""
+
+from aiohttp import web
+
+from coverproxy.domain.api_key import Key
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.serve import serve_first
+from coverproxy.web.shapes import identify
+from coverproxy.web.shapes.base import Route, Shape, answering, field, fields, listed
+
+SIZES = {"S": "small", "M": "medium", "L": "large"}
+MOST_NUMBERS = 20
+
+
+async def cover(request: web.Request, key: Key) -> web.StreamResponse:
+    """Serve the cover of the first number that has one."""
+    texts = listed(fields(request).get("isbn", []), MOST_NUMBERS)
+    size = SIZES.get(field(request, "size").strip().upper(), "medium")
+    return await serve_first(
+        request, key, identify.all_of(size, [(identify.scheme_of(text), text) for text in texts])
+    )
+
+
+def is_meant(request: web.Request) -> bool:
+    """Say whether a request for the home page is one for a cover: with both fields, and a size of theirs."""
+    return "isbn" in request.query and request.query.get("size", "").upper() in SIZES
+
+
+_PARAMETERS = (
+    Parameter(
+        "isbn", "query", "ISBNs, ISSNs, UPCs, (OCOLC)…, with commas.", {"type": "string"}, "9780141439556"
+    ),
+    Parameter("size", "query", "S, M or L.", {"type": "string"}, "M"),
+)
+
+SHAPE = Shape(
+    "chilifresh",
+    (Route("/", cover, "A cover, as ChiliFresh has it", parameters=_PARAMETERS, has_root=False),),
+)
+
+at_root = answering(SHAPE, SHAPE.routes[0])
+"""What answers at /, where the home page is too."""

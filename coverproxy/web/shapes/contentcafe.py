@@ -1,0 +1,160 @@
+"""Content Cafe: /ContentCafe/Jacket.aspx, and the XML that Evergreen posts for the same pictures."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from aiohttp import web
+from lxml import etree
+
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, NotAnIdentifier, TooMany
+from coverproxy.domain.formats import Format
+from coverproxy.web import answers
+from coverproxy.web.answers import Answer
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.app_keys import COVERS
+from coverproxy.web.errors import Meaning
+from coverproxy.web.serve import serve_first
+from coverproxy.web.shapes import identify
+from coverproxy.web.shapes.base import Route, Shape, field, with_body
+from coverproxy.web.visitor import visitor
+
+NAMESPACE = "http://ContentCafe2.btol.com"
+SIZES = {"S": "small", "M": "medium", "L": "large"}
+MOST_KEYS = 20
+"""Identifiers that one request names: Evergreen sends a book's ISBNs and UPCs."""
+
+MOST_PICTURES = 3
+_FORM = "application/x-www-form-urlencoded"
+_XML = "text/xml; charset=utf-8"
+_ASKED = {
+    "type": "object",
+    "xml": {"name": "ContentCafe"},
+    "properties": {"Key": {"type": "string", "minLength": 1}},
+    "required": ["Key"],
+}
+_POSTED: web.RequestKey[Any] = web.RequestKey("posted", object)
+
+
+async def jacket(request: web.Request, key: Key) -> web.StreamResponse:
+    """Serve the picture of `Value=`, in the size of `Type=`."""
+    size = SIZES.get(field(request, "type").strip().upper(), "medium")
+    text = field(request, "value")
+    choices = identify.all_of(size, [(identify.scheme_of(text), text)])
+    return await serve_first(request, key, choices)
+
+
+async def key_of(request: web.Request) -> str | None:
+    """Return `UserID`: a field of the query, or an attribute in what is posted."""
+    if request.method != "POST":
+        return field(request, "userid").strip() or None
+    posted = await _posted(request)
+    items = next(_named(posted, "RequestItems"), None)
+    return str(items.get("UserID", "")).strip() or None if items is not None else None
+
+
+async def xml_post(request: web.Request, key: Key) -> web.StreamResponse:
+    """Answer each `JacketDetail` with the picture in hexadecimal digits; without one where there is none."""
+    posted = await _posted(request)
+    texts = [text for each in _named(posted, "Key") if (text := (each.text or "").strip())]
+    kinds = [
+        str(each.get("Type", "M")).upper()
+        for each in _named(posted, "Content")
+        if (each.text or "").strip() == "JacketDetail"
+    ]
+    if not texts:
+        raise BadQuestion("there is no Key in the request")
+    if len(texts) > MOST_KEYS or len(kinds) > MOST_PICTURES:
+        raise TooMany(f"more than {MOST_KEYS} keys or {MOST_PICTURES} pictures at once")
+    answer = etree.Element("ContentCafe", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
+    item = etree.SubElement(etree.SubElement(answer, "RequestItems"), "RequestItem")
+    jackets = etree.SubElement(item, "JacketItems")
+    for kind in kinds:
+        body = await _picture(request, key, SIZES.get(kind, "medium"), texts)
+        if body is not None:
+            _add(jackets, kind, body)
+    text = etree.tostring(answer, xml_declaration=True, encoding="utf-8")
+    headers = {**answers.COMMON, "Cache-Control": "no-store", "Content-Type": _XML}
+    return answers.send(Answer(200, headers, text))
+
+
+def _add(jackets: etree._Element, kind: str, body: bytes) -> None:
+    one = etree.SubElement(jackets, "JacketItem")
+    etree.SubElement(one, "Type", Code=kind)
+    etree.SubElement(one, "Format").text = "JPEG"
+    etree.SubElement(one, "Jacket").text = body.hex().upper()
+
+
+async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) -> bytes | None:
+    """Return the JPEG of the first identifier that has a cover. Raises what cover() raises, but NoCover."""
+    try:
+        choices = identify.all_of(size, [(identify.scheme_of(text), text) for text in texts])
+    except (NoCover, NotAnIdentifier):
+        return None
+    for wanted in choices:
+        try:
+            found = await request.app[COVERS].cover(wanted, Format.JPEG, visitor(request, key))
+        except NoCover:
+            continue
+        return found.derivative.body
+    return None
+
+
+async def _posted(request: web.Request) -> etree._Element:
+    """Return the root of what was posted, as XML or as the form field `xmlRequest`. Raises BadQuestion."""
+    if _POSTED not in request:
+        body = await request.read()
+        if request.content_type == _FORM:
+            body = next(iter(parse_qs(body, max_num_fields=10).get(b"xmlRequest", [])), b"")
+        # no entities, no DTD, no network: this is anybody's text
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+        try:
+            request[_POSTED] = etree.fromstring(body, parser)
+        except (etree.XMLSyntaxError, ValueError) as exc:
+            raise BadQuestion(f"the body is not XML: {exc}") from exc
+    root: etree._Element = request[_POSTED]
+    return root
+
+
+def _named(root: etree._Element, name: str) -> Any:
+    return (each for each in root.iter() if isinstance(each.tag, str) and etree.QName(each).localname == name)
+
+
+def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
+    """Say no of what was posted as XML, and of a picture as our own addresses do."""
+    if request.method != "POST":
+        return None
+    refusal = etree.Element("Error")
+    refusal.text = "".join(char for char in str(error) if char.isprintable())
+    return with_body(
+        request, error, how, _XML, etree.tostring(refusal, xml_declaration=True, encoding="utf-8")
+    )
+
+
+SHAPE = Shape(
+    "contentcafe",
+    (
+        Route(
+            "/ContentCafe/Jacket.aspx",
+            jacket,
+            "A cover, as Content Cafe has it",
+            parameters=(
+                Parameter("UserID", "query", "The developer key.", {"type": "string"}, "abcdefgh23456789"),
+                Parameter("Type", "query", "S, M or L.", {"type": "string"}, "M"),
+                Parameter("Value", "query", "An ISBN or UPC.", {"type": "string"}, "9780141439556"),
+            ),
+            pattern=r"/{folder:(?i:ContentCafe)}/{page:(?i:Jacket\.aspx)}",
+        ),
+        Route(
+            "/ContentCafe/ContentCafe.asmx/XmlPost",
+            xml_post,
+            "Covers inside XML, as Content Cafe has them",
+            ("text/xml",),
+            method="post",
+            takes={"text/xml": _ASKED},
+            pattern=r"/{folder:(?i:ContentCafe)}/{page:(?i:ContentCafe\.asmx)}/{call:(?i:XmlPost)}",
+        ),
+    ),
+    refuse,
+    key_of,
+)

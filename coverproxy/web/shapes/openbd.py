@@ -1,0 +1,148 @@
+"""openBD: /v1/get?isbn=A,B, a list as long as was asked, and /{isbn13}.jpg."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, NotAnIdentifier, TooMany, UnreadType
+from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.spec import Wanted
+from coverproxy.web import answers
+from coverproxy.web.answers import Answer
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.app_keys import CONFIG
+from coverproxy.web.errors import Meaning
+from coverproxy.web.serve import serve
+from coverproxy.web.shapes import identify
+from coverproxy.web.shapes.base import (
+    JSON,
+    MAX_IDS,
+    Route,
+    Shape,
+    as_json,
+    cover_address,
+    fields,
+    find,
+    json,
+)
+
+MOST_POSTED = 10_000
+MAX_BODY_BYTES = 262_144
+"""Ten thousand ISBNs with hyphens and commas."""
+
+_POSTED = {"type": "object", "properties": {"isbn": {"type": "string", "minLength": 1}}, "required": ["isbn"]}
+_FORM = "application/x-www-form-urlencoded"
+
+
+async def get(request: web.Request, key: Key) -> web.StreamResponse:
+    """Tell of each ISBN, in the order that was asked; null where there is no cover."""
+    asked = fields(request)
+    if "isbn" not in asked:
+        raise BadQuestion("expected isbn=…")
+    return await _answer(request, ",".join(asked["isbn"]), MAX_IDS)
+
+
+async def post(request: web.Request, key: Key) -> web.StreamResponse:
+    """Tell the same of more ISBNs, which are posted as a form."""
+    if request.content_type != _FORM:
+        raise UnreadType(f"{request.content_type[:60]!r} is not read; expected {_FORM}")
+    try:
+        body = await request.clone(client_max_size=MAX_BODY_BYTES).read()
+        isbns = parse_qs(body.decode(), max_num_fields=10).get("isbn", [])
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise TooMany(f"the body has more than {MAX_BODY_BYTES} bytes") from exc
+    except ValueError as exc:  # not UTF-8, or more fields than any client sends
+        raise BadQuestion("the form cannot be read") from exc
+    if not isbns:
+        raise BadQuestion("expected isbn=…")
+    return await _answer(request, ",".join(isbns), MOST_POSTED)
+
+
+async def _answer(request: web.Request, text: str, most: int) -> web.Response:
+    texts = text.split(",")
+    if len(texts) > most:
+        raise TooMany(f"{len(texts)} ISBNs at once; at most {most} are answered")
+    wanted: dict[str, Wanted] = {}
+    for each in dict.fromkeys(texts):
+        try:
+            wanted[each] = identify.wanted("large", "isbn", each)
+        except (NoCover, NotAnIdentifier):
+            continue
+    sought = await find(request, wanted)
+    books = [sought.found.get(each) for each in texts]
+    told = [_told(request, each.identifier) if each else None for each in books]
+    return json(request, told, is_settled=sought.is_settled, name=None)
+
+
+def _told(request: web.Request, book: Identifier) -> dict[str, Any]:
+    """Describe a book as openBD does: a summary, and the part of an ONIX record that has the cover."""
+    url = cover_address(request, book, "large")
+    summary = {
+        "isbn": book.value,
+        "title": "",
+        "volume": "",
+        "series": "",
+        "publisher": "",
+        "pubdate": "",
+        "cover": url,
+        "author": "",
+    }
+    resource = {
+        "ResourceContentType": "01",
+        "ContentAudience": "01",
+        "ResourceMode": "03",
+        "ResourceVersion": [{"ResourceForm": "02", "ResourceLink": url}],
+    }
+    onix = {
+        "RecordReference": book.value,
+        "NotificationType": "03",
+        "ProductIdentifier": {"ProductIDType": "15", "IDValue": book.value},
+        "CollateralDetail": {"SupportingResource": [resource]},
+    }
+    return {"onix": onix, "hanmoto": {}, "summary": summary}
+
+
+async def picture(request: web.Request, key: Key) -> web.StreamResponse:
+    """Serve a book's cover."""
+    return await serve(request, key, identify.wanted("large", "isbn", request.match_info["isbn"]))
+
+
+def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
+    """Say no as JSON; of a picture with a status: openBD has none to stand in for it."""
+    if not request.path.lower().endswith(".jpg"):
+        return as_json(request, error, how, is_strict)
+    if not isinstance(error, NoCover | NotAnIdentifier):
+        return None
+    headers = answers.refusal_headers(error, how, request.app[CONFIG].answers)
+    return Answer(404, headers | {"Content-Type": "text/plain; charset=utf-8"}, f"{how.title}.\n".encode())
+
+
+_ISBNS = Parameter(
+    "isbn", "query", "ISBNs, with commas.", {"type": "string"}, "9780141439556", is_required=True
+)
+
+SHAPE = Shape(
+    "openbd",
+    (
+        Route("/v1/get", get, "Which of a list have covers, as openBD", (JSON,), (_ISBNS,)),
+        Route("/v1/get", post, "The same of more ISBNs", (JSON,), method="post", takes={_FORM: _POSTED}),
+        Route(
+            "/{isbn}.jpg",
+            picture,
+            "A cover, as openBD has it",
+            parameters=(
+                Parameter(
+                    "isbn",
+                    "path",
+                    "An ISBN-13.",
+                    {"type": "string", "pattern": "^[0-9]{13}$"},
+                    "9780141439556",
+                ),
+            ),
+            pattern="/{isbn:[0-9]{13}}.jpg",
+        ),
+    ),
+    refuse,
+)
