@@ -21,7 +21,8 @@ from bench import report
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.originals.sqlite import SqliteCatalogue, schema_steps
+from coverproxy.originals.sqlite import SqliteCatalogue
+from coverproxy.originals.sqlite_mend import schema_steps
 from coverproxy.storage import sqlite_migrations
 
 LOOKUPS = 20_000

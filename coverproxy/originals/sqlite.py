@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,9 @@ from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import QUARANTINED, Original, Quarantined, best_first
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.preview import Preview
+from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
-from coverproxy.storage import sqlite_migrations
 from coverproxy.storage.sqlite_file import Run, SqliteFile
-
-schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "schema")
-"""What brings the file to its present version: see sqlite_migrations.apply()."""
 
 _CACHE_KIB = 16_384
 """What each connection keeps: the upper pages of a large tree."""
@@ -191,7 +186,7 @@ class SqliteCatalogue(_Tables):
     """A Catalogue. Blocks on the disk; every method raises StoreUnavailable where that fails."""
 
     def __init__(self, path: Path, priority: Mapping[str, int]) -> None:
-        self._file = SqliteFile(path, schema_steps, StoreUnavailable, _CACHE_KIB)
+        self._file = SqliteFile(path, schema_steps, StoreUnavailable, _CACHE_KIB, mend)
         super().__init__(self._file.read, self._file.write, priority)
 
     def open(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coverproxy.storage import sqlite_migrations
-from coverproxy.storage.sqlite_migrations import WAIT_SECONDS
+from coverproxy.storage.sqlite_migrations import WAIT_SECONDS, Mend
 
 Rows = list[tuple[Any, ...]]
 Run = Callable[..., Rows]
@@ -35,11 +35,13 @@ class SqliteFile:
         steps: Callable[[], Sequence[str]],
         fault: Callable[[str], Exception],
         cache_kib: int = 2000,
+        mend: Mend | None = None,
     ) -> None:
         self.path = path
         self._steps = steps
         self._fault = fault
         self._cache_kib = cache_kib
+        self._mend = mend
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._writing = threading.Lock()
@@ -50,7 +52,7 @@ class SqliteFile:
     def open(self) -> None:
         """Make the file, or take the schema steps that it lacks. Raises *fault*, OSError."""
         with self._mapped():
-            sqlite_migrations.apply(self.path, self._steps())
+            sqlite_migrations.apply(self.path, self._steps(), self._mend)
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> Rows:
         """Run a query, outside any transaction."""

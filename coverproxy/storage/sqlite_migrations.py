@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -43,11 +43,20 @@ def steps(folder: Traversable, stem: str) -> list[str]:
     return found
 
 
-def apply(path: Path, steps: Sequence[str]) -> None:
+class StepFailed(sqlite3.DatabaseError):
+    """A file cannot be brought to the present schema: says from which version to which, and what to do."""
+
+
+Mend = Callable[[sqlite3.Connection, int], int]
+"""Brings a file whose number promises more than it has to what the number says; returns the number."""
+
+
+def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
     """Make the file, or take the steps it lacks, all or none. Blocks; the lock makes one process the maker.
 
     Its `user_version` is the number of steps taken. One that has taken more was made by a newer version: it
-    is left as it is.
+    is left as it is. A step that was released never changes, nor its number; *mend* is for those that did.
+    Raises sqlite3.Error, StepFailed among them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = connect(path, make=True)
@@ -56,10 +65,16 @@ def apply(path: Path, steps: Sequence[str]) -> None:
         connection.execute(f"PRAGMA busy_timeout = {_STEP_MILLISECONDS}")
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            taken = connection.execute("PRAGMA user_version").fetchone()[0]
-            for step in steps[taken:]:
-                for statement in _statements(step):
-                    connection.execute(statement)
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            try:
+                taken = mend(connection, found) if mend and 0 < found < len(steps) else found
+                for step in steps[taken:]:
+                    run_all(connection, step)
+            except sqlite3.Error as exc:
+                raise StepFailed(
+                    f"it is of version {found}, and cannot be brought to version {len(steps)}: {exc};"
+                    " it is as it was: restore it from a backup, or run the coverproxy that made it"
+                ) from exc
             connection.execute(f"PRAGMA user_version = {max(taken, len(steps))}")
     finally:
         connection.close()
@@ -106,6 +121,17 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def run_all(connection: sqlite3.Connection, script: str) -> None:
+    """Run every statement of a script within the transaction around it."""
+    for statement in _statements(script):
+        connection.execute(statement)
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of a file's tables."""
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _statements(schema: str) -> Iterator[str]:

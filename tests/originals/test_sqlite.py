@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.sqlite import SqliteCatalogue, schema_steps
+from coverproxy.originals.sqlite import SqliteCatalogue
+from coverproxy.originals.sqlite_mend import schema_steps
 from coverproxy.storage import sqlite_migrations
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.sqlite import schema_steps as catalogue_steps
+from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.storage import sqlite_migrations
 
 SAMPLE = 100

@@ -1,0 +1,187 @@
+"""Databases of every earlier version: each is brought to the present one, and loses nothing."""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import pytest
+from contracts_catalogue import BOOK, OTHER, original
+
+from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.accounts.sqlite import schema_steps as state_steps
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import Identifier
+from coverproxy.originals.provenance import Provenance
+from coverproxy.originals.sqlite import SqliteCatalogue
+from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
+from coverproxy.sources.sqlite import SqliteSourceMemory
+from coverproxy.sources.sqlite import schema_steps as source_steps
+from coverproxy.storage import sqlite_migrations
+
+EARLIER = Path(__file__).parents[1] / "originals" / "earlier"
+
+RELEASED = {
+    "catalogue": (
+        catalogue_steps,
+        ["e9c21106dc76cf0d", "6925db3ca86f67dc", "933f73e8ce1587b2", "29c2822b7dd209a9"],
+    ),
+    "state": (state_steps, ["d8a5a8b4ad598d05", "5c563659186faa81", "29213b2e1860438d", "5e0153ee9e2144ae"]),
+    "sources": (source_steps, ["be2d9f2f07a2f04c"]),
+}
+"""The first 16 digits of each step's SHA-256.
+
+A step that is on main is in somebody's file: it never changes and never moves. A change is a new step,
+and a new digest here."""
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_step_once_released_stays(name: str) -> None:
+    """Every step that was ever released still says the same under the same number."""
+    steps, digests = RELEASED[name]
+    found = [hashlib.sha256(step.encode()).hexdigest()[:16] for step in steps()]
+
+    assert found[: len(digests)] == digests
+    assert len(found) == len(digests), "add the new step's digest to RELEASED"
+
+
+def make(path: Path, scripts: Sequence[str], version: int) -> sqlite3.Connection:
+    """A file as an earlier version made it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    for script in scripts:
+        connection.executescript(script)
+    connection.execute(f"PRAGMA user_version = {version}")
+    return connection
+
+
+def shape(path: Path) -> dict[str, object]:
+    """Every table with its columns (without their defaults), every index and trigger, and the version."""
+    with closing(sqlite3.connect(path)) as connection:
+        names = connection.execute("SELECT type, name FROM sqlite_master ORDER BY 1, 2").fetchall()
+        columns = {
+            name: [(*row[1:4], row[5]) for row in connection.execute(f"PRAGMA table_info({name})")]
+            for kind, name in names
+            if kind == "table"
+        }
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        damage = connection.execute("PRAGMA integrity_check").fetchall()
+    return {"names": names, "columns": columns, "version": version, "damage": damage}
+
+
+FIRST, SECOND = ((EARLIER / f"catalogue-1{letter}.sql").read_text(encoding="utf-8") for letter in "ab")
+ONE, LOOK, FETCHED, TOTAL = catalogue_steps()[:4]
+
+CATALOGUES = {
+    "of the first morning": ([FIRST], 1),
+    "with stale": ([SECOND], 1),
+    "of step 1": ([ONE], 1),
+    "of step 2": ([ONE, LOOK], 2),
+    "with fetched as step 2": ([ONE, FETCHED], 2),
+    "of step 3": ([ONE, LOOK, FETCHED], 3),
+    "of step 4": ([ONE, LOOK, FETCHED, TOTAL], 4),
+}
+
+
+def enter(connection: sqlite3.Connection, each: Original) -> None:
+    """Write a row by the columns that each version had."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(original)")]
+    values = {
+        "scheme": 1, "value": int(each.identifier.value), "digest": each.digest, "loader": each.loader.value,
+        "width": each.width, "height": each.height, "bytes": each.bytes, "date": each.date,
+        "source": each.source, "path": each.path, "fault": each.fault, "added": each.added,
+    }  # fmt: skip
+    marks = ", ".join("?" for _ in columns)
+    connection.execute(
+        f"INSERT INTO original VALUES ({marks})",  # noqa: S608 - only marks
+        [values[name] for name in columns],
+    )
+
+
+@pytest.mark.parametrize("name", CATALOGUES)
+def test_every_earlier_catalogue_opens(name: str, tmp_path: Path) -> None:
+    """A catalogue of every earlier version has the present tables afterwards, and all that was in it."""
+    path, fresh = tmp_path / "catalogue.db", tmp_path / "fresh.db"
+    with closing(make(path, *CATALOGUES[name])) as connection:
+        known = [original(1, source="shop"), original(2, fault="decode: cut"), original(3, identifier=OTHER)]
+        for each in known:
+            enter(connection, each)
+        has_fetched = "fetched" in sqlite_migrations.tables(connection)
+        if has_fetched:
+            connection.execute(
+                "INSERT INTO fetched VALUES (1, ?, 'shop', ?, '\"t\"', NULL, 5, NULL)",
+                (int(BOOK.value), known[0].digest),
+            )
+    catalogue = SqliteCatalogue(path, {})
+    for _ in range(2):
+        catalogue.open()
+    SqliteCatalogue(fresh, {}).open()
+
+    assert shape(path) == shape(fresh)
+    assert sorted(catalogue.find(BOOK), key=lambda one: one.digest) == known[:2]
+    assert catalogue.find(OTHER) == known[2:]
+    assert catalogue.totals() == (3, 2)
+    row = Provenance(BOOK, "shop", known[0].digest, '"t"', None, 5, None)
+    assert catalogue.provenance.of(BOOK, "shop") == (row if has_fetched else None)
+    assert catalogue.standing(known[0].digest) == (None, False)
+    assert catalogue.stale(most=1) == []
+    catalogue.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(state_steps())))
+async def test_every_earlier_state_opens(version: int, tmp_path: Path) -> None:
+    """Keys and counts of every earlier version are kept, and the tables are the present ones."""
+    path, fresh = tmp_path / "state.db", tmp_path / "fresh.db"
+    with closing(make(path, state_steps()[:version], version)) as connection:
+        connection.execute(
+            "INSERT INTO key (name, label, daily_limit, strict, sites, created_at, revoked_at)"
+            " VALUES ('k', 'Library', 7, 1, '[\"a.example\"]', 5, NULL)"
+        )
+        connection.execute("INSERT INTO made VALUES ('k', '2026-11-23', 3)")
+    for place in (path, fresh):
+        state = SqliteState(place)
+        await state.open()
+        await state.close()
+    assert await asyncio.to_thread(shape, path) == await asyncio.to_thread(shape, fresh)
+    await state_has_it(path)
+
+
+async def state_has_it(path: Path) -> None:
+    state = SqliteState(path)
+    await state.open()
+    (key,) = await state.keys()
+    assert (key.name, key.label, key.daily_limit, key.strict, key.sites) == (
+        "k", "Library", 7, True, ("a.example",),
+    )  # fmt: skip
+    assert list((await state.history("k", date(2026, 1, 1))).values()) == [3]
+    await state.close()
+
+
+def test_earlier_memories_of_sources_open(tmp_path: Path) -> None:
+    """What was remembered of sources stays remembered."""
+    path = tmp_path / "sources.db"
+    with closing(make(path, source_steps()[:1], 1)) as connection:
+        connection.execute("INSERT INTO absent VALUES ('isbn', '9780141439518', 100.0)")
+    memory = SqliteSourceMemory(path, 10)
+    memory.open()
+    assert memory.look(Identifier("isbn", "9780141439518"), 50.0).is_absent
+    memory.close()
+
+
+def test_a_file_that_cannot_be_upgraded_is_named_and_left_alone(tmp_path: Path) -> None:
+    """The error has the file, both versions and a way out; the file is left as it was."""
+    path = tmp_path / "catalogue.db"
+    make(path, [*catalogue_steps()[:2], "CREATE TABLE fetched (mine TEXT);"], 2).close()
+    before = shape(path)
+    with pytest.raises(StoreUnavailable) as refused:
+        SqliteCatalogue(path, {}).open()
+
+    told = str(refused.value)
+    newest = len(catalogue_steps())
+    assert all(word in told for word in ("catalogue.db", "version 2", f"version {newest}", "backup"))
+    assert shape(path) == before
