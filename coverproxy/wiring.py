@@ -165,8 +165,9 @@ def open_warmer(
 async def open_accounts(config: Config, shelf: DataFolder) -> AsyncIterator[Accounts]:
     """Open keys and counts."""
     accounts = Accounts(
-        shelf.state, shelf.state, shelf.state.rates, shelf.links, config.quota, config.automated
-    )
+        shelf.state, shelf.state, shelf.state.rates, shelf.links, config.quota, config.automated,
+        answer_within=config.render.answer_within_seconds, workers=config.server.workers,
+    )  # fmt: skip
     await shelf.state.open()
     try:
         await accounts.open()

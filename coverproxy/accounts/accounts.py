@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +27,9 @@ _MEND_SECONDS = 30.0
 _NO_LIMIT = 2**62
 _AUTOMATED = "automated"
 """The scope of the rate limit of clients that nobody watches."""
+
+_COUNT_PAUSE_SECONDS = 1.0
+"""How long the store is left alone after it did not say what a key has made: hits do not wait one by one."""
 
 _PAUSE_SECONDS = 0.05
 """Unknown keys make us look at the store no more often than this, however many are tried."""
@@ -58,7 +61,9 @@ class Allowance:
 class Accounts:
     """The keys in memory, kept true by a look at the store a second, and the counts behind them.
 
-    A hit reads memory only. `now` gives seconds since 1970.
+    A hit reads memory only, but for the first one of a key in this process: that one waits for the store,
+    `answer_within` seconds at most. `workers`: how many processes share what is left of a quota while the
+    store cannot be written. `now` gives seconds since 1970.
     """
 
     def __init__(
@@ -70,6 +75,9 @@ class Accounts:
         quota: Quota,
         automated: Automated,
         now: Callable[[], float] = time.time,
+        *,
+        answer_within: float = 5.0,
+        workers: int = 1,
     ) -> None:
         self.store = keys
         self.counts = counts
@@ -87,6 +95,9 @@ class Accounts:
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
         self._owed: Counter[tuple[str, date]] = Counter()
+        self._answer_within = answer_within
+        self._workers = workers
+        self._count_again_at = float("-inf")
 
     async def open(self) -> None:
         """Load the keys, and bring the key links in line with them."""
@@ -97,6 +108,7 @@ class Accounts:
         """Look whether keys changed, and what the keys seen here have made meanwhile elsewhere."""
         async with self._looking:
             await self._look()
+        await self._pay()  # last, and not within the lock: it writes, and so may have to wait
 
     async def _look(self) -> None:
         """MUST hold _looking: two looks at once could put the older keys in place of the newer."""
@@ -118,11 +130,10 @@ class Accounts:
 
     async def _recount(self) -> None:
         """Read the day's counts of the keys seen; drop those of other days, and all if they are too many."""
-        await self._pay()
         today = self.today()
-        seen = [name for name, day in self._made if day == today][:_MAX_TRACKED]
+        seen = list(dict.fromkeys(name for name, _ in self._made))[:_MAX_TRACKED]
         counts = await self.counts.made(seen, today) if seen else {}
-        self._made = {(name, today): counts.get(name, 0) for name in seen}
+        self._made = {(name, today): counts.get(name, 0) + self._owed[name, today] for name in seen}
 
     async def look_after(self) -> None:
         """Refresh, then bring the key links in line when keys change or expire, and now and then besides.
@@ -151,18 +162,33 @@ class Accounts:
         await asyncio.to_thread(self._links.repair, keys, now)
 
     async def authorize(self, name: str, host: str | None) -> Key:
-        """Return the key if it may be used on *host* (None: not told). Raises UnknownKey, KeyNotForSite."""
+        """Return the key if it may be used on *host* (None: not told).
+
+        Raises UnknownKey, KeyNotForSite; Unavailable where the store does not say in time if it knows a key.
+        """
         key = self._keys.get(name)
         if key is None and is_name(name):
-            await self._look_for_news()
+            await self._in_time(self._look_for_news())
             key = self._keys.get(name)
         if key is None or not key.is_active(self.now()):
             raise UnknownKey("no such key")
         if not key.admits(host):
             raise KeyNotForSite("this key is bound to other sites", key.counted_as)
-        if (key.counted_as, self.today()) not in self._made:
-            await self._count_of(key.counted_as)
+        if not self.is_counted(key) and time.monotonic() >= self._count_again_at:
+            try:
+                await self._in_time(self._count_of(key.counted_as))
+            except Unavailable as exc:  # a hit costs no quota: it is served, with the count unknown
+                self._count_again_at = time.monotonic() + _COUNT_PAUSE_SECONDS
+                _log.error("what a key made today cannot be read", extra={"error": str(exc)})
         return key
+
+    async def _in_time(self, look: Awaitable[None]) -> None:
+        """Look something up while somebody waits. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(self._answer_within):
+                await look
+        except TimeoutError:
+            raise Unavailable("the store of keys does not answer") from None
 
     async def known(self, name: str) -> Key:
         """Return a key whatever its state, for whoever looks after it. Raises UnknownKey."""
@@ -199,12 +225,15 @@ class Accounts:
             raise
 
     async def _take(self, key: Key, today: date) -> int | None:
-        """Take one from the quota. What a store that cannot be written does not count is owed to it."""
+        """Take one from the quota. What a store that cannot be written does not count is owed to it.
+
+        Meanwhile each process has an equal share of what was left, so all together stay within the limit.
+        """
         try:
             return await self.counts.take(key.counted_as, today, key.daily_limit)
         except Unavailable as exc:
-            made = self._made.get((key.counted_as, today), 0)
-            if made >= key.daily_limit:
+            made, owed = self._made.get((key.counted_as, today), 0), self._owed[key.counted_as, today]
+            if owed >= (key.daily_limit - (made - owed)) // self._workers:
                 return None
             self._owed[key.counted_as, today] += 1
             _log.error("a cover cannot be counted yet", extra={"error": str(exc), "owed": self._owed.total()})
@@ -262,6 +291,10 @@ class Accounts:
             self._began, self._ends = now, midnight.timestamp()
         return self._today
 
+    def is_counted(self, key: Key) -> bool:
+        """Say whether it is known how many covers a key has made today."""
+        return (key.counted_as, self.today()) in self._made
+
     def made_today(self, key: Key) -> int:
         """Return how many covers a key has made today, from memory."""
         return self._made.get((key.counted_as, self.today()), 0)
@@ -277,7 +310,8 @@ class Accounts:
         today = self.today()
         days = [today - timedelta(days=back) for back in range(HISTORY_DAYS - 1, -1, -1)]
         counts = await self.counts.history(key.counted_as, days[0])
-        self._made[key.counted_as, today] = counts.get(today, 0)
+        counts[today] = counts.get(today, 0) + self._owed[key.counted_as, today]
+        self._made[key.counted_as, today] = counts[today]
         return {day: counts.get(day, 0) for day in days}
 
     def all(self) -> list[Key]:

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from functools import partial
 from importlib import resources
@@ -53,36 +53,93 @@ RETURNING key
 _IS_FULL = "SELECT (SELECT count(*) FROM signup WHERE at >= ?) >= ?"
 
 
-class SqliteState:
-    """A KeyStore and a QuotaStore, with a RateLimiter beside. aiosqlite runs every statement on one thread.
+WRITE_SECONDS = 1.0
+"""How long a count waits for another process's lock: a visitor waits for it, and it can be made up for."""
 
-    Every method but close() raises StoreUnavailable where the file cannot be read or written.
+_PATIENT_SECONDS = 10.0
+"""How long a change of a key waits: somebody asked for it, and it cannot be made up for."""
+
+_READ_SECONDS = 5.0
+"""When a read is given up: no lock holds it back, but a disk may."""
+
+
+class SqliteState:
+    """A KeyStore and a QuotaStore, with a RateLimiter beside.
+
+    Reads and writes each have a connection (aiosqlite gives each a thread): in WAL mode a read never waits
+    for a writer, unless it queues behind one in the same thread. Writes take turns before they go to their
+    thread, so that one that is given up has not begun: nothing is counted twice.
+
+    Every method but close() raises StoreUnavailable where the file cannot be read or written in time.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: aiosqlite.Connection | None = None
-        self.rates = SqliteRateLimiter(self._all, self._all)
+        self._reading: aiosqlite.Connection | None = None
+        self._writing: aiosqlite.Connection | None = None
+        self._turn = asyncio.Lock()
+        self.rates = SqliteRateLimiter(self._all, self._write)
 
     async def open(self) -> None:
         """Open the file, making it and its tables where they are missing."""
         with self._mapped():
             await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
-            self._connection = await aiosqlite.connect(self._path, timeout=10.0, isolation_level=None)
-        await self._all("PRAGMA synchronous = NORMAL")
+            self._reading = await self._connect()
+            self._writing = await self._connect()
+
+    async def _connect(self) -> aiosqlite.Connection:
+        uri = sqlite_migrations.uri(self._path, "rw")
+        connection = await aiosqlite.connect(uri, uri=True, timeout=WRITE_SECONDS, isolation_level=None)
+        await connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
 
     async def close(self) -> None:
         """Close the file; open() may follow."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        for connection in (self._reading, self._writing):
+            if connection is not None:
+                await connection.close()
+        self._reading = self._writing = None
 
     async def _all(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
-        """Run one statement to its end, in one hop to the store's thread."""
-        if self._connection is None:
+        """Run one query to its end, in one hop to the thread of reads."""
+        if self._reading is None:
             raise RuntimeError("the state is not open")
-        with self._mapped():
-            return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
+        try:
+            with self._mapped():
+                async with asyncio.timeout(_READ_SECONDS):
+                    return [tuple(row) for row in await self._reading.execute_fetchall(sql, values)]
+        except TimeoutError:
+            raise StoreUnavailable(f"{self._path.name}: no answer in {_READ_SECONDS:g} s") from None
+
+    async def _write(
+        self, sql: str, values: Any = (), within: float = WRITE_SECONDS
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement as a transaction of its own, unless others keep the lock for that long."""
+        if self._writing is None:
+            raise RuntimeError("the state is not open")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while True:
+            async with self._next_turn(deadline):
+                try:
+                    return [tuple(row) for row in await self._writing.execute_fetchall(sql, values)]
+                except sqlite3.OperationalError as exc:
+                    if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or loop.time() >= deadline:
+                        raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
+                except sqlite3.Error as exc:
+                    raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
+
+    @asynccontextmanager
+    async def _next_turn(self, deadline: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise StoreUnavailable(f"{self._path.name}: another process keeps it locked") from None
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -119,7 +176,7 @@ class SqliteState:
             "expires_at": key.expires_at, "is_waiting": key.is_waiting, "no_cover": key.no_cover,
             "contact": key.contact, "account": key.account, "owner": key.owner, "site": key.site,
         }  # fmt: skip
-        await self._all(_SAVE, values)
+        await self._write(_SAVE, values, _PATIENT_SECONDS)
 
     async def enter(
         self, key: str, contact: str, now: float, since: float, per_day: int, per_contact: int
@@ -129,30 +186,32 @@ class SqliteState:
             "key": key, "contact": contact, "at": int(now), "since": int(since), "per_day": per_day,
             "per_contact": per_contact,
         }  # fmt: skip
-        if await self._first(_ENTER, values):
+        if await self._write(_ENTER, values, _PATIENT_SECONDS):
             return None
         row = await self._first(_IS_FULL, (int(since), per_day))
         return "day" if row and row[0] else "contact"
 
     async def leave(self, key: str) -> None:
         """See KeyStore."""
-        await self._all("DELETE FROM signup WHERE key = ?", (key,))
+        await self._write("DELETE FROM signup WHERE key = ?", (key,), _PATIENT_SECONDS)
 
     async def secret(self, made: bytes) -> bytes:
         """See KeyStore."""
-        await self._all("INSERT OR IGNORE INTO secret VALUES (1, ?)", (made,))
-        row = await self._first("SELECT value FROM secret")
+        query = "SELECT value FROM secret"
+        if not (row := await self._first(query)):  # only the first start writes
+            await self._write("INSERT OR IGNORE INTO secret VALUES (1, ?)", (made,), _PATIENT_SECONDS)
+            row = await self._first(query)
         return bytes(row[0]) if row else made
 
     async def take(self, key: str, day: date, limit: int) -> int | None:
         """See QuotaStore."""
-        row = await self._first(_TAKE, {"key": key, "day": day.isoformat(), "limit": limit})
-        return int(row[0]) if row else None
+        rows = await self._write(_TAKE, {"key": key, "day": day.isoformat(), "limit": limit})
+        return int(rows[0][0]) if rows else None
 
     async def give_back(self, key: str, day: date) -> int:
         """See QuotaStore."""
-        row = await self._first(_GIVE_BACK, (key, day.isoformat()))
-        return int(row[0]) if row else 0
+        rows = await self._write(_GIVE_BACK, (key, day.isoformat()))
+        return int(rows[0][0]) if rows else 0
 
     async def made(self, keys: Sequence[str], day: date) -> dict[str, int]:
         """See QuotaStore."""

@@ -78,7 +78,8 @@ class Clock:
         limit, made = key.daily_limit, self._accounts.made_today(key)
         known = self._quotas.get(key.name)
         if known is None or known[:2] != (limit, made):
-            text = _lines(answers.quota_headers(self._accounts.allowance(key)))
+            is_counted = self._accounts.is_counted(key)
+            text = _lines(answers.quota_headers(self._accounts.allowance(key))) if is_counted else b""
             known = self._quotas[key.name] = (limit, made, text)
         return self._date, known[2]
 

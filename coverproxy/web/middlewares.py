@@ -88,7 +88,9 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         fault = Unavailable("an internal error")
         response = _refused(request, fault, meaning(fault))
     if key := request.get(KEY):
-        response.headers.update(answers.quota_headers(request.app[COVERS].accounts.allowance(key)))
+        accounts = request.app[COVERS].accounts
+        if accounts.is_counted(key):  # else the store cannot be read: better nothing than a wrong number
+            response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response
 
 

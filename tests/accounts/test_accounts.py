@@ -1,10 +1,13 @@
 """Who asks: keys known in memory, revoked and made elsewhere, and covers charged and given back."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,13 +44,20 @@ async def another(tmp_path: Path, clock: Clock):
     """A function that opens accounts over one folder, as another process would."""
     async with AsyncExitStack() as stack:
 
-        async def opening(zone: str = "UTC", burst: int = 60) -> Accounts:
+        async def opening(zone: str = "UTC", burst: int = 60, **values: Any) -> Accounts:
             state = SqliteState(tmp_path / "state.db")
             await state.open()
             stack.push_async_callback(state.close)
             links = KeyLinks(tmp_path / "by-key")
             accounts = Accounts(
-                state, state, state.rates, links, Quota(time_zone=zone), Automated(burst=burst), clock
+                state,
+                state,
+                state.rates,
+                links,
+                Quota(time_zone=zone),
+                Automated(burst=burst),
+                clock,
+                **values,
             )
             await accounts.open()
             return accounts
@@ -234,3 +244,78 @@ async def test_links_follow_the_keys_and_are_repaired(accounts: Accounts, anothe
     assert link.is_symlink()
     await accounts.save(replace(key, revoked_at=1))
     assert not link.is_symlink()
+
+
+@contextmanager
+def write_locked(tmp_path: Path) -> Iterator[None]:
+    """Hold the write lock of the store, as another process may."""
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
+
+
+async def test_a_store_that_is_locked_holds_up_nobody(another, tmp_path: Path) -> None:
+    """Known and new keys are let in at once while the store cannot be written; what they make is owed."""
+    first, second = await another(), await another()
+    key = Key(new_name(), "k", 9)
+    await first.save(key)
+    with write_locked(tmp_path):
+        async with asyncio.timeout(0.8):
+            assert await second.authorize(key.name, None) == key
+            with pytest.raises(UnknownKey):
+                await second.authorize(new_name(), None)
+        async with asyncio.timeout(2.5):
+            await made(second, person(key))
+        assert second.allowance(key).made == 1
+    await second.refresh()
+    await first.usage(key)
+
+    assert (first.allowance(key).made, second.allowance(key).made) == (1, 1)
+
+
+async def test_workers_share_what_is_left_while_nothing_is_counted(another, tmp_path: Path) -> None:
+    """With a store that cannot be written, four processes together make no more than a key has left."""
+    workers = [await another(workers=4) for _ in range(4)]
+    key = Key(new_name(), "k", 21)
+    await workers[0].save(key)
+    await made(workers[0], person(key))
+    for worker in workers:
+        await worker.refresh()
+        await worker.authorize(key.name, None)
+    count = 0
+    with write_locked(tmp_path):
+        for worker in workers:
+            results = await asyncio.gather(
+                *(made(worker, person(key)) for _ in range(20)), return_exceptions=True
+            )
+            count += results.count(None)
+    for worker in workers:
+        await worker.refresh()
+    await workers[0].usage(key)
+
+    assert count == 20
+    assert workers[0].allowance(key).made == 21
+
+
+async def test_a_count_that_cannot_be_read_keeps_no_key_out(another) -> None:
+    """A key known in memory is let in although the store fails; its count is said to be unknown."""
+    accounts = await another()
+    key = Key(new_name(), "k", 5)
+    await accounts.save(key)
+    await accounts.refresh()
+    await accounts.store.close()
+
+    class Silent:
+        """A store that never answers."""
+
+        async def made(self, keys: Any, day: date) -> dict[str, int]:
+            await asyncio.sleep(60)
+            return {}
+
+    accounts.counts = Silent()
+    accounts._answer_within = 0.2
+    async with asyncio.timeout(1.0):
+        for _ in range(5):  # the store is asked once, and then left alone for a moment
+            assert await accounts.authorize(key.name, None) == key
+    assert not accounts.is_counted(key)

@@ -2,7 +2,8 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from contracts import TODAY, KeyContract, QuotaContract, RateLimiterContract
 
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import StoreUnavailable
 
 
 @pytest.fixture
@@ -76,3 +79,50 @@ async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     """Using a store before open() is an error of ours, told clearly."""
     with pytest.raises(RuntimeError, match="not open"):
         await SqliteState(tmp_path / "state.db").version()
+
+
+@pytest.fixture
+def locked(state: SqliteState, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, with its write lock held by somebody else until rollback()."""
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield other
+    other.close()
+
+
+async def test_reads_do_not_wait_for_a_writer(state: SqliteState, locked: sqlite3.Connection) -> None:
+    """While the write lock is held, and writes wait for it, every read answers at once."""
+    writes = [asyncio.create_task(state.take("k", TODAY, 9)) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(0.7):
+        assert await state.version() == 1
+        assert await state.keys() == []
+        assert await state.made(["k"], TODAY) == {}
+        assert await state.history("k", TODAY) == {}
+        assert await state.made_by_all(TODAY) == 0
+    assert not any(write.done() for write in writes)
+    await asyncio.gather(*writes, return_exceptions=True)
+
+
+async def test_writes_give_up_after_a_second_and_never_count_later(
+    state: SqliteState, locked: sqlite3.Connection
+) -> None:
+    """However many wait, each says within two seconds that it did not count, and then it never counts."""
+    started = asyncio.get_running_loop().time()
+    takes = [state.take("k", TODAY, 99) for _ in range(20)]
+    paces = [state.rates.take("s", "k", 0.0, 1.0, 1) for _ in range(5)]
+    got = await asyncio.gather(*takes, *paces, return_exceptions=True)
+
+    assert asyncio.get_running_loop().time() - started < 3.0
+    assert {type(each) for each in got} == {StoreUnavailable}
+    locked.rollback()
+    assert await state.take("k", TODAY, 99) == 1
+
+
+async def test_a_key_is_saved_once_the_lock_is_free(state: SqliteState, locked: sqlite3.Connection) -> None:
+    """A change of a key waits for longer than a count does, as it cannot be made up for."""
+    saving = asyncio.create_task(state.save(Key("k" * 26, "", 1)))
+    await asyncio.sleep(2.2)
+    locked.rollback()
+    await saving
+    assert [key.name for key in await state.keys()] == ["k" * 26]
