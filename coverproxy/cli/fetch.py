@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 import orjson
 
-from coverproxy.cli.common import faults_told, tell
-from coverproxy.cli.lists import listed_lines
+from coverproxy.cli.common import counted, faults_told, tell
+from coverproxy.cli.lists import exit_code, listed_lines
 from coverproxy.cli.progress import progress
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import NoColumn, Row
@@ -86,7 +86,8 @@ def fetch(
     changed, which costs no quota. Ctrl-C is safe, and so is a crash: files appear whole or not at all.
 
     \b
-    Exit code: 0 all done, 1 some failed or the server refused, 75 the quota is used up, 130 interrupted.
+    Exit code: 0 all done, 3 some lines failed or have no ISBN, 1 all did or the server refused,
+    2 a mistake in the command, 75 the quota is used up, 130 interrupted.
     """
     from coverproxy.client.download import DownloadWish
 
@@ -182,7 +183,8 @@ def _exit_code(report: "DownloadReport") -> int:
         return 130
     if report.stopped:
         return EX_TEMPFAIL if report.stopped.is_quota else 1
-    return 1 if report.outcomes[DownloadOutcome.FAILED] else 0
+    failed = report.outcomes[DownloadOutcome.FAILED] + report.outcomes[DownloadOutcome.INVALID]
+    return exit_code(report.outcomes.total() - failed, failed)
 
 
 def _told(report: "DownloadReport", where: Path | None) -> dict[str, Any]:
@@ -204,12 +206,15 @@ def _summary(report: "DownloadReport", where: Path | None) -> str:
 
     count, each = report.outcomes, DownloadOutcome
     told = [
-        f"{report.lines} lines: {count[each.FETCHED]} covers fetched ({report.bytes / 1e6:.1f} MB, "
-        f"{report.new} new), {count[each.UNCHANGED]} unchanged, {count[each.KEPT]} there already; "
+        f"{counted(report.lines, 'line')}: {counted(count[each.FETCHED], 'cover')} fetched "
+        f"({report.bytes / 1e6:.1f} MB, {report.new} new), "
+        f"{count[each.UNCHANGED]} unchanged, {count[each.KEPT]} there already; "
         f"{count[each.MISSING]} without a cover, {count[each.INVALID]} without an ISBN, "
         f"{count[each.FAILED]} failed"
     ]
-    if where:
+    if report.stopped and not report.lines:
+        told.clear()  # nothing came of anything: the reason alone
+    elif where:
         told.append(f"What came of each line: {where}")
     if report.stopped:
         when = report.stopped.resets_at

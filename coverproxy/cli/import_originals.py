@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 import orjson
 
-from coverproxy.cli.common import changed, faults_told, options, tell
+from coverproxy.cli.common import changed, counted, faults_told, options, tell
+from coverproxy.cli.lists import exit_code
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 
@@ -38,14 +39,20 @@ def import_(
 ) -> None:
     """Take in covers from PATH.
 
-    PATH is a folder tree of images named by ISBN (any spelling: 0545010225.jpg, 978-0-545-01022-1.png), or a
-    CSV or TSV list with the columns isbn,file[,source,date].
+    PATH is a folder tree of images named by ISBN (0545010225.jpg, 978-0-545-01022-1.png,
+    9780545010221-front.jpg), or a CSV or TSV list (.csv, .tsv, .tab, .txt) with the columns
+    isbn,file[,source,date]. Other names in its header are known: isbn13, ISBN-13; image, filename, path,
+    cover, Bild. Linked folders are followed.
 
     What a file is is told by its content. Only its header is read: a file that proves corrupt when its cover
     is first made is passed over for the ISBN's next best. Files that are no images, too large, too small,
     on the list of refused hashes, or the same picture under many ISBNs ("no image" art) are refused.
 
     Ctrl-C is safe, and so is running it again: what is in already is skipped.
+
+    \b
+    Exit code: 0 all is in, 3 some were refused, 1 none went in (all refused, nothing there, or an error),
+    2 a mistake in the command or the config, 130 interrupted.
     """
     config = changed(config, "imports", mode=mode)
     with faults_told():
@@ -54,17 +61,25 @@ def import_(
     tell(as_json, told, _summary(report, where))
     if report.interrupted:
         raise click.exceptions.Exit(130)
+    if code := exit_code(report.added + report.already, report.refused.total()):
+        raise click.exceptions.Exit(code)
 
 
 def _run(
     config: Config, path: Path, source: str, report_file: Path | None, quiet: bool
 ) -> "tuple[ImportReport, Path | None]":
+    from coverproxy.domain.list_text import NotAList
     from coverproxy.service.importer import candidates
     from coverproxy.wiring import importer, open_shelf
 
     data = Path(config.data.dir)
     name = f"{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}-refused.jsonl"
     refusals = _Refusals(report_file or Path(config.data.dir, "imports", name))
+    try:
+        if next(candidates(path, source, data), None) is None and (data.is_dir() or not data.exists()):
+            raise click.ClickException(f"{path}: there are no files in it")
+    except NotAList as exc:
+        raise click.ClickException(f"{path}: {exc}") from None
     with ExitStack() as stack:
         shelf = stack.enter_context(open_shelf(config))
         stack.callback(refusals.close)
@@ -100,10 +115,10 @@ class _Refusals:
 
 
 def _summary(report: "ImportReport", where: Path | None) -> str:
-    refused = sum(report.refused.values())
+    refused = report.refused.total()
     lines = [
-        f"{report.seen} files: {report.added} covers added ({report.bytes / 1e6:.1f} MB), "
-        f"{report.already} in already, {refused} refused"
+        f"{counted(report.seen, 'file')}: {counted(report.added, 'cover')} added "
+        f"({report.bytes / 1e6:.1f} MB), {report.already} in already, {refused} refused"
     ]
     lines += [f"  {count:7}  {reason}" for reason, count in report.refused.most_common()]
     if where:

@@ -1,29 +1,56 @@
 """A list of ISBNs that a command is given: a file, or standard input."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import IO
+from io import StringIO
+from pathlib import Path
 
 import click
 
+from coverproxy.domain import list_text
 from coverproxy.domain.isbn_list import Row, lines
 
 STDIN = "-"
+
+NONE, SOME = 1, 3
+"""Exit codes: nothing of the list was done, or a part of it. All of it is 0."""
 
 
 def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tuple[Iterable[Row], int]:
     """Return the list's lines, and how many there are: a file is read twice, rather than kept in memory.
 
-    Raises NoColumn.
+    A file that is no list, or holds no line, ends the command with one sentence. Raises NoColumn, OSError.
     """
-    if listed == STDIN:
-        with _opened(listed) as file:
-            kept = list(lines(file, column))
-        return kept, len(kept)
-    with _opened(listed) as file:
-        total = sum(1 for _ in lines(file, column))
-    return lines(stack.enter_context(_opened(listed)), column), total
+    try:
+        if listed == STDIN:
+            kept = list(lines(_read_stdin(), column))
+            rows, total = iter(kept), len(kept)
+        else:
+            total = sum(1 for _ in lines(_opened(stack, listed), column))
+            rows = lines(_opened(stack, listed), column)
+    except list_text.NotAList as exc:
+        raise click.ClickException(f"{listed}: {exc}") from None
+    if not total:
+        raise click.ClickException(f"{listed}: the list is empty")
+    return rows, total
 
 
-def _opened(listed: str) -> IO[str]:
-    return click.open_file(listed, encoding="utf-8", errors="replace")
+def exit_code(done: int, failed: int) -> int:
+    """Return what a command over a list ends with: 0 all of it done, 3 a part of it, 1 none."""
+    if not failed:
+        return 0
+    return SOME if done else NONE
+
+
+def _read_stdin() -> StringIO:
+    body: bytes = sys.stdin.buffer.read()
+    name = list_text.encoding(body[: list_text.HEAD_BYTES])
+    return StringIO(body.decode(name, list_text.errors(name)))
+
+
+def _opened(stack: ExitStack, listed: str) -> Iterator[str]:
+    path = Path(listed)
+    with path.open("rb") as file:
+        name = list_text.encoding(file.read(list_text.HEAD_BYTES))
+    return stack.enter_context(path.open(encoding=name, errors=list_text.errors(name)))

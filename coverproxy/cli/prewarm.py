@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import orjson
 
-from coverproxy.cli.common import faults_told, options, tell
-from coverproxy.cli.lists import listed_lines
+from coverproxy.cli.common import counted, faults_told, options, tell
+from coverproxy.cli.lists import exit_code, listed_lines
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 from coverproxy.domain.formats import Format
@@ -57,13 +57,17 @@ def warm(
 ) -> None:
     """Make the covers of all ISBNs in LIST that are not made yet.
 
-    LIST is a file with an ISBN a line, in any spelling, or a CSV or TSV table whose `isbn` column (or else
-    its first) has them; - reads standard input. Blank lines and those that begin with # are passed over.
+    LIST is a file with an ISBN a line, in any spelling, or a CSV or TSV table whose `isbn` columns (or else
+    its first) have them; - reads standard input. Blank lines and those that begin with # are passed over.
 
     Needs no key and counts against no quota. Servers may run at the same time: no cover is made twice. It
     takes no more than its share of the machine, and gives way to whoever serves.
 
     Ctrl-C is safe, and so is running it again: what is made already is skipped.
+
+    \b
+    Exit code: 0 all covers that there are of it are made, 3 some lines failed or have no ISBN,
+    1 all did, or it ended early, 2 a mistake in the command or the config, 130 interrupted.
     """
     from coverproxy.concurrency.process_pool import cores, pace
     from coverproxy.service.prewarm import PrewarmReport
@@ -79,8 +83,16 @@ def warm(
     tell(as_json, _told(report, allowed, seconds, report_file), _summary(report, report_file))
     if report.interrupted:
         raise click.exceptions.Exit(130)
-    if report.ended:
-        raise click.exceptions.Exit(1)
+    if code := 1 if report.ended else _exit_code(report):
+        raise click.exceptions.Exit(code)
+
+
+def _exit_code(report: "PrewarmReport") -> int:
+    from coverproxy.service.prewarm import PrewarmOutcome
+
+    count, each = report.outcomes, PrewarmOutcome
+    done = count[each.MADE] + count[each.ALREADY] + count[each.MISSING]
+    return exit_code(done, count[each.FAILED] + count[each.INVALID])
 
 
 def _sizes(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -114,10 +126,10 @@ def _run(
     from coverproxy.service.prewarm import PrewarmOutcome, PrewarmResult
     from coverproxy.wiring import open_shelf, open_warmer
 
-    with open_shelf(config) as shelf:  # what is wrong with the folder is told here, once
-        shelf.catalogue.ping()
     with ExitStack() as stack:
         read, total = listed_lines(stack, listed)
+        with open_shelf(config) as shelf:  # what is wrong with the folder is told here, once
+            shelf.catalogue.ping()
         note = stack.enter_context(_unmade(report_file))
         show = stack.enter_context(progress("warming", "lines", quiet=quiet))
 
@@ -174,10 +186,10 @@ def _summary(report: "PrewarmReport", where: Path | None) -> str:
 
     count, each = report.outcomes, PrewarmOutcome
     told = [
-        f"{report.lines} lines: {count[each.MADE]} covers made, "
+        f"{counted(report.lines, 'line')}: {counted(count[each.MADE], 'cover')} made, "
         f"{count[each.ALREADY]} there already, {count[each.FAILED]} failed; "
-        f"{count[each.MISSING]} books without a cover, "
-        f"{count[each.INVALID]} lines without an ISBN"
+        f"{counted(count[each.MISSING], 'book')} without a cover, "
+        f"{counted(count[each.INVALID], 'line')} without an ISBN"
     ]
     if where:
         told.append(f"What was not made and why, a JSON line each: {where}")

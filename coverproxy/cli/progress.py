@@ -49,7 +49,7 @@ def _bar(verb: str) -> Iterator[Show]:
 
     columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(verb, rate="")
+        task = bar.add_task(verb, total=None, rate="")  # else it starts as "0/100"
         started = time.monotonic()
 
         def show(done: int, total: int) -> None:

@@ -1,20 +1,22 @@
 """The way of a file into the catalogue: examined, refused or placed, entered, and old pictures dropped."""
 
-import csv
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size
-from coverproxy.domain.original import LATEST_DATE, QUARANTINED, Original
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.formats import sniff
+from coverproxy.domain.list_text import NotAList
+from coverproxy.domain.original import QUARANTINED, Original
 from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.examine import (
     Candidate,
@@ -25,11 +27,16 @@ from coverproxy.originals.examine import (
     is_placeholder,
 )
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.import_list import listed, open_list
 from coverproxy.service.ingest import SAME_BYTES, Aftermath
 from coverproxy.service.invalidate import drop_stale
+from coverproxy.storage import bounded_read
 
 BATCH = 256
 """Files entered in one transaction: what an interruption makes the next run do again."""
+
+LISTS = (".csv", ".tsv", ".tab", ".txt")
+"""How the names of lists end."""
 
 THREADS = 2
 """Threads that read, hash and write files; at most so many originals are in memory. More only contend."""
@@ -194,78 +201,66 @@ class Importer:
 def candidates(path: Path, source: str, ours: Path | None = None) -> Iterator[Candidate | Refusal]:
     """Yield what PATH offers: a folder tree of images named by ISBN, one such image, or a CSV/TSV list.
 
-    *ours*, the data folder, is passed over where it lies in the tree.
+    *ours*, the data folder, is passed over where it lies in the tree. Linked folders are followed, and each
+    folder is gone through once. Raises OSError, NotAList.
     """
     if path.is_dir():
-        yield from _tree(path, source, ours.resolve() if ours else None)
-    elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        yield from listed(path, source)
-    else:
-        yield Candidate(path.stem, path, source, is_file_name=True)
+        return _tree(path, source, ours)
+    if path.suffix.lower() in LISTS:
+        open_list(path)  # what is no list is noticed here, not with the first row
+        return listed(path, source)
+    if sniff(bounded_read.read(path, 32)[0]) or _is_named_by_isbn(path):
+        return iter([Candidate(path.stem, path, source, is_file_name=True)])
+    open_list(path)
+    raise NotAList(f"it is neither a picture nor a list (the name of a list ends in {', '.join(LISTS)})")
 
 
-def _tree(path: Path, source: str, ours: Path | None) -> Iterator[Candidate]:
-    for folder, folders, names in os.walk(path):
-        within = sorted(name for name in folders if not name.startswith("."))
-        folders[:] = [name for name in within if Path(folder, name).resolve() != ours]
+def _is_named_by_isbn(path: Path) -> bool:
+    try:
+        isbn.parse_file_name(path.stem)
+    except NotAnIsbn:
+        return False
+    return True
+
+
+def _tree(path: Path, source: str, ours: Path | None) -> Iterator[Candidate | Refusal]:
+    """Go through a folder tree, and into linked folders.
+
+    A folder is known by its device and inode, so a link that leads back, or a second one to the same place,
+    adds nothing.
+    """
+    unread: list[Refusal] = []
+    seen = {_place(ours)} if ours and not _is_within(path, ours) else set()
+    for folder, folders, names in os.walk(
+        path, onerror=lambda exc: unread.append(_unread(exc)), followlinks=True
+    ):
+        yield from unread
+        unread.clear()
+        place = _place(Path(folder))
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith("."):
                 stem = name.rpartition(".")[0] or name
                 yield Candidate(stem, Path(folder, name), source, is_file_name=True)
+    yield from unread
 
 
-def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
-    """Yield the rows of a list `isbn,file[,source,date]`; paths count from the list's own folder.
-
-    A first row with the word "isbn" names the columns, in any order. Dates are ISO 8601, or seconds since
-    1970. What cannot be read as UTF-8 is kept as the bytes it is: file names may be any.
-    """
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        first = file.readline()
-        file.seek(0)
-        rows = csv.reader(file, delimiter="\t" if "\t" in first else ";" if ";" in first else ",")
-        columns = ["isbn", "file", "source", "date"]
-        for number, row in enumerate(_readable(rows), 1):
-            if isinstance(row, str):
-                yield Refusal(f"{path}:{number}", "", "row", row)
-                continue
-            names = [cell.strip().lower() for cell in row]
-            if number == 1 and "isbn" in names:
-                columns = names
-            elif any(names):
-                cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
-                yield _row(cells, path, number, source)
-
-
-def _readable(rows: Iterator[list[str]]) -> Iterator[list[str] | str]:
-    """Yield rows, and for a row that is none what is wrong with it."""
-    while True:
-        try:
-            yield next(rows)
-        except StopIteration:
-            return
-        except csv.Error as exc:
-            yield str(exc)
-
-
-def _row(cells: dict[str, str], path: Path, number: int, source: str) -> Candidate | Refusal:
-    isbn, file = cells.get("isbn", ""), cells.get("file", "")
-    if not isbn or not file:
-        return Refusal(f"{path}:{number}", isbn, "row", "expected isbn,file[,source,date]")
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Return what names a folder whatever leads there; None where it is not there."""
     try:
-        date = _seconds(cells["date"]) if cells.get("date") else None
-    except (ValueError, OverflowError, OSError):
-        detail = f"{cells['date'][:40]!r} is no date; expected 2008-08-04 or seconds since 1970, before 2400"
-        return Refusal(f"{path}:{number}", isbn, "date", detail)
-    return Candidate(isbn, path.parent / file, cells.get("source") or source, date)
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _seconds(text: str) -> int:
-    if text.isascii() and text.isdigit():
-        seconds = int(text)
-    else:
-        moment = datetime.fromisoformat(text)
-        seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-    if not 0 <= seconds < LATEST_DATE:
-        raise ValueError("a time that no file can have")
-    return seconds
+def _is_within(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _unread(exc: OSError) -> Refusal:
+    return Refusal(str(exc.filename), "", "unreadable", exc.strerror or str(exc))

@@ -557,9 +557,9 @@ async def test_the_command_fetches_from_the_service(server: Running, tmp_path: P
     (tmp_path / "books.csv").write_text(f"title,ean\nA,{COVERED}\nB,{UNCOVERED}\nC,nothing\n")
     into = ("--server", server.listeners.url, "--key", server.key.name, "-o", tmp_path / "out")
     table = (tmp_path / "books.csv", "--column", "EAN", "--report", tmp_path / "report.jsonl")
-    first = await command(*into, *table)
-    again = await command(*into, *table)
-    checked = await command(*into, *table, "--recheck-after", "0")
+    first = await command(*into, *table, code=3)  # one line has no ISBN
+    again = await command(*into, *table, code=3)
+    checked = await command(*into, *table, "--recheck-after", "0", code=3)
     got = await server.get(server.path())
 
     assert (first["fetched"], first["missing"], first["invalid"], first["new"]) == (1, 1, 1, 1)
@@ -572,6 +572,17 @@ async def test_the_command_fetches_from_the_service(server: Running, tmp_path: P
     assert [(line["line"], line["outcome"]) for line in report] == [
         (2, "unchanged"), (3, "missing"), (4, "invalid"),
     ]  # fmt: skip
+
+
+async def test_the_exit_code_says_how_much_was_fetched(server: Running, tmp_path: Path) -> None:
+    """0 where all is fetched or has no cover, 1 where no line has an ISBN, and where the key is refused."""
+    place = ("--server", server.listeners.url, "-o", tmp_path / "out")
+    names = (*place, "--key", server.key.name)
+    assert (await command(*names, listed(tmp_path, COVERED, UNCOVERED)))["fetched"] == 1
+    assert (await command(*names, listed(tmp_path, "x1", "x2"), code=1))["invalid"] == 2
+    process = await spawn(*place, "--key", "nobody", listed(tmp_path, COVERED))
+    said, _ = await process.communicate()
+    assert (process.returncode, said.startswith(b"Stopped: ")) == (1, True), said
 
 
 async def test_it_knows_nginxs_hits_for_what_they_are(server: Running, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import images
 import orjson
 import pytest
 from conftest import COVERED, UNCOVERED, Running, Start, configured, take_in
@@ -257,6 +258,14 @@ def _queued_seconds(process: int) -> float:
         ('"9780141439518 (stray mark)\n9780141439556\n', ["9780141439518 (stray mark)", "9780141439556"]),
         ("9780141439518 | 0141439556\n", ["9780141439518 | 0141439556"]),
         ("", []),
+        (
+            "Title,ISBN,ISBN13\nEmma,,9780141439518\nP,junk,9780141439556\nQ,0141439556,9780141439518\nR,x,\n",
+            ["9780141439518", "9780141439556", "0141439556", "x"],
+        ),
+        ('Title,ISBN,ISBN13\nEmma,"=""""","=""9780141439518"""\n', ['="9780141439518"']),
+        ("title;eISBN\nEmma;9780141439518\n", ["9780141439518"]),
+        ("title;EAN\nEmma;9780141439518\n", ["9780141439518"]),
+        ("ean;isbn 13\n1;9780141439518\n", ["9780141439518"]),
     ],
 )
 def test_lists_of_every_kind_are_read(text: str, found: list[str]) -> None:
@@ -271,7 +280,7 @@ def test_a_messy_list_is_told_line_by_line(data: Path, tmp_path: Path) -> None:
     listed.write_bytes(
         f"# ours\n{ten}\n\nISBN: {COVERED}\n{UNCOVERED}\n9780141439519\nnone \xff\n".encode("latin-1")
     )
-    told = warm(listed, data, "--report", report)
+    told = orjson.loads(run("warm", listed, "--json", "--report", report, data=data, code=3))
     unmade = [orjson.loads(line) for line in report.read_bytes().splitlines()]
 
     assert (told["made"], told["already"], told["missing"], told["invalid"]) == (3, 3, 1, 2)
@@ -279,7 +288,50 @@ def test_a_messy_list_is_told_line_by_line(data: Path, tmp_path: Path) -> None:
         (5, "missing"), (6, "invalid"), (7, "invalid"),
     ]  # fmt: skip
     assert "check digit" in unmade[1]["detail"]
-    assert "5 lines: 0 covers made, 6 there already" in run("warm", listed, data=data)
+    assert "5 lines: 0 covers made, 6 there already" in run("warm", listed, data=data, code=3)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_a_list_is_read_in_the_encodings_of_spreadsheets(data: Path, tmp_path: Path, encoding: str) -> None:
+    """UTF-16 with a BOM or without, and UTF-8 with one: as a file and from a pipe."""
+    body = f"isbn\r\n{COVERED}\r\n".encode(encoding)
+    (tmp_path / "list.txt").write_bytes(body)
+    assert warm(tmp_path / "list.txt", data, "--size", "small")["made"] == 1
+    piped = subprocess.run(
+        [*COMMAND, "warm", "-", "--size", "small", "--data", str(data), "--json"],
+        input=body, capture_output=True, timeout=60, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert orjson.loads(piped.stdout)["already"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "says"), [(images.small_jpeg(), "picture"), (b"PK\x03\x04", "ZIP"), (b"# none\n\n", "empty")]
+)
+def test_what_is_no_list_is_one_clear_line(tmp_path: Path, body: bytes, says: str) -> None:
+    """A picture, an archive or an empty file as LIST: one sentence, exit code 1, no data folder made."""
+    path = tmp_path / "some.jpg"
+    path.write_bytes(body)
+    done = subprocess.run(
+        [*COMMAND, "warm", str(path), "--data", str(tmp_path / "data")],
+        capture_output=True, text=True, timeout=60, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"Error: {path}: ")
+    assert says in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_exit_code_and_the_words_say_how_much_was_made(data: Path, tmp_path: Path) -> None:
+    """0 where all is made or has no cover, 3 where a line has no ISBN, 1 where all have none; "1 line"."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("x1\n")
+    run("warm", listed, data=data, code=1)
+    listed.write_text(f"{UNCOVERED}\n")
+    assert run("warm", listed, data=data).startswith("1 line: 0 covers made")
+    listed.write_text(f"x1\n{COVERED}\n")
+    assert "2 lines: 1 cover made" in run("warm", listed, "--size", "small", data=data, code=3)
+    listed.write_text(f"{UNCOVERED}\n{COVERED}\n")
+    assert "1 book without a cover" in run("warm", listed, data=data)
 
 
 def test_standard_input_is_a_list(data: Path) -> None:

@@ -1,0 +1,131 @@
+"""Lists that an import is given: a table of ISBNs and files, as spreadsheets and other systems write them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+
+from coverproxy.domain import list_text
+from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, simplified
+from coverproxy.domain.original import LATEST_DATE
+from coverproxy.domain.table_rows import table_rows
+from coverproxy.originals.examine import Candidate, Refusal
+
+_FILE_WORDS = [
+    "file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img", "picture",
+    "photo", "cover", "coverfile", "coverimage", "coverpath", "datei", "dateiname", "pfad", "bild",
+    "bilddatei",
+    "umschlag", "titelbild", "fichier", "couverture", "archivo", "imagen", "portada", "immagine", "copertina",
+    "bestand", "afbeelding", "omslag",
+]  # fmt: skip
+_SOURCE_WORDS = ("source", "quelle", "origin")
+_DATE_WORDS = ("date", "datum", "modified")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a table has what; without a header `isbn,file[,source,date]`."""
+
+    isbns: tuple[int, ...] = (0,)
+    file: int | None = 1
+    source: int | None = 2
+    date: int | None = 3
+
+
+def open_list(path: Path) -> Iterable[str]:
+    """Yield a list's lines with their ends. Blocks on the disk. Raises OSError, NotAList."""
+    with path.open("rb") as file:
+        name = list_text.encoding(file.read(list_text.HEAD_BYTES))
+    return _lines(path, name)
+
+
+def _lines(path: Path, name: str) -> Iterator[str]:
+    with path.open(encoding=name, errors=list_text.errors(name), newline="") as file:
+        for number, line in enumerate(file):
+            yield line if number else line.removeprefix("\ufeff")
+
+
+def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
+    """Yield the rows of a list `isbn,file[,source,date]`; paths count from the list's own folder.
+
+    A first row that names columns (isbn, isbn13, ISBN-13; file, image, cover, Bild …) has them in any order.
+    Of several ISBN columns the first counts that holds an ISBN in that row. A header that lacks one of the
+    two is one refusal. Dates are ISO 8601, or seconds since 1970. Raises OSError, NotAList.
+    """
+    rows = table_rows(open_list(path))
+    first = next(rows, None)
+    if first is None:
+        return
+    columns = columns_of(first[1])
+    if isinstance(columns, str):
+        yield Refusal(f"{path}:{first[0]}", "", "header", columns)
+        first = next(rows, None)
+        if first is None or not _fits(first[1]):
+            return
+        columns = None  # unknown names above the usual order
+    rows = rows if columns else chain([first], rows)
+    for number, cells in rows:
+        where = f"{path}:{number}"
+        if isinstance(cells, str):
+            yield Refusal(where, "", "row", cells)
+        else:
+            yield _row(cells, columns or Columns(), path.parent, where, source)
+
+
+def columns_of(header: list[str] | str) -> Columns | str | None:
+    """Find the columns that a first row names; None where it is a row of the table itself.
+
+    A text says what a header lacks. A first row with neither a digit nor a known name is taken for a header.
+    """
+    if isinstance(header, str) or any(map(is_isbn, header)):
+        return None
+    words = [simplified(cell) for cell in header]
+    isbns, file = tuple(isbn_columns(header)), _first(words, _FILE_WORDS)
+    if isbns and file is not None:
+        return Columns(isbns, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS))
+    has = ", ".join(cell.strip()[:40] for cell in header[:12])
+    if isbns:
+        return f"no column is called file (or image, filename, path, cover, …): the list has {has}"
+    is_header = file is not None or not any(char.isdigit() for cell in header for char in cell)
+    if is_header and words[0] and sum(map(bool, words)) > 1:
+        return f"no column is called isbn (or isbn13, ISBN-13, …): the list has {has}"
+    return None
+
+
+def _first(words: list[str], known: Iterable[str]) -> int | None:
+    return next((words.index(word) for word in known if word in words), None)
+
+
+def _fits(cells: list[str] | str) -> bool:
+    """Whether a row has an ISBN and a file where a table without a header has them."""
+    return isinstance(cells, list) and len(cells) > 1 and is_isbn(cells[0]) and bool(cells[1].strip())
+
+
+def _row(cells: list[str], columns: Columns, folder: Path, where: str, source: str) -> Candidate | Refusal:
+    isbn = first_isbn([_cell(cells, at) for at in columns.isbns])
+    file, date = _cell(cells, columns.file), _cell(cells, columns.date)
+    if not isbn.strip('="') or not file:
+        lacks = "file" if isbn.strip('="') else "ISBN"
+        return Refusal(where, isbn, "row", f"it has no {lacks}; expected isbn,file[,source,date]")
+    try:
+        seconds = _seconds(date) if date else None
+    except (ValueError, OverflowError, OSError):
+        detail = f"{date[:40]!r} is not a date; expected 2008-08-04 or seconds since 1970, before 2400"
+        return Refusal(where, isbn, "date", detail)
+    return Candidate(isbn, folder / file, _cell(cells, columns.source) or source, seconds)
+
+
+def _cell(cells: list[str], at: int | None) -> str:
+    return cells[at].strip() if at is not None and at < len(cells) else ""
+
+
+def _seconds(text: str) -> int:
+    if text.isascii() and text.isdigit():
+        seconds = int(text)
+    else:
+        moment = datetime.fromisoformat(text)
+        seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+    if not 0 <= seconds < LATEST_DATE:
+        raise ValueError("a time that no file can have")
+    return seconds
