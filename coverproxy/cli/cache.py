@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 
@@ -62,6 +62,7 @@ def _take_over(shelf: "DataFolder") -> None:
 
 @cache.command()
 @options
+@needs_data
 def stats(config: Config, as_json: bool) -> None:
     """Tell how many covers the cache holds, in which sizes and formats, and how much room is left.
 
@@ -122,6 +123,7 @@ def _size(count: float) -> str:
 
 @cache.command()
 @options
+@needs_data
 def verify(config: Config, as_json: bool) -> None:
     """Read every cover in the cache, and remove those that are damaged: they are made again when asked for.
 
@@ -174,6 +176,7 @@ def _noting(
 @click.option(
     "--old-revisions", is_flag=True, help="Also remove covers made with settings that have changed."
 )
+@needs_data
 def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
     """Remove leftovers: temporary files of processes that died, and lone second names.
 
@@ -196,6 +199,7 @@ def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
 @cache.command()
 @options
 @click.option("--max-bytes", type=click.IntRange(min=0), help="Come down to this (default: as configured).")
+@needs_data
 def evict(config: Config, as_json: bool, max_bytes: int | None) -> None:
     """Make room now: remove covers until the cache is within its bounds, the longest unused first.
 

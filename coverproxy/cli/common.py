@@ -1,5 +1,6 @@
 """What all commands share: where the config is, and how a result is told to people and to programs."""
 
+import difflib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,12 @@ from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError, StoreUnavailable, Unavailable
 from coverproxy.web import texts
 
+CONFIG_VARIABLE = "COVERPROXY_CONFIG"
+SYSTEM_CONFIG = Path("/etc/coverproxy/config.toml")
+
+CONFIG_HELP = f"TOML file (default: ${CONFIG_VARIABLE}, else {SYSTEM_CONFIG} if it is there)."
+DATA_HELP = "Data folder (default: the config's data.dir, ./coverproxy-data)."
+
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --config, --data and --json; it gets `config` and `as_json`.
@@ -22,19 +29,57 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     The context's `obj` reads the same config anew, and raises ConfigError where it has mistakes.
     """
 
-    @click.option(
-        "--config", "config_file", type=click.Path(path_type=Path), help="TOML file (default: none)."
-    )
-    @click.option("--data", metavar="DIR", help="Data folder (default: ./coverproxy-data).")
+    @click.option("--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
+    @click.option("--data", metavar="DIR", help=DATA_HELP)
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @wraps(command)
     def with_config(config_file: Path | None, data: str | None, as_json: bool, **rest: Any) -> Any:
+        config_file = click.get_current_context().params["config_file"] = found_config(config_file)
         overrides = {"data": {"dir": data}} if data else {}
         config = load(config_file, overrides)
         click.get_current_context().obj = lambda: read(config_file, overrides)
         return command(config=config, as_json=as_json, **rest)
 
     return with_config
+
+
+def found_config(given: Path | None) -> Path | None:
+    """Return which config file is meant: the one given, COVERPROXY_CONFIG's, or that of /etc if any."""
+    if given is not None:
+        return given
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named).expanduser()
+    return SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None
+
+
+def needs_data(command: Callable[..., Any]) -> Callable[..., Any]:
+    """End a command that looks into the data folder where there is none, rather than make an empty one."""
+
+    @wraps(command)
+    def looked(config: Config, **rest: Any) -> Any:
+        data = Path(config.data.dir)
+        if not is_data_folder(data) and not data.is_file():  # what a file in its place means is said later
+            raise click.ClickException(f"there is no data folder at {data.absolute()}{_elsewhere(data)}")
+        return command(config=config, **rest)
+
+    return looked
+
+
+def is_data_folder(path: Path) -> bool:
+    """Say whether a folder holds what the service keeps."""
+    return any((path / name).exists() for name in ("catalogue.db", "state.db", "originals", "cache"))
+
+
+def _elsewhere(missing: Path) -> str:
+    """Name a data folder that may be meant: of a similar name beside it, or where one usually is."""
+    try:
+        beside = [each for each in missing.absolute().parent.iterdir() if is_data_folder(each)]
+    except OSError:
+        beside = []
+    close = difflib.get_close_matches(missing.name, [each.name for each in beside], n=1, cutoff=0.6)
+    usual = [Path("/var/lib/coverproxy"), Path("coverproxy-data").absolute()]
+    found = [*(missing.absolute().parent / name for name in close), *filter(is_data_folder, usual)]
+    return f"; did you mean {found[0]}?" if found else "; name it with --data, --config or COVERPROXY_CONFIG"
 
 
 def load(config_file: Path | None, overrides: dict[str, Any]) -> Config:
@@ -55,9 +100,7 @@ def mistakes_told() -> Iterator[None]:
 
 def read(config_file: Path | None, overrides: dict[str, Any]) -> Config:
     """Read the config and the texts that it names. Raises ConfigError."""
-    config = configuration.load(config_file, os.environ, overrides)
-    texts.load(config.site)
-    return config
+    return configuration.load(config_file, os.environ, overrides, texts.load)
 
 
 def with_secrets(config: Config) -> None:
@@ -66,7 +109,9 @@ def with_secrets(config: Config) -> None:
     Commands that ask no source do without: an import needs no secrets.
     """
     if mistakes := configuration.unset(config.source, os.environ):
-        raise ConfigError("\n".join(mistakes))
+        context = click.get_current_context(silent=True)
+        file = context.params.get("config_file") if context else None
+        raise ConfigError("\n".join(f"{file}: {line}" if file else line for line in mistakes))
 
 
 def changed(config: Config, section: str, **values: Any) -> Config:

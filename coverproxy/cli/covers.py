@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @options
 @click.argument("text", metavar="ISBN")
+@needs_data
 def cover(config: Config, as_json: bool, text: str) -> None:
     """Tell what is known of an ISBN: how it is understood, its originals, its derivatives on disk."""
     from coverproxy.wiring import open_shelf
@@ -89,6 +90,7 @@ def _text(book: dict[str, Any]) -> str:
 @click.command()
 @options
 @click.argument("texts", metavar="ISBN...", nargs=-1, required=True)
+@needs_data
 def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     """Remove the derivatives of each ISBN, in every size and format; they are made anew when asked for.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coverproxy import config as configuration
-from coverproxy.cli.common import tell
+from coverproxy.cli.common import CONFIG_HELP, DATA_HELP, found_config, tell
 from coverproxy.domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 @click.command()
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file (default: none).")
-@click.option("--data", metavar="DIR", help="Data folder (default: ./coverproxy-data).")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
+@click.option("--data", metavar="DIR", help=DATA_HELP)
 @click.option("--url", help="Where the public reaches it, like https://covers.example.org: is asked too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(config_file: Path | None, data: str | None, url: str | None, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def doctor(config_file: Path | None, data: str | None, url: str | None, as_json:
     The exit code is 1 if there is a problem; warnings leave it 0.
     """
     findings = []
-    for finding in _findings(config_file, data, url):
+    for finding in _findings(found_config(config_file), data, url):
         findings.append(finding)
         if not as_json:
             _print(finding)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain.api_key import Key, hashed, is_host, new_name
 from coverproxy.domain.errors import KeyRequestRefused
@@ -83,6 +83,7 @@ def _hosts(sites: tuple[str, ...]) -> tuple[str, ...]:
 
 @key.command("list")
 @options
+@needs_data
 def list_(config: Config, as_json: bool) -> None:
     """List all keys, with what each has made today."""
     told = with_accounts(config, _told_all)
@@ -136,6 +137,7 @@ def _iso(seconds: int | None) -> str | None:
 @key.command()
 @options
 @click.argument("name", metavar="KEY")
+@needs_data
 def show(config: Config, as_json: bool, name: str) -> None:
     """Show one key: its limits, its sites, and what it made in the last 30 days."""
     told = with_accounts(config, lambda accounts: _told_one(accounts, name))
@@ -161,6 +163,7 @@ async def _told_one(accounts: "Accounts", name: str) -> dict[str, Any]:
 @options
 @click.argument("name", metavar="KEY")
 @click.argument("covers", type=click.IntRange(0))
+@needs_data
 def limit(config: Config, as_json: bool, name: str, covers: int) -> None:
     """Let KEY make COVERS new covers a day. Running servers follow within a second."""
     _change(config, as_json, name, lambda found: replace(found, daily_limit=covers), "may make {limit} a day")
@@ -170,6 +173,7 @@ def limit(config: Config, as_json: bool, name: str, covers: int) -> None:
 @options
 @click.argument("name", metavar="KEY")
 @click.argument("sites", metavar="[HOST]...", nargs=-1)
+@needs_data
 def bind(config: Config, as_json: bool, name: str, sites: tuple[str, ...]) -> None:
     """Bind KEY to pages on HOST (*.HOST: all below it); without HOST, let it be used from anywhere."""
     hosts = _hosts(sites)
@@ -181,6 +185,7 @@ def bind(config: Config, as_json: bool, name: str, sites: tuple[str, ...]) -> No
 @options
 @click.argument("name", metavar="KEY")
 @click.argument("moment", metavar="DATE|never", type=Moment())
+@needs_data
 def expire(config: Config, as_json: bool, name: str, moment: int | None) -> None:
     """Have KEY end at DATE: 2027-01-31 (its first moment, UTC) or 2027-01-31T18:00:00."""
     told = "never ends" if moment is None else f"ends at {_iso(moment)}"
@@ -190,6 +195,7 @@ def expire(config: Config, as_json: bool, name: str, moment: int | None) -> None
 @key.command()
 @options
 @click.argument("name", metavar="KEY")
+@needs_data
 def approve(config: Config, as_json: bool, name: str) -> None:
     """Let a KEY that was asked for on the key page work."""
     _change(config, as_json, name, lambda found: replace(found, is_waiting=False), "is approved")
@@ -199,6 +205,7 @@ def approve(config: Config, as_json: bool, name: str) -> None:
 @options
 @click.argument("name", metavar="KEY")
 @click.argument("choice", type=click.Choice(["gif", "404", "card", "own"]))
+@needs_data
 def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
     """Choose what KEY shows where there is no cover.
 
@@ -214,6 +221,7 @@ def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
 @options
 @click.argument("name", metavar="KEY")
 @click.option("--keep", "days", type=click.IntRange(0, 90), default=7, show_default=True, help="Days.")
+@needs_data
 def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
     """Make a key that takes the place of KEY, and print it; both work for some days, on one quota."""
     from coverproxy.accounts.self_service import DAY_SECONDS, rotated
@@ -233,6 +241,7 @@ def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
 @key.command()
 @options
 @click.argument("name", metavar="KEY")
+@needs_data
 def word(config: Config, as_json: bool, name: str) -> None:
     """Make and print a new owner's word for KEY: with it, KEY can be changed on its page. Shown this once."""
     made = new_name()
@@ -247,6 +256,7 @@ def word(config: Config, as_json: bool, name: str) -> None:
 @key.command()
 @options
 @click.argument("name", metavar="KEY")
+@needs_data
 def revoke(config: Config, as_json: bool, name: str) -> None:
     """Stop KEY: its URLs answer 403 within a second."""
     now = int(time.time())
@@ -260,6 +270,7 @@ def revoke(config: Config, as_json: bool, name: str) -> None:
 @key.command()
 @options
 @click.argument("name", metavar="KEY")
+@needs_data
 def restore(config: Config, as_json: bool, name: str) -> None:
     """Let a revoked KEY work again."""
     _change(config, as_json, name, lambda found: replace(found, revoked_at=None), "is active")

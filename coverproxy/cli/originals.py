@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy.cli.common import faults_told, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn
@@ -27,6 +27,7 @@ def originals() -> None:
 
 @originals.command()
 @options
+@needs_data
 def quarantined(config: Config, as_json: bool) -> None:
     """List what is quarantined: digest, books, file, why, and since when.
 
@@ -58,6 +59,7 @@ def _text(told: dict[str, Any]) -> str:
 @originals.command()
 @options
 @click.argument("what", metavar="DIGEST|ISBN")
+@needs_data
 def release(config: Config, as_json: bool, what: str) -> None:
     """Let a quarantined original be decoded again, by its digest or by an ISBN that it is the cover of.
 

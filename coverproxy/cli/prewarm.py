@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import orjson
 
-from coverproxy.cli.common import counted, faults_told, options, tell
+from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
 from coverproxy.cli.lists import exit_code, listed_lines
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write what was not made and why, a JSON line each.",
 )
+@needs_data
 def warm(
     config: Config,
     as_json: bool,

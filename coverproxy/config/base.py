@@ -1,14 +1,49 @@
 """What every table of the config is made of: frozen values that know their keys, and bounded numbers."""
 
 import ipaddress
-from typing import Annotated
+import os.path
+import re
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGT]?)(i?)B", re.ASCII)
+
+
+def _bytes(value: Any) -> Any:
+    """Read "20GB" (powers of 1,000) or "512MiB" (of 1,024) as bytes; a number is what it is."""
+    if not isinstance(value, str):
+        return value
+    if match := _SIZE.fullmatch(value.strip()):
+        power = " KMGT".index(match[2].upper() or " ")
+        return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+    raise ValueError('expected a number of bytes, or a size like "20GB" or "512MiB"')
+
+
+def _expanded(path: str) -> str:
+    """Replace a leading ~ by the user's home, as a shell does: no folder is meant to be called ~."""
+    whole = os.path.expanduser(path)  # noqa: PTH111 - pathlib raises where there is no home
+    if whole.startswith("~"):
+        raise ValueError("there is no such user's home; expected the path without ~")
+    return whole
+
+
+def _is_host(host: str) -> str:
+    """Refuse an address with its port, or a whole URL: the port has a key of its own."""
+    if "/" in host or re.fullmatch(r"\[.*\](:[0-9]+)?|[^:]*:[0-9]*", host):
+        raise ValueError('expected an address alone, like "127.0.0.1" or "::"; the port has its own key')
+    return host
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+"""A number of bytes; the file may say it with a unit."""
+FilePath = Annotated[str, AfterValidator(_expanded)]
+"""A path on this machine; ~ is the home of the user that runs the program."""
+Host = Annotated[str, AfterValidator(_is_host)]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -1,80 +1,172 @@
 """Reading a config: defaults, then the TOML file, then the environment; all mistakes told at once."""
 
+import difflib
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from coverproxy.config.base import Section
+from coverproxy.config.pages import Site
+from coverproxy.config.sizes import Size
 from coverproxy.config.tree import Config, merged
 from coverproxy.domain.errors import ConfigError
 
 PREFIX = "COVERPROXY_"
 
+_SECRET = re.compile("token|password|secret|headers|authorization|credential", re.IGNORECASE)
+"""Keys whose values are not shown."""
 
-def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Config:
+
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    further: Callable[[Site], object] = lambda site: None,
+) -> Config:
     """Read the config: defaults, then the TOML file, then `COVERPROXY_SECTION__KEY`, then *overrides*.
 
-    Raises ConfigError that lists every mistake with its TOML path, the value found and what was expected.
+    *further* looks at the site's language and texts, and raises ConfigError with its own mistakes.
+    Raises ConfigError that lists every mistake with where it stands (the file, or the variable), its TOML
+    path, the value found and what was expected.
     """
     tree = _read(path) if path else {}
-    tree = merged(tree, _from_environment(environ))
+    variables = _variables(environ)
+    for places, (_, value) in variables.items():
+        branch: dict[str, Any] = {places[-1]: value}
+        for part in reversed(places[:-1]):
+            branch = {part: branch}
+        tree = merged(tree, branch)
     tree = merged(tree, dict(overrides or {}))
+    mistakes: list[str] = []
+    names = {places: name for places, (name, _) in variables.items()}
+    config = None
     try:
-        return Config.model_validate(tree)
+        config = Config.model_validate(tree)
     except ValidationError as exc:
-        where = f"{path}: " if path else ""
-        raise ConfigError("\n".join(f"{where}{line}" for line in _mistakes(exc))) from exc
+        mistakes += _mistakes(exc, names, f"{path}: " if path else "")
+    mistakes += _of_texts(config.site if config else _language(tree), further, f"{path}: " if path else "")
+    if mistakes or config is None:
+        raise ConfigError("\n".join(mistakes))
+    return config
+
+
+def _language(tree: Mapping[str, Any]) -> Site | None:
+    """Return what a config with other mistakes says of its texts, so that theirs are reported with them."""
+    site = tree.get("site", {})
+    try:
+        return Site.model_validate({key: site[key] for key in ("language", "texts") if key in site})
+    except (ValidationError, TypeError):
+        return None
+
+
+def _of_texts(site: Site | None, further: Callable[[Site], object], where: str) -> list[str]:
+    if site is None:
+        return []
+    try:
+        further(site)
+    except ConfigError as exc:
+        return [f"{where}{line}" for line in str(exc).splitlines()]
+    return []
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors write a BOM
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except RecursionError:
+        raise ConfigError(f"{path}: is not TOML: nested too deep") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: is not TOML: {exc}") from exc
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Turn `COVERPROXY_SIZES__SMALL__JPEG__QUALITY=80` into a tree; names without `__` are not config."""
-    tree: dict[str, Any] = {}
+def _variables(environ: Mapping[str, str]) -> dict[tuple[str, ...], tuple[str, Any]]:
+    """Return each variable's name and value by its place in the tree.
+
+    `COVERPROXY_SIZES__SMALL__JPEG__QUALITY=80` is sizes.small.jpeg.quality; others have no `__`.
+    """
+    found = {}
     for name, raw in sorted(environ.items()):
-        path = name.removeprefix(PREFIX).lower().split("__")
-        if not name.startswith(PREFIX) or len(path) < 2:
-            continue
-        branch: dict[str, Any] = {path[-1]: _value(raw)}
-        for part in reversed(path[:-1]):
-            branch = {part: branch}
-        tree = merged(tree, branch)
-    return tree
+        places = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if name.startswith(PREFIX) and len(places) > 1:
+            found[places] = (name, _value(raw))
+    return found
 
 
 def _value(raw: str) -> Any:
     """Read a value as TOML would (8080, true, ["a"]); anything that is not TOML is the text itself."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return raw
 
 
-def _mistakes(exc: ValidationError) -> list[str]:
-    """Say each mistake in one line: path, what was expected, what was found."""
+def _mistakes(exc: ValidationError, variables: Mapping[tuple[str, ...], str], where: str) -> list[str]:
+    """Say each mistake in one line: where it stands, what was expected, what was found."""
     lines = []
     for error in exc.errors():
-        path = _path(error["loc"])
+        places = error["loc"]
+        variable = _variable(places, variables)
+        place = f"environment: {variable}" if variable else f"{where}{_path(places)}"
         if error["type"] == "extra_forbidden":
-            lines.append(f"{path}: no such key")
-            continue
-        message = error["msg"].removeprefix("Value error, ")
-        found = "" if isinstance(error["input"], dict | list) else f", found {error['input']!r}"
-        lines.append(f"{path}: {message[0].lower()}{message[1:]}{found}")
+            lines.append(f"{place}: no such key{_meant(places, is_variable=bool(variable))}")
+        elif error["type"] in ("tuple_type", "list_type") and isinstance(error["input"], str):
+            lines.append(f'{place}: expected a list like ["a", "b"]{_found(error["input"], places)}')
+        else:
+            message = error["msg"].removeprefix("Value error, ")
+            lines.append(f"{place}: {message[0].lower()}{message[1:]}{_found(error['input'], places)}")
     return lines
+
+
+def _found(value: Any, places: tuple[int | str, ...]) -> str:
+    """Say what was found; of a secret only that it is one, as mistakes end up in terminals and journals."""
+    if isinstance(value, dict | list):
+        return ""
+    if isinstance(value, str) and any(_SECRET.search(str(part)) for part in places):
+        return ""
+    return f", found {value!r}"[:300]
+
+
+def _variable(places: tuple[int | str, ...], variables: Mapping[tuple[str, ...], str]) -> str | None:
+    """Return the environment's variable that a mistake came from: at its place, or above or below it."""
+    path = tuple(str(part) for part in places)
+    if path in variables:
+        return variables[path]
+    above = (path[:length] for length in range(len(path) - 1, 1, -1))
+    below = (each for each in variables if len(path) < len(each) and each[: len(path)] == path)
+    return next((variables[each] for each in (*above, *below) if each in variables), None)
+
+
+def _meant(places: tuple[int | str, ...], *, is_variable: bool) -> str:
+    """Ask whether a known key of nearly the same spelling was meant."""
+    known = _keys(places[:-1])
+    close = difflib.get_close_matches(str(places[-1]), known, n=1, cutoff=0.7)
+    if not close:
+        return ""
+    whole = ".".join((*map(str, places[:-1]), close[0]))
+    spelt = PREFIX + whole.upper().replace(".", "__") if is_variable else close[0]
+    return f"; did you mean {spelt}?"
+
+
+def _keys(places: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the table at *places*; none where that is not one model's."""
+    model: Any = Config
+    for part in places:
+        if model is Config and part == "sizes":
+            return list(Size.model_fields) if len(places) == 2 else []
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = fields[str(part)].annotation if str(part) in fields else None
+        if not (isinstance(model, type) and issubclass(model, Section)):
+            return []
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _path(places: tuple[int | str, ...]) -> str:
     """Name a key as in TOML; a source's kind, or which of two types is meant, is no part of its path."""
-    if places[0] == "source":
+    if places and places[0] == "source":
         places = (*places[:2], *places[3:4])
     return ".".join(str(part) for part in places if part != "[key]")

@@ -1,11 +1,12 @@
 """The pages for people: what this site is called, who gets a key there, and who may look after it."""
 
+import os.path
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Positive, Section
+from coverproxy.config.base import FilePath, Positive, Section
 from coverproxy.domain.formats import Loader, sniff
 
 MAX_PLACEHOLDER_BYTES = 262_144
@@ -20,15 +21,15 @@ class Site(Section):
     contact: str = ""
     terms: str = ""
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
-    texts: str = ""
-    placeholder: str = ""
+    texts: FilePath = ""
+    placeholder: FilePath = ""
     try_daily_limit: Annotated[int, Field(ge=0)] = 200
 
     @field_validator("texts", "placeholder")
     @classmethod
     def _is_there(cls, path: str) -> str:
-        if path and not Path(path).is_file():
-            raise ValueError(f"{path!r} is no file that can be read")
+        if path and not os.path.isfile(path):  # noqa: PTH113 - pathlib raises where a name is too long
+            raise ValueError(f"{path[:100]!r} is not a file that can be read")
         return path
 
     @field_validator("placeholder")

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Positive, Seconds, Section, networks
+from coverproxy.config.base import FilePath, Positive, Seconds, Section, networks
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.tables import Limits
 from coverproxy.domain.errors import ConfigError
@@ -126,7 +126,7 @@ class FolderSourceConfig(SourceConfig):
     """Looks into a folder that others fill."""
 
     kind: Literal["folder"]
-    dir: str
+    dir: FilePath
     pattern: str = "{isbn13}.jpg"
 
     _is_template = field_validator("pattern")(_path)

@@ -5,13 +5,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Port, Positive, Seconds, Section
+from coverproxy.config.base import Bytes, FilePath, Host, Port, Positive, Seconds, Section
 
 
 class Server(Section):
     """Where covers are served."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 8080
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     stop_seconds: Seconds = 10.0
@@ -20,14 +20,14 @@ class Server(Section):
 class Ops(Section):
     """Where health and metrics are served."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 8081
 
 
 class Data(Section):
     """Where everything is kept."""
 
-    dir: str = "coverproxy-data"
+    dir: FilePath = "coverproxy-data"
 
 
 class Log(Section):
@@ -41,7 +41,7 @@ class Log(Section):
 class Limits(Section):
     """What an original may be at most, and at least."""
 
-    max_bytes: Positive = 33_554_432
+    max_bytes: Annotated[Bytes, Field(gt=0)] = 33_554_432
     max_pixels: Positive = 50_000_000
     max_side_px: Annotated[int, Field(gt=0, le=65_000)] = 16_000
     min_side_px: Positive = 20
@@ -70,10 +70,10 @@ class Cache(Section):
     """How derivatives are kept, and how it is remembered that there is none."""
 
     fsync: bool = False
-    max_bytes: Positive = 21_474_836_480
-    min_free_bytes: Annotated[int, Field(ge=0)] = 1_073_741_824
+    max_bytes: Annotated[Bytes, Field(gt=0)] = 21_474_836_480
+    min_free_bytes: Annotated[Bytes, Field(ge=0)] = 1_073_741_824
     check_seconds: Seconds = 30.0
-    memory_bytes: Annotated[int, Field(ge=0)] = 33_554_432
+    memory_bytes: Annotated[Bytes, Field(ge=0)] = 33_554_432
     memory_seconds: Seconds = 600.0
     absent_entries: Positive = 100_000
     absent_seconds: Seconds = 600.0

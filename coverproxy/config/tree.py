@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
@@ -26,6 +26,7 @@ from coverproxy.config.tables import (
 )  # fmt: skip
 
 RESERVED_SIZES = frozenset({"info", "usage"})
+_EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
 class Config(Section):
@@ -68,6 +69,16 @@ class Config(Section):
         own = {name: box for name, box in sizes.items() if name not in below and isinstance(box, dict)}
         below |= {name: nearest(box.get("height")) for name, box in own.items()}
         return {**tree, "sizes": merged(below, sizes)}
+
+    @field_validator("ops")
+    @classmethod
+    def _has_a_port_of_its_own(cls, ops: Ops, info: ValidationInfo) -> Ops:
+        server = info.data.get("server")  # not there where it has mistakes of its own
+        if server is None or not ops.port or ops.port != server.port:
+            return ops
+        if server.host == ops.host or {server.host, ops.host} & _EVERY_ADDRESS:
+            raise ValueError(f"port {ops.port} is server.port too; expected another one, or 0 for a free one")
+        return ops
 
     @field_validator("sizes")
     @classmethod

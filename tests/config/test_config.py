@@ -18,6 +18,7 @@ from coverproxy.config.presets import PRESETS
 from coverproxy.config.sizes import default_sizes
 from coverproxy.domain.errors import ConfigError
 from coverproxy.domain.formats import Format
+from coverproxy.web import texts
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
 SETTING = re.compile(r"(?P<name>[a-z_0-9]+) = (?P<value>.*)")
@@ -309,13 +310,13 @@ def test_unknown_keys_are_refused(tmp_path: Path, table: str) -> None:
 
 def test_an_unknown_table_is_refused(tmp_path: Path) -> None:
     """A misspelt table is told too."""
-    assert mistakes(tmp_path, "[sever]\nport = 1\n") == ["sever: no such key"]
+    assert mistakes(tmp_path, "[sever]\nport = 1\n") == ["sever: no such key; did you mean server?"]
 
 
 def test_the_import_table_has_one_name(tmp_path: Path) -> None:
     """[import] is the table's name; what the code calls it is none."""
     assert loaded(tmp_path, '[import]\nmode = "link"\n').imports.mode == "link"
-    assert mistakes(tmp_path, '[imports]\nmode = "link"\n') == ["imports: no such key"]
+    assert mistakes(tmp_path, '[imports]\nmode = "link"\n') == ["imports: no such key; did you mean import?"]
 
 
 MANY = """
@@ -499,13 +500,150 @@ def test_other_variables_are_left_alone() -> None:
 
 
 def test_mistakes_in_the_environment_are_told(tmp_path: Path) -> None:
-    """A wrong or unknown variable is told by its TOML path, beside the file's mistakes."""
+    """A wrong or unknown variable is told by its own name, beside the file's mistakes."""
     environ = {"COVERPROXY_SERVER__PORT": "http", "COVERPROXY_CACHE__FSNYC": "true"}
     told = mistakes(tmp_path, "[quota]\ndaily_limit = -1\n", environ)
 
-    assert sorted(line.partition(":")[0] for line in told) == [
-        "cache.fsnyc", "quota.daily_limit", "server.port",
+    assert sorted(line.partition(": ")[0] for line in told) == [
+        "environment",
+        "environment",
+        "quota.daily_limit",
+    ]
+    assert "environment: COVERPROXY_CACHE__FSNYC: no such key; did you mean COVERPROXY_CACHE__FSYNC?" in told
+    assert any(
+        re.fullmatch("environment: COVERPROXY_SERVER__PORT: .*integer.*found 'http'", each) for each in told
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"COVERPROXY_FOO__BAR": "1"}, "environment: COVERPROXY_FOO__BAR: no such key"),
+        ({"COVERPROXY_SERVER__PROT": "1"},
+         "environment: COVERPROXY_SERVER__PROT: no such key; did you mean COVERPROXY_SERVER__PORT?"),
+        ({"COVERPROXY_FRONT__TRUSTED": "10.0.0.0/8,127.0.0.1"},
+         "environment: COVERPROXY_FRONT__TRUSTED: "
+         '''expected a list like ["a", "b"], found '10.0.0.0/8,127.0.0.1\''''),
+        ({"COVERPROXY_SIZES__SMALL__JPEG__QUALITY": "101"},
+         "environment: COVERPROXY_SIZES__SMALL__JPEG__QUALITY: "
+         "input should be less than or equal to 100, found 101"),
+    ],
+)  # fmt: skip
+def test_a_mistake_of_the_environment_names_its_variable(
+    tmp_path: Path, environ: dict[str, str], says: str
+) -> None:
+    """Beside a file without mistakes, the file is not what the line names."""
+    assert mistakes(tmp_path, "[server]\nport = 1\n", environ) == [says]
+
+
+def test_a_near_miss_is_asked_about(tmp_path: Path) -> None:
+    """A key of nearly a known spelling: the known one is named, in every kind of table."""
+    told = mistakes(tmp_path, "[server]\nprot = 1\n[sizes.small]\nheigth = 1\n[imports]\nmode = 'copy'\n")
+    assert sorted(told) == [
+        "imports: no such key; did you mean import?", "server.prot: no such key; did you mean port?",
+        "sizes.small.heigth: no such key; did you mean height?",
     ]  # fmt: skip
+
+
+def test_windows_editors_may_have_written_it(tmp_path: Path) -> None:
+    """A BOM before the first table is passed over."""
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbf[server]\r\nport = 18900\r\n")
+    assert load(tmp_path / "config.toml", {}).server.port == 18900
+
+
+def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths that begin with ~ are expanded; a user that is not there is a mistake."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert loaded(tmp_path, '[data]\ndir = "~/x"\n').data.dir == f"{tmp_path}/x"
+    (told,) = mistakes(tmp_path, '[data]\ndir = "~nobody-here/x"\n')
+    assert told.startswith("data.dir: there is no such user's home")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("20GB", 20_000_000_000),
+        ("20 GB", 20_000_000_000),
+        ("512MiB", 536_870_912),
+        ("1.5kB", 1500),
+        ("7B", 7),
+    ],
+)
+def test_bytes_may_have_a_unit(tmp_path: Path, text: str, count: int) -> None:
+    """Sizes are read as people write them, from the file and from the environment."""
+    assert loaded(tmp_path, f'[cache]\nmax_bytes = "{text}"\n').cache.max_bytes == count
+    assert load(None, {"COVERPROXY_CACHE__MAX_BYTES": text}).cache.max_bytes == count
+
+
+@pytest.mark.parametrize("text", ["20", "GB", "20 gigabytes", "-1GB", "0B", "2e3GB"])
+def test_other_sizes_are_refused(tmp_path: Path, text: str) -> None:
+    """What is no size, or none that fits, is one mistake with its path."""
+    (told,) = mistakes(tmp_path, f'[cache]\nmax_bytes = "{text}"\n')
+    assert told.startswith("cache.max_bytes: ")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0:8080", "localhost:80", "[::1]:80", "[::1]", "http://localhost"])
+@pytest.mark.parametrize("table", ["server", "ops"])
+def test_a_host_has_no_port(tmp_path: Path, table: str, host: str) -> None:
+    """An address with its port is refused here, not when the service starts."""
+    (told,) = mistakes(tmp_path, f'[{table}]\nhost = "{host}"\n')
+    assert told.startswith(f"{table}.host: ")
+    assert "the port has its own key" in told
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "::", "::1", "fe80::1%eth0", "localhost", "x.example"])
+def test_addresses_of_every_family_are_taken(tmp_path: Path, host: str) -> None:
+    """IPv4, IPv6 and names."""
+    assert loaded(tmp_path, f'[server]\nhost = "{host}"\n').server.host == host
+
+
+@pytest.mark.parametrize(
+    ("hosts", "count"), [(("::1", "::1"), 1), (("::", "127.0.0.1"), 1), (("::1", "127.0.0.1"), 0)]
+)
+def test_one_port_is_not_for_both_servers(tmp_path: Path, hosts: tuple[str, str], count: int) -> None:
+    """Both servers on one port of one address is a mistake of the config; port 0 is any free one."""
+    text = '[server]\nhost = "{}"\nport = {port}\n[ops]\nhost = "{}"\nport = {port}\n'
+    if count:
+        (told,) = mistakes(tmp_path, text.format(*hosts, port=8080))
+        assert told.startswith("ops: port 8080 is server.port too")
+    else:
+        assert loaded(tmp_path, text.format(*hosts, port=8080)).ops.port == 8080
+    assert loaded(tmp_path, text.format(*hosts, port=0)).ops.port == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[admin]\ntoken = "hunter2secret"\n',
+        '[[source]]\nname = "a"\nkind = "http"\nurl = "https://x.example/{isbn13}"\n'
+        'headers = "Bearer hunter2secret"\n',
+    ],
+)
+def test_a_refused_secret_is_not_shown(tmp_path: Path, text: str) -> None:
+    """Mistakes end up in terminals and journals: what was found there is not part of the line."""
+    told = mistakes(tmp_path, text)
+    assert told
+    assert "hunter2" not in " ".join(told)
+
+
+def test_mistakes_of_texts_come_with_the_others(tmp_path: Path) -> None:
+    """A language without texts is reported with the other mistakes, each with the file's name."""
+    file = tmp_path / "config.toml"
+    file.write_text('[server]\nport = -1\n[site]\nlanguage = "xx"\nplaceholder = "/nowhere.png"\n')
+    with pytest.raises(ConfigError) as caught:
+        load(file, {}, None, texts.load)
+    told = str(caught.value).splitlines()
+    assert {line.removeprefix(f"{file}: ").partition(":")[0] for line in told} == {
+        "server.port", "site.language", "site.placeholder",
+    }  # fmt: skip
+    assert all(line.startswith(f"{file}: ") for line in told)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000 + "]" * 5000, '[site]\ntexts = "' + "x" * 5000 + '"\n'])
+def test_absurd_values_are_mistakes_too(tmp_path: Path, text: str) -> None:
+    """Deep nesting and endless paths are told in a line, not crashed on."""
+    (told,) = mistakes(tmp_path, text)
+    assert len(told) < 500
 
 
 @pytest.mark.parametrize(

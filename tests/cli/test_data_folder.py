@@ -1,0 +1,90 @@
+"""Which config and data folder a command means, and that looking makes nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from coverproxy.cli import main
+
+READING = [
+    ("cover", "9780141439518"),
+    ("purge", "9780141439518"),
+    ("key", "list"),
+    ("key", "show", "k"),
+    ("key", "limit", "k", "5"),
+    ("key", "bind", "k"),
+    ("key", "revoke", "k"),
+    ("key", "restore", "k"),
+    ("key", "approve", "k"),
+    ("key", "rotate", "k"),
+    ("key", "word", "k"),
+    ("key", "no-cover", "k", "gif"),
+    ("key", "expire", "k", "never"),
+    ("cache", "stats"),
+    ("cache", "verify"),
+    ("cache", "sweep"),
+    ("cache", "evict"),
+    ("originals", "quarantined"),
+    ("originals", "release", "9780141439518"),
+]
+
+
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No config of this machine, and a working directory of its own."""
+    for name in [name for name in os.environ if name.startswith("COVERPROXY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+@pytest.mark.usefixtures("_alone")
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_what_looks_into_a_folder_makes_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """A mistyped --data, or the wrong directory: one line that names the folder, and nothing is made."""
+    (tmp_path / "empty").mkdir()
+    for data in ("nowhere", "empty"):
+        got = run(*command, "--data", data)
+        assert (got.exit_code, got.output.count("\n")) == (1, 1), got.output
+        assert got.output.startswith(f"Error: there is no data folder at {tmp_path / data}; ")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty"]
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_folder_of_a_similar_name_is_asked_about(tmp_path: Path) -> None:
+    """Where a data folder of nearly that name lies beside it, it is named."""
+    assert run("key", "create", "--label", "x", "--data", tmp_path / "covers-data").exit_code == 0
+    got = run("key", "list", "--data", tmp_path / "cover-data")
+    assert got.output.rstrip().endswith(f"did you mean {tmp_path / 'covers-data'}?")
+
+
+@pytest.mark.usefixtures("_alone")
+def test_the_config_file_may_be_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COVERPROXY_CONFIG is what --config would be, for every command; --config goes before it."""
+    (tmp_path / "a.toml").write_text(f'[server]\nport = 1111\n[data]\ndir = "{tmp_path}/a"\n')
+    (tmp_path / "b.toml").write_text("[server]\nport = 2222\n")
+    monkeypatch.setenv("COVERPROXY_CONFIG", str(tmp_path / "a.toml"))
+    assert json.loads(run("check-config", "--json").output)["server"]["port"] == 1111
+    told = json.loads(run("check-config", "--json", "--config", tmp_path / "b.toml").output)
+    assert told["server"]["port"] == 2222
+    assert run("key", "create", "--label", "x").exit_code == 0
+    assert (tmp_path / "a" / "state.db").is_file()
+    assert f"--config {tmp_path}/a.toml" in run("systemd-unit").output
+    assert "a.toml is right" in run("doctor").output
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_named_config_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A COVERPROXY_CONFIG that cannot be read is a mistake, not the defaults."""
+    monkeypatch.setenv("COVERPROXY_CONFIG", str(tmp_path / "gone.toml"))
+    got = run("check-config")
+    assert (got.exit_code, got.output) == (
+        2,
+        f"{tmp_path}/gone.toml: cannot be read: No such file or directory\n",
+    )
