@@ -186,3 +186,10 @@ def host_of(text: str) -> str:
         return host if host.isascii() else host.encode("idna").decode()
     except ValueError:  # UnicodeError is one
         return ""
+
+
+def site_as_typed(text: str) -> str:
+    """Read a site as it was typed; what is none comes through, to be refused."""
+    wild = text.startswith("*.")
+    host = host_of(text.removeprefix("*."))
+    return (f"*.{host}" if wild else host) if host else text[:100]

@@ -12,12 +12,28 @@ import click
 from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
+from coverproxy.config.base import byte_count
 
 if TYPE_CHECKING:
     from coverproxy.cache.stats import CacheStats
     from coverproxy.cache.verify import VerifyFinding
     from coverproxy.cache.walk import CachedFile
     from coverproxy.wiring import DataFolder
+
+
+class ByteCount(click.ParamType[int]):
+    """A number of bytes, or a size with its unit as in the config."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """See click.ParamType."""
+        if isinstance(value, int):
+            return value
+        try:
+            return int(value) if str(value).isdecimal() else int(byte_count(value))
+        except ValueError as exc:
+            return self.fail(f"{value!r}: {exc}", param, ctx)
 
 
 @click.group()
@@ -198,7 +214,9 @@ def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
 
 @cache.command()
 @options
-@click.option("--max-bytes", type=click.IntRange(min=0), help="Come down to this (default: as configured).")
+@click.option(
+    "--max-bytes", type=ByteCount(), metavar="BYTES|20GB", help="Come down to this (default: as configured)."
+)
 @needs_data
 def evict(config: Config, as_json: bool, max_bytes: int | None) -> None:
     """Make room now: remove covers until the cache is within its bounds, the longest unused first.

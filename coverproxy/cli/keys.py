@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+EXAMPLE = "9780141439518"
+"""A book that exists (Pride and Prejudice), for a URL to try."""
+
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound to
+
 
 class Moment(click.DateTime):
     """A date and time in UTC as seconds since 1970; `never`: None."""
@@ -59,8 +64,16 @@ def create(
     limit = config.quota.daily_limit if daily_limit is None else daily_limit
     hosts = _hosts(sites)
     made = with_accounts(config, lambda accounts: created(accounts, label, limit, hosts, strict=strict))
-    text = f"{made.name}\n\nhttp://HOST/devkey/{made.name}/medium/isbn/0545010225"
-    tell(as_json, {"key": made.name, "label": made.label}, text)
+    url = f"{base_url(config)}/devkey/{made.name}/medium/isbn/{EXAMPLE}"
+    tell(as_json, {"key": made.name, "label": made.label, "url": url}, f"{made.name}\n\n{url}")
+
+
+def base_url(config: Config) -> str:
+    """Return the address that the service is reached at, as far as the config says."""
+    if config.front.public_url:
+        return config.front.public_url
+    host = _LOOPBACK.get(config.server.host, config.server.host)
+    return f"http://[{host}]:{config.server.port}" if ":" in host else f"http://{host}:{config.server.port}"
 
 
 async def created(
@@ -73,12 +86,16 @@ async def created(
 
 
 def _hosts(sites: tuple[str, ...]) -> tuple[str, ...]:
-    for site in sites:
-        if not is_host(site.lower()):
+    """Read sites as the key page does: a host, *.HOST, or the address of a page."""
+    from coverproxy.accounts.self_service import site_as_typed
+
+    hosts = tuple(map(site_as_typed, sites))
+    for site, host in zip(sites, hosts, strict=True):
+        if not is_host(host):
             raise click.BadParameter(
                 f"{site!r}: expected a host, like catalogue.example.org or *.example.org"
             )
-    return tuple(site.lower() for site in sites)
+    return hosts
 
 
 @key.command("list")
@@ -116,7 +133,7 @@ async def _told(accounts: "Accounts", each: Key) -> dict[str, Any]:
         "created_at": _iso(each.created_at),
         "revoked_at": _iso(each.revoked_at),
         "expires_at": _iso(each.expires_at),
-        "days": {day.isoformat(): made for day, made in days.items()},
+        "days": [{"day": day.isoformat(), "made": made} for day, made in days.items()],
     }
 
 
@@ -141,7 +158,7 @@ def _iso(seconds: int | None) -> str | None:
 def show(config: Config, as_json: bool, name: str) -> None:
     """Show one key: its limits, its sites, and what it made in the last 30 days."""
     told = with_accounts(config, lambda accounts: _told_one(accounts, name))
-    days = {day: made for day, made in told["days"].items() if made}
+    days = {each["day"]: each["made"] for each in told["days"] if each["made"]}
     lines = [f"{field:12} {_shown(told[field])}" for field in told if field != "days"]
     made = [f"{'made on':12} {day}  {count}" for day, count in days.items()] or ["nothing made in 30 days"]
     tell(as_json, told, "\n".join(lines + made))

@@ -132,6 +132,7 @@ def demo(host: str, port: int, as_json: bool) -> None:
                 "signup": {"mode": "open"},
             }
         )
+        _look_for_port(config)  # before some seconds of drawing
         if not as_json:
             click.echo("Drawing covers …")
         drawn = Path(folder, "drawn")
@@ -139,6 +140,18 @@ def demo(host: str, port: int, as_json: bool) -> None:
         subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawn)], check=True)  # noqa: S603
         shown = _shelve(config, drawn)
         run_alone(config, as_json, shown, partial(_tour, shown))
+
+
+def _look_for_port(config: Config) -> None:
+    """See that the demo's port is free. Raises ClickException that names the way out."""
+    from coverproxy.server.application import listen
+
+    try:
+        listeners = listen(config)
+    except OSError as exc:
+        raise click.ClickException(f"{exc}; take another with --port") from None
+    listeners.covers.close()
+    listeners.ops.close()
 
 
 def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":

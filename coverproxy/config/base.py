@@ -14,7 +14,7 @@ Seconds = Annotated[float, Field(gt=0)]
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGT]?)(i?)B", re.ASCII)
 
 
-def _bytes(value: Any) -> Any:
+def byte_count(value: Any) -> Any:
     """Read "20GB" (powers of 1,000) or "512MiB" (of 1,024) as bytes; a number is what it is."""
     if not isinstance(value, str):
         return value
@@ -39,7 +39,7 @@ def _is_host(host: str) -> str:
     return host
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes)]
+Bytes = Annotated[int, BeforeValidator(byte_count)]
 """A number of bytes; the file may say it with a unit."""
 FilePath = Annotated[str, AfterValidator(_expanded)]
 """A path on this machine; ~ is the home of the user that runs the program."""

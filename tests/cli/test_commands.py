@@ -47,9 +47,9 @@ def test_help_teaches() -> None:
 
 
 def test_create_prints_the_key(data: Path) -> None:
-    """`key create --json` prints {"key", "label"}; without, the key and a URL with it."""
+    """`key create --json` prints {"key", "label", "url"}; without, the key and a URL with it."""
     made = orjson.loads(run("key", "create", "--label", "Küche", "--json", data=data))
-    assert set(made) == {"key", "label"}
+    assert set(made) == {"key", "label", "url"}
     assert made["label"] == "Küche"
     assert re.search(r"/devkey/[a-z0-9]{26}/medium/isbn/", run("key", "create", "--label", "x", data=data))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,45 @@ def test_a_named_config_must_be_there(tmp_path: Path, monkeypatch: pytest.Monkey
         2,
         f"{tmp_path}/gone.toml: cannot be read: No such file or directory\n",
     )
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_new_keys_url_is_one_to_click_on(tmp_path: Path) -> None:
+    """It has the address that the config says, else the server's own with its port; programs get it too."""
+    (tmp_path / "c.toml").write_text('[front]\npublic_url = "https://covers.example.org"\n')
+    made = json.loads(run("key", "create", "--label", "x", "--json", "--config", tmp_path / "c.toml").output)
+    assert made["url"] == f"https://covers.example.org/devkey/{made['key']}/medium/isbn/9780141439518"
+    (tmp_path / "c.toml").write_text('[server]\nhost = "::"\nport = 9000\n')
+    name, _, url = run("key", "create", "--label", "x", "--config", tmp_path / "c.toml").output.splitlines()
+    assert url == f"http://[::1]:9000/devkey/{name}/medium/isbn/9780141439518"
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_key_is_bound_by_the_address_of_a_page(tmp_path: Path) -> None:
+    """`key bind` reads a site as the key page does; `key show --json` has days as /usage has."""
+    name = json.loads(run("key", "create", "--label", "x", "--json").output)["key"]
+    told = json.loads(
+        run("key", "bind", name, "https://Opac.example.org/x?y", "*.example.com", "--json").output
+    )
+    assert told["sites"] == ["opac.example.org", "*.example.com"]
+    assert run("key", "bind", name, "no host").exit_code == 2
+    days = json.loads(run("key", "show", name, "--json").output)["days"]
+    assert (len(days), days[-1].keys(), days[-1]["made"]) == (30, {"day", "made"}, 0)
+
+
+@pytest.mark.usefixtures("_alone")
+def test_the_demo_looks_for_its_port_before_it_draws() -> None:
+    """A taken port is one line that names --port, before anything else."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        got = run("demo", "--port", str(taken.getsockname()[1]))
+    assert (got.exit_code, got.output.count("\n")) == (1, 1)
+    assert got.output.endswith("take another with --port\n")
+
+
+@pytest.mark.usefixtures("_alone")
+def test_room_is_made_by_sizes_with_a_unit() -> None:
+    """`cache evict --max-bytes 20GB` is understood, another word refused in words."""
+    run("key", "create", "--label", "x")
+    assert run("cache", "evict", "--max-bytes", "20GB").exit_code == 0
+    assert run("cache", "evict", "--max-bytes", "2000000").exit_code == 0
+    assert "512MiB" in run("cache", "evict", "--max-bytes", "many").output

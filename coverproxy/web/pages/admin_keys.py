@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, tidy
+from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, site_as_typed, tidy
 from coverproxy.domain.api_key import Key, abridged, hashed, new_name
 from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
@@ -16,7 +16,7 @@ from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, form, who
-from coverproxy.web.pages.usage import iso, site_as_typed, state_of
+from coverproxy.web.pages.usage import iso, state_of
 
 routes = web.RouteTableDef()
 

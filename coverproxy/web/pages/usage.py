@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, host_of
+from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, site_as_typed
 from coverproxy.domain.api_key import Key
 from coverproxy.stats.base import Lacking
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
@@ -57,13 +57,6 @@ async def change(request: web.Request) -> web.StreamResponse:
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
     changed = await keys.settle(key, sites, fields.get("no_cover", choice_of(key)))
     return await _page(request, changed, is_changed=True)
-
-
-def site_as_typed(text: str) -> str:
-    """Read a site as it was typed; what is none comes through, to be refused."""
-    wild = text.startswith("*.")
-    host = host_of(text.removeprefix("*."))
-    return (f"*.{host}" if wild else host) if host else text[:100]
 
 
 @routes.get("/devkey/{key}/usage/missing.csv")
