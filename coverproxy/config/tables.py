@@ -43,6 +43,7 @@ class Limits(Section):
 
     max_bytes: Annotated[Bytes, Field(gt=0)] = 33_554_432
     max_pixels: Positive = 50_000_000
+    max_decoded_bytes: Annotated[int, Field(ge=16_777_216)] = 419_430_400
     max_side_px: Annotated[int, Field(gt=0, le=65_000)] = 16_000
     min_side_px: Positive = 20
     max_aspect: Annotated[float, Field(ge=1.0)] = 8.0

@@ -8,8 +8,8 @@ from coverproxy.deploy.template import filled
 
 FOLDER = Path("/etc/systemd/system")
 
-_BASE_MIB, _WORKER_MIB = 256, 512
-"""The master, and a worker at its worst: 150 MiB, and one original of 50 megapixels besides."""
+_BASE_MIB, _WORKER_MIB = 256, 200
+"""The master, and a worker without what it is decoding: each of its renders may take max_decoded_bytes."""
 
 _BASE_TASKS, _WORKER_TASKS = 32, 128
 """Threads of a worker: renders, lookups, the database's, and at most 64 that wait for a lock."""
@@ -34,9 +34,13 @@ def service(config: Config, command: Sequence[str], data: Path, user: str, *, so
         state_directory=data.name if is_state else "",
         data=_quoted(str(data)),
         at_home=any(data.is_relative_to(home) or command[0].startswith(home) for home in ("/home", "/root")),
-        memory_mib=_BASE_MIB + _WORKER_MIB * workers,
+        memory_mib=_BASE_MIB + (_WORKER_MIB + _decoding_mib(config)) * workers,
         tasks=_BASE_TASKS + _WORKER_TASKS * workers,
     )
+
+
+def _decoding_mib(config: Config) -> int:
+    return -(-config.limits.max_decoded_bytes * config.render.threads // 2**20)
 
 
 def socket(config: Config) -> str:

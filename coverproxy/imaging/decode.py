@@ -6,7 +6,7 @@ from typing import Any
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
-from coverproxy.imaging import corrections, turbo, vips
+from coverproxy.imaging import corrections, memory, turbo, vips
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ def header(body: bytes, loader: Loader, limits: Limits, **options: Any) -> Heade
     image = vips.open_original(body, loader, **options)
     if image.width * image.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{image.width}x{image.height} px")
+    if (why := memory.refusal(image, body, loader, limits.max_decoded_bytes)) is not None:
+        raise UnusableOriginal("limit", why)
     return Header(body, loader, corrections.corrected(image, body, loader), vips.upright(image), options)
 
 

@@ -90,6 +90,17 @@ def frame(body: bytes) -> Frame | None:
     return None
 
 
+def has_several_scans(body: bytes) -> bool:
+    """Say whether the picture comes in more than one scan: then all of its coefficients lie in memory."""
+    components = progressive = 0
+    for marker, at, end, _ in segments(body):
+        if marker in _FRAMES and end - at >= 6:
+            components, progressive = body[at + 5], marker in (SOF2, 0xCA)
+        elif marker == SOS and end > at:
+            return bool(progressive) or body[at] < components
+    return True
+
+
 def _frame(marker: int, header: bytes) -> Frame:
     """Read a frame header; one whose length does not fit has no components."""
     if len(header) < 6 or len(header) != 6 + 3 * header[5]:

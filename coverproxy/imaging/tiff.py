@@ -7,8 +7,10 @@ _MOST_PAGES = 64
 _MOST_VALUES = 256
 
 _NEW_SUBFILE, _SUBFILE, _COMPRESSION, _PHOTOMETRIC = 254, 255, 259, 262
-_SAMPLES, _TILE_WIDTH, _EXTRA = 277, 322, 338
-_READ_TAGS = frozenset({_NEW_SUBFILE, _SUBFILE, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH, _EXTRA})
+_SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _EXTRA = 277, 278, 322, 338
+_READ_TAGS = frozenset(
+    {_NEW_SUBFILE, _SUBFILE, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _EXTRA}
+)
 
 _FORMATS = {1: "B", 3: "H", 4: "I"}
 """struct's letters for the field types BYTE, SHORT and LONG."""
@@ -57,6 +59,7 @@ class Page:
     extra: tuple[int, ...] = ()
     is_reduced: bool = False
     is_tiled: bool = False
+    strip_rows: int = 2**32 - 1
 
     @property
     def colours(self) -> int:
@@ -135,4 +138,5 @@ def _page(number: int, fields: dict[int, tuple[int, ...]]) -> Page:
         extra=fields.get(_EXTRA, ()),
         is_reduced=bool(kind & (_REDUCED | _MASK)) or first(_SUBFILE, 1) == _OLD_REDUCED,
         is_tiled=_TILE_WIDTH in fields,
+        strip_rows=first(_STRIP_ROWS, 2**32 - 1),
     )

@@ -11,7 +11,7 @@ from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
 from coverproxy.domain.formats import Loader, sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.imaging import vips
+from coverproxy.imaging import memory, vips
 from coverproxy.storage import bounded_read
 
 _PUBLISHER_DIGITS = 7
@@ -63,7 +63,7 @@ class Examined:
 def examine(candidate: Candidate, limits: Limits, rules: Import) -> Examined:
     """Look at a file's header, never at its pixels. Blocks on the disk. Raises Refused.
 
-    Reasons: isbn, unreadable, bytes, type, header, pixels, side, tiny, aspect, codec, hash.
+    Reasons: isbn, unreadable, bytes, type, header, pixels, memory, side, tiny, aspect, codec, hash.
     """
     identifier = _identifier(candidate)
     body, modified = _read(candidate.path, limits.max_bytes)
@@ -77,7 +77,7 @@ def examine(candidate: Candidate, limits: Limits, rules: Import) -> Examined:
 def look(body: bytes, identifier: Identifier, limits: Limits, rules: Import) -> Original:
     """Look at a body's header, never at its pixels; the original that it would be has no date yet.
 
-    Raises Refused: type, header, pixels, side, tiny, aspect, codec, hash.
+    Raises Refused: type, header, pixels, memory, side, tiny, aspect, codec, hash.
     """
     return measured(sketched(body, identifier, rules), body, limits)
 
@@ -95,7 +95,7 @@ def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
 
 
 def measured(original: Original, body: bytes, limits: Limits) -> Original:
-    """Read the size from the header. Raises Refused: header, pixels, side, tiny, aspect, codec."""
+    """Read the size from the header. Raises Refused: header, pixels, memory, side, tiny, aspect, codec."""
     width, height = _measure(body, original.loader, limits)
     return replace(original, width=width, height=height)
 
@@ -154,6 +154,8 @@ def _measure(body: bytes, loader: Loader, limits: Limits) -> tuple[int, int]:
         raise OriginalRefused("codec", "HEIC with HEVC inside: this libvips has no decoder for it")
     width, height = vips.upright(image)
     _check_size(width, height, limits)
+    if (why := memory.refusal(image, body, loader, limits.max_decoded_bytes)) is not None:
+        raise OriginalRefused("memory", why)
     return width, height
 
 

@@ -61,7 +61,7 @@ def test_the_bounds_grow_with_the_workers(tmp_path: Path) -> None:
     one = unit(tmp_path, "--data", "/srv/x").read_text()
     four = unit(tmp_path, "--data", "/srv/x", COVERPROXY_SERVER__WORKERS="4").read_text()
 
-    assert ("MemoryMax=768M" in one, "MemoryMax=2304M" in four) == (True, True)
+    assert ("MemoryMax=856M" in one, "MemoryMax=2656M" in four) == (True, True)
     assert ("TasksMax=160" in one, "TasksMax=544" in four) == (True, True)
     assert "TimeoutStopSec=15" in one
     assert "ReadWritePaths=/srv/x" in one

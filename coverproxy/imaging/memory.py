@@ -1,0 +1,55 @@
+"""How much memory a decoder takes for an original, reckoned from its header."""
+
+from typing import Any
+
+from coverproxy.domain.formats import Loader
+from coverproxy.imaging import jpeg, png, tiff
+
+_SAMPLE_BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4, "double": 8}
+
+_COMPLEX_BYTES = 16
+
+# Bytes taken for each byte of the decoded picture, measured as the peak of a process that renders medium from
+# 25 megapixels of noise, and rounded up. What streams (baseline JPEGs, PNGs line by line) takes a few lines;
+# what comes in several passes, or in one strip, lies in memory as a whole, some of it twice.
+_STREAMED = 0.5
+_JPEG_IN_SCANS = 2.5
+_PNG_INTERLACED = 2.0
+_WHOLE = {Loader.WEBP: 3.4, Loader.GIF: 2.4}
+_TIFF, _TIFF_IN_ONE_STRIP = 1.5, 3.0
+_FEW_STRIPS = 4
+
+_HEIF_PIXEL_BYTES = 20
+"""Of an AVIF, whatever its depth and chroma: 16 to 19 were measured."""
+
+
+def needed(image: Any, body: bytes, loader: Loader) -> int:
+    """Return the bytes that decoding takes at most, about; *image* is the libvips image, its header read."""
+    pixels = image.width * image.height
+    if loader is Loader.HEIF:
+        return int(pixels * _HEIF_PIXEL_BYTES)
+    raw = pixels * image.bands * _SAMPLE_BYTES.get(image.format, _COMPLEX_BYTES)
+    return int(raw * _factor(image, body, loader))
+
+
+def _factor(image: Any, body: bytes, loader: Loader) -> float:
+    if loader is Loader.JPEG:
+        return _JPEG_IN_SCANS if jpeg.has_several_scans(body) else _STREAMED
+    if loader is Loader.PNG:
+        return _PNG_INTERLACED if png.facts(body).is_interlaced else _STREAMED
+    if loader is Loader.TIFF:
+        page = tiff.picture(body)
+        is_whole = not page.is_tiled and page.strip_rows * _FEW_STRIPS > image.height
+        return _TIFF_IN_ONE_STRIP if is_whole else _TIFF
+    return _WHOLE[loader]
+
+
+def refusal(image: Any, body: bytes, loader: Loader, most: int) -> str | None:
+    """Say why an original may not be decoded within *most* bytes; None where it may."""
+    need = needed(image, body, loader)
+    if need <= most:
+        return None
+    sides = f"{image.width}x{image.height} px in {image.bands} channels"
+    return (
+        f"{sides} take some {need >> 20} MiB to decode as {loader.name}, at most {most >> 20} MiB is allowed"
+    )
