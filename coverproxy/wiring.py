@@ -308,3 +308,4 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         finally:
             await _end(fresh)
             await covers.flights.land(config.server.stop_seconds)
+            await covers.remakes.land(_LAST_SECONDS)

@@ -85,6 +85,10 @@ class DiskCache:
         older = (self._whole(paths, spec) for paths in self.layout.older_paths(spec))
         return next(filter(None, older), None)
 
+    def drop_older(self, spec: Spec) -> int:
+        """Remove what older settings made of a derivative; return how many names went."""
+        return sum(self._drop(paths) for paths in list(self.layout.older_paths(spec)))
+
     def _whole(self, paths: tuple[Path, ...], spec: Spec) -> Derivative | None:
         found = _read(paths[0])
         if found is None:

@@ -21,15 +21,19 @@ from coverproxy.cache.walk import (
     shards,
 )
 
-Age = tuple[bool, int]
-"""(of the present revision?, day of last use): in its natural order what goes first stands first."""
+Age = tuple[int, bool]
+"""(day of last use, of the present revision?): in its natural order what goes first stands first.
+
+Older revisions do not go first: they are served until they are made anew. Evicting them would have a key pay
+for that.
+"""
 
 
 def plan(held: Mapping[Age, int], excess: int) -> dict[Age, int]:
     """Choose what goes: bytes to remove by age, given the bytes *held* by age.
 
-    Old revisions first, then the longest unused. Every age before the last one goes whole, and of the last
-    no more than is needed.
+    The longest unused first, and of one day those of older revisions. Every age before the last one goes
+    whole, and of the last no more than is needed.
     """
     chosen = {}
     for age in sorted(held):
@@ -140,4 +144,4 @@ class Evictor:
         return files, freed
 
     def _age(self, held: CachedFile) -> Age:
-        return held.shard.is_live, self.last_use.day(held.stat)
+        return self.last_use.day(held.stat), held.shard.is_live

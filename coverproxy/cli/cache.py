@@ -82,8 +82,8 @@ def _take_over(shelf: "DataFolder") -> None:
 def stats(config: Config, as_json: bool) -> None:
     """Tell how many covers the cache holds, in which sizes and formats, and how much room is left.
 
-    "Old" are covers made with settings that have changed since: they are not served any more, and are the
-    first to be evicted. The days tell when the longest unused and the latest used cover were last used.
+    "Old" are covers made with settings that have changed since: each is served until it is asked for and made
+    anew. The days tell when the longest unused and the latest used cover were last used.
     Bytes are those on disk, in whole blocks. Reads every file's entry: a minute for some million files.
     """
     from coverproxy.cache.stats import take_stock
@@ -197,8 +197,8 @@ def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
     """Remove leftovers: temporary files of processes that died, and lone second names.
 
     A lone second name is a cover under its ISBN-10 whose ISBN-13 is gone. With --old-revisions, covers that
-    were made with settings that have changed since go too. They are kept otherwise, until room is needed, as
-    settings may be changed back.
+    were made with settings that have changed since go too. They are kept otherwise, until room is needed or
+    they are made anew: until then they are what visitors get.
     """
     from coverproxy.cache.sweep import sweep as sweep_cache
 
@@ -221,8 +221,9 @@ def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
 def evict(config: Config, as_json: bool, max_bytes: int | None) -> None:
     """Make room now: remove covers until the cache is within its bounds, the longest unused first.
 
-    The running service does this by itself whenever the cache is nearly full. Covers of old settings go
-    first. Nothing is removed while there is room. Waits while the service is evicting.
+    The running service does this by itself whenever the cache is nearly full. Of those last used
+    on one day, covers of old settings go first. Nothing is removed while there is room. Waits while the
+    service is evicting.
     """
     from coverproxy.cache.janitor import alone
 

@@ -49,6 +49,12 @@ class SingleFlight(Generic[T]):
                 if is_leader or concerns_us(exc):
                     raise
 
+    def start(self, name: str, make: Callable[[], Awaitable[T]], most: int) -> None:
+        """Start a flight that nobody waits for, unless it is under way, or *most* are."""
+        if name not in self._tasks and len(self._tasks) < most:
+            task = self._tasks[name] = asyncio.ensure_future(make())
+            task.add_done_callback(partial(self._landed, name))
+
     def _landed(self, name: str, task: asyncio.Future[T]) -> None:
         del self._tasks[name]
         if not task.cancelled():

@@ -18,7 +18,7 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Limits, Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import NoCover, StoreUnavailable
+from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
@@ -40,6 +40,10 @@ FILE_THREADS = 2
 
 Each keeps up to 16 MiB of the catalogue's pages, and the GIL lets more of them bring little.
 """
+
+
+REMAKES = 2
+"""Derivatives of older settings that a process makes anew at once: visitors' own come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Covers:
     lookups: ThreadPoolExecutor
     asking: OriginalFetcher
     maker: DerivativeMaker = field(init=False)
+    remakes: SingleFlight[None] = field(init=False, default_factory=SingleFlight)
 
     def __post_init__(self) -> None:
         maker = DerivativeMaker(
@@ -93,6 +98,9 @@ class Covers:
         if derivative := await self._off_loop(partial(self._find, spec)):
             held = self.memory.put(str(spec), derivative, mark)
             return Found(derivative, is_made=False, held=held)
+        if older := await self._off_loop(partial(self._find_older, spec)):
+            self.remakes.start(str(spec), partial(self._remake, spec), REMAKES)
+            return Found(older, is_made=False)  # not into memory: the next view is to find the new one
         found, is_ours = await self.flights.join(
             str(spec),
             partial(self._make_or_remember, spec, visitor),
@@ -115,11 +123,17 @@ class Covers:
         return Spec(identifier, wanted.size, form)
 
     def _find(self, spec: Spec) -> Derivative | None:
-        derivative = self.cache.find(spec)
+        return self._with_original(spec, self.cache.find(spec))
+
+    def _with_original(self, spec: Spec, derivative: Derivative | None) -> Derivative | None:
         if derivative is not None and derivative.original is None:
             best = next((each for each in self.catalogue.find(spec.identifier) if not each.fault), None)
             return replace(derivative, original=(best.width, best.height)) if best else derivative
         return derivative
+
+    def _find_older(self, spec: Spec) -> Derivative | None:
+        """Return what older settings made: it is served until the present ones have made theirs."""
+        return self._with_original(spec, self.cache.find_older(spec))
 
     def _look_again(self, spec: Spec) -> Derivative | list[Original]:
         """Return the derivative that another process has made meanwhile, else what to make it of."""
@@ -153,6 +167,18 @@ class Covers:
             },
         )  # fmt: skip
         return Found(derivative, is_made=True)
+
+    async def _remake(self, spec: Spec) -> None:
+        """Make a derivative with the present settings, at the operator's cost: no key's quota or turn."""
+        try:
+            async with self.renders.place(), self.stripes.hold(str(spec)):
+                if await self._off_loop(partial(self.cache.find, spec)):
+                    return
+                originals = await self._off_loop(partial(self.maker.originals, spec.identifier))
+                async with self.guard.alone(originals[0]):
+                    await self.renders.run(partial(self.maker.produce, spec, originals))
+        except CoverError as exc:  # what older settings made stays, and the next view tries again
+            _log.info("not made with the present settings yet", extra={"spec": str(spec), "why": str(exc)})
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         """Do disk work in one hop."""

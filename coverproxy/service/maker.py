@@ -64,8 +64,7 @@ class DerivativeMaker:
         derivative = self.derive(spec, originals)
         try:
             with self.metrics.spans.labels("store").time():
-                self.cache.put(spec, derivative)
-            return replace(derivative, place=self.cache.layout.place(spec))
+                return self.store(spec, derivative)
         except CacheFull as full:
             self.metrics.cache_refusals.inc()
             if full.is_news:
@@ -74,6 +73,20 @@ class DerivativeMaker:
             self.metrics.store_failures.inc()
             _log.error("a derivative cannot be stored", extra={"spec": str(spec), "error": str(exc)})
         return derivative
+
+    def store(self, spec: Spec, derivative: Derivative) -> Derivative:
+        """Store a derivative in place of what older settings made of it; return it as it is answered.
+
+        Another picture gets a later time than its predecessor: clients then see that it has changed. Raises
+        CacheFull or another OSError; then the predecessor stays.
+        """
+        if older := self.cache.find_older(spec):
+            least = older.mtime + (older.body != derivative.body)
+            derivative = replace(derivative, mtime=max(derivative.mtime, least))
+        self.cache.put(spec, derivative)
+        if older:
+            self.cache.drop_older(spec)
+        return replace(derivative, place=self.cache.layout.place(spec))
 
     def derive(self, spec: Spec, originals: list[Original]) -> Derivative:
         """Render the best original that can be. Raises NoCover, Unavailable."""

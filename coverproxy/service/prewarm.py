@@ -134,5 +134,5 @@ class Prewarmer:
                 originals = self.maker.originals(spec.identifier)
             except NoCover:
                 return PrewarmOutcome.MISSING
-            self.cache.put(spec, self.maker.derive(spec, originals))
+            self.maker.store(spec, self.maker.derive(spec, originals))
         return PrewarmOutcome.MADE

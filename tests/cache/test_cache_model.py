@@ -167,13 +167,16 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule(part=st.floats(0.1, 1.2))
     def evict(self, part: float) -> None:
-        """Evict down to a part of what is held: old revisions go before any other, and whole files only."""
+        """Evict down to a part of what is held: the longest unused first, and whole files only."""
         before = {at for at in self.model if self.path(at).exists()}
+        ages = {
+            at: (int(self.path(at).stat().st_atime) // DAY, self.revisions[at[1].size] == at[0])
+            for at in before
+        }
         files = self.survey(DiskBounds(max(int(used(self.root) * part), 1), 0))
         gone = {at for at in before if not self.path(at).exists()}
-        old = {at for at in before if self.revisions[at[1].size] != at[0]}
         assert len(gone) == files
-        assert gone <= old or old <= gone
+        assert all(age <= kept for age in map(ages.get, gone) for kept in map(ages.get, before - gone))
         for at in gone:
             self.forget(at)
 

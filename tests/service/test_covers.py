@@ -175,17 +175,6 @@ async def test_a_list_takes_the_first_that_has_a_cover(server: Running) -> None:
     assert (await server.get(server.path(COVERED))).cover == "hit"
 
 
-async def test_changed_settings_make_new_pictures(start: Start, tmp_path: Path) -> None:
-    """A size whose quality changes gets another revision: the old file is not served for the new setting."""
-    first = await start(sizes={"medium": {"jpeg": {"quality": 30}}})
-    second = await start(sizes={"medium": {"jpeg": {"quality": 90}}})
-    small, large = await first.get(first.path()), await second.get(second.path())
-
-    assert len(small.body) < len(large.body)
-    before, after = first.covers.cache.layout.revisions, second.covers.cache.layout.revisions
-    assert {each for each in before if before[each] != after[each]} == {("medium", Format.JPEG)}
-
-
 async def test_purge_removes_and_the_next_view_makes(server: Running) -> None:
     """Purging a cover removes every size, format and spelling of it."""
     for path in (server.path(), server.path(size="small"), server.path(f"{COVERED}.webp")):
