@@ -27,6 +27,8 @@ class Front(Section):
     open_file_seconds: Annotated[int, Field(ge=1, le=60)] = 4
     requests_per_second: Annotated[int, Field(ge=1)] = 50
     burst: Annotated[int, Field(ge=0)] = 200
+    browser_requests_per_second: Annotated[int, Field(ge=1)] = 300
+    browser_burst: Annotated[int, Field(ge=0)] = 1000
 
     @field_validator("trusted")
     @classmethod

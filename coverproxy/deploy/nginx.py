@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from coverproxy.config import Config
 from coverproxy.deploy.template import filled
 from coverproxy.domain import schemes
+from coverproxy.domain.address_bounds import MANY_AT_ONCE, MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_SEGMENTS
 from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
@@ -58,6 +59,11 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         listen_tls=front.listen_tls,
         tls=front.tls != "off",
         http2=front.tls == "http2",
+        tls_port=_tls_port(config),
+        max_path=MAX_PATH_BYTES,
+        max_segments=MAX_SEGMENTS,
+        max_query=MAX_QUERY_BYTES,
+        many_at_once="|".join(sorted(MANY_AT_ONCE)),
         server_name=urlsplit(front.public_url).hostname or "_",
         access_log=f"{front.access_log} coverproxy buffer=64k flush=5s" if front.access_log else "off",
         fronts=[str(network) for network in front.networks if not network.is_loopback],
@@ -108,6 +114,19 @@ def _canonical() -> str:
         if scheme.name != schemes.ISBN
     )
     return "|".join((*others, own))
+
+
+def _tls_port(config: Config) -> str:
+    """Return the port that https is reached at, as it stands in an address; the usual one is left out.
+
+    That of front.public_url, as a port may be mapped on the way; else the one that nginx listens on.
+    """
+    public = urlsplit(config.front.public_url)
+    if public.scheme == "https":
+        port = public.port or 443
+    else:
+        port = next((int(each.rpartition(":")[2]) for each in config.front.listen_tls if each), 443)
+    return "" if port == 443 else f":{port}"
 
 
 def _server(app: str) -> str:

@@ -5,27 +5,18 @@ from dataclasses import replace
 
 from aiohttp import hdrs, web
 
+from coverproxy.domain.address_bounds import MANY_AT_ONCE, MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_SEGMENTS
 from coverproxy.domain.errors import CoverError, TooLong, UnreadType
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
 from coverproxy.web.app_keys import CONFIG, METRICS
 from coverproxy.web.errors import meaning
 
-MAX_PATH_BYTES = 2048
-"""A path at most, as it is sent: the longest that means anything is a DOI, written in %XX."""
-
-MAX_SEGMENTS = 20
-"""Slashes of a path at most. aiohttp's router looks at a path once for each, and copies it: n² of work."""
-
-MAX_QUERY_BYTES = 4096
 MAX_FIELDS = 50
-"""A query at most, where an address is not asked for many identifiers at once."""
+"""Fields of a query at most, where an address is not asked for many identifiers at once."""
 
 MAX_LONG_FIELDS = 1100
 """Fields at most where it is: a thousand times `isbn=`, and some."""
-
-MANY_AT_ONCE = frozenset({"info", "books", "get", "cover"})
-"""Last segments of addresses that take a long query: a thousand identifiers."""
 
 NEVER_FAILS = "/images/P/"
 """What stands in the addresses of Amazon's shape, whose clients must not see another status than 200."""

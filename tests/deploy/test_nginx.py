@@ -401,11 +401,19 @@ async def test_the_access_log_holds_no_key(server: Running, tmp_path: Path) -> N
         (f"/%64evkey/{name}/medium/isbn/{COVERED}", "…"),
         (f"/x/../devkey/{name}/usage", "…"),
         (f"/by-key/{name}/medium", "…"),
+        (f"/devkey/./{name}/medium/isbn/{COVERED}", "…"),
+        (f"/DEVKEY/{name}/medium/isbn/{COVERED}", f"/DEVKEY/{name[:4]}…/medium/isbn/{COVERED}"),
+        (f"/x/DevKey/{name}/medium", "…"),
+        (f"/devkey/x/%2e%2e/{name}/usage", "…"),
+        (f"/devkey/x/%2E%2E%2F{name}/usage", "…"),
         ("/style.css?x=1", "/style.css"),
     ]
     async with before(server, tmp_path / "nginx") as front:
         for path, _ in paths:
             await ask(front, path)
+        odd = b"/devkey/" + name.encode() + b"/\xf0\x9f\x92"
+        await _raw(front, b"GET " + odd + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        paths.append((odd.decode(errors="replace"), "…"))
     text = (tmp_path / "nginx" / "access.log").read_text()
 
     lines = [orjson.loads(line) for line in text.splitlines()]
@@ -413,6 +421,55 @@ async def test_the_access_log_holds_no_key(server: Running, tmp_path: Path) -> N
     assert {"made", "hit", "path", ""} <= {line["cover"] for line in lines}
     assert name not in text
     assert "title" not in text
+
+
+async def _raw(front: str, request: bytes) -> bytes:
+    """Send bytes as they are; return all that comes until nginx closes."""
+    host, _, port = front.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return answer
+
+
+EXCESS = {
+    "slashes": ("/" * 8000, 414),
+    "a long path": ("/" + "a" * 3000, 414),
+    "a long query": ("/?isbn=" + "9" * 5000, 414),
+    "beyond every buffer": ("/devkey/k/info?isbn=" + "9" * 21_000, 414),
+    "a thousand ISBNs": ("/devkey/{key}/info?isbn=" + "%2C".join([COVERED] * 1000), 200),
+    "Amazon's": ("/images/P/" + "9" * 3000, 200),
+    "a cover behind doubled slashes": ("//devkey//{key}//small//isbn//" + COVERED, 200),
+}
+
+
+@pytest.mark.parametrize(("target", "status"), EXCESS.values(), ids=EXCESS.keys())
+async def test_addresses_beyond_ours_end_at_nginx(
+    server: Running, front: str, target: str, status: int
+) -> None:
+    """nginx refuses what the app would, and passes on the long addresses that are wanted."""
+    path = target.format(key=server.key.name)
+    answer = await _raw(
+        front,
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nSec-Fetch-Dest: image\r\nConnection: close\r\n\r\n".encode(),
+    )
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+async def test_a_forged_referer_passes_no_limit(server: Running, tmp_path: Path) -> None:
+    """Requests that say that a page is shown are limited too, at a rate of their own; hits never are."""
+    limited = {"browser_requests_per_second": 1, "browser_burst": 5}
+    await server.get(server.path())
+    async with before(server, tmp_path / "nginx", **limited) as front:
+        sent = {"Referer": "http://x/"}
+        asked = [(await ask(front, server.path(UNCOVERED), **sent)).cover for _ in range(12)]
+        hits = [(await ask(front, server.path(), **sent)).cover for _ in range(12)]
+
+    assert asked[:6] == ["missing"] * 6
+    assert asked[-1] == "throttled"
+    assert hits == ["hit"] * 12
 
 
 async def test_the_app_is_told_the_client_by_its_front_only(start: Start, tmp_path: Path, caplog) -> None:
@@ -511,8 +568,8 @@ async def test_covers_over_https_and_http_alike(
         assert await asyncio.to_thread(_protocol, secure) == "h2"
 
     assert (plain.status, plain.cover) == (200, "made")
-    assert (page.status, page.headers["Location"]) == (308, "https://127.0.0.1/")
-    assert (shown.status, shown.headers["Location"]) == (308, f"https://127.0.0.1{usage}")
+    assert (page.status, page.headers["Location"]) == (308, f"https://{secure}/")
+    assert (shown.status, shown.headers["Location"]) == (308, f"https://{secure}{usage}")
     assert told.status == 200
 
 

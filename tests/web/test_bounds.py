@@ -11,8 +11,9 @@ from conftest import COVERED, Got, Running
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.domain.address_bounds import MAX_PATH_BYTES, MAX_SEGMENTS
 from coverproxy.web import bodies
-from coverproxy.web.bounds import MAX_PATH_BYTES, MAX_SEGMENTS, excess
+from coverproxy.web.bounds import excess
 
 URLENCODED = "application/x-www-form-urlencoded"
 
