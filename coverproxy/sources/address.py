@@ -32,6 +32,8 @@ _CLOSED: tuple[Network, ...] = tuple(
         "168.63.129.16/32",  # Azure's host services: a public address that only a guest reaches
         "192.0.0.0/24",  # IETF protocol assignments, Oracle's metadata among them
         "192.88.99.0/24",  # 6to4 relays
+        "3fff::/20",  # documentation (RFC 9637): not in Python 3.11's list
+        "5f00::/16",  # segment routing (RFC 9602): likewise
         "fec0::/10",  # site-local, deprecated and still routed in places
         "fd00:ec2::254/128",  # Amazon's metadata
     )

@@ -74,6 +74,13 @@ def wants_html(accept: str) -> bool:
     return 0 < liked.get("text/html", 0.0) >= liked.get("application/json", 0.0)
 
 
+def names_no_picture_as_much(accept: str) -> bool:
+    """Say whether the client names pages, and neither JPEG, GIF nor JSON as much."""
+    liked = _liked(accept)
+    others = max(liked.get(name, 0.0) for name in ("image/jpeg", "image/gif", "application/json"))
+    return liked.get("text/html", 0.0) > others
+
+
 def _json(liked: Mapping[str, float]) -> float:
     return max(liked.get("application/json", 0.0), liked.get("application/problem+json", 0.0))
 

@@ -16,6 +16,7 @@ from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
+from coverproxy.web.pages.session import GUESSING
 from coverproxy.web.pages.status import KEPT, Kept
 from coverproxy.web.shapes import info, librarything, table
 
@@ -34,6 +35,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
+    app[GUESSING] = {}
     app.on_response_prepare.append(_sign)
     app.add_routes([*info.routes, *openapi.routes, *pages.routes])
     table.add_routes(app, config)

@@ -16,6 +16,7 @@ from coverproxy.web.accept import accepted, wants_json
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, IS_PROGRAM, KEY, METRICS, SPEC
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
+from coverproxy.web.navigation import is_navigation, page_of
 from coverproxy.web.no_cover_image import CHOICES, stand_in
 from coverproxy.web.shapes.base import SHAPE
 from coverproxy.web.visitor import site
@@ -88,19 +89,31 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         fault = Unavailable("an internal error")
         response = _refused(request, fault, meaning(fault))
     if key := request.get(KEY):
+        if key.sites:
+            _keep_from_others(response)
         accounts = request.app[COVERS].accounts
         if accounts.is_counted(key):  # else the store cannot be read: better nothing than a wrong number
             response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response
 
 
+def _keep_from_others(response: web.StreamResponse) -> None:
+    """Let no shared cache keep an answer for a key that is bound to sites: it would hand it to every site."""
+    kept = response.headers.get("Cache-Control", "")
+    if kept.startswith("public"):
+        response.headers["Cache-Control"] = kept.replace("public", "private", 1)
+
+
 def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Response:
-    as_json = wants_json(accepted(request.headers)) or request.get(IS_PROGRAM, False)
+    is_sent = request.method not in ("GET", "HEAD")  # a picture answers nobody who sends something
+    as_json = wants_json(accepted(request.headers)) or request.get(IS_PROGRAM, False) or is_sent
     is_strict = _is_strict(request)
     if (shape := request.get(SHAPE)) and (own := shape.refuse(request, error, how, is_strict)):
         return answers.send(own)
     if not is_strict and not as_json and (answer := stand_in(request, how)):
         return answers.send(answer)
+    if is_navigation(request.headers) and not request.get(IS_PROGRAM, False):
+        return page_of(request, how)
     refusal = answers.refusal(error, how, request.app[CONFIG].answers, is_strict=is_strict, as_json=as_json)
     return answers.send(refusal)
 

@@ -14,6 +14,7 @@ from coverproxy.web.accept import accepted
 from coverproxy.web.answers import Answer
 from coverproxy.web.app_keys import CONFIG, KEY, SPEC
 from coverproxy.web.errors import Meaning
+from coverproxy.web.navigation import is_navigation
 
 CHOICES = NO_COVER_CHOICES
 """What `?default=` may ask for instead of what the key chose; 404 (and false) are errors."""
@@ -47,7 +48,7 @@ def stand_in(request: web.Request, how: Meaning) -> Answer | None:
     choice = request.query.get("default", "").lower() or key.no_cover
     if choice == "own" and (own := request.app[OWN]).body:
         return _answer(request, how, own.type, own.body)
-    if choice == "card" and _shows_svg(accepted(request.headers)):
+    if choice == "card" and (_shows_svg(accepted(request.headers)) or is_navigation(request.headers)):
         return _answer(request, how, "image/svg+xml", _card(request))
     return None
 

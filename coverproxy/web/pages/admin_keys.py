@@ -27,6 +27,8 @@ MOST_SHOWN = 100
 
 MOST_LIMIT = 1_000_000_000
 
+MOST_FROM = 100_000_000
+
 _ROTATED_KEEP_DAYS = 7
 
 
@@ -41,7 +43,7 @@ async def _page(request: web.Request, done: dict[str, Any] | None = None) -> web
     accounts = request.app[COVERS].accounts
     wanted = tidy(request.query.get("find", ""))[:80]
     found = sorted(filter(_matching(wanted), accounts.all()), key=_order)
-    first = max(int(text) if (text := request.query.get("from", "0")).isdecimal() else 0, 0)
+    first = _number(request.query.get("from", "0"), MOST_FROM, "from")
     some = found[first : first + MOST_SHOWN]
     made = await accounts.counts.made([key.counted_as for key in some], accounts.today()) if some else {}
     data = {
@@ -57,6 +59,16 @@ async def _page(request: web.Request, done: dict[str, Any] | None = None) -> web
     has_own = bool(request.app[CONFIG].site.placeholder)
     choices = ["gif", "404", "card", *(["own"] if has_own else [])]
     return shown(request, "admin_keys.html", data, token=token, following=following, choices=choices)
+
+
+def _number(text: str, most: int, field: str) -> int:
+    """Read a whole number from 0 to *most*. Raises KeyRequestRefused("field", *field*).
+
+    The length first: Python refuses to read thousands of digits, with an error of its own.
+    """
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(most)) or int(text) > most:
+        raise KeyRequestRefused("field", field)
+    return int(text)
 
 
 def _matching(wanted: str) -> Callable[[Key], bool]:
@@ -125,13 +137,9 @@ async def _restore(accounts: Accounts, desk: PageContext, key: Key, fields: dict
 
 async def _settle(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
     """Set the limit, the sites and the choice of "no cover"."""
-    limit = fields.get("daily_limit", "")
-    if not (limit.isascii() and limit.isdecimal()) or int(limit) > MOST_LIMIT:
-        raise KeyRequestRefused("field", "daily_limit")
+    limit = _number(fields.get("daily_limit", ""), MOST_LIMIT, "daily_limit")
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
-    await desk.keys.settle(
-        replace(key, daily_limit=int(limit)), sites, fields.get("no_cover", choice_of(key))
-    )
+    await desk.keys.settle(replace(key, daily_limit=limit), sites, fields.get("no_cover", choice_of(key)))
     return {}
 
 

@@ -3,7 +3,10 @@
 import functools
 import hashlib
 import hmac
+import ipaddress
 import secrets
+import time
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -21,6 +24,12 @@ SESSION = "coverproxy_admin"
 _PATH = "/admin"
 """Where that cookie is sent: no cover's request carries it."""
 
+GUESSING: web.AppKey[dict[str, float]] = web.AppKey("guessing", dict)
+"""Addresses (signed) that tried too many wrong tokens, and until when they are held back (monotonic)."""
+
+_MOST_GUESSING = 10_000
+_MOST_HELD_SECONDS = 3600.0
+
 _WHO: web.RequestKey[str] = web.RequestKey("who", str)
 
 
@@ -31,6 +40,8 @@ def admin(handler: Handler) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         if not request.app[CONFIG].admin.is_on:
             raise MalformedPath("there are no admin pages here: no way in is set")
+        if await _is_guessing(request):
+            return _way_in(request, REFUSED["address"], "address")
         who = _who(request)
         if who is None:
             return _way_in(request)
@@ -58,15 +69,58 @@ def _who(request: web.Request) -> str | None:
     if _is_program(request):
         return "program"
     named = request.headers.get(config.admin.header, "") if config.admin.header else ""
-    if named and believes(request, config.front):
+    if named and believes(request, config.front) and _is_own_host(request):
         return f"front {named}"
     session = request.cookies.get(SESSION, "")
     return session if _is_session(request, session) else None
 
 
-def _is_program(request: web.Request) -> bool:
+def _is_own_host(request: web.Request) -> bool:
+    """Say whether the request names this site as its host.
+
+    A page elsewhere that lets its own name resolve to this machine (DNS rebinding) makes a browser here send
+    requests from the loopback, but with that name. Without front.public_url only what is no name is believed.
+    """
+    public = urlsplit(request.app[CONFIG].front.public_url)
+    try:
+        asked = urlsplit(f"//{request.host}")
+        if public.hostname:
+            return asked.hostname == public.hostname
+        return asked.hostname == "localhost" or bool(ipaddress.ip_address(asked.hostname or ""))
+    except ValueError:
+        return False
+
+
+async def _is_guessing(request: web.Request) -> bool:
+    """Say whether this address tried too many wrong tokens: then a right one is refused as well.
+
+    They are counted with the form's tries, so that the two ways in have one limit. The store is asked only
+    once a token was wrong; who is known to guess is held back from memory.
+    """
+    if not _bearer(request):
+        return False
+    desk, guessing, now = request.app[DESK], request.app[GUESSING], time.monotonic()
+    address = forms.address(request)
+    if guessing.get(address, 0.0) > now:
+        return True
+    if _is_program(request):
+        return False
+    wait = await desk.keys.wait("login", address)
+    if wait > 0:
+        guessing[address] = now + min(wait, _MOST_HELD_SECONDS)
+        while len(guessing) > _MOST_GUESSING:
+            del guessing[next(iter(guessing))]
+    return wait > 0
+
+
+def _bearer(request: web.Request) -> str:
+    """Return the token of `Authorization: Bearer …`; the empty text: there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and _is_token(request, token.strip())
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_program(request: web.Request) -> bool:
+    return bool(token := _bearer(request)) and _is_token(request, token)
 
 
 def _is_token(request: web.Request, text: str) -> bool:

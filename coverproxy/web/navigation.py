@@ -1,0 +1,33 @@
+"""An address opened in a browser's own window: where it shows no cover, a page says why."""
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from coverproxy.web.accept import accepted, names_no_picture_as_much
+from coverproxy.web.errors import Meaning
+from coverproxy.web.pages.page import problem
+
+
+def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
+    """Say whether a browser opens the address itself.
+
+    Browsers say so by Sec-Fetch-Mode and Sec-Fetch-Dest, but over https alone. Else by Accept: they name
+    text/html, and no JPEG or GIF beside it as Java does, which then wants a picture.
+    """
+    mode, dest = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
+    if mode or dest:
+        return mode == "navigate" or dest == "document"
+    return names_no_picture_as_much(accepted(headers))
+
+
+def page_of(request: web.Request, how: Meaning) -> web.Response:
+    """Answer with a page that says what is the case; a last slash too many leads to the page without it.
+
+    Leading slashes are taken away with it: `//host/` would lead to another site.
+    """
+    if how.label == "path" and request.path.endswith("/") and (plain := request.path.strip("/")):
+        where = request.rel_url.with_path(f"/{plain}", keep_query=True)
+        return web.Response(status=308, headers={"Location": str(where), "Cache-Control": "no-store"})
+    page = problem(request, how.status, f"error.{how.label}", how.label)
+    page.headers["X-Cover-Status"] = how.label
+    return page
