@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.stores import KeyStore, RateLimiter
 from coverproxy.config import Signup
-from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, new_name
-from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, name_from, new_name
+from coverproxy.domain.errors import KeyRequestRefused, UnknownKey
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
 
@@ -72,17 +72,22 @@ class KeySelfService:
         self._now = now
         self.config = config
 
-    async def give(self, wish: KeyWish, address: str) -> KeyRequest:
-        """Make a key for whoever asks from *address*: at once, or waiting for approval.
+    async def give(self, wish: KeyWish, address: str, seeds: tuple[bytes, bytes] | None = None) -> KeyRequest:
+        """Make a key for a request from *address*: at once, or waiting for approval.
 
+        *seeds*: what the names of the key and of its owner's word are made from, so that a form that is sent
+        twice gives one key.
         Raises KeyRequestRefused: "closed", "field", "address", "contact", "day"; and Unavailable.
         """
         if self.config.mode == "closed":
             raise KeyRequestRefused("closed")
         asked = wish.read()
+        name, word = map(name_from, seeds) if seeds else (new_name(), new_name())
+        if seeds and (known := await self._given(name, word)):
+            return KeyRequest(known, word)
         if await self.wait("signup", address):
             raise KeyRequestRefused("address")
-        now, name, word = self._now(), new_name(), new_name()
+        now = self._now()
         full = await self._keys.enter(
             name, asked.contact.casefold(), now, now - DAY_SECONDS, self.config.keys_per_day,
             self.config.keys_per_contact,
@@ -97,6 +102,14 @@ class KeySelfService:
         await self._accounts.save(key)
         _log.info("a key is asked for", extra={"key": abridged(name), "mode": self.config.mode})
         return KeyRequest(key, word)
+
+    async def _given(self, name: str, word: str) -> Key | None:
+        """Return the key that the same form has given before."""
+        try:
+            key = await self._accounts.known(name)
+        except UnknownKey:
+            return None
+        return key if key.is_owned_with(word) else None
 
     async def wait(self, scope: str, address: str) -> float:
         """Let one more try pass, of so many an hour from one address: 0.0, or the seconds until one may."""

@@ -78,13 +78,21 @@ def _matches(site: str, host: str) -> bool:
     return host == site
 
 
+_NAME_LENGTH = 26
+
+
 def new_name() -> str:
     """Make a key's name, or an owner's word: 130 random bits in letters and digits.
 
     A URL and a file name both take it.
     """
+    return name_from(secrets.token_bytes(_NAME_LENGTH))
+
+
+def name_from(seed: bytes) -> str:
+    """Make the name that belongs to *seed*, 26 random bytes or more: five bits of each are used."""
     alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
-    return "".join(secrets.choice(alphabet) for _ in range(26))
+    return "".join(alphabet[byte & 31] for byte in seed[:_NAME_LENGTH])
 
 
 def hashed(word: str) -> str:

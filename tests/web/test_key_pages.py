@@ -43,7 +43,7 @@ async def visitor(open_server: Running) -> AsyncIterator[Visitor]:
 async def got_key(visitor: Visitor, **fields: str) -> tuple[str, str]:
     """Get a key through the page; return it and its owner's word."""
     page = await visitor.submit("/keys", WISH | fields)
-    assert page.status == 201, page.body.decode()
+    assert page.status == 200, page.body.decode()
     text = page.body.decode()
     key, word = KEY.search(text), WORD.search(text)
     assert key
@@ -135,7 +135,7 @@ async def test_an_address_has_so_many_attempts(start: Start) -> None:
             await got_key(visitor, contact=f"c{number}@example.org")
         refused = await visitor.submit("/keys", WISH)
         other = await visitor.submit("/keys", WISH, X_Forwarded_For="203.0.113.9")
-        assert (refused.status, other.status) == (429, 201)
+        assert (refused.status, other.status) == (429, 200)
 
 
 async def test_a_key_that_waits_works_once_it_is_approved(start: Start) -> None:
@@ -411,3 +411,81 @@ async def test_forms_and_their_answers_have_no_barriers(open_server: Running, ta
     assert await tab.text("#key") != key
     assert await tab.ask("document.documentElement.scrollWidth") <= 360
     assert [found for found in seen.values() if found] == []
+
+
+async def test_reloading_the_new_key_makes_no_other(open_server: Running, visitor: Visitor) -> None:
+    """The key's page is got by a redirect: reloading it shows the same key, and the key counts once."""
+    key, word = await got_key(visitor)
+
+    again = (await visitor.get("/keys/given")).body.decode()
+    assert KEY.findall(again) == [key]
+    assert WORD.findall(again) == [word]
+    assert [each.name for each in open_server.covers.accounts.all() if each.contact] == [key]
+
+
+async def test_a_form_sent_twice_gives_one_key(open_server: Running, visitor: Visitor) -> None:
+    """A double click, or the browser's "send again", gives the key that the form has given."""
+    form = (await visitor.get("/keys")).body.decode()
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', form))
+    pages = [await visitor.post("/keys", WISH | hidden) for _ in range(4)]
+
+    assert {page.status for page in pages} == {200}
+    assert len({KEY.findall(page.body.decode())[0] for page in pages}) == 1
+    assert len([each for each in open_server.covers.accounts.all() if each.contact]) == 1
+
+
+async def test_a_new_key_is_shown_to_nobody_else(open_server: Running, visitor: Visitor) -> None:
+    """Without the cookie of the browser that asked, or with a forged one, its page leads to the form."""
+    await got_key(visitor)
+
+    for cookie in ("", "coverproxy_given=x.y.z", 'coverproxy_given=["a","b"]'):
+        seen = await open_server.get("/keys/given", Accept="text/html", Cookie=cookie)
+        assert b'id="word"' not in seen.body
+
+
+async def test_the_first_url_is_of_a_cover_that_is_here(open_server: Running, visitor: Visitor) -> None:
+    """Where the classic is missing, the URL to try is of another cover; with none here, it shows the card."""
+    catalogue = open_server.covers.catalogue
+
+    def leave(most: int) -> None:
+        every = catalogue.sample(200)
+        left = [each for each in every if each.identifier.value != "9780141439518"][:most]
+        with catalogue.writing() as tables:
+            for each in every:
+                if each not in left:
+                    tables.remove(each)
+
+    await asyncio.to_thread(leave, 3)
+    page = (await visitor.submit("/keys", WISH)).body.decode()
+    (url,) = re.findall(r'id="url">([^<]+)<', page)
+    cover = await open_server.get(url.removeprefix(open_server.listeners.url))
+    assert cover.headers["Content-Type"] == "image/jpeg"
+
+    await asyncio.to_thread(leave, 0)
+    page = (await visitor.submit("/keys", WISH)).body.decode()
+    assert "/medium/isbn/9780141439518?default=card" in page
+
+
+async def test_a_wrong_word_keeps_what_was_typed(open_server: Running, visitor: Visitor) -> None:
+    """The owner's form comes back with its sites and choice, and says that the word is wrong."""
+    key, _ = await got_key(visitor)
+    fields = {"action": "settle", "sites": "a.example\nb.example", "no_cover": "card", "word": "wrong"}
+    page = await visitor.submit(f"/devkey/{key}/usage", fields)
+
+    assert page.status == 403
+    text = page.body.decode()
+    assert "a.example\nb.example</textarea>" in text
+    assert re.search(r'value="card" checked', text)
+    assert 'role="alert"' in text
+
+
+async def test_a_used_up_home_page_says_so(start: Start) -> None:
+    """When the tries of the day are used up, the page says it in words, not by empty frames."""
+    server = await start(site={"try_daily_limit": 1})
+    first = (await server.get(f"/?isbn={COVERED}", Accept="text/html")).body.decode()
+    assert "tries on this page are used up" not in first
+    made = await server.get(f"/try/medium/isbn/{COVERED}", Sec_Fetch_Site="same-origin")
+    assert made.headers["X-Cover-Status"] == "made"
+
+    second = (await server.get(f"/?isbn={COVERED}", Accept="text/html")).body.decode()
+    assert "tries on this page are used up" in second

@@ -1,17 +1,25 @@
 """The key page: a key in one step, shown once."""
 
+import secrets
 from typing import Any
 
 from aiohttp import web
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from coverproxy.accounts.self_service import KeyRequest, KeyWish
-from coverproxy.domain.errors import KeyRequestRefused
-from coverproxy.web.app_keys import CONFIG, DESK
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import KeyRequestRefused, UnknownKey
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
-from coverproxy.web.pages.page import PAGES, REFUSED, person, shown
+from coverproxy.web.pages.home import example
+from coverproxy.web.pages.page import PAGES, REFUSED, is_for_program, person, shown
 
 routes = web.RouteTableDef()
+
+_COOKIE, _SHOWN_AT = "coverproxy_given", "/keys/given"
+_SHOWN_SECONDS = 600
+"""How long a new key can be seen again by reloading its page."""
 
 
 @routes.get("/keys")
@@ -30,14 +38,54 @@ async def give(request: web.Request) -> web.StreamResponse:
         fields.get("label", ""), fields.get("contact", ""), fields.get("site", ""), "is_bound" in fields
     )
     try:
-        given = await request.app[DESK].keys.give(wish, forms.address(request))
+        seeds = _seeds(request, fields.get("once", ""))
+        given = await request.app[DESK].keys.give(wish, forms.address(request), seeds)
     except KeyRequestRefused as exc:
         name = f"{exc.reason}.{exc.field}" if exc.field else exc.reason
         text = f"refused_field.{exc.field}" if exc.field else f"refused.{exc.reason}"
         data = _told(request) | {"refused": name, "why": request.app[PAGES].texts(text)}
         again = _form(request, fields)
         return shown(request, "getting.html", data, status=REFUSED[exc.reason], **again)
-    return shown(request, "given.html", _given(request, given), status=201)
+    if is_for_program(request):
+        data = await _given(request, given.key, given.word)
+        return shown(request, "given.html", data, status=201)
+    return _led_on(request, given)
+
+
+@routes.get("/keys/given")
+@person
+async def given_key(request: web.Request) -> web.StreamResponse:
+    """Show the key that this browser has just got, also when it is reloaded; later the way to the form."""
+    try:
+        name, word = _signer(request).loads(request.cookies.get(_COOKIE, ""), max_age=_SHOWN_SECONDS)
+        key = await request.app[COVERS].accounts.known(name)
+    except (BadSignature, UnknownKey):
+        return web.Response(status=303, headers={"Location": "/keys", "Cache-Control": "no-store"})
+    return shown(request, "given.html", await _given(request, key, word))
+
+
+def _led_on(request: web.Request, given: KeyRequest) -> web.Response:
+    """Redirect to the page that shows the key, so that reloading it sends no form (post, redirect, get).
+
+    Key and word wait in a signed cookie that only that page gets; there is no session here to keep them in.
+    """
+    response = web.Response(status=303, headers={"Location": _SHOWN_AT, "Cache-Control": "no-store"})
+    value = _signer(request).dumps([given.key.name, given.word])
+    forms.set_safe_cookie(request, response, _COOKIE, value, path=_SHOWN_AT)
+    return response
+
+
+def _signer(request: web.Request) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(request.app[DESK].secret, salt="given key")
+
+
+def _seeds(request: web.Request, once: str) -> tuple[bytes, bytes] | None:
+    """Return what a form's key is named from: the same for the same form of the same browser."""
+    if not once:
+        return None
+    nonce = request.cookies.get(forms.FORM, "")
+    key, word = (forms.signed(request, f"given {what} {nonce} {once[:100]}") for what in ("key", "word"))
+    return bytes.fromhex(key), bytes.fromhex(word)
 
 
 def _told(request: web.Request) -> dict[str, Any]:
@@ -59,18 +107,20 @@ def _form(request: web.Request, fields: dict[str, str]) -> dict[str, Any]:
     return {
         "typed": typed | {"is_bound": "is_bound" in fields},
         "token": forms.token(request) if is_open else "",
+        "once": secrets.token_urlsafe(12),
     }
 
 
-def _given(request: web.Request, given: KeyRequest) -> dict[str, Any]:
-    base = f"{base_url(request)}/devkey/{given.key.name}"
+async def _given(request: web.Request, key: Key, word: str) -> dict[str, Any]:
+    base = f"{base_url(request)}/devkey/{key.name}"
+    isbn, has_cover = await example(request)
     return {
-        "key": given.key.name,
-        "word": given.word,
-        "is_waiting": given.key.is_waiting,
-        "daily_limit": given.key.daily_limit,
-        "sites": list(given.key.sites),
-        "url": f"{base}/{snippets.LIST_SIZE}/isbn/{snippets.EXAMPLE}",
+        "key": key.name,
+        "word": word,
+        "is_waiting": key.is_waiting,
+        "daily_limit": key.daily_limit,
+        "sites": list(key.sites),
+        "url": f"{base}/{snippets.LIST_SIZE}/isbn/{isbn}" + ("" if has_cover else "?default=card"),
         "usage_url": f"{base}/usage",
-        "catalogues": snippets.of_catalogues(base_url(request), given.key.name, snippets.LIST_SIZE),
+        "catalogues": snippets.of_catalogues(base_url(request), key.name, snippets.LIST_SIZE),
     }

@@ -34,6 +34,9 @@ NO_KEY = "YOUR-KEY"
 MOST_TYPED = 200
 """Characters of an ISBN that somebody typed which are shown again."""
 
+_SAMPLED = 8
+"""Originals among which an ISBN to try is looked for."""
+
 _TRY = "try"
 """Whom covers of the home page are counted for: no real key's name is so short."""
 
@@ -76,6 +79,7 @@ async def home(request: web.Request) -> web.StreamResponse:
         "daily_limit": config.quota.daily_limit,
         "signup": config.signup.mode,
         "catalogues": snippets.of_catalogues(base, NO_KEY, snippets.LIST_SIZE),
+        "example": (await example(request))[0],
         "tried": await tried(request, start, "/try"),
     }
     return shown(request, "home.html", data, is_shared=True, shown=request.app[SHOWN])
@@ -98,7 +102,24 @@ async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, An
     found = await asked(covers, partial(_best, covers, reading.isbns))
     value = found.identifier.value if found else reading.isbns[0]
     told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value), "has_cover": found is not None, "sizes": []}
+    if shown_at == "/try":
+        told["tries_left"] = covers.accounts.allowance(_home_key(request)).left
     return told | (_pictures(request, found, start, shown_at) if found else {})
+
+
+def _home_key(request: web.Request) -> Key:
+    return Key(_TRY, "home page", request.app[CONFIG].site.try_daily_limit)
+
+
+async def example(request: web.Request) -> tuple[str, bool]:
+    """Return an ISBN to try, and whether there is a cover for it: a classic, or one that is here."""
+    covers = request.app[COVERS]
+    if await asked(covers, partial(_best, covers, (snippets.EXAMPLE,))):
+        return snippets.EXAMPLE, True
+    found = await asked(covers, partial(covers.catalogue.sample, _SAMPLED))
+    here = (each.identifier for each in found if each.fault is None)
+    value = next((each.value for each in here if each.scheme == ISBN), None)
+    return value or snippets.EXAMPLE, value is not None
 
 
 def _best(covers: Covers, values: tuple[str, ...]) -> Original | None:
@@ -141,7 +162,7 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
         raise UnknownSize(size, tuple(config.sizes))
     wanted = spec.parse(size, request.match_info["isbn"], config.formats.enabled)
     form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
-    key = Key(_TRY, "home page", config.site.try_daily_limit)
+    key = _home_key(request)
     asking = visitor(request, key)
     found = await covers.cover(wanted, form, Visitor(key, asking.is_automated))
     label = "made" if found.is_made else "hit"

@@ -11,13 +11,14 @@ from aiohttp import web
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, site_as_typed
 from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.stats.base import Lacking
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.charts import Bar
-from coverproxy.web.pages.home import tried
-from coverproxy.web.pages.page import HEADERS, person, shown
+from coverproxy.web.pages.home import example, tried
+from coverproxy.web.pages.page import HEADERS, PAGES, REFUSED, is_for_program, person, shown
 
 routes = web.RouteTableDef()
 
@@ -43,14 +44,21 @@ async def change(request: web.Request) -> web.StreamResponse:
     """Let the owner, who has the word for it, bind the key, choose what "no cover" shows, or replace it."""
     fields = await forms.read(request)
     keys = request.app[DESK].keys
-    key = await keys.owned(request.match_info["key"], fields.get("word", ""), forms.address(request))
+    try:
+        key = await keys.owned(request.match_info["key"], fields.get("word", ""), forms.address(request))
+    except KeyRequestRefused as exc:
+        if is_for_program(request, "json"):
+            raise
+        why = request.app[PAGES].texts(f"refused.{exc.reason}")
+        return await _page(request, await _known(request), typed=fields, why=why, status=REFUSED[exc.reason])
     if fields.get("action") == "rotate":
         days = next((each for each in KEPT_DAYS if str(each) == fields.get("days")), KEPT_DAYS[1])
         new = await keys.rotate(key, days * DAY_SECONDS)
+        value, _ = await example(request)
         data = {
             "key": new.name,
             "old_works_days": days,
-            "url": f"{base_url(request)}/devkey/{new.name}/{snippets.LIST_SIZE}/isbn/{snippets.EXAMPLE}",
+            "url": f"{base_url(request)}/devkey/{new.name}/{snippets.LIST_SIZE}/isbn/{value}",
             "usage_url": f"{base_url(request)}/devkey/{new.name}/usage",
         }
         return shown(request, "rotated.html", data, by_default="json")
@@ -83,7 +91,16 @@ async def _known(request: web.Request) -> Key:
     return key
 
 
-async def _page(request: web.Request, key: Key, *, is_changed: bool = False) -> web.Response:
+async def _page(
+    request: web.Request,
+    key: Key,
+    *,
+    is_changed: bool = False,
+    typed: dict[str, str] | None = None,
+    why: str = "",
+    status: int = 200,
+) -> web.Response:
+    """Show the page; *typed* and *why*: a form that was refused, which keeps what was typed."""
     accounts, notes = request.app[COVERS].accounts, request.app[DESK].notes
     data = await _counted(accounts, key)
     lacking = await asyncio.to_thread(notes.lacking, key.counted_as, SHOWN_LACKING)
@@ -101,6 +118,7 @@ async def _page(request: web.Request, key: Key, *, is_changed: bool = False) -> 
     return shown(
         request, "usage.html", data, by_default="json", is_shared=True, key=key, chart=_chart(data),
         token=forms.token(request), choices=_choices(request), kept_days=KEPT_DAYS, is_changed=is_changed,
+        typed=typed or {}, why=why, status=status, example=(await example(request))[0],
     )  # fmt: skip
 
 
