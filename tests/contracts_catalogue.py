@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from coverproxy.domain.decisions import Act, Decision, Deed, SameBytes
 from coverproxy.domain.formats import Loader
-from coverproxy.domain.original import QUARANTINED, Original
+from coverproxy.domain.original import QUARANTINED, Original, State, Terms
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.base import Catalogue
@@ -50,8 +51,10 @@ class CatalogueContract:
         """Any loader, a referenced path with odd letters, a long source: nothing is changed."""
         for number, loader in enumerate(Loader):
             odd = original(
-                number, loader=loader, path="/covers/ü \u201c.jpg", source="ж" * 300, fault="x", added=7
-            )
+                number, loader=loader, path="/covers/ü \u201c.jpg", source="ж" * 300, fault="x", added=7,
+                origin="/incoming/ü.jpg", who="anna", role="back", state=State.HIDDEN, is_pinned=True,
+                since=1_800_000_000, detail=0.5, terms=Terms("CC BY 4.0", 1_900_000_000, no_crop=True),
+            )  # fmt: skip
             catalogue.add(odd)
             assert odd in catalogue.find(BOOK)
 
@@ -86,9 +89,9 @@ class CatalogueContract:
     def test_refused_bytes_are_remembered_with_their_reason(self, catalogue: Catalogue) -> None:
         """Refused bytes are told from others, and the last reason stands."""
         assert catalogue.refusal(digest(1)) is None
-        catalogue.refuse(digest(1), "came for 5 ISBNs")
-        catalogue.refuse(digest(1), "came for 6 ISBNs")
-        assert catalogue.refusal(digest(1)) == "came for 6 ISBNs"
+        catalogue.refuse(digest(1), SameBytes("came for 5 ISBNs", 5, 1))
+        catalogue.refuse(digest(1), SameBytes("came for 6 ISBNs", 6, 2))
+        assert catalogue.refusal(digest(1)) == SameBytes("came for 6 ISBNs", 6, 2)
         assert catalogue.refusal(digest(2)) is None
 
     def test_the_same_bytes_are_found_under_every_book(self, catalogue: Catalogue) -> None:
@@ -208,7 +211,7 @@ class CatalogueContract:
         def half_of_it() -> None:
             with catalogue.writing() as tables:
                 tables.add(original(1))
-                tables.refuse(digest(2), "art")
+                tables.refuse(digest(2), SameBytes("art", 3, 3))
                 tables.provenance.put(Provenance(BOOK, "shop", digest(1)))
                 tables.quarantine(digest(3), "crash", 1)
                 raise KeyboardInterrupt
@@ -358,3 +361,80 @@ class ProvenanceContract:
             rows.remove(self.ROW)
         assert rows.of(BOOK, "shop") is None
         assert rows.of(BOOK, "scans") is not None
+
+
+class DecisionContract:
+    """What every catalogue must keep of people's decisions; subclass per backend as CatalogueContract."""
+
+    anna = Decision("anna", 1_800_000_000, "wrong edition")
+    bob = Decision("bob", 1_800_000_001)
+
+    def test_bytes_are_hidden_of_one_book(self, catalogue: Catalogue) -> None:
+        """Hidden bytes of a book are hidden of no other book, until that is taken back."""
+        decisions = catalogue.decisions
+        decisions.hide(BOOK, digest(1), self.anna)
+        assert decisions.hidden(BOOK, digest(1)) == self.anna
+        assert decisions.hidden(BOOK, digest(2)) is decisions.hidden(OTHER, digest(1)) is None
+        assert decisions.hidden_digests(BOOK) == {digest(1): self.anna}
+        decisions.unhide(BOOK, digest(1))
+        assert decisions.hidden(BOOK, digest(1)) is None
+
+    def test_a_whole_book_is_hidden(self, catalogue: Catalogue) -> None:
+        """All bytes of a hidden book are hidden, those that never came too."""
+        decisions = catalogue.decisions
+        decisions.hide(BOOK, None, self.anna)
+        assert decisions.hidden(BOOK, digest(9)) == decisions.hidden_book(BOOK) == self.anna
+        assert decisions.hidden_book(OTHER) is None
+        assert decisions.hidden_digests(BOOK) == {}
+        decisions.unhide(BOOK, None)
+        assert decisions.hidden_book(BOOK) is None
+
+    def test_bytes_are_hidden_of_every_book(self, catalogue: Catalogue) -> None:
+        """Bytes can be hidden whatever book they come for."""
+        decisions = catalogue.decisions
+        decisions.hide(None, digest(1), self.bob)
+        assert decisions.hidden(BOOK, digest(1)) == decisions.hidden(OTHER, digest(1)) == self.bob
+        decisions.unhide(None, digest(1))
+        assert decisions.hidden(BOOK, digest(1)) is None
+
+    def test_bytes_are_admitted(self, catalogue: Catalogue) -> None:
+        """Letting bytes in takes back that they were refused."""
+        catalogue.refuse(digest(1), SameBytes("art", 5, 1))
+        with catalogue.writing() as tables:
+            tables.decisions.admit(digest(1), self.anna)
+        assert catalogue.decisions.is_admitted(digest(1))
+        assert not catalogue.decisions.is_admitted(digest(2))
+        assert catalogue.refusal(digest(1)) is None
+
+    def test_a_book_has_a_history(self, catalogue: Catalogue) -> None:
+        """Lines come back as they were written, the latest first, each under its number."""
+        decisions = catalogue.decisions
+        first = Deed(5, "anna", Act.HIDE, BOOK, digest(1), "shop", "/a.jpg", "wrong", "{}")
+        second = Deed(4, "bob", Act.RESTORE, BOOK)
+        for deed in (first, second, Deed(6, "bob", Act.PIN, OTHER)):
+            decisions.log(deed)
+        found = decisions.history(BOOK, most=10)
+        assert [replace(each, number=0) for each in found] == [second, first]
+        assert decisions.history(BOOK, most=1) == found[:1]
+        assert [decisions.deed(each.number) for each in found] == found
+        assert decisions.deed(10**9) is None
+
+    def test_what_was_shown_last_is_remembered(self, catalogue: Catalogue) -> None:
+        """Of each book one picture, the last that was noted."""
+        catalogue.note_last_shown(BOOK, digest(1), 5)
+        catalogue.note_last_shown(BOOK, digest(2), 7)
+        assert catalogue.last_shown(BOOK) == (digest(2), 7)
+        assert catalogue.last_shown(OTHER) is None
+
+    def test_an_original_is_dated(self, catalogue: Catalogue) -> None:
+        """Since when an original is shown is kept, and a fault can be taken back."""
+        catalogue.add(original(fault="gone: its file was deleted"))
+        catalogue.set_since(original(), 1_800_000_000)
+        catalogue.clear_fault(original())
+        assert catalogue.find(BOOK) == [original(since=1_800_000_000)]
+        assert catalogue.find(BOOK)[0].mtime == 1_800_000_000
+
+    def test_a_hidden_original_covers_no_book(self, catalogue: Catalogue) -> None:
+        """Lists of covered books pass over what may not be shown."""
+        catalogue.add(original(state=State.HIDDEN))
+        assert catalogue.covered([BOOK.value]) == set()

@@ -121,6 +121,14 @@ def _summary(report: "ImportReport", where: Path | None) -> str:
         f"({report.bytes / 1e6:.1f} MB), {report.already} in already, {refused} refused"
     ]
     lines += [f"  {count:7}  {reason}" for reason, count in report.refused.most_common()]
+    if report.replaced:
+        lines.append(f"{report.replaced} took the place of what came before for the same book")
+    if report.lesser:
+        what = "is not the best of its book" if report.lesser == 1 else "are not the best of their books"
+        lines.append(
+            f"{report.lesser} of them {what}, so another is shown: see coverproxy cover ISBN, and choose with"
+            " coverproxy originals pin ISBN DIGEST"
+        )
     if where:
         lines.append(f"What was refused and why, a JSON line each: {where}")
     if report.interrupted:

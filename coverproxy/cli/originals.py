@@ -1,5 +1,6 @@
 """Commands about originals: quarantined, release."""
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +67,13 @@ def release(config: Config, as_json: bool, what: str) -> None:
     After an update of libvips, say. One that was too slow (render.time_limit_seconds) is released likewise.
     Should it crash or hang again, it is quarantined again.
     """
+    from coverproxy.originals.changes import release as release_bytes
     from coverproxy.service.invalidate import drop_stale
     from coverproxy.wiring import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:
-        digests = _digests(shelf, what)
-        freed = [each for digest in digests for each in shelf.catalogue.release(digest)]
+        digests, now = _digests(shelf, what), int(time.time())
+        freed = [each for digest in digests for each in release_bytes(shelf.catalogue, digest, now)]
         drop_stale(shelf.catalogue, shelf.cache, shelf.stripes, config.sizes)
     if not digests:
         raise click.ClickException(f"{what!r} is not held; coverproxy originals quarantined shows what is")

@@ -54,7 +54,7 @@ class Import(Section):
 
     mode: Literal["copy", "link", "reference"] = "copy"
     refused_hashes: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    same_bytes_isbns: Annotated[int, Field(ge=2)] = 5
+    same_bytes_isbns: Annotated[int, Field(ge=2)] = 100
     same_bytes_publishers: Annotated[int, Field(ge=2)] = 3
     source_priority: dict[str, int] = Field(default={})
 

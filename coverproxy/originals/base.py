@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from coverproxy.domain.decisions import Decision, Deed, SameBytes
 from coverproxy.domain.original import Original, Quarantined
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
@@ -45,6 +46,53 @@ class ProvenanceStore(Protocol):
         ...
 
 
+class DecisionStore(Protocol):
+    """What people decided of originals, and the history of each book."""
+
+    def hide(self, identifier: Identifier | None, digest: bytes | None, decision: Decision) -> None:
+        """Remember that bytes are not to be shown. No *identifier*: for any book. No *digest*: any bytes."""
+        ...
+
+    def hidden(self, identifier: Identifier, digest: bytes) -> Decision | None:
+        """Return the last decision that hides these bytes of this book, in whichever of the three ways."""
+        ...
+
+    def hidden_book(self, identifier: Identifier) -> Decision | None:
+        """Return the decision that hides all that comes for a book, or None."""
+        ...
+
+    def hidden_digests(self, identifier: Identifier) -> dict[bytes, Decision]:
+        """Return which bytes were hidden for this book, one by one."""
+        ...
+
+    def unhide(self, identifier: Identifier | None, digest: bytes | None) -> None:
+        """Forget what hide() with the same two said; no such decision is no fault."""
+        ...
+
+    def admit(self, digest: bytes, decision: Decision) -> None:
+        """Let bytes in although many books have them, and forget that they were refused.
+
+        MUST run within writing().
+        """
+        ...
+
+    def is_admitted(self, digest: bytes) -> bool:
+        """Say whether a person let these bytes in although many books have them."""
+        ...
+
+    def log(self, deed: Deed) -> None:
+        """Write a line into a book's history; its number is given by the store, rising."""
+        ...
+
+    def history(self, identifier: Identifier, most: int) -> list[Deed]:
+        """Return at most *most* lines of a book's history, the latest first."""
+        ...
+
+    def deed(self, number: int) -> Deed | None:
+        """Return a line of history by its number, or None."""
+        ...
+
+
 class CatalogueTables(Protocol):
     """What can be read and written of the catalogue, within a transaction and outside one.
 
@@ -54,6 +102,11 @@ class CatalogueTables(Protocol):
     @property
     def provenance(self) -> ProvenanceStore:
         """What sources gave, in the same store and, within writing(), in the same transaction."""
+        ...
+
+    @property
+    def decisions(self) -> DecisionStore:
+        """What people decided, in the same store and, within writing(), in the same transaction."""
         ...
 
     def find(self, identifier: Identifier) -> list[Original]:
@@ -85,6 +138,22 @@ class CatalogueTables(Protocol):
 
     def mark_faulty(self, original: Original, fault: str) -> None:
         """Remember that an original cannot be rendered: it is not decoded again."""
+        ...
+
+    def clear_fault(self, original: Original) -> None:
+        """Forget that an original cannot be rendered."""
+        ...
+
+    def set_since(self, original: Original, since: int) -> None:
+        """Remember when an original took another's place, in seconds since 1970."""
+        ...
+
+    def last_shown(self, identifier: Identifier) -> tuple[bytes, int] | None:
+        """Return (digest, mtime) of what a book showed before it had nothing to show, or None."""
+        ...
+
+    def note_last_shown(self, identifier: Identifier, digest: bytes, mtime: int) -> None:
+        """Remember what a book showed that now has nothing to show."""
         ...
 
     def standing(self, digest: bytes) -> tuple[str | None, bool]:
@@ -126,11 +195,11 @@ class CatalogueTables(Protocol):
         """Note that these books' derivatives are removed."""
         ...
 
-    def refuse(self, digest: bytes, reason: str) -> None:
+    def refuse(self, digest: bytes, refused: SameBytes) -> None:
         """Remember bytes that no book may have as its cover."""
         ...
 
-    def refusal(self, digest: bytes) -> str | None:
+    def refusal(self, digest: bytes) -> SameBytes | None:
         """Return why these bytes are refused, or None."""
         ...
 

@@ -1,15 +1,18 @@
 """What may become an original: a file's bytes examined by their header, and "no image" art told by rule."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coverproxy.config import Import, Limits
 from coverproxy.domain import file_kinds, isbn
+from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
 from coverproxy.domain.formats import Loader, sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
+from coverproxy.domain.picture_role import role_of
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import memory, vips
 from coverproxy.storage import bounded_read
@@ -30,6 +33,12 @@ class Candidate:
     source: str = ""
     date: int | None = None
     is_file_name: bool = False
+
+    @property
+    def origin(self) -> str:
+        """The file's whole path as text; bytes that are not UTF-8 stand as \\xNN."""
+        whole = os.path.abspath(self.path)  # noqa: PTH100 - resolve() would name what a link leads to today
+        return os.fsencode(whole).decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,9 @@ def examine(candidate: Candidate, limits: Limits, rules: Import) -> Examined:
     identifier = _identifier(candidate)
     body, modified = _read(candidate.path, limits.max_bytes)
     date = modified if candidate.date is None else candidate.date
-    original = replace(look(body, identifier, limits, rules), date=date, source=candidate.source)
+    looked = look(body, identifier, limits, rules)
+    role = role_of(candidate.path.stem)
+    original = replace(looked, date=date, source=candidate.source, origin=candidate.origin, role=role)
     if rules.mode == "reference":
         original = replace(original, path=str(candidate.path.resolve()))
     return Examined(original, body, candidate.path)
@@ -100,15 +111,36 @@ def measured(original: Original, body: bytes, limits: Limits) -> Original:
     return replace(original, width=width, height=height)
 
 
-def is_placeholder(identifiers: Iterable[Identifier], rules: Import) -> bool:
-    """Say whether bytes that all these books have as their cover are "no image" art.
+def same_bytes(identifiers: Iterable[Identifier], rules: Import, source: str = "") -> SameBytes | None:
+    """Say why bytes are "no image" art that all these books have as their cover, or None: they are no sign.
 
-    Editions of one book share a picture, so a few ISBNs of one publisher are no sign; three publishers are.
-    The rule does not rot as a list of known hashes does (Aspen's were all stale after a few years).
+    Editions of one book share a picture, so some ISBNs of one publisher are no sign (open access presses
+    give one book seven, with one cover); three publishers are, and so are a hundred ISBNs. The rule does not
+    rot as a list of known hashes does (Aspen's were all stale after a few years). *source*: who gave all.
     """
     values = {identifier.value for identifier in identifiers}
-    publishers = {value[:_PUBLISHER_DIGITS] for value in values}
-    return len(values) >= rules.same_bytes_isbns or len(publishers) >= rules.same_bytes_publishers
+    isbns, publishers = len(values), len({value[:_PUBLISHER_DIGITS] for value in values})
+    if publishers >= rules.same_bytes_publishers:
+        rule = f"of {publishers} publishers (import.same_bytes_publishers = {rules.same_bytes_publishers})"
+    elif isbns >= rules.same_bytes_isbns:
+        rule = f"(import.same_bytes_isbns = {rules.same_bytes_isbns})"
+    else:
+        return None
+    gave = f"{source} gave the same bytes" if source else "the same bytes came"
+    reason = f"{gave} for {isbns} ISBNs {rule}: a picture that stands for no cover"
+    return SameBytes(reason, isbns, publishers)
+
+
+def still_refused(refused: SameBytes | None, rules: Import) -> str | None:
+    """Ask the rule anew with the limits now in force: return why bytes are refused, or None.
+
+    A refusal of which no number is known stands.
+    """
+    if refused is None:
+        return None
+    is_known = refused.isbns > 0
+    is_over = refused.isbns >= rules.same_bytes_isbns or refused.publishers >= rules.same_bytes_publishers
+    return refused.reason if is_over or not is_known else None
 
 
 def _identifier(candidate: Candidate) -> Identifier:

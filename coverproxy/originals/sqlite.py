@@ -5,29 +5,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.formats import Loader
-from coverproxy.domain.original import QUARANTINED, Original, Quarantined, best_first
+from coverproxy.domain.original import (
+    NO_TERMS,
+    QUARANTINED,
+    Original,
+    Quarantined,
+    State,
+    Terms,
+    best_first,
+)
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.sqlite_mend import mend, schema_steps
+from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
 from coverproxy.storage.sqlite_file import Run, SqliteFile
 
 _CACHE_KIB = 16_384
 """What each connection keeps: the upper pages of a large tree."""
 
-_COLUMNS = "digest, loader, width, height, bytes, date, source, path, added, fault"
+_COLUMNS = (
+    "digest, loader, width, height, bytes, date, source, path, added, origin, who, role, state, pinned,"
+    " since, detail, licence, until, no_crop, fault"
+)
 _FIND = f"SELECT {_COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
 _WITH_DIGEST = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
 _AFTER_DIGEST = "SELECT digest FROM original WHERE digest >= ? ORDER BY digest LIMIT ?"
 _ADD = (
-    f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 11}"  # noqa: S608 - likewise
+    f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 21}"  # noqa: S608 - likewise
     " coalesce((SELECT ? || reason FROM quarantined WHERE digest = ?), ?))"
 )
 _FREE = "UPDATE original SET fault = NULL WHERE digest = ? AND (fault LIKE ? OR fault LIKE 'slow: %')"
 _COVERED = (
-    "SELECT DISTINCT value FROM original WHERE scheme = ? AND fault IS NULL"
+    "SELECT DISTINCT value FROM original WHERE scheme = ? AND fault IS NULL AND state IS NULL"
     " AND value IN (SELECT value FROM json_each(?))"
 )
 _STANDING = (
@@ -44,11 +57,17 @@ class _Tables:
         self._write = write
         self._priority = priority
         self._provenance = SqliteProvenance(read, write)
+        self._decisions = SqliteDecisions(read, write)
 
     @property
     def provenance(self) -> SqliteProvenance:
         """See CatalogueTables."""
         return self._provenance
+
+    @property
+    def decisions(self) -> SqliteDecisions:
+        """See CatalogueTables."""
+        return self._decisions
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""
@@ -82,7 +101,9 @@ class _Tables:
         """See CatalogueTables."""
         plain = (
             original.digest, original.loader.value, original.width, original.height, original.bytes,
-            original.date, original.source, original.path, original.added,
+            original.date, original.source, original.path, original.added, original.origin, original.who,
+            original.role, original.state, original.is_pinned, original.since, original.detail,
+            original.terms.licence, original.terms.until, original.terms.no_crop,
         )  # fmt: skip
         fault = (QUARANTINED, original.digest, original.fault)
         self._write(_ADD, (*stored(original.identifier), *plain, *fault))
@@ -96,6 +117,27 @@ class _Tables:
         """See CatalogueTables."""
         sql = "UPDATE original SET fault = ? WHERE scheme = ? AND value = ? AND digest = ?"
         self._write(sql, (fault, *stored(original.identifier), original.digest))
+
+    def clear_fault(self, original: Original) -> None:
+        """See CatalogueTables."""
+        sql = "UPDATE original SET fault = NULL WHERE scheme = ? AND value = ? AND digest = ?"
+        self._write(sql, (*stored(original.identifier), original.digest))
+
+    def set_since(self, original: Original, since: int) -> None:
+        """See CatalogueTables."""
+        sql = "UPDATE original SET since = ? WHERE scheme = ? AND value = ? AND digest = ?"
+        self._write(sql, (since, *stored(original.identifier), original.digest))
+
+    def last_shown(self, identifier: Identifier) -> tuple[bytes, int] | None:
+        """See CatalogueTables."""
+        sql = "SELECT digest, mtime FROM last_shown WHERE scheme = ? AND value = ?"
+        rows = self._read(sql, stored(identifier))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def note_last_shown(self, identifier: Identifier, digest: bytes, mtime: int) -> None:
+        """See CatalogueTables."""
+        values = (*stored(identifier), digest, mtime)
+        self._write("INSERT OR REPLACE INTO last_shown VALUES (?, ?, ?, ?)", values)
 
     def standing(self, digest: bytes) -> tuple[str | None, bool]:
         """See CatalogueTables."""
@@ -148,14 +190,15 @@ class _Tables:
         for identifier in identifiers:
             self._write("DELETE FROM stale WHERE scheme = ? AND value = ?", stored(identifier))
 
-    def refuse(self, digest: bytes, reason: str) -> None:
+    def refuse(self, digest: bytes, refused: SameBytes) -> None:
         """See CatalogueTables."""
-        self._write("INSERT OR REPLACE INTO refused VALUES (?, ?)", (digest, reason))
+        values = (digest, refused.reason, refused.isbns, refused.publishers)
+        self._write("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", values)
 
-    def refusal(self, digest: bytes) -> str | None:
+    def refusal(self, digest: bytes) -> SameBytes | None:
         """See CatalogueTables."""
-        rows = self._read("SELECT reason FROM refused WHERE digest = ?", (digest,))
-        return rows[0][0] if rows else None
+        rows = self._read("SELECT reason, isbns, publishers FROM refused WHERE digest = ?", (digest,))
+        return SameBytes(*rows[0]) if rows else None
 
     def look(self, digest: bytes) -> Preview | None:
         """See CatalogueTables."""
@@ -228,7 +271,10 @@ class SqliteCatalogue(_Tables):
 
 
 def _original(identifier: Identifier, row: tuple[Any, ...]) -> Original:
-    digest, loader, width, height, length, date, source, path, added, fault = row
+    digest, loader, width, height, length, date, source, path, added, *about, fault = row
+    origin, who, role, state, pinned, since, detail, licence, until, no_crop = about
     return Original(
-        identifier, digest, Loader(loader), width, height, length, date, source, path, fault, added
-    )
+        identifier, digest, Loader(loader), width, height, length, date, source, path, fault, added,
+        origin, who, role, State(state) if state else None, bool(pinned), since, detail,
+        Terms(licence, until, bool(no_crop)) if licence or until or no_crop else NO_TERMS,
+    )  # fmt: skip

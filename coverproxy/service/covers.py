@@ -127,7 +127,7 @@ class Covers:
 
     def _with_original(self, spec: Spec, derivative: Derivative | None) -> Derivative | None:
         if derivative is not None and derivative.original is None:
-            best = next((each for each in self.catalogue.find(spec.identifier) if not each.fault), None)
+            best = next((each for each in self.catalogue.find(spec.identifier) if each.is_usable), None)
             return replace(derivative, original=(best.width, best.height)) if best else derivative
         return derivative
 

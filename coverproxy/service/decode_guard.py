@@ -14,6 +14,7 @@ from coverproxy.domain.original import Original
 from coverproxy.imaging.crash_journal import CrashJournal, Left, judged
 from coverproxy.imaging.watchdog import HUNG_AFTER, Watchdog
 from coverproxy.originals.base import Catalogue
+from coverproxy.originals.changes import quarantine
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class DecodeGuard:
                 self._catalogue.suspect(crumb.digest, int(time.time()))
                 _log.warning("a worker ended while decoding an original", extra=about)
             else:
-                self._catalogue.quarantine(crumb.digest, reason, int(time.time()))
+                quarantine(self._catalogue, crumb.digest, reason, int(time.time()))
                 self._metrics.quarantined.inc()
                 _log.error(
                     "an original is quarantined", extra={**about, "trace": left.trace.splitlines()[:20]}

@@ -16,21 +16,23 @@ from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.formats import sniff
 from coverproxy.domain.list_text import NotAList
-from coverproxy.domain.original import QUARANTINED, Original
-from coverproxy.originals.base import Catalogue, CatalogueTables
+from coverproxy.domain.original import QUARANTINED, Original, renewed
+from coverproxy.originals.base import Catalogue
+from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import (
     Candidate,
     Examined,
     OriginalRefused,
     Refusal,
     examine,
-    is_placeholder,
+    same_bytes,
 )
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.import_list import listed, open_list
-from coverproxy.service.ingest import SAME_BYTES, Aftermath
+from coverproxy.service.ingest import SAME_BYTES, Aftermath, known_refusal
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.storage import bounded_read
+from coverproxy.storage.disk_set import DiskSet
 
 BATCH = 256
 """Files entered in one transaction: what an interruption makes the next run do again."""
@@ -44,11 +46,13 @@ THREADS = 2
 
 @dataclass
 class ImportReport:
-    """What an import did so far."""
+    """What an import did so far. `lesser`: how many that it added are not what their book shows."""
 
     seen: int = 0
     added: int = 0
     already: int = 0
+    replaced: int = 0
+    lesser: int = 0
     bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
@@ -63,19 +67,27 @@ class Entered:
     is_known: bool
 
 
-@dataclass(frozen=True)
 class Importer:
-    """Takes files in, in batches. `on_refusal` gets every refusal once, as it happens."""
+    """Takes files in, in batches. `on_refusal` gets every refusal once, as it happens.
 
-    catalogue: Catalogue
-    files: OriginalFiles
-    cache: DiskCache
-    stripes: FileLocks
-    sizes: Mapping[str, Size]
-    limits: Limits
-    rules: Import
-    on_refusal: Callable[[Refusal], None]
-    started: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    A file takes the place of what came for its book in an earlier run under the same path or from the same
+    source, also if that was larger: a cover that is sent again is meant to replace. Of several that one run
+    brings for a book all are kept, and the best is shown.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, files: OriginalFiles, cache: DiskCache, stripes: FileLocks,
+        sizes: Mapping[str, Size], limits: Limits, rules: Import, on_refusal: Callable[[Refusal], None],
+    ) -> None:  # fmt: skip
+        self._catalogue = catalogue
+        self._files = files
+        self._cache = cache
+        self._stripes = stripes
+        self._sizes = sizes
+        self._limits = limits
+        self._rules = rules
+        self._on_refusal = on_refusal
+        self._started = time.time_ns() // 1_000_000
 
     def run(
         self, candidates: Iterable[Candidate | Refusal], on_batch: Callable[[ImportReport], None]
@@ -83,11 +95,11 @@ class Importer:
         """Take in all candidates; blocks. Ctrl-C ends it between two batches, with nothing half done."""
         report = ImportReport()
         waiting = iter(candidates)
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="import") as pool:
+        with DiskSet() as known, ThreadPoolExecutor(THREADS, thread_name_prefix="import") as pool:
             try:
                 self._drop_stale()
                 while batch := list(islice(waiting, BATCH)):
-                    self._enter(list(pool.map(self._take_in, batch)), report)
+                    self._enter(list(pool.map(self._take_in, batch)), known, report)
                     on_batch(report)
             except KeyboardInterrupt:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -99,10 +111,10 @@ class Importer:
         if isinstance(candidate, Refusal):
             return candidate
         try:
-            examined = examine(candidate, self.limits, self.rules)
-            if reason := self.catalogue.refusal(examined.original.digest):
-                raise OriginalRefused(SAME_BYTES, reason)
+            examined = examine(candidate, self._limits, self._rules)
             original = replace(examined.original, added=time.time_ns() // 1_000_000)
+            if refused := known_refusal(self._catalogue, original, self._rules):
+                raise refused
             if self._is_known(original):
                 return Entered(original, candidate, is_known=True)
             self._place(examined)
@@ -115,87 +127,114 @@ class Importer:
 
         One with a fault is taken in anew, and so tried again; but a quarantined one is released by hand only.
         """
-        reason, _ = self.catalogue.standing(original.digest)
-        entered = replace(original, fault=QUARANTINED + reason) if reason else original
-        known = (each for each in self.catalogue.find(original.identifier) if each.digest == original.digest)
-        return any(replace(each, added=entered.added) == entered and self.files.has(each) for each in known)
+        reason, _ = self._catalogue.standing(original.digest)
+        fault = QUARANTINED + reason if reason else None
+        return any(
+            each.digest == original.digest
+            and (each.date, each.source, each.path) == (original.date, original.source, original.path)
+            and each.fault == fault
+            and self._files.has(each)
+            for each in self._catalogue.find(original.identifier)
+        )
 
     def _place(self, examined: Examined) -> None:
         try:
-            self.files.place(examined.original, examined.body, examined.found, self.rules.mode)
+            self._files.place(examined.original, examined.body, examined.found, self._rules.mode)
         except OSError as exc:
-            raise OriginalRefused("unplaced", f"{self.rules.mode}: {exc.strerror}") from None
+            raise OriginalRefused("unplaced", f"{self._rules.mode}: {exc.strerror}") from None
 
-    def _enter(self, results: list[Entered | Refusal], report: ImportReport) -> None:
+    def _enter(self, results: list[Entered | Refusal], known: DiskSet, report: ImportReport) -> None:
         """Write a batch's rows, then remove files and derivatives that they leave without a use."""
         batch = Aftermath()
-        if self.rules.mode == "copy":
+        if self._rules.mode == "copy":
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
-        with self.catalogue.writing() as tables:
+        with changing(self._catalogue, int(time.time())) as changes:
             for result in results:
                 report.seen += 1
                 if isinstance(result, Refusal):
                     self._refuse(result, report)
                 elif result.is_known:
+                    known.add(_key(result.original))
                     report.already += 1
                 else:
-                    self._add(tables, result, batch, report)
-            for identifier in batch.stale:
-                tables.mark_stale(identifier)
+                    self._add(result, known, changes, batch, report)
+            report.lesser += sum(
+                self._lesser(changes.tables.find(book)) - self._lesser(before)
+                for book, before in changes.before().items()
+            )
         for original in batch.discarded:
-            self.files.discard(original)
+            self._files.discard(original)
         self._drop_stale()
 
     def _drop_stale(self) -> None:
         """Remove the derivatives of every book that had another best before; a killed import's too."""
-        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
 
-    def _add(self, tables: CatalogueTables, entered: Entered, batch: Aftermath, report: ImportReport) -> None:
-        original = entered.original
-        if reason := tables.refusal(original.digest):  # found out since it was examined
+    def _add(
+        self, entered: Entered, known: DiskSet, changes: Changes, batch: Aftermath, report: ImportReport
+    ) -> None:
+        original, tables = entered.original, changes.tables
+        if refused := known_refusal(tables, original, self._rules):  # found out since it was examined
             batch.discarded.append(original)
             where, isbn = str(entered.candidate.path), entered.candidate.isbn
-            self._refuse(Refusal(where, isbn, SAME_BYTES, reason), report)
+            self._refuse(Refusal(where, isbn, refused.reason, refused.detail), report)
             return
-        others = tables.find(original.identifier)
+        others = changes.watch(original.identifier)
         batch.discarded += [each for each in others if self._is_moved(each, original)]
-        batch.stale |= {each.identifier for each in others}
-        tables.add(original)
+        replaced = [each for each in others if self._gives_way(each, original, known)]
+        for each in replaced:
+            tables.remove(each)
+        same = next((each for each in others if each.digest == original.digest), None)
+        tables.add(renewed(original, same) if same else original)
+        batch.discarded += replaced
+        report.replaced += len(replaced)
         report.added += 1
         report.bytes += original.bytes
-        same = tables.with_digest(original.digest, most=1000)
-        if len(same) > 1 and is_placeholder((each.identifier for each in same), self.rules):
-            self._withdraw(tables, same, entered, batch, report)
+        self._withdraw_art(entered, changes, batch, report)
+
+    def _gives_way(self, old: Original, new: Original, known: DiskSet) -> bool:
+        """Whether *new* replaces *old*: what a person pinned or hid stays, and what this run brought too."""
+        is_of_this_run = old.added >= self._started or _key(old) in known
+        is_predecessor = old.source == new.source or (old.origin is not None and old.origin == new.origin)
+        return old.digest != new.digest and is_predecessor and not is_of_this_run and not old.is_decided
+
+    def _lesser(self, originals: list[Original]) -> int:
+        """Count what this run added to a book and is not shown."""
+        best = next((each for each in originals if each.is_usable), None)
+        return sum(each is not best and each.added >= self._started for each in originals)
 
     def _is_moved(self, old: Original, new: Original) -> bool:
         """Whether *new* takes the place of *old*, but not its file's."""
-        return old.digest == new.digest and self.files.path(old) != self.files.path(new)
+        return old.digest == new.digest and self._files.path(old) != self._files.path(new)
 
-    def _withdraw(
-        self,
-        tables: CatalogueTables,
-        same: list[Original],
-        last: Entered,
-        batch: Aftermath,
-        report: ImportReport,
-    ) -> None:
-        """Take back bytes that proved to be "no image" art, from every book that has them."""
-        detail = f"the same bytes came for {len(same)} ISBNs: no cover, but a picture that stands for none"
-        tables.refuse(same[0].digest, detail)
+    def _withdraw_art(self, last: Entered, changes: Changes, batch: Aftermath, report: ImportReport) -> None:
+        """Take back bytes that prove to be "no image" art, from every book that has them."""
+        tables, digest = changes.tables, last.original.digest
+        same = tables.with_digest(digest, most=max(1000, self._rules.same_bytes_isbns))
+        if len(same) < 2 or tables.decisions.is_admitted(digest):
+            return
+        refused = same_bytes((each.identifier for each in same), self._rules)
+        if refused is None:
+            return
+        tables.refuse(digest, refused)
         for original in same:
+            changes.watch(original.identifier)
             tables.remove(original)
-            is_last = original.identifier == last.original.identifier
-            where = last.candidate.path if is_last else self.files.path(original)
-            self._refuse(Refusal(str(where), original.identifier.value, SAME_BYTES, detail), report)
-            if original.added >= self.started:  # an earlier run's was never counted in this one
+            where = original.origin or str(self._files.path(original))
+            self._refuse(Refusal(where, original.identifier.value, SAME_BYTES, refused.reason), report)
+            if original.added >= self._started:  # an earlier run's was never counted in this one
                 report.added -= 1
                 report.bytes -= original.bytes
         batch.discarded += same
-        batch.stale |= {original.identifier for original in same}
 
     def _refuse(self, refusal: Refusal, report: ImportReport) -> None:
         report.refused[refusal.reason] += 1
-        self.on_refusal(refusal)
+        self._on_refusal(refusal)
+
+
+def _key(original: Original) -> bytes:
+    """What tells one original of one book from all others."""
+    return original.digest + str(original.identifier).encode()
 
 
 def candidates(path: Path, source: str, ours: Path | None = None) -> Iterator[Candidate | Refusal]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
@@ -13,17 +14,19 @@ from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
-from coverproxy.domain.original import DIGEST_BYTES, Original
+from coverproxy.domain.original import DIGEST_BYTES, Original, renewed
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.render import render
 from coverproxy.originals.base import Catalogue, CatalogueTables
-from coverproxy.originals.examine import OriginalRefused, is_placeholder, measured, sketched
+from coverproxy.originals.changes import Changes, changing
+from coverproxy.originals.examine import OriginalRefused, measured, same_bytes, sketched, still_refused
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.provenance import Provenance
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.sources.base import Fetched, Validators
 
 SAME_BYTES = "same-bytes"
+HIDDEN = "hidden"
 DAY_SECONDS = 86_400
 
 MOMENT_SECONDS = 60
@@ -38,7 +41,6 @@ class Aftermath:
     """What is left to do once the rows are committed: files go only after the rows that named them."""
 
     discarded: list[Original] = field(default_factory=list)
-    stale: set[Identifier] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ class Ingestor:
 
     def has(self, identifier: Identifier) -> bool:
         """Say whether a book has an original here that may be usable. Raises Unavailable."""
-        return any(each.fault is None for each in self.catalogue.find(identifier))
+        return any(each.is_usable for each in self.catalogue.find(identifier))
 
     def sketch(self, identifier: Identifier, source: str, got: Fetched) -> Original:
         """Say what can be said of it without a decoder. Raises Refused, Unavailable."""
         original = sketched(got.body, identifier, self.rules)
-        if reason := self.catalogue.refusal(original.digest):
-            raise OriginalRefused(SAME_BYTES, reason)
+        if refused := known_refusal(self.catalogue, original, self.rules):
+            raise refused
         now = self.now()
         date = int(now) if got.date is None else got.date
         return replace(original, source=source, date=date, added=int(now * 1000))
@@ -101,20 +103,12 @@ class Ingestor:
         """
         aftermath = Aftermath()
         before = self.catalogue.provenance.of(original.identifier, original.source)
-        original = self._dated(original, before, got.validators)
         self._place(original, got.body)
-        with self.catalogue.writing() as tables:
-            reason = self._write(tables, original, before, got.validators, aftermath)
+        with changing(self.catalogue, int(self.now())) as changes:
+            refused = self._write(changes, original, before, got.validators, aftermath)
         self._finish(aftermath)
-        if reason:
-            raise OriginalRefused(SAME_BYTES, reason)
-        return original
-
-    def _dated(self, original: Original, before: Provenance | None, now: Validators) -> Original:
-        """Give a changed picture a date of its own where its source did not: an ETag is made from it."""
-        is_changed = before is not None and before.digest != original.digest
-        if is_changed and before is not None and before.modified == now.modified:
-            return replace(original, date=int(self.now()))
+        if refused:
+            raise refused
         return original
 
     def _place(self, original: Original, body: bytes) -> None:
@@ -124,61 +118,65 @@ class Ingestor:
             raise Unavailable(f"an original cannot be kept: {exc.strerror}") from exc
 
     def _write(
-        self,
-        tables: CatalogueTables,
-        original: Original,
-        before: Provenance | None,
-        said: Validators,
+        self, changes: Changes, original: Original, before: Provenance | None, said: Validators,
         aftermath: Aftermath,
-    ) -> str | None:
+    ) -> OriginalRefused | None:  # fmt: skip
         """Write the rows; return why the bytes are refused, if they are."""
-        if reason := tables.refusal(original.digest):  # found out since it was examined
+        tables = changes.tables
+        if refused := known_refusal(tables, original, self.rules):  # found out since it was examined
             aftermath.discarded.append(original)
-            return reason
+            return refused
         tables.provenance.put(self.provenance(original.identifier, original.source, original.digest, said))
-        reason = self._refuse_art(tables, original, aftermath)
-        if reason is None:
-            others = tables.find(original.identifier)
-            if others or (before is not None and before.digest != original.digest):
-                aftermath.stale.add(original.identifier)
-            aftermath.discarded += self._replaced(tables, original, others, before)
-            tables.add(original)
-        for identifier in aftermath.stale:
-            tables.mark_stale(identifier)
-        return reason
+        if refused := self._refuse_art(changes, original, aftermath):
+            return refused
+        others = changes.watch(original.identifier)
+        _note_what_outstayed(tables, original, others, before)
+        same = next((each for each in others if each.digest == original.digest), None)
+        aftermath.discarded += self._replaced(tables, original, others, before)
+        tables.add(renewed(original, same) if same else original)
+        return None
 
     def _replaced(
         self, tables: CatalogueTables, new: Original, others: list[Original], before: Provenance | None
     ) -> list[Original]:
-        """Strike out what the source gave before; return it."""
+        """Remove what the source gave before, unless a person pinned or hid it; return it."""
         if before is None or before.digest == new.digest:
             return []
-        old = [each for each in others if (each.digest, each.source) == (before.digest, new.source)]
+        old = [
+            each
+            for each in others
+            if (each.digest, each.source) == (before.digest, new.source) and not each.is_decided
+        ]
         for each in old:
             tables.remove(each)
         return old
 
-    def _refuse_art(self, tables: CatalogueTables, original: Original, aftermath: Aftermath) -> str | None:
+    def _refuse_art(
+        self, changes: Changes, original: Original, aftermath: Aftermath
+    ) -> OriginalRefused | None:
         """Withdraw bytes that one source gave for many books: its way to say "no image"."""
-        same = tables.provenance.with_digest(original.digest, original.source, _MOST_SAME)
-        if len(same) < 2 or not is_placeholder((each.identifier for each in same), self.rules):
+        tables, most = changes.tables, max(_MOST_SAME, self.rules.same_bytes_isbns)
+        same = tables.provenance.with_digest(original.digest, original.source, most)
+        if len(same) < 2 or tables.decisions.is_admitted(original.digest):
             return None
-        reason = f"{original.source} gave the same bytes for {len(same)} ISBNs: they stand for no cover"
-        tables.refuse(original.digest, reason)
+        refused = same_bytes((each.identifier for each in same), self.rules, original.source)
+        if refused is None:
+            return None
+        tables.refuse(original.digest, refused)
+        held = tables.with_digest(original.digest, most)
+        for book in {row.identifier for row in same} | {each.identifier for each in held}:
+            changes.watch(book)
         for row in same:
             tables.provenance.remove(row)
-        held = tables.with_digest(original.digest, _MOST_SAME)
         for each in held:
             tables.remove(each)
         aftermath.discarded += [original, *held]
-        aftermath.stale |= {row.identifier for row in same} | {each.identifier for each in held}
-        return reason
+        return OriginalRefused(SAME_BYTES, refused.reason)
 
     def _finish(self, aftermath: Aftermath) -> None:
         for original in aftermath.discarded:
             self.files.discard(original)
-        if aftermath.stale:
-            drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
     def provenance(self, identifier: Identifier, source: str, digest: bytes, said: Validators) -> Provenance:
         """Say when it is to be asked for again, and to be gone, as its source's settings have it."""
@@ -200,8 +198,8 @@ class Ingestor:
         """
         rows = self.catalogue.provenance.outstayed(int(self.now()), most)
         for row in rows:
-            with self.catalogue.writing() as tables:
-                found = tables.find(row.identifier)
+            with changing(self.catalogue, int(self.now()), keep_derivatives=True) as changes:
+                tables, found = changes.tables, changes.watch(row.identifier)
                 old = [each for each in found if (each.digest, each.source) == (row.digest, row.source)]
                 for each in old:
                     tables.remove(each)
@@ -209,3 +207,24 @@ class Ingestor:
             for each in old:
                 self.files.discard(each)
         return len(rows)
+
+
+def known_refusal(tables: CatalogueTables, original: Original, rules: Import) -> OriginalRefused | None:
+    """Return why these bytes are no cover of this book, as was found out or decided before; or None."""
+    if reason := still_refused(tables.refusal(original.digest), rules):
+        return OriginalRefused(SAME_BYTES, reason)
+    if hidden := tables.decisions.hidden(original.identifier, original.digest):
+        day = datetime.fromtimestamp(hidden.at, UTC).date()
+        note = f": {hidden.note}" if hidden.note else ""
+        return OriginalRefused(HIDDEN, f"{hidden.who} hid it on {day}{note}")
+    return None
+
+
+def _note_what_outstayed(
+    tables: CatalogueTables, new: Original, others: list[Original], before: Provenance | None
+) -> None:
+    """Note that a book shows another picture, which earlier versions removed without a note of it."""
+    if before is None or before.digest == new.digest or others:
+        return
+    if tables.last_shown(new.identifier) is None:
+        tables.note_last_shown(new.identifier, before.digest, 0)

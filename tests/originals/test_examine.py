@@ -14,9 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.config import Import, Limits
+from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.originals.examine import Candidate, Examined, OriginalRefused, examine, is_placeholder
+from coverproxy.originals.examine import (
+    Candidate,
+    Examined,
+    OriginalRefused,
+    examine,
+    same_bytes,
+    still_refused,
+)
 
 NAME = "9780141439518"
 
@@ -301,13 +309,43 @@ def books(*isbns: str) -> list[Identifier]:
         (["9780141439518"] * 9, False),
         (["9780141439518", "9780553293371"], False),
         (["9780141439518", "9780141439556", "9780141439600", "9780141439471"], False),
-        (["9780141439518", "9780141439556", "9780141439600", "9780141439471", "9780141439846"], True),
+        (["9780141439518", "9780141439556", "9780141439600", "9780141439471", "9780141439846"], False),
+        ([f"9780141{number:06d}" for number in range(99)], False),
+        ([f"9780141{number:06d}" for number in range(100)], True),
         (["9780141439518", "9780553293371", "9780060934347"], True),
     ],
 )
 def test_many_books_or_publishers_with_one_picture_mean_no_picture(isbns: list[str], is_art: bool) -> None:
-    """Editions share a cover; five ISBNs, or three publishers, share only "no image" art."""
-    assert is_placeholder(books(*isbns), Import()) is is_art
+    """A dozen editions share a cover; a hundred ISBNs, or three publishers, share only "no image" art."""
+    assert (same_bytes(books(*isbns), Import()) is not None) is is_art
+
+
+def test_the_reason_names_the_rule() -> None:
+    """What is refused says for how many ISBNs or publishers the bytes came, and which setting decided."""
+    three = same_bytes(books("9780141439518", "9780553293371", "9780060934347"), Import(), "shop")
+    many = same_bytes(books(*(f"9780141{number:06d}" for number in range(9))), Import(same_bytes_isbns=9))
+    assert three
+    assert many
+    assert three.reason.startswith("shop gave the same bytes for 3 ISBNs of 3 publishers")
+    assert "import.same_bytes_publishers = 3" in three.reason
+    assert many.reason.startswith("the same bytes came for 9 ISBNs (import.same_bytes_isbns = 9)")
+
+
+@pytest.mark.parametrize(
+    ("isbns", "publishers", "rules", "stands"),
+    [
+        (7, 1, Import(same_bytes_isbns=7), True),
+        (7, 1, Import(same_bytes_isbns=8), False),
+        (3, 3, Import(), True),
+        (3, 3, Import(same_bytes_publishers=4), False),
+        (0, 0, Import(), True),  # of an earlier version, without a number
+    ],
+)
+def test_a_refusal_is_asked_anew(isbns: int, publishers: int, rules: Import, stands: bool) -> None:
+    """The limits now in force decide, not those of the day on which the bytes were refused."""
+    refused = SameBytes("why", isbns, publishers)
+    assert still_refused(refused, rules) == ("why" if stands else None)
+    assert still_refused(None, rules) is None
 
 
 numbers = st.lists(st.integers(9_780_000_000_000, 9_799_999_999_999).map(str), max_size=9)
@@ -317,9 +355,9 @@ numbers = st.lists(st.integers(9_780_000_000_000, 9_799_999_999_999).map(str), m
                                                     same_bytes_publishers=st.integers(2, 9)))  # fmt: skip
 def test_the_rule_counts_books_and_publishers(isbns: list[str], more: list[str], rules: Import) -> None:
     """Order and repetition don't matter, more books never take a suspicion back, and both counts decide."""
-    verdict = is_placeholder(books(*isbns), rules)
-    assert is_placeholder(books(*reversed(isbns), *isbns), rules) is verdict
-    assert is_placeholder(books(*isbns, *more), rules) >= verdict
+    verdict = same_bytes(books(*isbns), rules)
+    assert same_bytes(books(*reversed(isbns), *isbns), rules) == verdict
+    assert (same_bytes(books(*isbns, *more), rules) is not None) >= (verdict is not None)
     publishers = {isbn[:7] for isbn in isbns}
     many = len(set(isbns)) >= rules.same_bytes_isbns or len(publishers) >= rules.same_bytes_publishers
-    assert verdict is many
+    assert (verdict is not None) is many

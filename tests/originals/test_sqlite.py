@@ -1,19 +1,30 @@
 """What the catalogue promises: the best original first, and the same answer to every thread and process."""
 
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts_catalogue import BOOK, OTHER, PRIORITY, CatalogueContract, ProvenanceContract, original
+from contracts_catalogue import (
+    BOOK,
+    OTHER,
+    PRIORITY,
+    CatalogueContract,
+    DecisionContract,
+    ProvenanceContract,
+    original,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import Identifier
@@ -41,6 +52,10 @@ def catalogue(path: Path) -> Iterator[SqliteCatalogue]:
 
 class TestCatalogue(CatalogueContract):
     """SQLite keeps the catalogue's contract."""
+
+
+class TestDecisions(DecisionContract):
+    """SQLite keeps what people decided."""
 
 
 class TestProvenance(ProvenanceContract):
@@ -102,13 +117,13 @@ def test_it_survives_being_closed(catalogue: SqliteCatalogue, path: Path) -> Non
     """Originals, faults and refusals are there when the file is opened again; opening changes nothing."""
     catalogue.add(original(1))
     catalogue.mark_faulty(original(1), "decode: cut")
-    catalogue.refuse(original(2).digest, "art")
+    catalogue.refuse(original(2).digest, SameBytes("art", 3, 3))
     catalogue.close()
     again = SqliteCatalogue(path, {})
     for _ in range(2):
         again.open()
     assert again.find(BOOK) == [original(1, fault="decode: cut")]
-    assert again.refusal(original(2).digest) == "art"
+    assert again.refusal(original(2).digest) == SameBytes("art", 3, 3)
     again.close()
 
 
@@ -216,9 +231,14 @@ def test_totals_are_what_counting_gives(tmp_path_factory: pytest.TempPathFactory
 def test_an_older_catalogue_is_counted_once(path: Path) -> None:
     """A catalogue of before the totals has them after it is opened."""
     sqlite_migrations.apply(path, schema_steps()[:3])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        sql = (
+            "INSERT INTO original (scheme, value, digest, loader, width, height, bytes, date, source, added)"
+            " VALUES (1, ?, ?, 'jpeg', 200, 300, 20000, 5, 'shop', 7)"
+        )
+        for number, book in ((1, BOOK), (2, BOOK), (1, OTHER)):
+            connection.execute(sql, (int(book.value), number.to_bytes(16)))
     old = SqliteCatalogue(path, {})
-    for number, book in ((1, BOOK), (2, BOOK), (1, OTHER)):
-        old.add(original(number, identifier=book, source="shop"))
     old.open()
 
     assert old.totals() == (3, 2)

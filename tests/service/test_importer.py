@@ -13,8 +13,7 @@ import sys
 import time
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,123 +22,17 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from stdnum import ean
+from library import BOOK, OTHERS, Library, isbn_of, strangers
 
 from coverproxy.cli import main
-from coverproxy.config import Config, load
-from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
-from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN, Identifier, Spec
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.examine import Candidate, Refusal
-from coverproxy.service.importer import ImportReport, candidates
-from coverproxy.wiring import DataFolder, importer, open_shelf
+from coverproxy.service.importer import candidates
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 MANY = 3000
-
-
-def isbn_of(number: int) -> str:
-    """The ISBN-13 whose nine digits after 978 are *number*."""
-    bare = f"978{number:09d}"
-    return bare + ean.calc_check_digit(bare)
-
-
-def strangers(count: int) -> list[str]:
-    """ISBNs of as many publishers."""
-    return [isbn_of(10_000_000 * (1 + number) + number) for number in range(count)]
-
-
-BOOK, *OTHERS = (isbn_of(14_143_951 + number) for number in range(20))
-
-
-class Library:
-    """A folder of covers, a data folder, and imports from one into the other in this process."""
-
-    def __init__(self, root: Path) -> None:
-        self.covers = root / "covers"
-        self.covers.mkdir()
-        self.data = root / "data"
-        self.refusals: list[Refusal] = []
-
-    def config(self, **rules: Any) -> Config:
-        return load(None, {}, {"data": {"dir": str(self.data)}, "import": rules})
-
-    def put(self, name: str, body: bytes, date: int = 1_217_808_000) -> Path:
-        path = self.covers / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-        os.utime(path, (date, date))
-        return path
-
-    @contextmanager
-    def shelf(self) -> Iterator[DataFolder]:
-        with open_shelf(self.config()) as shelf:
-            yield shelf
-
-    def take_in(
-        self, path: Path | None = None, source: str = "",
-        on_refusal: Callable[[Refusal], None] = lambda refusal: None, **rules: Any,
-    ) -> ImportReport:  # fmt: skip
-        config = self.config(**rules)
-
-        def note(refusal: Refusal) -> None:
-            self.refusals.append(refusal)
-            on_refusal(refusal)
-
-        with open_shelf(config) as shelf:
-            return importer(config, shelf, note).run(
-                candidates(path or self.covers, source), lambda report: None
-            )
-
-    def originals(self, isbn: str = BOOK) -> list[Original]:
-        with self.shelf() as shelf:
-            return shelf.catalogue.find(Identifier(ISBN, isbn))
-
-    def all_originals(self) -> list[Original]:
-        """All that is in the catalogue, read beside the code."""
-        connection = sqlite3.connect(self.data / "catalogue.db")
-        values = [f"{row[0]:013d}" for row in connection.execute("SELECT DISTINCT value FROM original")]
-        connection.close()
-        with self.shelf() as shelf:
-            return [one for value in values for one in shelf.catalogue.find(Identifier(ISBN, value))]
-
-    def entered(self) -> int:
-        """How many rows are committed, read beside the code; 0 before there is a catalogue."""
-        with suppress(sqlite3.OperationalError):
-            uri = f"file:{self.data / 'catalogue.db'}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True)) as connection:
-                return connection.execute("SELECT count(*) FROM original").fetchone()[0]
-        return 0
-
-    def stored(self) -> set[Path]:
-        """The files in the originals' folder."""
-        return {path for path in (self.data / "originals").rglob("*") if path.is_file()}
-
-    def is_consistent(self) -> bool:
-        """Whether each row's file is there and has its bytes, and no other file lies about."""
-        rows = self.all_originals()
-        with self.shelf() as shelf:
-            paths = [shelf.files.path(one) for one in rows]
-        bodies = [path.read_bytes() for path in paths]
-        digests = [hashlib.sha256(body).digest()[:16] for body in bodies]
-        kept = {path for path, one in zip(paths, rows, strict=True) if one.path is None}
-        return digests == [one.digest for one in rows] and self.stored() == kept
-
-    def make_derivative(self, isbn: str = BOOK, form: Format = Format.JPEG) -> Callable[[], bool]:
-        """Put a derivative of a book into the cache; the answer says whether it is there."""
-        body = images.jpeg(images.cover(100, 150))
-        spec = Spec(Identifier(ISBN, isbn), "small", form)
-        with self.shelf() as shelf:
-            shelf.cache.put(spec, Derivative(body, form, 1_217_808_000, (100, 150), (100, 150)))
-
-        def is_there() -> bool:
-            with self.shelf() as shelf:
-                return any(shelf.cache.held(spec.identifier))
-
-        assert is_there()
-        return is_there
 
 
 @pytest.fixture
@@ -682,7 +575,7 @@ def test_the_command_answers_in_json(library: Library) -> None:
     told = run(library, code=3)
     report = Path(told.pop("report"))
     assert told == {
-        "seen": 3, "added": 1, "already": 0, "bytes": len(images.small_jpeg()),
+        "seen": 3, "added": 1, "already": 0, "replaced": 0, "lesser": 0, "bytes": len(images.small_jpeg()),
         "refused": {"type": 1, "isbn": 1}, "interrupted": False,
     }  # fmt: skip
     lines = [json.loads(line) for line in report.read_text().splitlines()]
@@ -695,7 +588,8 @@ def test_the_command_answers_in_json(library: Library) -> None:
     library.put(f"{OTHERS[0]}.jpg", images.drawn("gif"))
     (library.covers / "cover.jpg").unlink()
     assert run(library) == {
-        "seen": 2, "added": 1, "already": 1, "bytes": len(images.drawn("gif")), "refused": {},
+        "seen": 2, "added": 1, "already": 1, "replaced": 1, "lesser": 0,
+        "bytes": len(images.drawn("gif")), "refused": {},
         "interrupted": False, "report": None,
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ from conftest import Got, Running, Start
 from images import cover, jpeg
 from upstream import BOOK, Asked, Upstream, gives, picture, silent
 
+from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.provenance import Provenance
@@ -155,7 +156,7 @@ async def test_a_source_that_turns_to_art_takes_no_cover_away(serve: Serve, upst
     server = await serve()
     await server.get(server.path(BOOK))
     digest = server.covers.asking.taker.sketch(NAME, "up", _fetched(art)).digest
-    server.covers.catalogue.refuse(digest, "art")
+    server.covers.catalogue.refuse(digest, SameBytes("art", 3, 3))
     upstream.behave = gives(art)
     await recheck(server)
 

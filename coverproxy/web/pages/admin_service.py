@@ -1,5 +1,6 @@
 """The admin page of the service: quarantine and release, how full the cache is, where originals come from."""
 
+import time
 from functools import partial
 from typing import Any
 
@@ -7,6 +8,7 @@ from aiohttp import web
 
 from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
+from coverproxy.originals.changes import release as release_bytes
 from coverproxy.service.covers import Covers
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
@@ -71,6 +73,6 @@ async def release(request: web.Request) -> web.StreamResponse:
 
 
 def _release(covers: Covers, digest: bytes) -> int:
-    freed = covers.catalogue.release(digest)
+    freed = release_bytes(covers.catalogue, digest, int(time.time()))
     drop_stale(covers.catalogue, covers.cache, covers.stripes, covers.sizes)
     return len(freed)

@@ -125,7 +125,7 @@ async def example(request: web.Request) -> tuple[str, bool]:
 def _best(covers: Covers, values: tuple[str, ...]) -> Original | None:
     """Find the first usable original of what an ISBN can mean. Blocks."""
     found = (each for value in values for each in covers.catalogue.find(Identifier(ISBN, value)))
-    return next((each for each in found if each.fault is None), None)
+    return next((each for each in found if each.is_usable), None)
 
 
 def _pictures(request: web.Request, original: Original, start: str, shown_at: str) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""What a picture of a book shows, by the words of its file's name."""
+
+import re
+
+_ROLES = {
+    "back": "back", "backcover": "back", "bc": "back", "rear": "back", "verso": "back", "u4": "back",
+    "spine": "spine",
+    "inside": "inside", "interior": "inside", "int": "inside", "page": "inside", "sample": "inside",
+    "flap": "inside", "toc": "inside", "contents": "inside",
+    "author": "author", "contributor": "author",
+}  # fmt: skip
+"""Words as publishers and ONIX feeds write them behind the ISBN (978…_back.jpg, 978…_int1.jpg)."""
+
+_FRONT = frozenset({"front", "frontcover", "fc", "u1"})
+_NOISE = frozenset(
+    {"cover", "covers", "image", "img", "picture", "scan", "jacket", "the", "of", "large", "small", "medium"}
+    | {"big", "high", "hi", "res", "low", "web", "print"}
+)
+_WORD = re.compile(r"[A-Za-z]{2,}[0-9]?")
+_LONG_NUMBER = re.compile(r"(?:[0-9][ -]?){8,}[0-9Xx]")
+_MOST_WORDS = 2
+"""More words behind the ISBN are a title: 978…-back-to-methuselah."""
+
+
+def role_of(stem: str) -> str | None:
+    """Return what the picture of a file shows if not the front: 'back', 'spine', 'inside' or 'author'.
+
+    *stem*: the file's name without its ending. Only words behind the ISBN count: before it stand titles. Of
+    two words the first one that says something decides.
+    """
+    numbers = list(_LONG_NUMBER.finditer(stem))
+    behind = stem[numbers[-1].end() :] if numbers else ""
+    words = [word.lower() for word in _WORD.findall(behind)]
+    words = [word for word in words if word not in _NOISE]
+    if len(words) > _MOST_WORDS:
+        return None
+    for word in words:
+        if word in _FRONT:
+            return None
+        if role := _ROLES.get(word) or _ROLES.get(word.rstrip("0123456789")):
+            return role
+    return None

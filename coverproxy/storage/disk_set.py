@@ -1,0 +1,31 @@
+"""A set of keys in bounded memory, however many they are: it spills to a temporary file."""
+
+import sqlite3
+from types import TracebackType
+from typing import Self
+
+
+class DiskSet:
+    """Keys of bytes, for one thread. SQLite removes the file itself, also when the process is killed."""
+
+    def __init__(self) -> None:
+        # "": a private file of its own, which SQLite keeps in memory while it is small
+        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection.execute("PRAGMA cache_size = -4096")  # KiB
+        self._connection.execute("CREATE TABLE held (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._connection.execute("BEGIN")  # never committed: nobody else reads it
+
+    def add(self, key: bytes) -> None:
+        """Add a key."""
+        self._connection.execute("INSERT OR IGNORE INTO held VALUES (?)", (key,))
+
+    def __contains__(self, key: bytes) -> bool:
+        return self._connection.execute("SELECT 1 FROM held WHERE key = ?", (key,)).fetchone() is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
