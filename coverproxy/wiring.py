@@ -36,6 +36,7 @@ from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.service.covers import FILE_THREADS, Covers
+from coverproxy.service.curate import Curator
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.importer import Importer
@@ -125,6 +126,11 @@ def importer(config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], 
         shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes, config.limits,
         config.imports, on_refusal,
     )  # fmt: skip
+
+
+def curator(config: Config, shelf: DataFolder) -> Curator:
+    """Build what people decide by."""
+    return Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes)
 
 
 @contextmanager

@@ -438,3 +438,31 @@ class DecisionContract:
         """Lists of covered books pass over what may not be shown."""
         catalogue.add(original(state=State.HIDDEN))
         assert catalogue.covered([BOOK.value]) == set()
+
+    def test_what_waits_for_a_review_is_found(self, catalogue: Catalogue) -> None:
+        """Those that wait for longest come first, and nothing else."""
+        later = original(1, state=State.PENDING, added=9)
+        earlier = original(2, state=State.PENDING, added=5, identifier=OTHER)
+        for each in (later, earlier, original(3), original(4, state=State.HIDDEN)):
+            catalogue.add(each)
+        assert catalogue.pending(most=10) == [earlier, later]
+        assert catalogue.pending(most=1) == [earlier]
+        assert catalogue.count_pending() == 2
+
+    def test_what_may_no_longer_be_shown_is_found(self, catalogue: Catalogue) -> None:
+        """Terms that end at a moment have ended at that moment; what is hidden already is not found again."""
+        ended = original(1, terms=Terms(until=100))
+        for each in (ended, original(2, terms=Terms(until=101)), original(3)):
+            catalogue.add(each)
+        catalogue.add(original(4, terms=Terms(until=50), state=State.EXPIRED))
+        assert catalogue.outdated(100, most=10) == [ended]
+        assert catalogue.outdated(99, most=10) == []
+
+    def test_an_upload_is_answered_once(self, catalogue: Catalogue) -> None:
+        """An answer is remembered for a day under the upload's own key."""
+        decisions = catalogue.decisions
+        decisions.note_answer("k", 1000, digest(1), "{}")
+        assert decisions.answered("k") == (digest(1), "{}")
+        assert decisions.answered("other") is None
+        decisions.note_answer("other", 1000 + 86_401, digest(2), "[]")
+        assert decisions.answered("k") is None

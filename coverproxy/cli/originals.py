@@ -1,4 +1,4 @@
-"""Commands about originals: quarantined, release."""
+"""Commands about originals: quarantined, release, and those that put a book right."""
 
 import time
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coverproxy.cli import curate
 from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain import isbn
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def originals() -> None:
-    """See and release originals that are not decoded any more.
+    """See, choose, hide, restore and remove the originals of a book; release those that are not decoded.
 
     An original that crashes or hangs the decoder takes its worker with it. The worker is replaced, the
     original quarantined, and its books show their next best original, or none.
     """
+
+
+for _command in curate.COMMANDS:
+    originals.add_command(_command)
+originals.add_command(curate.pin, "prefer")
 
 
 @originals.command()

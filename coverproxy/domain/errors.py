@@ -43,6 +43,26 @@ class NoCover(CoverError):
     """Every original of this identifier was looked for, and there is none that can be shown."""
 
 
+class PictureRefused(CoverError):
+    """What was sent does not become an original. `reason`: a word for programs."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class NotTheOwner(CoverError):
+    """Nothing shows that the key's owner, or an administrator, asks for this."""
+
+
+class SentTwice(CoverError):
+    """Another body came before under the same Idempotency-Key."""
+
+
+class NoSuchOriginal(CoverError):
+    """What should be chosen, hidden, restored, removed or undone is not there, or not in that state."""
+
+
 class BadQuestion(CoverError):
     """A program's question cannot be read: what it should name is missing, or written in another way."""
 

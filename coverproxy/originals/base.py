@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from coverproxy.domain.decisions import Decision, Deed, SameBytes
-from coverproxy.domain.original import Original, Quarantined
+from coverproxy.domain.original import Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.provenance import Provenance
@@ -80,6 +80,14 @@ class DecisionStore(Protocol):
         """Say whether a person let these bytes in although many books have them."""
         ...
 
+    def answered(self, key: str) -> tuple[bytes, str] | None:
+        """Return (digest, answer) of the upload that had this key of its own within a day, or None."""
+        ...
+
+    def note_answer(self, key: str, at: int, digest: bytes, answer: str) -> None:
+        """Remember how an upload with a key of its own was answered, for a day; forget older ones."""
+        ...
+
     def log(self, deed: Deed) -> None:
         """Write a line into a book's history; its number is given by the store, rising."""
         ...
@@ -113,6 +121,18 @@ class CatalogueTables(Protocol):
         """Return every original of *identifier*, best first; those known to be faulty too."""
         ...
 
+    def pending(self, most: int) -> list[Original]:
+        """Return at most *most* originals that wait for a review, those that wait for longest first."""
+        ...
+
+    def count_pending(self) -> int:
+        """Return how many originals wait for a review."""
+        ...
+
+    def outdated(self, now: int, most: int) -> list[Original]:
+        """Return at most *most* originals that are shown although their terms ended by *now*."""
+        ...
+
     def covered(self, isbns: Iterable[str]) -> set[str]:
         """Return those of the canonical ISBN-13s that have an original which can be shown, by one query."""
         ...
@@ -142,6 +162,10 @@ class CatalogueTables(Protocol):
 
     def clear_fault(self, original: Original) -> None:
         """Forget that an original cannot be rendered."""
+        ...
+
+    def decide(self, original: Original, state: State | None, *, is_pinned: bool) -> None:
+        """Say whether an original may be shown, and whether it is chosen before all others."""
         ...
 
     def set_since(self, original: Original, since: int) -> None:

@@ -63,3 +63,15 @@ CREATE TABLE history (
     was    TEXT                -- what undoing restores, as JSON; NULL: it cannot be undone
 ) STRICT;
 CREATE INDEX history_of_item ON history (scheme, value, number);
+
+-- What waits for a librarian's review: read oldest first, and removed when it waited for too long.
+CREATE INDEX original_pending ON original (added) WHERE state = 'pending';
+
+-- Uploads by the program's own key for each: sent again, one is answered as the first time.
+CREATE TABLE once (
+    key    TEXT    PRIMARY KEY,
+    at     INTEGER NOT NULL,   -- seconds since 1970
+    digest BLOB    NOT NULL,
+    answer TEXT    NOT NULL    -- JSON
+) WITHOUT ROWID, STRICT;
+CREATE INDEX once_by_age ON once (at);

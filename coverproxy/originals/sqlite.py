@@ -19,8 +19,8 @@ from coverproxy.domain.original import (
 )
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.preview import Preview
-from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
+from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
 from coverproxy.storage.sqlite_file import Run, SqliteFile
 
@@ -74,6 +74,20 @@ class _Tables:
         found = [_original(identifier, row) for row in self._read(_FIND, stored(identifier))]
         return best_first(found, self._priority) if len(found) > 1 else found
 
+    def pending(self, most: int) -> list[Original]:
+        """See CatalogueTables."""
+        sql = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE state = 'pending' ORDER BY added LIMIT ?"  # noqa: S608
+        return [_original(read_identifier(*row[:2]), row[2:]) for row in self._read(sql, (most,))]
+
+    def count_pending(self) -> int:
+        """See CatalogueTables."""
+        return int(self._read("SELECT count(*) FROM original WHERE state = 'pending'")[0][0])
+
+    def outdated(self, now: int, most: int) -> list[Original]:
+        """See CatalogueTables."""
+        sql = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE until <= ? AND state IS NULL LIMIT ?"  # noqa: S608
+        return [_original(read_identifier(*row[:2]), row[2:]) for row in self._read(sql, (now, most))]
+
     def covered(self, isbns: Iterable[str]) -> set[str]:
         """See CatalogueTables.
 
@@ -122,6 +136,11 @@ class _Tables:
         """See CatalogueTables."""
         sql = "UPDATE original SET fault = NULL WHERE scheme = ? AND value = ? AND digest = ?"
         self._write(sql, (*stored(original.identifier), original.digest))
+
+    def decide(self, original: Original, state: State | None, *, is_pinned: bool) -> None:
+        """See CatalogueTables."""
+        sql = "UPDATE original SET state = ?, pinned = ? WHERE scheme = ? AND value = ? AND digest = ?"
+        self._write(sql, (state, is_pinned, *stored(original.identifier), original.digest))
 
     def set_since(self, original: Original, since: int) -> None:
         """See CatalogueTables."""

@@ -8,6 +8,7 @@ from coverproxy.originals.sqlite_provenance import read_identifier, stored
 from coverproxy.storage.sqlite_file import Run
 
 _HISTORY = "number, at, who, act, scheme, value, digest, source, origin, note, was"
+_DAY_SECONDS = 86_400
 _ALL = b""
 """The digest of a row of `hidden` that stands for all of a book's pictures."""
 
@@ -58,6 +59,16 @@ class SqliteDecisions:
     def is_admitted(self, digest: bytes) -> bool:
         """See DecisionStore."""
         return bool(self._read("SELECT 1 FROM admitted WHERE digest = ?", (digest,)))
+
+    def answered(self, key: str) -> tuple[bytes, str] | None:
+        """See DecisionStore."""
+        rows = self._read("SELECT digest, answer FROM once WHERE key = ?", (key,))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def note_answer(self, key: str, at: int, digest: bytes, answer: str) -> None:
+        """See DecisionStore."""
+        self._write("DELETE FROM once WHERE at < ?", (at - _DAY_SECONDS,))
+        self._write("INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?)", (key, at, digest, answer))
 
     def log(self, deed: Deed) -> None:
         """See DecisionStore."""

@@ -16,7 +16,7 @@ from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.formats import sniff
 from coverproxy.domain.list_text import NotAList
-from coverproxy.domain.original import QUARANTINED, Original, renewed
+from coverproxy.domain.original import QUARANTINED, Original
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import (
@@ -25,11 +25,11 @@ from coverproxy.originals.examine import (
     OriginalRefused,
     Refusal,
     examine,
-    same_bytes,
 )
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.entry import enter, known_refusal
 from coverproxy.service.import_list import listed, open_list
-from coverproxy.service.ingest import SAME_BYTES, Aftermath, known_refusal
+from coverproxy.service.ingest import Aftermath
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.storage import bounded_read
 from coverproxy.storage.disk_set import DiskSet
@@ -173,30 +173,35 @@ class Importer:
     def _add(
         self, entered: Entered, known: DiskSet, changes: Changes, batch: Aftermath, report: ImportReport
     ) -> None:
-        original, tables = entered.original, changes.tables
-        if refused := known_refusal(tables, original, self._rules):  # found out since it was examined
-            batch.discarded.append(original)
-            where, isbn = str(entered.candidate.path), entered.candidate.isbn
-            self._refuse(Refusal(where, isbn, refused.reason, refused.detail), report)
-            return
+        original = entered.original
         others = changes.watch(original.identifier)
         batch.discarded += [each for each in others if self._is_moved(each, original)]
-        replaced = [each for each in others if self._gives_way(each, original, known)]
-        for each in replaced:
-            tables.remove(each)
-        same = next((each for each in others if each.digest == original.digest), None)
-        tables.add(renewed(original, same) if same else original)
-        batch.discarded += replaced
-        report.replaced += len(replaced)
+        entry = enter(changes, original, self._rules, lambda old: self._gives_way(old, original, known))
+        batch.discarded += entry.discarded
+        report.replaced += len(entry.replaced)
+        if entry.refused and not entry.withdrawn:  # found out since it was examined
+            where, isbn = str(entered.candidate.path), entered.candidate.isbn
+            self._refuse(Refusal(where, isbn, entry.refused.reason, entry.refused.detail), report)
+            return
         report.added += 1
         report.bytes += original.bytes
-        self._withdraw_art(entered, changes, batch, report)
+        for each in entry.withdrawn:
+            self._take_back(each, entry.refused, report)
+
+    def _take_back(self, original: Original, refused: OriginalRefused | None, report: ImportReport) -> None:
+        """Report that an original was withdrawn, by the path of the file that was given."""
+        where = original.origin or str(self._files.path(original))
+        if refused:
+            self._refuse(Refusal(where, original.identifier.value, refused.reason, refused.detail), report)
+        if original.added >= self._started:  # an earlier run's was never counted in this one
+            report.added -= 1
+            report.bytes -= original.bytes
 
     def _gives_way(self, old: Original, new: Original, known: DiskSet) -> bool:
         """Whether *new* replaces *old*: what a person pinned or hid stays, and what this run brought too."""
         is_of_this_run = old.added >= self._started or _key(old) in known
         is_predecessor = old.source == new.source or (old.origin is not None and old.origin == new.origin)
-        return old.digest != new.digest and is_predecessor and not is_of_this_run and not old.is_decided
+        return is_predecessor and not is_of_this_run and not old.is_decided
 
     def _lesser(self, originals: list[Original]) -> int:
         """Count what this run added to a book and is not shown."""
@@ -206,26 +211,6 @@ class Importer:
     def _is_moved(self, old: Original, new: Original) -> bool:
         """Whether *new* takes the place of *old*, but not its file's."""
         return old.digest == new.digest and self._files.path(old) != self._files.path(new)
-
-    def _withdraw_art(self, last: Entered, changes: Changes, batch: Aftermath, report: ImportReport) -> None:
-        """Take back bytes that prove to be "no image" art, from every book that has them."""
-        tables, digest = changes.tables, last.original.digest
-        same = tables.with_digest(digest, most=max(1000, self._rules.same_bytes_isbns))
-        if len(same) < 2 or tables.decisions.is_admitted(digest):
-            return
-        refused = same_bytes((each.identifier for each in same), self._rules)
-        if refused is None:
-            return
-        tables.refuse(digest, refused)
-        for original in same:
-            changes.watch(original.identifier)
-            tables.remove(original)
-            where = original.origin or str(self._files.path(original))
-            self._refuse(Refusal(where, original.identifier.value, SAME_BYTES, refused.reason), report)
-            if original.added >= self._started:  # an earlier run's was never counted in this one
-                report.added -= 1
-                report.bytes -= original.bytes
-        batch.discarded += same
 
     def _refuse(self, refusal: Refusal, report: ImportReport) -> None:
         report.refused[refusal.reason] += 1

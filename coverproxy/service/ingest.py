@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
@@ -14,19 +13,18 @@ from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
-from coverproxy.domain.original import DIGEST_BYTES, Original, renewed
+from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.render import render
 from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.changes import Changes, changing
-from coverproxy.originals.examine import OriginalRefused, measured, same_bytes, sketched, still_refused
+from coverproxy.originals.examine import OriginalRefused, measured, same_bytes, sketched
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.provenance import Provenance
+from coverproxy.service.entry import SAME_BYTES, enter, known_refusal, without_row
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.sources.base import Fetched, Validators
 
-SAME_BYTES = "same-bytes"
-HIDDEN = "hidden"
 DAY_SECONDS = 86_400
 
 MOMENT_SECONDS = 60
@@ -89,7 +87,8 @@ class Ingestor:
         largest = max(self.sizes.values(), key=lambda size: size.width * size.height)
         try:
             with self.decoding(sketch) as hold:
-                original = measured(sketch, body, self.sources[sketch.source].limits(self.limits))
+                source = self.sources.get(sketch.source)
+                original = measured(sketch, body, source.limits(self.limits) if source else self.limits)
                 render(body, largest, Format.JPEG, self.limits, hold)
         except UnusableOriginal as exc:
             raise OriginalRefused(exc.reason, str(exc)) from None
@@ -124,32 +123,16 @@ class Ingestor:
         """Write the rows; return why the bytes are refused, if they are."""
         tables = changes.tables
         if refused := known_refusal(tables, original, self.rules):  # found out since it was examined
-            aftermath.discarded.append(original)
+            aftermath.discarded += without_row(changes, original)
             return refused
         tables.provenance.put(self.provenance(original.identifier, original.source, original.digest, said))
         if refused := self._refuse_art(changes, original, aftermath):
             return refused
         others = changes.watch(original.identifier)
         _note_what_outstayed(tables, original, others, before)
-        same = next((each for each in others if each.digest == original.digest), None)
-        aftermath.discarded += self._replaced(tables, original, others, before)
-        tables.add(renewed(original, same) if same else original)
-        return None
-
-    def _replaced(
-        self, tables: CatalogueTables, new: Original, others: list[Original], before: Provenance | None
-    ) -> list[Original]:
-        """Remove what the source gave before, unless a person pinned or hid it; return it."""
-        if before is None or before.digest == new.digest:
-            return []
-        old = [
-            each
-            for each in others
-            if (each.digest, each.source) == (before.digest, new.source) and not each.is_decided
-        ]
-        for each in old:
-            tables.remove(each)
-        return old
+        entry = enter(changes, original, self.rules, lambda old: _is_predecessor(old, original, before))
+        aftermath.discarded += entry.discarded
+        return entry.refused
 
     def _refuse_art(
         self, changes: Changes, original: Original, aftermath: Aftermath
@@ -209,15 +192,10 @@ class Ingestor:
         return len(rows)
 
 
-def known_refusal(tables: CatalogueTables, original: Original, rules: Import) -> OriginalRefused | None:
-    """Return why these bytes are no cover of this book, as was found out or decided before; or None."""
-    if reason := still_refused(tables.refusal(original.digest), rules):
-        return OriginalRefused(SAME_BYTES, reason)
-    if hidden := tables.decisions.hidden(original.identifier, original.digest):
-        day = datetime.fromtimestamp(hidden.at, UTC).date()
-        note = f": {hidden.note}" if hidden.note else ""
-        return OriginalRefused(HIDDEN, f"{hidden.who} hid it on {day}{note}")
-    return None
+def _is_predecessor(old: Original, new: Original, before: Provenance | None) -> bool:
+    """Whether a source gave *old* before, and no person chose or hid it."""
+    is_what_it_gave = before is not None and (old.digest, old.source) == (before.digest, new.source)
+    return is_what_it_gave and not old.is_decided
 
 
 def _note_what_outstayed(

@@ -41,6 +41,10 @@ TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.TooLong: Meaning("long", 414, "The address is too long", is_hard=True),
     errors.TooLarge: Meaning("large", 413, "The body is too large", is_hard=True),
     errors.TooSlow: Meaning("slow", 408, "The body did not come in time", is_hard=True),
+    errors.PictureRefused: Meaning("refused", 422, "This picture is not taken", is_hard=True),
+    errors.NotTheOwner: Meaning("owner", 401, "Only the key's owner may do this", is_hard=True),
+    errors.SentTwice: Meaning("twice", 409, "Another body came under this Idempotency-Key", is_hard=True),
+    errors.NoSuchOriginal: Meaning("original", 404, "There is no such original", is_hard=True),
     errors.MalformedPath: Meaning("path", 404, "There is no such page", is_hard=True),
 }
 

@@ -588,7 +588,7 @@ def test_the_command_answers_in_json(library: Library) -> None:
     library.put(f"{OTHERS[0]}.jpg", images.drawn("gif"))
     (library.covers / "cover.jpg").unlink()
     assert run(library) == {
-        "seen": 2, "added": 1, "already": 1, "replaced": 1, "lesser": 0,
+        "seen": 2, "added": 1, "already": 1, "replaced": 0, "lesser": 0,
         "bytes": len(images.drawn("gif")), "refused": {},
         "interrupted": False, "report": None,
     }  # fmt: skip

@@ -66,6 +66,11 @@ LABELS = {
     errors.UnreadType: ("type", 415, True),
     errors.TooMany: ("many", 400, True),
     errors.TooLong: ("long", 414, True),
+    errors.PictureRefused: ("refused", 422, True),
+    errors.TooLarge: ("large", 413, True),
+    errors.NotTheOwner: ("owner", 401, True),
+    errors.SentTwice: ("twice", 409, True),
+    errors.NoSuchOriginal: ("original", 404, True),
     errors.MalformedPath: ("path", 404, True),
 }
 """The design's table: what X-Cover-Status says, what a strict client gets, and whether all get it."""

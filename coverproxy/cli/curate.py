@@ -1,0 +1,314 @@
+"""Commands that put a book's originals right: list, add, pin, hide, restore, remove, admit, history, undo."""
+
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coverproxy.cli.common import faults_told, needs_data, options, tell
+from coverproxy.config import Config
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NoSuchOriginal, NotAnIsbn
+from coverproxy.domain.spec import ISBN, Identifier
+
+if TYPE_CHECKING:
+    from coverproxy.domain.decisions import Deed
+    from coverproxy.domain.original import Original
+    from coverproxy.service.curate import Book, Curator
+    from coverproxy.wiring import DataFolder
+
+
+def deciding(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --note and --who, kept in the book's history; it gets `note` and `who`."""
+
+    @click.option("--note", default="", help="Why, in your words; kept in the book's history.")
+    @click.option("--who", default=None, help="Who decides (default: the name that you are logged in with).")
+    @wraps(command)
+    def with_person(note: str, who: str | None, **rest: Any) -> Any:
+        return command(note=note[:500], who=(who or _me())[:100], **rest)
+
+    return with_person
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:  # a user id without a name, as containers have
+        return "command line"
+
+
+@contextmanager
+def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
+    """Open what decides; what is not there becomes one clear line."""
+    from coverproxy.wiring import curator, open_shelf
+
+    with faults_told(), open_shelf(config) as shelf:
+        try:
+            yield shelf, curator(config, shelf)
+        except NoSuchOriginal as exc:
+            raise click.ClickException(str(exc)) from None
+
+
+def book_of(text: str) -> Identifier:
+    """Read which book is meant."""
+    try:
+        reading = isbn.parse(text)
+    except NotAnIsbn as exc:
+        raise click.ClickException(str(exc)) from None
+    if reading.only_one:
+        raise click.ClickException(f"{text!r} can mean any of {', '.join(reading.isbns)}; give one of them")
+    return Identifier(ISBN, reading.isbns[0])
+
+
+@click.command("list")
+@options
+@needs_data
+@click.argument("text", metavar="ISBN")
+def list_(config: Config, as_json: bool, text: str) -> None:
+    """List the originals of a book, best first: digest, size, where from, and whether it is shown."""
+    with curating(config) as (shelf, curator):
+        told = _told(shelf, curator.book(book_of(text)))
+    tell(as_json, told, _text(told))
+
+
+def _told(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
+    best = book.best
+    return {
+        "isbn13": book.identifier.value,
+        "hidden": _decision(book.hidden_book),
+        "originals": [_row(shelf, each, is_best=each is best) for each in book.originals],
+        "hidden_digests": {digest.hex(): _decision(each) for digest, each in book.hidden.items()},
+    }
+
+
+def _decision(decision: Any) -> dict[str, str] | None:
+    if decision is None:
+        return None
+    return {"who": decision.who, "at": _iso(decision.at), "note": decision.note}
+
+
+def _row(shelf: "DataFolder", each: "Original", *, is_best: bool) -> dict[str, Any]:
+    return {
+        "digest": each.digest.hex(), "shown": is_best, "pinned": each.is_pinned,
+        "state": each.state.value if each.state else None, "fault": each.fault, "role": each.role,
+        "width": each.width, "height": each.height, "bytes": each.bytes, "type": each.loader.value,
+        "date": _iso(each.date), "added": _iso(each.added / 1000), "source": each.source,
+        "origin": each.origin, "who": each.who, "licence": each.terms.licence,
+        "until": _iso(each.terms.until) if each.terms.until is not None else None,
+        "no_crop": each.terms.no_crop, "file": str(shelf.files.path(each)),
+    }  # fmt: skip
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _text(told: dict[str, Any]) -> str:
+    lines = [f"ISBN {told['isbn13']}"]
+    if hidden := told["hidden"]:
+        lines.append(f"  hidden, whatever comes for it: {_by(hidden)}")
+    for each in told["originals"]:
+        marks = [
+            word
+            for word in ("shown" if each["shown"] else "", "pinned" if each["pinned"] else "", each["state"],
+                         each["role"], each["fault"] and f"FAULT {each['fault']}")
+            if word
+        ]  # fmt: skip
+        lines.append(
+            f"  {each['digest']}  {each['width']}x{each['height']} {each['type']}"
+            f"  source {each['source'] or '-'}  {', '.join(marks) or 'not the best'}"
+        )
+        lines.append(f"    from {each['origin'] or '-'}" + (f", by {each['who']}" if each["who"] else ""))
+    here = {each["digest"] for each in told["originals"]}
+    lines += [
+        f"  {digest}  removed or never here, and refused when it comes: {_by(each)}"
+        for digest, each in told["hidden_digests"].items()
+        if digest not in here
+    ]
+    if not told["originals"]:
+        lines.append("  no original")
+    return "\n".join(lines)
+
+
+def _by(decision: dict[str, str]) -> str:
+    return f"{decision['who']}, {decision['at']}" + (f", {decision['note']!r}" if decision["note"] else "")
+
+
+def _done(as_json: bool, shelf: "DataFolder", curator: "Curator", book: Identifier) -> None:
+    told = _told(shelf, curator.book(book))
+    tell(as_json, told, _text(told))
+
+
+@click.command()
+@options
+@needs_data
+@deciding
+@click.argument("text", metavar="ISBN")
+@click.argument("digest")
+def pin(config: Config, as_json: bool, text: str, digest: str, note: str, who: str) -> None:
+    """Have a book show this original, whatever else it has or gets. DIGEST: its first 8 digits or more."""
+    from coverproxy.domain.decisions import Decision
+
+    book = book_of(text)
+    with curating(config) as (shelf, curator):
+        curator.pin(book, curator.digest(book, digest), Decision(who, int(time.time()), note))
+        _done(as_json, shelf, curator, book)
+
+
+@click.command()
+@options
+@needs_data
+@deciding
+@click.argument("text", metavar="ISBN")
+def unpin(config: Config, as_json: bool, text: str, note: str, who: str) -> None:
+    """Have the rule decide again which original of a book is shown."""
+    from coverproxy.domain.decisions import Decision
+
+    book = book_of(text)
+    with curating(config) as (shelf, curator):
+        curator.unpin(book, Decision(who, int(time.time()), note))
+        _done(as_json, shelf, curator, book)
+
+
+@click.command()
+@options
+@needs_data
+@deciding
+@click.option("--everywhere", is_flag=True, help="These bytes for no book any more. Needs DIGEST.")
+@click.argument("text", metavar="ISBN")
+@click.argument("digest", required=False)
+def hide(
+    config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
+) -> None:
+    """Show this original of a book no more; without DIGEST nothing of the book, whatever comes for it.
+
+    It is gone at once, and stays away whatever brings it again: imports, feeds, sources. The file stays, so
+    that `restore` brings it back. Without DIGEST the book has no cover until one is restored or pinned.
+    """
+    from coverproxy.domain.decisions import Decision
+
+    if everywhere and digest is None:
+        raise click.UsageError("--everywhere needs a DIGEST")
+    book, by = book_of(text), Decision(who, int(time.time()), note)
+    with curating(config) as (shelf, curator):
+        which = curator.digest(book, digest) if digest else None
+        if everywhere and which:
+            curator.hide_everywhere(book, which, by)
+        else:
+            curator.hide(book, which, by)
+        _done(as_json, shelf, curator, book)
+
+
+@click.command()
+@options
+@needs_data
+@deciding
+@click.option("--everywhere", is_flag=True, help="Take back `hide --everywhere`. Needs DIGEST.")
+@click.argument("text", metavar="ISBN")
+@click.argument("digest", required=False)
+def restore(
+    config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
+) -> None:
+    """Take back what hides this original; without DIGEST all that hides any of the book."""
+    from coverproxy.domain.decisions import Decision
+
+    if everywhere and digest is None:
+        raise click.UsageError("--everywhere needs a DIGEST")
+    book, by = book_of(text), Decision(who, int(time.time()), note)
+    with curating(config) as (shelf, curator):
+        which = curator.digest(book, digest) if digest else None
+        if everywhere and which:
+            curator.restore_everywhere(book, which, by)
+        else:
+            curator.restore(book, which, by)
+        _done(as_json, shelf, curator, book)
+
+
+@click.command()
+@options
+@needs_data
+@deciding
+@click.argument("text", metavar="ISBN")
+@click.argument("digest", required=False)
+def remove(config: Config, as_json: bool, text: str, digest: str | None, note: str, who: str) -> None:
+    """Delete this original of a book with its file; without DIGEST all of its originals. Cannot be undone.
+
+    The bytes are refused when they come again, until `restore ISBN DIGEST`. A referenced file is not deleted.
+    """
+    from coverproxy.domain.decisions import Decision
+
+    book = book_of(text)
+    with curating(config) as (shelf, curator):
+        which = curator.digest(book, digest) if digest else None
+        curator.remove(book, which, Decision(who, int(time.time()), note))
+        _done(as_json, shelf, curator, book)
+
+
+@click.command()
+@options
+@needs_data
+@deciding
+@click.argument("digest")
+def admit(config: Config, as_json: bool, digest: str, note: str, who: str) -> None:
+    """Let a picture in although many books have it; import its files again then. DIGEST: all 32 digits.
+
+    The report of an import names the rule that refused it; `sha256sum FILE` begins with the digest.
+    """
+    from coverproxy.domain.decisions import Decision
+    from coverproxy.domain.original import DIGEST_BYTES
+
+    plain = digest.strip().lower()
+    if len(plain) not in (2 * DIGEST_BYTES, 64) or set(plain) - set("0123456789abcdef"):
+        raise click.ClickException(f"{digest[:80]!r} is not a digest; expected 32 hex digits, or a SHA-256")
+    with curating(config) as (_, curator):
+        curator.admit(bytes.fromhex(plain)[:DIGEST_BYTES], Decision(who, int(time.time()), note))
+    told = {"digest": plain[: 2 * DIGEST_BYTES]}
+    tell(as_json, told, f"{told['digest']} is let in: import its files again")
+
+
+@click.command()
+@options
+@needs_data
+@click.argument("text", metavar="ISBN")
+def history(config: Config, as_json: bool, text: str) -> None:
+    """Show who did what to a book's originals, the latest first; `undo NUMBER` takes one back."""
+    book = book_of(text)
+    with curating(config) as (_, curator):
+        deeds = [_deed(each) for each in curator.history(book)]
+    lines = [
+        f"{each['number']:6}  {each['at']}  {each['who']}  {each['act']}  {each['digest'] or 'all'}"
+        + (f"  {each['note']!r}" if each["note"] else "")
+        + ("" if each["can_undo"] else "  (cannot be undone)")
+        for each in deeds
+    ]
+    tell(as_json, deeds, "\n".join(lines) or "Nobody has decided anything of this book.")
+
+
+def _deed(deed: "Deed") -> dict[str, Any]:
+    return {
+        "number": deed.number, "at": _iso(deed.at), "who": deed.who, "act": deed.act.value,
+        "digest": deed.digest.hex() if deed.digest else None, "source": deed.source, "origin": deed.origin,
+        "note": deed.note, "can_undo": deed.was is not None,
+    }  # fmt: skip
+
+
+@click.command()
+@options
+@needs_data
+@deciding
+@click.argument("number", type=int)
+def undo(config: Config, as_json: bool, number: int, note: str, who: str) -> None:
+    """Put a book's decisions back to what they were before NUMBER of its history."""
+    from coverproxy.domain.decisions import Decision
+
+    with curating(config) as (shelf, curator):
+        deed = curator.undo(number, Decision(who, int(time.time()), note))
+        _done(as_json, shelf, curator, deed.identifier)
+
+
+COMMANDS = (list_, pin, unpin, hide, restore, remove, admit, history, undo)

@@ -1,0 +1,252 @@
+"""What people put right: choosing, hiding, restoring and removing originals, each remembered and undoable."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from coverproxy.cache.disk import DiskCache
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.domain.decisions import Act, Decision, Deed
+from coverproxy.domain.errors import NoSuchOriginal
+from coverproxy.domain.original import DIGEST_BYTES, Original, State
+from coverproxy.domain.spec import Identifier
+from coverproxy.originals.base import Catalogue, CatalogueTables
+from coverproxy.originals.changes import MOST_BOOKS, Changes, changing
+from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.invalidate import drop_stale
+
+MOST_DEEDS = 200
+"""Lines of a book's history that are given at once."""
+
+MIN_DIGITS = 8
+"""Hex digits that name an original of a book at least; whole digests have 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What is known and decided of a book's originals, best first.
+
+    `hidden_book`: the decision that hides all that comes for it. `hidden`: those about single digests, also
+    of originals that are no longer here.
+    """
+
+    identifier: Identifier
+    originals: tuple[Original, ...]
+    hidden_book: Decision | None
+    hidden: dict[bytes, Decision]
+
+    @property
+    def best(self) -> Original | None:
+        """The original that is shown."""
+        return next((each for each in self.originals if each.is_usable), None)
+
+
+class Curator:
+    """Decides for people. Every method blocks, is one transaction, and shows in every process at once.
+
+    `who`: the person's name, for the history. Raises StoreUnavailable, NoSuchOriginal.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, files: OriginalFiles, cache: DiskCache, stripes: FileLocks,
+        sizes: Iterable[str], now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        self._catalogue = catalogue
+        self._files = files
+        self._cache = cache
+        self._stripes = stripes
+        self._sizes = tuple(sizes)
+        self._now = now
+
+    def book(self, identifier: Identifier) -> Book:
+        """Return what is known of a book's originals."""
+        decisions = self._catalogue.decisions
+        return Book(
+            identifier, tuple(self._catalogue.find(identifier)),
+            decisions.hidden_book(identifier), decisions.hidden_digests(identifier),
+        )  # fmt: skip
+
+    def history(self, identifier: Identifier) -> list[Deed]:
+        """Return what was done to a book's originals, the latest first."""
+        return self._catalogue.decisions.history(identifier, MOST_DEEDS)
+
+    def digest(self, identifier: Identifier, text: str) -> bytes:
+        """Return which original of a book is meant by the first hex digits of its digest.
+
+        One that is hidden and gone can be meant too, by any digits; any other by all 32.
+        """
+        plain = text.strip().lower()
+        if len(plain) < MIN_DIGITS or len(plain) > 2 * DIGEST_BYTES or set(plain) - set("0123456789abcdef"):
+            raise NoSuchOriginal(f"{text[:40]!r} is not a digest; expected {MIN_DIGITS} to 32 hex digits")
+        book = self.book(identifier)
+        known = {each.digest for each in book.originals} | set(book.hidden)
+        found = [each for each in known if each.hex().startswith(plain)]
+        if len(found) > 1:
+            raise NoSuchOriginal(f"{text!r} is the beginning of several originals' digests; give more of it")
+        if not found and len(plain) == 2 * DIGEST_BYTES:
+            return bytes.fromhex(plain)
+        if not found:
+            raise NoSuchOriginal(f"{identifier} has no original {plain}")
+        return found[0]
+
+    def pending(self, most: int) -> list[Original]:
+        """Return what waits for a review, the oldest first."""
+        return self._catalogue.pending(most)
+
+    def approve(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
+        """Show what waited for a review, as if it had been chosen."""
+        found = _own(self._catalogue.find(identifier), digest)
+        if found.state is not State.PENDING:
+            raise NoSuchOriginal(f"the original {digest.hex()} does not wait for a review")
+        self.pin(identifier, digest, by, Act.APPROVE)
+
+    def pin(self, identifier: Identifier, digest: bytes, by: Decision, act: Act = Act.PIN) -> None:
+        """Have a book show this original whatever else it has; what hid it is taken back."""
+        with self._deciding(identifier, act, digest, by) as changes:
+            found = _own(changes.tables.find(identifier), digest)
+            decisions = changes.tables.decisions
+            decisions.unhide(identifier, None)
+            decisions.unhide(identifier, digest)
+            if hidden := decisions.hidden(identifier, digest):
+                raise NoSuchOriginal(f"{hidden.who} hid this original for every book; restore it first")
+            for each in changes.tables.find(identifier):
+                is_chosen = each.digest == found.digest
+                changes.tables.decide(each, None if is_chosen else each.state, is_pinned=is_chosen)
+
+    def unpin(self, identifier: Identifier, by: Decision) -> None:
+        """Have the rule decide again which of a book's originals is shown."""
+        with self._deciding(identifier, Act.UNPIN, None, by) as changes:
+            for each in changes.tables.find(identifier):
+                changes.tables.decide(each, each.state, is_pinned=False)
+
+    def hide(self, identifier: Identifier, digest: bytes | None, by: Decision) -> None:
+        """Show this original of a book no more; None: nothing of the book, whatever comes for it.
+
+        It is remembered against imports, feeds and sources that bring the same again.
+        """
+        with self._deciding(identifier, Act.HIDE, digest, by) as changes:
+            changes.tables.decisions.hide(identifier, digest, by)
+            for each in changes.tables.find(identifier):
+                if digest in (None, each.digest):
+                    changes.tables.decide(each, State.HIDDEN, is_pinned=False)
+
+    def hide_everywhere(self, identifier: Identifier, digest: bytes, by: Decision) -> list[Identifier]:
+        """Show these bytes for no book any more; return the books that had them."""
+        with self._deciding(identifier, Act.HIDE, digest, by) as changes:
+            changes.tables.decisions.hide(None, digest, by)
+            same = changes.tables.with_digest(digest, MOST_BOOKS)
+            for each in same:
+                changes.watch(each.identifier)
+                changes.tables.decide(each, State.HIDDEN, is_pinned=False)
+        return [each.identifier for each in same]
+
+    def restore(self, identifier: Identifier, digest: bytes | None, by: Decision) -> None:
+        """Take back what hides this original; None: all that hides any of the book."""
+        with self._deciding(identifier, Act.RESTORE, digest, by) as changes:
+            decisions = changes.tables.decisions
+            decisions.unhide(identifier, None)
+            hidden = [digest] if digest else list(decisions.hidden_digests(identifier))
+            for one in hidden:
+                decisions.unhide(identifier, one)
+            for each in changes.tables.find(identifier):
+                if digest in (None, each.digest) and each.state is State.HIDDEN:
+                    still = decisions.hidden(identifier, each.digest)
+                    changes.tables.decide(each, State.HIDDEN if still else None, is_pinned=each.is_pinned)
+
+    def restore_everywhere(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
+        """Take back that these bytes are hidden for every book."""
+        with self._deciding(identifier, Act.RESTORE, digest, by) as changes:
+            decisions = changes.tables.decisions
+            decisions.unhide(None, digest)
+            for each in changes.tables.with_digest(digest, MOST_BOOKS):
+                changes.watch(each.identifier)
+                if each.state is State.HIDDEN and not decisions.hidden(each.identifier, digest):
+                    changes.tables.decide(each, None, is_pinned=each.is_pinned)
+
+    def remove(self, identifier: Identifier, digest: bytes | None, by: Decision) -> list[Original]:
+        """Delete this original of a book with its file, or all of them; return which.
+
+        The bytes are remembered as hidden, so that the next delivery does not bring them back.
+        """
+        with self._deciding(identifier, Act.REMOVE, digest, by, can_undo=False) as changes:
+            found = [each for each in changes.tables.find(identifier) if digest in (None, each.digest)]
+            if not found:
+                raise NoSuchOriginal(f"{identifier} has no {'such ' if digest else ''}original")
+            for each in found:
+                changes.tables.decisions.hide(identifier, each.digest, by)
+                changes.tables.remove(each)
+        for each in found:
+            self._files.discard(each)
+        return found
+
+    def admit(self, digest: bytes, by: Decision) -> None:
+        """Let bytes in although many books have them; they come in with the next import."""
+        with self._catalogue.writing() as tables:
+            tables.decisions.admit(digest, by)
+
+    def undo(self, number: int, by: Decision) -> Deed:
+        """Put a book's decisions back to what they were before a deed; return it."""
+        deed = self._catalogue.decisions.deed(number)
+        if deed is None:
+            raise NoSuchOriginal(f"there is no number {number} in the history")
+        if deed.was is None:
+            raise NoSuchOriginal(f"number {number} cannot be undone: {deed.act.value}")
+        with self._deciding(deed.identifier, Act.UNDO, deed.digest, by) as changes:
+            _put_back(changes.tables, deed.identifier, orjson.loads(deed.was), by)
+        return deed
+
+    @contextmanager
+    def _deciding(
+        self, identifier: Identifier, act: Act, digest: bytes | None, by: Decision, *, can_undo: bool = True
+    ) -> Iterator[Changes]:
+        """Open a transaction that decides something of a book, note it in the history, and show it."""
+        with changing(self._catalogue, int(self._now())) as changes:
+            found = changes.watch(identifier)
+            was = _state_of(changes.tables, identifier, found) if can_undo else None
+            yield changes
+            of = next((each for each in found if each.digest == digest), None)
+            source, origin = (of.source, of.origin) if of else ("", None)
+            deed = Deed(by.at, by.who, act, identifier, digest, source, origin, by.note, was)
+            changes.tables.decisions.log(deed)
+        drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
+
+
+def _own(found: Iterable[Original], digest: bytes) -> Original:
+    for each in found:
+        if each.digest == digest:
+            return each
+    raise NoSuchOriginal(f"the book has no original {digest.hex()} here")
+
+
+def _state_of(tables: CatalogueTables, identifier: Identifier, found: Iterable[Original]) -> str:
+    """Write down what is decided of a book."""
+    state = {
+        "pinned": [each.digest.hex() for each in found if each.is_pinned],
+        "hidden": [digest.hex() for digest in tables.decisions.hidden_digests(identifier)],
+        "book": tables.decisions.hidden_book(identifier) is not None,
+    }
+    return orjson.dumps(state).decode()
+
+
+def _put_back(tables: CatalogueTables, identifier: Identifier, was: dict[str, Any], by: Decision) -> None:
+    """Decide of a book what was decided before; originals that came since are shown by the rule."""
+    decisions = tables.decisions
+    before = {bytes.fromhex(text) for text in was["hidden"]}
+    now = set(decisions.hidden_digests(identifier))
+    for digest in now - before:
+        decisions.unhide(identifier, digest)
+    for digest in before - now:
+        decisions.hide(identifier, digest, by)
+    if not was["book"]:
+        decisions.unhide(identifier, None)
+    elif decisions.hidden_book(identifier) is None:
+        decisions.hide(identifier, None, by)
+    for each in tables.find(identifier):
+        state = each.state
+        if state in (None, State.HIDDEN):
+            state = State.HIDDEN if decisions.hidden(identifier, each.digest) else None
+        tables.decide(each, state, is_pinned=each.digest.hex() in was["pinned"])
