@@ -15,6 +15,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.budget import DiskBounds, DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
@@ -26,7 +27,7 @@ from coverproxy.cache.negative import NegativeCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
-from coverproxy.domain.errors import Unavailable
+from coverproxy.domain.errors import StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Row
 from coverproxy.imaging import turbo, vips
@@ -35,6 +36,8 @@ from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import SqliteCatalogue
+from coverproxy.originals.sqlite_mend import mend as mend_catalogue
+from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.service.covers import FILE_THREADS, Covers
 from coverproxy.service.curate import Curator
 from coverproxy.service.decode_guard import DecodeGuard
@@ -52,6 +55,7 @@ from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
+from coverproxy.storage import sqlite_migrations
 from coverproxy.web.page_context import PageContext
 
 _LAST_SECONDS = 0.1
@@ -107,6 +111,15 @@ def _revisions(config: Config) -> tuple[Revisions, Former]:
         for renderer in range(1, REVISION + 1)
     }
     return present, former
+
+
+def check_databases(data: Path) -> None:
+    """See before any worker starts that what cannot be begun anew can be opened. Raises StoreUnavailable."""
+    schemas = {"catalogue.db": (catalogue_steps(), mend_catalogue), "state.db": (state_steps(), None)}
+    for name, (steps, mend) in schemas.items():
+        path = data / name
+        if path.exists() and (why := sqlite_migrations.trouble(path, steps, mend)):
+            raise StoreUnavailable(f"{path}: {why}; to look into it: coverproxy doctor --data {data}")
 
 
 @contextmanager

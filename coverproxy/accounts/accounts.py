@@ -94,6 +94,7 @@ class Accounts:
         self._began = self._ends = 0.0
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
+        self._fault = ""
         self._owed: Counter[tuple[str, date]] = Counter()
         self._answer_within = answer_within
         self._workers = workers
@@ -159,7 +160,26 @@ class Accounts:
         keys = list(self._keys.values())
         ends = (key.expires_at for key in keys if key.expires_at is not None and key.expires_at > now)
         self._mend_at = min(now + _MEND_SECONDS, min(ends, default=inf))
+        if not keys and (count := await asyncio.to_thread(self._links.count)):
+            # A revoked key stays in the store, so this is a store that was lost. What nginx serves goes on.
+            fault = f"there is no key, but {count} links of keys: was state.db lost? Restore it from a backup"
+            if fault != self._fault:
+                _log.error("keys are lost", extra={"error": fault})
+            self._fault = fault
+            return
+        self._fault = ""
         await asyncio.to_thread(self._links.repair, keys, now)
+
+    async def check(self) -> str:
+        """Say what is wrong with the keys: that their store cannot be read, or was lost; "": nothing."""
+        try:
+            await self._in_time(self._ask_version())
+        except Unavailable as exc:
+            return str(exc)
+        return self._fault
+
+    async def _ask_version(self) -> None:
+        await self.store.version()
 
     async def authorize(self, name: str, host: str | None) -> Key:
         """Return the key if it may be used on *host* (None: not told).

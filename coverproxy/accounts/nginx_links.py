@@ -23,6 +23,10 @@ class KeyLinks:
         else:
             (self._folder / key.name).unlink(missing_ok=True)
 
+    def count(self) -> int:
+        """Return how many links there are."""
+        return sum(1 for _ in self._folder.iterdir()) if self._folder.is_dir() else 0
+
     def repair(self, keys: Iterable[Key], now: float) -> int:
         """Bring all links in line with *keys* as they are *now*; return how many were wrong."""
         self._folder.mkdir(parents=True, exist_ok=True)

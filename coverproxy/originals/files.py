@@ -59,6 +59,11 @@ class OriginalFiles:
         except OSError:
             return False
 
+    def is_used(self) -> bool:
+        """Say whether any original lies in the folder. Looks no further than the first."""
+        folders = (Path(folder) for folder, _, names in os.walk(self._root) if names)
+        return any(folder != self._temporary for folder in folders)
+
     def discard(self, original: Original) -> None:
         """Remove an original's file, unless it is a referenced one: those are the operator's."""
         if original.path is None:

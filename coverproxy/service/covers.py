@@ -18,7 +18,7 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Limits, Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable
+from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
@@ -44,6 +44,9 @@ Each keeps up to 16 MiB of the catalogue's pages, and the GIL lets more of them 
 
 REMAKES = 2
 """Derivatives of older settings that a process makes anew at once: visitors' own come first."""
+
+_LOOKED_AT = 5
+"""Originals whose files are looked for to say whether their disk is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,8 @@ class Covers:
             with self.metrics.making.track_inprogress():
                 return await self._make(spec, visitor)
         except NoCover:
+            if lost := await self._off_loop(self._lost):
+                raise Unavailable(lost) from None
             self.absent.add(str(spec), change)
             raise
 
@@ -190,12 +195,32 @@ class Covers:
 
     async def check(self) -> dict[str, str]:
         """Say what stands in the way of answering: a fault by the name of the piece. Empty: nothing."""
-        return await self._off_loop(self._faults)
+        faults = await self._off_loop(self._faults)
+        if fault := await self.accounts.check():
+            faults["keys"] = fault
+        return faults
+
+    def _lost(self) -> str:
+        """Say so where the catalogue is empty beside originals: it was lost, and no book is "missing"."""
+        if self.catalogue.totals()[0] or not self.files.is_used():
+            return ""
+        return "it is empty, but there are originals: restore it, or import the originals' folder"
+
+    def _gone(self) -> str:
+        """Say so where none of some originals has its file: their disk is not there."""
+        some = self.catalogue.sample(_LOOKED_AT)
+        if not some or any(self.files.has(each) for each in some):
+            return ""
+        return (
+            f"none of {len(some)} looked at is there, as {self.files.path(some[0])}: is a disk not mounted?"
+        )
 
     def _faults(self) -> dict[str, str]:
-        faults = {}
+        faults: dict[str, str] = {}
         try:
             self.catalogue.ping()
+            found = {"catalogue": self._lost(), "originals": self._gone()}
+            faults |= {name: what for name, what in found.items() if what}
         except StoreUnavailable as exc:
             faults["catalogue"] = str(exc)
         try:

@@ -1,6 +1,11 @@
 """What is remembered of sources, in one SQLite file for all processes of a machine."""
 
+import fcntl
+import logging
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -11,6 +16,8 @@ from coverproxy.sources.memory import Remembered
 from coverproxy.storage import sqlite_migrations
 from coverproxy.storage.sqlite_file import Run, SqliteFile
 
+_log = logging.getLogger(__name__)
+
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "sources")
 """What brings the file to its present version: see sqlite_migrations.apply()."""
 
@@ -20,6 +27,17 @@ _TRIM_EVERY = 256
 _OVERFULL = (
     "DELETE FROM absent WHERE (scheme, value) IN (SELECT scheme, value FROM absent ORDER BY until LIMIT ?)"
 )
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process at a time open the file: else one would put aside what another has just made."""
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 class SqliteSourceMemory:
@@ -36,8 +54,23 @@ class SqliteSourceMemory:
         self._added = 0
 
     def open(self) -> None:
-        """Make the file and its tables where they are missing. Raises StoreUnavailable, OSError."""
-        self._file.open()
+        """Make the file and its tables where they are missing; one that is damaged is put aside.
+
+        It is a cache, so no fault of it keeps the service from starting. Raises StoreUnavailable, OSError.
+        """
+        path = self._file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_name(path.name + "-open")):
+            try:
+                self._file.open()
+            except StoreUnavailable as exc:
+                _log.error("what is remembered of sources is begun anew", extra={"error": str(exc)})
+                self._file.close()
+                for ending in ("", "-wal", "-shm"):
+                    part = path.with_name(path.name + ending)
+                    if part.exists():
+                        part.replace(path.with_name(f"{path.name}.damaged{ending}"))
+                self._file.open()
 
     def close(self) -> None:
         """Close the file; open() may follow."""

@@ -66,15 +66,7 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
         connection.execute("BEGIN IMMEDIATE")
         with connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
-            try:
-                taken = mend(connection, found) if mend and 0 < found < len(steps) else found
-                for step in steps[taken:]:
-                    run_all(connection, step)
-            except sqlite3.Error as exc:
-                raise StepFailed(
-                    f"it is of version {found}, and cannot be brought to version {len(steps)}: {exc};"
-                    " it is as it was: restore it from a backup, or run the coverproxy that made it"
-                ) from exc
+            taken = _take(connection, found, steps, mend)
             connection.execute(f"PRAGMA user_version = {max(taken, len(steps))}")
     finally:
         connection.close()
@@ -86,11 +78,25 @@ CHECKED_BYTES = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a file looks like to SQLite. `damage`: what is wrong with it, in SQLite's words; "": nothing."""
+    """What a file looks like to SQLite. `damage`: what is wrong with it, in SQLite's words; "": nothing.
+
+    `version`: how many schema steps it has taken; 0 for an empty file.
+    """
 
     version: int = 0
     damage: str = ""
     is_checked_through: bool = False
+
+
+def rehearse(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
+    """Take the steps that a file lacks on a copy of its schema. Raises as apply() does; changes nothing."""
+    with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as file:
+        version = file.execute("PRAGMA user_version").fetchone()[0]
+        made = file.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        for (sql,) in made:
+            copy.execute(sql)
+        _take(copy, version, steps, mend)
 
 
 def examine(path: Path) -> Examined:
@@ -103,6 +109,15 @@ def examine(path: Path) -> Examined:
     except sqlite3.Error as exc:
         return Examined(damage=str(exc))
     return Examined(version, "" if said == "ok" else said, is_small)
+
+
+def trouble(path: Path, steps: Sequence[str], mend: Mend | None = None) -> str:
+    """Say why apply() would fail on a file that is there, or "": it would not."""
+    try:
+        rehearse(path, steps, mend)
+    except sqlite3.Error as exc:
+        return str(exc)
+    return ""
 
 
 def recover_command(path: Path) -> str:
@@ -121,6 +136,20 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend: Mend | None) -> int:
+    """Take the steps that a file of version *found* lacks. Raises StepFailed."""
+    try:
+        taken = mend(connection, found) if mend and 0 < found < len(steps) else found
+        for step in steps[taken:]:
+            run_all(connection, step)
+    except sqlite3.Error as exc:
+        raise StepFailed(
+            f"it is of version {found}, and cannot be brought to version {len(steps)}: {exc};"
+            " it is as it was: restore it from a backup, or run the coverproxy that made it"
+        ) from exc
+    return taken
 
 
 def run_all(connection: sqlite3.Connection, script: str) -> None:

@@ -319,3 +319,29 @@ async def test_a_count_that_cannot_be_read_keeps_no_key_out(another) -> None:
         for _ in range(5):  # the store is asked once, and then left alone for a moment
             assert await accounts.authorize(key.name, None) == key
     assert not accounts.is_counted(key)
+
+
+async def test_a_lost_store_takes_no_link_away(another, tmp_path: Path) -> None:
+    """Where the store has no key but the web server has links, they stay, and the fault is named."""
+    first = await another()
+    key = Key(new_name(), "k", 5)
+    await first.save(key)
+    assert await first.check() == ""
+    await first.store.close()
+    for file in tmp_path.glob("state.db*"):
+        file.unlink()
+    lost = await another()
+
+    assert (tmp_path / "by-key" / key.name).is_symlink()
+    assert "1 links of keys" in await lost.check()
+    await lost.save(key)  # restored
+    await lost.look_after()
+    assert await lost.check() == ""
+
+
+async def test_a_store_that_cannot_be_read_is_a_fault(accounts: Accounts, tmp_path: Path) -> None:
+    """What the health check says of the store names its file."""
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("ALTER TABLE key_version RENAME TO gone")
+    connection.close()
+    assert "state.db" in await accounts.check()

@@ -279,3 +279,14 @@ def test_requests_that_are_no_http_are_not_quoted(serve: Callable[..., Served], 
 
     assert "secretkey" not in log
     assert "127.0.0.1" not in log.replace(server.url, "").replace(server.ops_url, "")
+
+
+@pytest.mark.parametrize("name", ["catalogue.db", "state.db"])
+def test_a_damaged_database_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+    """serve says which file cannot be opened, and what looks into it, without a traceback."""
+    (tmp_path / name).write_bytes(b"no database at all" * 500)
+    said = run("serve", "--port", "0", data=tmp_path, code=1)
+
+    assert str(tmp_path / name) in said
+    assert "coverproxy doctor" in said
+    assert "Traceback" not in said

@@ -350,3 +350,15 @@ def test_folders_that_nginx_cannot_pass_are_told(tmp_path: Path) -> None:
     assert folder.closed_to_others(tmp_path / "closed" / "cache") == (tmp_path / "closed").resolve()
     (tmp_path / "closed").chmod(0o755)
     assert folder.closed_to_others(tmp_path / "closed" / "cache") is None
+
+
+@pytest.mark.parametrize("name", ["catalogue.db", "state.db", "sources.db"])
+@pytest.mark.parametrize("damage", [b"", b"no database at all" * 500], ids=["empty", "text"])
+def test_every_damaged_database_is_a_problem(examine: Examine, sick: Path, name: str, damage: bytes) -> None:
+    """Each of the three databases is named where it is empty or no database."""
+    for part in sick.glob(f"{name}-*"):
+        part.unlink()
+    (sick / name).write_bytes(damage)
+    told = only(examine(sick)[1]["problem"], "database")
+
+    assert any(name in each and ("is damaged" in each or "is empty" in each) for each in told)

@@ -153,3 +153,31 @@ async def test_vanished_originals(server: Running, drawn_isbns: list[str]) -> No
     assert (gone.cover, gone.headers["X-RateLimit-Remaining"]) == ("unavailable", "999")
     root.with_name("away").rename(root)
     assert (await server.get(server.path(drawn_isbns[1]))).cover == "made"
+
+
+async def test_originals_that_went_away_are_a_fault(start: Start) -> None:
+    """While the disk of the originals is not mounted, /readyz says so; once it is back, all is well."""
+    server = await start()
+    root = Path(server.config.data.dir) / "originals"
+    root.rename(root.with_name("unmounted"))
+    status, faults = await readiness(server)
+    root.with_name("unmounted").rename(root)
+
+    assert status == 503
+    assert "not mounted" in faults["originals"]
+    assert await readiness(server) == (200, {})
+
+
+async def test_a_catalogue_that_was_lost_makes_no_book_missing(start: Start) -> None:
+    """An empty catalogue beside originals is a fault; its books are unavailable, not missing."""
+    server = await start()
+    catalogue = server.covers.catalogue
+    found = catalogue.sample(1000)
+    with catalogue.writing() as tables:
+        for each in found:
+            tables.remove(each)
+    got = await server.get(server.path(found[0].identifier.value))
+
+    assert got.cover == "unavailable"
+    assert "no-store" in got.headers["Cache-Control"]
+    assert "catalogue" in (await readiness(server))[1]

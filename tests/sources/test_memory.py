@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,37 @@ def test_it_can_be_deleted(recall: SqliteSourceMemory, tmp_path: Path) -> None:
     recall.open()
 
     assert not recall.look(book(1), NOW).is_absent
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"no database at all" * 500, b"\0" * 8192, b"SQLite format 3\0" + b"\xff" * 5000],
+    ids=["text", "zeros", "torn"],
+)
+def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no database is kept beside, a new memory is begun, and one line names the file."""
+    path = tmp_path / "sources.db"
+    path.write_bytes(damage)
+    memory = SqliteSourceMemory(path, 10)
+    memory.open()
+    memory.note_absent(book(1), NOW + 10, NOW)
+
+    assert memory.look(book(1), NOW).is_absent
+    assert (tmp_path / "sources.db.damaged").read_bytes() == damage
+    assert len(caplog.records) == 1
+    assert "sources.db" in vars(caplog.records[0])["error"]
+    memory.close()
+
+
+def test_processes_that_start_at_once_put_it_aside_once(tmp_path: Path) -> None:
+    """Of four that find the file damaged, one begins it anew, and all use that one."""
+    path = tmp_path / "sources.db"
+    path.write_bytes(b"no database at all" * 500)
+    memories = [SqliteSourceMemory(path, 10) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(SqliteSourceMemory.open, memories))
+    memories[0].note_absent(book(1), NOW + 10, NOW)
+
+    assert [memory.look(book(1), NOW).is_absent for memory in memories] == [True] * 4
+    for memory in memories:
+        memory.close()

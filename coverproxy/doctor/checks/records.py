@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from coverproxy.accounts.sqlite import SqliteState
@@ -12,31 +12,47 @@ from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
+from coverproxy.sources.sqlite import schema_steps as source_steps
 from coverproxy.storage import sqlite_migrations
 
 SAMPLE = 100
+
+SOURCES = "sources.db"
+
+SCHEMAS: dict[str, tuple[Callable[[], Sequence[str]], sqlite_migrations.Mend | None]] = {
+    "catalogue.db": (catalogue_steps, mend_catalogue),
+    "state.db": (state_steps, None),
+    SOURCES: (source_steps, None),
+}
 
 DATABASE, ORIGINALS, LINKS = "database", "originals", "key links"
 
 
 def databases(data: Path) -> Iterator[Finding]:
-    """Open every database, and check the small ones through."""
-    newest = {"catalogue.db": len(catalogue_steps()), "state.db": len(state_steps())}
-    for name, version in newest.items():
+    """Open every database as the service does, on a copy of its tables, and check the small ones through."""
+    for name, (steps, mend) in SCHEMAS.items():
         if (data / name).exists():
-            yield _database(data / name, version)
+            yield _database(data / name, steps(), mend)
 
 
-def _database(path: Path, newest: int) -> Finding:
+def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | None) -> Finding:
     advice = (
         f"stop the service and restore {path} from a backup, or: {sqlite_migrations.recover_command(path)}"
     )
+    if path.name == SOURCES:
+        advice = f"nothing is lost with it: the service puts {path} aside at its next start"
     found = sqlite_migrations.examine(path)
     if found.damage:
         return problem(DATABASE, f"{path} is damaged: {found.damage}", advice)
-    if found.version > newest:
-        return problem(DATABASE, f"{path} was made by a newer version", "update coverproxy on this machine")
+    if found.version > len(steps):
+        told = f"{path} was made by a newer version: it has version {found.version}, expected {len(steps)}"
+        return problem(DATABASE, told, "update coverproxy on this machine")
+    if found.version == 0:
+        return problem(DATABASE, f"{path} is empty: it has no tables", advice)
+    if why := sqlite_migrations.trouble(path, steps, mend):
+        return problem(DATABASE, f"{path} cannot be opened by this version: {why}", advice)
     sound = "sound" if found.is_checked_through else "readable (too large to check through)"
     return fine(DATABASE, f"{path} is {sound}")
 
