@@ -1,12 +1,10 @@
 """What a cover server's answer means to one who fetches covers, decided over values."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import Enum
 
+from coverproxy.domain import http_date
 from coverproxy.domain.formats import Format, Loader, is_whole, sniff
 from coverproxy.domain.original import LATEST_DATE
 
@@ -88,13 +86,9 @@ def form(body: bytes) -> Format | None:
 
 
 def seconds_to_wait(answer: ServerAnswer, tried: int, now: float) -> float:
-    """Return how long to wait before asking again: as Retry-After says (RFC 9110 §10.2.3), or ever longer."""
-    told = answer.headers.get("Retry-After", "")
-    if told.isascii() and told.isdigit():
-        return float(told[:9])
-    with suppress(ValueError):
-        return max(_seconds(told) - now, 0.0)
-    return float(2**tried)
+    """Return how long to wait before the next try: what the server says, else twice as long each time."""
+    wait = http_date.seconds_to_wait(answer.headers.get("Retry-After", ""), now)
+    return float(2**tried) if wait is None else wait
 
 
 def resets_at(answer: ServerAnswer, now: float) -> float | None:
@@ -107,13 +101,5 @@ def resets_at(answer: ServerAnswer, now: float) -> float | None:
 
 def modified(answer: ServerAnswer) -> int | None:
     """Return an answer's Last-Modified in seconds since 1970; None where it has none that is one."""
-    try:
-        seconds = int(_seconds(answer.headers.get("Last-Modified", "")))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds <= LATEST_DATE else None
-
-
-def _seconds(http_date: str) -> float:
-    """Read an HTTP date. Raises ValueError."""
-    return parsedate_to_datetime(http_date).astimezone(UTC).timestamp()
+    seconds = http_date.seconds(answer.headers.get("Last-Modified"))
+    return int(seconds) if seconds is not None and 0 <= seconds <= LATEST_DATE else None

@@ -9,5 +9,5 @@ MAX_SEGMENTS = 20
 MAX_QUERY_BYTES = 4096
 """A query at most, where an address is not asked for many identifiers at once."""
 
-MANY_AT_ONCE = frozenset({"info", "books", "get", "cover"})
+MANY_AT_ONCE = frozenset({"info", "books", "get", "cover", "covers", "products"})
 """Last segments of addresses that take a long query: a thousand identifiers."""

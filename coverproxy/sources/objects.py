@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -18,6 +18,7 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, S3Store
 
+from coverproxy.domain import http_date
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.domain.spec import Identifier
 from coverproxy.domain.url_template import PathTemplate
@@ -168,11 +169,8 @@ def _conditions(known: Validators | None) -> "GetOptions | None":
         return None
     if known.etag and known.etag.isascii() and known.etag.isprintable():  # object_store panics at others
         return {"if_none_match": known.etag}
-    try:
-        moment = parsedate_to_datetime(known.modified or "")
-    except ValueError:
-        return None
-    return {"if_modified_since": moment if moment.tzinfo else moment.replace(tzinfo=UTC)}
+    moment = http_date.seconds(known.modified)
+    return None if moment is None else {"if_modified_since": datetime.fromtimestamp(moment, UTC)}
 
 
 def _moment(meta: "ObjectMeta") -> datetime | None:

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
+from coverproxy.domain import http_date
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.sources.base import Answer, Fetched, NotThere, SourceUnavailable, Unchanged, Validators
 
@@ -41,7 +41,7 @@ def judged_by_head(
     if status == 304 and is_conditional:
         return Unchanged()
     if status != 200:
-        wait = seconds_to_wait(headers.get("Retry-After", ""), now)
+        wait = http_date.seconds_to_wait(headers.get("Retry-After", ""), now)
         if status == 429 and wait is None:
             wait = _WAIT_AFTER_429
         raise SourceUnavailable("status", str(status), wait if status in (429, 503) else None)
@@ -77,22 +77,7 @@ def is_listed(body: bytes, hashes: frozenset[str]) -> bool:
     return not hashes.isdisjoint({md5, hashlib.sha256(body).hexdigest()})
 
 
-def seconds_to_wait(text: str, now: float) -> float | None:
-    """Read a Retry-After, seconds or a date (RFC 9110 §10.2.3), as seconds from *now*; None: it says none."""
-    if text.isascii() and text.strip().isdigit():
-        return float(text.strip()[:9])
-    moment = _seconds(text)
-    return None if moment is None else max(moment - now, 0.0)
-
-
 def date(text: str | None) -> int | None:
     """Read a Last-Modified as seconds since 1970; None where it says nothing that a file can have."""
-    moment = _seconds(text or "")
+    moment = http_date.seconds(text)
     return int(moment) if moment is not None and 0 <= moment < LATEST_DATE else None
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -35,7 +35,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
-    app[GUESSING] = {}
+    app[GUESSING], app[openapi.MADE] = {}, []
     app.on_response_prepare.append(_sign)
     app.add_routes([*info.routes, *openapi.routes, *pages.routes])
     table.add_routes(app, config)

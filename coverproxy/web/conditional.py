@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from coverproxy.domain import http_date
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,15})-(\d{0,15})\s*", re.IGNORECASE | re.ASCII)
 _TAG = re.compile(r'(W/)?("[^"]*")')
@@ -59,12 +59,6 @@ def _is_current(validator: str | None, etag: str, mtime: int) -> bool:
 
 
 def _seconds(text: str | None) -> int | None:
-    """Read an HTTP date as seconds since 1970; None where it is none."""
-    if not text:
-        return None
-    try:
-        moment = parsedate_to_datetime(text)
-        # asctime's form has no zone, and is UTC (RFC 9110 §5.6.7): never this machine's
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError, TypeError):
-        return None
+    """Read an HTTP date as whole seconds since 1970; None where it is none."""
+    moment = http_date.seconds(text)
+    return None if moment is None else int(moment)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.domain.http_date import seconds_to_wait
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Unchanged
-from coverproxy.sources.rules import Missing, date, judged_by_body, judged_by_head, seconds_to_wait
+from coverproxy.sources.rules import Missing, date, judged_by_body, judged_by_head
 
 NOW = 1_795_400_000.0
 
