@@ -4,7 +4,6 @@ import getpass
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ from coverproxy.domain.errors import NoSuchOriginal, NotAnIsbn
 from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
-    from coverproxy.domain.decisions import Deed
-    from coverproxy.domain.original import Original
     from coverproxy.service.curate import Book, Curator
     from coverproxy.wiring import DataFolder
 
@@ -77,35 +74,12 @@ def list_(config: Config, as_json: bool, text: str) -> None:
 
 
 def _told(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
-    best = book.best
-    return {
-        "isbn13": book.identifier.value,
-        "hidden": _decision(book.hidden_book),
-        "originals": [_row(shelf, each, is_best=each is best) for each in book.originals],
-        "hidden_digests": {digest.hex(): _decision(each) for digest, each in book.hidden.items()},
-    }
+    from coverproxy.service.book_json import book_as_json
 
-
-def _decision(decision: Any) -> dict[str, str] | None:
-    if decision is None:
-        return None
-    return {"who": decision.who, "at": _iso(decision.at), "note": decision.note}
-
-
-def _row(shelf: "DataFolder", each: "Original", *, is_best: bool) -> dict[str, Any]:
-    return {
-        "digest": each.digest.hex(), "shown": is_best, "pinned": each.is_pinned,
-        "state": each.state.value if each.state else None, "fault": each.fault, "role": each.role,
-        "width": each.width, "height": each.height, "bytes": each.bytes, "type": each.loader.value,
-        "date": _iso(each.date), "added": _iso(each.added / 1000), "source": each.source,
-        "origin": each.origin, "who": each.who, "licence": each.terms.licence,
-        "until": _iso(each.terms.until) if each.terms.until is not None else None,
-        "no_crop": each.terms.no_crop, "file": str(shelf.files.path(each)),
-    }  # fmt: skip
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = book_as_json(book)
+    for row, original in zip(told["originals"], book.originals, strict=True):
+        row["file"] = str(shelf.files.path(original))
+    return told
 
 
 def _text(told: dict[str, Any]) -> str:
@@ -277,9 +251,11 @@ def admit(config: Config, as_json: bool, digest: str, note: str, who: str) -> No
 @click.argument("text", metavar="ISBN")
 def history(config: Config, as_json: bool, text: str) -> None:
     """Show who did what to a book's originals, the latest first; `undo NUMBER` takes one back."""
+    from coverproxy.service.book_json import deed_as_json
+
     book = book_of(text)
     with curating(config) as (_, curator):
-        deeds = [_deed(each) for each in curator.history(book)]
+        deeds = [deed_as_json(each) for each in curator.history(book)]
     lines = [
         f"{each['number']:6}  {each['at']}  {each['who']}  {each['act']}  {each['digest'] or 'all'}"
         + (f"  {each['note']!r}" if each["note"] else "")
@@ -287,14 +263,6 @@ def history(config: Config, as_json: bool, text: str) -> None:
         for each in deeds
     ]
     tell(as_json, deeds, "\n".join(lines) or "Nobody has decided anything of this book.")
-
-
-def _deed(deed: "Deed") -> dict[str, Any]:
-    return {
-        "number": deed.number, "at": _iso(deed.at), "who": deed.who, "act": deed.act.value,
-        "digest": deed.digest.hex() if deed.digest else None, "source": deed.source, "origin": deed.origin,
-        "note": deed.note, "can_undo": deed.was is not None,
-    }  # fmt: skip
 
 
 @click.command()

@@ -28,6 +28,7 @@ from coverproxy.config.tables import (
     Quota,
     RenderConfig,
     Server,
+    Upload,
 )  # fmt: skip
 from coverproxy.config.tree import RESERVED_SIZES, Config
 
@@ -36,5 +37,5 @@ __all__ = [
     "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FolderSourceConfig", "Formats",
     "Front", "HttpSourceConfig", "Import", "Jpeg", "Limits", "Log", "ObjectSourceConfig", "Ops",
     "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
-    "Site", "Size", "SourceConfig", "Webp", "load", "resolved", "unset",
+    "Site", "Size", "SourceConfig", "Upload", "Webp", "load", "resolved", "unset",
 ]  # fmt: skip

@@ -67,6 +67,19 @@ class Import(Section):
         return tuple(value.lower() for value in hashes)
 
 
+class Upload(Section):
+    """Who may send covers over HTTP, and how many."""
+
+    owners: Literal["off", "review", "trusted"] = "review"
+    trusted: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    max_bytes: Positive = 33_554_432
+    seconds: Seconds = 60.0
+    at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    per_hour: Positive = 600
+    max_pending: Annotated[int, Field(ge=0)] = 1000
+    pending_days: Positive = 30
+
+
 class Cache(Section):
     """How derivatives are kept, and how it is remembered that there is none."""
 

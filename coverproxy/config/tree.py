@@ -23,9 +23,10 @@ from coverproxy.config.tables import (
     Quota,
     RenderConfig,
     Server,
+    Upload,
 )  # fmt: skip
 
-RESERVED_SIZES = frozenset({"info", "usage"})
+RESERVED_SIZES = frozenset({"info", "originals", "usage"})
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
@@ -43,6 +44,7 @@ class Config(Section):
     )
     limits: Limits = Limits()
     imports: Import = Field(default=Import(), alias="import")
+    upload: Upload = Upload()
     cache: Cache = Cache()
     render: RenderConfig = RenderConfig()
     quota: Quota = Quota()

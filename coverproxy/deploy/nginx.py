@@ -35,6 +35,10 @@ FITTING_CONNECTIONS = (USUAL_FILES - _OWN_FILES) // 2
 """worker_connections of whole() without open files: as many as fit the usual limit, unraised."""
 
 
+_FORM_BYTES = 65_536
+"""What a form has beside the picture."""
+
+
 def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -> str:
     """Write what goes into nginx's http context: maps, limits, upstream and server.
 
@@ -73,6 +77,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         accel=ACCEL,
         accel_headers=ACCEL_HEADERS,
         placeholder=PLACEHOLDER_FILE,
+        upload_bytes=config.upload.max_bytes + _FORM_BYTES,
         admin_header=config.admin.header,
         **{f"{case}_headers": _quotable(told.items()) for case, told in headers.items()},
     )

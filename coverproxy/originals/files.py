@@ -23,6 +23,10 @@ class OriginalFiles:
         self._temporary.mkdir(parents=True, exist_ok=True)
         atomic.sweep(self._temporary)
 
+    def incoming(self) -> Path:
+        """Name a file that what comes in is written to, on the originals' own file system."""
+        return atomic.temporary(self._temporary)
+
     def path(self, original: Original) -> Path:
         """Say where an original's file lies."""
         if original.path is not None:

@@ -188,10 +188,10 @@ class Curator:
         with self._catalogue.writing() as tables:
             tables.decisions.admit(digest, by)
 
-    def undo(self, number: int, by: Decision) -> Deed:
-        """Put a book's decisions back to what they were before a deed; return it."""
+    def undo(self, number: int, by: Decision, of: Identifier | None = None) -> Deed:
+        """Put a book's decisions back to what they were before a deed, *of* this book if given; return it."""
         deed = self._catalogue.decisions.deed(number)
-        if deed is None:
+        if deed is None or of not in (None, deed.identifier):
             raise NoSuchOriginal(f"there is no number {number} in the history")
         if deed.was is None:
             raise NoSuchOriginal(f"number {number} cannot be undone: {deed.act.value}")

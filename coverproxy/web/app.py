@@ -8,10 +8,12 @@ from aiohttp import web
 from coverproxy.config import Config
 from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
+from coverproxy.service.curate import Curator
+from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web import answers, middlewares, ops, pages
+from coverproxy.web import answers, middlewares, ops, originals_api, pages
 from coverproxy.web.api import openapi
-from coverproxy.web.app_keys import CONFIG, COVERS, HOT, INFORMER, METRICS, SHOWN
+from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, HOT, INFORMER, METRICS, SHOWN, UPLOADS
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
@@ -37,7 +39,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[openapi.MADE] = {}, []
     app.on_response_prepare.append(_sign)
-    app.add_routes([*info.routes, *openapi.routes, *pages.routes])
+    app.add_routes([*info.routes, *originals_api.routes, *openapi.routes, *pages.routes])
     table.add_routes(app, config)
     app.add_routes(librarything.routes)  # takes what is left
     return app
@@ -47,6 +49,8 @@ def open_for(app: web.Application, service: Covers) -> None:
     """Let the application answer by *service*, which has just been opened."""
     config = app[CONFIG]
     app[COVERS] = service
+    app[CURATOR] = Curator(service.catalogue, service.files, service.cache, service.stripes, config.sizes)
+    app[UPLOADS] = Uploads(service.asking, service.accounts.rates, config.upload, service.accounts.now)
     app[INFORMER] = CoverInfo(service, config.formats.enabled)
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (

@@ -8,6 +8,8 @@ from coverproxy.config import Config
 from coverproxy.domain.api_key import Key
 from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
+from coverproxy.service.curate import Curator
+from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.page_context import PageContext
@@ -15,6 +17,8 @@ from coverproxy.web.page_context import PageContext
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
 INFORMER: web.AppKey[CoverInfo] = web.AppKey("informer", CoverInfo)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
+CURATOR: web.AppKey[Curator] = web.AppKey("curator", Curator)
+UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads", Uploads)
 DESK: web.AppKey[PageContext] = web.AppKey("desk", PageContext)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 

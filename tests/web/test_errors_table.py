@@ -68,7 +68,7 @@ LABELS = {
     errors.TooLong: ("long", 414, True),
     errors.PictureRefused: ("refused", 422, True),
     errors.TooLarge: ("large", 413, True),
-    errors.NotTheOwner: ("owner", 401, True),
+    errors.NotTheOwner: ("owner", 403, True),
     errors.SentTwice: ("twice", 409, True),
     errors.NoSuchOriginal: ("original", 404, True),
     errors.MalformedPath: ("path", 404, True),

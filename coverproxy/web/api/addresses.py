@@ -6,6 +6,7 @@ from typing import Any
 from coverproxy.config import Config
 from coverproxy.domain import errors
 from coverproxy.domain.formats import Format
+from coverproxy.web.api import originals
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
 from coverproxy.web.jsonp import MAX_CALLBACK
@@ -49,6 +50,7 @@ def addresses(config: Config) -> tuple[Address, ...]:
         _cover(sizes, formats),
         _try(sizes, formats),
         *_OF_KEYS,
+        *originals.addresses(KEY),
         *_ADMIN,
         *table.described(config, KEY),
     )

@@ -1,0 +1,145 @@
+"""Originals that people send: examined, decoded and entered; shown at once, or after a review."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from coverproxy.domain.decisions import Act, Deed
+from coverproxy.domain.errors import PictureRefused, Unavailable
+from coverproxy.domain.original import NO_TERMS, Original, State, Terms
+from coverproxy.domain.spec import Identifier
+from coverproxy.originals.changes import Changes, changing
+from coverproxy.originals.examine import OriginalRefused, sketched
+from coverproxy.service.entry import enter
+from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.service.ingest import Ingestor
+from coverproxy.service.invalidate import drop_stale
+from coverproxy.storage import bounded_read
+
+SOURCE = "upload"
+"""The source of what a person sends without naming one."""
+
+
+class Outcome(StrEnum):
+    """What became of a contribution."""
+
+    SHOWN = "shown"
+    LESSER = "lesser"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What is said of a picture: who brings it, from where, under which terms, and why.
+
+    `is_trusted`: it is shown at once; else it waits for a review. `is_choice`: it is to be shown whatever
+    else the book has, as a person's choice.
+    """
+
+    who: str
+    source: str = SOURCE
+    origin: str | None = None
+    terms: Terms = NO_TERMS
+    note: str = ""
+    is_trusted: bool = False
+    is_choice: bool = True
+
+
+class Contributor:
+    """Takes contributions in. Blocks, but for take()."""
+
+    def __init__(self, ingestor: Ingestor, now: Callable[[], float] = time.time) -> None:
+        self._ingestor = ingestor
+        self._now = now
+
+    def read(self, path: Path, identifier: Identifier, said: Contribution) -> tuple[Original, bytes]:
+        """Read a file and say what can be said of it without a decoder. Raises OriginalRefused, OSError."""
+        limit = self._ingestor.limits.max_bytes
+        body, _ = bounded_read.read(path, limit + 1)
+        if not body or len(body) > limit:
+            raise OriginalRefused("bytes", f"{len(body)} bytes; expected 1 to {limit}")
+        now = self._now()
+        original = replace(
+            sketched(body, identifier, self._ingestor.rules), date=int(now), added=int(now * 1000),
+            source=said.source, origin=said.origin, who=said.who, terms=said.terms,
+            state=None if said.is_trusted else State.PENDING,
+        )  # fmt: skip
+        return original, body
+
+    def enter(self, original: Original, found: Path, said: Contribution) -> Outcome:
+        """Keep what was examined: its file, then its row; say what became of it.
+
+        It takes the place of what the same person sent for the book before. Raises OriginalRefused,
+        Unavailable.
+        """
+        taker = self._ingestor
+        try:
+            taker.files.place(original, b"", found, "link")
+        except OSError as exc:
+            raise Unavailable(f"an original cannot be kept: {exc.strerror}") from exc
+        with changing(taker.catalogue, int(self._now())) as changes:
+            refused, discarded = self._write(changes, original, said)
+            outcome = _outcome(changes, original)
+        for each in discarded:
+            taker.files.discard(each)
+        drop_stale(taker.catalogue, taker.cache, taker.stripes, taker.sizes)
+        if refused:
+            raise refused
+        return outcome
+
+    def _write(
+        self, changes: Changes, original: Original, said: Contribution
+    ) -> tuple[OriginalRefused | None, list[Original]]:
+        tables, book = changes.tables, original.identifier
+        changes.watch(book)
+        if said.is_trusted:  # an open act of a person: it takes back what hid the book, or these bytes of it
+            tables.decisions.unhide(book, None)
+            tables.decisions.unhide(book, original.digest)
+        entry = enter(changes, original, self._ingestor.rules, partial(_is_own_earlier, new=original))
+        if entry.refused:
+            return entry.refused, entry.discarded
+        if said.is_trusted:
+            for each in tables.find(book):
+                if each.digest == original.digest:
+                    tables.decide(each, None, is_pinned=said.is_choice)
+                elif said.is_choice and each.is_pinned:
+                    tables.decide(each, each.state, is_pinned=False)
+        deed = Deed(
+            int(self._now()), said.who, Act.ADD, book, original.digest, said.source, said.origin, said.note
+        )
+        tables.decisions.log(deed)
+        return None, entry.discarded
+
+
+def _is_own_earlier(old: Original, *, new: Original) -> bool:
+    """Whether *old* is what the same person sent before; what is shown never makes way for what waits."""
+    is_own = (old.source, old.who) == (new.source, new.who)
+    return is_own and (old.state is State.PENDING or (new.state is None and old.state is None))
+
+
+def _outcome(changes: Changes, original: Original) -> Outcome:
+    found = changes.tables.find(original.identifier)
+    best = next((each for each in found if each.is_usable), None)
+    mine = next((each for each in found if each.digest == original.digest), None)
+    if mine is not None and mine.state is State.PENDING:
+        return Outcome.PENDING
+    return Outcome.SHOWN if best is not None and best.digest == original.digest else Outcome.LESSER
+
+
+async def take(
+    contributor: Contributor, fetcher: OriginalFetcher, path: Path, identifier: Identifier, said: Contribution
+) -> tuple[Original, Outcome]:
+    """Take in the file at *path*, decoded where renders run. Raises PictureRefused, Busy, Unavailable."""
+    try:
+        sketch, body = await fetcher.off_loop(partial(contributor.read, path, identifier, said))
+        async with fetcher.alone(sketch):
+            original = await fetcher.render(partial(fetcher.taker.examine, sketch, body))
+        outcome = await fetcher.off_loop(partial(contributor.enter, original, path, said))
+    except OriginalRefused as exc:
+        raise PictureRefused(exc.reason, exc.detail) from None
+    except OSError as exc:
+        raise Unavailable(f"an upload cannot be read: {exc.strerror}") from exc
+    return original, outcome

@@ -1,0 +1,106 @@
+"""Uploads: bounded while they come, taken in as every original is, and answered alike when sent twice."""
+
+import hashlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from coverproxy.accounts.stores import RateLimiter
+from coverproxy.config import Upload
+from coverproxy.domain.errors import Busy, SentTwice, TooFast, TooLarge
+from coverproxy.domain.original import DIGEST_BYTES
+from coverproxy.domain.spec import Identifier
+from coverproxy.service.contribute import Contribution, Contributor, Outcome, take
+from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.service.receive import received
+
+_log = logging.getLogger(__name__)
+
+
+class Uploads:
+    """Takes uploads of one process. `now`: seconds since 1970."""
+
+    def __init__(
+        self,
+        fetcher: OriginalFetcher,
+        rates: RateLimiter,
+        config: Upload,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._fetcher = fetcher
+        self._rates = rates
+        self._config = config
+        self._now = now
+        self._contributor = Contributor(fetcher.taker, now)
+        self._most = min(config.max_bytes, fetcher.taker.limits.max_bytes)
+        self._free = config.at_once
+
+    async def take(
+        self, chunks: AsyncIterator[bytes], length: int | None, book: Identifier, said: Contribution,
+        account: str, once: str,
+    ) -> tuple[int, dict[str, Any]]:  # fmt: skip
+        """Receive a picture of a book and take it in; return the answer's status and JSON.
+
+        *length*: bytes, where the client says so. *account*: whose uploads are counted. *once*: the client's
+        own key for this upload, or "". Raises TooLarge, TooSlow, TooFast, Busy, SentTwice, PictureRefused,
+        BadQuestion, Unavailable.
+        """
+        if length is not None and length > self._most:
+            raise TooLarge(f"the picture has {length} bytes; expected at most {self._most}")
+        await self._pace(account, said)
+        if not self._free:
+            raise Busy("as many uploads are under way as may be")
+        self._free -= 1
+        try:
+            path = self._fetcher.taker.files.incoming()
+            async with received(chunks, path, self._most, self._config.seconds):
+                return await self._take(path, book, said, _once_key(account, str(book), once))
+        finally:
+            self._free += 1
+
+    async def _pace(self, account: str, said: Contribution) -> None:
+        """Let so many an hour pass, and so many wait for a review."""
+        if not said.is_trusted:
+            catalogue = self._fetcher.taker.catalogue
+            if await self._fetcher.off_loop(catalogue.count_pending) >= self._config.max_pending:
+                raise Busy("as many pictures wait for a review as may; try again later")
+        a_second = self._config.per_hour / 3600
+        if wait := await self._rates.take("upload", account, self._now(), a_second, self._config.per_hour):
+            raise TooFast(account, wait)
+
+    async def _take(
+        self, path: Path, book: Identifier, said: Contribution, once: str
+    ) -> tuple[int, dict[str, Any]]:
+        decisions = self._fetcher.taker.catalogue.decisions
+        digest = await self._fetcher.off_loop(partial(_digest, path))
+        if once and (before := await self._fetcher.off_loop(partial(decisions.answered, once))):
+            if before[0] != digest:
+                raise SentTwice("another picture came under this Idempotency-Key")
+            return 200, orjson.loads(before[1])
+        original, outcome = await take(self._contributor, self._fetcher, path, book, said)
+        told = {
+            "isbn13": book.value, "digest": original.digest.hex(), "status": outcome.value,
+            "width": original.width, "height": original.height, "bytes": original.bytes,
+            "type": original.loader.value,
+        }  # fmt: skip
+        _log.info("an original was sent", extra={"of": str(book), "by": said.who, "status": outcome.value})
+        if once:
+            answer = orjson.dumps(told).decode()
+            note = partial(decisions.note_answer, once, int(self._now()), digest, answer)
+            await self._fetcher.off_loop(note)
+        return (202 if outcome is Outcome.PENDING else 201), told
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()[:DIGEST_BYTES]
+
+
+def _once_key(account: str, book: str, once: str) -> str:
+    """Make the key that an answer is kept under: one client's keys are nothing to another."""
+    return hashlib.sha256(f"{account}\n{book}\n{once}".encode()).hexdigest() if once else ""

@@ -1,0 +1,59 @@
+"""The addresses by which programs send covers and put originals right, as /openapi.json describes them."""
+
+from typing import Any
+
+from coverproxy.domain import errors
+from coverproxy.web.api.address import Address, Parameter
+from coverproxy.web.originals_api import ALL, ONE
+
+JSON = "application/json"
+
+_OBJECT: dict[str, Any] = {"type": "object"}
+_BINARY: dict[str, Any] = {}
+_TEXT = {"type": "string"}
+_REFUSED = (
+    errors.UnknownKey, errors.NotTheOwner, errors.NotAnIsbn, errors.UnknownScheme, errors.BadQuestion,
+    errors.NoSuchOriginal, errors.Unavailable,
+)  # fmt: skip
+_SENT = (
+    *_REFUSED, errors.UnreadType, errors.TooLarge, errors.TooSlow, errors.TooFast, errors.Busy,
+    errors.SentTwice, errors.PictureRefused,
+)  # fmt: skip
+_WHO = (
+    "`Authorization: Bearer` with the owner's word of the key, or with the admin token. The same "
+    "`Idempotency-Key` within a day is answered as the first time."
+)
+
+
+def addresses(key: Parameter) -> tuple[Address, ...]:
+    """Describe them; *key* is the path's key."""
+    scheme = Parameter("scheme", "path", "isbn", {"type": "string", "enum": ["isbn"]}, "isbn")
+    value = Parameter("value", "path", "An ISBN in any spelling.", {"type": "string"}, "9780141439556")
+    book = (key, scheme, value)
+    one, all_ = "/devkey/{key}/original/{scheme}/{value}", "/devkey/{key}/originals/{scheme}/{value}"
+    said = tuple(
+        Parameter(name, "query", text, {"type": "string"}, example)
+        for name, text, example in (
+            ("source", "Where the picture is from, for source priorities.", "publisher"),
+            ("from", "The address or file that it is from.", "cover.jpg"),
+            ("licence", "Its licence.", "CC BY 4.0"),
+            ("until", "The first day on which it may not be shown any more.", "2030-01-31"),
+            ("no_crop", "1: it may only be shown whole.", "1"),
+            ("note", "Why, for the book's history.", "the right edition"),
+            ("pin", "0: the rule decides whether it is shown, not this.", "1"),
+        )
+    )
+    pictures = {f"image/{name}": _BINARY for name in ("jpeg", "png", "webp", "gif", "tiff", "avif")}
+    return (
+        Address(one, "Send a cover", {JSON: _OBJECT}, "put", parameters=(*book, *said), takes=pictures,
+                refuses=_SENT, tells=_WHO, route=ONE),
+        Address(one, "Send a cover by a form", {JSON: _OBJECT}, "post", parameters=book,
+                takes={"multipart/form-data": _OBJECT}, refuses=_SENT, tells=_WHO, route=ONE),
+        Address(all_, "What a book has, what is decided of it, and its history", {JSON: _OBJECT},
+                parameters=book, refuses=_REFUSED, tells=_WHO, route=ALL),
+        Address(all_, "Pin, unpin, hide, restore, remove, approve or undo", {JSON: _OBJECT}, "post",
+                parameters=book, takes={JSON: _OBJECT}, refuses=(*_REFUSED, errors.TooLarge, errors.TooSlow),
+                tells=_WHO, route=ALL),
+        Address("/devkey/{key}/originals", "What waits for a review", {JSON: _OBJECT}, parameters=(key,),
+                refuses=(errors.UnknownKey, errors.NotTheOwner, errors.Unavailable), tells=_WHO),
+    )  # fmt: skip

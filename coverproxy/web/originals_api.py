@@ -1,0 +1,264 @@
+"""PUT /devkey/{key}/original/isbn/{isbn}…: programs send covers, and put a book's originals right."""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+from aiohttp import BodyPartReader, web
+
+from coverproxy.domain import isbn
+from coverproxy.domain.api_key import Key, abridged
+from coverproxy.domain.decisions import Decision
+from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnknownScheme, UnreadType
+from coverproxy.domain.original import LATEST_DATE, Terms
+from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
+from coverproxy.service.contribute import SOURCE, Contribution
+from coverproxy.service.curate import Curator
+from coverproxy.web import answers, bodies
+from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, DESK, IS_PROGRAM, KEY, UPLOADS
+from coverproxy.web.pages import forms
+
+T = TypeVar("T")
+
+routes = web.RouteTableDef()
+
+ONE = r"/devkey/{key}/original/{scheme}/{value:[\s\S]+}"
+ALL = r"/devkey/{key}/originals/{scheme}/{value:[\s\S]+}"
+
+MAX_ACT_BYTES = 4096
+MAX_FIELD_BYTES = 2000
+MAX_FIELDS = 12
+MOST_PENDING = 500
+
+_CHUNK = 65_536
+_YES = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who sends or decides: an administrator, or a key's owner. `is_trusted`: no review is needed."""
+
+    name: str
+    is_admin: bool
+    is_trusted: bool
+
+
+@routes.put(ONE)
+async def put(request: web.Request) -> web.StreamResponse:
+    """Take the body as a picture of the book; what is said of it stands in the query."""
+    book, person = _book(request), await _person(request, _bearer(request))
+    fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.query.items()}
+    said = _said(fields, person, None)
+    return await _keep(request, request.content.iter_chunked(_CHUNK), book, person, said)
+
+
+@routes.post(ONE)
+async def post(request: web.Request) -> web.StreamResponse:
+    """Take a form's file, multipart/form-data: fields that say something of it come before the file."""
+    book = _book(request)
+    if request.content_type != "multipart/form-data":
+        raise UnreadType("expected multipart/form-data with a field `file`; or send the picture with PUT")
+    reader = await request.multipart()
+    fields: dict[str, str] = {}
+    async for part in reader:
+        if not isinstance(part, BodyPartReader) or len(fields) >= MAX_FIELDS:
+            raise BadQuestion(f"expected at most {MAX_FIELDS} fields, none of them multipart itself")
+        if part.name == "file":
+            person = await _person(request, fields.get("word") or _bearer(request))
+            said = _said(fields, person, part.filename)
+            return await _keep(request, _chunks(part), book, person, said)
+        fields[part.name or ""] = await _text(part)
+    raise BadQuestion("the form has no field `file`")
+
+
+@routes.get(ALL)
+async def get(request: web.Request) -> web.StreamResponse:
+    """Tell which originals the book has, what is decided of them, and what was done."""
+    book = _book(request)
+    await _person(request, _bearer(request))
+    return answers.send(answers.json(await _told(request, book)))
+
+
+@routes.post(ALL)
+async def act(request: web.Request) -> web.StreamResponse:
+    """Decide: `{"act": "pin", "digest": "…", "note": "…"}`; the answer is what the book has then."""
+    book, person = _book(request), await _person(request, _bearer(request))
+    if not person.is_trusted:
+        raise NotTheOwner("only an administrator, or a key that is trusted, may decide of originals")
+    wish = _wish(await bodies.read(request, MAX_ACT_BYTES))
+    decision = Decision(person.name, int(request.app[COVERS].accounts.now()), wish["note"])
+    await _off_loop(request, partial(_decide, request, book, wish, decision))
+    return answers.send(answers.json(await _told(request, book)))
+
+
+@routes.get("/devkey/{key}/originals")
+async def pending(request: web.Request) -> web.StreamResponse:
+    """Tell an administrator which originals wait for a review, the oldest first."""
+    person = await _person(request, _bearer(request))
+    if not person.is_admin:
+        raise NotTheOwner("only an administrator sees what waits for a review")
+    found = await _off_loop(request, partial(request.app[CURATOR].pending, MOST_PENDING))
+    told = [{"isbn13": each.identifier.value} | original_as_json(each, is_shown=False) for each in found]
+    return answers.send(answers.json({"pending": told}))
+
+
+def _book(request: web.Request) -> Identifier:
+    """Return which book is meant. Raises NotAnIsbn, BadQuestion, UnknownScheme."""
+    request[IS_PROGRAM] = True
+    if request.match_info["scheme"].lower() != ISBN:
+        raise UnknownScheme(request.match_info["scheme"], (ISBN,))
+    reading = isbn.parse(request.match_info["value"].rstrip("/"))
+    if reading.only_one:
+        raise BadQuestion(f"this can mean any of {', '.join(reading.isbns)}; name one of them")
+    return Identifier(ISBN, reading.isbns[0])
+
+
+def _bearer(request: web.Request) -> str:
+    """Return the word that the request brings; no cookie counts, as a page elsewhere could make use of it."""
+    scheme, _, word = request.headers.get("Authorization", "").partition(" ")
+    return word.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _person(request: web.Request, word: str) -> Person:
+    """Return who asks. Raises UnknownKey, NotTheOwner; wrong words are few an hour from one address."""
+    request[IS_PROGRAM] = True
+    accounts, config = request.app[COVERS].accounts, request.app[CONFIG]
+    key = request[KEY] = await accounts.known(request.match_info["key"])
+    if _is_admin(word, config.admin.token):
+        return Person("admin", is_admin=True, is_trusted=True)
+    if not (word and key.is_owned_with(word) and key.is_active(accounts.now())):
+        if word and await request.app[DESK].keys.wait("owner", forms.address(request)):
+            raise NotTheOwner("too many wrong words from this address; try again in an hour")
+        raise NotTheOwner("expected Authorization: Bearer with the owner's word of this key")
+    return _owner(key, config.upload.owners, config.upload.trusted)
+
+
+def _owner(key: Key, owners: str, trusted: tuple[str, ...]) -> Person:
+    if owners == "off" and key.name not in trusted:
+        raise NotTheOwner("this service takes covers from its administrators only")
+    is_trusted = owners == "trusted" or key.name in trusted or key.counted_as in trusted
+    return Person(f"key {abridged(key.name)} {key.label}"[:100], is_admin=False, is_trusted=is_trusted)
+
+
+def _is_admin(word: str, token: str) -> bool:
+    return bool(token) and hmac.compare_digest(
+        word.encode(errors="surrogateescape"), token.encode(errors="surrogateescape")
+    )
+
+
+def _said(fields: dict[str, str], person: Person, filename: str | None) -> Contribution:
+    """Read what is said of a picture. Raises BadQuestion that names the field."""
+    until = fields.get("until", "")
+    terms = Terms(
+        licence=fields.get("licence", "")[:500] or None,
+        until=_seconds(until) if until else None,
+        no_crop=fields.get("no_crop", "").lower() in _YES,
+    )
+    origin = (fields.get("from") or filename or "")[:500] or None
+    return Contribution(
+        person.name, fields.get("source", "")[:100] or SOURCE, origin, terms, fields.get("note", "")[:500],
+        is_trusted=person.is_trusted,
+        is_choice=fields.get("pin", "1").lower() in _YES,
+    )  # fmt: skip
+
+
+def _seconds(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+        seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+    except (ValueError, OverflowError):
+        seconds = -1
+    if not 0 <= seconds < LATEST_DATE:
+        raise BadQuestion(f"until: {text[:40]!r} is not a date; expected one like 2027-01-31")
+    return seconds
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    if part.headers.get("Content-Transfer-Encoding", "binary").lower() not in ("binary", "8bit", "7bit"):
+        raise UnreadType("the file is encoded; send its bytes as they are")
+    while chunk := await part.read_chunk(_CHUNK):
+        yield chunk
+
+
+async def _text(part: BodyPartReader) -> str:
+    body = await part.read_chunk(MAX_FIELD_BYTES)
+    if not part.at_eof() and await part.read_chunk(1):
+        raise BadQuestion(f"the field {(part.name or '')[:40]!r} has more than {MAX_FIELD_BYTES} bytes")
+    try:
+        return body.decode().strip()
+    except UnicodeDecodeError as exc:
+        raise BadQuestion(f"the field {(part.name or '')[:40]!r} is not UTF-8") from exc
+
+
+async def _keep(
+    request: web.Request, chunks: AsyncIterator[bytes], book: Identifier, person: Person, said: Contribution
+) -> web.StreamResponse:
+    """Receive the file, take it in, and answer what became of it."""
+    uploads, key = request.app[UPLOADS], request[KEY]
+    once = request.headers.get("Idempotency-Key", "")[:200]
+    account = "admin" if person.is_admin else key.counted_as
+    length = request.content_length if request.method == "PUT" else None
+    status, told = await uploads.take(chunks, length, book, said, account, once)
+    return answers.send(answers.json(told, status))
+
+
+def _wish(body: bytes) -> dict[str, Any]:
+    try:
+        wish = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise BadQuestion(f"the body is not JSON: {exc}") from exc
+    if not isinstance(wish, dict) or not isinstance(wish.get("act"), str):
+        raise BadQuestion('expected {"act": "pin", "digest": "…", "note": "…"}')
+    if not isinstance(wish.get("digest", ""), str) or not isinstance(wish.get("note", ""), str):
+        raise BadQuestion("digest and note are texts")
+    return {"digest": wish.get("digest", ""), "note": wish.get("note", "")[:500]} | {
+        "act": wish["act"], "number": wish.get("number"),
+    }  # fmt: skip
+
+
+_WITH_DIGEST: dict[str, Callable[[Curator, Identifier, bytes, Decision], object]] = {
+    "pin": Curator.pin, "approve": Curator.approve,
+}  # fmt: skip
+_ANY: dict[str, Callable[[Curator, Identifier, bytes | None, Decision], object]] = {
+    "hide": Curator.hide, "restore": Curator.restore, "remove": Curator.remove,
+    "unpin": lambda curator, book, _, by: curator.unpin(book, by),
+}  # fmt: skip
+
+
+def _decide(request: web.Request, book: Identifier, wish: dict[str, Any], by: Decision) -> None:
+    """Do what is wished. Raises BadQuestion, NoSuchOriginal."""
+    curator, act, number = request.app[CURATOR], wish["act"], wish["number"]
+    digest = curator.digest(book, wish["digest"]) if wish["digest"] else None
+    if act in _ANY:
+        _ANY[act](curator, book, digest, by)
+    elif act in _WITH_DIGEST:
+        if digest is None:
+            raise BadQuestion(f"{act} needs a digest")
+        _WITH_DIGEST[act](curator, book, digest, by)
+    elif act == "undo":
+        if not isinstance(number, int) or not 0 < number < 2**62:
+            raise BadQuestion("undo needs the number of a line of the history")
+        curator.undo(number, by, of=book)
+    else:
+        acts = ", ".join(sorted([*_ANY, *_WITH_DIGEST, "undo"]))
+        raise BadQuestion(f"{act[:40]!r} is not an act; expected one of {acts}")
+
+
+async def _told(request: web.Request, book: Identifier) -> dict[str, Any]:
+    curator = request.app[CURATOR]
+
+    def look() -> dict[str, Any]:
+        deeds = [deed_as_json(each) for each in curator.history(book)]
+        return book_as_json(curator.book(book)) | {"history": deeds}
+
+    return await _off_loop(request, look)
+
+
+async def _off_loop(request: web.Request, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(request.app[COVERS].lookups, work)
