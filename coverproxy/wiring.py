@@ -67,9 +67,9 @@ class DataFolder:
 
     def __init__(self, config: Config) -> None:
         data = Path(config.data.dir)
-        self.layout = Layout(data / "cache", *_revisions(config))
+        self.layout = Layout(data / "cache", *_revisions(config), config.size_table.aliases)
         priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
-        self.sizes = tuple(config.sizes)
+        self.sizes = tuple(config.size_table.sizes)
         self.catalogue = SqliteCatalogue(data / "catalogue.db", priority)
         self.files = OriginalFiles(data / "originals")
         self.room = DiskBudget(self.layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes))
@@ -103,7 +103,9 @@ class DataFolder:
 def _revisions(config: Config) -> tuple[Revisions, Former]:
     """Return the present revisions, and those that a cache of layout v1 may hold by their present names."""
     present = {
-        (name, form): size.revision(form, REVISION) for name, size in config.sizes.items() for form in Format
+        (name, form): size.revision(form, REVISION)
+        for name, size in config.size_table.sizes.items()
+        for form in Format
     }
     former = {
         (name, size.former_revision(renderer)): {form: size.revision(form, renderer) for form in Format}
@@ -136,14 +138,14 @@ def open_shelf(config: Config) -> Iterator[DataFolder]:
 def importer(config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]) -> Importer:
     """Build what takes files in."""
     return Importer(
-        shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes, config.limits,
+        shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
         config.imports, on_refusal,
     )  # fmt: skip
 
 
 def curator(config: Config, shelf: DataFolder) -> Curator:
     """Build what people decide by."""
-    return Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes)
+    return Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes)
 
 
 @contextmanager
@@ -171,7 +173,7 @@ def open_warmer(
                 shelf.catalogue,
                 shelf.files,
                 metrics,
-                config.sizes,
+                config.size_table.sizes,
                 config.limits,
                 guard.decoding,
             )
@@ -265,8 +267,8 @@ async def open_asking(
         stack.callback(stripes.close)
         named = {each.name: each for each in config.source}
         taker = Ingestor(
-            shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, config.sizes, limits, config.imports,
-            named, guard.decoding,
+            shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.sizes, limits,
+            config.imports, named, guard.decoding,
         )  # fmt: skip
         asking = OriginalFetcher(
             chain, shelf.recall, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
@@ -315,7 +317,7 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
             guard=guard,
             accounts=accounts,
             metrics=metrics,
-            sizes=config.sizes,
+            sizes=config.size_table.sizes,
             limits=config.limits,
             answer_within=config.render.answer_within_seconds,
             lookups=lookups,

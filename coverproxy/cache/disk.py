@@ -56,6 +56,8 @@ class DiskCache:
         self.former.set_aside()
         for size, form in layout.revisions:
             self._make_live(size, form)
+        for alias, size in layout.aliases.items():
+            atomic.link(size, layout.live / alias)
         self._lay_placeholder()
         self.purges.read()  # made now, so that whoever adds up the disk's use sees it
         return atomic.sweep(layout.temporary)

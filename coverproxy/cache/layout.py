@@ -27,11 +27,14 @@ class Layout:
     img/<size>/<format>/<revision>/<scheme>/<a>/<b>/<stem>.<ending>
     live/<size>/<format> -> ../../img/<size>/<format>/<revision>
     by-key/<key> -> ../live
+
+    `aliases`: other names that a web server finds a size by: live/w200 -> medium.
     """
 
     root: Path
     revisions: Revisions
     former: Former = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def top(self) -> Path:

@@ -103,7 +103,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     removed: dict[str, int] = {}
     with faults_told(), open_shelf(config) as shelf:
         for value in dict.fromkeys(value for reading in readings for value in reading.isbns):
-            found = purge_derivatives(shelf.cache, shelf.stripes, config.sizes, Identifier(ISBN, value))
+            found = purge_derivatives(shelf.cache, shelf.stripes, shelf.sizes, Identifier(ISBN, value))
             removed[value] = found
             shelf.recall.forget(Identifier(ISBN, value))
     lines = [f"{value}: {count} file{'' if count == 1 else 's'} removed" for value, count in removed.items()]

@@ -80,7 +80,7 @@ def release(config: Config, as_json: bool, what: str) -> None:
     with faults_told(), open_shelf(config) as shelf:
         digests, now = _digests(shelf, what), int(time.time())
         freed = [each for digest in digests for each in release_bytes(shelf.catalogue, digest, now)]
-        drop_stale(shelf.catalogue, shelf.cache, shelf.stripes, config.sizes)
+        drop_stale(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes)
     if not digests:
         raise click.ClickException(f"{what!r} is not held; coverproxy originals quarantined shows what is")
     books = [each.identifier.value for each in freed]

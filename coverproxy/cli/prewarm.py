@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.command()
 @options
 @click.argument("listed", metavar="LIST", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--size", "sizes", multiple=True, metavar="NAME", help="Make this size (default: all).")
+@click.option(
+    "--size", "sizes", multiple=True, metavar="NAME", help="Make this size (default: all that have a name)."
+)
 @click.option(
     "--format",
     "formats",
@@ -97,11 +99,13 @@ def _exit_code(report: "PrewarmReport") -> int:
 
 
 def _sizes(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if name not in config.sizes:
-            known = ", ".join(config.sizes)
-            raise click.BadParameter(f"{name!r} is no size of the config; expected one of {known}")
-    return tuple(dict.fromkeys(names)) or tuple(config.sizes)
+    table = config.size_table
+    found = [table.named(name) for name in names]
+    for name, size in zip(names, found, strict=True):
+        if size is None:
+            known = ", ".join([*table.sizes, *table.aliases])
+            raise click.BadParameter(f"{name!r} is not a size of the config; expected one of {known}")
+    return tuple(dict.fromkeys(filter(None, found))) or tuple(config.sizes)
 
 
 def _formats(config: Config, values: tuple[str, ...]) -> tuple[Format, ...]:

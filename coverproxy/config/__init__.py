@@ -2,6 +2,7 @@
 
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
+from coverproxy.config.ladder import Ladder, SizeTable
 from coverproxy.config.loading import PREFIX, load
 from coverproxy.config.pages import MAX_PLACEHOLDER_BYTES, Admin, Signup, Site
 from coverproxy.config.shapes import SHAPE_NAMES, ShapeName, Shapes
@@ -35,7 +36,7 @@ from coverproxy.config.tree import RESERVED_SIZES, Config
 __all__ = [
     "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "SHAPE_NAMES", "Admin", "Answers", "AnySource",
     "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FolderSourceConfig", "Formats",
-    "Front", "HttpSourceConfig", "Import", "Jpeg", "Limits", "Log", "ObjectSourceConfig", "Ops",
+    "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig", "Ops",
     "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
-    "Site", "Size", "SourceConfig", "Upload", "Webp", "load", "resolved", "unset",
+    "Site", "Size", "SizeTable", "SourceConfig", "Upload", "Webp", "load", "resolved", "unset",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
+from coverproxy.config.ladder import Ladder, SizeTable, table
 from coverproxy.config.pages import Admin, Signup, Site
 from coverproxy.config.shapes import Shapes
 from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
@@ -51,11 +52,17 @@ class Config(Section):
     automated: Automated = Automated()
     answers: Answers = Answers()
     shapes: Shapes = Shapes()
+    ladder: Ladder = Ladder()
     site: Site = Site()
     signup: Signup = Signup()
     admin: Admin = Admin()
     asking: AskingConfig = AskingConfig()
     source: Annotated[tuple[AnySource, ...], Field(strict=False)] = ()
+
+    @property
+    def size_table(self) -> SizeTable:
+        """Every size that is served: those named here, and the ladder's."""
+        return table(self.sizes, self.ladder, has_iiif="iiif" not in self.shapes.off)
 
     @model_validator(mode="before")
     @classmethod

@@ -17,7 +17,7 @@ ACCEL_HEADERS = (
     "Vary", "X-Cover-Status", "X-Cover-Size", "X-Cover-Original", "RateLimit", "RateLimit-Policy",
     "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Access-Control-Allow-Origin",
     "Access-Control-Expose-Headers", "Cross-Origin-Resource-Policy", "Timing-Allow-Origin",
-    "X-Content-Type-Options", "Content-Security-Policy", "Server-Timing",
+    "X-Content-Type-Options", "Content-Security-Policy", "Server-Timing", "Content-Location",
 )  # fmt: skip
 """What nginx drops of an answer with X-Accel-Redirect: it keeps Content-Type, Cache-Control, Set-Cookie,
 Accept-Ranges and Expires (ngx_http_upstream_process_headers), and makes the validators itself."""
@@ -55,7 +55,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         avif=Format.AVIF in on,
         endings=endings,
         ending_pattern="|".join(ending for ending, _ in endings),
-        sizes="|".join(sorted(config.sizes)),
+        sizes="|".join(sorted([*config.size_table.sizes, *config.size_table.aliases])),
         schemes="|".join((*schemes.ALL, f"{schemes.LOCAL}{schemes.AGENCY}")),
         canonical=_canonical(),
         apps=[_server(app) for app in front.apps or (f"{config.server.host}:{config.server.port}",)],

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from coverproxy.concurrency.single_flight import SingleFlight
+from coverproxy.config import Size
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import Busy, NoCover, NotAnIsbn, Pending, Unavailable
 from coverproxy.domain.formats import Format
@@ -63,8 +64,9 @@ class CoverInfo:
     Lists have a thread of their own, so that hits do not wait behind a thousand ISBNs.
     """
 
-    def __init__(self, covers: Covers, formats: Iterable[Format]) -> None:
+    def __init__(self, covers: Covers, sizes: Mapping[str, Size], formats: Iterable[Format]) -> None:
         self._covers = covers
+        self._named = sizes
         self._formats = tuple(sorted(formats, key=lambda form: form.value))
         self._looks: SingleFlight[Preview | None] = SingleFlight()
         self._lists = ThreadPoolExecutor(1, thread_name_prefix="lists")
@@ -136,9 +138,7 @@ class CoverInfo:
 
     def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
         sides = (original.width, original.height)
-        return {
-            name: self._fit(book, name, target_size(sides, size)) for name, size in self._covers.sizes.items()
-        }
+        return {name: self._fit(book, name, target_size(sides, size)) for name, size in self._named.items()}
 
     def _fit(self, book: Identifier, name: str, size: tuple[int, int]) -> Fit | None:
         if min(size) < MIN_SIDE_PX:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -73,7 +73,7 @@ class Covers:
     guard: DecodeGuard
     accounts: Accounts
     metrics: Metrics
-    sizes: dict[str, Size]
+    sizes: Mapping[str, Size]
     limits: Limits
     answer_within: float
     lookups: ThreadPoolExecutor

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.config import Import, Limits, Size
+from coverproxy.config import Import, Limits
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.formats import sniff
@@ -77,7 +77,7 @@ class Importer:
 
     def __init__(
         self, catalogue: Catalogue, files: OriginalFiles, cache: DiskCache, stripes: FileLocks,
-        sizes: Mapping[str, Size], limits: Limits, rules: Import, on_refusal: Callable[[Refusal], None],
+        sizes: tuple[str, ...], limits: Limits, rules: Import, on_refusal: Callable[[Refusal], None],
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._files = files

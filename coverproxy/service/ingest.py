@@ -53,6 +53,7 @@ class Ingestor:
     files: OriginalFiles
     cache: DiskCache
     stripes: FileLocks
+    every_size: tuple[str, ...]
     sizes: Mapping[str, Size]
     limits: Limits
     rules: Import
@@ -159,7 +160,7 @@ class Ingestor:
     def _finish(self, aftermath: Aftermath) -> None:
         for original in aftermath.discarded:
             self.files.discard(original)
-        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        drop_stale(self.catalogue, self.cache, self.stripes, self.every_size)
 
     def provenance(self, identifier: Identifier, source: str, digest: bytes, said: Validators) -> Provenance:
         """Say when it is to be asked for again, and to be gone, as its source's settings have it."""

@@ -13,7 +13,7 @@ from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, middlewares, ops, originals_api, pages
 from coverproxy.web.api import openapi
-from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, HOT, INFORMER, METRICS, SHOWN, UPLOADS
+from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, HOT, INFORMER, METRICS, SHOWN, SIZES, UPLOADS
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
@@ -36,6 +36,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
+    app[SIZES] = config.size_table
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[openapi.MADE] = {}, []
     app.on_response_prepare.append(_sign)
@@ -49,9 +50,9 @@ def open_for(app: web.Application, service: Covers) -> None:
     """Let the application answer by *service*, which has just been opened."""
     config = app[CONFIG]
     app[COVERS] = service
-    app[CURATOR] = Curator(service.catalogue, service.files, service.cache, service.stripes, config.sizes)
+    app[CURATOR] = Curator(service.catalogue, service.files, service.cache, service.stripes, service.sizes)
     app[UPLOADS] = Uploads(service.asking, service.accounts.rates, config.upload, service.accounts.now)
-    app[INFORMER] = CoverInfo(service, config.formats.enabled)
+    app[INFORMER] = CoverInfo(service, config.sizes, config.formats.enabled)
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (
         None if is_asked_each_time

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.config import Config
+from coverproxy.config import Config, SizeTable
 from coverproxy.domain.api_key import Key
 from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
@@ -19,6 +19,9 @@ INFORMER: web.AppKey[CoverInfo] = web.AppKey("informer", CoverInfo)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 CURATOR: web.AppKey[Curator] = web.AppKey("curator", Curator)
 UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads", Uploads)
+SIZES: web.AppKey[SizeTable] = web.AppKey("sizes", SizeTable)
+"""Every size that is served: the config's and the ladder's."""
+
 DESK: web.AppKey[PageContext] = web.AppKey("desk", PageContext)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 

@@ -1,18 +1,17 @@
 """What is shown in place of a cover that is not there, as a key's owner or a URL chooses."""
 
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
-from coverproxy.config import MAX_PLACEHOLDER_BYTES, Site
+from coverproxy.config import MAX_PLACEHOLDER_BYTES, Site, Size
 from coverproxy.domain.api_key import NO_COVER_CHOICES
 from coverproxy.domain.formats import sniff
 from coverproxy.storage import bounded_read
 from coverproxy.web import answers, cards
 from coverproxy.web.accept import accepted
 from coverproxy.web.answers import Answer
-from coverproxy.web.app_keys import CONFIG, KEY, SPEC
+from coverproxy.web.app_keys import CONFIG, KEY, SIZES, SPEC
 from coverproxy.web.errors import Meaning
 from coverproxy.web.navigation import is_navigation
 
@@ -79,7 +78,7 @@ def _card(request: web.Request) -> bytes:
     return cards.draw(size.width, size.height, title, author, name)
 
 
-def _size(request: web.Request) -> Any:
-    sizes = request.app[CONFIG].sizes
-    named = (part.lower() for part in request.path.split("/"))
-    return sizes[next((part for part in named if part in sizes), next(iter(sizes)))]
+def _size(request: web.Request) -> Size:
+    table = request.app[SIZES]
+    named = (table.named(part.lower()) for part in request.path.split("/"))
+    return table.sizes[next(filter(None, named), next(iter(table.sizes)))]

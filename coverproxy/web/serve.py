@@ -13,12 +13,14 @@ from coverproxy.web.app_keys import CONFIG, COVERS, HOT, SPEC
 from coverproxy.web.visitor import visitor
 
 
-async def serve(request: web.Request, key: Key, wanted: Wanted, *, own: bool = False) -> web.Response:
+async def serve(
+    request: web.Request, key: Key, wanted: Wanted, *, own: bool = False, called: str = ""
+) -> web.Response:
     """Answer with the cover that is wanted, in the format that the path or `Accept` asks for.
 
     *own*: the request's path is our own address of this cover. Any other names it in `Content-Location`, and
-    does not enter the fast path, whose prepared heads know nothing of the path.
-    Raises what Covers.cover() does.
+    does not enter the fast path, whose prepared heads know nothing of the path. *called*: what its size is
+    called there. Raises what Covers.cover() does.
     """
     covers, config = request.app[COVERS], request.app[CONFIG]
     form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
@@ -29,7 +31,7 @@ async def serve(request: web.Request, key: Key, wanted: Wanted, *, own: bool = F
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request, x_accel=config.front.x_accel)
     if not own:
-        answer.headers["Content-Location"] = address(key, wanted)
+        answer.headers["Content-Location"] = address(key, wanted, called or wanted.size)
     return answers.send(answer)
 
 
@@ -43,8 +45,8 @@ async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted])
     raise NoCover("none of the identifiers has a cover")
 
 
-def address(key: Key, wanted: Wanted) -> str:
+def address(key: Key, wanted: Wanted, size: str) -> str:
     """Return our own address of what is wanted, without the host."""
     named = wanted.identifiers[0]
     ending = f".{wanted.forced.value}" if wanted.forced else ""
-    return f"/devkey/{key.name}/{wanted.size}/{named.scheme}/{named.value}{ending}"
+    return f"/devkey/{key.name}/{size}/{named.scheme}/{named.value}{ending}"

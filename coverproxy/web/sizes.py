@@ -1,14 +1,37 @@
-"""Which of the sizes that there are answers a wish in pixels."""
+"""Which size a request asks for: by its name in the path, and by wishes in pixels."""
 
+import re
 from collections.abc import Mapping
 
-from coverproxy.config import Size
+from coverproxy.config import SizeTable
+from coverproxy.domain.errors import UnknownSize
 
 MOST_WISHED = 9999
+"""A wish of more, or one that is not a number, is passed over: the size in the path stands."""
+
+_SHARP = re.compile(r"(.+)@([123])x")
+_PX = re.compile("[1-9][0-9]{0,3}")
 
 
-def snapped(sizes: Mapping[str, Size], width: int = 0, height: int = 0) -> str:
-    """Return the smallest size whose box is at least so wide and high, else the largest one."""
-    by_area = sorted(sizes, key=lambda name: sizes[name].width * sizes[name].height)
-    fitting = (name for name in by_area if sizes[name].width >= width and sizes[name].height >= height)
-    return next(fitting, by_area[-1])
+def asked(table: SizeTable, name: str, query: Mapping[str, str]) -> tuple[str, bool]:
+    """Return the size that `medium`, `medium@2x` or `w320` and `?w= ?h= ?dpr=` mean, as it is called on disk.
+
+    And whether that is a wish, which leads to the next rung that is no smaller. Raises UnknownSize.
+    """
+    sharp = _SHARP.fullmatch(name)
+    plain, factor = (sharp[1], int(sharp[2])) if sharp else (name, 1)
+    size = table.named(plain)
+    if size is None:
+        raise UnknownSize(name, (*table.sizes, *table.aliases))
+    factor = max(factor, min(_px(query.get("dpr", "")), 3))
+    width, height = (_px(query.get(side, "")) * factor for side in ("w", "h"))
+    if width or height:
+        return table.snapped(width, height), True
+    if factor == 1:
+        return size, False
+    box = table.sizes[size]
+    return table.snapped(box.width * factor, box.height * factor), True
+
+
+def _px(text: str) -> int:
+    return int(text) if _PX.fullmatch(text) else 0

@@ -45,9 +45,10 @@ _EACH = "By ISBN as it was sent: true, it has a cover; false, none is known; nul
 def addresses(config: Config) -> tuple[Address, ...]:
     """Describe every address as it is under this config."""
     sizes, formats = tuple(config.sizes), config.formats.enabled
+    every = (*config.size_table.sizes, *config.size_table.aliases)
     return (
         *_PAGES,
-        _cover(sizes, formats),
+        _cover(every, formats),
         _try(sizes, formats),
         *_OF_KEYS,
         *originals.addresses(KEY),

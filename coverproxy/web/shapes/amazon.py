@@ -5,23 +5,22 @@ addresses without any number.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from aiohttp import web
 
-from coverproxy.config import Size
+from coverproxy.config import SizeTable
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import CoverError
 from coverproxy.web import answers
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import CONFIG
+from coverproxy.web.app_keys import CONFIG, SIZES
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape
-from coverproxy.web.sizes import MOST_WISHED, snapped
+from coverproxy.web.sizes import MOST_WISHED
 
 _WORDS = (
     (re.compile(r"(?:^|\.)(?:THUMBZ+|TZ+)(?:\.|$)|_SCT[A-Z]*_"), "small"),
@@ -35,16 +34,15 @@ _IN_WIDTH = ("SX", "UX")
 async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve a cover by whatever stands before the first dot, in the size that the modifiers name."""
     named, _, modifiers = request.match_info["name"].partition(".")
-    config = request.app[CONFIG]
-    choices = identify.all_of(size(config.sizes, modifiers), [("isbn", named), ("asin", named)])
+    choices = identify.all_of(size(request.app[SIZES], modifiers), [("isbn", named), ("asin", named)])
     return await serve_first(request, key, choices)
 
 
-def size(sizes: Mapping[str, Size], modifiers: str) -> str:
+def size(sizes: SizeTable, modifiers: str) -> str:
     """Return the size that modifiers such as `01._SX200_.jpg` ask for; those that are unknown do nothing."""
     if found := _PIXELS.search(modifiers):
         px = min(int(found["px"]), MOST_WISHED)
-        return snapped(sizes, width=px) if found["side"] in _IN_WIDTH else snapped(sizes, height=px)
+        return sizes.snapped(width=px) if found["side"] in _IN_WIDTH else sizes.snapped(height=px)
     words = modifiers.rpartition(".")[0]
     return next((name for pattern, name in _WORDS if pattern.search(words)), "medium")
 

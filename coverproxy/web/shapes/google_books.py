@@ -1,20 +1,19 @@
 """Google Books: /books?bibkeys=…&jscmd=viewapi, and the pictures at /books/content."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
-from coverproxy.config import Size
+from coverproxy.config import SizeTable
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.web import jsonp
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import CONFIG
+from coverproxy.web.app_keys import SIZES
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
@@ -34,7 +33,7 @@ from coverproxy.web.shapes.base import (
     listed,
     start,
 )
-from coverproxy.web.sizes import MOST_WISHED, snapped
+from coverproxy.web.sizes import MOST_WISHED
 
 VARIABLE = "_GBSBookInfo"
 ZOOMS = {"5": "small", "1": "medium"}
@@ -74,15 +73,15 @@ def _view(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
 
 async def content(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve the picture of `id=`, in the size of `zoom=` or of `fife=w800-h900`."""
-    size = size_of(request.app[CONFIG].sizes, field(request, "zoom"), field(request, "fife"))
+    size = size_of(request.app[SIZES], field(request, "zoom"), field(request, "fife"))
     return await serve(request, key, identify.bibkey(size, field(request, "id", "vid")))
 
 
-def size_of(sizes: Mapping[str, Size], zoom: str, fife: str) -> str:
+def size_of(sizes: SizeTable, zoom: str, fife: str) -> str:
     """Return the size that is asked for: fife says pixels, and so goes before zoom."""
     sides = {side: min(int(px), MOST_WISHED) for side, px in _FIFE.findall(fife)}
     if sides:
-        return snapped(sizes, sides.get("w", 0), sides.get("h", 0))
+        return sizes.snapped(sides.get("w", 0), sides.get("h", 0))
     return ZOOMS.get(zoom or "1", "large")
 
 

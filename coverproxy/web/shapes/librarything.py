@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from coverproxy.domain import spec
-from coverproxy.domain.errors import MalformedPath, UnknownSize
-from coverproxy.web import answers
-from coverproxy.web.app_keys import CONFIG, COVERS, KEY
+from coverproxy.domain.errors import MalformedPath
+from coverproxy.web import answers, sizes
+from coverproxy.web.app_keys import CONFIG, COVERS, KEY, SIZES
 from coverproxy.web.serve import serve
 from coverproxy.web.visitor import site
 
@@ -19,10 +19,10 @@ async def cover(request: web.Request) -> web.StreamResponse:
     covers, config = request.app[COVERS], request.app[CONFIG]
     name, size, isbn = split(request.match_info["path"])
     key = request[KEY] = await covers.accounts.authorize(name, site(request))
-    if size not in config.sizes:
-        raise UnknownSize(size, tuple(config.sizes))
-    wanted = spec.parse(size, isbn, config.formats.enabled)
-    return await serve(request, key, wanted, own=True)
+    named, is_wish = sizes.asked(request.app[SIZES], size, request.query)
+    wanted = spec.parse(named, isbn, config.formats.enabled)
+    called = request.app[SIZES].rung(named) if is_wish else ""
+    return await serve(request, key, wanted, own=not is_wish, called=called)
 
 
 @routes.options("/{path:.*}")

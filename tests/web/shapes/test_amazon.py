@@ -12,7 +12,7 @@ from coverproxy.domain import isbn
 from coverproxy.domain.formats import PLACEHOLDER
 from coverproxy.web.shapes import amazon
 
-SIZES = load(None, {}).sizes
+SIZES = load(None, {}).size_table
 TEN = isbn.to_isbn10(COVERED)
 
 
@@ -38,7 +38,9 @@ def at(server: Running, name: str, key: str | None = None) -> str:
         ("_SX90_.jpg", "small"),
         ("_SY300_.jpg", "medium"),
         ("_AC_SX200_QL70_.jpg", "medium"),
-        ("_UL500_SCLZZZZZZZ_.jpg", "large"),
+        ("_SX201_.jpg", "w320"),
+        ("_SX9999_.jpg", "w800"),
+        ("_UL500_SCLZZZZZZZ_.jpg", "w400"),
         ("_AC_QL70_FMwebp_.jpg", "medium"),
     ],
 )

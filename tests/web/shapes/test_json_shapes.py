@@ -113,7 +113,7 @@ async def test_google_fife_is_snapped_up(server: Running) -> None:
     """Pixels lead to the next size that is no smaller; no zoom is medium; no book is the pixel."""
     for query, size in (
         ("fife=w100-h150", "small"),
-        ("fife=w400", "large"),
+        ("fife=w300-h450", "w320"),
         ("zoom=1&fife=w90", "small"),
         ("", "medium"),
     ):

@@ -1,0 +1,113 @@
+"""The ladder: widths that any wish in pixels is answered with, and the table of all sizes that makes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from coverproxy.config.base import Section
+from coverproxy.config.sizes import Jpeg, Size, Webp
+
+MOST_RUNGS = 16
+"""Each is one more derivative of every cover in every format, for a client that asks for all."""
+
+IIIF_WIDTH = 1000
+"""One more rung where IIIF is on: its validator asks for the full 1000 px of its picture."""
+
+
+class Ladder(Section):
+    """The widths of the rungs, in boxes of 2:3."""
+
+    widths: Annotated[tuple[int, ...], Field(strict=False)] = (60, 100, 160, 200, 320, 400, 500, 640, 800)
+
+    @field_validator("widths")
+    @classmethod
+    def _rise(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if len(widths) > MOST_RUNGS:
+            raise ValueError(f"has {len(widths)} widths; expected at most {MOST_RUNGS}")
+        if list(widths) != sorted(set(widths)) or any(not 10 <= width <= 2666 for width in widths):
+            raise ValueError(f"{list(widths)} are not rising widths of 10 to 2666 px")
+        return widths
+
+
+@dataclass(frozen=True)
+class SizeTable:
+    """Every size that is served.
+
+    `sizes`: by their names on disk, those of the config and the rungs that none of them is. `aliases`: the
+    rungs that are one of them: w200 is medium, the same file. `wishes`: by name, what a wish may lead to.
+    """
+
+    sizes: Mapping[str, Size]
+    aliases: Mapping[str, str]
+    wishes: Mapping[str, Size]
+
+    def named(self, name: str) -> str | None:
+        """Return the size of that name, as it is called on disk; None where there is none."""
+        name = self.aliases.get(name, name)
+        return name if name in self.sizes else None
+
+    def snapped(self, width: int = 0, height: int = 0) -> str:
+        """Return the smallest rung whose box is at least so wide and high, else the largest."""
+        fitting = (name for name, box in self.wishes.items() if box.width >= width and box.height >= height)
+        rung = next(fitting, None) or list(self.wishes)[-1]
+        return self.aliases.get(rung, rung)
+
+    def rung(self, size: str) -> str:
+        """Return the name of a size as a rung, such as w200 for medium; its own name where it is not one."""
+        return next((rung for rung, name in self.aliases.items() if name == size), size)
+
+
+def table(named: Mapping[str, Size], ladder: Ladder, *, has_iiif: bool) -> SizeTable:
+    """Lay the ladder beside the config's own sizes. Where the ladder is empty, wishes lead to those."""
+    rungs = {f"w{width}": _rung(width) for width in ladder.widths}
+    if has_iiif and ladder.widths:
+        rungs.setdefault(f"w{IIIF_WIDTH}", _rung(IIIF_WIDTH))
+    boxes = {(size.width, size.height): name for name, size in reversed(list(named.items()))}
+    aliases = {
+        rung: boxes[size.width, size.height]
+        for rung, size in rungs.items()
+        if (size.width, size.height) in boxes and rung not in named
+    }
+    own = {rung: size for rung, size in rungs.items() if rung not in aliases and rung not in named}
+    wishes = {f"w{width}": rungs[f"w{width}"] for width in ladder.widths}
+    by_area = sorted(named.items(), key=lambda each: each[1].width * each[1].height)
+    return SizeTable({**named, **own}, aliases, wishes or dict(by_area))
+
+
+def _rung(width: int) -> Size:
+    return Size(width=width, height=width * 3 // 2, **_encoders(width))
+
+
+_SMALL_QUALITY = {60: 93, 100: 90, 200: 68}
+_LARGE_QUALITY = {200: 88, 320: 86, 500: 82, 1000: 78}
+
+
+def _encoders(width: int) -> dict[str, Any]:
+    """Return the settings of one curve through the default sizes: the smaller, the finer.
+
+    Up to 200 px colour is kept in full, as small lettering smears without.
+    """
+    if width <= 200:
+        quality = _between(_SMALL_QUALITY, width)
+        return {"jpeg": Jpeg(quality=quality), "webp": Webp(quality=_between({100: 93, 200: 86}, width))}
+    quality = _between(_LARGE_QUALITY, width)
+    return {
+        "jpeg": Jpeg(quality=quality, chroma="4:2:0", quant_table=2),
+        "webp": Webp(quality=86, smart_subsample=width < 500),
+    }
+
+
+def _between(points: Mapping[int, int], width: int) -> int:
+    """Return the value at *width* of a line through points, straight over the logarithm of the width."""
+    widths = sorted(points)
+    if width <= widths[0]:
+        return points[widths[0]]
+    for below, above in pairwise(widths):
+        if width <= above:
+            share = log(width / below) / log(above / below)
+            return round(points[below] + share * (points[above] - points[below]))
+    return points[widths[-1]]

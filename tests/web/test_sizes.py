@@ -1,0 +1,59 @@
+"""Sizes in pixels over the wire: same file, same tag, and no more files than there are rungs."""
+
+from pathlib import Path
+
+from conftest import Running
+from fronting import before
+
+
+async def test_a_wish_is_the_file_of_its_rung(server: Running) -> None:
+    """The same bytes and tag as the rung's own address, which Content-Location names."""
+    rung = await server.get(server.path(size="w320"))
+    for path in (f"{server.path()}?w=300", f"{server.path(size='w160')}?dpr=2", server.path(size="w160@2x")):
+        got = await server.get(path)
+        assert (got.status, got.body, got.headers["ETag"]) == (200, rung.body, rung.headers["ETag"])
+        assert got.headers["Content-Location"] == server.path(size="w320")
+        assert got.headers["X-Cover-Size"] == rung.headers["X-Cover-Size"]
+    medium, two = await server.get(server.path()), await server.get(server.path(size="w200"))
+    sharp = await server.get(server.path(size="small@2x"))
+    assert medium.headers["ETag"] == two.headers["ETag"] == sharp.headers["ETag"]
+    assert server.covers.accounts.made_today(server.key) == 2
+
+
+async def test_enumerating_makes_no_more_than_the_rungs(server: Running) -> None:
+    """Whoever asks for every width and density has as many files made as there are rungs, and pays."""
+    for width in range(1, 1200, 37):
+        for query in (f"w={width}", f"h={width}", f"w={width}&dpr=3", f"w={width}&q={width}&blur=1"):
+            await server.get(f"{server.path()}?{query}")
+    for size in ("small@2x", "medium@2x", "large@2x", "large@3x", "w60@3x"):
+        await server.get(server.path(size=size))
+    images = Path(server.config.data.dir) / "cache" / "v2" / "img"
+    files = {path.stat().st_ino for path in images.rglob("*.*") if path.is_file()}
+
+    assert len(files) == len(server.config.ladder.widths)
+    assert server.covers.accounts.made_today(server.key) == len(files)
+
+
+async def test_a_replaced_cover_is_gone_in_every_size(server: Running) -> None:
+    """What is purged is purged from the ladder too."""
+    from conftest import COVERED
+
+    from coverproxy.domain.identifier import Identifier
+
+    for size in ("w60", "medium", "w800"):
+        await server.get(server.path(size=size))
+    assert await server.covers.purge(Identifier("isbn", COVERED)) == 6  # each has an ISBN-10 name too
+    assert (await server.get(server.path(size="w800"))).cover == "made"
+
+
+async def test_nginx_serves_rungs(server: Running, tmp_path: Path) -> None:
+    """A rung's address is a path on disk, and so is w200, which is medium: both are hits without the app."""
+    await server.get(server.path(size="w320"))
+    made = await server.get(server.path())
+    async with before(server, tmp_path / "nginx") as front:
+        for size in ("w320", "w200", "medium"):
+            async with server.client.get(front + server.path(size=size)) as response:
+                assert response.status == 200
+                assert "RateLimit" not in response.headers, size
+        async with server.client.get(front + server.path(size="w200")) as response:
+            assert (await response.read(), response.headers["ETag"]) == (made.body, made.headers["ETag"])
