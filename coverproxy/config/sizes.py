@@ -27,10 +27,11 @@ class Formats(Section):
 class Jpeg(Section):
     """How a size's JPEGs are encoded."""
 
-    quality: Annotated[int, Field(ge=1, le=100)] = 68
+    quality: Annotated[int, Field(ge=1, le=100)] = 67
     chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
     quant_table: Annotated[int, Field(ge=0, le=8)] = 3
     trellis: bool = False
+    optimize: bool = False
 
 
 class Webp(Section):
@@ -88,9 +89,14 @@ REVISED = {
 }
 """The settings of each format that change its bytes. One that comes later MUST be left out at its default."""
 
+LATER: dict[str, dict[str, Any]] = {"jpeg": {"optimize": False}, "webp": {}, "avif": {}}
+"""Those that came later, and their defaults."""
+
 
 def _fields(encoder: Section) -> list[str]:
-    return [f"{name}={getattr(encoder, name)}" for name in REVISED[type(encoder).__name__.lower()]]
+    section = type(encoder).__name__.lower()
+    added = [name for name, default in LATER[section].items() if getattr(encoder, name) != default]
+    return [f"{name}={getattr(encoder, name)}" for name in (*REVISED[section], *added)]
 
 
 def _ten_digits(text: str) -> str:
@@ -103,7 +109,7 @@ def default_sizes() -> dict[str, dict[str, Any]]:
         "small": {
             "width": 100,
             "height": 150,
-            "jpeg": {"quality": 90},
+            "jpeg": {"quality": 90, "optimize": True},
             "webp": {"quality": 93},
             "avif": {"quality": 87},
         },
@@ -111,7 +117,7 @@ def default_sizes() -> dict[str, dict[str, Any]]:
         "large": {
             "width": 500,
             "height": 750,
-            "jpeg": {"quality": 82, "chroma": "4:2:0", "quant_table": 2},
+            "jpeg": {"quality": 83, "chroma": "4:2:0", "quant_table": 2, "optimize": True},
             "webp": {"smart_subsample": False},
             "avif": {"quality": 66},
         },

@@ -3,7 +3,7 @@
 from typing import Any
 
 from coverproxy.domain.formats import Loader
-from coverproxy.imaging import jpeg, png, tiff
+from coverproxy.imaging import icc, jpeg, png, tiff
 
 
 def corrected(image: Any, body: bytes, loader: Loader) -> Any:
@@ -36,11 +36,10 @@ def _with_gamma(image: Any, exponent: float) -> Any:
 
 
 def _with_whole_profile(image: Any, body: bytes, loader: Loader) -> Any:
-    """Take away an ICC profile of which a part is missing: half of one says nothing (ICC.1 §7.2.2)."""
+    """Take away an ICC profile of which a part is missing."""
     if image.get_typeof("icc-profile-data") == 0:
         return image
-    profile = image.get("icc-profile-data")
-    is_cut = len(profile) < 128 or int.from_bytes(profile[:4]) > len(profile)
+    is_cut = icc.is_cut(image.get("icc-profile-data"))
     if not is_cut and not (loader is Loader.JPEG and jpeg.has_part_of_a_profile(body)):
         return image
     bare = image.copy()

@@ -6,21 +6,31 @@ from typing import Any
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
-from coverproxy.imaging import corrections, memory, turbo, vips
+from coverproxy.imaging import corrections, icc, jpeg, memory, scale, turbo, vips
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an original before any pixel: its libvips image and how it was opened.
+    """What is known of an original before any pixel.
 
-    `sides`: (width, height) in px as a viewer sees it.
+    `sides`: (width, height) in px as a viewer sees it. `plain`: a JPEG that libjpeg-turbo may decode by
+    itself; else `image` is its libvips image, opened with `options`.
     """
 
     body: bytes
     loader: Loader
-    image: Any
     sides: tuple[int, int]
+    plain: jpeg.Plain | None
+    image: Any
     options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture in memory, in sRGB: an array (rows, columns, 4) of which `sides` (width, height) counts."""
+
+    array: Any
+    sides: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +43,50 @@ class Picture:
 
 def header(body: bytes, loader: Loader, limits: Limits, **options: Any) -> Header:
     """Read the header; *options* are libvips' own. Raises UnusableOriginal: "header" or "limit"."""
+    plain = jpeg.plain(body) if loader is Loader.JPEG else None
+    if plain is not None:
+        _check(plain, body, loader, limits)
+        return Header(body, loader, (plain.width, plain.height), plain, None, options)
     image = vips.open_original(body, loader, **options)
+    _check(image, body, loader, limits)
+    corrected = corrections.corrected(image, body, loader)
+    return Header(body, loader, vips.upright(image), None, corrected, options)
+
+
+def _check(image: Any, body: bytes, loader: Loader, limits: Limits) -> None:
     if image.width * image.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{image.width}x{image.height} px")
     if (why := memory.refusal(image, body, loader, limits.max_decoded_bytes)) is not None:
         raise UnusableOriginal("limit", why)
-    return Header(body, loader, corrections.corrected(image, body, loader), vips.upright(image), options)
 
 
-def picture(known: Header, size: Size) -> Picture:
-    """Return the picture, decoded or to be decoded as it is read. Raises libvips' Error."""
-    if known.loader is not Loader.JPEG:
+def picture(known: Header, size: Size) -> Pixels | Picture:
+    """Return the picture, decoded or to be decoded as it is read.
+
+    Raises libvips' Error, and UnusableOriginal("header").
+    """
+    factor = shrink_factor(known.sides, size) if known.loader is Loader.JPEG else 1
+    if known.plain is not None:
+        array = turbo.decoded(known.body, known.plain, factor)
+        if array is not None:
+            return _in_memory(array, known.plain, factor)
+    if known.image is not None and factor == 1:
         return Picture(known.image, is_plain=False)
-    shrink = shrink_factor(known.sides, size)
-    plain = turbo.decoded(known.body, known.image, shrink)
-    if plain is not None:
-        return Picture(plain, is_plain=True)
-    if shrink > 1:
-        smaller = vips.open_original(known.body, known.loader, shrink=shrink, **known.options)
-        return Picture(corrections.corrected(smaller, known.body, known.loader), is_plain=False)
-    return Picture(known.image, is_plain=False)
+    shrink = {"shrink": factor} if factor > 1 else {}
+    image = vips.open_original(known.body, known.loader, **shrink, **known.options)
+    return Picture(corrections.corrected(image, known.body, known.loader), is_plain=False)
+
+
+def _in_memory(array: Any, plain: jpeg.Plain, factor: int) -> Pixels | Picture:
+    """Return the pixels, or a libvips image where a profile is to be obeyed."""
+    # a shrunk side is rounded up here and down by libvips, whose picture is meant to the pixel
+    sides = plain.width // factor, plain.height // factor
+    if plain.profile is None or icc.is_srgb(plain.profile):
+        return Pixels(array, sides)
+    vips_library = vips.library()
+    image = scale.as_image(array, sides).extract_band(0, n=3).copy(interpretation="srgb")
+    image.set_type(vips_library.GValue.blob_type, "icc-profile-data", plain.profile)
+    return Picture(image, is_plain=True)
 
 
 def shrink_factor(sides: tuple[int, int], size: Size) -> int:
@@ -62,5 +96,5 @@ def shrink_factor(sides: tuple[int, int], size: Size) -> int:
     cover decoded right at its target loses a third of its SSIMULACRA2 (bench/quality.py).
     """
     width, height = sides
-    scale = max(width / size.width, height / size.height) / size.decode_scale
-    return next((factor for factor in (8, 4, 2) if scale >= factor), 1)
+    spare = max(width / size.width, height / size.height) / size.decode_scale
+    return next((factor for factor in (8, 4, 2) if spare >= factor), 1)

@@ -32,7 +32,7 @@ def encoded(raster: Raster, size: Size, form: Format) -> bytes:
 def _jpeg(raster: Raster, size: Size) -> bytes:
     wanted = size.jpeg
     if not wanted.trellis:
-        body = turbo.encoded(raster.pixels, raster.sides, wanted)
+        body = turbo.encoded(raster.pixels, raster.sides, wanted, raster.mode)
         if body is not None:
             return body
     coded: bytes = _image(raster).jpegsave_buffer(
@@ -40,7 +40,7 @@ def _jpeg(raster: Raster, size: Size) -> bytes:
         subsample_mode="off" if wanted.chroma == "4:4:4" else "on",
         quant_table=wanted.quant_table,
         trellis_quant=wanted.trellis,
-        optimize_coding=True,
+        optimize_coding=wanted.optimize,
         keep="none",
     )
     return coded
@@ -48,5 +48,8 @@ def _jpeg(raster: Raster, size: Size) -> bytes:
 
 def _image(raster: Raster) -> Any:
     """Return the pixels as a libvips image, which does not copy them."""
-    image = vips.library().Image.new_from_memory(raster.pixels, *raster.sides, 3, "uchar")
+    bands = len(raster.mode)
+    image = vips.library().Image.new_from_memory(raster.pixels, *raster.sides, bands, "uchar")
+    if bands > 3:
+        image = image.extract_band(0, n=3)
     return image.copy(interpretation="srgb")

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from coverproxy.imaging import icc, tiff
+
 SOF0, SOF1, SOF2, SOS, APP0, APP1, APP2, APP14 = 0xC0, 0xC1, 0xC2, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE
 
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
@@ -55,6 +57,21 @@ class Frame:
         return self.is_strict and is_known and self.components in (1, 3)
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A JPEG that needs no other reader: 8-bit grey or colour, upright, in an orderly file.
+
+    Sides in px. `is_in_scans`: it comes in more than one. `profile`: its ICC profile, if it has a whole one.
+    """
+
+    width: int
+    height: int
+    bands: int
+    is_in_scans: bool
+    profile: bytes | None
+    format: str = "uchar"
+
+
 def segments(body: bytes) -> Iterator[Segment]:
     """Yield each segment up to the first scan's header, and no further where the file breaks off.
 
@@ -88,6 +105,25 @@ def frame(body: bytes) -> Frame | None:
         elif marker == SOS and len(found) == 1 and found[0].components > 0:
             return replace(found[0], is_strict=is_strict)
     return None
+
+
+def plain(body: bytes) -> Plain | None:
+    """Return what there is to know of a plain JPEG; None where libvips is to say. Never raises."""
+    seen = frame(body)
+    if seen is None or not seen.is_plain or not seen.width or not seen.height:
+        return None
+    orientation, profile = 0, b""
+    for marker, at, end, _ in segments(body):
+        if marker == APP1 and body[at : at + 6] == b"Exif\x00\x00":
+            orientation = orientation or tiff.orientation(body[at + 6 : end])
+        elif marker == APP2 and body[at : at + 12] == _ICC:
+            profile += body[at + 14 : end]
+    if orientation not in (0, 1) or (profile and seen.components == 1):
+        return None
+    is_whole = profile and not icc.is_cut(profile) and not has_part_of_a_profile(body)
+    return Plain(
+        seen.width, seen.height, seen.components, has_several_scans(body), profile if is_whole else None
+    )
 
 
 def has_several_scans(body: bytes) -> bool:
@@ -141,7 +177,7 @@ def has_part_of_a_profile(body: bytes) -> bool:
     """Say whether the ICC profile is not all there: it comes in numbered chunks (ICC.1 annex B.4)."""
     chunks = [body[at + 12 : at + 14] for marker, at, end, _ in segments(body)
               if marker == APP2 and body[at : at + 12] == _ICC and end >= at + 14]  # fmt: skip
-    numbers = sorted(chunk[0] for chunk in chunks)
+    numbers = [chunk[0] for chunk in chunks]
     return bool(chunks) and (
         len({chunk[1] for chunk in chunks}) > 1 or numbers != [*range(1, chunks[0][1] + 1)]
     )

@@ -10,7 +10,7 @@ from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
 from coverproxy.imaging import decode, encode, jpeg_repair, transform, vips
 
-REVISION = 2
+REVISION = 3
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
 
 MIN_SIDE_PX = 10

@@ -7,9 +7,11 @@ _MOST_PAGES = 64
 _MOST_VALUES = 256
 
 _NEW_SUBFILE, _SUBFILE, _COMPRESSION, _PHOTOMETRIC = 254, 255, 259, 262
+_ORIENTATION = 274
 _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _EXTRA = 277, 278, 322, 338
 _READ_TAGS = frozenset(
-    {_NEW_SUBFILE, _SUBFILE, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _EXTRA}
+    {_NEW_SUBFILE, _SUBFILE, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES}
+    | {_STRIP_ROWS, _TILE_WIDTH, _EXTRA}
 )
 
 _FORMATS = {1: "B", 3: "H", 4: "I"}
@@ -91,6 +93,16 @@ def refusal(page: Page) -> str | None:
         return None
     name = _COMPRESSIONS.get(page.compression, f"method {page.compression}")
     return f"a TIFF compressed by {name}, which is not supported; save it with LZW or as JPEG"
+
+
+def orientation(body: bytes) -> int:
+    """Return the orientation of an EXIF block, which is a TIFF; 0 where it has none."""
+    order = {b"II": "<", b"MM": ">"}.get(body[:2])
+    if order is None:
+        return 0
+    start = _value(body, f"{order}I", 4)
+    values = _fields(body, order, start + 2, _value(body, f"{order}H", start)).get(_ORIENTATION)
+    return values[0] if values else 0
 
 
 def _pages(body: bytes) -> list[Page]:

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import threading
 from typing import Any
 
 from coverproxy.config import Jpeg
@@ -11,7 +12,12 @@ _MOST_WORK = 32_000_000
 """Pixels times scans: a quarter of a second or so. More goes to libvips, which can be stopped on its way."""
 
 _MOST_PIXELS = 8_000_000
-"""Decoded: 24 MB of memory. Beyond, libvips keeps no more than a strip."""
+"""Decoded: 32 MB of memory. Beyond, libvips keeps no more than a strip."""
+
+_KEPT_BYTES = 8_000_000
+"""Of a thread's own: two megapixels, as most covers have. A fresh block is 500 page faults a cover."""
+
+_local = threading.local()
 
 
 def library() -> Any:
@@ -22,76 +28,58 @@ def library() -> Any:
     return simplejpeg
 
 
-def decoded(body: bytes, header: Any, factor: int) -> Any | None:
-    """Return the whole picture of the JPEG *body* in memory, each side divided by *factor* (1, 2, 4 or 8).
+def decoded(body: bytes, known: jpeg.Plain, factor: int) -> Any | None:
+    """Return the whole picture as an array (rows, columns, 4), each side divided by *factor*.
 
-    *header*: its libvips image, nothing of it decoded yet. libvips takes the same pixels out of its own
-    libjpeg in strips and through a thread of its own, which takes up to a fifth of a cover's time longer.
+    The four bytes are R, G, B and one without meaning. *factor*: 1, 2, 4 or 8; a side it does not divide is
+    rounded up. The array lies in memory of this thread, and is good until its next call.
 
-    None where it is not plain (CMYK, lying on its side, any frame but 8-bit SOF0 to SOF2) or not sound, by
-    any warning, as for libvips. Then libvips has the last word: there is one judge of what is damaged.
+    None where it is not sound, by any warning, as for libvips. Then libvips has the last word: there is one
+    judge of what is damaged. None, too, where it takes long, or much memory.
     """
-    if not (_is_plain(body, header) and _is_small(body, header, factor)):
+    if not _is_small(body, known, factor):
         return None
-    simplejpeg = library()
-    # a shrunk side is rounded up here and down by libvips, whose picture is meant to the pixel
-    whole = {"min_width": -(-header.width // factor), "min_height": -(-header.height // factor)}
-    width, height = header.width // factor, header.height // factor
+    columns, rows = -(-known.width // factor), -(-known.height // factor)
+    smaller = {"min_width": columns, "min_height": rows} if factor > 1 else {}
     try:
-        pixels = simplejpeg.decode_jpeg(body, "GRAY" if header.bands == 1 else "RGB", **whole)[
-            :height, :width
-        ]
+        return library().decode_jpeg(body, "RGBX", buffer=_buffer(columns * rows * 4), **smaller)
     except ValueError:
         return None
-    return _image(pixels if pixels.flags.c_contiguous else pixels.copy(), header)
 
 
-def _is_plain(body: bytes, header: Any) -> bool:
-    """Say whether a JPEG is 8-bit grey or colour, as it lies, and of a frame that simplejpeg may decode.
+def _buffer(length: int) -> Any:
+    """Return memory to decode into: simplejpeg checks that it is long enough."""
+    import numpy
 
-    simplejpeg allocates the size asked for. libjpeg-turbo before 3.1.4 decodes a lossless frame unscaled into
-    it, beyond its end. So the file itself says which frame it has, and what is not known is not tried.
-    """
-    frame = jpeg.frame(body)
-    if frame is None or not frame.is_plain:
-        return False
-    is_declared = (frame.width, frame.height, frame.components) == (header.width, header.height, header.bands)
-    is_upright = header.get_typeof("orientation") == 0 or header.get("orientation") == 1
-    is_usual = header.interpretation in ("srgb", "b-w") and header.format == "uchar"
-    return is_declared and is_upright and is_usual
+    if length > _KEPT_BYTES:
+        return numpy.empty(length, numpy.uint8)
+    if not hasattr(_local, "buffer"):
+        _local.buffer = numpy.empty(_KEPT_BYTES, numpy.uint8)
+    return _local.buffer
 
 
-def _is_small(body: bytes, header: Any, factor: int) -> bool:
-    pixels = header.width * header.height
-    scans = body.count(b"\xff\xda")  # a few too many where a comment holds these bytes
-    return bool(pixels * scans <= _MOST_WORK and pixels <= _MOST_PIXELS * factor * factor)
+def _is_small(body: bytes, known: jpeg.Plain, factor: int) -> bool:
+    pixels = known.width * known.height
+    # a few too many where a comment holds these bytes
+    scans = body.count(b"\xff\xda") if known.is_in_scans else 1
+    return pixels * scans <= _MOST_WORK and pixels <= _MOST_PIXELS * factor * factor
 
 
-def _image(pixels: Any, header: Any) -> Any:
-    pyvips = vips.library()
-    height, width, bands = pixels.shape
-    image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
-    image = image.copy(interpretation=header.interpretation)
-    if header.get_typeof("icc-profile-data"):
-        profile = header.get("icc-profile-data")
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    return image
+def encoded(pixels: bytes, sides: tuple[int, int], wanted: Jpeg, mode: str = "RGB") -> bytes | None:
+    """Encode 8-bit *pixels* of *sides* (width, height); takes no notice of `wanted.trellis`.
 
-
-def encoded(pixels: bytes, size: tuple[int, int], wanted: Jpeg) -> bytes | None:
-    """Encode 8-bit RGB *pixels* of *size* (width, height); takes no notice of `wanted.trellis`.
-
-    By Pillow, whose encoder is libjpeg-turbo's: libvips, whose encoder is mozjpeg, takes more than twice as
-    long for the same coefficients, with a thread of its own. simplejpeg is faster still, and takes no tables.
-    None where the picture has more detail than Pillow has room for, which is some two bytes a pixel.
+    *mode*: "RGB", or "RGBX" for four bytes a pixel. By Pillow, whose encoder is libjpeg-turbo's: libvips,
+    whose encoder is mozjpeg, takes more than twice as long for the same coefficients, with a thread of its
+    own. simplejpeg is faster still, and takes no tables. None where the picture has more detail than Pillow
+    has room for, which is some two bytes a pixel.
     """
     from PIL import Image
 
-    image = Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1)
+    image = Image.frombuffer("RGB", sides, pixels, "raw", mode, 0, 1)
     buffer = io.BytesIO()
     try:
         image.save(
-            buffer, "JPEG", qtables=_tables(wanted.quality, wanted.quant_table), optimize=True,
+            buffer, "JPEG", qtables=_tables(wanted.quality, wanted.quant_table), optimize=wanted.optimize,
             subsampling=0 if wanted.chroma == "4:4:4" else 2,
         )  # fmt: skip
     except OSError:

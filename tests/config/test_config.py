@@ -13,7 +13,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from coverproxy.config import RESERVED_SIZES, Config, Size, load, resolved, unset
+from coverproxy.config import RESERVED_SIZES, Config, Jpeg, Size, load, resolved, unset
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.sizes import default_sizes
 from coverproxy.domain.errors import ConfigError
@@ -726,12 +726,21 @@ def test_a_revision_is_a_short_name() -> None:
     assert len({SIZE.revision(form, 1) for form in Format}) == len(Format)
 
 
+EARLIER = {"small": {"quality": 90}, "medium": {"quality": 68}, "large": {"quality": 82, "optimize": False}}
+"""The JPEG settings that earlier versions had by default, where they were others."""
+
+
 def test_revisions_stay_what_they_are() -> None:
     """The names of derivatives on disk are for good: a change here would have every cover made again."""
-    assert {form.value: SIZE.revision(form, 2) for form in Format} == {
+    size = Size(width=300, height=400, jpeg=Jpeg(quality=68))
+    assert {form.value: size.revision(form, 2) for form in Format} == {
         "jpg": "d5af228b1e", "webp": "a0c25cb6ac", "avif": "65a65ad8e4",
     }  # fmt: skip
-    assert {name: Size(**size).former_revision(2) for name, size in default_sizes().items()} == {
+    sizes = {
+        name: Size(**{**settings, "jpeg": {**settings.get("jpeg", {}), **EARLIER[name]}})
+        for name, settings in default_sizes().items()
+    }
+    assert {name: each.former_revision(2) for name, each in sizes.items()} == {
         "small": "1d0fcf2543", "medium": "d3007378b9", "large": "e02ae045a1",
     }  # fmt: skip
 

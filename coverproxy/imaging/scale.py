@@ -1,0 +1,85 @@
+"""Scaling of plain pixels in memory, by fast_image_resize where its wheel exists, or else by libvips."""
+
+import functools
+import os
+import threading
+from typing import Any
+
+from coverproxy.imaging import vips
+
+_local = threading.local()
+
+
+@functools.cache
+def fast() -> Any | None:
+    """Load fast_image_resize; None where its wheel does not exist (Linux on ARM, musl), or is not wanted.
+
+    `COVERPROXY_SCALER=libvips` in the environment has libvips scale: the same kernel, at three times the CPU.
+    It is there for tests and benchmarks of what such machines do.
+    """
+    if os.environ.get("COVERPROXY_SCALER") == "libvips":
+        return None
+    try:
+        import cykooz_resizer
+    except ImportError:
+        return None
+    return cykooz_resizer
+
+
+def scaled(pixels: Any, crop: tuple[int, int], target: tuple[int, int]) -> bytes:
+    """Scale an array (rows, columns, 4 bytes) of which *crop* (width, height) counts; 4 bytes a pixel again.
+
+    The fourth byte has no meaning: to take it for alpha would cost a multiplication of every pixel.
+    """
+    library = fast()
+    if crop == target:
+        cut: bytes = pixels[: crop[1], : crop[0]].tobytes()
+        return cut
+    return _by_libvips(pixels, crop, target) if library is None else _fast(library, pixels, crop, target)
+
+
+def _fast(library: Any, pixels: Any, crop: tuple[int, int], target: tuple[int, int]) -> bytes:
+    from PIL import Image
+
+    rows, columns, _ = pixels.shape
+    # Pillow's CMYK: its one mode of four bytes without an alpha channel
+    source = Image.frombuffer("CMYK", (columns, rows), pixels, "raw", "CMYK", 0, 1)
+    fitted = Image.new("CMYK", target)
+    _resizer(library).resize_pil(source, fitted, _options(library, crop, target))
+    return fitted.tobytes()
+
+
+def _resizer(library: Any) -> Any:
+    """Return this thread's own: it keeps its buffers between two pictures."""
+    if not hasattr(_local, "resizer"):
+        _local.resizer = library.Resizer()
+    return _local.resizer
+
+
+def _options(library: Any, crop: tuple[int, int], target: tuple[int, int]) -> Any:
+    kinds = library.FilterType
+    kernel = library.ResizeAlg.convolution(kinds.lanczos3 if is_near(crop, target) else kinds.catmull_rom)
+    box = library.CropBox(0.0, 0.0, float(crop[0]), float(crop[1]))
+    return library.ResizeOptions(resize_alg=kernel, use_alpha=False, crop_box=box)
+
+
+def _by_libvips(pixels: Any, crop: tuple[int, int], target: tuple[int, int]) -> bytes:
+    kernel = "lanczos3" if is_near(crop, target) else "cubic"
+    image = as_image(pixels, crop).resize(target[0] / crop[0], vscale=target[1] / crop[1], kernel=kernel)
+    return vips.pixels(image)
+
+
+def is_near(crop: tuple[int, int], target: tuple[int, int]) -> bool:
+    """Say whether a picture is shrunk by less than half.
+
+    Then lanczos3 keeps what a Catmull-Rom spline would blur. Further down it costs half as much CPU again,
+    and scores no better at equal bytes.
+    """
+    return crop[0] < 2 * target[0]
+
+
+def as_image(pixels: Any, crop: tuple[int, int]) -> Any:
+    """Return the array as a libvips image of four bands, which does not copy it."""
+    rows, columns, bands = pixels.shape
+    image = vips.library().Image.new_from_memory(pixels, columns, rows, bands, "uchar")
+    return image if (columns, rows) == crop else image.crop(0, 0, *crop)
