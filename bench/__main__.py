@@ -18,6 +18,7 @@ COMMANDS = {
     "quality": "Bytes against SSIMULACRA2, per size and format, ours and the peers'.",
     "soak": "Do memory, latency and disk use stay flat over time?",
     "bad-images": "Does memory stay flat while bad images are decoded?",
+    "crashes": "Who else fails when originals crash, hang or exhaust their decoder?",
     "chaos": "What is torn or lost when the service is killed under load?",
     "all": "All but bad-images and chaos, in one go; ends with the table of goals.",
 }

@@ -110,10 +110,12 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 @contextlib.contextmanager
 def app(
-    folder: Path, workers: int, settings: Mapping[str, Mapping[str, Any]] = PATIENT, key: str = ""
-) -> Iterator[Served]:
+    folder: Path, workers: int, settings: Mapping[str, Mapping[str, Any]] = PATIENT, key: str = "",
+    program: Sequence[str] = (sys.executable, "-m", "coverproxy"),
+) -> Iterator[Served]:  # fmt: skip
     """Run `coverproxy serve` with *workers* workers over a data folder; settings are by table and key.
 
+    *program*: the product's command, or one that stands for it.
     Makes a new developer key without limit, where none is given.
     """
     key = key or books.new_key(folder)
@@ -126,7 +128,7 @@ def app(
     }
     serving = ["serve", "--port", "0", "--workers", str(workers), "--data", str(folder), "--json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "coverproxy", *serving],
+        [*program, *serving],
         stdout=subprocess.PIPE, env={**os.environ, **environment},
     )  # fmt: skip
     assert process.stdout
@@ -214,22 +216,27 @@ def program(name: str, package: str) -> str:
 
 
 def family(process: int) -> list[int]:
-    """Return a process and all below it."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            parents[int(path.parent.name)] = int(fields[1])
-    found = [process]
+    """Return a process and all below it: a worker has its render processes."""
+    parents, found = _parents(), [process]
     for known in found:  # grows while it is walked: children of children
         found += [child for child, parent in parents.items() if parent == known]
     return found
 
 
+def _parents() -> dict[int, int]:
+    """Return the parent of every process."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            parents[int(path.parent.name)] = int(fields[1])
+    return parents
+
+
 def workers_of(process: int, count: int) -> list[int]:
     """Return the ids of a master's *count* workers. It says its URL before they all are there."""
     deadline = time.monotonic() + _START_SECONDS
-    while len(found := family(process)[1:]) < count:
+    while len(found := [each for each, parent in _parents().items() if parent == process]) < count:
         assert time.monotonic() < deadline, "the workers did not come"
         time.sleep(0.05)
     return sorted(found)

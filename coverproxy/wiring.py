@@ -25,14 +25,15 @@ from coverproxy.cache.layout import Former, Layout, Revisions
 from coverproxy.cache.memory import Memory
 from coverproxy.cache.negative import NegativeCache
 from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.process_pool import Work
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
 from coverproxy.domain.errors import StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Row
-from coverproxy.imaging import turbo, vips
 from coverproxy.imaging.render import REVISION
 from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.imaging.render_process import Bounds, RenderProcesses
 from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import SqliteCatalogue
@@ -57,6 +58,12 @@ from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.storage import sqlite_migrations
 from coverproxy.web.page_context import PageContext
+
+_PATIENCE = 10
+"""Times the limit that a render in the background may take."""
+
+_SPARE_BYTES = 67_108_864
+"""What a render process may take beside what an original may take to decode, which is reckoned in advance."""
 
 _LAST_SECONDS = 0.1
 """What asks get that nobody waits for any more when the service stops."""
@@ -135,12 +142,37 @@ def open_shelf(config: Config) -> Iterator[DataFolder]:
         shelf.close()
 
 
-def importer(config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]) -> Importer:
-    """Build what takes files in."""
-    return Importer(
-        shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
-        config.imports, on_refusal,
-    )  # fmt: skip
+def render_processes(config: Config, count: int, patience: float = 1.0) -> RenderProcesses:
+    """Build what decodes, each picture within the config's bounds; none is started."""
+    seconds, memory = config.render.time_limit_seconds * patience, config.limits.max_decoded_bytes
+    return RenderProcesses(count, Bounds(seconds, memory + _SPARE_BYTES, config.limits.max_bytes))
+
+
+@contextmanager
+def open_guard(
+    config: Config, shelf: DataFolder, metrics: Metrics, count: int, patience: float = 1.0
+) -> Iterator[tuple[DecodeGuard, RenderProcesses]]:
+    """Open *count* decoders, each in its process. *patience*: times the limit that a render may take."""
+    processes = render_processes(config, count, patience)
+    guard = DecodeGuard(Path(config.data.dir), processes, shelf.catalogue, metrics)
+    guard.open()
+    try:
+        yield guard, processes
+    finally:
+        guard.close()
+        processes.close()
+
+
+@contextmanager
+def open_importer(
+    config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]
+) -> Iterator[Importer]:
+    """Open what takes files in."""
+    with open_guard(config, shelf, Metrics(), 1) as (guard, _):
+        yield Importer(
+            shelf.catalogue, shelf.files, guard, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
+            config.imports, on_refusal,
+        )  # fmt: skip
 
 
 def curator(config: Config, shelf: DataFolder) -> Curator:
@@ -151,35 +183,18 @@ def curator(config: Config, shelf: DataFolder) -> Curator:
 @contextmanager
 def open_warmer(
     config: Config, sizes: tuple[str, ...], formats: tuple[Format, ...]
-) -> Iterator[Callable[[Row], Iterator[PrewarmResult]]]:
+) -> Iterator[Work[Row, PrewarmResult]]:
     """Open what makes a list's covers, in a process of its own: what goes wrong is told in its results."""
     logging.getLogger("coverproxy").propagate = False
     logging.getLogger("coverproxy").addHandler(logging.NullHandler())
     metrics = Metrics()
     # It gives way to everybody, so on a busy machine its renders take far longer: they are not to blame.
-    patient = {"time_limit_seconds": 10 * config.render.time_limit_seconds}
-    with open_shelf(config) as shelf:
-        guard = DecodeGuard(
-            Path(config.data.dir) / "crumbs",
-            shelf.catalogue,
-            metrics,
-            config.render.model_copy(update=patient),
+    with open_shelf(config) as shelf, open_guard(config, shelf, metrics, 1, _PATIENCE) as (guard, processes):
+        maker = DerivativeMaker(
+            shelf.cache, shelf.catalogue, shelf.files, metrics, config.size_table.sizes, config.limits
         )
-        guard.open()
-        guard.crumbs.trace_crashes()
-        try:
-            maker = DerivativeMaker(
-                shelf.cache,
-                shelf.catalogue,
-                shelf.files,
-                metrics,
-                config.size_table.sizes,
-                config.limits,
-                guard.decoding,
-            )
-            yield Prewarmer(shelf.cache, shelf.room, shelf.stripes, maker, sizes, formats).warm
-        finally:
-            guard.close()
+        warmer = Prewarmer(shelf.cache, shelf.room, shelf.stripes, guard, maker, sizes, formats)
+        yield Work(warmer.warm, processes.cpu_seconds)
 
 
 @asynccontextmanager
@@ -268,10 +283,10 @@ async def open_asking(
         named = {each.name: each for each in config.source}
         taker = Ingestor(
             shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.sizes, limits,
-            config.imports, named, guard.decoding,
+            config.imports, named,
         )  # fmt: skip
         asking = OriginalFetcher(
-            chain, shelf.recall, taker, stripes, config.asking, metrics, renders.run, guard.alone, threads
+            chain, shelf.recall, taker, stripes, config.asking, metrics, renders, guard, threads
         )  # fmt: skip
         fresh = asyncio.create_task(Revalidator(asking, config.asking.look_seconds).run())
         try:
@@ -297,13 +312,13 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
         accounts = await stack.enter_async_context(open_accounts(config, shelf))
         lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
-        guard = DecodeGuard(Path(config.data.dir) / "crumbs", shelf.catalogue, metrics, config.render)
-        stack.callback(guard.close)
-        await asyncio.to_thread(guard.open)
-        renders = RenderPool(config.render.threads, config.render.queue, config.render.answer_within_seconds)
+        threads = config.render.threads
+        opening = open_guard(config, shelf, metrics, threads)
+        guard, _ = await asyncio.to_thread(stack.enter_context, opening)
+        renders = RenderPool(threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)
-        await renders.run(vips.library)  # its 100 ms now, not in the first answer; and so for the other
-        await renders.run(turbo.library)
+        # Now, not for the first answer; by a render thread, as the kernel ends them with who started them.
+        await renders.start(guard.start)
         asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
         covers = Covers(
             cache=shelf.cache,

@@ -31,7 +31,7 @@ from coverproxy.service.importer import ImportReport, candidates
 from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner
-from coverproxy.wiring import importer, open_shelf
+from coverproxy.wiring import open_importer, open_shelf
 
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -87,10 +87,8 @@ def drawn(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 def take_in(config: Config, path: Path, mode: str = "link") -> ImportReport:
     """Import *path* into the config's data folder, by hard links unless told otherwise."""
     linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": mode})})
-    with open_shelf(linked) as shelf:
-        return importer(linked, shelf, lambda refusal: None).run(
-            candidates(path, "test"), lambda report: None
-        )
+    with open_shelf(linked) as shelf, open_importer(linked, shelf, lambda refusal: None) as importer:
+        return importer.run(candidates(path, "test"), lambda report: None)
 
 
 def configured(data: Path, **sections: Any) -> Config:

@@ -1,36 +1,19 @@
-"""The product's own server with a decoder that one original crashes or hangs, for test_decode_guard.py.
+"""The product's own command with a decoder that marked originals crash or hang: see crashing_child.py.
 
-`crashing_server.py MARK WHAT LOG ARGUMENT...`: an original that holds the bytes MARK makes WHAT happen within
-one call into C: "crash" reads address 0, "hang" sleeps. Each such decode is first noted in the file LOG, by
-the process that does it. The arguments are the command's.
+`crashing_server.py MARK WHAT LOG ARGUMENT...`: the arguments are the command's.
 """
 
-import ctypes
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = ""  # `serve` names the folder, but only after our first import
 
 from coverproxy.cli import main
-from coverproxy.service import maker
+from coverproxy.imaging import render_process
 
-MARK, WHAT, LOG = sys.argv[1].encode(), sys.argv[2], Path(sys.argv[3])
-render = maker.render
+CHILD = Path(__file__).with_name("crashing_child.py")
 
-
-def poisoned(body: bytes, *rest: Any) -> Any:
-    """Render as ever, but for the marked original."""
-    if MARK not in body:
-        return render(body, *rest)
-    with LOG.open("a") as log:
-        log.write(f"{os.getpid()}\n")
-    if WHAT == "crash":
-        ctypes.string_at(0)
-    ctypes.CDLL(None).sleep(1000)
-    raise AssertionError("unreachable")
-
-
-maker.render = poisoned
-main(args=sys.argv[4:])
+render_process.COMMAND = [sys.executable, "-P", str(CHILD), *sys.argv[1:4]]
+if __name__ == "__main__":
+    main(args=sys.argv[4:])

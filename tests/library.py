@@ -18,7 +18,7 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.originals.examine import Refusal
 from coverproxy.service.importer import ImportReport, candidates
-from coverproxy.wiring import DataFolder, importer, open_shelf
+from coverproxy.wiring import DataFolder, open_importer, open_shelf
 
 
 def isbn_of(number: int) -> str:
@@ -69,10 +69,8 @@ class Library:
             self.refusals.append(refusal)
             on_refusal(refusal)
 
-        with open_shelf(config) as shelf:
-            return importer(config, shelf, note).run(
-                candidates(path or self.covers, source), lambda report: None
-            )
+        with open_shelf(config) as shelf, open_importer(config, shelf, note) as importer:
+            return importer.run(candidates(path or self.covers, source), lambda report: None)
 
     def originals(self, isbn: str = BOOK) -> list[Original]:
         with self.shelf() as shelf:

@@ -18,6 +18,12 @@ from conftest import BROWSER, configured, take_in
 COMMAND = (sys.executable, "-m", "coverproxy")
 
 
+def children(process: int) -> list[int]:
+    """The processes that any thread of *process* has started."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(each) for task in tasks for each in (task / "children").read_text().split()]
+
+
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 
 

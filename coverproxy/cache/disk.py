@@ -87,6 +87,10 @@ class DiskCache:
         older = (self._whole(paths, spec) for paths in self.layout.older_paths(spec))
         return next(filter(None, older), None)
 
+    def has_older(self, spec: Spec) -> bool:
+        """Say whether older settings made the derivative. Reads nothing."""
+        return any(paths[0].exists() for paths in self.layout.older_paths(spec))
+
     def drop_older(self, spec: Spec) -> int:
         """Remove what older settings made of a derivative; return how many names went."""
         return sum(self._drop(paths) for paths in list(self.layout.older_paths(spec)))

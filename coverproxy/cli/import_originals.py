@@ -70,7 +70,7 @@ def _run(
 ) -> "tuple[ImportReport, Path | None]":
     from coverproxy.domain.list_text import NotAList
     from coverproxy.service.importer import candidates
-    from coverproxy.wiring import importer, open_shelf
+    from coverproxy.wiring import open_importer, open_shelf
 
     data = Path(config.data.dir)
     name = f"{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}-refused.jsonl"
@@ -85,9 +85,8 @@ def _run(
         stack.callback(refusals.close)
         show = stack.enter_context(progress("importing", "files", quiet=quiet))
         total = 0 if quiet else sum(1 for _ in candidates(path, source, data))
-        report = importer(config, shelf, refusals.note).run(
-            candidates(path, source, data), lambda report: show(report.seen, total)
-        )
+        importer = stack.enter_context(open_importer(config, shelf, refusals.note))
+        report = importer.run(candidates(path, source, data), lambda report: show(report.seen, total))
     return report, refusals.path if refusals.count else None
 
 

@@ -161,10 +161,10 @@ def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
     from coverproxy.demo.classics import CLASSICS, MISSING
     from coverproxy.service.importer import candidates
     from coverproxy.web.pages import Shown
-    from coverproxy.wiring import importer, open_shelf
+    from coverproxy.wiring import open_importer, open_shelf
 
-    with open_shelf(config) as shelf:
-        importer(config, shelf, lambda refusal: None).run(candidates(drawn, "demo"), lambda report: None)
+    with open_shelf(config) as shelf, open_importer(config, shelf, lambda refusal: None) as importer:
+        importer.run(candidates(drawn, "demo"), lambda report: None)
     key = asyncio.run(_demo_key(config)).name
     books = [Shown(isbn, book.title, book.author, key) for book in CLASSICS for isbn in book.isbns]
     missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key, has_cover=False)

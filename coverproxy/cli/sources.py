@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -120,11 +121,16 @@ async def _ask(config: Config, source: "Source", identifier: Identifier) -> Answ
 
 def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched") -> tuple[str, str]:
     """Say what picture it is, or why it would not be kept. Blocks."""
-    from coverproxy.originals.examine import OriginalRefused, look
+    from coverproxy.imaging.decoder import ProcessDecoder
+    from coverproxy.originals.examine import OriginalRefused, measured, sketched
+    from coverproxy.wiring import render_processes
 
     settings = next(each for each in config.source if each.name == name)
-    try:
-        found = look(got.body, identifier, settings.limits(config.limits), config.imports)
-    except OriginalRefused as exc:
-        return "not there", f"what it gives is refused: {exc}"
+    with closing(render_processes(config, 1)) as processes:
+        try:
+            sketch = sketched(got.body, identifier, config.imports)
+            decoder, limits = ProcessDecoder(processes), settings.limits(config.limits)
+            found = measured(sketch, got.body, decoder, limits)
+        except OriginalRefused as exc:
+            return "not there", f"what it gives is refused: {exc}"
     return "found", f"{found.width}x{found.height} px {found.loader.value}, {found.bytes} bytes"

@@ -17,7 +17,15 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Work = Callable[[Item], Iterator[Result]]
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[Item, Result]):
+    """What is done to an item. `cpu_elsewhere`: seconds of CPU that other processes have taken for it."""
+
+    do: Callable[[Item], Iterator[Result]]
+    cpu_elsewhere: Callable[[], float] = float
+
+
 Opening = Callable[[], AbstractContextManager[Work[Item, Result]]]
 """Opens what the work needs, in the process that does it. MUST pickle: that process starts from nothing."""
 
@@ -200,7 +208,7 @@ def _work(pipe: Connection, opening: Opening[Any, Any], duty: float) -> None:
     """Work until there is nothing more, or nobody who asks: the whole life of a process."""
     os.nice(NICENESS)
     with opening() as work, suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        rest = Rest(pipe, duty)
+        rest = Rest(pipe, duty, work.cpu_elsewhere)
         while batch := pipe.recv():
             pipe.send(_results(work, batch, rest))
 
@@ -209,7 +217,7 @@ def _results(work: Work[Any, Any], batch: list[Any], rest: "Rest") -> tuple[list
     """Go through a batch, resting from piece to piece; return what came of it, and how many were done."""
     results = []
     for done, item in enumerate(batch):
-        for result in work(item):
+        for result in work.do(item):
             results.append(result)
             if rest.is_called_off():
                 return results, done
@@ -222,11 +230,12 @@ class Rest:
     Time that went by waiting for the disk or for others counts as rest; it is not saved up for a rush.
     """
 
-    def __init__(self, pipe: Connection, duty: float) -> None:
+    def __init__(self, pipe: Connection, duty: float, cpu_elsewhere: Callable[[], float]) -> None:
         self._pipe = pipe
         self._duty = duty
+        self._elsewhere = cpu_elsewhere
         self._owed = 0.0
-        self._cpu, self._time = time.process_time(), time.monotonic()
+        self._cpu, self._time = self._cpu_seconds(), time.monotonic()
 
     def is_called_off(self) -> bool:
         """Rest for what is owed; say whether meanwhile we are told to stop, or nobody is left to tell."""
@@ -236,6 +245,10 @@ class Rest:
         return is_called
 
     def _reckon(self) -> None:
-        cpu, now = time.process_time(), time.monotonic()
-        self._owed = max(self._owed + (cpu - self._cpu) / self._duty - (now - self._time), 0.0)
+        cpu, now = self._cpu_seconds(), time.monotonic()
+        taken = max(cpu - self._cpu, 0.0)  # less where a process was replaced
+        self._owed = max(self._owed + taken / self._duty - (now - self._time), 0.0)
         self._cpu, self._time = cpu, now
+
+    def _cpu_seconds(self) -> float:
+        return time.process_time() + self._elsewhere()

@@ -19,6 +19,9 @@ class SingleFlight(Generic[T]):
     def __len__(self) -> int:
         return len(self._tasks)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._tasks
+
     async def join(
         self,
         name: str,

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from coverproxy.config import PREFIX, Config
-from coverproxy.doctor.checks import folder, front, machine, network, pictures, records
+from coverproxy.doctor.checks import folder, front, machine, network, pictures, records, rendering
 from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import Unavailable
 from coverproxy.wiring import DataFolder
@@ -29,6 +29,7 @@ def examine(
         records.LINKS: partial(records.key_links, data, shelf.layout),
         machine.VERSIONS: partial(machine.look, config.quota),
         pictures.VERSION: partial(pictures.look, config.formats),
+        rendering.PROCESSES: partial(rendering.look, config),
         network.SERVER: partial(network.look, config.server, config.ops, shelf.layout.top, url),
         front.FILES: partial(front.look, config.front.open_files),
     }

@@ -162,6 +162,7 @@ class UnusableOriginal(CoverError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+        self.detail = detail
 
 
 class KeyRequestRefused(Exception):

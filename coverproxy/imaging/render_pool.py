@@ -1,10 +1,11 @@
-"""The render queue: how many covers are made at once, how many may wait, and which is next."""
+"""The render queue: how many covers are made at once, how many may wait, and whose is next."""
 
 import asyncio
 import contextlib
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -24,14 +25,43 @@ _NICENESS = 10
 """Beside the process's own: a tenth of the weight of nginx and the event loops, so hits go first."""
 
 
+INTERNAL = ""
+"""The account of what no key asks for: looks, previews, sources asked again in the background."""
+
+
+class Place:
+    """A place at the render threads, for as long as it is held: nothing runs on them without one."""
+
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
+        self._executor = executor
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run *work* on a render thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+class _Waiter:
+    """Somebody who waits for a turn: since when, and in whose queues."""
+
+    def __init__(self, name: str, since: float) -> None:
+        self.name = name
+        self.since = since
+        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.accounts: set[str] = set()
+
+
 class RenderPool:
     """The threads that render, and those who wait for them.
 
-    The first is next, as a page shows its covers from the top; but once one has waited for half of *patience*
-    (seconds), the last is. For when more is asked for than can be made, first come, first served makes each
-    cover just after its visitors have given up, and answers nobody: at three times what two workers could
-    make, a fifth of it was answered with a cover. Those who have waited for longer than *patience* are
-    made when there is nothing else to do, and give up their places to others.
+    Turns go round by account: one that asks for hundreds of covers has one turn, and so has another that asks
+    for a single one. Within an account the first is next, as a page shows its covers from the top; but once
+    one has waited for half of *patience* (seconds), the last is. For when more is asked for than can be made,
+    first come, first served makes each cover just after its visitors have given up, and answers nobody: at
+    three times what two workers could make, a fifth of it was answered with a cover. Those who have waited
+    for longer than *patience* are made when there is nothing else to do, and give up their places.
+
+    An account holds three places of four at most. Where all are taken, one that holds more than a newcomer's
+    account gives one up.
     """
 
     def __init__(
@@ -39,72 +69,139 @@ class RenderPool:
     ) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="render", initializer=_give_way)
         self._places = threads + waiting
+        self._most_held = self._places - max(self._places // 4, 1)
         self._turns = threads + _AHEAD
         self._patience = patience
         self._now = now
-        self._waiting: dict[asyncio.Future[None], float] = {}
+        self._queues: dict[str, dict[_Waiter, None]] = {}  # the account whose turn it is comes first
+        self._by_name: dict[str, _Waiter] = {}
+        self._held: Counter[str] = Counter()
         self.taken = 0
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place until the cover is stored; returns when it is its turn.
+    async def place(self, account: str, name: str = "", *, must: bool = False) -> AsyncIterator[Place]:
+        """Hold a place of *account* until the cover is stored; returns when it is its turn.
 
+        *name*: what others who want the same may call it. *must*: something else bounds how many there are.
         Raises Busy: at once where no place is free, later where it was given to another.
         """
-        if self.taken >= self._places:
-            self._give_up_oldest()
+        if not must:
+            self._make_room(account)
         self.taken += 1
+        self._held[account] += 1
         try:
-            await self._turn()
+            await self._turn(account, name)
             try:
-                yield
+                yield Place(self._executor)
             finally:
                 self._next()
         finally:
             self.taken -= 1
+            self._held[account] -= 1
+            self._held += Counter()  # drops the zeros
 
-    def _give_up_oldest(self) -> None:
-        """Take the place of who has waited for longest, if nobody is likely to wait there any more."""
-        oldest = next(iter(self._waiting), None)
-        if oldest is None or self._now() - self._waiting[oldest] <= self._patience:
+    def also_for(self, name: str, account: str) -> None:
+        """Let what waits under *name* have a turn of *account*, too, which has come to wait for it."""
+        if waiter := self._by_name.get(name):
+            self._enter(waiter, account)
+
+    def is_full_for(self, account: str) -> bool:
+        """Say whether place() would raise Busy at once."""
+        return self._room(account) is None
+
+    def _make_room(self, account: str) -> None:
+        room = self._room(account)
+        if room is None:
             raise Busy("as many covers are being made as may be")
-        del self._waiting[oldest]
-        if not oldest.done():  # cancelled a moment ago
-            oldest.set_exception(Busy("others came who could still be answered in time"))
+        for waiter in room:
+            self._leave(waiter)
+            if not waiter.turn.done():  # cancelled a moment ago
+                waiter.turn.set_exception(Busy("others came who could still be answered in time"))
 
-    async def _turn(self) -> None:
+    def _room(self, account: str) -> list[_Waiter] | None:
+        """Return who has to give up a place so that *account* gets one, nobody mostly; None: it gets none."""
+        is_at_most = self._held[account] >= self._most_held
+        if not is_at_most and self.taken < self._places:
+            return []
+        asked = [account] if is_at_most else list(self._queues)
+        oldest = min((self._oldest(each) for each in asked if each in self._queues), key=_since, default=None)
+        if oldest is not None and self._now() - oldest.since > self._patience:
+            return [oldest]
+        if is_at_most:
+            return None
+        largest = max(self._queues, key=lambda each: self._held[each], default=account)
+        if self._held[largest] <= self._held[account] + 1:
+            return None
+        return [self._last(largest)]
+
+    def _is_behind(self, account: str) -> bool:
+        return self._now() - self._oldest(account).since > self._patience / 2
+
+    def _first(self, account: str) -> _Waiter:
+        """Return who is next in an account's queue."""
+        return next(reversed(self._queues[account])) if self._is_behind(account) else self._oldest(account)
+
+    def _last(self, account: str) -> _Waiter:
+        """Return who is least likely to be next."""
+        return self._oldest(account) if self._is_behind(account) else next(reversed(self._queues[account]))
+
+    def _oldest(self, account: str) -> _Waiter:
+        return next(iter(self._queues[account]))
+
+    async def _turn(self, account: str, name: str) -> None:
         if self._turns > 0:
             self._turns -= 1
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting[turn] = self._now()
+        waiter = _Waiter(name, self._now())
+        self._enter(waiter, account)
+        if name:
+            self._by_name[name] = waiter
         try:
-            await turn
+            await waiter.turn
         except asyncio.CancelledError:
-            self._waiting.pop(turn, None)
-            if not turn.cancelled() and not turn.exception():
+            self._leave(waiter)
+            if not waiter.turn.cancelled() and not waiter.turn.exception():
                 self._next()  # it had just become our turn
             raise
 
+    def _enter(self, waiter: _Waiter, account: str) -> None:
+        waiter.accounts.add(account)
+        self._queues.setdefault(account, {})[waiter] = None
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Take *waiter* out of every queue."""
+        for account in waiter.accounts:
+            self._queues[account].pop(waiter, None)
+            if not self._queues[account]:
+                del self._queues[account]
+        waiter.accounts.clear()
+        if self._by_name.get(waiter.name) is waiter:
+            del self._by_name[waiter.name]
+
     def _next(self) -> None:
-        """Let another have our turn."""
-        while self._waiting:
-            oldest, newest = next(iter(self._waiting)), next(reversed(self._waiting))
-            is_behind = self._now() - self._waiting[oldest] > self._patience / 2
-            turn = newest if is_behind else oldest
-            del self._waiting[turn]
-            if not turn.done():  # cancelled a moment ago
-                turn.set_result(None)
+        """Let another have our turn: the next account's."""
+        while self._queues:
+            account = next(iter(self._queues))
+            waiter = self._first(account)
+            self._leave(waiter)
+            if not waiter.turn.done():  # cancelled a moment ago
+                if account in self._queues:
+                    self._queues[account] = self._queues.pop(account)  # behind all others
+                waiter.turn.set_result(None)
                 return
         self._turns += 1
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run *work* on a render thread. The caller holds a place."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+    async def start(self, work: Callable[[], T]) -> T:
+        """Run *work* on a render thread before anybody holds a place."""
+        return await Place(self._executor).run(work)
 
     def close(self) -> None:
         """Let the threads end; what runs is finished, what waits is dropped."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _since(waiter: _Waiter) -> float:
+    return waiter.since
 
 
 def _give_way() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from coverproxy.config import Import, Limits
 from coverproxy.domain import file_kinds, isbn
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
-from coverproxy.domain.formats import Loader, sniff
+from coverproxy.domain.formats import sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
 from coverproxy.domain.picture_role import role_of
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.imaging import memory, vips
+from coverproxy.imaging.decoder import Decoder
 from coverproxy.storage import bounded_read
 
 _PUBLISHER_DIGITS = 7
@@ -69,28 +69,24 @@ class Examined:
     found: Path
 
 
-def examine(candidate: Candidate, limits: Limits, rules: Import) -> Examined:
-    """Look at a file's header, never at its pixels. Blocks on the disk. Raises Refused.
+def examine(
+    candidate: Candidate, limits: Limits, rules: Import, lend: Callable[[Original], Decoder]
+) -> Examined:
+    """Look at a file's header, never at its pixels. Blocks on the disk. Raises Refused, Unavailable.
 
-    Reasons: isbn, unreadable, bytes, type, header, pixels, memory, side, tiny, aspect, codec, hash.
+    *lend* gives a decoder for an original. Reasons of refusal: isbn, unreadable, bytes, type, header, pixels,
+    memory, side, tiny, aspect, codec, hash, quarantined.
     """
     identifier = _identifier(candidate)
     body, modified = _read(candidate.path, limits.max_bytes)
     date = modified if candidate.date is None else candidate.date
-    looked = look(body, identifier, limits, rules)
     role = role_of(candidate.path.stem)
-    original = replace(looked, date=date, source=candidate.source, origin=candidate.origin, role=role)
+    sketch = sketched(body, identifier, rules)
+    sketch = replace(sketch, date=date, source=candidate.source, origin=candidate.origin, role=role)
+    original = measured(sketch, body, lend(sketch), limits)
     if rules.mode == "reference":
         original = replace(original, path=str(candidate.path.resolve()))
     return Examined(original, body, candidate.path)
-
-
-def look(body: bytes, identifier: Identifier, limits: Limits, rules: Import) -> Original:
-    """Look at a body's header, never at its pixels; the original that it would be has no date yet.
-
-    Raises Refused: type, header, pixels, memory, side, tiny, aspect, codec, hash.
-    """
-    return measured(sketched(body, identifier, rules), body, limits)
 
 
 def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
@@ -105,9 +101,21 @@ def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
     return Original(identifier, digest, loader, width=0, height=0, bytes=len(body), date=0)
 
 
-def measured(original: Original, body: bytes, limits: Limits) -> Original:
-    """Read the size from the header. Raises Refused: header, pixels, memory, side, tiny, aspect, codec."""
-    width, height = _measure(body, original.loader, limits)
+def measured(original: Original, body: bytes, decoder: Decoder, limits: Limits) -> Original:
+    """Read the size from the header and hold it against the limits.
+
+    Raises Refused: header, pixels, memory, side, tiny, aspect, codec, quarantined; Unavailable.
+    """
+    try:
+        header = decoder.measure(body, original.loader, limits.max_decoded_bytes)
+    except UnusableOriginal as exc:
+        raise OriginalRefused(exc.reason, exc.detail) from None
+    if header.coding == "hevc":
+        raise OriginalRefused("codec", "HEIC with HEVC inside: this libvips has no decoder for it")
+    width, height = header.sides
+    _check_size(width, height, limits)
+    if header.too_large:
+        raise OriginalRefused("memory", header.too_large)
     return replace(original, width=width, height=height)
 
 
@@ -174,21 +182,6 @@ def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:
     if not names.isdisjoint(refused):
         raise OriginalRefused("hash", "on the list of refused hashes")
     return sha256.digest()[:DIGEST_BYTES]
-
-
-def _measure(body: bytes, loader: Loader, limits: Limits) -> tuple[int, int]:
-    """Read the size from the header and hold it against the limits."""
-    try:
-        image = vips.open_original(body, loader, fail_on="error")
-    except UnusableOriginal as exc:
-        raise OriginalRefused("header", str(exc).removeprefix("header: ")) from None
-    if image.get_typeof("heif-compression") and image.get("heif-compression") == "hevc":
-        raise OriginalRefused("codec", "HEIC with HEVC inside: this libvips has no decoder for it")
-    width, height = vips.upright(image)
-    _check_size(width, height, limits)
-    if (why := memory.refusal(image, body, loader, limits.max_decoded_bytes)) is not None:
-        raise OriginalRefused("memory", why)
-    return width, height
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:

@@ -1,6 +1,7 @@
 """The master: gunicorn's, which starts workers, replaces dead ones, and changes them over on SIGHUP."""
 
 import asyncio
+import faulthandler
 import logging
 import os
 import select
@@ -22,7 +23,6 @@ from coverproxy.domain.errors import ConfigError
 from coverproxy.server.application import Listeners, application
 from coverproxy.server.balanced_accept import SharedSite, Shares
 from coverproxy.web import bounds
-from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner
 
 LINGER_SECONDS = 0.5
@@ -122,7 +122,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
 
 
 async def _trace_crashes(app: web.Application) -> None:
-    app[COVERS].guard.crumbs.trace_crashes()
+    faulthandler.enable()  # into the log: a worker decodes nothing, so that a crash of it is ours
 
 
 class _Changeover(Arbiter):  # type: ignore[misc]

@@ -11,6 +11,7 @@ from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.errors import PictureRefused, Unavailable
 from coverproxy.domain.original import NO_TERMS, Original, State, Terms
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import OriginalRefused, sketched
 from coverproxy.service.entry import enter
@@ -135,8 +136,7 @@ async def take(
     """Take in the file at *path*, decoded where renders run. Raises PictureRefused, Busy, Unavailable."""
     try:
         sketch, body = await fetcher.off_loop(partial(contributor.read, path, identifier, said))
-        async with fetcher.alone(sketch):
-            original = await fetcher.render(partial(fetcher.taker.examine, sketch, body))
+        original = await fetcher.examine(INTERNAL, sketch, body)
         outcome = await fetcher.off_loop(partial(contributor.enter, original, path, said))
     except OriginalRefused as exc:
         raise PictureRefused(exc.reason, exc.detail) from None

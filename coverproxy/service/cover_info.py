@@ -18,6 +18,7 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec, Wanted
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import MIN_SIDE_PX
+from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.imaging.transform import target_size
 from coverproxy.service import find_covers
 from coverproxy.service.covers import Covers
@@ -163,11 +164,11 @@ class CoverInfo:
 
     async def _take_look(self, original: Original) -> Preview | None:
         covers = self._covers
-        async with covers.renders.place(), covers.guard.alone(original):
+        async with covers.renders.place(INTERNAL) as place:
             kept = partial(covers.catalogue.look, original.digest)
             if look := await self._off_loop(covers.lookups, kept):  # another process was faster
                 return look
-            return await covers.renders.run(partial(covers.maker.look, original))
+            return await covers.guard.decode(place, original, partial(covers.maker.look, original))
 
 
 def has_cover(reading: Reading, covered: set[str]) -> bool:

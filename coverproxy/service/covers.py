@@ -18,17 +18,17 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Limits, Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable, Unavailable
+from coverproxy.domain.errors import Busy, CoverError, NoCover, StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec, Wanted
-from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.imaging.render_pool import INTERNAL, Place, RenderPool
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.invalidate import purge
-from coverproxy.service.maker import DerivativeMaker
+from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.stats.metrics import Metrics
 
 T = TypeVar("T")
@@ -82,9 +82,7 @@ class Covers:
     remakes: SingleFlight[None] = field(init=False, default_factory=SingleFlight)
 
     def __post_init__(self) -> None:
-        maker = DerivativeMaker(
-            self.cache, self.catalogue, self.files, self.metrics, self.sizes, self.limits, self.guard.decoding
-        )  # fmt: skip
+        maker = DerivativeMaker(self.cache, self.catalogue, self.files, self.metrics, self.sizes, self.limits)
         object.__setattr__(self, "maker", maker)
 
     async def cover(self, wanted: Wanted, form: Format, visitor: Visitor) -> Found:
@@ -92,18 +90,20 @@ class Covers:
 
         Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
         """
-        spec = await self._choose(wanted, form)
+        spec = await self._choose(wanted, form, visitor.key.counted_as)
         if (held := self.memory.get(str(spec))) and held.derivative:
             return Found(held.derivative, is_made=False, held=held)
         if self.absent.has(str(spec), self.catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
         mark = self.memory.mark()
+        self._refuse_early(spec, visitor)
         if derivative := await self._off_loop(partial(self._find, spec)):
             held = self.memory.put(str(spec), derivative, mark)
             return Found(derivative, is_made=False, held=held)
         if older := await self._off_loop(partial(self._find_older, spec)):
             self.remakes.start(str(spec), partial(self._remake, spec), REMAKES)
             return Found(older, is_made=False)  # not into memory: the next view is to find the new one
+        self.renders.also_for(str(spec), visitor.key.counted_as)
         found, is_ours = await self.flights.join(
             str(spec),
             partial(self._make_or_remember, spec, visitor),
@@ -112,7 +112,18 @@ class Covers:
         )
         return found if is_ours else replace(found, is_made=False)
 
-    async def _choose(self, wanted: Wanted, form: Format) -> Spec:
+    def _refuse_early(self, spec: Spec, visitor: Visitor) -> None:
+        """Raise Busy for a cover that would have to wait where there is no place to wait.
+
+        By one look at the disk, on the event loop: under such a load each hop to a thread costs a tenth of a
+        cover. So only where the queue is full, and not for what is being made.
+        """
+        if not self.renders.is_full_for(visitor.key.counted_as) or str(spec) in self.flights:
+            return
+        if self.cache.length(spec) is None and not self.cache.has_older(spec):
+            raise Busy("as many covers are being made as may be")
+
+    async def _choose(self, wanted: Wanted, form: Format, account: str) -> Spec:
         """Pick which reading of the ISBN is meant. Most have one, and cost nothing."""
         specs = wanted.specs(form)
         if len(specs) == 1:
@@ -121,7 +132,9 @@ class Covers:
         try:
             identifier = await self._off_loop(choose)
         except NoCover:
-            ask = self.asking.choose(wanted.identifiers, self.answer_within, only_one=wanted.only_one)
+            ask = self.asking.choose(
+                wanted.identifiers, account, self.answer_within, only_one=wanted.only_one
+            )
             identifier = await ask
         return Spec(identifier, wanted.size, form)
 
@@ -156,14 +169,15 @@ class Covers:
 
     async def _make(self, spec: Spec, visitor: Visitor) -> Found:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""
-        await self.asking.bring(spec.identifier)  # before a place is taken: a source may take long
-        async with self.renders.place(), self.stripes.hold(str(spec)):
+        account = visitor.key.counted_as
+        await self.asking.bring(spec.identifier, account)  # before a place is taken: it may take long
+        async with self.renders.place(account, str(spec)) as place, self.stripes.hold(str(spec)):
             looked = await self._off_loop(partial(self._look_again, spec))
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False)
-            async with self.guard.alone(looked[0]), self.accounts.charged(visitor):
+            async with self.accounts.charged(visitor):
                 started = time.perf_counter()
-                derivative = await self.renders.run(partial(self.maker.produce, spec, looked))
+                derivative = await self._render_best(place, spec, looked)
         _log.info(
             "made",
             extra={
@@ -176,14 +190,32 @@ class Covers:
     async def _remake(self, spec: Spec) -> None:
         """Make a derivative with the present settings, at the operator's cost: no key's quota or turn."""
         try:
-            async with self.renders.place(), self.stripes.hold(str(spec)):
+            async with self.renders.place(INTERNAL) as place, self.stripes.hold(str(spec)):
                 if await self._off_loop(partial(self.cache.find, spec)):
                     return
                 originals = await self._off_loop(partial(self.maker.originals, spec.identifier))
-                async with self.guard.alone(originals[0]):
-                    await self.renders.run(partial(self.maker.produce, spec, originals))
+                await self._render_best(place, spec, originals)
         except CoverError as exc:  # what older settings made stays, and the next view tries again
             _log.info("not made with the present settings yet", extra={"spec": str(spec), "why": str(exc)})
+
+    async def _render_best(self, place: Place, spec: Spec, originals: list[Original]) -> Derivative:
+        """Render the best original that can be. Raises NoCover, Unavailable."""
+        attempts = Attempts(spec)
+        for original in originals:
+            produce = partial(self.maker.produce, spec, original, is_next=original is not originals[0])
+            try:
+                made = await self.guard.decode(place, original, produce)
+            except Unavailable as exc:  # not "no cover": its file may come back with its disk
+                attempts.unavailable = exc
+            else:
+                if made is not None:
+                    return made
+        raise attempts.failure()
+
+    async def preview(self, original: Original, size: Size) -> bytes:
+        """Render an original in *size*, for those who look after it. Raises Busy, NoCover, Unavailable."""
+        async with self.renders.place(INTERNAL) as place:
+            return await self.guard.decode(place, original, partial(self.maker.preview, original, size))
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         """Do disk work in one hop."""
@@ -227,4 +259,6 @@ class Covers:
             self.cache.probe()
         except OSError as exc:
             faults["cache"] = f"it cannot be written: {exc.strerror}"
+        if fault := self.guard.fault():
+            faults["render"] = fault
         return faults

@@ -1,122 +1,126 @@
-"""Poison: originals that kill or hang the decoder, kept from doing so a second time."""
+"""The one way to decode an original: alone, bounded, and charged for what it does to its decoder."""
 
 import logging
-import os
+import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.config import RenderConfig
-from coverproxy.domain.errors import StoreUnavailable, UnusableOriginal
+from coverproxy.config import Limits, Size
+from coverproxy.domain.errors import StoreUnavailable, Unavailable, UnusableOriginal
+from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.original import Original
-from coverproxy.imaging.crash_journal import CrashJournal, Left, judged
-from coverproxy.imaging.watchdog import HUNG_AFTER, Watchdog
+from coverproxy.imaging.decoder import Decoder, Measured, ProcessDecoder
+from coverproxy.imaging.preview import Preview
+from coverproxy.imaging.render import Rendered
+from coverproxy.imaging.render_pool import Place
+from coverproxy.imaging.render_process import DecoderDied, RenderProcesses
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import quarantine
 from coverproxy.stats.metrics import Metrics
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
-
-HUNG = 70
-"""The exit code of a process that a decoder hangs (sysexits' "software"; gunicorn gives up at 3 and 4)."""
-
-_DYING_SECONDS = 1.0
-"""How long a process may take to die. Longer, and it is alive, and takes no lock (`coverproxy warm`)."""
 
 
 class DecodeGuard:
-    """Stands around every decode of a process."""
+    """Lends a decoder to one original at a time; one that dies of it quarantines it at once.
 
-    def __init__(self, folder: Path, catalogue: Catalogue, metrics: Metrics, config: RenderConfig) -> None:
-        self.crumbs = CrashJournal(folder / "running")
-        self._stripes = FileLocks(folder / "locks")
-        self._locks = folder / "locks"
+    No other original can be to blame: each is decoded alone, in a process that does nothing else.
+    """
+
+    def __init__(
+        self, data: Path, processes: RenderProcesses, catalogue: Catalogue, metrics: Metrics
+    ) -> None:
+        self._locks = FileLocks(data / "decoding")
+        self._earlier = data / "crumbs"
+        self._processes = processes
+        self._decoder = ProcessDecoder(processes)
         self._catalogue = catalogue
         self._metrics = metrics
-        self._time_limit = config.time_limit_seconds
-        self._watchdog = Watchdog(self._time_limit, metrics.killed.inc, self._hung)
 
     def open(self) -> None:
-        """Judge what dead processes left, before anything is rendered; then watch. Raises OSError."""
-        self._locks.mkdir(parents=True, exist_ok=True)
-        self.crumbs.open()
-        self._look_back()
-        self._watchdog.start()
+        """Remove what earlier versions kept to find out of what a worker died."""
+        shutil.rmtree(self._earlier, ignore_errors=True)
 
-    def alone(self, original: Original) -> AbstractAsyncContextManager[None]:
-        """Let one process at a time decode *original*: else a page with three sizes kills three workers."""
-        return self._stripes.hold(original.digest.hex())
+    async def decode(self, place: Place, original: Original, work: Callable[[Decoder], T]) -> T:
+        """Run *work* on a render thread with a decoder for *original*, which no other process decodes now.
 
-    @contextmanager
-    def decoding(self, original: Original) -> Iterator[Callable[..., None]]:
-        """Guard the decoding of *original* by this thread; gives what render() calls with its images.
-
-        Raises UnusableOriginal("quarantined"), and Unavailable where the catalogue cannot be read.
+        Else a page with three sizes would kill three decoders. Each original that is tried passes here.
         """
-        self._await_end_elsewhere(original.digest)
-        reason, is_suspect = self._catalogue.standing(original.digest)
+        async with self._locks.hold(original.digest.hex()):
+            return await place.run(lambda: work(self.lend(original)))
+
+    def decode_here(self, original: Original, work: Callable[[Decoder], T]) -> T:
+        """Do the same in this thread, without a place: for commands, whose processes are few. Blocks."""
+        with self._locks.held(original.digest.hex()):
+            return work(self.lend(original))
+
+    def lend(self, original: Original) -> Decoder:
+        """Return a decoder for *original* alone. Only for its header without decode() around it."""
+        return _Lent(self, original)
+
+    def call(self, original: Original, work: Callable[[Decoder], T]) -> T:
+        """Decode, and charge the original with what happens."""
+        try:
+            return work(self._decoder)
+        except DecoderDied as exc:
+            if exc.is_late:
+                self._metrics.killed.inc()
+            self._quarantine(original, exc.detail)
+            raise UnusableOriginal("quarantined", exc.detail) from exc
+
+    def refuse_quarantined(self, original: Original) -> None:
+        """Raise UnusableOriginal("quarantined") if it is, and StoreUnavailable."""
+        reason, _ = self._catalogue.standing(original.digest)
         if reason is not None:
             raise UnusableOriginal("quarantined", reason)
+
+    def _quarantine(self, original: Original, reason: str) -> None:
+        self._metrics.quarantined.inc()
+        about = {"of": str(original.identifier), "digest": original.digest.hex(), "why": reason}
+        _log.error("an original is quarantined", extra=about)
         try:
-            with self.crumbs.dropped(original), self._watchdog.watching() as hold:
-                yield hold
-        finally:
-            if is_suspect:
-                self._acquit(original)
+            quarantine(self._catalogue, original.digest, reason, int(time.time()))
+        except StoreUnavailable as exc:  # it costs another process then, and no more
+            _log.error("a quarantine cannot be kept", extra={"error": str(exc)})
 
-    def _acquit(self, original: Original) -> None:
-        try:
-            self._catalogue.acquit(original.digest)
-        except StoreUnavailable as exc:  # it stays suspected
-            _log.error("a suspicion cannot be taken back", extra={"error": str(exc)})
+    def start(self) -> None:
+        """Start the render processes before they are needed. Blocks; a thread that lasts MUST call it.
 
-    def _await_end_elsewhere(self, digest: bytes) -> None:
-        """Look back until no other process is decoding this original, at most _DYING_SECONDS.
-
-        We hold its lock (alone()), so who seems to be decoding it is dying: the kernel frees a dead process's
-        locks one after the other, and this one may come before that of its crumbs.
+        Where they do not start, fault() says so, and each cover tries again: what is made is served.
         """
-        deadline = time.monotonic() + _DYING_SECONDS
-        while self._look_back(digest) and time.monotonic() < deadline:
-            time.sleep(_DYING_SECONDS / 200)
-
-    def _look_back(self, digest: bytes = b"") -> bool:
         try:
-            return self.crumbs.look_back(self._judge, digest)
-        except (OSError, StoreUnavailable) as exc:  # it is tried again before the next render
-            _log.error("what a dead worker left cannot be judged", extra={"error": str(exc)})
-            return False
+            self._processes.start()
+        except Unavailable as exc:
+            _log.error("no cover can be made", extra={"error": str(exc)})
 
-    def _judge(self, left: Left) -> None:
-        suspects = [crumb.digest for crumb in left.crumbs if self._catalogue.standing(crumb.digest)[1]]
-        for crumb, reason in judged(left, suspects).items():
-            about = {"of": crumb.of, "digest": crumb.digest.hex(), "why": reason or left.crash or "killed"}
-            if reason is None:
-                self._catalogue.suspect(crumb.digest, int(time.time()))
-                _log.warning("a worker ended while decoding an original", extra=about)
-            else:
-                quarantine(self._catalogue, crumb.digest, reason, int(time.time()))
-                self._metrics.quarantined.inc()
-                _log.error(
-                    "an original is quarantined", extra={**about, "trace": left.trace.splitlines()[:20]}
-                )
-        if left.trace and not left.crumbs:
-            _log.error("a worker crashed", extra={"trace": left.trace.splitlines()[:20]})
-
-    def _hung(self, thread: int) -> None:
-        """End this process: a thread within one call of a decoder can be ended no other way.
-
-        The next look back quarantines the original, as if the process had crashed of it.
-        """
-        what = f"no end after {HUNG_AFTER * self._time_limit:g} s"
-        _log.critical("a decoder hangs: this worker ends", extra={"why": what})
-        self.crumbs.accuse(thread, what)
-        os._exit(HUNG)
+    def fault(self) -> str | None:
+        """Say why nothing can be decoded, or None."""
+        return self._processes.fault
 
     def close(self) -> None:
-        """Stop watching; what was being decoded is done."""
-        self._watchdog.close()
-        self._stripes.close()
-        self.crumbs.close()
+        """End the threads that wait for locks."""
+        self._locks.close()
+
+
+class _Lent:
+    """A Decoder for one original."""
+
+    def __init__(self, guard: DecodeGuard, original: Original) -> None:
+        self._guard = guard
+        self._original = original
+
+    def render(self, body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+        self._guard.refuse_quarantined(self._original)
+        return self._guard.call(self._original, lambda decoder: decoder.render(body, size, form, limits))
+
+    def glance(self, body: bytes, limits: Limits) -> Preview:
+        self._guard.refuse_quarantined(self._original)
+        return self._guard.call(self._original, lambda decoder: decoder.glance(body, limits))
+
+    def measure(self, body: bytes, loader: Loader, most_decoded: int) -> Measured:
+        return self._guard.call(self._original, lambda decoder: decoder.measure(body, loader, most_decoded))

@@ -4,12 +4,13 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
@@ -17,7 +18,9 @@ from coverproxy.config import AskingConfig as Settings
 from coverproxy.domain.errors import Busy, NoCover, Pending, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.examine import OriginalRefused
+from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.ingest import Ingestor
 from coverproxy.sources.base import Fetched
 from coverproxy.sources.breaker import LONGEST_WISH
@@ -34,31 +37,33 @@ _NO_DEADLINE = 86_400.0
 
 
 class Queue:
-    """How many asks may be under way or wait. A full one refuses at once."""
+    """How many asks may be under way or wait; one account has three of four. A full one refuses at once."""
 
     def __init__(self, most: int) -> None:
-        self._free = most
+        self._most = most
+        self._most_held = max(most - most // 4, 1)
+        self._held: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place. Raises Busy where none is free."""
-        if not self._free:
+    async def place(self, account: str) -> AsyncIterator[None]:
+        """Hold a place of *account*. Raises Busy where none is free for it."""
+        if self._held.total() >= self._most or self._held[account] >= self._most_held:
             raise Busy("as many books are being asked for as may be")
-        self._free -= 1
+        self._held[account] += 1
         try:
             yield
         finally:
-            self._free += 1
+            self._held[account] -= 1
+            self._held += Counter()  # drops the zeros
 
 
 @dataclass(frozen=True)
 class OriginalFetcher:
     """Asks the sources.
 
-    `render` runs work where renders run; `alone` lets one process at a time decode an original. `threads`
-    are for the blocking work of asking: hits have their own. `stripes` lock books, not derivatives, and
-    MUST lie in a folder of their own: a book's lock is held for as long as a source takes, and no render may
-    wait for that.
+    `threads` are for the blocking work of asking: hits have their own. `stripes` lock books, not derivatives,
+    and MUST lie in a folder of their own: a book's lock is held for as long as a source takes, and no render
+    may wait for that.
     """
 
     chain: Chain
@@ -67,8 +72,8 @@ class OriginalFetcher:
     stripes: FileLocks
     settings: Settings
     metrics: Metrics
-    render: "Render"
-    alone: Callable[[Original], AbstractAsyncContextManager[None]]
+    renders: RenderPool
+    guard: DecodeGuard
     threads: ThreadPoolExecutor
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
@@ -78,18 +83,20 @@ class OriginalFetcher:
     def __post_init__(self) -> None:
         object.__setattr__(self, "queue", Queue(self.settings.queue))
 
-    async def bring(self, identifier: Identifier) -> None:
-        """See that a book has an original here that may be usable, if any source has one.
+    async def bring(self, identifier: Identifier, account: str) -> None:
+        """See that a book has an original here that may be usable, if any source has one, for *account*.
 
         Raises NoCover where no source has one, as told now or not long ago; Unavailable where one that may
         have it could not be asked; Busy where as many asks are under way as may be.
         """
         if not self.chain.gates or await self.off_loop(partial(self.taker.has, identifier)):
             return
-        ask = partial(self._ask_once, identifier)
+        ask = partial(self._ask_once, identifier, account)
         await self.flights.join(str(identifier), ask, _NO_DEADLINE, lambda fault: True)
 
-    async def choose(self, identifiers: Iterable[Identifier], within: float, *, only_one: bool) -> Identifier:
+    async def choose(
+        self, identifiers: Iterable[Identifier], account: str, within: float, *, only_one: bool
+    ) -> Identifier:
         """Pick which reading of an ISBN is meant, where none has an original here: as Maker.choose() does.
 
         Raises what bring() raises, and Pending after *within* seconds: the asks go on.
@@ -100,7 +107,7 @@ class OriginalFetcher:
         try:
             async with asyncio.timeout(within):
                 for identifier in identifiers:
-                    if (only_one or not covered) and await self._has(identifier):
+                    if (only_one or not covered) and await self._has(identifier, account):
                         covered.append(identifier)
         except TimeoutError:
             raise Pending("the sources are being asked") from None
@@ -108,22 +115,22 @@ class OriginalFetcher:
             raise NoCover("none of what this can mean has a cover, or more than one has")
         return covered[0]
 
-    async def _has(self, identifier: Identifier) -> bool:
+    async def _has(self, identifier: Identifier, account: str) -> bool:
         try:
-            await self.bring(identifier)
+            await self.bring(identifier, account)
         except NoCover:
             return False
         return True
 
-    async def _ask_once(self, identifier: Identifier) -> None:
+    async def _ask_once(self, identifier: Identifier, account: str) -> None:
         """Ask, unless another process was faster; runs as one flight per book."""
-        async with self.queue.place(), self.stripes.hold(str(identifier)):
+        async with self.queue.place(account), self.stripes.hold(str(identifier)):
             known = await self.off_loop(partial(self._look_again, identifier))
             if known is None:
                 return
             if known.is_absent:
                 raise NoCover(f"no source has a cover of {identifier}")
-            outcome = await self.chain.ask(identifier, partial(self.take, identifier), known.paused)
+            outcome = await self.chain.ask(identifier, partial(self.take, account, identifier), known.paused)
             await self.off_loop(partial(self._remember, identifier, outcome))
         if outcome.found is None and outcome.silent:
             raise Unavailable(f"could not be asked: {', '.join(outcome.silent)}")
@@ -142,19 +149,23 @@ class OriginalFetcher:
             _log.error("what is remembered of sources cannot be read", extra={"error": str(exc)})
             return Remembered(False, {})
 
-    async def take(self, identifier: Identifier, source: str, got: Fetched) -> Original | None:
-        """Take in what a source gave; None where that is no cover. Raises Unavailable."""
+    async def take(self, account: str, identifier: Identifier, source: str, got: Fetched) -> Original | None:
+        """Take in what a source gave, in *account*'s turn; None: it is not a cover. Raises Unavailable."""
         taker = self.taker
         try:
             sketch = await self.off_loop(partial(taker.sketch, identifier, source, got))
-            async with self.alone(sketch):
-                original = await self.render(partial(taker.examine, sketch, got.body))
+            original = await self.examine(account, sketch, got.body, must=True)  # the asks are bounded
             return await self.off_loop(partial(taker.enter, original, got))
         except OriginalRefused as exc:
             self.metrics.source_refused.labels(source, exc.reason).inc()
             about = {"source": source, "of": str(identifier), "why": str(exc)}
             _log.info("what a source gave is not kept", extra=about)
             return None
+
+    async def examine(self, account: str, sketch: Original, body: bytes, *, must: bool = False) -> Original:
+        """Measure and decode what came, in *account*'s turn. Raises OriginalRefused, Unavailable, Busy."""
+        async with self.renders.place(account, must=must) as place:
+            return await self.guard.decode(place, sketch, partial(self.taker.examine, sketch, body))
 
     def _remember(self, identifier: Identifier, outcome: ChainOutcome[Original]) -> None:
         """Remember what none has, and who wishes to be left alone; never that one could not be asked."""
@@ -183,11 +194,3 @@ class OriginalFetcher:
     def states(self) -> dict[str, str]:
         """Say of each source whether it is asked: "closed", "half-open" or "open"."""
         return {gate.name: gate.state.value for gate in self.chain.gates}
-
-
-class Render(Protocol):
-    """Runs work on a render thread."""
-
-    async def __call__(self, work: Callable[[], Any]) -> Any:
-        """Return what *work* returns, or raise what it raises."""
-        ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Wanted
+from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.service.covers import Covers
 
 MOST_ASKED = 100
@@ -61,7 +62,7 @@ async def ask(covers: Covers, wanted: Mapping[str, Wanted], within: float) -> bo
 
 async def _is_answered(covers: Covers, wanted: Wanted, within: float) -> bool:
     try:
-        await covers.asking.choose(wanted.identifiers, within, only_one=wanted.only_one)
+        await covers.asking.choose(wanted.identifiers, INTERNAL, within, only_one=wanted.only_one)
     except NoCover:
         return True
     except (Busy, Pending, Unavailable):

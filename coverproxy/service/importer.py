@@ -13,7 +13,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits
 from coverproxy.domain import isbn
-from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.errors import NotAnIsbn, Unavailable
 from coverproxy.domain.formats import sniff
 from coverproxy.domain.list_text import NotAList
 from coverproxy.domain.original import QUARANTINED, Original
@@ -27,6 +27,7 @@ from coverproxy.originals.examine import (
     examine,
 )
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter, known_refusal
 from coverproxy.service.import_list import listed, open_list
 from coverproxy.service.ingest import Aftermath
@@ -76,11 +77,13 @@ class Importer:
     """
 
     def __init__(
-        self, catalogue: Catalogue, files: OriginalFiles, cache: DiskCache, stripes: FileLocks,
-        sizes: tuple[str, ...], limits: Limits, rules: Import, on_refusal: Callable[[Refusal], None],
+        self, catalogue: Catalogue, files: OriginalFiles, guard: DecodeGuard, cache: DiskCache,
+        stripes: FileLocks, sizes: tuple[str, ...], limits: Limits, rules: Import,
+        on_refusal: Callable[[Refusal], None],
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._files = files
+        self._guard = guard
         self._cache = cache
         self._stripes = stripes
         self._sizes = sizes
@@ -111,13 +114,15 @@ class Importer:
         if isinstance(candidate, Refusal):
             return candidate
         try:
-            examined = examine(candidate, self._limits, self._rules)
+            examined = examine(candidate, self._limits, self._rules, self._guard.lend)
             original = replace(examined.original, added=time.time_ns() // 1_000_000)
             if refused := known_refusal(self._catalogue, original, self._rules):
                 raise refused
             if self._is_known(original):
                 return Entered(original, candidate, is_known=True)
             self._place(examined)
+        except Unavailable as exc:
+            return Refusal(str(candidate.path), candidate.isbn, "unreadable", str(exc))
         except OriginalRefused as exc:
             return Refusal(str(candidate.path), candidate.isbn, exc.reason, exc.detail)
         return Entered(original, candidate, is_known=False)

@@ -4,7 +4,6 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
-from coverproxy.imaging.render import render
+from coverproxy.imaging.decoder import Decoder
 from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import OriginalRefused, measured, same_bytes, sketched
@@ -45,8 +44,7 @@ class Aftermath:
 class Ingestor:
     """Takes in what sources give. Every method blocks, and is safe in several threads and processes.
 
-    `sources`: their settings by name. `decoding`: stands around every decode (Guard.decoding). `now`:
-    seconds since 1970. `chance`: a number from 0 to 1.
+    `sources`: their settings by name. `now`: seconds since 1970. `chance`: a number from 0 to 1.
     """
 
     catalogue: Catalogue
@@ -58,7 +56,6 @@ class Ingestor:
     limits: Limits
     rules: Import
     sources: Mapping[str, SourceConfig]
-    decoding: Callable[[Original], AbstractContextManager[Callable[..., None]]]
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
 
@@ -79,18 +76,18 @@ class Ingestor:
         """Say whether a source gave again what it gave before."""
         return hashlib.sha256(got.body).digest()[:DIGEST_BYTES] == row.digest
 
-    def examine(self, sketch: Original, body: bytes) -> Original:
+    def examine(self, sketch: Original, body: bytes, decoder: Decoder) -> Original:
         """Measure it, and decode all of it: what breaks off in the middle is never kept.
 
-        It is rendered, and that thrown away: so just what would be refused later is refused now. Runs where
-        renders run, and as guarded. Raises Refused, Unavailable.
+        It is rendered, and that thrown away: so just what would be refused later is refused now.
+        Raises Refused, Unavailable.
         """
         largest = max(self.sizes.values(), key=lambda size: size.width * size.height)
         try:
-            with self.decoding(sketch) as hold:
-                source = self.sources.get(sketch.source)
-                original = measured(sketch, body, source.limits(self.limits) if source else self.limits)
-                render(body, largest, Format.JPEG, self.limits, hold)
+            source = self.sources.get(sketch.source)
+            limits = source.limits(self.limits) if source else self.limits
+            original = measured(sketch, body, decoder, limits)
+            decoder.render(body, largest, Format.JPEG, self.limits)
         except UnusableOriginal as exc:
             raise OriginalRefused(exc.reason, str(exc)) from None
         return original

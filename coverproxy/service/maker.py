@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from coverproxy.cache.budget import CacheFull
@@ -14,9 +13,8 @@ from coverproxy.domain.errors import NoCover, StoreUnavailable, Unavailable, Unu
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import GONE, Original
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.imaging import preview
+from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.preview import Preview
-from coverproxy.imaging.render import Rendered, render
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import changing, mark_faulty
 from coverproxy.originals.files import OriginalFiles
@@ -27,10 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DerivativeMaker:
-    """Makes derivatives, for the service and for commands alike. Safe in several threads at once.
-
-    `decoding`: stands around every decode (Guard.decoding).
-    """
+    """Makes derivatives, for the service and for commands alike. Safe in several threads at once."""
 
     cache: DiskCache
     catalogue: Catalogue
@@ -38,7 +33,6 @@ class DerivativeMaker:
     metrics: Metrics
     sizes: Mapping[str, Size]
     limits: Limits
-    decoding: Callable[[Original], AbstractContextManager[Callable[..., None]]]
 
     def choose(self, identifiers: Iterable[Identifier], *, only_one: bool) -> Identifier:
         """Pick which reading of an ISBN is meant: the first with a usable original. Raises NoCover.
@@ -59,12 +53,16 @@ class DerivativeMaker:
             raise NoCover(f"{identifier} has no cover")
         return found
 
-    def produce(self, spec: Spec, originals: list[Original]) -> Derivative:
-        """Make a derivative and store it; where storing fails it is answered from memory all the same.
+    def produce(
+        self, spec: Spec, original: Original, decoder: Decoder, *, is_next: bool = False
+    ) -> Derivative | None:
+        """Make a derivative of *original* and store it; None where that original cannot be rendered.
 
-        Raises NoCover, Unavailable.
+        Where storing fails it is answered from memory all the same. Raises Unavailable.
         """
-        derivative = self.derive(spec, originals)
+        derivative = self.derive(spec, original, decoder, is_next=is_next)
+        if derivative is None:
+            return None
         try:
             with self.metrics.spans.labels("store").time():
                 return self.store(spec, derivative)
@@ -91,32 +89,24 @@ class DerivativeMaker:
             self.cache.drop_older(spec)
         return replace(derivative, place=self.cache.layout.place(spec))
 
-    def derive(self, spec: Spec, originals: list[Original]) -> Derivative:
-        """Render the best original that can be. Raises NoCover, Unavailable."""
-        unreadable = 0
-        waiting = list(originals)
-        while waiting:
-            original = waiting.pop(0)
-            try:
-                made = self._render(original, self.sizes[spec.size], spec.format)
-                return Derivative(made.body, spec.format, original.mtime, made.size, made.original)
-            except UnusableOriginal as exc:
-                self._note_fault(original, exc)
-                waiting = self._dated(spec.identifier, waiting)
-            except OSError as exc:
-                unreadable += 1
-                about = {"of": str(spec.identifier), "error": str(exc)}
-                _log.error("an original cannot be read", extra=about)
-        if unreadable:  # not "no cover": its file may come back with its disk
-            raise Unavailable(f"the originals of {spec.identifier} cannot be read")
-        raise NoCover(f"no original of {spec.identifier} can be rendered")
+    def derive(
+        self, spec: Spec, original: Original, decoder: Decoder, *, is_next: bool = False
+    ) -> Derivative | None:
+        """Render *original*; None where that is not possible, which is noted. Raises Unavailable.
 
-    def _dated(self, identifier: Identifier, waiting: list[Original]) -> list[Original]:
-        """Read again since when those that wait are shown: a faulty one has made way for them."""
-        if not waiting:
-            return waiting
-        now = {each.digest: each for each in self.catalogue.find(identifier)}
-        return [now.get(each.digest, each) for each in waiting]
+        *is_next*: a faulty one has made way for it, so it is read again since when it is shown.
+        """
+        if is_next:
+            now = self.catalogue.find(spec.identifier)
+            original = next((each for each in now if each.digest == original.digest), original)
+        try:
+            body = self.read(original)
+            with self.metrics.spans.labels("render").time():
+                made = decoder.render(body, self.sizes[spec.size], spec.format, self.limits)
+        except UnusableOriginal as exc:
+            self._note_fault(original, exc)
+            return None
+        return Derivative(made.body, spec.format, original.mtime, made.size, made.original)
 
     def _back_again(self, known: list[Original]) -> list[Original]:
         """Return those whose deleted file is there again, and take back their fault."""
@@ -130,34 +120,41 @@ class DerivativeMaker:
                 found.append(replace(each, fault=None))
         return found
 
-    def look(self, original: Original) -> Preview | None:
+    def look(self, original: Original, decoder: Decoder) -> Preview | None:
         """Look at an original, once and for all; None where it turns out that it cannot be rendered.
 
         Raises Unavailable.
         """
         try:
-            found = preview.at(self._render(original, preview.GLANCE, Format.JPEG).body)
+            found = decoder.glance(self.read(original), self.limits)
         except UnusableOriginal as exc:
             self._note_fault(original, exc)
             return None
-        except OSError as exc:
-            _log.error(
-                "an original cannot be read", extra={"of": str(original.identifier), "error": str(exc)}
-            )
-            raise Unavailable(f"an original of {original.identifier} cannot be read") from exc
         try:
             self.catalogue.keep_look(original.digest, found)
         except StoreUnavailable as exc:  # somebody looks again
             _log.error("a look cannot be kept", extra={"error": str(exc)})
         return found
 
-    def _render(self, original: Original, size: Size, form: Format) -> Rendered:
-        with self.metrics.spans.labels("read").time():
-            body = self._read(original)
+    def preview(self, original: Original, size: Size, decoder: Decoder) -> bytes:
+        """Render *original* in another size than covers have; keep nothing. Raises NoCover, Unavailable."""
+        try:
+            return decoder.render(self.read(original), size, Format.JPEG, self.limits).body
+        except UnusableOriginal as exc:
+            raise NoCover(f"it cannot be shown: {exc}") from exc
+
+    def read(self, original: Original) -> bytes:
+        """Read an original. Raises UnusableOriginal("limit"), Unavailable: its disk may come back."""
+        try:
+            with self.metrics.spans.labels("read").time():
+                body = self._read(original)
+        except OSError as exc:
+            about = {"of": str(original.identifier), "error": str(exc)}
+            _log.error("an original cannot be read", extra=about)
+            raise Unavailable(f"an original of {original.identifier} cannot be read") from exc
         if len(body) > self.limits.max_bytes:
             raise UnusableOriginal("limit", f"more than {self.limits.max_bytes} bytes")
-        with self.metrics.spans.labels("render").time(), self.decoding(original) as hold:
-            return render(body, size, form, self.limits, hold)
+        return body
 
     def _read(self, original: Original) -> bytes:
         """Read an original's file; one that was deleted is a fault, for its folder is there."""
@@ -177,3 +174,15 @@ class DerivativeMaker:
             mark_faulty(self.catalogue, original, str(fault), int(time.time()))
         except StoreUnavailable as exc:  # it is then tried again, and fails again
             _log.error("a fault cannot be noted", extra={"error": str(exc)})
+
+
+@dataclass
+class Attempts:
+    """What became of a book's originals, tried one after the other: none could be rendered."""
+
+    spec: Spec
+    unavailable: Unavailable | None = None
+
+    def failure(self) -> NoCover | Unavailable:
+        """Return what to raise: "no cover" only where each of them was read."""
+        return self.unavailable or NoCover(f"no original of {self.spec.identifier} can be rendered")

@@ -4,16 +4,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain import isbn
+from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import NoCover, NotAnIsbn, StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Row
+from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
-from coverproxy.service.maker import DerivativeMaker
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.maker import Attempts, DerivativeMaker
 
 
 class PrewarmOutcome(StrEnum):
@@ -63,6 +67,7 @@ class Prewarmer:
     cache: DiskCache
     room: DiskBudget
     stripes: FileLocks
+    guard: DecodeGuard
     maker: DerivativeMaker
     sizes: tuple[str, ...]
     formats: tuple[Format, ...]
@@ -134,5 +139,19 @@ class Prewarmer:
                 originals = self.maker.originals(spec.identifier)
             except NoCover:
                 return PrewarmOutcome.MISSING
-            self.maker.store(spec, self.maker.derive(spec, originals))
+            self.maker.store(spec, self._render_best(spec, originals))
         return PrewarmOutcome.MADE
+
+    def _render_best(self, spec: Spec, originals: list[Original]) -> Derivative:
+        """Render the best original that can be. Raises NoCover, Unavailable."""
+        attempts = Attempts(spec)
+        for original in originals:
+            try:
+                derive = partial(self.maker.derive, spec, original, is_next=original is not originals[0])
+                made = self.guard.decode_here(original, derive)
+            except Unavailable as exc:
+                attempts.unavailable = exc
+            else:
+                if made is not None:
+                    return made
+        raise attempts.failure()

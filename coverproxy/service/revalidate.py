@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.provenance import Provenance
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Validators
@@ -86,7 +87,7 @@ class Revalidator:
         if isinstance(answer, Fetched):
             said = answer.validators
             is_same = await asking.off_loop(partial(asking.taker.is_same, row, answer))
-            if not is_same and await asking.take(row.identifier, row.source, answer):
+            if not is_same and await asking.take(INTERNAL, row.identifier, row.source, answer):
                 return None
         again = asking.taker.provenance(row.identifier, row.source, row.digest, said)
         return replace(again, keep_until=row.keep_until)

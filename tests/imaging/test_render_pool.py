@@ -53,16 +53,16 @@ class Crowd:
         self._go: dict[int, asyncio.Event] = {}
         self.tasks: dict[int, asyncio.Task[None]] = {}
 
-    async def come(self, *numbers: int) -> None:
-        """Have these ask for a place, in this order."""
+    async def come(self, *numbers: int, account: str = "A") -> None:
+        """Have these ask for a place, in this order, all of one account."""
         for number in numbers:
             self._go[number] = asyncio.Event()
-            self.tasks[number] = asyncio.create_task(self._visit(number))
+            self.tasks[number] = asyncio.create_task(self._visit(number, account))
         await settled()
 
-    async def _visit(self, number: int) -> None:
+    async def _visit(self, number: int, account: str) -> None:
         try:
-            async with self._queue.place():
+            async with self._queue.place(account, str(number)):
                 self.begun.append(number)
                 await self._go[number].wait()
         except Busy:
@@ -79,19 +79,78 @@ async def test_a_full_queue_refuses_at_once() -> None:
     """A place for each thread and each that may wait; the next is told Busy, and a free place is free."""
     async with queueing(threads=1, waiting=3) as (queue, _):
         crowd = Crowd(queue)
-        await crowd.come(1, 2, 3, 4, 5)
+        await crowd.come(1, 2, 3)
+        await crowd.come(4, account="B")
+        await crowd.come(5, account="C")
         assert (crowd.begun, crowd.busy) == ([1, 2, 3], [5])
         await crowd.finish(1)
-        await crowd.come(6)
+        await crowd.come(6, account="C")
         assert (crowd.begun, crowd.busy) == ([1, 2, 3, 4], [5])
         await crowd.finish(2, 3, 4, 6)
         assert queue.taken == 0
 
 
+async def test_turns_go_round_by_account() -> None:
+    """Another account's first and only cover is next, before the hundredth of one that came earlier."""
+    async with queueing(threads=1, waiting=200) as (queue, _):
+        crowd = Crowd(queue)
+        await crowd.come(*range(100))
+        await crowd.come(1000, account="B")
+        await crowd.come(2000, 2001, account="C")
+        await crowd.finish(0, 1, 2, 3)
+        assert crowd.begun == [0, 1, 2, 3, 1000, 2000, 4]
+        await crowd.finish(1000, 2000, 4)
+        assert crowd.begun[7:] == [2001, 5, 6]
+        await crowd.finish(2001, *range(5, 100))
+        assert (len(crowd.begun), crowd.busy, queue.taken) == (103, [], 0)
+
+
+async def test_an_account_holds_three_places_of_four() -> None:
+    """However many covers one account asks for, there is room for others; its own next one is refused."""
+    async with queueing(threads=1, waiting=11) as (queue, _):
+        crowd = Crowd(queue)
+        await crowd.come(*range(12))
+        assert crowd.busy == [9, 10, 11]
+        assert (queue.is_full_for("A"), queue.is_full_for("B")) == (True, False)
+        await crowd.come(100, 101, 102, account="B")
+        assert (crowd.busy, queue.taken) == ([9, 10, 11], 12)
+        await crowd.finish(*range(9), 100, 101, 102)
+
+
+async def test_who_holds_most_makes_room_for_a_newcomer() -> None:
+    """With every place taken, an account that holds fewer gets one of the account that holds most."""
+    async with queueing(threads=1, waiting=7) as (queue, _):
+        crowd = Crowd(queue)
+        await crowd.come(*range(5), account="A")
+        await crowd.come(10, 11, 12, account="B")
+        await crowd.come(20, account="C")
+        assert (crowd.busy, queue.taken) == ([4], 8)
+        await crowd.come(30, account="D")
+        assert crowd.busy == [4, 3]
+        await crowd.come(31, account="D")
+        await crowd.come(32, account="D")
+        assert crowd.busy == [4, 3, 12, 32]
+        await crowd.finish(*range(3), 10, 11, 20, 30, 31)
+        assert queue.taken == 0
+
+
+async def test_a_cover_that_another_account_waits_for_has_its_turn() -> None:
+    """Who joins a cover that waits in a long queue brings it a turn of its own account."""
+    async with queueing(threads=1, waiting=200) as (queue, _):
+        crowd = Crowd(queue)
+        await crowd.come(*range(100))
+        queue.also_for("77", "B")
+        queue.also_for("none that waits", "B")
+        await crowd.finish(0, 1, 77)
+        assert crowd.begun[:6] == [0, 1, 2, 3, 77, 4]
+        await crowd.finish(*range(2, 100))
+        assert (len(crowd.begun), queue.taken) == (100, 0)
+
+
 async def test_work_is_done_on_a_thread() -> None:
     """What a place's holder has run comes back."""
-    async with queueing(threads=1, waiting=1) as (queue, _), queue.place():
-        assert await queue.run(lambda: 6 * 7) == 42
+    async with queueing(threads=1, waiting=1) as (queue, _), queue.place("A") as place:
+        assert await place.run(lambda: 6 * 7) == 42
 
 
 async def test_the_first_is_next_while_all_can_be_answered() -> None:
@@ -116,8 +175,8 @@ async def test_the_last_is_next_once_it_is_too_late_for_the_first() -> None:
 
 
 async def test_who_has_waited_in_vain_makes_room() -> None:
-    """In a full queue one that nobody waits for any more gives its place to a newcomer, the oldest first."""
-    async with queueing(threads=1, waiting=4) as (queue, clock):
+    """Of its account's places one that nobody waits for any more goes to a newcomer, the oldest first."""
+    async with queueing(threads=1, waiting=5) as (queue, clock):
         crowd = Crowd(queue)
         await crowd.come(1, 2, 3, 4, 5)
         clock.at = PATIENCE
@@ -155,7 +214,7 @@ def test_no_turn_is_lost(threads: int, waiting: int, acts: list[tuple[str, int]]
             for at, (act, pick) in enumerate(acts):
                 open_ones = [number for number, task in crowd.tasks.items() if not task.done()]
                 if act == "come":
-                    await crowd.come(at)
+                    await crowd.come(at, account="ABC"[pick % 3])
                 elif act == "later":
                     clock.at += PATIENCE * pick / 20
                 elif open_ones and act == "finish":
@@ -169,7 +228,8 @@ def test_no_turn_is_lost(threads: int, waiting: int, acts: list[tuple[str, int]]
             assert queue.taken == 0
             last = Crowd(queue)
             turns = min(threads + 2, threads + waiting)
-            await last.come(*range(1000, 1000 + turns))
+            for number in range(1000, 1000 + turns):
+                await last.come(number, account=str(number))
             assert len(last.begun) == turns
             await last.finish(*last.tasks)
 
@@ -184,8 +244,8 @@ def test_renders_give_way() -> None:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     async def play() -> tuple[int, int]:
-        async with queueing(1, 1) as (queue, _), queue.place():
-            return await queue.run(niceness), niceness()
+        async with queueing(1, 1) as (queue, _), queue.place("A") as place:
+            return await place.run(niceness), niceness()
 
     render, ours = asyncio.run(play())
     assert (render, niceness()) == (min(ours + 10, 19), ours)

@@ -10,6 +10,7 @@ from typing import Any
 
 import images
 import pytest
+from decoders import decoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ NAME = "9780141439518"
 
 
 def look(path: Path, isbn: str = NAME, rules: dict[str, Any] | None = None, **limits: Any) -> Examined:
-    return examine(Candidate(isbn, path), Limits(**limits), Import(**rules or {}))
+    return examine(Candidate(isbn, path), Limits(**limits), Import(**rules or {}), lambda original: decoder())
 
 
 def refusal(path: Path, isbn: str = NAME, rules: dict[str, Any] | None = None, **limits: Any) -> str:
@@ -66,7 +67,8 @@ def test_a_cover_is_taken_as_it_is(file: Path) -> None:
 def test_a_given_date_and_source_are_kept(file: Path) -> None:
     """What a list says of a cover stands; date 0 is a date."""
     file.write_bytes(images.small_jpeg())
-    original = examine(Candidate(NAME, file, "publisher", 0), Limits(), Import()).original
+    candidate = Candidate(NAME, file, "publisher", 0)
+    original = examine(candidate, Limits(), Import(), lambda original: decoder()).original
     assert (original.source, original.date) == ("publisher", 0)
 
 

@@ -64,7 +64,7 @@ async def test_a_corrupt_original_is_passed_over_for_the_next_best(
     server: Running, tmp_path: Path, drawn: Path
 ) -> None:
     """The larger of two originals is cut short: the smaller is rendered, once the fault is known for good."""
-    small = (drawn / "9780141439556.jpg").read_bytes()
+    small = shrunk(drawn / "9780141439556.jpg")
     large = next(drawn.glob("978-0-14-143951-8.jpg")).read_bytes()
     await bring(server, tmp_path / "a", {f"{OTHER}.jpg": large[: len(large) // 2]})
     await bring(server, tmp_path / "b", {f"{OTHER}.jpg": small})

@@ -13,7 +13,7 @@ from library import BOOK, OTHERS, Library, strangers
 from coverproxy.domain.original import GONE
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.importer import candidates
-from coverproxy.wiring import importer, open_shelf
+from coverproxy.wiring import open_importer, open_shelf
 
 LARGE = images.jpeg(images.solid(images.RED, 600, 900))
 LITTLE = images.jpeg(images.solid(images.BLUE, 500, 750))
@@ -237,11 +237,12 @@ async def test_a_deleted_file_gives_way_to_the_next(server: Running, tmp_path: P
     for folder, body in ((large, LARGE), (little, LITTLE)):
         folder.mkdir()
         (folder / f"{UNCOVERED}.jpg").write_bytes(body)
-    with open_shelf(server.config) as shelf:
+    with (
+        open_shelf(server.config) as shelf,
+        open_importer(server.config, shelf, lambda refusal: None) as importer,
+    ):
         for folder in (large, little):
-            importer(server.config, shelf, lambda refusal: None).run(
-                candidates(folder, folder.name), lambda report: None
-            )
+            importer.run(candidates(folder, folder.name), lambda report: None)
     found = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
     paths = [server.covers.files.path(one) for one in found]
     paths[0].unlink()

@@ -381,8 +381,8 @@ async def test_a_full_queue_answers_at_once(start: Start) -> None:
     """With every place of the render queue taken, a new cover is refused without waiting."""
     server = await start(render={"queue": 1})
     async with AsyncExitStack() as stack:
-        for _ in range(2):
-            await stack.enter_async_context(server.covers.renders.place())
+        for number in range(2):
+            await stack.enter_async_context(server.covers.renders.place(str(number)))
         got = await server.get(server.path())
         assert got.cover == "pending"
     assert (await server.get(server.path())).cover == "made"

@@ -5,15 +5,13 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.config import Limits, Size
+from coverproxy.config import Size
 from coverproxy.domain import isbn
-from coverproxy.domain.errors import KeyRequestRefused, NoCover, NotAnIsbn, Unavailable, UnusableOriginal
-from coverproxy.domain.formats import Format
+from coverproxy.domain.errors import KeyRequestRefused, NoCover, NotAnIsbn
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.imaging.render import render
 from coverproxy.service.covers import Covers
-from coverproxy.web.app_keys import CONFIG, COVERS
+from coverproxy.web.app_keys import COVERS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import HEADERS, shown
@@ -97,20 +95,6 @@ async def preview(request: web.Request) -> web.StreamResponse:
     original = next((each for each in found if each.digest == digest and not each.is_held), None)
     if original is None:
         raise NoCover("there is no such original")
-    draw = partial(_draw, covers, original, request.app[CONFIG].limits)
-    async with covers.renders.place(), covers.guard.alone(original):
-        body = await covers.renders.run(draw)
+    body = await covers.preview(original, PREVIEW)
     headers = HEADERS | {"Content-Type": "image/jpeg", "Cache-Control": "private, max-age=3600"}
     return web.Response(headers=headers, body=body)
-
-
-def _draw(covers: Covers, original: Original, limits: Limits) -> bytes:
-    """Render a preview, guarded as every decode is. Blocks. Raises NoCover, Unavailable."""
-    try:
-        body = covers.files.read(original, limits.max_bytes)
-        with covers.guard.decoding(original) as hold:
-            return render(body, PREVIEW, Format.JPEG, limits, hold).body
-    except UnusableOriginal as exc:
-        raise NoCover(f"it cannot be shown: {exc}") from exc
-    except OSError as exc:
-        raise Unavailable("the original cannot be read") from exc

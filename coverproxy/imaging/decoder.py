@@ -1,0 +1,82 @@
+"""What decoding gives, as values: asked of a render process, and held against what it may be."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from coverproxy.config import Limits, Size
+from coverproxy.domain.formats import Format, Loader, dimensions
+from coverproxy.imaging.preview import Preview
+from coverproxy.imaging.render import Rendered
+from coverproxy.imaging.render_process import Answer, DecoderDied, RenderProcesses
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a header says: (width, height) in px as a viewer sees it, and the coding inside a HEIF file.
+
+    `too_large`: why it takes more memory than it may to decode it; empty where it does not.
+    """
+
+    sides: tuple[int, int]
+    coding: str
+    too_large: str
+
+
+class Decoder(Protocol):
+    """Decodes an original's bytes. Every method blocks, and raises UnusableOriginal."""
+
+    def render(self, body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+        """Render it, as render() does."""
+        ...
+
+    def glance(self, body: bytes, limits: Limits) -> Preview:
+        """Say how it looks."""
+        ...
+
+    def measure(self, body: bytes, loader: Loader, most_decoded: int) -> Measured:
+        """Read its header, and no pixel."""
+        ...
+
+
+class ProcessDecoder:
+    """Decodes in render processes. Raises DecoderDied where the one at work died, and Unavailable."""
+
+    def __init__(self, processes: RenderProcesses) -> None:
+        self._processes = processes
+
+    def render(self, body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+        """See Decoder."""
+        answer = self._processes.run("render", (size, form, limits), body)
+        if dimensions(answer.body, form) is None:
+            raise DecoderDied(f"its process gave bytes that are not {form.value}")
+        return Rendered(answer.body, _sides(answer, "size"), _sides(answer, "original"))
+
+    def glance(self, body: bytes, limits: Limits) -> Preview:
+        """See Decoder."""
+        answer = self._processes.run("glance", (limits,), body)
+        return Preview(_number(answer.facts.get("colour"), 0xFFFFFF), answer.body)
+
+    def measure(self, body: bytes, loader: Loader, most_decoded: int) -> Measured:
+        """See Decoder."""
+        answer = self._processes.run("measure", (loader, most_decoded), body)
+        return Measured(_sides(answer, "sides"), _text(answer, "coding"), _text(answer, "too_large"))
+
+
+_MOST_SIDE = 10_000_000
+
+
+def _sides(answer: Answer, name: str) -> tuple[int, int]:
+    match answer.facts.get(name):
+        case [width, height]:
+            return _number(width, _MOST_SIDE), _number(height, _MOST_SIDE)
+    raise DecoderDied(f"its process gave no {name}")
+
+
+def _text(answer: Answer, name: str) -> str:
+    return str(answer.facts.get(name, ""))[:200]
+
+
+def _number(value: Any, most: int) -> int:
+    if not isinstance(value, int) or not 0 <= value <= most:
+        raise DecoderDied("its process gave a number that cannot be")
+    return value

@@ -1,0 +1,117 @@
+"""The inside of a render process: it takes pictures from shared memory, decodes them, and gives back bytes.
+
+It trusts who started it, and is not trusted: requests are pickled, answers are JSON and bytes.
+"""
+
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from coverproxy.config import Jpeg, Limits, Size
+from coverproxy.domain.errors import CoverError, UnusableOriginal
+from coverproxy.domain.formats import Format, Loader
+from coverproxy.imaging import memory, preview, render, sandbox, turbo, vips
+from coverproxy.imaging.render_process import REQUEST_BYTES
+
+Facts = dict[str, Any]
+Operation = Callable[..., tuple[Facts, bytes]]
+
+_OUT_OF_MEMORY = ("out of memory", "emory allocation", "unable to allocate")
+"""What libvips and its decoders say where they could not allocate."""
+
+_NO_MEMORY = orjson.dumps({"memory": True})
+
+
+def _render(body: bytes, size: Size, form: Format, limits: Limits) -> tuple[Facts, bytes]:
+    made = render.render(body, size, form, limits)
+    return {"size": made.size, "original": made.original}, made.body
+
+
+def _glance(body: bytes, limits: Limits) -> tuple[Facts, bytes]:
+    found = preview.at(render.render(body, preview.GLANCE, Format.JPEG, limits).body)
+    return {"colour": found.colour}, found.thumbhash
+
+
+def _measure(body: bytes, loader: Loader, most_decoded: int) -> tuple[Facts, bytes]:
+    image = vips.open_original(body, loader, fail_on="error")
+    coding = image.get("heif-compression") if image.get_typeof("heif-compression") else ""
+    too_large = memory.refusal(image, body, loader, most_decoded) or ""
+    return {"sides": vips.upright(image), "coding": coding, "too_large": too_large}, b""
+
+
+OPERATIONS: dict[str, Operation] = {"render": _render, "glance": _glance, "measure": _measure}
+"""What a render process does, by name: a body and arguments in, facts and bytes out."""
+
+
+def main() -> None:
+    """Serve until nobody asks any more: the whole life of a render process. Arguments: see RenderProcess."""
+    handle, memory, parent, memory_bytes, file_bytes = map(int, sys.argv[1:6])
+    sandbox.die_with(parent)
+    sandbox.die_first()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # they reach the whole group; our parent says when it is over
+    import PIL.Image
+
+    vips.library()
+    turbo.library()
+    PIL.Image.preinit()  # what Pillow imports when it first saves, and may not then
+    # Until here a fault of ours is seen in the log. From here on it is sent, as pictures could write there.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    with socket.socket(fileno=handle) as asked:
+        asked.send(_confined(memory_bytes, file_bytes))
+        while request := asked.recv(REQUEST_BYTES):
+            asked.send(_answer(request, memory))
+
+
+def _confined(memory_bytes: int, file_bytes: int) -> bytes:
+    """Confine this process; return what is in force, or why it is of no use."""
+    try:
+        in_force = sandbox.confine(memory_bytes, file_bytes)
+        _warm_up()
+        return orjson.dumps(in_force.as_json())
+    except (OSError, CoverError) as exc:
+        return orjson.dumps({"mistake": str(exc)[:1000]})
+
+
+def _warm_up() -> None:
+    """Render once, to load what is loaded at first use, and to see that these limits let it work."""
+    grey = vips.library().Image.black(64, 64, bands=3).copy(interpretation="srgb")
+    size = Size(width=32, height=32, jpeg=Jpeg())
+    for body in (grey.jpegsave_buffer(), grey.pngsave_buffer()):
+        render.render(body, size, Format.JPEG, Limits())
+
+
+@lru_cache(maxsize=256)
+def _read(request: bytes) -> tuple[str, tuple[Any, ...]]:
+    """Return a request's operation and arguments; the same few come all day."""
+    operation, arguments = pickle.loads(request)  # noqa: S301 - from our parent
+    return operation, arguments
+
+
+def _answer(request: bytes, memory: int) -> bytes:
+    length = int.from_bytes(request[:8], "little")
+    operation, arguments = _read(request[8:])
+    try:
+        facts, made = OPERATIONS[operation](os.pread(memory, length, 0), *arguments)
+        if os.pwrite(memory, made, 0) != len(made):
+            raise MemoryError
+    except UnusableOriginal as exc:
+        if any(words in exc.detail for words in _OUT_OF_MEMORY):
+            return _NO_MEMORY
+        return orjson.dumps({"unusable": exc.reason, "detail": exc.detail[:1000]})
+    except MemoryError:
+        return _NO_MEMORY
+    except Exception as exc:  # a mistake of ours: it is raised where it was asked for
+        return orjson.dumps({"mistake": f"{type(exc).__name__}: {exc}"[:1000]})
+    return orjson.dumps(facts | {"length": len(made)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""Processes that decode: bounded in memory and time, one picture at a time, replaced when they die."""
+
+import logging
+import os
+import pickle
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from coverproxy.domain.errors import Unavailable, UnusableOriginal
+from coverproxy.imaging.sandbox import Confinement
+
+COMMAND = [sys.executable, "-P", "-m", "coverproxy.imaging.render_child"]
+"""What a render process runs: a program of its own, never a fork. libvips' threads do not survive a fork."""
+
+START_SECONDS = 60.0
+"""How long a render process may take until it is ready: a second or so, on a machine that is not busy."""
+
+REQUEST_BYTES = 65_536
+"""A request or an answer at most: numbers and words, never pixels."""
+
+_KEPT_BYTES = 1_048_576
+"""Of shared memory, between two pictures: what a large one took goes back."""
+
+_LEAST_FILE_BYTES = 67_108_864
+_DYING_SECONDS = 1.0
+_SLICES = 20
+_AGAIN_SECONDS = 1.0
+_PASSED_ON = ("PYTHON", "LD_", "LC_", "LANG")
+"""Beginnings of the environment's names that a render process sees. The others may hold secrets."""
+
+_log = logging.getLogger(__name__)
+
+
+class DecoderDied(UnusableOriginal):
+    """The process that decoded an original ended, or had to be ended. `is_late`: for want of an end."""
+
+    def __init__(self, how: str, *, is_late: bool = False) -> None:
+        super().__init__("died", how)
+        self.is_late = is_late
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What decoding one picture may take: seconds, bytes of address space, and bytes of its file."""
+
+    seconds: float
+    memory_bytes: int
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a picture: facts, which are not trusted to be right, and bytes."""
+
+    facts: dict[str, Any]
+    body: bytes
+
+
+class RenderProcess:
+    """One process, and the memory that it shares with us. For one thread at a time.
+
+    The kernel ends it with the thread that started it, so that MUST be one that lasts.
+    """
+
+    def __init__(self, bounds: Bounds, command: Sequence[str] = ()) -> None:
+        self._bounds = bounds
+        self._command = command
+        self._memory = os.memfd_create("picture", os.MFD_CLOEXEC)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._failed_at = float("-inf")
+        self.fault: str | None = None
+        self.confinement: Confinement | None = None
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        bounds, handles = self._bounds, (theirs.fileno(), self._memory)
+        numbers = (*handles, os.getpid(), bounds.memory_bytes, _file_bytes(bounds))
+        command = [*(self._command or COMMAND), *map(str, numbers)]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=handles,
+                env=_environment(),
+            )  # fmt: skip
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._socket, self.confinement = ours, None
+
+    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> Answer:
+        """Have *body* decoded. Blocks. A process that somebody else killed is replaced, and asked once more.
+
+        Raises UnusableOriginal, DecoderDied, and Unavailable where no process can be started.
+        """
+        if len(body) > self._bounds.body_bytes:
+            raise UnusableOriginal("limit", f"more than {self._bounds.body_bytes} bytes")
+        for _ in range(2):
+            told = self._ask(operation, arguments, body)
+            if told:
+                try:
+                    return self._answer(told)
+                finally:
+                    self._give_back()
+            code = self._end(_DYING_SECONDS)
+            self.restart()
+            if code != -signal.SIGKILL:
+                raise DecoderDied(_cause(code))
+            _log.warning("a render process was killed", extra={"of": operation})
+        raise DecoderDied("its process was killed twice (out of memory?)")
+
+    def _ask(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> bytes:
+        """Return the process's answer, b"" where it died. Raises DecoderDied for one that gives none."""
+        asked = self.ready()
+        os.pwrite(self._memory, body, 0)
+        try:
+            asked.send(len(body).to_bytes(8, "little") + _request(operation, arguments))
+            told = self._receive(asked, self._bounds.seconds)
+        except ConnectionError:
+            return b""
+        if told is None:
+            self.restart()
+            raise DecoderDied(f"no end after {self._bounds.seconds:g} s", is_late=True)
+        return told
+
+    def _receive(self, asked: socket.socket, seconds: float) -> bytes | None:
+        """Wait for a message; None: none came. Time is counted in slices, each of which ends once.
+
+        So a machine that stood still (SIGSTOP, a paused VM) condemns no picture when it goes on.
+        """
+        asked.settimeout(seconds / _SLICES)
+        for _ in range(_SLICES):
+            with suppress(TimeoutError):
+                return asked.recv(REQUEST_BYTES)
+        return None
+
+    def _answer(self, told: bytes) -> Answer:
+        """Read an answer: of a process that an original may have taken over, so nothing in it is trusted."""
+        try:
+            facts = orjson.loads(told)
+            if facts.get("memory"):
+                self.restart()
+                raise DecoderDied(f"it needs more than {self._bounds.memory_bytes // 2**20} MiB of memory")
+            if "unusable" in facts:
+                raise UnusableOriginal(str(facts["unusable"])[:100], str(facts["detail"])[:1000])
+            if "mistake" in facts:
+                raise RuntimeError(str(facts["mistake"])[:1000])
+            length = facts["length"]
+            body = os.pread(self._memory, length, 0)
+            if len(body) != length:
+                raise ValueError("bytes are missing")
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as exc:
+            self.restart()
+            raise DecoderDied(f"its process gave no right answer: {exc}") from exc
+        return Answer(facts, body)
+
+    def _give_back(self) -> None:
+        if os.fstat(self._memory).st_size > _KEPT_BYTES:
+            os.ftruncate(self._memory, 0)
+
+    def ready(self) -> socket.socket:
+        """Return the socket of a process that is ready, starting one where none lives. Raises Unavailable."""
+        if self._process is None or self._process.poll() is not None:
+            if time.monotonic() - self._failed_at < _AGAIN_SECONDS:
+                raise Unavailable(self.fault or "render processes do not start")
+            self.restart()
+        assert self._socket is not None  # noqa: S101 - _start() has made it
+        if self.confinement is None:
+            told = self._receive(self._socket, START_SECONDS)
+            if not told:
+                raise self._failure(_cause(self._end(_DYING_SECONDS)))
+            facts = orjson.loads(told)
+            if "mistake" in facts:
+                self._end()
+                raise self._failure(facts["mistake"])
+            self.confinement, self.fault = Confinement(**facts), None
+        return self._socket
+
+    def _failure(self, why: str) -> Unavailable:
+        """Remember that no process starts, and why; return what to raise."""
+        self._failed_at = time.monotonic()
+        self.fault = f"a render process does not start: {why}"
+        return Unavailable(self.fault)
+
+    def restart(self) -> None:
+        """Start the process anew and do not wait for it. Raises Unavailable."""
+        self._end()
+        try:
+            self._start()
+        except OSError as exc:
+            raise self._failure(exc.strerror or str(exc)) from exc
+
+    def _end(self, patience: float = 0) -> int:
+        """Have the process ended after so many seconds; return its exit code, of its own death or of ours."""
+        process, self._process = self._process, None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if process is None:
+            return 0
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(patience)
+        process.kill()
+        return process.wait()
+
+    @property
+    def number(self) -> int:
+        """The id of the process, 0 where none runs."""
+        return self._process.pid if self._process else 0
+
+    def shared_bytes(self) -> int:
+        """Return the bytes of memory that pictures are handed over in."""
+        return os.fstat(self._memory).st_blocks * 512
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has taken."""
+        with suppress(OSError):
+            if self._process is not None:  # clock_getcpuclockid(3) of another process
+                return time.clock_gettime(~self._process.pid << 3 | 2)
+        return 0.0
+
+    def close(self) -> None:
+        """End the process, which does so by itself when nobody asks, and give its memory back."""
+        self._end(_DYING_SECONDS)
+        os.close(self._memory)
+
+
+class RenderProcesses:
+    """As many render processes as may decode at once."""
+
+    def __init__(self, count: int, bounds: Bounds, command: Sequence[str] = ()) -> None:
+        self._all = [RenderProcess(bounds, command) for _ in range(count)]
+        self._free: queue.LifoQueue[RenderProcess] = queue.LifoQueue()
+        for process in self._all:
+            self._free.put(process)
+
+    def start(self) -> None:
+        """Start all of them and wait until they are ready: before they are needed.
+
+        MUST be called by a thread that lasts, before any run(). Raises Unavailable.
+        """
+        for process in self._all:
+            process.restart()
+        for process in self._all:
+            process.ready()
+
+    @property
+    def fault(self) -> str | None:
+        """Why one of them does not start, or None."""
+        return next((each.fault for each in self._all if each.fault), None)
+
+    @property
+    def confinement(self) -> Confinement | None:
+        """What confines them, once one is ready."""
+        return next((each.confinement for each in self._all if each.confinement), None)
+
+    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> Answer:
+        """Have a picture decoded, as RenderProcess.run() does, by one that is free. Blocks."""
+        with self._one() as process:
+            return process.run(operation, arguments, body)
+
+    @contextmanager
+    def _one(self) -> Iterator[RenderProcess]:
+        process = self._free.get()
+        try:
+            yield process
+        finally:
+            self._free.put(process)
+
+    def numbers(self) -> list[int]:
+        """Return the ids of those that run."""
+        return [process.number for process in self._all if process.number]
+
+    def shared_bytes(self) -> int:
+        """Return the bytes of memory that pictures are handed over in."""
+        return sum(process.shared_bytes() for process in self._all)
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that all of them have taken, those that died left out."""
+        return sum(process.cpu_seconds() for process in self._all)
+
+    def close(self) -> None:
+        """End them. None may be in use."""
+        for process in self._all:
+            process.close()
+
+
+def _file_bytes(bounds: Bounds) -> int:
+    """Bytes of the shared file at most. A derivative may be larger than its original, which is small then."""
+    return max(bounds.body_bytes, _LEAST_FILE_BYTES)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    ours = {
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        "OPENBLAS_NUM_THREADS": "1",  # numpy's: a thread before the process is confined
+        "MALLOC_ARENA_MAX": "1",  # each takes 64 MiB of the address space, which is bounded
+        "VIPS_DISC_THRESHOLD": "100g",  # libvips keeps what is larger in a file, which it may not make here
+    }
+    return kept | ours
+
+
+@lru_cache(maxsize=256)
+def _request(operation: str, arguments: tuple[Any, ...]) -> bytes:
+    return pickle.dumps((operation, arguments))
+
+
+def _cause(code: int) -> str:
+    """Say in words what a process died of."""
+    if code < 0:
+        return signal.strsignal(-code) or f"signal {-code}"
+    return f"exit code {code}"

@@ -1,0 +1,148 @@
+"""Render processes: real ones, what they can do, what they cannot, and what they make."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import images
+import pytest
+
+from coverproxy.config import Config
+from coverproxy.domain.errors import Unavailable, UnusableOriginal
+from coverproxy.domain.formats import Format, Loader, sniff
+from coverproxy.imaging.decoder import ProcessDecoder
+from coverproxy.imaging.render import render
+from coverproxy.imaging.render_process import Bounds, DecoderDied, RenderProcesses
+from coverproxy.imaging.vips import library
+
+CONFIG = Config()
+MIB = 2**20
+PROBE = (sys.executable, "-P", str(Path(__file__).parents[1] / "probing_child.py"))
+
+Start = Callable[..., RenderProcesses]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """A function that starts one render process."""
+    running: list[RenderProcesses] = []
+
+    def starting(*command: str, seconds: float = 30.0, memory: int = 384 * MIB) -> RenderProcesses:
+        running.append(RenderProcesses(1, Bounds(seconds, memory, 64 * MIB), command))
+        return running[-1]
+
+    yield starting
+    for each in running:
+        each.close()
+
+
+KINDS = [
+    "jpeg-420", "jpeg-cmyk-bare", "png-rgb", "gif", "gif-animated", "webp", "webp-animated", "tiff",
+    "tiff-pages", "avif",
+]  # fmt: skip
+
+
+def test_every_format_is_made_as_in_this_process(start: Start) -> None:
+    """Confined, each loader and each encoder gives the bytes that it gives without any bounds."""
+    decoder = ProcessDecoder(start())
+    size = CONFIG.sizes["medium"]
+    for kind in KINDS:
+        body = images.drawn(kind)
+        for form in Format:
+            assert decoder.render(body, size, form, CONFIG.limits) == render(body, size, form, CONFIG.limits)
+        loader = sniff(body[:32])
+        assert loader is not None
+        assert decoder.measure(body, loader, 2**30).sides == (240, 360)
+
+
+def test_a_taken_over_decoder_can_do_nothing(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files, sockets, programs, other processes, more memory: all refused. Threads are not: libvips has some.
+
+    Secrets are not in its environment.
+    """
+    monkeypatch.setenv("COVERPROXY_ADMIN__TOKEN", "secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    target = tmp_path / "file"
+    target.write_bytes(b"here")
+    facts = start(*PROBE).run("probe", (), str(target).encode()).facts
+
+    assert facts["possible"] == ["thread"]
+    assert not {"COVERPROXY_ADMIN__TOKEN", "AWS_SECRET_ACCESS_KEY"} & set(facts["environment"])
+    assert target.read_bytes() == b"here"
+
+
+def test_what_is_in_force_is_told(start: Start) -> None:
+    """Each bound stands in the text; where landlock or seccomp is missing the text says NOT."""
+    processes = start()
+    processes.start()
+    in_force = processes.confinement
+
+    assert in_force is not None
+    assert in_force.no_new_privs
+    assert in_force.memory_bytes == 384 * MIB
+    (process,) = processes.numbers()
+    assert Path(f"/proc/{process}/oom_score_adj").read_text() == "1000\n"
+    assert ("landlock is NOT" in in_force.text) == (not in_force.landlock)
+    assert ("seccomp is NOT" in in_force.text) == (not in_force.seccomp)
+
+
+def test_a_memory_bomb_dies_alone(start: Start) -> None:
+    """An AVIF of some 1,400 bytes and 50 megapixels needs 700 MiB: it is refused, and the next is made."""
+    black = library().Image.black(7000, 7100, bands=3).copy(interpretation="srgb")
+    bomb = black.heifsave_buffer(compression="av1", effort=0)
+    decoder = ProcessDecoder(start(memory=256 * MIB))
+    trusting = CONFIG.limits.model_copy(update={"max_decoded_bytes": 2**40})
+    with pytest.raises(DecoderDied, match="it needs more than 256 MiB of memory"):
+        decoder.render(bomb, CONFIG.sizes["large"], Format.JPEG, trusting)
+
+    assert len(bomb) < 2000
+    assert decoder.render(images.drawn("jpeg-420"), CONFIG.sizes["small"], Format.JPEG, CONFIG.limits).body
+
+
+def test_a_slow_original_is_ended(start: Start) -> None:
+    """An interlaced PNG, which no decoder can be stopped in, ends with its process at the limit."""
+    noise = library().Image.gaussnoise(4000, 6000, mean=128, sigma=3).cast("uchar")
+    slow = images.png(noise.copy(interpretation="b-w"), interlace=True, compression=1)
+    processes = start(seconds=0.2)
+    processes.start()
+    started = time.monotonic()
+    with pytest.raises(DecoderDied, match=r"no end after 0\.2 s") as died:
+        ProcessDecoder(processes).render(slow, CONFIG.sizes["large"], Format.JPEG, CONFIG.limits)
+
+    assert died.value.is_late
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {}, {"size": [1, 2]}, {"size": [1, 2], "original": [1]}, {"size": [1, 2], "original": ["1", 2]},
+        {"size": [1, 2], "original": [-1, 2]}, {"size": [1, 2], "original": [1, 10**12]},
+        {"size": {}, "original": 7}, {"size": [1, 2], "original": [1, 2]},
+    ],
+)  # fmt: skip
+def test_a_wrong_answer_is_not_believed(start: Start, facts: dict[str, object]) -> None:
+    """Numbers that are missing, of another kind or impossible, bytes of no picture: never passed on."""
+    decoder = ProcessDecoder(start(*PROBE))
+    with pytest.raises(UnusableOriginal):
+        decoder.render(repr(facts).encode(), CONFIG.sizes["small"], Format.JPEG, CONFIG.limits)
+
+
+def test_shared_memory_is_given_back(start: Start) -> None:
+    """After an original of 20 MB the memory that it was handed over in is freed."""
+    processes = start()
+    with pytest.raises(UnusableOriginal):
+        processes.run("measure", (Loader.JPEG, 2**30), b"\xff\xd8" + bytes(20_000_000))
+    assert processes.shared_bytes() < 2_000_000
+
+
+def test_a_process_that_does_not_start_is_a_fault(start: Start) -> None:
+    """A program that is not there, or ends: each picture is unavailable, never faulty, and fault says why."""
+    for command, why in ((("/no/such/program",), "No such file"), (("/bin/false",), "exit code 1")):
+        processes = start(*command)
+        with pytest.raises(Unavailable, match=why):
+            processes.start()
+        assert why in (processes.fault or "")
