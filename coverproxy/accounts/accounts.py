@@ -37,10 +37,14 @@ _PAUSE_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks for a cover: with which key, and whether as a program that nobody watches."""
+    """Who asks for a cover: with which key, and whether as a program that nobody watches.
+
+    `waits`: seconds that are worth waiting for a cover that is not here; 0: as long as the config says.
+    """
 
     key: Key
     is_automated: bool
+    waits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

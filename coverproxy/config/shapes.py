@@ -21,6 +21,7 @@ class Shapes(Section):
 
     off: Annotated[tuple[ShapeName, ...], Field(strict=False)] = ()
     hosts: dict[str, str] = Field(default={})
+    iiif_lenient: bool = False
 
     @field_validator("hosts")
     @classmethod

@@ -99,6 +99,7 @@ class RenderConfig(Section):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     queue: Positive = 64
     answer_within_seconds: Seconds = 0.9
+    browser_answer_within_seconds: Seconds = 8.0
     time_limit_seconds: Seconds = 10.0
 
 

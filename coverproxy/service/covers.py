@@ -29,6 +29,7 @@ from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.invalidate import purge
 from coverproxy.service.maker import Attempts, DerivativeMaker
+from coverproxy.service.patience import Patience
 from coverproxy.stats.metrics import Metrics
 
 T = TypeVar("T")
@@ -79,18 +80,20 @@ class Covers:
     lookups: ThreadPoolExecutor
     asking: OriginalFetcher
     maker: DerivativeMaker = field(init=False)
+    patience: Patience = field(init=False)
     remakes: SingleFlight[None] = field(init=False, default_factory=SingleFlight)
 
     def __post_init__(self) -> None:
         maker = DerivativeMaker(self.cache, self.catalogue, self.files, self.metrics, self.sizes, self.limits)
         object.__setattr__(self, "maker", maker)
+        object.__setattr__(self, "patience", Patience(self.answer_within))
 
     async def cover(self, wanted: Wanted, form: Format, visitor: Visitor) -> Found:
         """Return the cover that *visitor* wants, making it if need be. A hit costs no quota and no database.
 
         Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
         """
-        spec = await self._choose(wanted, form, visitor.key.counted_as)
+        spec = await self._choose(wanted, form, visitor)
         if (held := self.memory.get(str(spec))) and held.derivative:
             return Found(held.derivative, is_made=False, held=held)
         if self.absent.has(str(spec), self.catalogue.change):
@@ -104,12 +107,13 @@ class Covers:
             self.remakes.start(str(spec), partial(self._remake, spec), REMAKES)
             return Found(older, is_made=False)  # not into memory: the next view is to find the new one
         self.renders.also_for(str(spec), visitor.key.counted_as)
-        found, is_ours = await self.flights.join(
-            str(spec),
-            partial(self._make_or_remember, spec, visitor),
-            self.answer_within,
-            lambda fault: fault.concerns(visitor.key.counted_as, visitor.is_automated),
-        )
+        with self.patience.of(visitor) as within:
+            found, is_ours = await self.flights.join(
+                str(spec),
+                partial(self._make_or_remember, spec, visitor),
+                within,
+                lambda fault: fault.concerns(visitor.key.counted_as, visitor.is_automated),
+            )
         return found if is_ours else replace(found, is_made=False)
 
     def _refuse_early(self, spec: Spec, visitor: Visitor) -> None:
@@ -123,7 +127,7 @@ class Covers:
         if self.cache.length(spec) is None and not self.cache.has_older(spec):
             raise Busy("as many covers are being made as may be")
 
-    async def _choose(self, wanted: Wanted, form: Format, account: str) -> Spec:
+    async def _choose(self, wanted: Wanted, form: Format, visitor: Visitor) -> Spec:
         """Pick which reading of the ISBN is meant. Most have one, and cost nothing."""
         specs = wanted.specs(form)
         if len(specs) == 1:
@@ -132,10 +136,10 @@ class Covers:
         try:
             identifier = await self._off_loop(choose)
         except NoCover:
-            ask = self.asking.choose(
-                wanted.identifiers, account, self.answer_within, only_one=wanted.only_one
-            )
-            identifier = await ask
+            account = visitor.key.counted_as
+            with self.patience.of(visitor) as within:
+                ask = self.asking.choose(wanted.identifiers, account, within, only_one=wanted.only_one)
+                identifier = await ask
         return Spec(identifier, wanted.size, form)
 
     def _find(self, spec: Spec) -> Derivative | None:

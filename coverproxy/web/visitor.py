@@ -6,6 +6,7 @@ from aiohttp import web
 
 from coverproxy.accounts.accounts import Visitor
 from coverproxy.domain.api_key import Key
+from coverproxy.web.app_keys import CONFIG
 
 
 def site(request: web.BaseRequest) -> str | None:
@@ -20,10 +21,14 @@ def site(request: web.BaseRequest) -> str | None:
     return None
 
 
-def visitor(request: web.BaseRequest, key: Key) -> Visitor:
-    """Say who asks. A browser that shows a page says so; a client that says nothing is a program."""
-    is_browser = request.headers.get("Sec-Fetch-Dest") == "image" or _has_referer(request)
-    return Visitor(key, is_automated=not is_browser)
+def visitor(request: web.Request, key: Key) -> Visitor:
+    """Say who asks. A browser that shows a page says so; a client that says nothing is a program.
+
+    A Referer alone does not make one wait: programs send it too, and give up after a second.
+    """
+    shows_page = request.headers.get("Sec-Fetch-Dest") == "image"
+    waits = request.app[CONFIG].render.browser_answer_within_seconds if shows_page else 0.0
+    return Visitor(key, is_automated=not (shows_page or _has_referer(request)), waits=waits)
 
 
 def _has_referer(request: web.BaseRequest) -> bool:

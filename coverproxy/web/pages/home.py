@@ -164,7 +164,7 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
     form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
     key = _home_key(request)
     asking = visitor(request, key)
-    found = await covers.cover(wanted, form, Visitor(key, asking.is_automated))
+    found = await covers.cover(wanted, form, Visitor(key, asking.is_automated, asking.waits))
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request)
     own = {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "private, max-age=60"}

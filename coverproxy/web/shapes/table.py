@@ -21,6 +21,7 @@ from coverproxy.web.shapes import (
     finna,
     gbv,
     google_books,
+    iiif,
     openbd,
     openlibrary,
     openlibrary_books,
@@ -33,7 +34,7 @@ from coverproxy.web.shapes.base import JSON, Route, Shape, answering
 SHAPES: tuple[Shape, ...] = (
     openlibrary.SHAPE, openlibrary_books.SHAPE, amazon.SHAPE, google_books.SHAPE, coce.SHAPE,
     syndetics.SHAPE, contentcafe.SHAPE, chilifresh.SHAPE, booksite.SHAPE, buchhandel.SHAPE, summon.SHAPE,
-    gbv.SHAPE, bookcover.SHAPE, openbd.SHAPE, finna.SHAPE, orb.SHAPE,
+    gbv.SHAPE, bookcover.SHAPE, openbd.SHAPE, finna.SHAPE, orb.SHAPE, iiif.SHAPE,
 )  # fmt: skip
 
 _PREFIX = "/devkey/{key}"
@@ -62,6 +63,13 @@ def add_routes(app: web.Application, config: Config) -> None:
             else:
                 app.router.add_route(route.method.upper(), pattern, handler)
                 app.router.add_options(pattern, _allowed(shape, route))
+                if "get" not in {each.method for each in shape.routes if each.path == route.path}:
+                    app.router.add_get(pattern, not_allowed)  # else it would be a cover's path, and 404
+
+
+async def not_allowed(request: web.Request) -> web.StreamResponse:
+    """Refuse GET where only POST is taken."""
+    raise web.HTTPMethodNotAllowed(request.method, ["OPTIONS", "POST"])
 
 
 def _allowed(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -105,4 +113,5 @@ def described(config: Config, key: Parameter) -> Iterator[Address]:
                 route=before + (route.pattern or route.path),
                 is_image=route.is_image,
                 refuses_as=_REFUSES_AS,
+                is_page=not route.gives,  # it leads elsewhere
             )  # fmt: skip

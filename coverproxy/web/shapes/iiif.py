@@ -1,0 +1,181 @@
+"""IIIF Image API 3.0 and 2.1 at level 0: covers in the sizes of the ladder, for viewers.
+
+Regions and free sizes (level 1 and 2) would be an endless number of files: see compliance in the standard.
+"""
+
+import re
+from collections.abc import Mapping
+
+import orjson
+from aiohttp import web
+
+from coverproxy.config import Size
+from coverproxy.domain import schemes
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier, Pending
+from coverproxy.domain.formats import Format
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Wanted
+from coverproxy.imaging.transform import target_size
+from coverproxy.web import answers
+from coverproxy.web.answers import Answer
+from coverproxy.web.api.address import Parameter
+from coverproxy.web.app_keys import CONFIG, SIZES
+from coverproxy.web.client_ip import asked_url, base_url
+from coverproxy.web.errors import Meaning
+from coverproxy.web.serve import serve
+from coverproxy.web.shapes.base import JSON, PREFIX, Route, Shape, find, with_body
+
+Sides = tuple[int, int]
+
+CONTEXT = "http://iiif.io/api/image/{}/context.json"
+PROFILE = {"2": "http://iiif.io/api/image/2/level0.json", "3": "http://iiif.io/api/image/3/level0.json"}
+FEATURES = ("baseUriRedirect", "cors", "jsonldMediaType", "profileLinkHeader", "canonicalLinkHeader")
+"""Beyond level 0. Never sizeByWh or sizeByW: viewers would begin to tile, and ask for regions."""
+
+LD_JSON = "application/ld+json"
+_DAY = "max-age=86400"
+_WISH = re.compile(r"(?P<inside>!?)(?P<w>[1-9][0-9]{0,4})?,(?P<h>[1-9][0-9]{0,4})?")
+
+
+async def base(request: web.Request, key: Key) -> web.StreamResponse:
+    """Lead to the description, as the standard asks for."""
+    headers = {**answers.COMMON, "Location": f"{_address(request)}/info.json", "Content-Type": "text/plain"}
+    return answers.send(Answer(303, headers, b""))
+
+
+async def info(request: web.Request, key: Key) -> web.StreamResponse:
+    """Describe a cover: its sides, and the sizes that it comes in. Counts nothing."""
+    version = request.match_info["version"]
+    original = await _original(request)
+    rungs = sizes(original, request.app[SIZES].sizes)
+    described = _described(version, _address(request), list(rungs))
+    wants_ld = LD_JSON in request.headers.get("Accept", "")
+    kind = f'{LD_JSON};profile="{CONTEXT.format(version)}"' if wants_ld else JSON
+    headers = {
+        **answers.COMMON, "Content-Type": kind, "Cache-Control": f"public, {_DAY}",
+        "Link": f'<{PROFILE[version]}>;rel="profile"',
+    }  # fmt: skip
+    return answers.send(Answer(200, headers, orjson.dumps(described)))
+
+
+async def picture(request: web.Request, key: Key) -> web.StreamResponse:
+    """Serve a cover in one of its sizes."""
+    asked = request.match_info
+    version, form = asked["version"], _format(request, asked["format"])
+    if (asked["region"], asked["rotation"], asked["quality"]) != ("full", "0", "default"):
+        raise MalformedPath("only the full region, rotation 0 and quality default are here (level 0)")
+    original = await _original(request)
+    rungs = sizes(original, request.app[SIZES].sizes)
+    sides = chosen(asked["size"], list(rungs), is_lenient=request.app[CONFIG].shapes.iiif_lenient)
+    if sides is None:
+        raise MalformedPath(f"{asked['size'][:40]!r} is not a size of this cover; info.json has them")
+    response = await serve(request, key, Wanted(rungs[sides], (original.identifier,), False, form))
+    spelled = f"{sides[0]},{sides[1]}" if version == "3" else f"{sides[0]},"
+    canonical = f"{_address(request)}/full/{spelled}/0/default.{form.value}"
+    response.headers["Link"] = f'<{canonical}>;rel="canonical", <{PROFILE[version]}>;rel="profile"'
+    return response
+
+
+def sizes(original: Original, table: Mapping[str, Size]) -> dict[Sides, str]:
+    """Return the sides that a cover has in each size, ascending, with the size's name.
+
+    Where several sizes come to the same, as the original has no more pixels, the smallest one.
+    """
+    found: dict[Sides, str] = {}
+    for name, box in sorted(table.items(), key=lambda each: each[1].width * each[1].height):
+        found.setdefault(target_size((original.width, original.height), box), name)
+    return found
+
+
+def chosen(text: str, known: list[Sides], *, is_lenient: bool) -> Sides | None:
+    """Return the sides that the standard's size parameter means; None where level 0 has none.
+
+    `w,` and `,h` of a size, and `!w,h`, are taken too. *is_lenient*: `w,` of any width leads to the next
+    size that is no narrower.
+    """
+    if text in ("max", "full"):
+        return known[-1]
+    found = _WISH.fullmatch(text)
+    if found is None or not (found["w"] or found["h"]):
+        return None
+    width, height = int(found["w"] or 0), int(found["h"] or 0)
+    if found["inside"]:
+        inside = [each for each in known if each[0] <= width and each[1] <= height]
+        return inside[-1] if inside and width and height else None
+    exact = (each for each in known if width in (0, each[0]) and height in (0, each[1]))
+    wider = (each for each in known if is_lenient and not height and each[0] >= width)
+    return next(exact, None) or next(wider, None)
+
+
+def _described(version: str, address: str, known: list[Sides]) -> dict[str, object]:
+    width, height = known[-1]
+    common: dict[str, object] = {
+        "@context": CONTEXT.format(version), "protocol": "http://iiif.io/api/image", "width": width,
+        "height": height, "sizes": [{"width": w, "height": h} for w, h in known],
+    }  # fmt: skip
+    if version == "2":
+        return common | {"@id": address, "profile": [PROFILE["2"]]}
+    return common | {
+        "id": address, "type": "ImageService3", "profile": "level0", "preferredFormats": ["jpg"],
+        "extraFormats": ["webp"], "extraFeatures": list(FEATURES),
+    }  # fmt: skip
+
+
+async def _original(request: web.Request) -> Original:
+    """Find what the cover is made of. Raises NotAnIdentifier, NoCover, Pending."""
+    reading = schemes.read(request.match_info["id"])
+    if reading.identifiers[0].scheme != ISBN:
+        raise NoCover(f"no covers are kept by {reading.identifiers[0].scheme} here")
+    sought = await find(request, {"": Wanted("large", reading.identifiers, reading.only_one, None)})
+    if "" not in sought.found:
+        raise NoCover("no cover is known") if sought.is_settled else Pending("the sources are being asked")
+    return sought.found[""]
+
+
+def _format(request: web.Request, ending: str) -> Format:
+    form = {"jpg": Format.JPEG, "webp": Format.WEBP}.get(ending)
+    if form is None or form not in request.app[CONFIG].formats.enabled:
+        raise MalformedPath(f"{ending[:20]!r} is not a format here; expected jpg or webp")
+    return form
+
+
+def _address(request: web.Request) -> str:
+    """Return the address of the image, spelled just as it was asked for: viewers compare it."""
+    raw = request.rel_url.raw_path
+    host = base_url(request) if request[PREFIX] else asked_url(request)
+    start, behind, rest = raw.partition(f"/iiif/{request.match_info['version']}/")
+    return f"{host}{start}{behind}{rest.partition('/')[0]}"
+
+
+def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer:
+    """Say no in words: a viewer would show the pixel as the picture."""
+    status = 404 if isinstance(error, NoCover | NotAnIdentifier) else how.status
+    return with_body(request, error, how, "text/plain; charset=utf-8", f"{error}\n".encode(), status)
+
+
+_VERSION = Parameter("version", "path", "2 or 3.", {"type": "string", "enum": ["2", "3"]}, "3")
+_ID = Parameter("id", "path", "An ISBN, or scheme:value.", {"type": "string"}, "9780141439556")
+_PARTS = tuple(
+    Parameter(name, "path", says, {"type": "string", "enum": [value]}, value)
+    for name, says, value in (
+        ("region", "full.", "full"), ("size", "max, or w,h of info.json.", "max"),
+        ("rotation", "0.", "0"), ("quality", "default.", "default"), ("format", "jpg or webp.", "jpg"),
+    )
+)  # fmt: skip
+
+_AT = "/iiif/{version:[23]}/{id}"
+
+SHAPE = Shape(
+    "iiif",
+    (
+        Route("/iiif/{version}/{id}/info.json", info, "A cover's IIIF description", (JSON, LD_JSON),
+              (_VERSION, _ID), pattern=f"{_AT}/info.json"),
+        Route("/iiif/{version}/{id}/{region}/{size}/{rotation}/{quality}.{format}", picture,
+              "A cover, as the IIIF Image API has it", ("image/jpeg", "image/webp"), (_VERSION, _ID, *_PARTS),
+              pattern=f"{_AT}/{{region}}/{{size}}/{{rotation}}/{{quality}}.{{format}}"),
+        Route("/iiif/{version}/{id}", base, "Leads to a cover's IIIF description", (),
+              (_VERSION, _ID), pattern=_AT),
+    ),
+    refuse,
+)  # fmt: skip

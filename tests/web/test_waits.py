@@ -1,0 +1,66 @@
+"""Who waits how long for a cover that a slow source gives: browsers long, programs as ever."""
+
+import asyncio
+
+import orjson
+from conftest import Start
+from upstream import BOOK, Asked, Upstream, gives, picture
+
+from coverproxy.accounts.accounts import Visitor
+from coverproxy.domain.api_key import Key
+from coverproxy.service.patience import Patience
+
+KEY = Key("abcdefgh", "tests", 1)
+
+
+def test_so_many_wait_for_long_and_no_more() -> None:
+    """A place for long waits is held while it is waited, and given back; without one it is the least."""
+    patience, browser = Patience(0.9, most=1), Visitor(KEY, is_automated=False, waits=8.0)
+
+    program = Visitor(KEY, is_automated=True)
+    with patience.of(program) as least, patience.of(browser) as first, patience.of(browser) as second:
+        assert (least, first, second) == (0.9, 8.0, 0.9)
+    with patience.of(browser) as again:
+        assert again == 8.0
+
+
+async def slow(asked: Asked) -> None:
+    """A source with a second and a half of latency."""
+    await asyncio.sleep(1.5)
+    await gives(picture())(asked)
+
+
+async def test_a_browser_waits_and_a_program_does_not(start: Start) -> None:
+    """A page's cover appears with its first view; a catalogue's server is told to ask again in time."""
+    waits = {"answer_within_seconds": 0.3, "browser_answer_within_seconds": 20.0}
+    async with Upstream(slow).running() as upstream:
+        server = await start(source=[upstream.source()], render=waits)
+        program = await server.get(server.path(BOOK), Sec_Fetch_Dest="empty")
+        browser = await server.get(server.path(BOOK))
+
+    assert (program.cover, program.headers["Cache-Control"]) == ("pending", "no-store")
+    assert (browser.status, browser.headers["Content-Type"]) == (200, "image/jpeg")
+    assert browser.cover in ("made", "hit")
+    assert len(upstream.asked) == 1
+
+
+async def test_json_waits_for_the_sources(start: Start) -> None:
+    """Coce keeps a "none" for a day: its shape waits three seconds, longer than a picture does."""
+    async with Upstream(slow).running() as upstream:
+        server = await start(source=[upstream.source()], render={"answer_within_seconds": 0.3})
+        got = await server.get(f"/devkey/{server.key.name}/cover?id={BOOK}")
+
+    assert list(orjson.loads(got.body)) == [BOOK]
+
+
+async def test_what_no_source_has_said_yet_is_left_out_and_not_kept(start: Start) -> None:
+    """An answer that may change in a moment is no-store, so that nobody keeps it for a day."""
+
+    async def never(asked: Asked) -> None:
+        await asyncio.sleep(60)
+
+    async with Upstream(never).running() as upstream:
+        server = await start(source=[upstream.source()])
+        got = await server.get(f"/devkey/{server.key.name}/cover?id={BOOK}")
+
+    assert (orjson.loads(got.body), got.headers["Cache-Control"]) == ({}, "no-store")
