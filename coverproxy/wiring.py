@@ -31,9 +31,10 @@ from coverproxy.config import Config
 from coverproxy.domain.errors import StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Row
+from coverproxy.imaging.decoder import render_processes
 from coverproxy.imaging.render import REVISION
 from coverproxy.imaging.render_pool import RenderPool
-from coverproxy.imaging.render_process import Bounds, RenderProcesses
+from coverproxy.imaging.render_process import RenderProcesses
 from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import SqliteCatalogue
@@ -62,8 +63,8 @@ from coverproxy.web.page_context import PageContext
 _PATIENCE = 10
 """Times the limit that a render in the background may take."""
 
-_SPARE_BYTES = 67_108_864
-"""What a render process may take beside what an original may take to decode, which is reckoned in advance."""
+_NICENESS = 10
+"""Of the service's renders: a tenth of the weight of nginx and the event loops, so hits go first."""
 
 _LAST_SECONDS = 0.1
 """What asks get that nobody waits for any more when the service stops."""
@@ -142,18 +143,12 @@ def open_shelf(config: Config) -> Iterator[DataFolder]:
         shelf.close()
 
 
-def render_processes(config: Config, count: int, patience: float = 1.0) -> RenderProcesses:
-    """Build what decodes, each picture within the config's bounds; none is started."""
-    seconds, memory = config.render.time_limit_seconds * patience, config.limits.max_decoded_bytes
-    return RenderProcesses(count, Bounds(seconds, memory + _SPARE_BYTES, config.limits.max_bytes))
-
-
 @contextmanager
 def open_guard(
-    config: Config, shelf: DataFolder, metrics: Metrics, count: int, patience: float = 1.0
+    config: Config, shelf: DataFolder, metrics: Metrics, count: int, patience: float = 1.0, niceness: int = 0
 ) -> Iterator[tuple[DecodeGuard, RenderProcesses]]:
     """Open *count* decoders, each in its process. *patience*: times the limit that a render may take."""
-    processes = render_processes(config, count, patience)
+    processes = render_processes(config, count, patience, niceness)
     guard = DecodeGuard(Path(config.data.dir), processes, shelf.catalogue, metrics)
     guard.open()
     try:
@@ -313,7 +308,7 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         accounts = await stack.enter_async_context(open_accounts(config, shelf))
         lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
         threads = config.render.threads
-        opening = open_guard(config, shelf, metrics, threads)
+        opening = open_guard(config, shelf, metrics, threads, niceness=_NICENESS)
         guard, _ = await asyncio.to_thread(stack.enter_context, opening)
         renders = RenderPool(threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)

@@ -4,8 +4,7 @@ import atexit
 from functools import cache
 
 from coverproxy.config import Config
-from coverproxy.imaging.decoder import ProcessDecoder
-from coverproxy.wiring import render_processes
+from coverproxy.imaging.decoder import ProcessDecoder, render_processes
 
 
 @cache

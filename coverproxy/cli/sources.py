@@ -121,9 +121,8 @@ async def _ask(config: Config, source: "Source", identifier: Identifier) -> Answ
 
 def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched") -> tuple[str, str]:
     """Say what picture it is, or why it would not be kept. Blocks."""
-    from coverproxy.imaging.decoder import ProcessDecoder
+    from coverproxy.imaging.decoder import ProcessDecoder, render_processes
     from coverproxy.originals.examine import OriginalRefused, measured, sketched
-    from coverproxy.wiring import render_processes
 
     settings = next(each for each in config.source if each.name == name)
     with closing(render_processes(config, 1)) as processes:

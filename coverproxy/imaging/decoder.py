@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from coverproxy.config import Limits, Size
+from coverproxy.config import Config, Limits, Size
 from coverproxy.domain.formats import Format, Loader, dimensions
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
-from coverproxy.imaging.render_process import Answer, DecoderDied, RenderProcesses
+from coverproxy.imaging.render_process import Answer, Bounds, DecoderDied, RenderProcesses
+
+_SPARE_BYTES = 67_108_864
+"""What a render process may take beside what an original may take to decode, which is reckoned in advance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +83,10 @@ def _number(value: Any, most: int) -> int:
     if not isinstance(value, int) or not 0 <= value <= most:
         raise DecoderDied("its process gave a number that cannot be")
     return value
+
+
+def render_processes(config: Config, count: int, patience: float = 1.0, niceness: int = 0) -> RenderProcesses:
+    """Build what decodes, each picture within the config's bounds; none is started."""
+    seconds, memory = config.render.time_limit_seconds * patience, config.limits.max_decoded_bytes
+    bounds = Bounds(seconds, memory + _SPARE_BYTES, config.limits.max_bytes, niceness)
+    return RenderProcesses(count, bounds)

@@ -52,7 +52,7 @@ OPERATIONS: dict[str, Operation] = {"render": _render, "glance": _glance, "measu
 
 def main() -> None:
     """Serve until nobody asks any more: the whole life of a render process. Arguments: see RenderProcess."""
-    handle, memory, parent, memory_bytes, file_bytes = map(int, sys.argv[1:6])
+    handle, memory, parent, memory_bytes, file_bytes, niceness = map(int, sys.argv[1:7])
     sandbox.die_with(parent)
     sandbox.die_first()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
@@ -65,7 +65,9 @@ def main() -> None:
     # Until here a fault of ours is seen in the log. From here on it is sent, as pictures could write there.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with socket.socket(fileno=handle) as asked:
-        asked.send(_confined(memory_bytes, file_bytes))
+        ready = _confined(memory_bytes, file_bytes)
+        os.nice(niceness)
+        asked.send(ready)
         while request := asked.recv(REQUEST_BYTES):
             asked.send(_answer(request, memory))
 

@@ -1,9 +1,6 @@
 """The render queue: how many covers are made at once, how many may wait, and whose is next."""
 
 import asyncio
-import contextlib
-import os
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -20,9 +17,6 @@ _AHEAD = 2
 
 Two, as one of them may be waiting for another process that is making it.
 """
-
-_NICENESS = 10
-"""Beside the process's own: a tenth of the weight of nginx and the event loops, so hits go first."""
 
 
 INTERNAL = ""
@@ -67,7 +61,7 @@ class RenderPool:
     def __init__(
         self, threads: int, waiting: int, patience: float, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="render", initializer=_give_way)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="render")
         self._places = threads + waiting
         self._most_held = self._places - max(self._places // 4, 1)
         self._turns = threads + _AHEAD
@@ -202,11 +196,3 @@ class RenderPool:
 
 def _since(waiter: _Waiter) -> float:
     return waiter.since
-
-
-def _give_way() -> None:
-    """Have the kernel let others go before this thread, where it knows a thread's own niceness (Linux)."""
-    with contextlib.suppress(OSError):
-        thread = threading.get_native_id()
-        niceness = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)

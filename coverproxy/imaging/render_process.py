@@ -53,11 +53,15 @@ class DecoderDied(UnusableOriginal):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What decoding one picture may take: seconds, bytes of address space, and bytes of its file."""
+    """What decoding one picture may take: seconds, bytes of address space, and bytes of its file.
+
+    `niceness`: beside our own, once the process is ready: it starts as fast as it can.
+    """
 
     seconds: float
     memory_bytes: int
     body_bytes: int
+    niceness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class RenderProcess:
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         bounds, handles = self._bounds, (theirs.fileno(), self._memory)
-        numbers = (*handles, os.getpid(), bounds.memory_bytes, _file_bytes(bounds))
+        numbers = (*handles, os.getpid(), bounds.memory_bytes, _file_bytes(bounds), bounds.niceness)
         command = [*(self._command or COMMAND), *map(str, numbers)]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own program

@@ -40,7 +40,7 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.quarantined = Counter(
-            "coverproxy_originals_quarantined", "Originals quarantined, as they killed or hung a worker.",
+            "coverproxy_originals_quarantined", "Originals quarantined, as they killed or hung a decoder.",
             registry=self.registry,
         )  # fmt: skip
         self.cache_bytes = Gauge(

@@ -1,13 +1,9 @@
 """The render queue: who waits, who is next, and who makes room."""
 
 import asyncio
-import os
-import sys
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -234,18 +230,3 @@ def test_no_turn_is_lost(threads: int, waiting: int, acts: list[tuple[str, int]]
             await last.finish(*last.tasks)
 
     asyncio.run(play())
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux knows a thread's own niceness")
-def test_renders_give_way() -> None:
-    """A render thread is nicer by ten than the thread that answers hits, in the same process."""
-
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    async def play() -> tuple[int, int]:
-        async with queueing(1, 1) as (queue, _), queue.place("A") as place:
-            return await place.run(niceness), niceness()
-
-    render, ours = asyncio.run(play())
-    assert (render, niceness()) == (min(ours + 10, 19), ours)

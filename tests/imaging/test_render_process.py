@@ -1,5 +1,6 @@
 """Render processes: real ones, what they can do, what they cannot, and what they make."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -87,6 +88,17 @@ def test_what_is_in_force_is_told(start: Start) -> None:
     assert Path(f"/proc/{process}/oom_score_adj").read_text() == "1000\n"
     assert ("landlock is NOT" in in_force.text) == (not in_force.landlock)
     assert ("seccomp is NOT" in in_force.text) == (not in_force.seccomp)
+
+
+def test_renders_give_way() -> None:
+    """A render process that is ready is nicer by as much as it is asked to be, and so is what it decodes."""
+    processes = RenderProcesses(1, Bounds(30.0, 384 * MIB, MIB, niceness=10))
+    processes.start()
+    (process,) = processes.numbers()
+    niceness = os.getpriority(os.PRIO_PROCESS, process)
+    processes.close()
+
+    assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
 
 
 def test_a_memory_bomb_dies_alone(start: Start) -> None:
