@@ -17,7 +17,7 @@ import orjson
 from coverproxy.config import Jpeg, Limits, Size
 from coverproxy.domain.errors import CoverError, UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
-from coverproxy.imaging import memory, preview, render, sandbox, turbo, vips
+from coverproxy.imaging import memory, preview, render, sandbox, scale, turbo, vips
 from coverproxy.imaging.render_process import REQUEST_BYTES
 
 Facts = dict[str, Any]
@@ -61,6 +61,7 @@ def main() -> None:
 
     vips.library()
     turbo.library()
+    scale.fast()
     PIL.Image.preinit()  # what Pillow imports when it first saves, and may not then
     # Until here a fault of ours is seen in the log. From here on it is sent, as pictures could write there.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -37,7 +37,7 @@ _LEAST_FILE_BYTES = 67_108_864
 _DYING_SECONDS = 1.0
 _SLICES = 20
 _AGAIN_SECONDS = 1.0
-_PASSED_ON = ("PYTHON", "LD_", "LC_", "LANG")
+_PASSED_ON = ("PYTHON", "LD_", "LC_", "LANG", "COVERPROXY_SCALER")
 """Beginnings of the environment's names that a render process sees. The others may hold secrets."""
 
 _log = logging.getLogger(__name__)
