@@ -55,7 +55,7 @@ def poisoned(operation: render_child.Operation) -> render_child.Operation:
     return decode
 
 
-for name in ("render", "glance"):
+for name in ("render", "verify", "glance"):
     render_child.OPERATIONS[name] = poisoned(render_child.OPERATIONS[name])
 sys.argv[1:4] = []
 if __name__ == "__main__":

@@ -32,6 +32,10 @@ class Decoder(Protocol):
         """Render it, as render() does."""
         ...
 
+    def verify(self, body: bytes, size: Size, limits: Limits) -> None:
+        """Decode all of it and keep nothing, as verify() does."""
+        ...
+
     def glance(self, body: bytes, limits: Limits) -> Preview:
         """Say how it looks."""
         ...
@@ -53,6 +57,10 @@ class ProcessDecoder:
         if dimensions(answer.body, form) is None:
             raise DecoderDied(f"its process gave bytes that are not {form.value}")
         return Rendered(answer.body, _sides(answer, "size"), _sides(answer, "original"))
+
+    def verify(self, body: bytes, size: Size, limits: Limits) -> None:
+        """See Decoder."""
+        self._processes.run("verify", (size, limits), body)
 
     def glance(self, body: bytes, limits: Limits) -> Preview:
         """See Decoder."""

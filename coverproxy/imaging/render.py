@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from coverproxy.config import Limits, Size
 from coverproxy.domain import file_kinds
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
 from coverproxy.imaging import decode, encode, jpeg_repair, transform, vips
+
+T = TypeVar("T")
+
+_GLIMPSE = Size(width=10, height=10)
+"""A size that every decoder shrinks to as far as it can."""
 
 REVISION = 3
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
@@ -43,30 +48,57 @@ def render(
     failure: it raises where it stopped them. Raises UnusableOriginal with reason "type", "header", "limit",
     "decode" or "thin".
     """
+
+    def made(header: decode.Header) -> Rendered:
+        target = _target(header, size)
+        raster = transform.fit(decode.picture(header, size), target, hold)
+        return Rendered(encode.encoded(raster, size, form), target, header.sides)
+
+    return _worked(body, limits, made, hold)
+
+
+def verify(body: bytes, size: Size, limits: Limits, hold: Callable[..., None] = _unheld) -> None:
+    """Decode all of *body*, and keep nothing: what render() at *size* would refuse is refused.
+
+    All of its coded data is read, for the fewest pixels that can be made of it, and none is encoded: a
+    quarter of the CPU of a large cover. Blocks, takes *hold* and raises as render() does.
+    """
+
+    def read(header: decode.Header) -> None:
+        _target(header, size)
+        transform.fit(decode.picture(header, _GLIMPSE), transform.target_size(header.sides, _GLIMPSE), hold)
+
+    _worked(body, limits, read, hold)
+
+
+def _target(header: decode.Header, size: Size) -> tuple[int, int]:
+    target = transform.target_size(header.sides, size)
+    if min(target) < MIN_SIDE_PX:
+        raise UnusableOriginal("thin", "{}x{} px at this size".format(*target))
+    return target
+
+
+def _worked(body: bytes, limits: Limits, work: Callable[[decode.Header], T], hold: Callable[..., None]) -> T:
+    """Do *work* with the original; with a repaired one where that is a JPEG that only seems damaged."""
     loader = sniff(body[:32])
     if loader is None:
         raise UnusableOriginal("type", file_kinds.refusal(body[: file_kinds.HEAD_BYTES]))
     try:
-        return _render(body, loader, size, form, limits, hold)
+        return _tried(body, loader, limits, work, hold)
     except UnusableOriginal as exc:
         if loader is not Loader.JPEG or exc.reason not in ("header", "decode"):
             raise
         level = "error" if _PADDING in str(exc) else "warning"
-        return _render(jpeg_repair.repaired(body), loader, size, form, limits, hold, fail_on=level)
+        return _tried(jpeg_repair.repaired(body), loader, limits, work, hold, fail_on=level)
 
 
-def _render(
-    body: bytes, loader: Loader, size: Size, form: Format, limits: Limits, hold: Callable[..., None],
-    **options: Any,
-) -> Rendered:  # fmt: skip
+def _tried(
+    body: bytes, loader: Loader, limits: Limits, work: Callable[[decode.Header], T],
+    hold: Callable[..., None], **options: Any,
+) -> T:  # fmt: skip
     header = decode.header(body, loader, limits, **options)
-    target = transform.target_size(header.sides, size)
-    if min(target) < MIN_SIDE_PX:
-        raise UnusableOriginal("thin", "{}x{} px at this size".format(*target))
     try:
-        raster = transform.fit(decode.picture(header, size), target, hold)
-        coded = encode.encoded(raster, size, form)
+        return work(header)
     except vips.library().Error as exc:
         hold()  # it may have been stopped
         raise UnusableOriginal("decode", vips.said(exc, loader)) from None
-    return Rendered(coded, target, header.sides)

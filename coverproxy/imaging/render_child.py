@@ -34,6 +34,11 @@ def _render(body: bytes, size: Size, form: Format, limits: Limits) -> tuple[Fact
     return {"size": made.size, "original": made.original}, made.body
 
 
+def _verify(body: bytes, size: Size, limits: Limits) -> tuple[Facts, bytes]:
+    render.verify(body, size, limits)
+    return {}, b""
+
+
 def _glance(body: bytes, limits: Limits) -> tuple[Facts, bytes]:
     found = preview.at(render.render(body, preview.GLANCE, Format.JPEG, limits).body)
     return {"colour": found.colour}, found.thumbhash
@@ -46,7 +51,12 @@ def _measure(body: bytes, loader: Loader, most_decoded: int) -> tuple[Facts, byt
     return {"sides": vips.upright(image), "coding": coding, "too_large": too_large}, b""
 
 
-OPERATIONS: dict[str, Operation] = {"render": _render, "glance": _glance, "measure": _measure}
+OPERATIONS: dict[str, Operation] = {
+    "render": _render,
+    "verify": _verify,
+    "glance": _glance,
+    "measure": _measure,
+}
 """What a render process does, by name: a body and arguments in, facts and bytes out."""
 
 

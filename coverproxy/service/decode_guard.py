@@ -118,6 +118,10 @@ class _Lent:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.render(body, size, form, limits))
 
+    def verify(self, body: bytes, size: Size, limits: Limits) -> None:
+        self._guard.refuse_quarantined(self._original)
+        return self._guard.call(self._original, lambda decoder: decoder.verify(body, size, limits))
+
     def glance(self, body: bytes, limits: Limits) -> Preview:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.glance(body, limits))

@@ -11,7 +11,6 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
-from coverproxy.domain.formats import Format
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import Decoder
@@ -79,7 +78,7 @@ class Ingestor:
     def examine(self, sketch: Original, body: bytes, decoder: Decoder) -> Original:
         """Measure it, and decode all of it: what breaks off in the middle is never kept.
 
-        It is rendered, and that thrown away: so just what would be refused later is refused now.
+        Just what would be refused later is refused now, and nothing is scaled or encoded for it.
         Raises Refused, Unavailable.
         """
         largest = max(self.sizes.values(), key=lambda size: size.width * size.height)
@@ -87,7 +86,7 @@ class Ingestor:
             source = self.sources.get(sketch.source)
             limits = source.limits(self.limits) if source else self.limits
             original = measured(sketch, body, decoder, limits)
-            decoder.render(body, largest, Format.JPEG, self.limits)
+            decoder.verify(body, largest, self.limits)
         except UnusableOriginal as exc:
             raise OriginalRefused(exc.reason, str(exc)) from None
         return original

@@ -19,7 +19,7 @@ from coverproxy.domain import formats
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.imaging.encode import MIN_JPEG_BYTES
-from coverproxy.imaging.render import Rendered, render
+from coverproxy.imaging.render import Rendered, render, verify
 
 CONFIG = Config()
 SIZES = CONFIG.sizes
@@ -397,3 +397,54 @@ def test_the_first_page_alone_counts_against_the_limit() -> None:
     many = images.gif(images.pages(*(images.cover() for _ in range(8))))
     limits = Limits(max_pixels=images.WIDTH * images.HEIGHT)
     assert render(many, SIZES["small"], Format.JPEG, limits).original == (images.WIDTH, images.HEIGHT)
+
+
+def verdicts(body: bytes) -> list[str]:
+    """Why a file is refused when it is verified, and when it is rendered."""
+    found = []
+    for work in (
+        lambda: verify(body, SIZES["large"], CONFIG.limits),
+        lambda: render(body, SIZES["large"], Format.JPEG, CONFIG.limits),
+    ):
+        try:
+            work()
+            found.append("")
+        except UnusableOriginal as exc:
+            found.append(exc.reason)
+    return found
+
+
+@pytest.mark.parametrize("kind", [*images.KINDS, *images.GREY_KINDS])
+def test_what_is_rendered_is_verified(kind: str) -> None:
+    """Every kind of file that is rendered passes; of half of it, both say the same."""
+    body = images.drawn(kind)
+    assert verdicts(body) == ["", ""]
+    verified, rendered = verdicts(body[: len(body) // 2])
+    assert verified == rendered
+    assert verified or kind in ("gif-animated", "tiff-cmyk")  # whose first half is a whole picture
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["jpeg-420", "jpeg-progressive", "png-palette", "gif", "webp", "tiff-tiled"]),
+    places=st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=40)), max_size=3),
+    end=st.floats(0.5, 1),
+)
+def test_verifying_refuses_what_rendering_refuses(
+    kind: str, places: list[tuple[float, bytes]], end: float
+) -> None:
+    """Whatever happened to a file, both come to the same verdict."""
+    damaged = bytearray(images.drawn(kind))
+    for share, noise in places:
+        at = int(len(damaged) * share)
+        damaged[at : at + len(noise)] = noise
+    body = bytes(damaged[: math.ceil(len(damaged) * end)])
+    verified, rendered = verdicts(body)
+    assert verified == rendered
+
+
+def test_what_is_thin_at_a_size_is_not_verified_for_it() -> None:
+    """Too thin at the size that is named is refused; too thin at a smaller one is not."""
+    with pytest.raises(UnusableOriginal, match="thin"):
+        verify(images.jpeg(images.solid(images.RED, 9, 15)), SIZES["large"], CONFIG.limits)
+    verify(images.jpeg(images.solid(images.RED, 100, 760)), SIZES["large"], CONFIG.limits)

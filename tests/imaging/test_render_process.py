@@ -158,3 +158,14 @@ def test_a_process_that_does_not_start_is_a_fault(start: Start) -> None:
         with pytest.raises(Unavailable, match=why):
             processes.start()
         assert why in (processes.fault or "")
+
+
+def test_it_verifies_as_this_process_does(start: Start) -> None:
+    """Confined, a whole picture passes and a damaged one is refused; covers of every size are the same."""
+    decoder, whole = ProcessDecoder(start()), images.jpeg(images.cover(800, 1200))
+    for size in CONFIG.sizes.values():
+        decoder.verify(whole, size, CONFIG.limits)
+        with pytest.raises(UnusableOriginal, match="decode"):
+            decoder.verify(images.broken(images.drawn("jpeg-444"), 0.5), size, CONFIG.limits)
+        here = render(whole, size, Format.JPEG, CONFIG.limits)
+        assert decoder.render(whole, size, Format.JPEG, CONFIG.limits) == here
