@@ -1,5 +1,7 @@
 """Cases of the table of answers: a request, and what comes."""
 
+import shutil
+
 from conftest import COVERED, UNCOVERED, Running
 
 BAD_CHECK_DIGIT = "9780141439519"
@@ -18,8 +20,8 @@ async def _quota(server: Running) -> str:
 
 
 async def _unavailable(server: Running) -> str:
-    for path in server.covers.files._root.rglob(f"{COVERED}-*"):
-        path.unlink()
+    for path in list(server.covers.files._root.rglob(f"{COVERED}-*")):
+        shutil.rmtree(path.parent)  # a file alone that is gone was deleted; a folder is on a disk that is
     return server.path()
 
 

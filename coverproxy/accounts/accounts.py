@@ -7,14 +7,15 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as day_time
 from math import inf
 from zoneinfo import ZoneInfo
 
 from coverproxy.accounts.nginx_links import KeyLinks
+from coverproxy.accounts.shared_quota import SharedQuota
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
+from coverproxy.accounts.visitor import Allowance, Visitor
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
@@ -33,33 +34,6 @@ _COUNT_PAUSE_SECONDS = 1.0
 
 _PAUSE_SECONDS = 0.05
 """Unknown keys make us look at the store no more often than this, however many are tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks for a cover: with which key, and whether as a program that nobody watches.
-
-    `waits`: seconds that are worth waiting for a cover that is not here; 0: as long as the config says.
-    """
-
-    key: Key
-    is_automated: bool
-    waits: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """A key's quota at a moment. `resets_in`: seconds until the day ends."""
-
-    limit: int
-    made: int
-    resets_at: datetime
-    resets_in: int
-
-    @property
-    def left(self) -> int:
-        """How many covers it may still make today."""
-        return max(self.limit - self.made, 0)
 
 
 class Accounts:
@@ -86,6 +60,7 @@ class Accounts:
         self.store = keys
         self.counts = counts
         self.rates = rates
+        self.shared = SharedQuota(rates, now)
         self._links = links
         self._zone = ZoneInfo(quota.time_zone)
         self._automated = automated
@@ -235,6 +210,7 @@ class Accounts:
         """
         key, account, today = visitor.key, visitor.key.counted_as, self.today()
         await self._pace(visitor)
+        await self.shared.take(key, visitor.address)
         count = await self._take(key, today)
         if count is None:
             self._made[account, today] = max(key.daily_limit, self._made.get((account, today), 0))
@@ -290,10 +266,11 @@ class Accounts:
                 raise TooFast(visitor.key.counted_as, wait)
 
     async def _give_back_pace(self, visitor: Visitor) -> None:
+        await self.shared.give_back(visitor.key, visitor.address)
         if visitor.is_automated:
             with contextlib.suppress(Unavailable):
-                rate = self._automated.covers_per_second
-                await self.rates.give_back(_AUTOMATED, visitor.key.counted_as, rate)
+                pace = self._automated.covers_per_second
+                await self.rates.give_back(_AUTOMATED, visitor.key.counted_as, pace)
 
     def open_key(self, name: str) -> Key | None:
         """Return the key if it may be used from anywhere just now, from memory alone."""

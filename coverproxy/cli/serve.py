@@ -2,12 +2,10 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +14,9 @@ import click
 
 from coverproxy import log
 from coverproxy.cli.common import changed, faults_told, mistakes_told, options, tell, with_secrets
-from coverproxy.config import Config
+from coverproxy.config import Config, without_secrets
 from coverproxy.server import sd_notify
-
-HIDDEN = "(set, and not shown)"
-"""What is shown of a password in the config."""
+from coverproxy.stats.process_folder import metrics_folder
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Makes prometheus_client keep values in files that all workers add up from (metrics.MULTIPROCESS).
@@ -65,7 +61,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
     Imports late: prometheus_client looks for its folder when it is imported.
     """
     log.set_up(config.log)
-    with _metrics_folder() as folder:
+    with metrics_folder() as folder:
         os.environ[MULTIPROCESS] = folder
         from coverproxy.server.application import listen
         from coverproxy.server.supervisor import Supervisor
@@ -81,18 +77,6 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
                 notify("READY=1")
 
             Supervisor(config, listeners, ready, reread).run()
-
-
-@contextmanager
-def _metrics_folder() -> Iterator[str]:
-    """A folder that goes with this process: workers, which are forks of it, leave by the same door."""
-    folder = tempfile.mkdtemp(prefix="coverproxy-metrics-")
-    process = os.getpid()
-    try:
-        yield folder
-    finally:
-        if os.getpid() == process:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_alone(config: Config, as_json: bool, shown: "tuple[Shown, ...]", tour: Callable[[str], str]) -> None:
@@ -208,9 +192,7 @@ def check_config(config: Config, as_json: bool) -> None:
     """
     with mistakes_told():
         with_secrets(config)
-    tree = config.model_dump(mode="json", by_alias=True)
-    if tree["admin"]["token"]:
-        tree["admin"]["token"] = HIDDEN
+    tree = without_secrets(config.model_dump(mode="json", by_alias=True))
     tell(as_json, tree, "\n".join(["The config is right. In force:", *_lines(tree, "")]))
 
 

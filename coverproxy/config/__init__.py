@@ -3,7 +3,7 @@
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front
 from coverproxy.config.ladder import Ladder, SizeTable
-from coverproxy.config.loading import PREFIX, load
+from coverproxy.config.loading import PREFIX, load, without_secrets
 from coverproxy.config.pages import MAX_PLACEHOLDER_BYTES, Admin, Signup, Site
 from coverproxy.config.shapes import SHAPE_NAMES, ShapeName, Shapes
 from coverproxy.config.sizes import Avif, Formats, Jpeg, Size, Webp
@@ -39,4 +39,5 @@ __all__ = [
     "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig", "Ops",
     "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
     "Site", "Size", "SizeTable", "SourceConfig", "Upload", "Webp", "load", "resolved", "unset",
+    "without_secrets",
 ]  # fmt: skip

@@ -29,6 +29,13 @@ def _expanded(path: str) -> str:
     whole = os.path.expanduser(path)  # noqa: PTH111 - pathlib raises where there is no home
     if whole.startswith("~"):
         raise ValueError("there is no such user's home; expected the path without ~")
+    # Longer ones, and NUL, no system call takes: they would end a command in the middle of its work.
+    if (
+        "\0" in whole
+        or len(os.fsencode(whole)) >= 4096
+        or max(map(len, os.fsencode(whole).split(b"/"))) > 255
+    ):
+        raise ValueError("is not a path; expected names of at most 255 bytes, 4,095 in all, without NUL")
     return whole
 
 

@@ -17,8 +17,15 @@ from coverproxy.domain.errors import ConfigError
 
 PREFIX = "COVERPROXY_"
 
-_SECRET = re.compile("token|password|secret|headers|authorization|credential", re.IGNORECASE)
-"""Keys whose values are not shown."""
+_SECRET = re.compile("token|password|secret|headers|options|authorization|credential", re.IGNORECASE)
+"""Keys whose values are not shown, nor those of keys below them."""
+
+_USER = re.compile(r"(?<=//)[^/@\s'\"]*@")
+_QUERY = re.compile(r"(?<=\?)[^\s'\"]+")
+"""With a URL's user and password, what of it can be a secret."""
+
+HIDDEN = "(set, and not shown)"
+"""What is shown of a secret in a config that is in force."""
 
 
 def load(
@@ -54,6 +61,17 @@ def load(
     return config
 
 
+def without_secrets(value: Any, places: tuple[int | str, ...] = ()) -> Any:
+    """Return a config as JSON with HIDDEN in place of its secrets. `{env:NAME}` stays: it is only a name."""
+    if isinstance(value, dict):
+        return {key: without_secrets(each, (*places, key)) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(each, places) for each in value]
+    if not isinstance(value, str) or "{env:" in value:
+        return value
+    return HIDDEN if value and _is_secret(places) else _USER.sub("…@", value)
+
+
 def _language(tree: Mapping[str, Any]) -> Site | None:
     """Return what a config with other mistakes says of its texts, so that theirs are reported with them."""
     site = tree.get("site", {})
@@ -80,7 +98,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from exc
     except RecursionError:
         raise ConfigError(f"{path}: is not TOML: nested too deep") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except ValueError as exc:  # not TOML, not UTF-8, or a number of more digits than Python reads
         raise ConfigError(f"{path}: is not TOML: {exc}") from exc
 
 
@@ -101,7 +119,7 @@ def _value(raw: str) -> Any:
     """Read a value as TOML would (8080, true, ["a"]); anything that is not TOML is the text itself."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return raw
 
 
@@ -124,11 +142,18 @@ def _mistakes(exc: ValidationError, variables: Mapping[tuple[str, ...], str], wh
 
 def _found(value: Any, places: tuple[int | str, ...]) -> str:
     """Say what was found; of a secret only that it is one, as mistakes end up in terminals and journals."""
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list) or _is_secret(places) or _is_table(places):
         return ""
-    if isinstance(value, str) and any(_SECRET.search(str(part)) for part in places):
-        return ""
-    return f", found {value!r}"[:300]
+    return f", found {_QUERY.sub('…', _USER.sub('…@', repr(value)))}"[:300]
+
+
+def _is_secret(places: tuple[int | str, ...]) -> bool:
+    return any(_SECRET.search(str(part)) for part in places)
+
+
+def _is_table(places: tuple[int | str, ...]) -> bool:
+    """Say whether a table stands there: a text in its place is perhaps the secret that belongs into it."""
+    return bool(_keys(places)) or len(places) == 1
 
 
 def _variable(places: tuple[int | str, ...], variables: Mapping[tuple[str, ...], str]) -> str | None:

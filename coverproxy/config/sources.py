@@ -92,6 +92,8 @@ class HttpSourceConfig(SourceConfig):
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.hostname or not text.isascii() or " " in text:
             raise ValueError("no URL; expected one like https://covers.example.org/{isbn13}.jpg")
+        if parts.port == 0:  # .port itself raises where it is above 65535, or not a number
+            raise ValueError("port 0 cannot be asked")
         if "{" in parts.netloc:
             raise ValueError("a host is always the same; only what follows it may hold {fields}")
         Template(_VARIABLE.sub("x", text))
@@ -158,8 +160,10 @@ def _with_preset(table: dict[str, Any]) -> dict[str, Any]:
     preset = table.get("preset")
     if preset in (None, ""):
         return table
-    if preset not in PRESETS:
-        raise ValueError(f"{preset!r} is no preset; expected one of {', '.join(sorted(PRESETS))}")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise ValueError(
+            f"{str(preset)[:40]!r} is not a preset; expected one of {', '.join(sorted(PRESETS))}"
+        )
     return {"kind": "http", "name": preset, **PRESETS[preset], **table}
 
 

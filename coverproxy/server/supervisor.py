@@ -96,6 +96,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             self._config = self._master.reread().model_copy(update={"data": self._config.data})
         except ConfigError as exc:
             _log.error("the config has mistakes, so the old one stays", extra={"mistakes": str(exc)})
+        except Exception as exc:  # whatever it is, it must not end a service that answers
+            # the kind alone: what was being read can be a secret
+            _log.error("the config cannot be read, so the old one stays", extra={"error": type(exc).__name__})
         log.set_up(self._config.log)
         self.callable = None
         super().reload()

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from coverproxy.accounts.accounts import Accounts, Visitor
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Memory, MemoryEntry
 from coverproxy.cache.negative import NegativeCache

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from coverproxy.accounts.accounts import Visitor
+from coverproxy.accounts.visitor import Visitor
 
 MOST_PATIENT = 256
 """Visitors of a worker that wait for longer than others: each holds a connection and some 10 kB."""

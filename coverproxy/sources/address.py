@@ -44,7 +44,7 @@ class AddressRefused(OSError):
     """A source's name leads to an address that it may not be connected to."""
 
     def __init__(self, text: str, why: str) -> None:
-        super().__init__(REFUSED_ERRNO, f"{text} is {why}, and not allowed for this source")
+        super().__init__(REFUSED_ERRNO, f"{text} is {why}, and not allowed for this source at this port")
 
 
 def refusal(text: str, allowed: Iterable[Network] = ()) -> str | None:
@@ -99,18 +99,21 @@ def _closed(address: Address) -> str | None:
     return None
 
 
-def checked_sockets(allowed: Iterable[Network]) -> Callable[[Any], socket.socket]:
+def checked_sockets(allowed: Iterable[Network], ports: Iterable[int]) -> Callable[[Any], socket.socket]:
     """Return what makes the socket of a connection to an address that may be had. It raises AddressRefused.
+
+    What is *allowed* is so at these *ports* only: an operator opens a host for its covers, not for whatever
+    else listens there, which a redirect could lead to. Public addresses may be asked at every port.
 
     It is asked with the very address that is connected to next, whether it came from a name, a literal or a
     redirect: a name that resolves to another address the second time (DNS rebinding) gains nothing. A check
     of names, or of a resolver's answer, would leave literals out (aiohttp resolves none).
     """
-    networks = tuple(allowed)
+    networks, open_ports = tuple(allowed), frozenset(ports)
 
     def make(info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
         family, kind, protocol, _, address = info
-        if why := refusal(str(address[0]), networks):
+        if why := refusal(str(address[0]), networks if address[1] in open_ports else ()):
             raise AddressRefused(str(address[0]), why)
         return socket.socket(family, kind, protocol)
 

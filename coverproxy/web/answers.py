@@ -7,7 +7,7 @@ import orjson
 from aiohttp import web
 
 from coverproxy import __version__
-from coverproxy.accounts.accounts import Allowance
+from coverproxy.accounts.visitor import Allowance
 from coverproxy.config import Answers
 from coverproxy.deploy.nginx import ACCEL
 from coverproxy.domain.derivative import Derivative

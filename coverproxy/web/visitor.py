@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from coverproxy.accounts.accounts import Visitor
+from coverproxy.accounts.visitor import Visitor
 from coverproxy.domain.api_key import Key
 from coverproxy.web.app_keys import CONFIG
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from coverproxy.accounts.accounts import Accounts, Visitor
+from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.accounts.visitor import Visitor
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey

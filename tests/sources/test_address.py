@@ -67,6 +67,18 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     assert refusal(address)
 
 
+@pytest.mark.parametrize("address", ["3fff::1", "3fff:fff:ffff::1", "5f00::1", "5f00:ffff::1"])
+def test_reserved_networks_that_python_does_not_know_are_refused(address: str) -> None:
+    """RFC 9637's documentation and RFC 9602's segment identifiers are not of the public network."""
+    assert refusal(address)
+
+
+@pytest.mark.parametrize("address", ["3ffe:ffff::1", "4000::1", "5eff::1", "5f01::1"])
+def test_their_neighbours_are_not_taken_for_them(address: str) -> None:
+    """Only those two networks are named: what lies beside them is judged as it was."""
+    assert "not of the public network" not in (refusal(address) or "")
+
+
 def test_what_is_allowed_is_just_that() -> None:
     """A network that the operator opens is open, and nothing beside it."""
     allowed = (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd00::/64"))
@@ -88,7 +100,7 @@ def test_mapped_addresses_are_judged_as_what_they_are(number: int) -> None:
 
 def test_no_socket_is_made_for_a_refused_address() -> None:
     """The check stands where a socket is made: a refused address gets none."""
-    make = checked_sockets(())
+    make = checked_sockets((), ())
     info = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 80))
 
     with pytest.raises(AddressRefused, match="loopback"):

@@ -334,6 +334,18 @@ async def test_the_loopback_is_refused_unless_allowed(upstream: Upstream, make: 
     assert upstream.asked == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
+async def test_an_allowed_host_is_open_at_its_own_port_only(
+    upstream: Upstream, make: Make, host: str
+) -> None:
+    """A redirect to what else listens on an allowed host, or network, is refused before a byte is sent."""
+    async with Upstream(gives(picture())).running() as other:
+        upstream.behave = leads(f"http://{host}:{other.port}/secret")
+
+        assert await reason(make().fetch(ISBN, None)) == "address"
+        assert other.asked == []
+
+
 class Rebinding(AbstractResolver):
     """A name that is a public address when first asked for, and the loopback from then on."""
 

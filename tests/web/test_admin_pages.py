@@ -282,7 +282,7 @@ def test_the_password_is_not_told_by_check_config() -> None:
         assert got.exit_code == 0
         assert TOKEN not in got.output
     short = CliRunner().invoke(main, ["check-config"], env={"COVERPROXY_ADMIN__TOKEN": "short"})
-    assert (short.exit_code, "admin.token: is too short" in short.output) == (2, True)
+    assert (short.exit_code, "COVERPROXY_ADMIN__TOKEN: is too short" in short.output) == (2, True)
 
 
 EVERY = ["/", f"/?isbn={COVERED}", "/keys", "/status", "/devkey/KEY/usage", "/devkey/none/usage", *PAGES]

@@ -106,6 +106,29 @@ async def test_a_try_counts_for_the_home_page_and_shows_nowhere_else(start: Star
     assert server.covers.accounts.allowance(server.key).made == 0
 
 
+async def test_one_address_does_not_use_up_the_tries_of_all(start: Start) -> None:
+    """One address gets its part of the day's tries, whatever headers it forges; another still gets its own.
+
+    What is there already counts for nobody, and the page says when its visitor's part is used up.
+    """
+    server = await start(site={"try_daily_limit": 3})
+    here = {"Sec_Fetch_Site": "same-origin"}
+    flood, other = {**here, "X_Forwarded_For": "192.0.2.1"}, {**here, "X_Forwarded_For": "198.51.100.7"}
+    sizes = ("small", "medium", "large")
+    got = [(await server.get(f"/try/{size}/isbn/{COVERED}", **flood)).cover for size in sizes]
+    again = await server.get(f"/try/{sizes[0]}/isbn/{COVERED}", **flood)
+    pages = [
+        orjson.loads((await server.get(f"/?isbn={COVERED}", Accept="application/json", **who)).body)
+        for who in (flood, other)
+    ]
+    last = await server.get(f"/try/{sizes[2]}/isbn/{COVERED}", **other)
+
+    assert got == ["made", "made", "quota"]
+    assert again.cover == "hit"
+    assert [page["tried"]["tries_left"] for page in pages] == [0, 1]
+    assert last.cover == "made"
+
+
 async def test_the_home_page_is_json_too(server: Running) -> None:
     """Who asks for JSON gets all that the page shows: counts, sizes, terms of use, and the try."""
     got = await server.get(f"/?isbn={COVERED}", Accept="application/json")

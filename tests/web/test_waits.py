@@ -6,7 +6,7 @@ import orjson
 from conftest import Start
 from upstream import BOOK, Asked, Upstream, gives, picture
 
-from coverproxy.accounts.accounts import Visitor
+from coverproxy.accounts.visitor import Visitor
 from coverproxy.domain.api_key import Key
 from coverproxy.service.patience import Patience
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from coverproxy.accounts.accounts import Visitor
+from coverproxy.accounts.visitor import Visitor
 from coverproxy.domain import isbn, spec
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import KeyNotForSite, NotAnIsbn, UnknownSize
@@ -19,7 +19,7 @@ from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate
 from coverproxy.web.app_keys import CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
-from coverproxy.web.pages import snippets
+from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
@@ -103,12 +103,20 @@ async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, An
     value = found.identifier.value if found else reading.isbns[0]
     told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value), "has_cover": found is not None, "sizes": []}
     if shown_at == "/try":
-        told["tries_left"] = covers.accounts.allowance(_home_key(request)).left
+        key, left = _home_key(request), covers.accounts.allowance(_home_key(request)).left
+        told["tries_left"] = (
+            0 if await covers.accounts.shared.is_used_up(key, forms.address(request)) else left
+        )
     return told | (_pictures(request, found, start, shown_at) if found else {})
 
 
 def _home_key(request: web.Request) -> Key:
     return Key(_TRY, "home page", request.app[CONFIG].site.try_daily_limit)
+
+
+def _home_visitor(request: web.Request) -> Visitor:
+    """Say who tries. Anybody can write the headers by which a page of ours is known, so addresses count."""
+    return replace(visitor(request, _home_key(request)), address=forms.address(request))
 
 
 async def example(request: web.Request) -> tuple[str, bool]:
@@ -162,9 +170,7 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
         raise UnknownSize(size, tuple(config.sizes))
     wanted = spec.parse(size, request.match_info["isbn"], config.formats.enabled)
     form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
-    key = _home_key(request)
-    asking = visitor(request, key)
-    found = await covers.cover(wanted, form, Visitor(key, asking.is_automated, asking.waits))
+    found = await covers.cover(wanted, form, _home_visitor(request))
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request)
     own = {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "private, max-age=60"}

@@ -69,7 +69,7 @@ def gaps(text: str) -> set[str]:
 def _of_file(path: Path, known: Mapping[str, str]) -> dict[str, str]:
     try:
         found = flat(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+    except (OSError, RecursionError, ValueError) as exc:  # ValueError: not TOML, not UTF-8, a huge number
         raise ConfigError(f"site.texts: {path}: {exc}") from exc
     mistakes = [f"site.texts: {path}: {name}: no such text" for name in found if name not in known]
     mistakes += [
