@@ -40,8 +40,8 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
+from coverproxy.service.contribute import Contributor
 from coverproxy.service.covers import FILE_THREADS, Covers
-from coverproxy.service.curate import Curator
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.importer import Importer
@@ -170,9 +170,15 @@ def open_importer(
         )  # fmt: skip
 
 
-def curator(config: Config, shelf: DataFolder) -> Curator:
-    """Build what people decide by."""
-    return Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes)
+@contextmanager
+def open_contributor(config: Config, shelf: DataFolder) -> Iterator[tuple[Contributor, DecodeGuard]]:
+    """Open what takes in a person's file at the command line."""
+    with open_guard(config, shelf, Metrics(), 1) as (guard, _):
+        ingestor = Ingestor(
+            shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.sizes,
+            config.limits, config.imports, {},
+        )  # fmt: skip
+        yield Contributor(ingestor), guard
 
 
 @contextmanager
@@ -283,7 +289,8 @@ async def open_asking(
         asking = OriginalFetcher(
             chain, shelf.recall, taker, stripes, config.asking, metrics, renders, guard, threads
         )  # fmt: skip
-        fresh = asyncio.create_task(Revalidator(asking, config.asking.look_seconds).run())
+        revalidator = Revalidator(asking, config.asking.look_seconds, config.upload.pending_days * 86_400)
+        fresh = asyncio.create_task(revalidator.run())
         try:
             yield asking
         finally:

@@ -4,7 +4,9 @@ import getpass
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,11 +44,12 @@ def _me() -> str:
 @contextmanager
 def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
     """Open what decides; what is not there becomes one clear line."""
-    from coverproxy.wiring import curator, open_shelf
+    from coverproxy.service.curate import Curator
+    from coverproxy.wiring import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:
         try:
-            yield shelf, curator(config, shelf)
+            yield shelf, Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes)
         except NoSuchOriginal as exc:
             raise click.ClickException(str(exc)) from None
 
@@ -279,4 +282,63 @@ def undo(config: Config, as_json: bool, number: int, note: str, who: str) -> Non
         _done(as_json, shelf, curator, deed.identifier)
 
 
-COMMANDS = (list_, pin, unpin, hide, restore, remove, admit, history, undo)
+@click.command()
+@options
+@needs_data
+@deciding
+@click.option("--source", default=None, help="Where it is from, for source priorities (default: upload).")
+@click.option("--licence", default=None, help="Its licence, shown in /info.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The first day on which it is not shown.")
+@click.option("--no-crop", is_flag=True, help="It may only be shown whole.")
+@click.option("--no-pin", is_flag=True, help="Let the rule decide whether it is shown.")
+@click.argument("text", metavar="ISBN")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def add(
+    config: Config, as_json: bool, text: str, file: Path, note: str, who: str, source: str | None,
+    licence: str | None, until: datetime | None, no_crop: bool, no_pin: bool,
+) -> None:  # fmt: skip
+    """Take in FILE as the cover of a book, and show it at once. All of it is decoded first.
+
+    It takes the place of what you added to the book before, and brings a hidden book back.
+    """
+    from coverproxy.domain.original import Terms
+    from coverproxy.originals.examine import OriginalRefused
+    from coverproxy.service.contribute import SOURCE, Contribution, add_file
+    from coverproxy.wiring import open_contributor
+
+    book = book_of(text)
+    ends = int(until.replace(tzinfo=UTC).timestamp()) if until else None
+    said = Contribution(
+        who, source or SOURCE, str(file.absolute()), Terms(licence, ends, no_crop), note, is_trusted=True,
+        is_choice=not no_pin,
+    )  # fmt: skip
+    with curating(config) as (shelf, curator):
+        try:
+            with open_contributor(config, shelf) as (contributor, guard):
+                add_file(contributor, guard, file, book, said)
+        except OriginalRefused as exc:
+            raise click.ClickException(f"{file}: {exc.detail} ({exc.reason})") from None
+        _done(as_json, shelf, curator, book)
+
+
+@click.command()
+@options
+@needs_data
+def pending(config: Config, as_json: bool) -> None:
+    """List what waits for a review, the oldest first: `pin` shows one, `remove` turns it down."""
+    from coverproxy.service.book_json import original_as_json
+
+    with curating(config) as (_, curator):
+        found = [
+            {"isbn13": each.identifier.value} | original_as_json(each, is_shown=False)
+            for each in curator.pending(1000)
+        ]
+    lines = [
+        f"{each['isbn13']}  {each['digest']}  {each['width']}x{each['height']}"
+        f"  {each['added']}  {each['who']}"
+        for each in found
+    ]
+    tell(as_json, found, "\n".join(lines) or "Nothing waits for a review.")
+
+
+COMMANDS = (list_, add, pending, pin, unpin, hide, restore, remove, admit, history, undo)

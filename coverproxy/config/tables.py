@@ -129,7 +129,7 @@ class Automated(Section):
 class Answers(Section):
     """How long clients and proxies may keep an answer."""
 
-    cover_max_age_seconds: Annotated[int, Field(ge=0)] = 604_800
+    cover_max_age_seconds: Annotated[int, Field(ge=0)] = 86_400
     cover_stale_seconds: Annotated[int, Field(ge=0)] = 86_400
     missing_max_age_seconds: Annotated[int, Field(ge=0)] = 3600
     retry_after_seconds: Annotated[int, Field(ge=1)] = 5

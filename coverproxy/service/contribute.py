@@ -11,14 +11,16 @@ from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.errors import PictureRefused, Unavailable
 from coverproxy.domain.original import NO_TERMS, Original, State, Terms
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import OriginalRefused, sketched
+from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.ingest import Ingestor
 from coverproxy.service.invalidate import drop_stale
-from coverproxy.storage import bounded_read
+from coverproxy.storage import atomic, bounded_read
 
 SOURCE = "upload"
 """The source of what a person sends without naming one."""
@@ -69,6 +71,14 @@ class Contributor:
             state=None if said.is_trusted else State.PENDING,
         )  # fmt: skip
         return original, body
+
+    def examine(self, sketch: Original, body: bytes, decoder: Decoder) -> Original:
+        """Measure it, and decode all of it. Raises OriginalRefused, Unavailable."""
+        return self._ingestor.examine(sketch, body, decoder)
+
+    def incoming(self) -> Path:
+        """Name a file that what comes in is written to."""
+        return self._ingestor.files.incoming()
 
     def enter(self, original: Original, found: Path, said: Contribution) -> Outcome:
         """Keep what was examined: its file, then its row; say what became of it.
@@ -128,6 +138,20 @@ def _outcome(changes: Changes, original: Original) -> Outcome:
     if mine is not None and mine.state is State.PENDING:
         return Outcome.PENDING
     return Outcome.SHOWN if best is not None and best.digest == original.digest else Outcome.LESSER
+
+
+def add_file(
+    contributor: Contributor, guard: DecodeGuard, path: Path, identifier: Identifier, said: Contribution
+) -> Outcome:
+    """Take in a copy of the file at *path*; blocks. Raises OriginalRefused, OSError, Unavailable."""
+    sketch, body = contributor.read(path, identifier, said)
+    original = guard.decode_here(sketch, partial(contributor.examine, sketch, body))
+    copy = contributor.incoming()
+    try:
+        atomic.write(copy, body, sync=True)
+        return contributor.enter(original, copy, said)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 async def take(

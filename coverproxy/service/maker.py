@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from coverproxy.cache.budget import CacheFull
 from coverproxy.cache.disk import DiskCache
@@ -22,10 +22,18 @@ from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
+GONE_SECONDS = 60
+"""How long a file must be away, and its folder not, to count as deleted."""
+
+_MOST_AWAY = 1000
+
 
 @dataclass(frozen=True)
 class DerivativeMaker:
-    """Makes derivatives, for the service and for commands alike. Safe in several threads at once."""
+    """Makes derivatives, for the service and for commands alike. Safe in several threads at once.
+
+    `now`: seconds since 1970. `away`: originals whose file is not there, by digest, and since when.
+    """
 
     cache: DiskCache
     catalogue: Catalogue
@@ -33,6 +41,8 @@ class DerivativeMaker:
     metrics: Metrics
     sizes: Mapping[str, Size]
     limits: Limits
+    now: Callable[[], float] = time.time
+    away: dict[bytes, float] = field(default_factory=dict)
 
     def choose(self, identifiers: Iterable[Identifier], *, only_one: bool) -> Identifier:
         """Pick which reading of an ISBN is meant: the first with a usable original. Raises NoCover.
@@ -157,13 +167,24 @@ class DerivativeMaker:
         return body
 
     def _read(self, original: Original) -> bytes:
-        """Read an original's file; one that was deleted is a fault, for its folder is there."""
+        """Read an original's file; one that is away for a while, and its folder is not, was deleted."""
         try:
-            return self.files.read(original, self.limits.max_bytes)
+            body = self.files.read(original, self.limits.max_bytes)
         except FileNotFoundError as exc:
             if not self.files.path(original).parent.is_dir():  # its disk is not mounted, rather
                 raise
+            if not self._is_long_gone(original):
+                raise
             raise UnusableOriginal("gone", "its file was deleted") from exc
+        self.away.pop(original.digest, None)
+        return body
+
+    def _is_long_gone(self, original: Original) -> bool:
+        """Whether this process has missed a file for GONE_SECONDS; a disk that comes and goes is not that."""
+        now = self.now()
+        if len(self.away) >= _MOST_AWAY:
+            self.away.clear()  # a disk, rather than files
+        return now - self.away.setdefault(original.digest, now) >= GONE_SECONDS
 
     def _note_fault(self, original: Original, fault: UnusableOriginal) -> None:
         self.metrics.unusable.labels(fault.reason).inc()

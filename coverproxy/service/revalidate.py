@@ -8,6 +8,7 @@ from functools import partial
 
 from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.provenance import Provenance
+from coverproxy.service.expire import expire
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Validators
 
@@ -35,6 +36,7 @@ class Revalidator:
 
     asking: OriginalFetcher
     every: float
+    pending_seconds: int = 30 * 86_400
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:
@@ -53,6 +55,8 @@ class Revalidator:
         while await asking.off_loop(asking.taker.remove_outstayed):
             pass
         now = int(asking.now())
+        while await asking.off_loop(partial(expire, asking.taker, now, self.pending_seconds)):
+            pass
         claim = partial(asking.taker.catalogue.provenance.claim, now, now + _LEASE_SECONDS, _MOST)
         rows = await asking.off_loop(claim)
         for row in rows:

@@ -16,7 +16,6 @@ from coverproxy.domain.errors import NoSuchOriginal
 from coverproxy.domain.original import State
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.curate import Curator
-from coverproxy.wiring import curator as build
 
 NAME = Identifier(ISBN, BOOK)
 ANNA = Decision("anna", 1_800_000_000, "wrong edition")
@@ -50,7 +49,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     library.put(f"b/{BOOK}.jpg", LITTLE)
     library.take_in()
     with library.shelf() as shelf:
-        yield Desk(library, build(library.config(), shelf))
+        curator = Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes)
+        yield Desk(library, curator)
 
 
 def test_a_pinned_original_is_shown(desk: Desk) -> None:
@@ -210,3 +210,22 @@ async def test_a_running_service_obeys(server: Running, tmp_path: Path) -> None:
     assert fourth.headers["X-Cover-Original"] == "600x900"
     assert fourth.headers["ETag"] not in {one.headers["ETag"] for one in (first, second, third)}
     assert "no original" in run("originals", "pin", UNCOVERED, "0" * 32, data=data, code=1)
+
+
+async def test_a_file_is_added_at_the_command_line(server: Running, tmp_path: Path) -> None:
+    """It is shown at once with its terms, brings a hidden book back, and a broken file is refused."""
+    data, path = Path(server.config.data.dir), tmp_path / "any name.jpg"
+    path.write_bytes(LITTLE)
+    run("originals", "hide", UNCOVERED, data=data)
+    terms = ("--licence", "CC0", "--until", "2099-01-01", "--no-crop", "--note", "second", "--who", "anna")
+    told = orjson.loads(run("originals", "add", UNCOVERED, path, *terms, "--json", data=data))
+    (row,) = told["originals"]
+    assert (row["shown"], row["licence"], row["until"], row["who"]) == (
+        True, "CC0", "2099-01-01T00:00:00Z", "anna",
+    )  # fmt: skip
+    assert row["origin"] == str(path)
+    assert (await server.get(server.path(UNCOVERED))).headers["X-Cover-Original"] == "500x750"
+    path.write_bytes(LITTLE[:3000])
+    assert str(path) in run("originals", "add", UNCOVERED, path, data=data, code=1)
+    assert path.read_bytes() == LITTLE[:3000]
+    assert "Nothing waits" in run("originals", "pending", data=data)

@@ -12,8 +12,7 @@ from library import BOOK, OTHERS, Library, strangers
 
 from coverproxy.domain.original import GONE
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.service.importer import candidates
-from coverproxy.wiring import open_importer, open_shelf
+from coverproxy.service.maker import GONE_SECONDS
 
 LARGE = images.jpeg(images.solid(images.RED, 600, 900))
 LITTLE = images.jpeg(images.solid(images.BLUE, 500, 750))
@@ -231,25 +230,27 @@ async def test_a_picture_that_comes_back_is_newer_again(server: Running, tmp_pat
 # --- a file that somebody deleted
 
 
+def later(server: Running) -> None:
+    """Let the files that are away have been so for longer than counts as deleted."""
+    away = server.covers.maker.away
+    away.update({digest: since - GONE_SECONDS for digest, since in away.items()})
+
+
 async def test_a_deleted_file_gives_way_to_the_next(server: Running, tmp_path: Path) -> None:
-    """An original deleted by hand: the next best is shown; with none left the cover is missing, for good."""
-    large, little = tmp_path / "large", tmp_path / "little"
-    for folder, body in ((large, LARGE), (little, LITTLE)):
-        folder.mkdir()
-        (folder / f"{UNCOVERED}.jpg").write_bytes(body)
-    with (
-        open_shelf(server.config) as shelf,
-        open_importer(server.config, shelf, lambda refusal: None) as importer,
-    ):
-        for folder in (large, little):
-            importer.run(candidates(folder, folder.name), lambda report: None)
+    """An original deleted by hand: the next best is shown; with none left the cover is soon missing."""
+    folder = tmp_path / "both"
+    for name, body in (("large", LARGE), ("little", LITTLE)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"{UNCOVERED}.jpg").write_bytes(body)
+    take_in(server.config, folder, "copy")
     found = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
     paths = [server.covers.files.path(one) for one in found]
     paths[0].unlink()
     assert (await server.get(server.path(UNCOVERED))).headers["X-Cover-Original"] == "500x750"
     paths[1].unlink()
-    got = await server.get(server.path(UNCOVERED, size="large"))
-    assert got.cover == "missing"
+    assert (await server.get(server.path(UNCOVERED, size="large"))).cover == "unavailable"
+    later(server)
+    assert (await server.get(server.path(UNCOVERED, size="large"))).cover == "missing"
     faults: list[Any] = [one.fault for one in server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))]
     assert all(fault.startswith(GONE) for fault in faults)
 
@@ -261,6 +262,8 @@ async def test_a_file_that_is_back_is_shown_again(server: Running, tmp_path: Pat
     path = server.covers.files.path(one)
     body = path.read_bytes()
     path.unlink()
+    assert (await server.get(server.path(UNCOVERED))).cover == "unavailable"
+    later(server)
     assert (await server.get(server.path(UNCOVERED))).cover == "missing"
     path.write_bytes(body)
     got = await server.get(server.path(UNCOVERED, size="large"))

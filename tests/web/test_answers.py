@@ -104,7 +104,7 @@ async def test_a_missing_cover_has_a_short_life_of_its_own(server: Running) -> N
     missing, cover = await server.get(server.path(UNCOVERED)), await server.get(server.path())
 
     assert missing.headers["Cache-Control"] == "public, max-age=3600"
-    assert cover.headers["Cache-Control"].startswith("public, max-age=604800")
+    assert cover.headers["Cache-Control"].startswith("public, max-age=86400")
 
 
 async def test_first_made_then_hit(server: Running) -> None:

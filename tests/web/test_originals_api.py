@@ -3,7 +3,9 @@
 import asyncio
 import io
 import resource
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ import aiohttp
 import images
 import orjson
 import pytest
-from conftest import COVERED, UNCOVERED, Running, Start
+from conftest import BROWSER, COVERED, UNCOVERED, Running, Start
 from fronting import before
 
 from coverproxy.domain.api_key import Key, hashed, new_name
 from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.service.expire import expire
 
 TOKEN = "a-long-admin-token"  # noqa: S105 - of these tests only
 RED = images.jpeg(images.solid(images.RED, 400, 600))
@@ -302,3 +305,59 @@ async def test_nginx_lets_a_large_picture_through(server: Running, tmp_path: Pat
             f"{front}/devkey/{server.key.name}/info", data=io.BytesIO(large)
         ) as response:
             assert response.status == 413
+
+
+async def test_terms_are_told_and_obeyed(server: Running) -> None:
+    """/info tells licence, end and no_crop; from its end on the original is not shown, and another is."""
+    until = datetime.fromtimestamp(time.time() + 86_400 * 2, UTC).date().isoformat()
+    path = f"{one(server, COVERED)}?licence=CC0&no_crop=1&until={until}"
+    assert (await call(server, "PUT", path, RED))[0] == 201
+    about = f"/devkey/{server.key.name}/info/isbn/{COVERED}"
+    told = orjson.loads((await server.get(about)).body)["original"]
+    assert (told["licence"], told["until"], told["no_crop"]) == ("CC0", f"{until}T00:00:00Z", True)
+    shown = await server.get(server.path(COVERED))
+    taker = server.covers.asking.taker
+    assert await asyncio.to_thread(expire, taker, int(time.time()), 86_400) == 0
+    assert await asyncio.to_thread(expire, taker, int(time.time()) + 86_400 * 3, 86_400) == 1
+    after = await server.get(server.path(COVERED), If_None_Match=shown.headers["ETag"])
+    assert (after.status, after.headers["X-Cover-Original"]) == (200, "1000x1500")
+    _, book = await call(server, "GET", every(server, COVERED))
+    assert [each["state"] for each in book["originals"]] == [None, "expired"]
+
+
+async def test_what_nobody_reviews_is_removed(server: Running) -> None:
+    """After its days what waits is gone with its file; the book is as it was."""
+    key = await owned(server)
+    await call(server, "PUT", one(server, key=key), RED, "the owners word")
+    (waiting,) = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
+    file = server.covers.files.path(waiting)
+    assert file.exists()
+    taker, now = server.covers.asking.taker, int(time.time())
+    assert await asyncio.to_thread(expire, taker, now, 86_400) == 0
+    assert await asyncio.to_thread(expire, taker, now + 86_401, 86_400) == 1
+    assert server.covers.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
+    assert not file.exists()
+
+
+async def test_nginx_sends_a_replacement(server: Running, tmp_path: Path) -> None:
+    """Through nginx a replaced cover comes at once, to who had the old one by tag or by date too."""
+    async with before(server, tmp_path / "nginx") as front:
+        path = server.path(COVERED)
+
+        async def get(**headers: str) -> tuple[int, Mapping[str, str]]:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            async with server.client.get(front + path, headers=BROWSER | sent) as response:
+                await response.read()
+                return response.status, response.headers
+
+        await get()
+        _, old = await get()
+        assert old["X-Cover-Status"] == "hit"
+        assert (await get(If_None_Match=old["ETag"]))[0] == 304
+        await call(server, "PUT", one(server, COVERED), RED)
+        for validator in ({"If_None_Match": old["ETag"]}, {"If_Modified_Since": old["Last-Modified"]}):
+            for _ in range(2):  # made by the app, then a hit of nginx
+                status, new = await get(**validator)
+                assert (status, new["ETag"] != old["ETag"]) == (200, True)
+        assert new["X-Cover-Status"] == "hit"
+        assert (await get(If_None_Match=new["ETag"]))[0] == 304

@@ -84,6 +84,9 @@ class InfoOriginal(TypedDict):
     source: Annotated[str, Field(description="Who it came from, as its import said; may be empty.")]
     date: Annotated[Moment, Field(description="The image's own time: the covers' Last-Modified.")]
     added: Annotated[Moment, Field(description="When it came in.")]
+    licence: Annotated[str | None, Field(description="Under which licence it may be shown, as was said.")]
+    until: Annotated[Moment | None, Field(description="From when on it is not shown any more.")]
+    no_crop: Annotated[bool, Field(description="It may only be shown whole.")]
 
 
 class InfoFormat(TypedDict):

@@ -141,7 +141,9 @@ def _original(original: Original) -> InfoOriginal:
     return {
         "width": original.width, "height": original.height, "bytes": original.bytes,
         "type": original.loader.value, "source": original.source, "date": _moment(original.date),
-        "added": _moment(original.added // 1000),
+        "added": _moment(original.added // 1000), "licence": original.terms.licence,
+        "until": _moment(original.terms.until) if original.terms.until is not None else None,
+        "no_crop": original.terms.no_crop,
     }  # fmt: skip
 
 

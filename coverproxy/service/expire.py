@@ -1,0 +1,43 @@
+"""What time does to originals: terms end, and what nobody reviewed is removed."""
+
+from coverproxy.domain.decisions import Act, Deed
+from coverproxy.domain.original import Original, State
+from coverproxy.originals.changes import Changes, changing
+from coverproxy.service.ingest import Ingestor
+from coverproxy.service.invalidate import drop_stale
+
+_WHO = "the service"
+
+
+def expire(ingestor: Ingestor, now: int, pending_seconds: int, most: int = 100) -> int:
+    """Hide what may not be shown any longer, and remove what waited for a review for too long.
+
+    Returns how many. Blocks. Several processes may do it at once: what one has done another no longer finds.
+    """
+    catalogue = ingestor.catalogue
+    ended = catalogue.outdated(now, most)
+    oldest = (now - pending_seconds) * 1000
+    unseen = [each for each in catalogue.pending(most) if each.added < oldest]
+    if not ended and not unseen:
+        return 0
+    with changing(catalogue, now) as changes:
+        for each in ended:
+            changes.watch(each.identifier)
+            changes.tables.decide(each, State.EXPIRED, is_pinned=False)
+            _log(changes, each, "its terms ended")
+        for each in unseen:
+            changes.watch(each.identifier)
+            changes.tables.remove(each)
+            _log(changes, each, "nobody reviewed it")
+    for each in unseen:
+        ingestor.files.discard(each)
+    drop_stale(catalogue, ingestor.cache, ingestor.stripes, ingestor.sizes)
+    return len(ended) + len(unseen)
+
+
+def _log(changes: Changes, original: Original, note: str) -> None:
+    deed = Deed(
+        changes.at, _WHO, Act.EXPIRE, original.identifier, original.digest, original.source, original.origin,
+        note,
+    )  # fmt: skip
+    changes.tables.decisions.log(deed)
