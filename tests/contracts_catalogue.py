@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Act, Decision, Deed, SameBytes
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import QUARANTINED, Original, State, Terms
@@ -109,10 +110,24 @@ class CatalogueContract:
         catalogue.add(original(2))
         catalogue.add(original(3, identifier=THIRD, fault="decode: cut"))
         catalogue.add(original(4, identifier=OTHER))
-        many = [f"978{number:010d}" for number in range(8000)]
+        many = [Identifier("isbn", f"978{number:010d}") for number in range(8000)]
 
-        assert catalogue.covered([BOOK.value, THIRD.value, OTHER.value, *many]) == {BOOK.value, OTHER.value}
+        assert catalogue.covered([BOOK, THIRD, OTHER, *many]) == {BOOK, OTHER}
         assert catalogue.covered([]) == set()
+
+    def test_every_scheme_has_its_items(self, catalogue: Catalogue) -> None:
+        """One value under several schemes and agencies is as many items; each comes back as it went in."""
+        named = [Identifier(scheme.name, scheme.example) for scheme in schemes.ALL.values()]
+        named += [Identifier(scheme, "03785955") for scheme in ("local:a", "local:b", "oclc", "ppn")]
+        named += [Identifier("local:a", "b:c/d e\u00e4")]
+        for number, identifier in enumerate(named):
+            catalogue.add(original(number, identifier=identifier))
+            catalogue.mark_stale(identifier)
+
+        assert catalogue.covered(named) == set(named)
+        assert [catalogue.find(each)[0].identifier for each in named] == named
+        assert set(catalogue.stale(most=100)) == set(named)
+        assert catalogue.counts()[0] == len(set(named))
 
     def test_a_look_is_of_the_bytes(self, catalogue: Catalogue) -> None:
         """How bytes look is remembered by their digest, once for all books that have them."""
@@ -437,7 +452,7 @@ class DecisionContract:
     def test_a_hidden_original_covers_no_book(self, catalogue: Catalogue) -> None:
         """Lists of covered books pass over what may not be shown."""
         catalogue.add(original(state=State.HIDDEN))
-        assert catalogue.covered([BOOK.value]) == set()
+        assert catalogue.covered([BOOK]) == set()
 
     def test_what_waits_for_a_review_is_found(self, catalogue: Catalogue) -> None:
         """Those that wait for longest come first, and nothing else."""

@@ -7,9 +7,9 @@ import click
 
 from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import NotAnIsbn
-from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.domain import isbn, schemes
+from coverproxy.domain.errors import NotAnIdentifier
+from coverproxy.domain.spec import ISBN, Identifier, Reading
 
 if TYPE_CHECKING:
     from coverproxy.domain.original import Original
@@ -21,25 +21,28 @@ if TYPE_CHECKING:
 @click.argument("text", metavar="ISBN")
 @needs_data
 def cover(config: Config, as_json: bool, text: str) -> None:
-    """Tell what is known of an ISBN: how it is understood, its originals, its derivatives on disk."""
+    """Tell what is known of an ISBN, or of any identifier as scheme:value (oclc:12345).
+
+    That is how it is understood, its originals, and its derivatives on disk.
+    """
     from coverproxy.wiring import open_shelf
 
     reading = _parse(text)
     with faults_told(), open_shelf(config) as shelf:
-        books = [_known(shelf, value) for value in reading.isbns]
+        books = [_known(shelf, each) for each in reading.identifiers]
     told = {"asked": text, "only_one": reading.only_one, "books": books}
     tell(as_json, told, "\n\n".join(_text(book) for book in books))
 
 
-def _parse(text: str) -> isbn.Reading:
+def _parse(text: str) -> Reading:
     try:
-        return isbn.parse(text)
-    except NotAnIsbn as exc:
+        return schemes.read(text)
+    except NotAnIdentifier as exc:
         raise click.ClickException(str(exc)) from None
 
 
-def _known(shelf: "DataFolder", value: str) -> dict[str, Any]:
-    identifier = Identifier(ISBN, value)
+def _known(shelf: "DataFolder", identifier: Identifier) -> dict[str, Any]:
+    isbn13 = identifier.value if identifier.scheme == ISBN else None
     derivatives = [
         {
             "path": str(each.path), "bytes": each.stat.st_size, "made": _iso(each.stat.st_ctime),
@@ -48,8 +51,9 @@ def _known(shelf: "DataFolder", value: str) -> dict[str, Any]:
         for each in shelf.cache.held(identifier)
     ]  # fmt: skip
     return {
-        "isbn13": value,
-        "isbn10": isbn.to_isbn10(value),
+        "identifier": str(identifier),
+        "isbn13": isbn13,
+        "isbn10": isbn.to_isbn10(isbn13) if isbn13 else None,
         "originals": [_original(shelf, each) for each in shelf.catalogue.find(identifier)],
         "derivatives": derivatives,
     }
@@ -69,7 +73,8 @@ def _iso(seconds: float) -> str:
 
 
 def _text(book: dict[str, Any]) -> str:
-    lines = [f"ISBN {book['isbn13']}" + (f" (ISBN-10 {book['isbn10']})" if book["isbn10"] else "")]
+    named = f"ISBN {book['isbn13']}" if book["isbn13"] else book["identifier"]
+    lines = [named + (f" (ISBN-10 {book['isbn10']})" if book["isbn10"] else "")]
     lines += [
         f"  original{' (best)' if best == 0 else ''}: {each['width']}x{each['height']} px {each['type']},"
         f" {each['bytes']} bytes, {each['date']}, source {each['source'] or '-'}"
@@ -79,7 +84,7 @@ def _text(book: dict[str, Any]) -> str:
         for best, each in enumerate(book["originals"])
     ]
     if not book["originals"]:
-        lines.append("  no original: this ISBN has no cover here")
+        lines.append("  no original: it has no cover here")
     lines += [
         f"  derivative{'' if each['live'] else ' (old settings)'}: {each['bytes']} bytes, {each['path']}"
         for each in book["derivatives"]
@@ -92,7 +97,9 @@ def _text(book: dict[str, Any]) -> str:
 @click.argument("texts", metavar="ISBN...", nargs=-1, required=True)
 @needs_data
 def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
-    """Remove the derivatives of each ISBN, in every size and format; they are made anew when asked for.
+    """Remove the derivatives of each ISBN or scheme:value, in every size and format.
+
+    They are made anew when asked for.
 
     Originals stay. That no source has one is forgotten: they are asked again, within ten minutes at most.
     """
@@ -102,9 +109,9 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     readings = [_parse(text) for text in texts]
     removed: dict[str, int] = {}
     with faults_told(), open_shelf(config) as shelf:
-        for value in dict.fromkeys(value for reading in readings for value in reading.isbns):
-            found = purge_derivatives(shelf.cache, shelf.stripes, shelf.sizes, Identifier(ISBN, value))
-            removed[value] = found
-            shelf.recall.forget(Identifier(ISBN, value))
+        for each in dict.fromkeys(each for reading in readings for each in reading.identifiers):
+            found = purge_derivatives(shelf.cache, shelf.stripes, shelf.sizes, each)
+            removed[each.value if each.scheme == ISBN else str(each)] = found
+            shelf.recall.forget(each)
     lines = [f"{value}: {count} file{'' if count == 1 else 's'} removed" for value, count in removed.items()]
     tell(as_json, {"removed": removed}, "\n".join(lines))

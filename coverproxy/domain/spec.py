@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coverproxy.domain import isbn
+from coverproxy.domain import schemes
 from coverproxy.domain.errors import MalformedPath
 from coverproxy.domain.formats import ENDINGS, Format
 from coverproxy.domain.identifier import ISBN, Identifier, Reading
@@ -24,31 +24,34 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a path asks for, before it is known which reading of its ISBN has a cover.
+    """What a path asks for, before it is known which of its readings has a cover.
 
     `forced`: the format that an ending demands, or None where `Accept` decides.
     """
 
     size: str
-    identifiers: tuple[Identifier, ...]
-    only_one: bool
+    reading: Reading
     forced: Format | None
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """What the path can mean, in the order to try it."""
+        return self.reading.identifiers
 
     def specs(self, form: Format) -> tuple[Spec, ...]:
         """Name the derivatives that would do, in the order to try them."""
         return tuple(Spec(identifier, self.size, form) for identifier in self.identifiers)
 
 
-def parse(size: str, text: str, formats: frozenset[Format]) -> Wanted:
-    """Read the last two parts of a cover's path, `{size}` and `{isbn}[.ending]`.
+def parse(size: str, text: str, formats: frozenset[Format], scheme: str = ISBN) -> Wanted:
+    """Read the end of a cover's path, `{size}/{scheme}/{value}[.ending]`.
 
-    *size* is already known to be configured; *formats* are those switched on. Raises NotAnIsbn, or
-    MalformedPath for the ending of a format that is off.
+    *size* is already known to be configured; *formats* are those switched on. Raises UnknownScheme,
+    NotAnIdentifier, or MalformedPath for the ending of a format that is off.
     """
     bare, dot, ending = text.rstrip("/").rpartition(".")
     forced = ENDINGS.get(ending.lower()) if dot else None
     if forced and forced not in formats:
         raise MalformedPath(f"{forced.value} is not switched on here")
-    reading = isbn.parse(bare if forced else text.rstrip("/"))
-    identifiers = tuple(Identifier(ISBN, value) for value in reading.isbns)
-    return Wanted(size, identifiers, reading.only_one, forced)
+    reading = schemes.parse(scheme, bare if forced else text.rstrip("/"))
+    return Wanted(size, reading, forced)

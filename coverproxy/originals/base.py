@@ -133,8 +133,8 @@ class CatalogueTables(Protocol):
         """Return at most *most* originals that are shown although their terms ended by *now*."""
         ...
 
-    def covered(self, isbns: Iterable[str]) -> set[str]:
-        """Return those of the canonical ISBN-13s that have an original which can be shown, by one query."""
+    def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
+        """Return those that have an original which can be shown, by one query for each scheme."""
         ...
 
     def with_digest(self, digest: bytes, most: int) -> list[Original]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coverproxy.config import Import, Limits
-from coverproxy.domain import file_kinds, isbn
+from coverproxy.domain import file_kinds, isbn, schemes
 from coverproxy.domain.decisions import SameBytes
-from coverproxy.domain.errors import NotAnIsbn, UnusableOriginal
+from coverproxy.domain.errors import NotAnIdentifier, UnusableOriginal
 from coverproxy.domain.formats import sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
 from coverproxy.domain.picture_role import role_of
-from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.domain.spec import ISBN, Identifier, Reading
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.storage import bounded_read
 
@@ -126,8 +126,9 @@ def same_bytes(identifiers: Iterable[Identifier], rules: Import, source: str = "
     give one book seven, with one cover); three publishers are, and so are a hundred ISBNs. The rule does not
     rot as a list of known hashes does (Aspen's were all stale after a few years). *source*: who gave all.
     """
-    values = {identifier.value for identifier in identifiers}
-    isbns, publishers = len(values), len({value[:_PUBLISHER_DIGITS] for value in values})
+    named = set(identifiers)
+    isbns = len(named)
+    publishers = len({each.value[:_PUBLISHER_DIGITS] for each in named if each.scheme == ISBN})
     if publishers >= rules.same_bytes_publishers:
         rule = f"of {publishers} publishers (import.same_bytes_publishers = {rules.same_bytes_publishers})"
     elif isbns >= rules.same_bytes_isbns:
@@ -152,14 +153,19 @@ def still_refused(refused: SameBytes | None, rules: Import) -> str | None:
 
 
 def _identifier(candidate: Candidate) -> Identifier:
-    parse = isbn.parse_file_name if candidate.is_file_name else isbn.parse
+    """Read what names the cover: an ISBN, or any identifier as scheme:value."""
     try:
-        reading = parse(candidate.isbn)
-    except NotAnIsbn as exc:
+        if candidate.is_file_name:
+            found = isbn.parse_file_name(candidate.isbn)
+            reading = Reading(tuple(Identifier(ISBN, each) for each in found.isbns), found.only_one)
+        else:
+            reading = schemes.read(candidate.isbn)
+    except NotAnIdentifier as exc:
         raise OriginalRefused("isbn", exc.why) from None
-    if reading.only_one:
-        raise OriginalRefused("isbn", f"can mean any of {', '.join(reading.isbns)}")
-    return Identifier(ISBN, reading.isbns[0])
+    if reading.sure is None:
+        can_mean = ", ".join(each.value for each in reading.identifiers)
+        raise OriginalRefused("isbn", f"can mean any of {can_mean}")
+    return reading.sure
 
 
 def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from coverproxy.domain import schemes
+from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
 from coverproxy.storage import atomic, bounded_read
 
@@ -32,7 +33,7 @@ class OriginalFiles:
         if original.path is not None:
             return Path(original.path)
         # A thousand folders, not the derivatives' ten thousand: making them is what a first import does most.
-        name = f"{original.identifier.value}-{original.digest.hex()[:16]}.{original.loader.ending}"
+        name = f"{_stem(original.identifier)}-{original.digest.hex()[:16]}.{original.loader.ending}"
         return self._root / "".join(schemes.shard(original.identifier))[1:] / name
 
     def read(self, original: Original, max_bytes: int) -> bytes:
@@ -72,3 +73,9 @@ class OriginalFiles:
         """Remove an original's file, unless it is a referenced one: those are the operator's."""
         if original.path is None:
             self.path(original).unlink(missing_ok=True)
+
+
+def _stem(identifier: Identifier) -> str:
+    """Name an item's files: an ISBN by its digits, all else by its scheme too, as no two may be one."""
+    stem = schemes.stems(identifier)[0]
+    return stem if identifier.scheme == ISBN else f"{identifier.scheme}={stem}"

@@ -1,5 +1,6 @@
 """The catalogue in one SQLite file: which originals there are of an identifier."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from coverproxy.domain.original import (
     Terms,
     best_first,
 )
-from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_mend import mend, schema_steps
@@ -88,15 +89,21 @@ class _Tables:
         sql = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE until <= ? AND state IS NULL LIMIT ?"  # noqa: S608
         return [_original(read_identifier(*row[:2]), row[2:]) for row in self._read(sql, (now, most))]
 
-    def covered(self, isbns: Iterable[str]) -> set[str]:
+    def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         """See CatalogueTables.
 
         The values go as one JSON array: a statement takes no more than so many parameters, and is then
         prepared once for any number of them.
         """
-        scheme, _ = stored(Identifier(ISBN, "0"))
-        rows = self._read(_COVERED, (scheme, f"[{','.join(isbns)}]"))
-        return {read_identifier(scheme, row[0]).value for row in rows}
+        by_scheme: dict[int, list[int | str]] = {}
+        for identifier in identifiers:
+            scheme, value = stored(identifier)
+            by_scheme.setdefault(scheme, []).append(value)
+        return {
+            read_identifier(scheme, row[0])
+            for scheme, values in by_scheme.items()
+            for row in self._read(_COVERED, (scheme, json.dumps(values)))
+        }
 
     def with_digest(self, digest: bytes, most: int) -> list[Original]:
         """See CatalogueTables."""
@@ -230,7 +237,9 @@ class _Tables:
 
     def counts(self) -> tuple[int, int]:
         """See CatalogueTables."""
-        isbns, originals = self._read("SELECT count(DISTINCT value), count(*) FROM original")[0]
+        identifiers = "(SELECT DISTINCT scheme, value FROM original)"
+        sql = f"SELECT (SELECT count(*) FROM {identifiers}), count(*) FROM original"  # noqa: S608
+        isbns, originals = self._read(sql)[0]
         return isbns, originals
 
     def totals(self) -> tuple[int, int]:

@@ -2,11 +2,21 @@
 
 from typing import Any
 
+from coverproxy.domain.schemes import LOCAL
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.provenance import Provenance
 from coverproxy.storage.sqlite_file import Run
 
-_SCHEMES = {ISBN: 1}
+_SCHEMES = {
+    ISBN: 1, "ean": 2, "issn": 3, "ismn": 4, "oclc": 5, "lccn": 6, "olid": 7, "asin": 8, "ppn": 9, "doi": 10,
+    "isni": 11, "viaf": 12, "wikidata": 13,
+}  # fmt: skip
+"""What each scheme is called in the tables. MUST never change."""
+
+_NAMES = {number: name for name, number in _SCHEMES.items()}
+
+_LOCAL_NUMBER = 100
+"""The number of all `local:{agency}`; their value begins with the agency and a colon."""
 
 _COLUMNS = "scheme, value, source, digest, etag, modified, due, keep_until"
 
@@ -70,13 +80,19 @@ class SqliteProvenance:
 
 def stored(identifier: Identifier) -> tuple[int, int | str]:
     """How the tables hold an identifier: (scheme, value)."""
-    value = int(identifier.value) if identifier.scheme == ISBN else identifier.value
-    return _SCHEMES[identifier.scheme], value
+    if identifier.scheme == ISBN:
+        return _SCHEMES[ISBN], int(identifier.value)
+    if identifier.scheme.startswith(LOCAL):
+        return _LOCAL_NUMBER, f"{identifier.scheme[len(LOCAL) :]}:{identifier.value}"
+    return _SCHEMES[identifier.scheme], identifier.value
 
 
 def read_identifier(scheme: int, value: int | str) -> Identifier:
     """The inverse of stored()."""
-    name = next(name for name, number in _SCHEMES.items() if number == scheme)
+    if scheme == _LOCAL_NUMBER:
+        agency, _, own = str(value).partition(":")
+        return Identifier(f"{LOCAL}{agency}", own)
+    name = _NAMES[scheme]
     return Identifier(name, f"{value:013d}" if name == ISBN else str(value))
 
 

@@ -10,12 +10,11 @@ from typing import TypeVar
 
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Size
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import Busy, NoCover, NotAnIsbn, Pending, Unavailable
+from coverproxy.domain import schemes
+from coverproxy.domain.errors import Busy, NoCover, NotAnIdentifier, Pending, Unavailable
 from coverproxy.domain.formats import Format
-from coverproxy.domain.isbn import Reading
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN, Identifier, Spec, Wanted
+from coverproxy.domain.spec import ISBN, Identifier, Reading, Spec, Wanted
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import MIN_SIDE_PX
 from coverproxy.imaging.render_pool import INTERNAL
@@ -43,17 +42,17 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a text that should be an ISBN.
+    """What is known of a text that should be an identifier.
 
-    `why`: why it is none. `isbn13`: the book it is taken for, None where that is open. `original`: the best
-    one, None without a cover. `sizes`: a size that the cover is too thin for has no Fit. `look`: None also
-    where nobody could look right now.
+    `why`: why it is not valid. `identifier`: what it is taken for, None where that is open. `original`: the
+    best one, None without a cover. `sizes`: a size that the cover is too thin for has no Fit. `look`: None
+    also where nobody could look right now.
     """
 
     text: str
     reading: Reading | None = None
     why: str | None = None
-    isbn13: str | None = None
+    identifier: Identifier | None = None
     original: Original | None = None
     sizes: Mapping[str, Fit | None] | None = None
     look: Preview | None = None
@@ -73,11 +72,11 @@ class CoverInfo:
         self._lists = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._waiting = 0
 
-    async def about(self, text: str) -> Known:
-        """Tell what is known of *text*, which should be an ISBN. Raises Unavailable."""
+    async def about(self, text: str, scheme: str = ISBN) -> Known:
+        """Tell what is known of *text*, read by a scheme. Raises UnknownScheme, Unavailable."""
         try:
-            reading = isbn.parse(text)
-        except NotAnIsbn as exc:
+            reading = schemes.parse(scheme, text)
+        except NotAnIdentifier as exc:
             return Known(text, why=exc.why)
         known = await self._off_loop(self._covers.lookups, partial(self._known, text, reading))
         if known.original is None or known.look is not None:
@@ -85,7 +84,10 @@ class CoverInfo:
         return replace(known, look=await self._look(known.original))
 
     async def have(self, texts: Iterable[str]) -> dict[str, bool | None]:
-        """Say of each text whether its book has a cover; None: it is no ISBN. Raises Busy, Unavailable."""
+        """Say of each text, an ISBN or `scheme:value`, whether its item has a cover; None: it is not valid.
+
+        Raises Busy, Unavailable.
+        """
         with self._place():
             return await self._off_loop(self._lists, partial(self._have, tuple(texts)))
 
@@ -123,19 +125,21 @@ class CoverInfo:
 
     def _have(self, texts: tuple[str, ...]) -> dict[str, bool | None]:
         readings = {text: _read(text) for text in texts}
-        every = {value for reading in readings.values() if reading for value in reading.isbns}
+        every = {each for reading in readings.values() if reading for each in reading.identifiers}
         covered = self._covers.catalogue.covered(every)
-        return {text: has_cover(reading, covered) if reading else None for text, reading in readings.items()}
+        return {
+            text: reading.pick(covered) is not None if reading else None for text, reading in readings.items()
+        }
 
     def _known(self, text: str, reading: Reading) -> Known:
-        maker, identifiers = self._covers.maker, [Identifier(ISBN, value) for value in reading.isbns]
+        maker = self._covers.maker
         try:
-            book = maker.choose(identifiers, only_one=reading.only_one)
+            book = maker.choose(reading)
             original = maker.originals(book)[0]
         except NoCover:
-            return Known(text, reading, isbn13=None if reading.only_one else reading.isbns[0])
+            return Known(text, reading, identifier=reading.sure)
         look = self._covers.catalogue.look(original.digest)
-        return Known(text, reading, None, book.value, original, self._sizes(book, original), look)
+        return Known(text, reading, None, book, original, self._sizes(book, original), look)
 
     def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
         sides = (original.width, original.height)
@@ -171,14 +175,8 @@ class CoverInfo:
             return await covers.guard.decode(place, original, partial(covers.maker.look, original))
 
 
-def has_cover(reading: Reading, covered: set[str]) -> bool:
-    """Say whether a reading's cover would be served, *covered* being the ISBNs that have one."""
-    found = [value for value in reading.isbns if value in covered]
-    return bool(found) and not (reading.only_one and len(found) > 1)
-
-
 def _read(text: str) -> Reading | None:
     try:
-        return isbn.parse(text)
-    except NotAnIsbn:
+        return schemes.read(text)
+    except NotAnIdentifier:
         return None

@@ -53,10 +53,11 @@ _LOOKED_AT = 5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cover to answer with, and whether this very request had it made; `held` where it is in memory."""
+    """A cover to answer with, whether this very request had it made, and which; `held`: in memory."""
 
     derivative: Derivative
     is_made: bool
+    spec: Spec
     held: MemoryEntry | None = None
 
 
@@ -96,17 +97,17 @@ class Covers:
         """
         spec = await self._choose(wanted, form, visitor)
         if (held := self.memory.get(str(spec))) and held.derivative:
-            return Found(held.derivative, is_made=False, held=held)
+            return Found(held.derivative, is_made=False, spec=spec, held=held)
         if self.absent.has(str(spec), self.catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
         mark = self.memory.mark()
         self._refuse_early(spec, visitor)
         if derivative := await self._off_loop(partial(self._find, spec)):
             held = self.memory.put(str(spec), derivative, mark)
-            return Found(derivative, is_made=False, held=held)
+            return Found(derivative, is_made=False, spec=spec, held=held)
         if older := await self._off_loop(partial(self._find_older, spec)):
             self.remakes.start(str(spec), partial(self._remake, spec), REMAKES)
-            return Found(older, is_made=False)  # not into memory: the next view is to find the new one
+            return Found(older, is_made=False, spec=spec)  # not into memory: the next view finds the new one
         self.renders.also_for(str(spec), visitor.key.counted_as)
         with self.patience.of(visitor) as within:
             found, is_ours = await self.flights.join(
@@ -129,17 +130,17 @@ class Covers:
             raise Busy("as many covers are being made as may be")
 
     async def _choose(self, wanted: Wanted, form: Format, visitor: Visitor) -> Spec:
-        """Pick which reading of the ISBN is meant. Most have one, and cost nothing."""
+        """Pick which reading is meant. Most have one, and cost nothing."""
         specs = wanted.specs(form)
         if len(specs) == 1:
             return specs[0]
-        choose = partial(self.maker.choose, wanted.identifiers, only_one=wanted.only_one)
+        choose = partial(self.maker.choose, wanted.reading)
         try:
             identifier = await self._off_loop(choose)
         except NoCover:
             account = visitor.key.counted_as
             with self.patience.of(visitor) as within:
-                ask = self.asking.choose(wanted.identifiers, account, within, only_one=wanted.only_one)
+                ask = self.asking.choose(wanted.reading, account, within)
                 identifier = await ask
         return Spec(identifier, wanted.size, form)
 
@@ -179,7 +180,7 @@ class Covers:
         async with self.renders.place(account, str(spec)) as place, self.stripes.hold(str(spec)):
             looked = await self._off_loop(partial(self._look_again, spec))
             if isinstance(looked, Derivative):
-                return Found(looked, is_made=False)
+                return Found(looked, is_made=False, spec=spec)
             async with self.accounts.charged(visitor):
                 started = time.perf_counter()
                 derivative = await self._render_best(place, spec, looked)
@@ -190,7 +191,7 @@ class Covers:
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             },
         )  # fmt: skip
-        return Found(derivative, is_made=True)
+        return Found(derivative, is_made=True, spec=spec)
 
     async def _remake(self, spec: Spec) -> None:
         """Make a derivative with the present settings, at the operator's cost: no key's quota or turn."""

@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import AskingConfig as Settings
 from coverproxy.domain.errors import Busy, NoCover, Pending, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import Identifier
+from coverproxy.domain.spec import Identifier, Reading
 from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.examine import OriginalRefused
 from coverproxy.service.decode_guard import DecodeGuard
@@ -94,10 +94,8 @@ class OriginalFetcher:
         ask = partial(self._ask_once, identifier, account)
         await self.flights.join(str(identifier), ask, _NO_DEADLINE, lambda fault: True)
 
-    async def choose(
-        self, identifiers: Iterable[Identifier], account: str, within: float, *, only_one: bool
-    ) -> Identifier:
-        """Pick which reading of an ISBN is meant, where none has an original here: as Maker.choose() does.
+    async def choose(self, reading: Reading, account: str, within: float) -> Identifier:
+        """Pick which identifier is meant, where none has an original here: as DerivativeMaker.choose() does.
 
         Raises what bring() raises, and Pending after *within* seconds: the asks go on.
         """
@@ -106,14 +104,15 @@ class OriginalFetcher:
         covered: list[Identifier] = []
         try:
             async with asyncio.timeout(within):
-                for identifier in identifiers:
-                    if (only_one or not covered) and await self._has(identifier, account):
+                for identifier in reading.identifiers:
+                    if (reading.only_one or not covered) and await self._has(identifier, account):
                         covered.append(identifier)
         except TimeoutError:
             raise Pending("the sources are being asked") from None
-        if len(covered) != 1:
+        picked = reading.pick(covered)
+        if picked is None:
             raise NoCover("none of what this can mean has a cover, or more than one has")
-        return covered[0]
+        return picked
 
     async def _has(self, identifier: Identifier, account: str) -> bool:
         try:

@@ -33,7 +33,7 @@ def here(covers: Covers, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
     found: dict[str, Original] = {}
     for text, each in wanted.items():
         try:
-            book = covers.maker.choose(each.identifiers, only_one=each.only_one)
+            book = covers.maker.choose(each.reading)
             found[text] = covers.maker.originals(book)[0]
         except NoCover:
             continue
@@ -62,7 +62,7 @@ async def ask(covers: Covers, wanted: Mapping[str, Wanted], within: float) -> bo
 
 async def _is_answered(covers: Covers, wanted: Wanted, within: float) -> bool:
     try:
-        await covers.asking.choose(wanted.identifiers, INTERNAL, within, only_one=wanted.only_one)
+        await covers.asking.choose(wanted.reading, INTERNAL, within)
     except NoCover:
         return True
     except (Busy, Pending, Unavailable):

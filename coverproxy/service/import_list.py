@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from coverproxy.domain import list_text
+from coverproxy.domain import list_text, schemes
+from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, simplified
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.domain.table_rows import table_rows
@@ -19,15 +20,25 @@ _FILE_WORDS = [
     "umschlag", "titelbild", "fichier", "couverture", "archivo", "imagen", "portada", "immagine", "copertina",
     "bestand", "afbeelding", "omslag",
 ]  # fmt: skip
+_OTHER_WORDS = {
+    word: name
+    for name in schemes.ALL
+    if name != schemes.ISBN
+    for word in (name, f"{name}number", f"{name}no")
+} | schemes.ALIASES
 _SOURCE_WORDS = ("source", "quelle", "origin")
 _DATE_WORDS = ("date", "datum", "modified")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a table has what; without a header `isbn,file[,source,date]`."""
+    """Where a table has what; without a header `isbn,file[,source,date]`.
+
+    `others`: columns with identifiers of other schemes, in the order to try them.
+    """
 
     isbns: tuple[int, ...] = (0,)
+    others: tuple[tuple[str, int], ...] = ()
     file: int | None = 1
     source: int | None = 2
     date: int | None = 3
@@ -49,7 +60,8 @@ def _lines(path: Path, name: str) -> Iterator[str]:
 def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
     """Yield the rows of a list `isbn,file[,source,date]`; paths count from the list's own folder.
 
-    A first row that names columns (isbn, isbn13, ISBN-13; file, image, cover, Bild …) has them in any order.
+    A first row that names columns (isbn, isbn13, ISBN-13; file, image, cover, Bild …) has them in any order,
+    also issn, oclc, lccn, ean, upc and the other schemes: these count where a row has no valid ISBN.
     Of several ISBN columns the first counts that holds an ISBN in that row. A header that lacks one of the
     two is one refusal. Dates are ISO 8601, or seconds since 1970. Raises OSError, NotAList.
     """
@@ -82,10 +94,11 @@ def columns_of(header: list[str] | str) -> Columns | str | None:
         return None
     words = [simplified(cell) for cell in header]
     isbns, file = tuple(isbn_columns(header)), _first(words, _FILE_WORDS)
-    if isbns and file is not None:
-        return Columns(isbns, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS))
+    others = tuple((_OTHER_WORDS[word], at) for at, word in enumerate(words) if word in _OTHER_WORDS)
+    if (isbns or others) and file is not None:
+        return Columns(isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS))
     has = ", ".join(cell.strip()[:40] for cell in header[:12])
-    if isbns:
+    if isbns or others:
         return f"no column is called file (or image, filename, path, cover, …): the list has {has}"
     is_header = file is not None or not any(char.isdigit() for cell in header for char in cell)
     if is_header and words[0] and sum(map(bool, words)) > 1:
@@ -103,7 +116,7 @@ def _fits(cells: list[str] | str) -> bool:
 
 
 def _row(cells: list[str], columns: Columns, folder: Path, where: str, source: str) -> Candidate | Refusal:
-    isbn = first_isbn([_cell(cells, at) for at in columns.isbns])
+    isbn = _named(cells, columns)
     file, date = _cell(cells, columns.file), _cell(cells, columns.date)
     if not isbn.strip('="') or not file:
         lacks = "file" if isbn.strip('="') else "ISBN"
@@ -114,6 +127,26 @@ def _row(cells: list[str], columns: Columns, folder: Path, where: str, source: s
         detail = f"{date[:40]!r} is not a date; expected 2008-08-04 or seconds since 1970, before 2400"
         return Refusal(where, isbn, "date", detail)
     return Candidate(isbn, folder / file, _cell(cells, columns.source) or source, seconds)
+
+
+def _named(cells: list[str], columns: Columns) -> str:
+    """Return what names a row's item: its first valid ISBN, else its first valid other identifier.
+
+    Without any valid one it is the first that there is, for the refusal to say what is wrong with it.
+    """
+    isbn = first_isbn([_cell(cells, at) for at in columns.isbns]) if columns.isbns else ""
+    others = [f"{scheme}:{text}" for scheme, at in columns.others if (text := _cell(cells, at))]
+    if is_isbn(isbn) or not others:
+        return isbn
+    return next(filter(_is_valid, others), isbn or others[0])
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        schemes.read(text)
+    except NotAnIdentifier:
+        return False
+    return True
 
 
 def _cell(cells: list[str], at: int | None) -> str:

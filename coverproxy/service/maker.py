@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from coverproxy.cache.budget import CacheFull
@@ -12,7 +12,7 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import NoCover, StoreUnavailable, Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import GONE, Original
-from coverproxy.domain.spec import Identifier, Spec
+from coverproxy.domain.spec import Identifier, Reading, Spec
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.base import Catalogue
@@ -44,16 +44,14 @@ class DerivativeMaker:
     now: Callable[[], float] = time.time
     away: dict[bytes, float] = field(default_factory=dict)
 
-    def choose(self, identifiers: Iterable[Identifier], *, only_one: bool) -> Identifier:
-        """Pick which reading of an ISBN is meant: the first with a usable original. Raises NoCover.
-
-        `only_one`: the readings contradict each other, so none is picked unless it alone has one.
-        """
+    def choose(self, reading: Reading) -> Identifier:
+        """Pick which identifier is meant, by which of them have a usable original. Raises NoCover."""
         find = self.catalogue.find
-        covered = [name for name in identifiers if any(each.is_usable for each in find(name))]
-        if not covered or (only_one and len(covered) > 1):
+        covered = {each for each in reading.identifiers if any(one.is_usable for one in find(each))}
+        picked = reading.pick(covered)
+        if picked is None:
             raise NoCover("none of what this can mean has a cover, or more than one has")
-        return covered[0]
+        return picked
 
     def originals(self, identifier: Identifier) -> list[Original]:
         """Return the originals that may still be usable, best first. Raises NoCover, Unavailable."""

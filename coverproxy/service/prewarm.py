@@ -9,13 +9,13 @@ from functools import partial
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.domain import isbn
+from coverproxy.domain import schemes
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import NoCover, NotAnIsbn, StoreUnavailable, Unavailable
+from coverproxy.domain.errors import NoCover, NotAnIdentifier, StoreUnavailable, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Row
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN, Identifier, Spec
+from coverproxy.domain.spec import Identifier, Reading, Spec
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.maker import Attempts, DerivativeMaker
 
@@ -75,8 +75,8 @@ class Prewarmer:
     def warm(self, line: Row) -> Iterator[PrewarmResult]:
         """Make all derivatives of a line's book, and tell what came of each."""
         try:
-            identifier = self._meant(isbn.parse(line.text))
-        except NotAnIsbn as exc:
+            identifier = self._meant(schemes.read(line.text))
+        except NotAnIdentifier as exc:
             yield PrewarmResult(line, PrewarmOutcome.INVALID, why=exc.why)
         except NoCover as exc:
             yield PrewarmResult(line, PrewarmOutcome.MISSING, why=str(exc))
@@ -85,10 +85,10 @@ class Prewarmer:
         else:
             yield from self._warm(line, identifier)
 
-    def _meant(self, reading: isbn.Reading) -> Identifier:
-        """Pick the book as the service does for a visitor. Most lines mean one, and cost nothing."""
-        books = [Identifier(ISBN, value) for value in reading.isbns]
-        return books[0] if len(books) == 1 else self.maker.choose(books, only_one=reading.only_one)
+    def _meant(self, reading: Reading) -> Identifier:
+        """Pick the item as the service does for a visitor. Most lines mean one, and cost nothing."""
+        one = reading.identifiers[0] if len(reading.identifiers) == 1 else None
+        return one or self.maker.choose(reading)
 
     def _warm(self, line: Row, identifier: Identifier) -> Iterator[PrewarmResult]:
         has_failed = False

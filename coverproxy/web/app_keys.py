@@ -6,6 +6,7 @@ from aiohttp import web
 
 from coverproxy.config import Config, SizeTable
 from coverproxy.domain.api_key import Key
+from coverproxy.domain.spec import Spec
 from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
 from coverproxy.service.curate import Curator
@@ -31,8 +32,8 @@ HOT: web.AppKey[FastPath | None] = web.AppKey("hot", FastPath)
 KEY: web.RequestKey[Key] = web.RequestKey("key", Key)
 """The known key that asks: set once it is authorized, so that even an error can tell its quota."""
 
-SPEC: web.RequestKey[str] = web.RequestKey("spec", str)
-"""The spec's spelling, for the log."""
+SPEC: web.RequestKey[Spec] = web.RequestKey("spec", Spec)
+"""What is asked for; once a cover is found, the one that is served."""
 
 IS_PROGRAM: web.RequestKey[bool] = web.RequestKey("is_program", bool)
 """Set where only programs ask: errors are then problem details, whatever `Accept` says."""

@@ -1,7 +1,6 @@
 """Around every handler: errors become answers, answers tell the quota, all is counted and logged."""
 
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from aiohttp import web
 
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.errors import CoverError, KeyNotForSite, MalformedPath, NoCover, Unavailable
+from coverproxy.domain.identifier import ISBN
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
@@ -27,7 +27,6 @@ _log = logging.getLogger(__name__)
 NOTED = frozenset({"invalid", "quota", "throttled", "key", "size"})
 """Refusals that a key's owner is told of: what the owner, or whoever uses the key, can do something about."""
 
-_ISBN = re.compile(r"/isbn/([0-9]{13})\.")
 
 _access = logging.getLogger("coverproxy.access")
 
@@ -62,7 +61,7 @@ def _told(request: web.Request, response: web.StreamResponse, seconds: float) ->
         "method": request.method,
         "status": response.status,
         "cover": response.headers.get("X-Cover-Status", "-"),
-        "spec": request.get(SPEC, "-"),
+        "spec": str(request.get(SPEC, "-")),
         "key": abridged(key.name) if key else "-",
         "from": network(client_address(request, request.app[CONFIG].front)),
         "ms": round(seconds * 1000, 1),
@@ -85,7 +84,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         unfit = MalformedPath(exc.reason)
         response = _refused(request, unfit, replace(meaning(unfit), status=exc.status))
     except Exception:
-        _log.exception("an answer failed", extra={"spec": request.get(SPEC, "-")})
+        _log.exception("an answer failed", extra={"spec": str(request.get(SPEC, "-"))})
         fault = Unavailable("an internal error")
         response = _refused(request, fault, meaning(fault))
     if key := request.get(KEY):
@@ -125,8 +124,9 @@ def _note(request: web.Request, error: CoverError, label: str) -> None:
     if not account:
         return
     if isinstance(error, NoCover):
-        if found := _ISBN.search(request.get(SPEC, "")):
-            request.app[DESK].ledger.note_lacking(account, found[1])
+        spec = request.get(SPEC)
+        if spec and spec.identifier.scheme == ISBN:
+            request.app[DESK].ledger.note_lacking(account, spec.identifier.value)
     elif label in NOTED:
         request.app[DESK].ledger.note_refusal(account, label, _detail(request, error))
 

@@ -74,7 +74,8 @@ def _answer(request: web.Request, how: Meaning, media_type: str, body: bytes) ->
 def _card(request: web.Request) -> bytes:
     size = _size(request)
     title, author = (request.query.get(name, "")[:400] for name in ("title", "author"))
-    name = request.get(SPEC, title).rpartition("/")[2].partition(".")[0]
+    spec = request.get(SPEC)
+    name = spec.identifier.value if spec else title
     return cards.draw(size.width, size.height, title, author, name)
 
 

@@ -24,8 +24,9 @@ async def serve(
     """
     covers, config = request.app[COVERS], request.app[CONFIG]
     form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
-    request[SPEC] = str(Spec(wanted.identifiers[0], wanted.size, form))
+    request[SPEC] = Spec(wanted.identifiers[0], wanted.size, form)
     found = await covers.cover(wanted, form, visitor(request, key))
+    request[SPEC] = found.spec
     if own and found.held and (hot := request.app[HOT]):
         hot.learn(request, key, found.held)
     label = "made" if found.is_made else "hit"

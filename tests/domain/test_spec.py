@@ -8,7 +8,7 @@ from coverproxy.domain import schemes
 from coverproxy.domain.errors import MalformedPath, NotAnIsbn
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn import to_isbn10
-from coverproxy.domain.spec import ISBN, Identifier, Spec, Wanted, parse
+from coverproxy.domain.spec import ISBN, Identifier, Reading, Spec, Wanted, parse
 
 ALL = frozenset(Format)
 ONLY_JPEG = frozenset({Format.JPEG})
@@ -45,7 +45,7 @@ FORMATS = st.sets(st.sampled_from([Format.WEBP, Format.AVIF])).map(lambda on: ON
 )
 def test_an_ending_forces_its_format(text: str, forced: Format | None) -> None:
     """The ending of a format that we write demands it, in any case; another picture's is passed over."""
-    assert parse("medium", text, ALL) == Wanted("medium", (POTTER,), False, forced)
+    assert parse("medium", text, ALL) == Wanted("medium", Reading((POTTER,)), forced)
 
 
 @pytest.mark.parametrize("ending", ["webp", "AVIF"])
@@ -66,7 +66,7 @@ def test_every_reading_is_kept() -> None:
     """A list becomes identifiers in its order, and specs of one format in the same order."""
     wanted = parse("large", "9780804429573 | 0545010225", ALL)
 
-    assert wanted == Wanted("large", (LOWRY, POTTER), only_one=False, forced=None)
+    assert wanted == Wanted("large", Reading((LOWRY, POTTER)), forced=None)
     assert wanted.specs(Format.WEBP) == (
         Spec(LOWRY, "large", Format.WEBP),
         Spec(POTTER, "large", Format.WEBP),
@@ -78,7 +78,7 @@ def test_contradicting_readings_are_marked() -> None:
     wanted = parse("small", "470525452.jpg", ALL)
 
     assert [identifier.value for identifier in wanted.identifiers] == ["9780470525456", "9784705254524"]
-    assert wanted.only_one
+    assert wanted.reading.only_one
     assert wanted.forced is Format.JPEG
 
 

@@ -86,7 +86,7 @@ async def test_it_follows_the_config(start: Start) -> None:
         sizes={"poster": {"width": 900, "height": 1200}}, formats={"avif": True, "webp": False}
     )
     document = orjson.loads((await server.get("/openapi.json")).body)
-    cover = document["paths"]["/devkey/{key}/{size}/isbn/{isbn}"]["get"]
+    cover = document["paths"]["/devkey/{key}/{size}/{scheme}/{value}"]["get"]
     size = next(each for each in cover["parameters"] if each["name"] == "size")
 
     assert size["schema"]["enum"][:5] == ["small", "medium", "large", "poster", "w60"]

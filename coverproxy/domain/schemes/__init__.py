@@ -15,7 +15,7 @@ from coverproxy.domain.schemes.serials import Issn
 from coverproxy.domain.schemes.trade import Asin, Ean, Isbn, Ismn
 
 __all__ = [
-    "AGENCY", "ALL", "ISBN", "LOCAL", "MAX_TEXT", "PLAIN_LOCAL", "Scheme",
+    "AGENCY", "ALIASES", "ALL", "ISBN", "LOCAL", "MAX_TEXT", "PLAIN_LOCAL", "Scheme",
     "named", "parse", "read", "shard", "stems",
 ]  # fmt: skip
 

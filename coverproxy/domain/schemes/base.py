@@ -23,7 +23,8 @@ class Scheme(ABC):
 
     `name`: its word in URLs and on disk. `title`: what people call it. `example`: a canonical value.
     `pattern`: a regular expression for canonical values, in the syntax that `re` and PCRE share.
-    `labels`: an expression for what catalogues write in front of a value.
+    `labels`: an expression for what catalogues write in front of a value. `has_slashes`: whether a value
+    may hold slashes, so that the rest of a path is one.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Scheme(ABC):
     example: str
     pattern: str
     labels: str = ""
+    has_slashes = False
 
     def parse(self, text: str) -> Reading:
         """Read what a catalogue sends. Raises NotAnIdentifier with the reason.

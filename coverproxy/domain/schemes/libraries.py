@@ -31,6 +31,7 @@ class Lccn(Scheme):
 
     name = "lccn"
     title = "LCCN"
+    has_slashes = True
     example = "n78890351"
     pattern = "[0-9]{8}|(?:[a-z]|[0-9]{2})[0-9]{8}|(?:[a-z]{2}|[a-z][0-9]{2})[0-9]{8}|[a-z]{2}[0-9]{10}"
     labels = r"(?:info:)?lccn(?:/|[\s:])*(?=[0-9A-Za-z -])|https?://lccn\.loc\.gov/"
@@ -74,6 +75,7 @@ class Local(Scheme):
     """Record numbers of one agency, as they stand in its catalogue: `local:{agency}`."""
 
     title = "record number"
+    has_slashes = True
     example = "b1234567"
     pattern = "[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}"
 

@@ -30,6 +30,7 @@ class Doi(Scheme):
 
     name = "doi"
     title = "DOI"
+    has_slashes = True
     example = "10.1000/182"
     pattern = "10\\.[0-9]{4,9}(?:\\.[0-9]+)*/[0-9a-z._;()/:-]+"
     labels = r"https?://(?:dx\.)?doi\.org/|(?:info:)?doi(?:/|[\s:])\s*"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from coverproxy.config import Config
-from coverproxy.domain import errors
+from coverproxy.domain import errors, schemes
 from coverproxy.domain.formats import Format
 from coverproxy.web.api import originals
 from coverproxy.web.api.address import Address, Parameter
@@ -24,6 +24,14 @@ ISBN = Parameter(
     "isbn", "path", "An ISBN in any spelling that a catalogue sends.",
     {"type": "string", "minLength": 1}, "9780141439556",
 )  # fmt: skip
+SCHEME = Parameter(
+    "scheme", "path", "What kind of number follows; local:AGENCY is the operator's own.",
+    {"type": "string", "enum": [*schemes.ALL]}, "isbn",
+)  # fmt: skip
+VALUE = Parameter(
+    "value", "path", "An identifier in any spelling that a catalogue sends.",
+    {"type": "string", "minLength": 1}, "9780141439556",
+)  # fmt: skip
 _TEXT = {"type": "string"}
 _BINARY: dict[str, Any] = {}
 """Bytes, as OpenAPI 3.1 has them: a media type and an empty schema."""
@@ -34,12 +42,16 @@ _LISTED = (
     errors.Unavailable,
 )  # fmt: skip
 _COVER = (
-    *_KEYED, errors.NoCover, errors.NotAnIsbn, errors.QuotaExceeded, errors.TooFast, errors.Busy,
+    *_KEYED, errors.NoCover, errors.NotAnIsbn, errors.NotAnIdentifier, errors.UnknownScheme,
+    errors.QuotaExceeded, errors.TooFast, errors.Busy,
     errors.Pending, errors.Unavailable, errors.UnknownSize, errors.MalformedPath,
 )  # fmt: skip
 
 
-_EACH = "By ISBN as it was sent: true, it has a cover; false, none is known; null, it is no ISBN."
+_EACH = (
+    "By identifier as it was sent, an ISBN or scheme:value: true, it has a cover; false, none is known; "
+    "null, it is not valid."
+)
 
 
 def addresses(config: Config) -> tuple[Address, ...]:
@@ -102,8 +114,8 @@ _OF_KEYS = (
         parameters=(KEY,), is_page=True,
     ),
     Address(
-        "/devkey/{key}/info/isbn/{isbn}", "What is known of a cover; counts nothing", {JSON: Info},
-        parameters=(KEY, ISBN), refuses=(*_KEYED, errors.Unavailable),
+        "/devkey/{key}/info/{scheme}/{value}", "What is known of a cover; counts nothing", {JSON: Info},
+        parameters=(KEY, SCHEME, VALUE), refuses=(*_KEYED, errors.UnknownScheme, errors.Unavailable),
         route=ABOUT,
     ),
     Address(
@@ -174,7 +186,7 @@ def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
         "size", "path", "A size of the config, in any case.", {"type": "string", "enum": [*sizes]}, sizes[-1]
     )
     return Address(
-        "/devkey/{key}/{size}/isbn/{isbn}", "A cover",
+        "/devkey/{key}/{size}/{scheme}/{value}", "A cover",
         dict.fromkeys(sorted({"image/gif", *(form.media_type for form in formats)}), _BINARY),
         tells=(
             "Never a redirect. A cover that is merely not there is 200 with a transparent 1x1 GIF of 43 "
@@ -182,7 +194,7 @@ def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
             "text, and with Accept: application/json a problem. WebP and AVIF come only where Accept names "
             "them, or where the address ends in .webp or .avif."
         ),
-        parameters=(KEY, size, ISBN, Parameter(
+        parameters=(KEY, size, SCHEME, VALUE, Parameter(
             "default", "query",
             "404 or false: errors are errors. gif, card and own: what is shown where there is no cover.",
             {"type": "string"}, "gif",

@@ -107,18 +107,21 @@ class InfoSize(TypedDict):
 class Info(TypedDict):
     """What is known of an ISBN."""
 
-    text: Annotated[str, Field(description="The ISBN as it was sent.")]
-    isbn13: Annotated[Isbn13 | None, Field(description="The book that the text is taken for.")]
+    text: Annotated[str, Field(description="The identifier as it was sent.")]
+    identifier: Annotated[
+        str | None, Field(description="What the text is taken for, as scheme:value; null: that is open.")
+    ]
+    isbn13: Annotated[Isbn13 | None, Field(description="The same, where it is an ISBN.")]
     isbn10: Annotated[str | None, Field(description="Its ISBN-10; null: none, as a 979 has.")]
-    readings: Annotated[list[Isbn13], Field(description="All that the text can mean, in order.")]
+    readings: Annotated[list[Isbn13], Field(description="All ISBNs that the text can mean, in order.")]
     only_one: Annotated[
         bool, Field(description="The readings contradict each other: a cover only if one alone has one.")
     ]
     has_cover: bool
     status: Annotated[
-        Literal["found", "missing", "invalid"], Field(description="invalid: the text is no ISBN; see why.")
+        Literal["found", "missing", "invalid"], Field(description="invalid: the text is not valid; see why.")
     ]
-    why: Annotated[str | None, Field(description="Why the text is no ISBN.")]
+    why: Annotated[str | None, Field(description="Why the text is not valid.")]
     original: InfoOriginal | None
     sizes: Annotated[
         dict[str, InfoSize | None], Field(description="By name; null: the cover is too thin for it.")

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from coverproxy.accounts.visitor import Visitor
-from coverproxy.domain import isbn, spec
+from coverproxy.domain import isbn, schemes, spec
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import KeyNotForSite, NotAnIsbn, UnknownSize
+from coverproxy.domain.errors import KeyNotForSite, NoCover, NotAnIsbn, UnknownSize
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.domain.spec import ISBN, Reading
 from coverproxy.imaging.transform import target_size
 from coverproxy.service.covers import Covers
 from coverproxy.web import answers
@@ -95,13 +95,15 @@ async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, An
         return None
     told: dict[str, Any] = {"asked": typed[:MOST_TYPED], "isbn13": None, "isbn10": None, "why": None}
     try:
-        reading = isbn.parse(typed)
+        reading = schemes.parse(ISBN, typed)
     except NotAnIsbn as exc:
         return {**told, "has_cover": False, "why": exc.why, "sizes": []}
     covers = request.app[COVERS]
-    found = await asked(covers, partial(_best, covers, reading.isbns))
-    value = found.identifier.value if found else reading.isbns[0]
-    told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value), "has_cover": found is not None, "sizes": []}
+    found = await asked(covers, partial(_best, covers, reading))
+    meant = found.identifier if found else reading.sure
+    value = meant.value if meant else None
+    told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value) if value else None}
+    told |= {"has_cover": found is not None, "sizes": []}
     if shown_at == "/try":
         key, left = _home_key(request), covers.accounts.allowance(_home_key(request)).left
         told["tries_left"] = (
@@ -122,18 +124,20 @@ def _home_visitor(request: web.Request) -> Visitor:
 async def example(request: web.Request) -> tuple[str, bool]:
     """Return an ISBN to try, and whether there is a cover for it: a classic, or one that is here."""
     covers = request.app[COVERS]
-    if await asked(covers, partial(_best, covers, (snippets.EXAMPLE,))):
+    if await asked(covers, partial(_best, covers, schemes.parse(ISBN, snippets.EXAMPLE))):
         return snippets.EXAMPLE, True
     found = await asked(covers, partial(covers.catalogue.sample, _SAMPLED))
-    here = (each.identifier for each in found if each.fault is None)
+    here = (each.identifier for each in found if each.is_usable)
     value = next((each.value for each in here if each.scheme == ISBN), None)
     return value or snippets.EXAMPLE, value is not None
 
 
-def _best(covers: Covers, values: tuple[str, ...]) -> Original | None:
-    """Find the first usable original of what an ISBN can mean. Blocks."""
-    found = (each for value in values for each in covers.catalogue.find(Identifier(ISBN, value)))
-    return next((each for each in found if each.is_usable), None)
+def _best(covers: Covers, reading: Reading) -> Original | None:
+    """Find the original that the service would show of what an ISBN can mean. Blocks."""
+    try:
+        return covers.maker.originals(covers.maker.choose(reading))[0]
+    except NoCover:
+        return None
 
 
 def _pictures(request: web.Request, original: Original, start: str, shown_at: str) -> dict[str, Any]:

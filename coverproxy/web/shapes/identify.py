@@ -13,11 +13,9 @@ _PREFIXED = re.compile(r"(isbn|issn|oclc|lccn|olid|ean|upc)[:\s]*(.*)", re.IGNOR
 
 
 def wanted(size: str, scheme: str, text: str) -> Wanted:
-    """Read *text* as an identifier of a scheme, to be shown in a size. Raises NotAnIdentifier, NoCover."""
+    """Read *text* as an identifier of a scheme, to be shown in a size. Raises NotAnIdentifier."""
     reading = schemes.parse(scheme, text)
-    if reading.identifiers[0].scheme != ISBN:
-        raise NoCover(f"no covers are kept by {reading.identifiers[0].scheme} here")
-    return Wanted(size, reading.identifiers, reading.only_one, None)
+    return Wanted(size, reading, None)
 
 
 def bibkey(size: str, text: str) -> Wanted:

@@ -15,7 +15,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier, Pending
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN, Wanted
+from coverproxy.domain.spec import Reading, Wanted
 from coverproxy.imaging.transform import target_size
 from coverproxy.web import answers
 from coverproxy.web.answers import Answer
@@ -70,7 +70,7 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
     sides = chosen(asked["size"], list(rungs), is_lenient=request.app[CONFIG].shapes.iiif_lenient)
     if sides is None:
         raise MalformedPath(f"{asked['size'][:40]!r} is not a size of this cover; info.json has them")
-    response = await serve(request, key, Wanted(rungs[sides], (original.identifier,), False, form))
+    response = await serve(request, key, Wanted(rungs[sides], Reading((original.identifier,)), form))
     spelled = f"{sides[0]},{sides[1]}" if version == "3" else f"{sides[0]},"
     canonical = f"{_address(request)}/full/{spelled}/0/default.{form.value}"
     response.headers["Link"] = f'<{canonical}>;rel="canonical", <{PROFILE[version]}>;rel="profile"'
@@ -125,9 +125,7 @@ def _described(version: str, address: str, known: list[Sides]) -> dict[str, obje
 async def _original(request: web.Request) -> Original:
     """Find what the cover is made of. Raises NotAnIdentifier, NoCover, Pending."""
     reading = schemes.read(request.match_info["id"])
-    if reading.identifiers[0].scheme != ISBN:
-        raise NoCover(f"no covers are kept by {reading.identifiers[0].scheme} here")
-    sought = await find(request, {"": Wanted("large", reading.identifiers, reading.only_one, None)})
+    sought = await find(request, {"": Wanted("large", reading, None)})
     if "" not in sought.found:
         raise NoCover("no cover is known") if sought.is_settled else Pending("the sources are being asked")
     return sought.found[""]

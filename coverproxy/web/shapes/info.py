@@ -4,12 +4,14 @@ import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
 
-from coverproxy.domain import isbn
+from coverproxy.domain import isbn, schemes
 from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
+from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
 from coverproxy.web import answers, bodies, jsonp
@@ -26,15 +28,16 @@ MAX_BODY_BYTES = 524_288
 _METHODS = "GET, HEAD, POST, OPTIONS"
 
 
-ABOUT = r"/devkey/{key}/info/isbn/{isbn:[\s\S]+}"
-"""Whatever stands behind "isbn", line ends too: what is no ISBN is told to be none."""
+ABOUT = r"/devkey/{key}/info/{scheme:[^/]+}/{value:[\s\S]+}"
+"""Whatever stands behind the scheme, line ends too: what is not valid is answered as such."""
 
 
 @routes.get(ABOUT)
 async def about(request: web.Request) -> web.StreamResponse:
-    """Tell what is known of one ISBN: how it is understood, its original, its sizes, its look."""
+    """Tell what is known of one identifier: how it is understood, its original, its sizes, its look."""
+    scheme = schemes.named(request.match_info["scheme"])
     await _authorize(request)
-    known = await request.app[INFORMER].about(request.match_info["isbn"].rstrip("/"))
+    known = await request.app[INFORMER].about(request.match_info["value"].rstrip("/"), scheme.name)
     return answers.send(answers.json(_told(known, f"{base_url(request)}/devkey/{request[KEY].name}")))
 
 
@@ -117,24 +120,31 @@ def _script(text: str) -> answers.Answer:
 
 def _told(known: Known, base: str) -> Info:
     """Write down what is known; *base* is the address up to the key."""
-    reading = known.reading
+    reading, named = known.reading, known.identifier
+    isbn13 = named.value if named and named.scheme == ISBN else None
     return {
         "text": known.text,
-        "isbn13": known.isbn13,
-        "isbn10": isbn.to_isbn10(known.isbn13) if known.isbn13 else None,
-        "readings": list(reading.isbns) if reading else [],
+        "identifier": str(named) if named else None,
+        "isbn13": isbn13,
+        "isbn10": isbn.to_isbn10(isbn13) if isbn13 else None,
+        "readings": [each.value for each in reading.identifiers if each.scheme == ISBN] if reading else [],
         "only_one": reading is not None and reading.only_one,
         "has_cover": known.original is not None,
         "status": "found" if known.original else "missing" if reading else "invalid",
         "why": known.why,
         "original": _original(known.original) if known.original else None,
         "sizes": {
-            name: _size(fit, f"{base}/{name}/isbn/{known.isbn13}") if fit else None
+            name: _size(fit, f"{base}/{name}/{path_of(named)}") if fit and named else None
             for name, fit in (known.sizes or {}).items()
         },
         "colour": known.look.hex if known.look else None,
         "thumbhash": base64.b64encode(known.look.thumbhash).decode() if known.look else None,
     }
+
+
+def path_of(identifier: Identifier) -> str:
+    """Return the end of an identifier's address; only what is plain in a path stays as it is."""
+    return f"{identifier.scheme}/{quote(identifier.value, safe='')}"
 
 
 def _original(original: Original) -> InfoOriginal:

@@ -1,8 +1,10 @@
-"""GET /devkey/{key}/{size}/isbn/{isbn}: the address that the whole service exists for."""
+"""GET /devkey/{key}/{size}/{scheme}/{value}: the address that the whole service exists for."""
+
+import re
 
 from aiohttp import web
 
-from coverproxy.domain import spec
+from coverproxy.domain import schemes, spec
 from coverproxy.domain.errors import MalformedPath
 from coverproxy.web import answers, sizes
 from coverproxy.web.app_keys import CONFIG, COVERS, KEY, SIZES
@@ -17,10 +19,10 @@ routes = web.RouteTableDef()
 async def cover(request: web.Request) -> web.StreamResponse:
     """Serve one cover: who asks, what for, then ask the service. No decisions live here."""
     covers, config = request.app[COVERS], request.app[CONFIG]
-    name, size, isbn = split(request.match_info["path"])
+    name, size, scheme, value = split(request.match_info["path"])
     key = request[KEY] = await covers.accounts.authorize(name, site(request))
     named, is_wish = sizes.asked(request.app[SIZES], size, request.query)
-    wanted = spec.parse(named, isbn, config.formats.enabled)
+    wanted = spec.parse(named, value, config.formats.enabled, scheme)
     called = request.app[SIZES].rung(named) if is_wish else ""
     return await serve(request, key, wanted, own=not is_wish, called=called)
 
@@ -32,9 +34,19 @@ async def preflight(request: web.Request) -> web.StreamResponse:
     return answers.send(answers.Answer(204, headers, b""))
 
 
-def split(path: str) -> tuple[str, str, str]:
-    """Split `devkey/{key}/{size}/isbn/{isbn}`; doubled slashes do no harm. Raises MalformedPath."""
-    match [part for part in path.split("/") if part]:
-        case ["devkey", key, size, scheme, isbn] if scheme.lower() == spec.ISBN:
-            return key, size.lower(), isbn
-    raise MalformedPath("expected /devkey/KEY/SIZE/isbn/ISBN")
+_PATH = re.compile(r"/*devkey/+([^/]+)/+([^/]+)/+([^/]+)/+(.*)", re.DOTALL)
+
+
+def split(path: str) -> tuple[str, str, str, str]:
+    """Split `devkey/{key}/{size}/{scheme}/{value}`; doubled slashes do no harm.
+
+    Raises MalformedPath; UnknownScheme.
+    """
+    found = _PATH.fullmatch(path)
+    if found is None or not found[4].strip("/"):
+        raise MalformedPath("expected /devkey/KEY/SIZE/isbn/ISBN, or another scheme than isbn")
+    key, size, name, value = found.groups()
+    scheme = schemes.named(name)
+    if not scheme.has_slashes and "/" in value.strip("/"):
+        raise MalformedPath(f"{scheme.title} has no slash in it")
+    return key, size.lower(), scheme.name, value

@@ -1,0 +1,150 @@
+"""Covers of every identifier scheme: imported, served, told of, purged, in each way that takes an ISBN."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+from click.testing import CliRunner
+from conftest import COVERED, Running, Start, take_in
+from images import small_jpeg
+
+from coverproxy.cli import main
+from coverproxy.domain import schemes
+from coverproxy.originals.examine import Candidate, Refusal
+from coverproxy.service.import_list import listed
+
+IDENTIFIERS = [
+    *(f"{scheme.name}:{scheme.example}" for scheme in schemes.ALL.values() if scheme.name != "isbn"),
+    "oclc:1", "local:koha:4711", "local:koha:b/1 x", "lccn:n 78890351",
+]  # fmt: skip
+
+
+@pytest.fixture
+async def others(start: Start, tmp_path: Path) -> Running:
+    """A server that has a cover under an identifier of each scheme."""
+    folder = tmp_path / "others"
+    folder.mkdir()
+    lines = ["isbn,file"]
+    for number, text in enumerate(IDENTIFIERS):
+        (folder / f"{number}.jpg").write_bytes(small_jpeg(200 + number, 300))
+        lines.append(f"{text},{folder}/{number}.jpg")
+    (folder / "list.csv").write_text("\n".join(lines))
+    server = await start()
+    report = await asyncio.to_thread(take_in, server.config, folder / "list.csv", "copy")
+    assert not report.refused, report
+    return server
+
+
+def path(server: Running, text: str, size: str = "medium") -> str:
+    scheme, _, value = (
+        text.rpartition(":") if not text.startswith("local:koha:") else (text[:10], "", text[11:])
+    )
+    return f"/devkey/{server.key.name}/{size}/{scheme}/{value}"
+
+
+@pytest.mark.parametrize("text", IDENTIFIERS)
+async def test_every_scheme_has_covers(others: Running, text: str) -> None:
+    """Each is made once, is then a hit, answers HEAD, an ending and another size, and /info knows it."""
+    made, hit = await others.get(path(others, text)), await others.get(path(others, text))
+    head = await others.get(path(others, text), "HEAD")
+    webp = await others.get(path(others, text) + ".webp")
+    told = orjson.loads((await others.get(path(others, text, "info"))).body)
+
+    assert (made.cover, hit.cover, head.cover, webp.cover) == ("made", "hit", "hit", "made")
+    assert hit.body == made.body
+    assert webp.headers["Content-Type"] == "image/webp"
+    assert (told["has_cover"], told["status"], told["isbn13"]) == (True, "found", None)
+    assert schemes.read(told["identifier"]) == schemes.read(text)
+
+
+async def test_an_address_from_info_works(others: Running) -> None:
+    """The addresses that /info gives are good for values with slashes and blanks too."""
+    for text in ("doi:10.1000/182", "local:koha:b/1 x"):
+        told = orjson.loads((await others.get(path(others, text, "info"))).body)
+        url = told["sizes"]["medium"]["formats"]["jpg"]["url"]
+        assert (await others.get(url[url.index("/devkey/") :])).cover == "made"
+
+
+async def test_lists_take_every_scheme(others: Running) -> None:
+    """Bulk /info answers by the text that was sent: an ISBN or scheme:value; what is not valid is null."""
+    asked = [*IDENTIFIERS, COVERED, "oclc:2", "oclc:0"]
+    async with others.client.post(
+        f"{others.listeners.url}/devkey/{others.key.name}/info", json={"isbns": asked}
+    ) as response:
+        have = await response.json()
+
+    assert have == {**dict.fromkeys((*IDENTIFIERS, COVERED), True), "oclc:2": False, "oclc:0": None}
+
+
+@pytest.mark.parametrize(
+    ("end", "default", "strict", "status"),
+    [
+        ("medium/oclc/2", 200, 404, "missing"),
+        ("medium/issn/0378-5954", 200, 400, "invalid"),
+        ("medium/nope/1", 404, 404, "path"),
+        ("medium/local:/1", 404, 404, "path"),
+        ("medium/oclc/1/2", 404, 404, "path"),
+        ("medium/oclc/", 404, 404, "path"),
+    ],
+)
+async def test_what_is_not_there_is_answered_as_for_isbns(
+    server: Running, end: str, default: int, strict: int, status: str
+) -> None:
+    """No cover, not valid and no such address have the answers of the design's table in every scheme."""
+    for query, expected in (("", default), ("?default=404", strict)):
+        got = await server.get(f"/devkey/{server.key.name}/{end}{query}")
+        assert (got.status, got.cover) == (expected, status)
+
+
+async def test_numbers_of_other_schemes_are_one_item(server: Running) -> None:
+    """An EAN that is an ISBN and Amazon's ISBN-10 show the book's cover: one file, made once."""
+    base = f"/devkey/{server.key.name}/medium"
+    made = await server.get(f"{base}/ean/{COVERED}")
+    again = await server.get(f"{base}/asin/{COVERED}")
+
+    assert (made.cover, again.cover) == ("made", "hit")
+    assert (await server.get(server.path())).body == made.body
+
+
+async def test_commands_take_every_scheme(others: Running) -> None:
+    """`cover`, `warm` and `purge` read scheme:value as they read an ISBN."""
+    folder = others.config.data.dir
+    await others.get(path(others, "oclc:1144565418"))
+
+    def run(*arguments: str) -> dict[str, object]:
+        result = CliRunner().invoke(main, [*arguments, "--json", "--data", folder])
+        assert result.exit_code == 0, result.output
+        return dict(orjson.loads(result.stdout))
+
+    told = await asyncio.to_thread(run, "cover", "oclc:(OCoLC)1144565418")
+    (book,) = told["books"]  # type: ignore[misc]
+    assert (book["identifier"], len(book["originals"]), len(book["derivatives"])) == ("oclc:1144565418", 1, 1)
+    assert (await asyncio.to_thread(run, "purge", "oclc:1144565418"))["removed"] == {"oclc:1144565418": 1}
+    assert (await others.get(path(others, "oclc:1144565418"))).cover == "made"
+
+
+async def test_the_home_page_picks_as_the_service_does(server: Running) -> None:
+    """What a page says of an ISBN that can be read in two ways is what its image's address answers."""
+    got = await server.get(f"/?isbn={COVERED}", Accept="text/html")
+
+    assert got.status == 200
+
+
+def test_a_list_has_a_column_for_each_scheme(tmp_path: Path) -> None:
+    """A row's cover is entered under its valid ISBN, else under the first other identifier that is valid."""
+    (tmp_path / "list.csv").write_text(
+        "title,ISSN,isbn,oclc,file\n"
+        "both,0378-5955,9780545010221,1,a.jpg\n"
+        "journal,0378-5955,,,b.jpg\n"
+        "wrong,0378-5954,9780545010222,(OCoLC)12345,c.jpg\n"
+        "nothing,,,,d.jpg\n"
+        "invalid,0378-5954,,,e.jpg\n"
+    )
+    rows = list(listed(tmp_path / "list.csv", ""))
+
+    found = {row.isbn: type(row) for row in rows}
+    assert found == {
+        "9780545010221": Candidate, "issn:0378-5955": Candidate, "oclc:(OCoLC)12345": Candidate, "": Refusal,
+        "issn:0378-5954": Candidate,
+    }  # fmt: skip
