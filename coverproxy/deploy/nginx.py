@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from coverproxy.config import Config
+from coverproxy.config import Config, ShapeName
 from coverproxy.deploy.template import filled
 from coverproxy.domain import schemes
 from coverproxy.domain.address_bounds import MANY_AT_ONCE, MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_SEGMENTS
@@ -21,6 +21,22 @@ ACCEL_HEADERS = (
 )  # fmt: skip
 """What nginx drops of an answer with X-Accel-Redirect: it keeps Content-Type, Cache-Control, Set-Cookie,
 Accept-Ranges and Expires (ngx_http_upstream_process_headers), and makes the validators itself."""
+
+_KEY = "^/devkey/(?<coverproxy_key>[a-z0-9]{8,64})"
+_ISBN = "(?<coverproxy_isbn>(?:97[89])?[0-9]{5}(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})[0-9X])"
+_ISBN13 = "(?<coverproxy_isbn>97[89][0-9]{5}(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})[0-9])"
+
+_SHAPES: tuple[tuple[ShapeName, str], ...] = (
+    ("openlibrary", rf"{_KEY}/b/(?:isbn|ISBN)/{_ISBN}-(?<coverproxy_mark>[SMLsml])\.jpg\z"),
+    ("openlibrary", rf"{_KEY}/b/id/{_ISBN13}-(?<coverproxy_mark>[SMLsml])\.jpg\z"),
+    (
+        "amazon",
+        rf"{_KEY}/images/P/{_ISBN}(?:\.[0-9]{{2}})?"
+        r"(?:\.(?<coverproxy_mark>THUMBZ+|[TML]Z+|_SC[TMLZR][A-Z]*_))?\.(?:jpg|gif)\z",
+    ),
+    ("openbd", rf"{_KEY}/{_ISBN13}(?<coverproxy_mark>\.)jpg\z"),
+)
+"""Addresses of other services whose hits nginx serves: plain spellings only, all others go to the app."""
 
 USUAL_FILES = 1024
 """How many files a process may have open where nobody has raised the limit (RLIMIT_NOFILE, soft)."""
@@ -58,6 +74,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         sizes="|".join(sorted([*config.size_table.sizes, *config.size_table.aliases])),
         schemes="|".join((*schemes.ALL, f"{schemes.LOCAL}{schemes.AGENCY}")),
         canonical=_canonical(),
+        shapes=[pattern for name, pattern in _SHAPES if name not in config.shapes.off],
         apps=[_server(app) for app in front.apps or (f"{config.server.host}:{config.server.port}",)],
         listen=front.listen,
         listen_tls=front.listen_tls,

@@ -1,0 +1,48 @@
+"""nginx serves hits of other services' addresses itself, as the app would."""
+
+from pathlib import Path
+
+import aiohttp
+from conftest import BROWSER, COVERED, UNCOVERED, Running
+from fronting import before
+
+from coverproxy.domain import isbn
+from coverproxy.domain.formats import PLACEHOLDER
+
+TEN = isbn.to_isbn10(COVERED)
+ADDRESSES = (
+    (f"/b/isbn/{COVERED}-S.jpg", "small"), (f"/b/isbn/{TEN}-M.jpg?default=false", "medium"),
+    (f"/b/id/{COVERED}-L.jpg", "large"), (f"/images/P/{TEN}.01._SCMZZZZZZZ_.jpg", "medium"),
+    (f"/images/P/{TEN}.01.THUMBZZZ.jpg", "small"), (f"/images/P/{TEN}.01.LZZZZZZZ.gif", "large"),
+    (f"/images/P/{TEN}.01._SCLZZZZZZZ_.jpg", "large"), (f"/images/P/{COVERED}.jpg", "medium"),
+    (f"/{COVERED}.jpg", "large"), (f"/medium/isbn/{COVERED}?default=404", "medium"),
+)  # fmt: skip
+
+
+async def test_hits_of_shapes_do_not_wake_the_app(server: Running, tmp_path: Path) -> None:
+    """The bytes and tag of our own address as image/jpeg, whatever the ending, and no word of the app."""
+    made = {size: await server.get(server.path(size=size)) for size in ("small", "medium", "large")}
+    async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession(headers=BROWSER) as client:
+        for address, size in ADDRESSES:
+            async with client.get(f"{front}/devkey/{server.key.name}{address}") as got:
+                assert (got.status, await got.read()) == (200, made[size].body), address
+                assert got.headers["ETag"] == made[size].headers["ETag"]
+                assert got.headers["Content-Type"] == "image/jpeg"
+                assert "RateLimit" not in got.headers, address
+            async with client.get(f"{front}/devkey/nosuchkeynosuchkey{address}") as got:
+                assert not (await got.read()).startswith(b"\xff\xd8"), address
+
+
+async def test_what_is_not_there_is_said_by_the_app(server: Running, tmp_path: Path) -> None:
+    """No cover, and covers to be made, are answered by the shape's own rules behind nginx too."""
+    async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession(headers=BROWSER) as client:
+        base = f"{front}/devkey/{server.key.name}"
+        for address, status in (
+            (f"/b/isbn/{UNCOVERED}-M.jpg?default=false", 404), (f"/b/id/{UNCOVERED}-M.jpg", 404),
+            (f"/{UNCOVERED}.jpg", 404), (f"/images/P/{UNCOVERED}.01.MZZZZZZZ.jpg?default=404", 200),
+        ):  # fmt: skip
+            async with client.get(base + address) as got:
+                assert got.status == status, address
+                assert status == 404 or await got.read() == PLACEHOLDER
+        async with client.get(f"{base}/b/isbn/{COVERED}-M.jpg") as got:
+            assert got.headers["X-Cover-Status"] == "made"
