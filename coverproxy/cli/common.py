@@ -140,6 +140,7 @@ def faults_told() -> Iterator[None]:
         where = f"{exc.filename}: " if exc.filename else ""
         raise click.ClickException(f"{where}{exc.strerror or exc}") from None
     except StoreUnavailable as exc:
-        raise click.ClickException(f"the data folder's database: {exc}") from None
+        line = f"the data folder's database: {exc}; to look into it: coverproxy doctor"
+        raise click.ClickException(line) from None
     except Unavailable as exc:
         raise click.ClickException(str(exc)) from None

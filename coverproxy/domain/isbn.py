@@ -7,6 +7,7 @@ from operator import mul
 from urllib.parse import unquote
 
 from stdnum import isbn as stdnum_isbn
+from stdnum.exceptions import ValidationError
 
 from coverproxy.domain.errors import NotAnIsbn
 
@@ -129,10 +130,17 @@ def _messy(text: str) -> Reading:
 
 
 def to_isbn10(isbn13: str) -> str | None:
-    """Return the ISBN-10 spelling of a canonical ISBN-13, or None: only 978 has one."""
+    """Return the ISBN-10 spelling of a canonical ISBN-13, or None: only 978 has one.
+
+    Never raises: a value from a database is trusted as text, and one with a wrong check digit has no other
+    spelling.
+    """
     if not isbn13.startswith("978"):
         return None
-    ten: str = stdnum_isbn.to_isbn10(isbn13)
+    try:
+        ten: str = stdnum_isbn.to_isbn10(isbn13)
+    except ValidationError:
+        return None
     return ten
 
 

@@ -252,14 +252,15 @@ def test_the_demo_shows_covers() -> None:
 
 
 def test_a_broken_database_is_told_in_one_line(tmp_path: Path) -> None:
-    """Keys and counts that cannot be read end a command with one line and exit code 1."""
-    run("key", "list", data=tmp_path)
+    """Keys and counts that cannot be read end a command with one line that names the file: exit code 1."""
+    key(tmp_path)
     (tmp_path / "state.db").write_bytes((tmp_path / "state.db").read_bytes()[:4096] + b"x" * 40_000)
     for name in ("state.db-wal", "state.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
     said = run("key", "list", data=tmp_path, code=1)
 
-    assert said.startswith("Error: ")
+    assert said.startswith("Error: the data folder's database: state.db: ")
+    assert said.endswith("; to look into it: coverproxy doctor\n")
     assert len(said.splitlines()) == 1
 
 

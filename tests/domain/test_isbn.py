@@ -535,3 +535,9 @@ def test_bare_digits_are_read_the_short_way_as_the_long_one(text: str) -> None:
     assert short is None or short == messily(text)
     if re.fullmatch("[0-9]{9}[0-9xX]|97[89][0-9]{10}", text):
         assert short == messily(text)
+
+
+@given(st.from_regex("97[89][0-9]{10}", fullmatch=True))
+def test_a_stored_value_with_a_wrong_check_digit_has_one_spelling(value: str) -> None:
+    """A value from a database is trusted as text: none is an error, and a right one of 978 has an ISBN-10."""
+    assert bool(to_isbn10(value)) == (value[:3] == "978" and value[12] == check_of_13(value[:12]))
