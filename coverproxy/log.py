@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 from coverproxy.config import Log
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.storage.recent_events import RecentEvents
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -29,6 +31,54 @@ def _is_no_bad_request(record: logging.LogRecord) -> bool:
     """Leave out what aiohttp says of requests that are no HTTP: it quotes the path, which may hold a key."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not any(each.__name__ == "HttpProcessingError" for each in kind.__mro__)
+
+
+FAULT_SECONDS = 60.0
+"""A fault that lasts is logged once in so long, however many requests meet it."""
+
+_recent = RecentEvents()
+
+
+def fault(
+    logger: logging.Logger,
+    event: str,
+    error: BaseException | str,
+    of: str = "",
+    *,
+    trace: bool = False,
+    **about: Any,
+) -> None:
+    """Log a fault of the machine as an error, unless the same one was logged in the last minute.
+
+    It is the same where the event and *of* are, or, without *of*, the kind of *error*. All processes that
+    were forked from one count as one. `repeated`: how often it was met since the last line. *trace*: add
+    where an unexpected *error* was raised.
+    """
+    what = f"{logger.name} {event} {of or _kind(error)}"
+    repeated = _recent.repeats(what, time.monotonic(), FAULT_SECONDS)
+    if repeated is None:
+        return
+    about |= {"error": str(error) or repr(error)} | ({"repeated": repeated} if repeated else {})
+    logger.error(event, extra=about, exc_info=error if trace and isinstance(error, BaseException) else None)
+
+
+def forget_faults() -> None:
+    """Log the next fault whatever was logged before: each test starts anew."""
+    _recent.clear()
+
+
+def _kind(error: BaseException | str) -> str:
+    """Name the kind of an error: its text may hold a file, an identifier or what a client sent."""
+    if isinstance(error, str):
+        return error
+    if isinstance(error, StoreUnavailable):
+        return str(error)
+    place, trace = "", error.__traceback__
+    while trace:
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    number = error.errno if isinstance(error, OSError) else None
+    return f"{type(error).__name__} {number}" if number else f"{type(error).__name__} {place}"
 
 
 def abridged(address: str | None) -> str:

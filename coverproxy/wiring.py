@@ -1,47 +1,45 @@
 """Config to every piece, opened and closed in one stack: the only file that knows them all."""
 
 import asyncio
-import contextlib
 import logging
 import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.self_service import KeySelfService
+from coverproxy.accounts.signing import SigningSecret
 from coverproxy.accounts.sqlite import SqliteState
-from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.budget import DiskBounds, DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
 from coverproxy.cache.janitor import Janitor
 from coverproxy.cache.last_use import of_folder
-from coverproxy.cache.layout import Former, Layout, Revisions
+from coverproxy.cache.layout import Layout
 from coverproxy.cache.memory import Memory
 from coverproxy.cache.negative import NegativeCache
+from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.process_pool import Work
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
-from coverproxy.domain.errors import StoreUnavailable, Unavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import Row
 from coverproxy.imaging.decoder import render_processes
-from coverproxy.imaging.render import REVISION
 from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.imaging.render_process import RenderProcesses
 from coverproxy.originals.examine import Refusal
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import SqliteCatalogue
-from coverproxy.originals.sqlite_mend import mend as mend_catalogue
-from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.service.contribute import Contributor
 from coverproxy.service.covers import FILE_THREADS, Covers
+from coverproxy.service.databases import CATALOGUE, SOURCES, STATE, Database, gone_on_without, reopened
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.importer import Importer
@@ -50,6 +48,7 @@ from coverproxy.service.invalidate import drop_stale
 from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.prewarm import Prewarmer, PrewarmResult
 from coverproxy.service.revalidate import Revalidator
+from coverproxy.service.revisions import revisions
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
 from coverproxy.sources.sqlite import SqliteSourceMemory
@@ -57,7 +56,6 @@ from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
-from coverproxy.storage import sqlite_migrations
 from coverproxy.web.page_context import PageContext
 
 _PATIENCE = 10
@@ -74,26 +72,50 @@ class DataFolder:
     """What lies in the data folder, for commands and for the service alike."""
 
     def __init__(self, config: Config) -> None:
-        data = Path(config.data.dir)
-        self.layout = Layout(data / "cache", *_revisions(config), config.size_table.aliases)
+        self.data = data = Path(config.data.dir)
+        self.layout = Layout(data / "cache", *revisions(config), config.size_table.aliases)
         priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
         self.sizes = tuple(config.size_table.sizes)
-        self.catalogue = SqliteCatalogue(data / "catalogue.db", priority)
+        self.catalogue = SqliteCatalogue(data / CATALOGUE, priority)
         self.files = OriginalFiles(data / "originals")
         self.room = DiskBudget(self.layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes))
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
         self.stripes = FileLocks(self.layout.locks)
-        self.state = SqliteState(data / "state.db")
+        self.state = SqliteState(data / STATE)
         self.links = KeyLinks(self.layout.by_key)
-        self.recall = SqliteSourceMemory(data / "sources.db", config.asking.absent_entries)
+        self.recall = SqliteSourceMemory(data / SOURCES, config.asking.absent_entries)
 
     def open(self) -> None:
         """Make folders and files where they are missing. Raises OSError, StoreUnavailable."""
-        self.catalogue.open()
         self.files.open()
         self.cache.open()
         self.recall.open()
+        self.open_catalogue()
+
+    def open_catalogue(self) -> None:
+        """Open the catalogue, and finish what a dead import left; may be tried again.
+
+        Raises StoreUnavailable.
+        """
+        self.catalogue.open()
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+
+    def open_what_can_be(self) -> None:
+        """Open as open() does, but go on without a database that cannot be used: it says so when asked."""
+        self.files.open()
+        self.cache.open()
+        for name, opening in ((SOURCES, self.recall.open), (CATALOGUE, self.open_catalogue)):
+            with gone_on_without(self.data / name):
+                opening()
+
+    def databases(self) -> list[Database]:
+        """Return what each database is opened by, again too."""
+        catalogue, recall, state = self.catalogue, self.recall, self.state
+        return [
+            Database(self.data / STATE, state, state.open),
+            Database(self.data / CATALOGUE, catalogue, partial(asyncio.to_thread, self.open_catalogue)),
+            Database(self.data / SOURCES, recall, partial(asyncio.to_thread, recall.open)),
+        ]
 
     def close(self) -> None:
         """Close files and threads."""
@@ -106,30 +128,6 @@ class DataFolder:
     def evictor(self) -> Evictor:
         """Build what keeps the cache within its bounds. The cache's folder must be there."""
         return Evictor(self.layout, self.room, of_folder(self.layout.top))
-
-
-def _revisions(config: Config) -> tuple[Revisions, Former]:
-    """Return the present revisions, and those that a cache of layout v1 may hold by their present names."""
-    present = {
-        (name, form): size.revision(form, REVISION)
-        for name, size in config.size_table.sizes.items()
-        for form in Format
-    }
-    former = {
-        (name, size.former_revision(renderer)): {form: size.revision(form, renderer) for form in Format}
-        for name, size in config.sizes.items()
-        for renderer in range(1, REVISION + 1)
-    }
-    return present, former
-
-
-def check_databases(data: Path) -> None:
-    """See before any worker starts that what cannot be begun anew can be opened. Raises StoreUnavailable."""
-    schemas = {"catalogue.db": (catalogue_steps(), mend_catalogue), "state.db": (state_steps(), None)}
-    for name, (steps, mend) in schemas.items():
-        path = data / name
-        if path.exists() and (why := sqlite_migrations.trouble(path, steps, mend)):
-            raise StoreUnavailable(f"{path}: {why}; to look into it: coverproxy doctor --data {data}")
 
 
 @contextmanager
@@ -199,15 +197,18 @@ def open_warmer(
 
 
 @asynccontextmanager
-async def open_accounts(config: Config, shelf: DataFolder) -> AsyncIterator[Accounts]:
-    """Open keys and counts."""
+async def open_accounts(
+    config: Config, shelf: DataFolder, *, goes_on: bool = False
+) -> AsyncIterator[Accounts]:
+    """Open keys and counts. Raises StoreUnavailable, unless it *goes_on* until they can be read."""
     accounts = Accounts(
         shelf.state, shelf.state, shelf.state.rates, shelf.links, config.quota, config.automated,
         answer_within=config.render.answer_within_seconds, workers=config.server.workers,
     )  # fmt: skip
-    await shelf.state.open()
     try:
-        await accounts.open()
+        with gone_on_without(shelf.data / STATE) if goes_on else nullcontext():
+            await shelf.state.open()
+            await accounts.open()
         yield accounts
     finally:
         await shelf.state.close()
@@ -228,7 +229,7 @@ async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics
 async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[PageContext]:
     """Open what the pages for people need beside the covers."""
     data, accounts = Path(config.data.dir), covers.accounts
-    notes = SqliteActivity(data / "state.db")
+    notes = SqliteActivity(data / STATE)
     layout = covers.cache.layout
     desk = PageContext(
         keys=KeySelfService(
@@ -238,10 +239,10 @@ async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIt
         notes=notes,
         history=Historian(notes, metrics, layout.locks / "history", hourly=notes.sweep),
         room=DiskBudget(layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes)),
-        secret=await accounts.store.secret(secrets.token_bytes(32)),
+        signing=SigningSecret(accounts.store),
     )
     try:
-        async with desk.ledger.kept(), desk.history.kept():
+        async with desk.signing.kept(), desk.ledger.kept(), desk.history.kept():
             yield desk
     finally:
         desk.room.close()
@@ -290,18 +291,11 @@ async def open_asking(
             chain, shelf.recall, taker, stripes, config.asking, metrics, renders, guard, threads
         )  # fmt: skip
         revalidator = Revalidator(asking, config.asking.look_seconds, config.upload.pending_days * 86_400)
-        fresh = asyncio.create_task(revalidator.run())
         try:
-            yield asking
+            async with beside(revalidator.run()):
+                yield asking
         finally:
-            await _end(fresh)
             await asking.flights.land(_LAST_SECONDS)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 @asynccontextmanager
@@ -310,9 +304,9 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
     async with AsyncExitStack() as stack:
         shelf = DataFolder(config)
         stack.callback(shelf.close)
-        await asyncio.to_thread(shelf.open)
+        await asyncio.to_thread(shelf.open_what_can_be)
         await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
-        accounts = await stack.enter_async_context(open_accounts(config, shelf))
+        accounts = await stack.enter_async_context(open_accounts(config, shelf, goes_on=True))
         lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
         threads = config.render.threads
         opening = open_guard(config, shelf, metrics, threads, niceness=_NICENESS)
@@ -340,10 +334,10 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
             lookups=lookups,
             asking=asking,
         )
-        fresh = asyncio.create_task(accounts.keep_fresh())
+        await stack.enter_async_context(beside(reopened(shelf.databases())))
+        await stack.enter_async_context(beside(accounts.keep_fresh()))
         try:
             yield covers
         finally:
-            await _end(fresh)
             await covers.flights.land(config.server.stop_seconds)
             await covers.remakes.land(_LAST_SECONDS)

@@ -25,6 +25,7 @@ from coverproxy import demo
 from coverproxy.config import Config, load
 from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.domain.api_key import Key, new_name
+from coverproxy.log import forget_faults
 from coverproxy.server.application import Listeners, application, listen
 from coverproxy.service.covers import Covers
 from coverproxy.service.importer import ImportReport, candidates
@@ -152,6 +153,12 @@ class Got:
 
 
 Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_before() -> None:
+    """A fault that another test met is logged all the same."""
+    forget_faults()
 
 
 @pytest.fixture

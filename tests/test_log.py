@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coverproxy.config import Log
-from coverproxy.log import JsonLines, TextLines, abridged, set_up
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.log import FAULT_SECONDS, JsonLines, TextLines, abridged, fault, set_up
+from coverproxy.storage.recent_events import RecentEvents
 
 
 def record(event: str = "made", *args: object, level: int = logging.INFO, **fields: Any) -> logging.LogRecord:
@@ -223,3 +225,47 @@ def test_other_libraries_only_warn(capsys: Captured) -> None:
         logging.getLogger("asyncio").warning("slow")
 
     assert [orjson.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["slow"]
+
+
+def test_a_fault_that_lasts_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A hundred requests that meet it are one line; another event, store or error number is another fault."""
+    logger = logging.getLogger("coverproxy.test")
+    for number in range(100):
+        fault(logger, "cannot be stored", OSError(28, "full", f"file{number}"))
+        fault(logger, "cannot be stored", OSError(5, "broken", f"file{number}"))
+        fault(logger, "cannot be read", StoreUnavailable("state.db: locked"))
+        fault(logger, "cannot be read", StoreUnavailable("catalogue.db: locked"))
+        fault(logger, "an answer failed", ValueError(str(number)), trace=True)
+
+    assert [each.msg for each in caplog.records] == [
+        "cannot be stored", "cannot be stored", "cannot be read", "cannot be read", "an answer failed",
+    ]  # fmt: skip
+    assert "file0" in vars(caplog.records[0])["error"]
+
+
+def test_how_often_it_was_met_is_counted() -> None:
+    """After a minute it is news again, with the count of what was held back; a clock set back is news too."""
+    recent = RecentEvents()
+    assert [recent.repeats("a", at, FAULT_SECONDS) for at in (100.0, 101.0, 159.9)] == [0, None, None]
+    assert recent.repeats("b", 101.0, FAULT_SECONDS) == 0
+    assert recent.repeats("a", 160.0, FAULT_SECONDS) == 2
+    assert recent.repeats("a", 20.0, FAULT_SECONDS) == 0
+    recent.clear()
+    assert recent.repeats("a", 21.0, FAULT_SECONDS) == 0
+
+
+def test_processes_forked_from_one_log_a_fault_once() -> None:
+    """Of eight workers that meet the same fault at the same moment one says so."""
+    recent, got = RecentEvents(), os.pipe()
+    workers = []
+    for _ in range(8):
+        if (worker := os.fork()) == 0:
+            os.write(got[1], b"1" if recent.repeats("the same", 1.0, FAULT_SECONDS) == 0 else b"0")
+            os._exit(0)
+        workers.append(worker)
+    for worker in workers:
+        os.waitpid(worker, 0)
+
+    assert sorted(os.read(got[0], 100)) == sorted(b"10000000")
+    for handle in got:
+        os.close(handle)

@@ -12,6 +12,7 @@ from datetime import time as day_time
 from math import inf
 from zoneinfo import ZoneInfo
 
+from coverproxy import log
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.shared_quota import SharedQuota
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
@@ -132,7 +133,7 @@ class Accounts:
             try:
                 await self.look_after()
             except Exception as exc:  # any store's errors: the loop must outlive them
-                _log.error("keys cannot be read", extra={"error": repr(exc)})
+                log.fault(_log, "keys cannot be read", exc)
 
     async def _repair_links(self) -> None:
         now = self.now()
@@ -141,7 +142,7 @@ class Accounts:
         self._mend_at = min(now + _MEND_SECONDS, min(ends, default=inf))
         if not keys and (count := await asyncio.to_thread(self._links.count)):
             # A revoked key stays in the store, so this is a store that was lost. What nginx serves goes on.
-            fault = f"there is no key, but {count} links of keys: was state.db lost? Restore it from a backup"
+            fault = f"there is no key, but {count} links of keys: was state.db lost? Restore it and restart"
             if fault != self._fault:
                 _log.error("keys are lost", extra={"error": fault})
             self._fault = fault
@@ -178,7 +179,7 @@ class Accounts:
                 await self._in_time(self._count_of(key.counted_as))
             except Unavailable as exc:  # a hit costs no quota: it is served, with the count unknown
                 self._count_again_at = time.monotonic() + _COUNT_PAUSE_SECONDS
-                _log.error("what a key made today cannot be read", extra={"error": str(exc)})
+                log.fault(_log, "what a key made today cannot be read", exc)
         return key
 
     async def _in_time(self, look: Awaitable[None]) -> None:
@@ -236,7 +237,7 @@ class Accounts:
             if owed >= (key.daily_limit - (made - owed)) // self._workers:
                 return None
             self._owed[key.counted_as, today] += 1
-            _log.error("a cover cannot be counted yet", extra={"error": str(exc), "owed": self._owed.total()})
+            log.fault(_log, "a cover cannot be counted yet", exc, owed=self._owed.total())
             return made + 1
 
     async def _give_back(self, account: str, today: date) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date
 from functools import partial
 from importlib import resources
@@ -53,6 +53,8 @@ RETURNING key
 _IS_FULL = "SELECT (SELECT count(*) FROM signup WHERE at >= ?) >= ?"
 
 
+_NOT_OPEN = "the state is not open"
+
 WRITE_SECONDS = 1.0
 """How long a count waits for another process's lock: a visitor waits for it, and it can be made up for."""
 
@@ -78,56 +80,100 @@ class SqliteState:
         self._reading: aiosqlite.Connection | None = None
         self._writing: aiosqlite.Connection | None = None
         self._turn = asyncio.Lock()
+        self._shut = _NOT_OPEN
         self.rates = SqliteRateLimiter(self._all, self._write)
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether open() must succeed before anything else can."""
+        return bool(self._shut)
+
     async def open(self) -> None:
-        """Open the file, making it and its tables where they are missing."""
+        """Open the file, making it and its tables where they are missing; may be tried again.
+
+        Raises StoreUnavailable: until it succeeds, all other methods fail at once, with the same reason.
+        """
         with self._mapped():
-            await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
-            self._reading = await self._connect()
-            self._writing = await self._connect()
+            try:
+                await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
+            except sqlite3.Error as exc:
+                await self.close()
+                self._shut = str(exc)
+                raise
+        self._shut = ""
+
+    async def close(self) -> None:
+        """Close the file; open() may follow."""
+        self._shut = _NOT_OPEN
+        for connection in (self._reading, self._writing):
+            await self._drop(connection)
 
     async def _connect(self) -> aiosqlite.Connection:
+        if self._shut is _NOT_OPEN:
+            raise RuntimeError(self._shut)
+        if self._shut:
+            raise StoreUnavailable(f"{self._path.name}: {self._shut}")
         uri = sqlite_migrations.uri(self._path, "rw")
         connection = await aiosqlite.connect(uri, uri=True, timeout=WRITE_SECONDS, isolation_level=None)
         await connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
-    async def close(self) -> None:
-        """Close the file; open() may follow."""
-        for connection in (self._reading, self._writing):
-            if connection is not None:
-                await connection.close()
-        self._reading = self._writing = None
+    async def _reader(self) -> aiosqlite.Connection:
+        if self._reading is None:
+            made = await self._connect()
+            if self._reading is not None:  # another task was faster
+                await made.close()
+            else:
+                self._reading = made
+        return self._reading
+
+    async def _writer(self) -> aiosqlite.Connection:
+        """MUST be called by whose turn it is."""
+        if self._writing is None:
+            self._writing = await self._connect()
+        return self._writing
+
+    async def _drop(self, connection: aiosqlite.Connection | None) -> None:
+        """Close a connection that failed, so that the next use opens the file that is there then."""
+        if connection is None:
+            return
+        self._reading = None if connection is self._reading else self._reading
+        self._writing = None if connection is self._writing else self._writing
+        with suppress(sqlite3.Error, ValueError):  # another task that it failed was faster
+            await connection.close()
 
     async def _all(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
         """Run one query to its end, in one hop to the thread of reads."""
-        if self._reading is None:
-            raise RuntimeError("the state is not open")
+        connection = None
         try:
             with self._mapped():
                 async with asyncio.timeout(_READ_SECONDS):
-                    return [tuple(row) for row in await self._reading.execute_fetchall(sql, values)]
+                    connection = await self._reader()
+                    return [tuple(row) for row in await connection.execute_fetchall(sql, values)]
         except TimeoutError:
             raise StoreUnavailable(f"{self._path.name}: no answer in {_READ_SECONDS:g} s") from None
+        except StoreUnavailable:
+            await self._drop(connection)
+            raise
 
     async def _write(
         self, sql: str, values: Any = (), within: float = WRITE_SECONDS
     ) -> list[tuple[Any, ...]]:
         """Run one statement as a transaction of its own, unless others keep the lock for that long."""
-        if self._writing is None:
-            raise RuntimeError("the state is not open")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while True:
             async with self._next_turn(deadline):
                 try:
-                    return [tuple(row) for row in await self._writing.execute_fetchall(sql, values)]
+                    with self._mapped(but=sqlite3.SQLITE_BUSY):
+                        connection = await self._writer()
+                        return [tuple(row) for row in await connection.execute_fetchall(sql, values)]
                 except sqlite3.OperationalError as exc:
-                    if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or loop.time() >= deadline:
+                    if loop.time() >= deadline:
                         raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
-                except sqlite3.Error as exc:
-                    raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
+                except StoreUnavailable:
+                    await self._drop(self._writing)
+                    raise
 
     @asynccontextmanager
     async def _next_turn(self, deadline: float) -> AsyncIterator[None]:
@@ -142,10 +188,17 @@ class SqliteState:
             self._turn.release()
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
+    def _mapped(self, but: int = -1) -> Iterator[None]:
+        """Turn errors of SQLite into StoreUnavailable, but for those with the code *but*."""
         try:
             yield
+        except ValueError as exc:  # aiosqlite: a connection that another task has just closed
+            raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
         except sqlite3.Error as exc:
+            if getattr(exc, "sqlite_errorcode", None) == but:
+                raise
+            if sqlite_migrations.is_other_file(exc):
+                self._shut = self._shut or str(exc)
             raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
 
     async def _first(self, sql: str, values: Any = ()) -> tuple[Any, ...] | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from coverproxy import log
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.evict import Eviction, Evictor
 from coverproxy.cache.former_layout import FormerLayout
@@ -130,7 +131,7 @@ class Janitor:
             outcome = self._round()
             return outcome is not None and not outcome.bytes and self._room.is_tight()
         except OSError as exc:
-            _log.error("the cache cannot be kept within its bounds", extra={"error": str(exc)})
+            log.fault(_log, "the cache cannot be kept within its bounds", exc)
             return True
 
     def _round(self) -> Eviction | None:

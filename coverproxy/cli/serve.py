@@ -65,10 +65,10 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
         os.environ[MULTIPROCESS] = folder
         from coverproxy.server.application import listen
         from coverproxy.server.supervisor import Supervisor
-        from coverproxy.wiring import check_databases
+        from coverproxy.service import databases
 
         with faults_told():
-            check_databases(Path(config.data.dir))
+            databases.check(Path(config.data.dir))
             listeners = listen(config, sd_notify.listeners(os.environ))
             notify = sd_notify.notifier(os.environ)
 

@@ -264,6 +264,11 @@ class SqliteCatalogue(_Tables):
         """See Catalogue."""
         self._file.open()
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether open() must succeed before anything else can."""
+        return self._file.is_shut
+
     def close(self) -> None:
         """See Catalogue."""
         self._file.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
@@ -145,17 +146,30 @@ class Covers:
         return Spec(identifier, wanted.size, form)
 
     def _find(self, spec: Spec) -> Derivative | None:
-        return self._with_original(spec, self.cache.find(spec))
+        return self._with_original(spec, self._readable(self.cache.find, spec))
+
+    def _readable(self, find: Callable[[Spec], Derivative | None], spec: Spec) -> Derivative | None:
+        """Look for a derivative; what cannot be read is as good as none, and is made anew."""
+        try:
+            return find(spec)
+        except OSError as exc:
+            log.fault(_log, "the cache cannot be read", exc)
+            return None
 
     def _with_original(self, spec: Spec, derivative: Derivative | None) -> Derivative | None:
-        if derivative is not None and derivative.original is None:
+        """Add the size of the original, unless it is known, or cannot be: then a header is left out."""
+        if derivative is None or derivative.original is not None:
+            return derivative
+        try:
             best = next((each for each in self.catalogue.find(spec.identifier) if each.is_usable), None)
-            return replace(derivative, original=(best.width, best.height)) if best else derivative
-        return derivative
+        except StoreUnavailable as exc:
+            log.fault(_log, "a store cannot be used", exc)
+            return derivative
+        return replace(derivative, original=(best.width, best.height)) if best else derivative
 
     def _find_older(self, spec: Spec) -> Derivative | None:
         """Return what older settings made: it is served until the present ones have made theirs."""
-        return self._with_original(spec, self.cache.find_older(spec))
+        return self._with_original(spec, self._readable(self.cache.find_older, spec))
 
     def _look_again(self, spec: Spec) -> Derivative | list[Original]:
         """Return the derivative that another process has made meanwhile, else what to make it of."""
@@ -242,7 +256,7 @@ class Covers:
         """Say so where the catalogue is empty beside originals: it was lost, and no book is "missing"."""
         if self.catalogue.totals()[0] or not self.files.is_used():
             return ""
-        return "it is empty, but there are originals: restore it, or import the originals' folder"
+        return "it is empty, but there are originals: restore it and restart, or import the originals' folder"
 
     def _gone(self) -> str:
         """Say so where none of some originals has its file: their disk is not there."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import StoreUnavailable, Unavailable, UnusableOriginal
@@ -86,7 +87,7 @@ class DecodeGuard:
         try:
             quarantine(self._catalogue, original.digest, reason, int(time.time()))
         except StoreUnavailable as exc:  # it costs another process then, and no more
-            _log.error("a quarantine cannot be kept", extra={"error": str(exc)})
+            log.fault(_log, "a quarantine cannot be kept", exc)
 
     def start(self) -> None:
         """Start the render processes before they are needed. Blocks; a thread that lasts MUST call it.
@@ -96,7 +97,7 @@ class DecodeGuard:
         try:
             self._processes.start()
         except Unavailable as exc:
-            _log.error("no cover can be made", extra={"error": str(exc)})
+            log.fault(_log, "no cover can be made", exc)
 
     def fault(self) -> str | None:
         """Say why nothing can be decoded, or None."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import AskingConfig as Settings
@@ -145,7 +146,7 @@ class OriginalFetcher:
         try:
             return self.recall.look(identifier, self.now())
         except StoreUnavailable as exc:  # asked once too often is better than not at all
-            _log.error("what is remembered of sources cannot be read", extra={"error": str(exc)})
+            log.fault(_log, "what is remembered of sources cannot be read", exc)
             return Remembered(False, {})
 
     async def take(self, account: str, identifier: Identifier, source: str, got: Fetched) -> Original | None:
@@ -177,14 +178,14 @@ class OriginalFetcher:
                 jitter = 1 + settings.absent_jitter * (2 * self.chance() - 1)
                 self.recall.note_absent(identifier, now + settings.absent_seconds * jitter, now)
         except StoreUnavailable as exc:
-            _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
+            log.fault(_log, "what sources said cannot be remembered", exc)
 
     def note_wait(self, source: str, wait: float) -> None:
         """Have every process leave a source alone for as long as it wished, a day at most. Blocks."""
         try:
             self.recall.pause(source, self.now() + min(wait, LONGEST_WISH))
         except StoreUnavailable as exc:
-            _log.error("what sources said cannot be remembered", extra={"error": str(exc)})
+            log.fault(_log, "what sources said cannot be remembered", exc)
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Do blocking work in one hop."""

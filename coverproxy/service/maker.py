@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from coverproxy import log
 from coverproxy.cache.budget import CacheFull
 from coverproxy.cache.disk import DiskCache
 from coverproxy.config import Limits, Size
@@ -80,7 +81,7 @@ class DerivativeMaker:
                 _log.warning("covers are answered and not stored", extra={"why": full.strerror})
         except OSError as exc:
             self.metrics.store_failures.inc()
-            _log.error("a derivative cannot be stored", extra={"spec": str(spec), "error": str(exc)})
+            log.fault(_log, "a derivative cannot be stored", exc, spec=str(spec))
         return derivative
 
     def store(self, spec: Spec, derivative: Derivative) -> Derivative:
@@ -141,7 +142,7 @@ class DerivativeMaker:
         try:
             self.catalogue.keep_look(original.digest, found)
         except StoreUnavailable as exc:  # somebody looks again
-            _log.error("a look cannot be kept", extra={"error": str(exc)})
+            log.fault(_log, "a look cannot be kept", exc)
         return found
 
     def preview(self, original: Original, size: Size, decoder: Decoder) -> bytes:
@@ -157,8 +158,7 @@ class DerivativeMaker:
             with self.metrics.spans.labels("read").time():
                 body = self._read(original)
         except OSError as exc:
-            about = {"of": str(original.identifier), "error": str(exc)}
-            _log.error("an original cannot be read", extra=about)
+            log.fault(_log, "an original cannot be read", exc, book=str(original.identifier))
             raise Unavailable(f"an original of {original.identifier} cannot be read") from exc
         if len(body) > self.limits.max_bytes:
             raise UnusableOriginal("limit", f"more than {self.limits.max_bytes} bytes")
@@ -192,7 +192,7 @@ class DerivativeMaker:
         try:
             mark_faulty(self.catalogue, original, str(fault), int(time.time()))
         except StoreUnavailable as exc:  # it is then tried again, and fails again
-            _log.error("a fault cannot be noted", extra={"error": str(exc)})
+            log.fault(_log, "a fault cannot be noted", exc)
 
 
 @dataclass

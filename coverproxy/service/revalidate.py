@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from coverproxy import log
 from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.provenance import Provenance
 from coverproxy.service.expire import expire
@@ -47,7 +48,7 @@ class Revalidator:
                 while await self.round() == _MOST:
                     pass
             except Exception as exc:  # any piece's errors: the loop must outlive them
-                _log.error("originals cannot be kept fresh", extra={"error": repr(exc)})
+                log.fault(_log, "originals cannot be kept fresh", exc)
 
     async def round(self) -> int:
         """Remove what may not be kept any longer, and ask again for some that are due; return how many."""

@@ -72,6 +72,11 @@ class SqliteSourceMemory:
                         part.replace(path.with_name(f"{path.name}.damaged{ending}"))
                 self._file.open()
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether open() must succeed before anything else can."""
+        return self._file.is_shut
+
     def close(self) -> None:
         """Close the file; open() may follow."""
         self._file.close()

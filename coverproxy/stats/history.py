@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from coverproxy import log
 from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.base import HistoryStore, Sample
@@ -204,5 +205,5 @@ class Historian:
             try:
                 await asyncio.to_thread(self.sample)
             except (Unavailable, OSError) as exc:
-                _log.error("the history cannot be written", extra={"error": str(exc)})
+                log.fault(_log, "the history cannot be written", exc)
             await asyncio.sleep(MINUTE - self.now() % MINUTE)

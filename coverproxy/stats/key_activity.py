@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from coverproxy import log
 from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.base import MOST_REFUSALS, ActivityStore, RefusalRow
@@ -63,16 +64,12 @@ class KeyActivity:
                 raise
 
     async def _keep(self) -> None:
-        is_told = False
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             try:
                 await self.write()
-                is_told = False
             except Unavailable as exc:
-                if not is_told:
-                    _log.error("notes cannot be written", extra={"error": str(exc)})
-                is_told = True
+                log.fault(_log, "notes cannot be written", exc)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

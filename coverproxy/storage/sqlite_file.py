@@ -27,6 +27,9 @@ class SqliteFile:
     thread that waits for a lock is woken at once, where SQLite's own busy handler sleeps and polls.
 
     *fault* makes the error that every method raises in place of sqlite3.Error.
+
+    A file that open() cannot use is shut: all but open() fails at once, with the reason. So is one that turns
+    out to be another file than it was: what was put in its place may need the schema's steps first.
     """
 
     def __init__(
@@ -48,11 +51,23 @@ class SqliteFile:
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
         self._opened = 0
+        self._shut = ""
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether open() must succeed before anything else can."""
+        return bool(self._shut)
 
     def open(self) -> None:
         """Make the file, or take the schema steps that it lacks. Raises *fault*, OSError."""
         with self._mapped():
-            sqlite_migrations.apply(self.path, self._steps(), self._mend)
+            try:
+                sqlite_migrations.apply(self.path, self._steps(), self._mend)
+            except sqlite3.Error as exc:
+                self.close()
+                self._shut = str(exc)
+                raise
+        self._shut = ""
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> Rows:
         """Run a query, outside any transaction."""
@@ -109,6 +124,8 @@ class SqliteFile:
         try:
             yield
         except sqlite3.Error as exc:
+            if sqlite_migrations.is_other_file(exc):
+                self._shut = self._shut or str(exc)
             raise self._fault(f"{self.path.name}: {exc}") from exc
 
     @contextmanager
@@ -142,6 +159,8 @@ class SqliteFile:
             self._writing.release()
 
     def _connect(self, wait_seconds: float) -> sqlite3.Connection:
+        if self._shut:
+            raise sqlite3.OperationalError(self._shut)
         connection = sqlite_migrations.connect(self.path, wait_seconds)
         connection.execute(f"PRAGMA cache_size = -{self._cache_kib}")
         return connection

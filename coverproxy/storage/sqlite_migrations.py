@@ -1,10 +1,12 @@
 """SQLite files brought to their schema: once, by one process, whole or not at all."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -44,7 +46,7 @@ def steps(folder: Traversable, stem: str) -> list[str]:
 
 
 class StepFailed(sqlite3.DatabaseError):
-    """A file cannot be brought to the present schema: says from which version to which, and what to do."""
+    """A file has not the present schema and cannot be brought to it: says why, and what to do."""
 
 
 Mend = Callable[[sqlite3.Connection, int], int]
@@ -56,11 +58,14 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
 
     Its `user_version` is the number of steps taken. One that has taken more was made by a newer version: it
     is left as it is. A step that was released never changes, nor its number; *mend* is for those that did.
+    Only the file's owner may read it: there are keys, contacts and a secret in it.
     Raises sqlite3.Error, StepFailed among them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _make_private(path)
     connection = connect(path, make=True)
     try:
+        _refuse_foreign(connection)
         _use_wal(connection)
         connection.execute(f"PRAGMA busy_timeout = {_STEP_MILLISECONDS}")
         connection.execute("BEGIN IMMEDIATE")
@@ -88,14 +93,21 @@ class Examined:
     is_checked_through: bool = False
 
 
+_MADE = (
+    "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    " ORDER BY rowid"
+)
+
+
 def rehearse(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
     """Take the steps that a file lacks on a copy of its schema. Raises as apply() does; changes nothing."""
     with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as file:
         version = file.execute("PRAGMA user_version").fetchone()[0]
-        made = file.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+        made = file.execute(_MADE).fetchall()
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         for (sql,) in made:
             copy.execute(sql)
+        copy.execute(f"PRAGMA user_version = {version}")
         _take(copy, version, steps, mend)
 
 
@@ -120,6 +132,14 @@ def trouble(path: Path, steps: Sequence[str], mend: Mend | None = None) -> str:
     return ""
 
 
+def is_other_file(exc: sqlite3.Error) -> bool:
+    """Say whether an error means that a file which was opened before is no longer that database."""
+    code = getattr(exc, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_NOTADB or (
+        code == sqlite3.SQLITE_ERROR and str(exc).startswith(("no such table", "no such column"))
+    )
+
+
 def recover_command(path: Path) -> str:
     """Say how what can still be read of a damaged file is saved."""
     return f"sqlite3 {path} .recover"
@@ -138,8 +158,41 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
+def _make_private(path: Path) -> None:
+    """Let nobody but its owner read a file; SQLite gives the files beside it the same rights.
+
+    An existing one MUST NOT be opened here: to close it would free all locks that SQLite has on it in this
+    process (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with suppress(OSError):  # one that another user owns is that user's to mend; the rest is found on opening
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        with suppress(OSError):
+            if part.is_file() and part.stat().st_mode & 0o077:
+                part.chmod(0o600)
+
+
+def _refuse_foreign(connection: sqlite3.Connection) -> None:
+    """Raise StepFailed for a file with tables that none of our steps made; it is not written to."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0 and (found := tables(connection)):
+        some = ", ".join(sorted(found)[:3])
+        raise StepFailed(f"it is another program's database (with the tables {some}): put ours in its place")
+
+
+@lru_cache
+def _tables_of(steps: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of the tables that a file has after all *steps*."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        for step in steps:
+            run_all(made, step)
+        return frozenset(tables(made))
+
+
 def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend: Mend | None) -> int:
     """Take the steps that a file of version *found* lacks. Raises StepFailed."""
+    _refuse_foreign(connection)
     try:
         taken = mend(connection, found) if mend and 0 < found < len(steps) else found
         for step in steps[taken:]:
@@ -149,6 +202,8 @@ def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend
             f"it is of version {found}, and cannot be brought to version {len(steps)}: {exc};"
             " it is as it was: restore it from a backup, or run the coverproxy that made it"
         ) from exc
+    if found <= len(steps) and (lost := _tables_of(tuple(steps)) - tables(connection)):
+        raise StepFailed(f"it lacks the tables {', '.join(sorted(lost))}: restore it from a backup")
     return taken
 
 
@@ -159,8 +214,9 @@ def run_all(connection: sqlite3.Connection, script: str) -> None:
 
 
 def tables(connection: sqlite3.Connection) -> set[str]:
-    """Return the names of a file's tables."""
-    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    """Return the names of a file's tables, but for SQLite's own."""
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {row[0] for row in found if not row[0].startswith("sqlite_")}
 
 
 def _statements(schema: str) -> Iterator[str]:

@@ -7,8 +7,16 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from coverproxy import log
 from coverproxy.domain.api_key import abridged
-from coverproxy.domain.errors import CoverError, KeyNotForSite, MalformedPath, NoCover, Unavailable
+from coverproxy.domain.errors import (
+    CoverError,
+    KeyNotForSite,
+    MalformedPath,
+    NoCover,
+    StoreUnavailable,
+    Unavailable,
+)
 from coverproxy.domain.identifier import ISBN
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
@@ -83,10 +91,8 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as exc:
         unfit = MalformedPath(exc.reason)
         response = _refused(request, unfit, replace(meaning(unfit), status=exc.status))
-    except Exception:
-        _log.exception("an answer failed", extra={"spec": str(request.get(SPEC, "-"))})
-        fault = Unavailable("an internal error")
-        response = _refused(request, fault, meaning(fault))
+    except Exception as exc:
+        response = _failed(request, exc)
     if key := request.get(KEY):
         if key.sites:
             _keep_from_others(response)
@@ -94,6 +100,13 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         if accounts.is_counted(key):  # else the store cannot be read: better nothing than a wrong number
             response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response
+
+
+def _failed(request: web.Request, exc: Exception) -> web.Response:
+    """Answer what nobody foresaw: a fault of ours, or of the machine."""
+    log.fault(_log, "an answer failed", exc, trace=True, spec=str(request.get(SPEC, "-")))
+    fault = Unavailable("an internal error")
+    return _refused(request, fault, meaning(fault))
 
 
 def _keep_from_others(response: web.StreamResponse) -> None:
@@ -118,9 +131,14 @@ def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Respo
 
 
 def _note(request: web.Request, error: CoverError, label: str) -> None:
-    """Note for the key's owner what was not answered with a cover, and why. A count in memory: see Ledger."""
+    """Note for the key's owner what was not answered with a cover, and why. A count in memory: see Ledger.
+
+    A store that cannot be used is a matter for the operator: it is logged.
+    """
     key = request.get(KEY)
     account = key.counted_as if key else error.account if isinstance(error, KeyNotForSite) else ""
+    if isinstance(error, StoreUnavailable):
+        log.fault(_log, "a store cannot be used", error)
     if not account:
         return
     if isinstance(error, NoCover):

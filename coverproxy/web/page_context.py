@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from coverproxy.accounts.self_service import KeySelfService
+from coverproxy.accounts.signing import SigningSecret
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.stats.base import ActivityStore
 from coverproxy.stats.history import Historian
@@ -11,11 +12,16 @@ from coverproxy.stats.key_activity import KeyActivity
 
 @dataclass(frozen=True)
 class PageContext:
-    """All of it, as each process opens it. `secret`: what forms and sessions are signed with."""
+    """All of it, as each process opens it."""
 
     keys: KeySelfService
     ledger: KeyActivity
     notes: ActivityStore
     history: Historian
     room: DiskBudget
-    secret: bytes
+    signing: SigningSecret
+
+    @property
+    def secret(self) -> bytes:
+        """What forms and sessions are signed with."""
+        return self.signing.value

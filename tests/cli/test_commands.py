@@ -283,11 +283,21 @@ def test_requests_that_are_no_http_are_not_quoted(serve: Callable[..., Served], 
 
 
 @pytest.mark.parametrize("name", ["catalogue.db", "state.db"])
-def test_a_damaged_database_is_named_in_one_line(tmp_path: Path, name: str) -> None:
-    """serve says which file cannot be opened, and what looks into it, without a traceback."""
-    (tmp_path / name).write_bytes(b"no database at all" * 500)
-    said = run("serve", "--port", "0", data=tmp_path, code=1)
+def test_a_damaged_database_is_named_in_one_line(
+    serve: Callable[..., Served], tmp_path: Path, name: str
+) -> None:
+    """serve starts without it: one line of all workers names the file and what looks into it."""
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / name).write_bytes(b"no database at all" * 500)
+    server = serve("--data", str(folder), "--workers", "2")
+    status, _, body = get(f"{server.ops_url}/readyz")
+    server.stop()
+    lines = (tmp_path / "log").read_text().splitlines()
 
-    assert str(tmp_path / name) in said
-    assert "coverproxy doctor" in said
-    assert "Traceback" not in said
+    (told,) = (orjson.loads(line) for line in lines if "a database cannot be used" in line)
+    assert told["file"] == str(folder / name)
+    assert told["look_into_it"] == f"coverproxy doctor --data {folder}"
+    assert not any("Traceback" in line for line in lines)
+    assert status == 503
+    assert name in orjson.dumps(orjson.loads(body)["faults"]).decode()

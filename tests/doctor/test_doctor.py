@@ -257,6 +257,19 @@ def test_a_database_of_a_newer_version_is_told(examine: Examine, sick: Path) -> 
     assert "update coverproxy" in only(examine(sick)[1]["problem"], "database")[1]
 
 
+@pytest.mark.parametrize("is_ours", [True, False], ids=["lacks a table", "foreign"])
+def test_a_database_without_our_tables_is_told(examine: Examine, sick: Path, *, is_ours: bool) -> None:
+    """A state.db that lacks a table, or is another program's, is a problem that names the tables."""
+    script = "DROP TABLE made" if is_ours else "PRAGMA user_version = 0"
+    with sqlite3.connect(sick / "state.db") as database:
+        database.execute(script)
+    database.close()
+    told = only(examine(sick)[1]["problem"], "database")[0]
+
+    assert str(sick / "state.db") in told
+    assert ("it lacks the tables made" if is_ours else "another program's database") in told
+
+
 def test_hundreds_of_originals_are_sampled(examine: Examine, sick: Path) -> None:
     """Of a large catalogue a hundred originals are looked at, spread over all of it."""
     with sqlite3.connect(sick / "catalogue.db") as database:

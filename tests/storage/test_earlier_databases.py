@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -185,3 +185,48 @@ def test_a_file_that_cannot_be_upgraded_is_named_and_left_alone(tmp_path: Path) 
     newest = len(catalogue_steps())
     assert all(word in told for word in ("catalogue.db", "version 2", f"version {newest}", "backup"))
     assert shape(path) == before
+
+
+def test_only_its_owner_reads_a_database(tmp_path: Path) -> None:
+    """A new file, what SQLite keeps beside it, and an existing one that others could read: all are 0600."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    make(old, state_steps(), len(state_steps())).close()
+    old.chmod(0o644)
+    for path in (old, new):
+        sqlite_migrations.apply(path, state_steps())
+        with closing(sqlite_migrations.connect(path)) as connection:
+            connection.execute("INSERT INTO made VALUES ('k', '2026-11-26', 1)")
+            parts = sorted(each for each in tmp_path.iterdir() if each.name.startswith(path.name))
+            assert [each.name[6:] for each in parts] == ["", "-shm", "-wal"]
+            assert [each.stat().st_mode & 0o777 for each in parts] == [0o600] * 3
+
+
+def test_another_program_s_database_is_left_as_it_is(tmp_path: Path) -> None:
+    """A file with tables that are not ours is refused by name, and not one byte of it changes."""
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmark (url TEXT)")
+    before = path.read_bytes()
+
+    assert "bookmark" in sqlite_migrations.trouble(path, state_steps())
+    with pytest.raises(sqlite_migrations.StepFailed, match="bookmark"):
+        sqlite_migrations.apply(path, state_steps())
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("steps", "table"),
+    [(state_steps, "made"), (catalogue_steps, "look"), (source_steps, "pause")],
+    ids=["state", "catalogue", "sources"],
+)
+def test_a_file_that_lacks_a_table_is_found(
+    tmp_path: Path, steps: Callable[[], Sequence[str]], table: str
+) -> None:
+    """A file of the newest version without one of its tables is refused, and the table is named."""
+    path = tmp_path / "some.db"
+    with closing(make(path, steps(), len(steps()))) as connection:
+        connection.execute(f"DROP TABLE {table}")
+
+    assert f"it lacks the tables {table}" in sqlite_migrations.trouble(path, steps())
+    with pytest.raises(sqlite_migrations.StepFailed, match=table):
+        sqlite_migrations.apply(path, steps())

@@ -49,10 +49,10 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
     if found.version > len(steps):
         told = f"{path} was made by a newer version: it has version {found.version}, expected {len(steps)}"
         return problem(DATABASE, told, "update coverproxy on this machine")
-    if found.version == 0:
-        return problem(DATABASE, f"{path} is empty: it has no tables", advice)
     if why := sqlite_migrations.trouble(path, steps, mend):
         return problem(DATABASE, f"{path} cannot be opened by this version: {why}", advice)
+    if found.version == 0:
+        return problem(DATABASE, f"{path} is empty: it has no tables", advice)
     sound = "sound" if found.is_checked_through else "readable (too large to check through)"
     return fine(DATABASE, f"{path} is {sound}")
 

@@ -1,0 +1,85 @@
+"""The databases of a data folder: those that cannot be used are named, done without, and opened later."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from coverproxy import log
+from coverproxy.accounts.sqlite import schema_steps as state_steps
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.originals.sqlite_mend import mend as mend_catalogue
+from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
+from coverproxy.storage import sqlite_migrations
+
+CATALOGUE, STATE, SOURCES = "catalogue.db", "state.db", "sources.db"
+
+_log = logging.getLogger(__name__)
+
+_REOPEN_SECONDS = 1.0
+"""Between tries to open a database that cannot be used."""
+
+
+class Shuttable(Protocol):
+    """A store whose file may turn out to be one that cannot be used."""
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether it must be opened before anything else can be done with it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Database:
+    """A store's file, and what opens it: raises StoreUnavailable, OSError, and may be tried again."""
+
+    path: Path
+    store: Shuttable
+    open: Callable[[], Awaitable[None]]
+
+
+def check(data: Path) -> None:
+    """Log, before any worker starts, which databases cannot be used: the workers then go on without them."""
+    schemas = {CATALOGUE: (catalogue_steps(), mend_catalogue), STATE: (state_steps(), None)}
+    for name, (steps, mend) in schemas.items():
+        path = data / name
+        if path.exists() and (why := sqlite_migrations.trouble(path, steps, mend)):
+            _log_unusable(path, f"{name}: {why}")
+
+
+@contextmanager
+def gone_on_without(path: Path) -> Iterator[None]:
+    """Go on where a database cannot be opened; it is named in the log."""
+    try:
+        yield
+    except StoreUnavailable as exc:
+        _log_unusable(path, exc)
+
+
+async def reopened(databases: Sequence[Database]) -> None:
+    """Open, for ever, what could not be used: a file that is put right needs no restart."""
+    while True:
+        await asyncio.sleep(_REOPEN_SECONDS)
+        for each in databases:
+            if each.store.is_shut:
+                await _reopen(each)
+
+
+async def _reopen(database: Database) -> None:
+    try:
+        await database.open()
+    except (StoreUnavailable, OSError) as exc:
+        _log_unusable(database.path, exc)
+    else:
+        _log.warning("a database can be used again", extra={"file": str(database.path)})
+
+
+def _log_unusable(path: Path, why: Exception | str) -> None:
+    """Name a database that cannot be used: in one line a minute, whichever processes found it."""
+    log.fault(
+        _log, "a database cannot be used: the service goes on without it", why, of=str(path),
+        file=str(path), look_into_it=f"coverproxy doctor --data {path.parent}",
+    )  # fmt: skip

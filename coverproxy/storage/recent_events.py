@@ -1,0 +1,62 @@
+"""What was logged a moment ago, remembered by a process and all that are forked from it."""
+
+import fcntl
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+
+_SLOT = struct.Struct("=Qdq")
+"""What it was (a digest), when it was logged, how often it was met since."""
+
+_SLOTS = 1024
+"""Things remembered at once; of two that share a slot the later one counts as new."""
+
+
+class RecentEvents:
+    """Memory that forked processes share, of a fixed size. Safe across them and across threads."""
+
+    def __init__(self) -> None:
+        size = _SLOT.size * _SLOTS
+        self._handle = -1
+        if hasattr(os, "memfd_create"):  # Linux; elsewhere two processes may say the same at the same moment
+            self._handle = os.memfd_create("coverproxy-events", os.MFD_CLOEXEC)
+            os.truncate(self._handle, size)
+        self._memory = mmap.mmap(self._handle, size)
+        self._turn = threading.Lock()
+
+    def repeats(self, what: str, now: float, seconds: float) -> int | None:
+        """Return None if *what* was logged in the last *seconds*, else how often it was met since.
+
+        In the second case it counts as logged *now*.
+        """
+        digest = int.from_bytes(blake2b(what.encode(errors="replace"), digest_size=8).digest())
+        at = digest % _SLOTS * _SLOT.size
+        with self._alone():
+            known, since, met = _SLOT.unpack_from(self._memory, at)
+            is_known = known == digest
+            if is_known and 0 <= now - since < seconds:
+                _SLOT.pack_into(self._memory, at, digest, since, met + 1)
+                return None
+            _SLOT.pack_into(self._memory, at, digest, now, 0)
+            return met if is_known else 0
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        with self._alone():
+            self._memory[:] = bytes(len(self._memory))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold off threads by a lock, and processes by a record lock: the kernel frees a dead one's."""
+        with self._turn:
+            if self._handle >= 0:
+                fcntl.lockf(self._handle, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                if self._handle >= 0:
+                    fcntl.lockf(self._handle, fcntl.LOCK_UN)
