@@ -78,7 +78,7 @@ class DataFolder:
         self.sizes = tuple(config.size_table.sizes)
         self.catalogue = SqliteCatalogue(data / CATALOGUE, priority)
         self.files = OriginalFiles(data / "originals")
-        self.room = DiskBudget(self.layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes))
+        self.room = DiskBudget(self.layout, DiskBounds.of(config.cache))
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
         self.stripes = FileLocks(self.layout.locks)
         self.state = SqliteState(data / STATE)
@@ -238,7 +238,7 @@ async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIt
         ledger=KeyActivity(notes),
         notes=notes,
         history=Historian(notes, metrics, layout.locks / "history", hourly=notes.sweep),
-        room=DiskBudget(layout, DiskBounds(config.cache.max_bytes, config.cache.min_free_bytes)),
+        room=DiskBudget(layout, DiskBounds.of(config.cache)),
         signing=SigningSecret(accounts.store),
     )
     try:

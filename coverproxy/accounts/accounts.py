@@ -13,6 +13,7 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 from coverproxy import log
+from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.shared_quota import SharedQuota
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
@@ -204,8 +205,8 @@ class Accounts:
         self._made.setdefault((name, today), counts.get(name, 0))
 
     @asynccontextmanager
-    async def charged(self, visitor: Visitor) -> AsyncIterator[None]:
-        """Count one cover while it is made; given back when it is not, for whatever reason.
+    async def charged(self, visitor: Visitor) -> AsyncIterator[Charge]:
+        """Count one cover while it is made; given back when it is not, for whatever reason, or is waived.
 
         A crash between leaves one count too many, never one too few. Raises TooFast, QuotaExceeded.
         """
@@ -218,12 +219,15 @@ class Accounts:
             await self._give_back_pace(visitor)
             raise QuotaExceeded(account, self.allowance(key).resets_in)
         self._made[account, today] = count
+        charge = Charge()
         try:
-            yield
+            yield charge
         except BaseException:
             await self._give_back(account, today)
             await self._give_back_pace(visitor)
             raise
+        if charge.is_waived:
+            await self._give_back(account, today)
 
     async def _take(self, key: Key, today: date) -> int | None:
         """Take one from the quota. What a store that cannot be written does not count is owed to it.

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from coverproxy.cache.layout import Layout
+from coverproxy.config import Cache
 from coverproxy.storage.shared_counters import SharedCounters
 
 TELL_EVERY_SECONDS = 60.0
@@ -17,6 +18,9 @@ _START, _STOP = 0.97, 0.95
 
 _FREE_START, _FREE_STOP = 1.05, 1.10
 """The same, as parts of the space that must stay free."""
+
+_INODES_START, _INODES_STOP = 1.5, 2.0
+"""The same, as parts of the inodes that must stay free: they are few, and each walk is to free many."""
 
 
 class CacheFull(OSError):
@@ -29,26 +33,47 @@ class CacheFull(OSError):
 
 @dataclass(frozen=True)
 class DiskBounds:
-    """What a cache may take at most, and what it must leave free on its disk (0: nothing)."""
+    """What a cache may take at most, and what it must leave free on its disk (0: nothing).
+
+    *inodes*: how many are free; many where the file system makes them as needed.
+    """
 
     max_bytes: int
     min_free_bytes: int
+    min_free_inodes: int = 0
 
-    def why_full(self, held: int, free: int) -> str | None:
+    @classmethod
+    def of(cls, config: Cache) -> "DiskBounds":
+        """Return the bounds that the config sets."""
+        return cls(config.max_bytes, config.min_free_bytes, config.min_free_inodes)
+
+    def why_full(self, held: int, free: int, inodes: int = sys.maxsize) -> str | None:
         """Say why nothing more may be stored, or None."""
         if held > self.max_bytes:
             return "its max_bytes are used up"
         if free < self.min_free_bytes:
             return "less than min_free_bytes are free on its disk"
+        if inodes < self.min_free_inodes:
+            return "less than min_free_inodes are free on its disk"
         return None
 
     def could_hold(self, size: int) -> bool:
         """Say whether so many bytes find room in a cache that eviction has emptied."""
         return size <= self.max_bytes * _STOP
 
-    def is_tight(self, held: int, free: int) -> bool:
+    def is_tight(self, held: int, free: int, inodes: int = sys.maxsize) -> bool:
         """Say whether it is time to evict."""
-        return held >= self.max_bytes * _START or free < self.min_free_bytes * _FREE_START
+        return (
+            held >= self.max_bytes * _START
+            or free < self.min_free_bytes * _FREE_START
+            or inodes < self.min_free_inodes * _INODES_START
+        )
+
+    def short_of_inodes(self, inodes: int) -> int:
+        """Return how many files are to go for the inodes that they take: none before it is tight."""
+        if inodes >= self.min_free_inodes * _INODES_START:
+            return 0
+        return int(self.min_free_inodes * _INODES_STOP) - inodes
 
     def excess(self, held: int, free: int) -> int:
         """Return how many bytes are to go: none before it is tight, then down to where there is air again."""
@@ -57,6 +82,14 @@ class DiskBounds:
         over = held - int(self.max_bytes * _STOP)
         short = int(self.min_free_bytes * _FREE_STOP) - free
         return min(max(over, short if self.min_free_bytes else 0, 0), held)
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """What is free for us on a disk: bytes, and inodes (sys.maxsize where the file system counts none)."""
+
+    bytes: int
+    inodes: int
 
 
 UNBOUNDED = DiskBounds(sys.maxsize, 0)
@@ -83,14 +116,16 @@ class DiskBudget:
         """Return how many bytes the cache takes on disk, by all that is known."""
         return self._numbers.read()[0]
 
-    def free(self) -> int:
-        """Return how many bytes of the disk are free for us."""
+    def free(self) -> Free:
+        """Return what is free for us on the cache's disk."""
         found = os.statvfs(self._folder)
-        return found.f_bavail * found.f_frsize
+        # Btrfs and the like make inodes as needed: they say that there are 0
+        return Free(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else sys.maxsize)
 
     def is_tight(self) -> bool:
         """Say whether it is time to evict."""
-        return self.bounds.is_tight(self.held() + self._wanted, self.free())
+        free = self.free()
+        return self.bounds.is_tight(self.held() + self._wanted, free.bytes, free.inodes)
 
     def wanted(self) -> int:
         """Return the most bytes that were refused in this process since this was last asked.
@@ -107,10 +142,10 @@ class DiskBudget:
         """
         free = self.free()
         held = sum(self._numbers.add(0, size))
-        why = self.bounds.why_full(held, free)
+        why = self.bounds.why_full(held, free.bytes, free.inodes)
         if why and self.bounds.could_hold(size):
             self._wanted = max(size, self._wanted)
-        if self.bounds.is_tight(held, free):
+        if self.bounds.is_tight(held, free.bytes, free.inodes):
             self.tight.set()
         if why:
             self.settle(size, 0)

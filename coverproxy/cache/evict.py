@@ -21,6 +21,9 @@ from coverproxy.cache.walk import (
     shards,
 )
 
+_LEAST_PART = 50
+"""For want of inodes one file of so many goes at least: a walk looks at all of them."""
+
 Age = tuple[int, bool]
 """(day of last use, of the present revision?): in its natural order what goes first stands first.
 
@@ -58,6 +61,13 @@ class Survey:
         self.bytes += size
         self.by_age[age] += size
 
+    def bytes_of(self, files: int) -> int:
+        """Return what so many derivatives take, as plan() counts in bytes; at least a _LEAST_PART of all."""
+        if files <= 0 or not self.files:
+            return 0
+        wanted = min(max(files, self.files // _LEAST_PART), self.files)
+        return -(-sum(self.by_age.values()) * wanted // self.files)
+
 
 @dataclass(frozen=True)
 class Eviction:
@@ -91,7 +101,8 @@ class Evictor:
         except Stopped:
             return Eviction(0, 0, is_whole=False)
         held = self._room.held() + self._room.wanted()
-        excess = (bounds or self._room.bounds).excess(held, self._room.free())
+        bounds, free = bounds or self._room.bounds, self._room.free()
+        excess = max(bounds.excess(held, free.bytes), survey.bytes_of(bounds.short_of_inodes(free.inodes)))
         outcome = Eviction(survey.files, survey.bytes)
         return self._remove(plan(survey.by_age, excess), pace, outcome) if excess else outcome
 

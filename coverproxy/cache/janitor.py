@@ -102,6 +102,7 @@ class Janitor:
                 "last_use_by": self._evictor.last_use.value,
                 "max_bytes": bounds.max_bytes,
                 "min_free_bytes": bounds.min_free_bytes,
+                "min_free_inodes": bounds.min_free_inodes,
             },
         )
         self._thread.start()

@@ -91,7 +91,7 @@ def stats(config: Config, as_json: bool) -> None:
     with _opened(config) as (shelf, _):
         last_use = shelf.evictor().last_use
         stock = take_stock(shelf.layout, last_use)
-        room = {"estimate_bytes": shelf.room.held(), "free_bytes": shelf.room.free()}
+        room = {"estimate_bytes": shelf.room.held(), "free_bytes": shelf.room.free().bytes}
     bounds = {"max_bytes": config.cache.max_bytes, "min_free_bytes": config.cache.min_free_bytes}
     told = {**_counted(stock), **room, **bounds, "last_use_by": last_use.value}
     tell(as_json, told, _stats_text(told))

@@ -86,6 +86,7 @@ class Cache(Section):
     fsync: bool = False
     max_bytes: Annotated[Bytes, Field(gt=0)] = 21_474_836_480
     min_free_bytes: Annotated[Bytes, Field(ge=0)] = 1_073_741_824
+    min_free_inodes: Annotated[int, Field(ge=0)] = 1000
     check_seconds: Seconds = 30.0
     memory_bytes: Annotated[Bytes, Field(ge=0)] = 33_554_432
     memory_seconds: Seconds = 600.0

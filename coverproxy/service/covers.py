@@ -195,9 +195,10 @@ class Covers:
             looked = await self._off_loop(partial(self._look_again, spec))
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
-            async with self.accounts.charged(visitor):
+            async with self.accounts.charged(visitor) as charge:
                 started = time.perf_counter()
                 derivative = await self._render_best(place, spec, looked)
+                charge.is_waived = derivative.place is None  # the next view makes it again
         _log.info(
             "made",
             extra={

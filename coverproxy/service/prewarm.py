@@ -116,7 +116,7 @@ class Prewarmer:
     def _result(self, line: Row, spec: Spec) -> PrewarmResult:
         try:
             if self.room.is_tight():  # what is made now would push out what visitors ask for
-                raise OSError("the cache is full (cache.max_bytes) or its disk is (cache.min_free_bytes)")
+                raise OSError("the cache is full (cache.max_bytes) or its disk is (cache.min_free_…)")
             outcome = self._make(spec)
             if outcome is PrewarmOutcome.MISSING:
                 return PrewarmResult(line, outcome, why=f"{spec.identifier} has no cover")

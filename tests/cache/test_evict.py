@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.cache import walk
-from coverproxy.cache.budget import UNBOUNDED, CacheFull, DiskBounds, DiskBudget
+from coverproxy.cache.budget import UNBOUNDED, CacheFull, DiskBounds, DiskBudget, Free
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Eviction, Evictor, plan
 from coverproxy.cache.janitor import Janitor, alone
@@ -128,6 +128,42 @@ def test_what_is_evicted_makes_room(max_bytes: int, min_free: int, held: int, fr
         assert bounds.why_full(held - excess, free + excess) is None
         assert held - excess <= max_bytes * 0.95 + 1
         assert free + excess >= min_free * 1.10 - 1
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7))
+def test_inodes_are_made_room_for(least: int, free: int) -> None:
+    """Where inodes are short files go until there are some more than must stay free; else none goes."""
+    bounds = DiskBounds(sys.maxsize, 0, least)
+    short = bounds.short_of_inodes(free)
+
+    assert (short > 0) == bounds.is_tight(0, 0, free)
+    assert bounds.why_full(0, 0, free + short) is None
+    assert not bounds.is_tight(0, 0, free + short)
+
+
+class FewInodes(DiskBudget):
+    """The budget of a cache on a disk with room for a hundred files more."""
+
+    def free(self) -> Free:
+        """See DiskBudget."""
+        files = sum(1 for path in self._folder.rglob("*.jpg") if len(path.stem) == 13)
+        return Free(super().free().bytes, 200 - files)
+
+
+@pytest.mark.parametrize(("least", "gone"), [(0, 0), (66, 0), (67, 34), (80, 60)])
+def test_old_covers_give_their_inodes(tmp_path: Path, least: int, gone: int) -> None:
+    """Where inodes get short the longest unused covers go, until twice as many are free as must be."""
+    bounds = DiskBounds(sys.maxsize, 0, least)
+    layout = caches.layout(tmp_path, LIVE)
+    cache = DiskCache(layout, room=FewInodes(layout, UNBOUNDED))
+    cache.open()
+    for number in range(100):
+        cache.put(spec(number), PICTURE)
+        age(cache, number, days=200 - number)
+    outcome = run(cache, bounds)
+
+    assert outcome.files == gone
+    assert [number for number in range(100) if not any(there(cache, number))] == list(range(gone))
 
 
 def test_the_longest_unused_go_under_both_names(tmp_path: Path) -> None:

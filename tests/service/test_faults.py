@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -36,10 +37,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def over(data: Path, drawn: Path, start: Start) -> AsyncIterator[Running]:
+async def over(data: Path, drawn: Path, start: Start, **cache: int) -> AsyncIterator[Running]:
     """A server whose data folder is *data*, with the drawn covers referred to where they lie."""
     outer = await start()  # for its client
-    config = configured(data, cache={"min_free_bytes": 0})
+    config = configured(data, cache={"min_free_bytes": 0, "min_free_inodes": 0} | cache)
     await asyncio.to_thread(take_in, config, drawn, "reference")
     listeners = listen(config)
     runner = web.AppRunner(app := application(config, listeners, lambda: None), access_log=None)
@@ -97,17 +98,48 @@ async def test_a_full_disk(small_disk: Path, drawn: Path, start: Start, drawn_is
         filler = await asyncio.to_thread(fill, small_disk)
         full = [await server.get(server.path(isbn)) for isbn in drawn_isbns[:3]]
         assert [got.cover for got in full] == ["made"] * 3
-        assert [got.headers["X-RateLimit-Remaining"] for got in full] == ["999", "998", "997"]
+        assert [got.headers["X-RateLimit-Remaining"] for got in full] == ["1000"] * 3  # none is kept
         status, faults = await readiness(server)
         assert (status, set(faults)) == (503, {"cache"})
         assert await metric(server, "coverproxy_store_failures_total") == 3
 
         filler.unlink()
-        await until_counted(server, 3)
         assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
+        await until_counted(server, 1)
         assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
         assert await readiness(server) == (200, {})
         assert not list(server.covers.cache.layout.temporary.iterdir())
+
+
+@pytest.fixture
+def few_inodes(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for 400 files."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted("-t", "tmpfs", "-o", "size=100m,nr_inodes=400", "tmpfs", str(folder))
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+async def test_a_disk_without_inodes(
+    few_inodes: Path, drawn: Path, start: Start, drawn_isbns: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Covers that find no inode are answered, cost nothing and are one log line, until there is room."""
+    async with over(few_inodes / "data", drawn, start, min_free_inodes=100) as server:
+        assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
+        (few_inodes / "filler").mkdir()
+        number = 0
+        while os.statvfs(few_inodes).f_favail > 60:
+            (few_inodes / "filler" / str(number)).write_bytes(b"")
+            number += 1
+        full = [await server.get(server.path(isbn)) for isbn in drawn_isbns[1:6]]
+        assert [got.cover for got in full] == ["made"] * 5
+        assert [got.headers["X-RateLimit-Remaining"] for got in full] == ["999"] * 5
+        lines = [each for each in caplog.records if each.msg == "covers are answered and not stored"]
+        assert ["min_free_inodes" in vars(each)["why"] for each in lines] == [True]
+
+        shutil.rmtree(few_inodes / "filler")
+        assert [(await server.get(server.path(drawn_isbns[1]))).cover for _ in range(2)] == ["made", "hit"]
 
 
 async def test_a_read_only_cache(tmp_path: Path, drawn: Path, start: Start, drawn_isbns: list[str]) -> None:

@@ -47,7 +47,7 @@ async def _page(request: web.Request, released: int | None = None) -> web.Respon
 def _found(covers: Covers, desk: PageContext) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Look at what is held back, and how full the cache is. Blocks."""
     quarantined = [_told(each) for each in covers.catalogue.quarantined()[:MOST_QUARANTINED]]
-    cache = {"held_bytes": desk.room.held(), "free_bytes": desk.room.free()}
+    cache = {"held_bytes": desk.room.held(), "free_bytes": desk.room.free().bytes}
     return quarantined, cache
 
 
