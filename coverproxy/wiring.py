@@ -240,6 +240,7 @@ async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIt
         history=Historian(notes, metrics, layout.locks / "history", hourly=notes.sweep),
         room=DiskBudget(layout, DiskBounds.of(config.cache)),
         signing=SigningSecret(accounts.store),
+        sessions=accounts.store.sessions,
     )
     try:
         async with desk.signing.kept(), desk.ledger.kept(), desk.history.kept():

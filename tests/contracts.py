@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
+from coverproxy.accounts.stores import EndedSessions, KeyStore, QuotaStore, RateLimiter
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.sources.base import Fetched, NotThere, Source, SourceUnavailable, Unchanged, Validators
@@ -147,6 +147,26 @@ class KeyContract:
     async def test_the_first_secret_stays(self, keys: KeyStore) -> None:
         """Whoever comes later with a secret gets the first one."""
         assert [await keys.secret(made) for made in (b"first", b"second")] == [b"first", b"first"]
+
+
+class EndedSessionsContract:
+    """Subclass per backend; the subclass owns the `sessions` fixture."""
+
+    async def test_an_ended_session_stays_ended(self, sessions: EndedSessions) -> None:
+        """One that was ended, twice too, has ended; no other one has."""
+        for _ in range(2):
+            await sessions.end("a", 200, 100)
+
+        assert await sessions.has_ended("a")
+        assert not await sessions.has_ended("b")
+
+    async def test_it_is_forgotten_when_its_time_is_over(self, sessions: EndedSessions) -> None:
+        """What would have ended by itself is not kept, so the store does not grow; the rest is."""
+        await sessions.end("short", 150, 100)
+        await sessions.end("long", 300, 100)
+        await sessions.end("later", 300, 200)
+
+        assert [await sessions.has_ended(each) for each in ("short", "long", "later")] == [False, True, True]
 
 
 class Place(Protocol):

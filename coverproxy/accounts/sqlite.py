@@ -14,6 +14,7 @@ from typing import Any
 import aiosqlite
 
 from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
+from coverproxy.accounts.sqlite_sessions import SqliteEndedSessions
 from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import StoreUnavailable
@@ -66,7 +67,7 @@ _READ_SECONDS = 5.0
 
 
 class SqliteState:
-    """A KeyStore and a QuotaStore, with a RateLimiter beside.
+    """A KeyStore and a QuotaStore, with a RateLimiter and EndedSessions beside.
 
     Reads and writes each have a connection (aiosqlite gives each a thread): in WAL mode a read never waits
     for a writer, unless it queues behind one in the same thread. Writes take turns before they go to their
@@ -82,6 +83,7 @@ class SqliteState:
         self._turn = asyncio.Lock()
         self._shut = _NOT_OPEN
         self.rates = SqliteRateLimiter(self._all, self._write)
+        self.sessions = SqliteEndedSessions(self._all, self._write)
 
     @property
     def is_shut(self) -> bool:

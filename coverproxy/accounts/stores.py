@@ -10,8 +10,28 @@ SignupFull = Literal["day", "contact"]
 """Which limit on keys that visitors ask for is reached."""
 
 
+class EndedSessions(Protocol):
+    """Sessions that were ended before their time. Safe across tasks, processes and (PostgreSQL) nodes.
+
+    Bounded by itself: only who was logged in can end a session, and each is forgotten once its time is over.
+    """
+
+    async def end(self, nonce: str, until: int, now: int) -> None:
+        """Remember *until* then that the session *nonce* was ended. Times are seconds since 1970."""
+        ...
+
+    async def has_ended(self, nonce: str) -> bool:
+        """Say whether the session was ended."""
+        ...
+
+
 class KeyStore(Protocol):
     """Keeps developer keys. Safe across tasks and processes."""
+
+    @property
+    def sessions(self) -> EndedSessions:
+        """The sessions of administrators that were ended."""
+        ...
 
     async def version(self) -> int:
         """Return a number that rises with every change of any key, by whatever process."""

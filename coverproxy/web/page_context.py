@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.signing import SigningSecret
+from coverproxy.accounts.stores import EndedSessions
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.stats.base import ActivityStore
 from coverproxy.stats.history import Historian
@@ -20,6 +21,7 @@ class PageContext:
     history: Historian
     room: DiskBudget
     signing: SigningSecret
+    sessions: EndedSessions
 
     @property
     def secret(self) -> bytes:

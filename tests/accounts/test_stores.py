@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from contracts import TODAY, KeyContract, QuotaContract, RateLimiterContract
+from contracts import TODAY, EndedSessionsContract, KeyContract, QuotaContract, RateLimiterContract
 
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
+from coverproxy.accounts.sqlite_sessions import SqliteEndedSessions
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import StoreUnavailable
 
@@ -40,6 +41,15 @@ class TestRateLimiter(RateLimiterContract):
     def rates(self, state: SqliteState) -> SqliteRateLimiter:
         """The store under test."""
         return state.rates
+
+
+class TestEndedSessions(EndedSessionsContract):
+    """SQLite keeps the contract of ended sessions."""
+
+    @pytest.fixture
+    def sessions(self, state: SqliteState) -> SqliteEndedSessions:
+        """The store under test."""
+        return state.sessions
 
 
 class TestKeys(KeyContract):

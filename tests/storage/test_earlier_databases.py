@@ -30,7 +30,10 @@ RELEASED = {
         catalogue_steps,
         ["e9c21106dc76cf0d", "6925db3ca86f67dc", "933f73e8ce1587b2", "29c2822b7dd209a9", "eb82c62b7f92936c"],
     ),
-    "state": (state_steps, ["d8a5a8b4ad598d05", "5c563659186faa81", "29213b2e1860438d", "5e0153ee9e2144ae"]),
+    "state": (
+        state_steps,
+        ["d8a5a8b4ad598d05", "5c563659186faa81", "29213b2e1860438d", "5e0153ee9e2144ae", "0df0774d6cca050d"],
+    ),
     "sources": (source_steps, ["be2d9f2f07a2f04c"]),
 }
 """The first 16 digits of each step's SHA-256.

@@ -101,6 +101,8 @@ async def test_a_session_cannot_be_made_up_or_kept(guarded: Running, administrat
         assert (await other.get("/admin", Cookie=f"coverproxy_admin={session.value}")).status == 200
     assert (await administrator.submit("/admin", {}, to="/admin/logout")).status == 200
     assert (await administrator.get("/admin")).status == 401
+    async with Visitor(guarded) as other:  # who copied the cookie before
+        assert (await other.get("/admin", Cookie=f"coverproxy_admin={session.value}")).status == 401
 
 
 async def test_a_forged_form_does_nothing(guarded: Running, administrator: Visitor) -> None:

@@ -43,7 +43,7 @@ def admin(handler: Handler) -> Handler:
         if await _is_guessing(request):
             return _way_in(request, REFUSED["address"], "address")
         who = _who(request)
-        if who is None:
+        if who is None or await _has_ended(request, who):
             return _way_in(request)
         request[_WHO] = who
         return await handler(request)
@@ -137,13 +137,24 @@ def _session(request: web.Request, ends: str, nonce: str) -> str:
 
 
 def _is_session(request: web.Request, text: str) -> bool:
-    ends, _, rest = text.partition(".")
-    nonce, _, _ = rest.partition(".")
+    ends, nonce = _parts(text)
     if not request.app[CONFIG].admin.token or not (ends.isascii() and ends.isdecimal()) or len(ends) > 12:
         return False
     expected = _session(request, ends, nonce)
     is_ours = hmac.compare_digest(text.encode(errors="surrogateescape"), expected.encode())
     return is_ours and int(ends) > request.app[DESK].history.now()
+
+
+async def _has_ended(request: web.Request, who: str) -> bool:
+    """Say whether *who* is a session that was ended by logging out. Raises Unavailable."""
+    is_session = who == request.cookies.get(SESSION, "")
+    return is_session and await request.app[DESK].sessions.has_ended(_parts(who)[1])
+
+
+def _parts(session: str) -> tuple[str, str]:
+    """Return when a session ends, as text, and what names it."""
+    ends, _, rest = session.partition(".")
+    return ends, rest.partition(".")[0]
 
 
 def _way_in(request: web.Request, status: int = 401, why: str = "") -> web.Response:
@@ -177,8 +188,12 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 @routes.post("/admin/logout")
 @admin
 async def log_out(request: web.Request) -> web.StreamResponse:
-    """End the session in this browser."""
+    """End the session, in whichever browser it is: who copied its cookie has nothing of it."""
     await form(request)
+    if (session := who(request)) == request.cookies.get(SESSION, ""):
+        ends, nonce = _parts(session)
+        desk = request.app[DESK]
+        await desk.sessions.end(nonce, int(ends), int(desk.history.now()))
     response = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
     response.del_cookie(SESSION, path=_PATH)
     return response
