@@ -46,9 +46,10 @@ def fault(
     of: str = "",
     *,
     trace: bool = False,
+    level: int = logging.ERROR,
     **about: Any,
 ) -> None:
-    """Log a fault of the machine as an error, unless the same one was logged in the last minute.
+    """Log a fault of the machine, as an error, unless the same one was logged in the last minute.
 
     It is the same where the event and *of* are, or, without *of*, the kind of *error*. All processes that
     were forked from one count as one. `repeated`: how often it was met since the last line. *trace*: add
@@ -59,7 +60,8 @@ def fault(
     if repeated is None:
         return
     about |= {"error": str(error) or repr(error)} | ({"repeated": repeated} if repeated else {})
-    logger.error(event, extra=about, exc_info=error if trace and isinstance(error, BaseException) else None)
+    raised = error if trace and isinstance(error, BaseException) else None
+    logger.log(level, event, extra=about, exc_info=raised)
 
 
 def forget_faults() -> None:

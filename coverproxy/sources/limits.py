@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from coverproxy import log
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, Fetched, NotThere, Source, SourceUnavailable, Validators
 from coverproxy.sources.breaker import Breaker, State
@@ -99,6 +100,10 @@ class LimitedSource:
         """Wait until one more may pass. Raises SourceUnavailable where that is after *deadline*."""
         while wait := await self._pace(self.name, self._manners.per_second, self._manners.burst):
             if self._now() + wait > deadline:
+                log.fault(
+                    _log, "a source is held back by its pace", "as many asked it as may in a second",
+                    of=self.name, level=logging.WARNING, source=self.name, for_seconds=round(wait, 1),
+                )  # fmt: skip
                 raise SourceUnavailable("pace", "as many asked it as may in a second")
             await asyncio.sleep(wait)
 
