@@ -6,44 +6,35 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from contracts_memory import NOW, ROOM, SourceMemoryContract, book
 
-from coverproxy.domain.spec import Identifier
-from coverproxy.sources.memory import Remembered
 from coverproxy.sources.sqlite import SqliteSourceMemory
-
-NOW = 1_795_400_000.0
-
-
-def book(number: int) -> Identifier:
-    """One of many books."""
-    return Identifier("isbn", f"978{number:010d}")
 
 
 @pytest.fixture
 def recall(tmp_path: Path) -> Iterator[SqliteSourceMemory]:
     """An empty memory for a thousand books."""
-    opened = SqliteSourceMemory(tmp_path / "sources.db", 1000)
+    opened = SqliteSourceMemory(tmp_path / "sources.db", ROOM)
     opened.open()
     yield opened
     opened.close()
 
 
-def test_what_is_absent_is_so_for_a_while(recall: SqliteSourceMemory) -> None:
-    """A book is absent until its time is over, and no other one is."""
-    recall.note_absent(book(1), NOW + 10, NOW)
+class TestSourceMemory(SourceMemoryContract):
+    """SQLite keeps the contract of what is remembered of sources."""
 
-    assert recall.look(book(1), NOW + 9).is_absent
-    assert not recall.look(book(1), NOW + 10).is_absent
-    assert recall.look(book(2), NOW) == Remembered(False, {})
+    @pytest.fixture
+    def memory(self, recall: SqliteSourceMemory) -> SqliteSourceMemory:
+        """The memory under test."""
+        return recall
 
-
-def test_it_can_be_forgotten(recall: SqliteSourceMemory) -> None:
-    """One book is forgotten, the others are not."""
-    for number in (1, 2):
-        recall.note_absent(book(number), NOW + 10, NOW)
-    recall.forget(book(1))
-
-    assert [recall.look(book(number), NOW).is_absent for number in (1, 2)] == [False, True]
+    @pytest.fixture
+    def elsewhere(self, recall: SqliteSourceMemory, tmp_path: Path) -> Iterator[SqliteSourceMemory]:
+        """The same file, opened a second time."""
+        opened = SqliteSourceMemory(tmp_path / "sources.db", ROOM)
+        opened.open()
+        yield opened
+        opened.close()
 
 
 def test_it_does_not_grow_without_end(recall: SqliteSourceMemory, tmp_path: Path) -> None:
@@ -70,19 +61,6 @@ def test_what_is_over_goes_first(recall: SqliteSourceMemory, tmp_path: Path) -> 
     connection.close()
 
     assert count == 256
-
-
-def test_processes_share_it(recall: SqliteSourceMemory, tmp_path: Path) -> None:
-    """What one process was told, another knows; of two wishes of a source the longer counts."""
-    other = SqliteSourceMemory(tmp_path / "sources.db", 1000)
-    other.open()
-    recall.note_absent(book(1), NOW + 10, NOW)
-    recall.pause("a", NOW + 60)
-    recall.pause("a", NOW + 30)
-    recall.pause("b", NOW - 1)
-
-    assert other.look(book(1), NOW) == Remembered(True, {"a": 60.0})
-    other.close()
 
 
 def test_it_can_be_deleted(recall: SqliteSourceMemory, tmp_path: Path) -> None:

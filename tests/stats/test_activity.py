@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from contracts_activity import NOW, ActivityContract, HistoryContract, isbn
 
 from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.domain.errors import Unavailable
@@ -14,8 +15,6 @@ from coverproxy.stats.base import MOST_LACKING, MOST_REFUSALS, RefusalRow, Sampl
 from coverproxy.stats.key_activity import MOST_DETAIL, MOST_WAITING, KeyActivity
 from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.storage import sqlite_migrations
-
-NOW = 1_795_400_000
 
 
 @pytest.fixture
@@ -25,15 +24,29 @@ def notes(tmp_path: Path) -> Iterator[SqliteActivity]:
     return SqliteActivity(tmp_path / "state.db")
 
 
+class TestActivity(ActivityContract):
+    """SQLite keeps the contract of what is noted of accounts."""
+
+    @pytest.fixture
+    def notes_elsewhere(self, notes: SqliteActivity, tmp_path: Path) -> SqliteActivity:
+        """The same file, as another process opens it."""
+        return SqliteActivity(tmp_path / "state.db")
+
+
+class TestHistory(HistoryContract):
+    """SQLite keeps the contract of samples."""
+
+    @pytest.fixture
+    def samples(self, notes: SqliteActivity) -> SqliteActivity:
+        """The store under test."""
+        return notes
+
+
 def rows(tmp_path: Path, table: str) -> int:
     with sqlite3.connect(tmp_path / "state.db") as connection:
         count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
     connection.close()
     return count
-
-
-def isbn(number: int) -> str:
-    return f"978{number:010d}"
 
 
 def test_of_many_isbns_the_most_asked_for_stay(notes: SqliteActivity, tmp_path: Path) -> None:
@@ -72,15 +85,6 @@ def test_samples_add_up_and_go_when_they_are_old(notes: SqliteActivity, tmp_path
     assert rows(tmp_path, "sample") == 4
     notes.sample(steps, Sample(NOW + 90_000, {}, {}))
     assert len(notes.samples(60, 0)) + len(notes.samples(3600, 0)) == 2
-
-
-def test_what_is_long_ago_is_forgotten(notes: SqliteActivity, tmp_path: Path) -> None:
-    """A sweep drops ISBNs of three months ago."""
-    notes.add({("a", isbn(1)): 1}, [], NOW - 91 * 86_400)
-    notes.add({("a", isbn(2)): 1}, [], NOW)
-    notes.sweep(NOW)
-
-    assert [each.isbn for each in notes.lacking("a")] == [isbn(2)]
 
 
 def _note(path: Path, times: int) -> None:
