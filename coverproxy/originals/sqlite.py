@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from coverproxy.imaging.preview import Preview
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
+from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.sqlite_file import Run, SqliteFile
 
 _CACHE_KIB = 16_384
@@ -72,13 +74,13 @@ class _Tables:
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""
-        found = [_original(identifier, row) for row in self._read(_FIND, stored(identifier))]
+        found = readable(self._read(_FIND, stored(identifier)), partial(_original, identifier))
         return best_first(found, self._priority) if len(found) > 1 else found
 
     def pending(self, most: int) -> list[Original]:
         """See CatalogueTables."""
         sql = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE state = 'pending' ORDER BY added LIMIT ?"  # noqa: S608
-        return [_original(read_identifier(*row[:2]), row[2:]) for row in self._read(sql, (most,))]
+        return readable(self._read(sql, (most,)), _any_original)
 
     def count_pending(self) -> int:
         """See CatalogueTables."""
@@ -87,7 +89,7 @@ class _Tables:
     def outdated(self, now: int, most: int) -> list[Original]:
         """See CatalogueTables."""
         sql = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE until <= ? AND state IS NULL LIMIT ?"  # noqa: S608
-        return [_original(read_identifier(*row[:2]), row[2:]) for row in self._read(sql, (now, most))]
+        return readable(self._read(sql, (now, most)), _any_original)
 
     def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         """See CatalogueTables.
@@ -107,8 +109,7 @@ class _Tables:
 
     def with_digest(self, digest: bytes, most: int) -> list[Original]:
         """See CatalogueTables."""
-        rows = self._read(_WITH_DIGEST, (digest, most))
-        return [_original(read_identifier(*row[:2]), row[2:]) for row in rows]
+        return readable(self._read(_WITH_DIGEST, (digest, most)), _any_original)
 
     def sample(self, most: int) -> list[Original]:
         """See CatalogueTables."""
@@ -209,7 +210,7 @@ class _Tables:
     def stale(self, most: int) -> list[Identifier]:
         """See CatalogueTables."""
         rows = self._read("SELECT scheme, value FROM stale LIMIT ?", (most,))
-        return [read_identifier(*row) for row in rows]
+        return readable(rows, lambda row: read_identifier(*row))
 
     def unmark_stale(self, identifiers: Iterable[Identifier]) -> None:
         """See CatalogueTables."""
@@ -301,6 +302,10 @@ class SqliteCatalogue(_Tables):
         """See CatalogueTables."""
         with self.writing() as tables:
             tables.unmark_stale(identifiers)
+
+
+def _any_original(row: tuple[Any, ...]) -> Original:
+    return _original(read_identifier(*row[:2]), row[2:])
 
 
 def _original(identifier: Identifier, row: tuple[Any, ...]) -> Original:

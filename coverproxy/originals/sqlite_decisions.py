@@ -5,6 +5,7 @@ from typing import Any
 from coverproxy.domain.decisions import Act, Decision, Deed
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.sqlite_provenance import read_identifier, stored
+from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.sqlite_file import Run
 
 _HISTORY = "number, at, who, act, scheme, value, digest, source, origin, note, was"
@@ -82,7 +83,7 @@ class SqliteDecisions:
     def history(self, identifier: Identifier, most: int) -> list[Deed]:
         """See DecisionStore."""
         sql = f"SELECT {_HISTORY} FROM history WHERE scheme = ? AND value = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
-        return [_deed(row) for row in self._read(sql, (*stored(identifier), most))]
+        return readable(self._read(sql, (*stored(identifier), most)), _deed)
 
     def deed(self, number: int) -> Deed | None:
         """See DecisionStore."""

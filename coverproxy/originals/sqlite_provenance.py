@@ -5,6 +5,7 @@ from typing import Any
 from coverproxy.domain.schemes import LOCAL
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.provenance import Provenance
+from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.sqlite_file import Run
 
 _SCHEMES = {
@@ -51,18 +52,18 @@ class SqliteProvenance:
     def with_digest(self, digest: bytes, source: str, most: int) -> list[Provenance]:
         """See ProvenanceStore."""
         sql = f"SELECT {_COLUMNS} FROM fetched WHERE digest = ? AND source = ? LIMIT ?"  # noqa: S608
-        return [_provenance(row) for row in self._read(sql, (digest, source, most))]
+        return readable(self._read(sql, (digest, source, most)), _provenance)
 
     def claim(self, now: int, until: int, most: int) -> list[Provenance]:
         """See ProvenanceStore."""
         if not self._read("SELECT 1 FROM fetched WHERE due <= ? LIMIT 1", (now,)):
             return []  # as nearly always: then nobody has to wait for the lock of a write
-        return [_provenance(row) for row in self._write(_CLAIM, (until, now, most))]
+        return readable(self._write(_CLAIM, (until, now, most)), _provenance)
 
     def outstayed(self, now: int, most: int) -> list[Provenance]:
         """See ProvenanceStore."""
         sql = f"SELECT {_COLUMNS} FROM fetched WHERE keep_until <= ? LIMIT ?"  # noqa: S608 - constants only
-        return [_provenance(row) for row in self._read(sql, (now, most))]
+        return readable(self._read(sql, (now, most)), _provenance)
 
     def let_go(self, row: Provenance) -> None:
         """See ProvenanceStore."""

@@ -24,6 +24,7 @@ from contracts_catalogue import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.domain import schemes
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import Original, best_first
@@ -244,3 +245,32 @@ def test_an_older_catalogue_is_counted_once(path: Path) -> None:
     assert old.totals() == (3, 2)
     assert old.sources() == [("shop", 3)]
     old.close()
+
+
+def test_no_row_ends_a_listing(
+    catalogue: SqliteCatalogue, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong check digit is trusted as text; rows that no version wrote are left out, and logged."""
+    catalogue.add(original(1))
+    columns = "scheme, value, digest, loader, width, height, bytes, date, source, added, since, until, state"
+    odd = [
+        (1, 9780141439519, "jpeg", None),  # its check digit is 8
+        (1, int(BOOK.value), "flif", None),
+        (77, "x", "jpeg", None),
+        (1, int(OTHER.value), "jpeg", "mislaid"),
+    ]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number, (scheme, value, loader, state) in enumerate(odd, start=2):
+            values = (scheme, value, number.to_bytes(16), loader, 1, 1, 1, 1, "", 1, 1, 1, state)
+            connection.execute(f"INSERT INTO original ({columns}) VALUES ({', '.join('?' * 13)})", values)  # noqa: S608
+        connection.execute("INSERT INTO stale VALUES (77, 'x')")
+    wrong = Identifier("isbn", "9780141439519")
+
+    assert catalogue.find(BOOK) == [original(1)]
+    assert [each.identifier for each in catalogue.find(wrong)] == [wrong]
+    assert catalogue.find(OTHER) == []
+    assert {each.identifier for each in catalogue.sample(most=10)} == {BOOK, wrong}
+    assert [each.identifier for each in catalogue.outdated(5, most=10)] == [wrong]
+    assert catalogue.stale(most=10) == []
+    assert {each.msg for each in caplog.records} == {"a row of the catalogue cannot be read"}
+    assert schemes.stems(wrong) == (wrong.value,)
