@@ -11,7 +11,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.stores import KeyStore, RateLimiter
 from coverproxy.config import Signup
 from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, name_from, new_name
-from coverproxy.domain.errors import KeyRequestRefused, UnknownKey
+from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, UnknownKey
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
 
@@ -37,11 +37,11 @@ class KeyWish:
         """Return it tidied up. Raises KeyRequestRefused("field", which) for what cannot be right."""
         label, contact, site = tidy(self.label), tidy(self.contact), host_of(self.site)
         if not label or len(label) > MOST_LABEL:
-            raise KeyRequestRefused("field", "label")
+            raise KeyRequestRefused(KeyRequestReason.FIELD, "label")
         if not _CONTACT.fullmatch(contact) or len(contact) > MOST_CONTACT:
-            raise KeyRequestRefused("field", "contact")
+            raise KeyRequestRefused(KeyRequestReason.FIELD, "contact")
         if (tidy(self.site) or self.is_bound) and not is_host(site):
-            raise KeyRequestRefused("field", "site")
+            raise KeyRequestRefused(KeyRequestReason.FIELD, "site")
         return KeyWish(label, contact, site, self.is_bound)
 
 
@@ -80,20 +80,20 @@ class KeySelfService:
         Raises KeyRequestRefused: "closed", "field", "address", "contact", "day"; and Unavailable.
         """
         if self.config.mode == "closed":
-            raise KeyRequestRefused("closed")
+            raise KeyRequestRefused(KeyRequestReason.CLOSED)
         asked = wish.read()
         name, word = map(name_from, seeds) if seeds else (new_name(), new_name())
         if seeds and (known := await self._given(name, word)):
             return KeyRequest(known, word)
         if await self.wait("signup", address):
-            raise KeyRequestRefused("address")
+            raise KeyRequestRefused(KeyRequestReason.ADDRESS)
         now = self._now()
         full = await self._keys.enter(
             name, asked.contact.casefold(), now, now - DAY_SECONDS, self.config.keys_per_day,
             self.config.keys_per_contact,
         )  # fmt: skip
         if full:
-            raise KeyRequestRefused(full)
+            raise KeyRequestRefused(KeyRequestReason(full))
         key = Key(
             name, asked.label, self._daily_limit, sites=(asked.site,) if asked.is_bound else (),
             created_at=int(now), is_waiting=self.config.mode == "approve", contact=asked.contact,
@@ -123,9 +123,9 @@ class KeySelfService:
         """
         key = await self._accounts.known(name)
         if await self.wait("owner", address):
-            raise KeyRequestRefused("address")
+            raise KeyRequestRefused(KeyRequestReason.ADDRESS)
         if not key.is_owned_with(word):
-            raise KeyRequestRefused("owner")
+            raise KeyRequestRefused(KeyRequestReason.OWNER)
         return key
 
     async def settle(self, key: Key, sites: tuple[str, ...], no_cover: str) -> Key:
@@ -134,7 +134,7 @@ class KeySelfService:
         Raises KeyRequestRefused("field").
         """
         if len(sites) > MOST_SITES or not all(map(is_host, sites)):
-            raise KeyRequestRefused("field", "sites")
+            raise KeyRequestRefused(KeyRequestReason.FIELD, "sites")
         changed = with_choice(replace(key, sites=sites), no_cover)
         await self._accounts.save(changed)
         return changed
@@ -156,10 +156,10 @@ async def rotated(accounts: Accounts, key: Key, keep_seconds: int) -> Key:
     """See KeySelfService.rotate()."""
     now = accounts.now()
     if not key.is_active(now):
-        raise KeyRequestRefused("inactive")
+        raise KeyRequestRefused(KeyRequestReason.INACTIVE)
     alike = [each for each in accounts.all() if each.counted_as == key.counted_as]
     if sum(each.is_active(now) for each in alike) > 1:
-        raise KeyRequestRefused("rotated")
+        raise KeyRequestRefused(KeyRequestReason.ROTATED)
     new = replace(key, name=new_name(), account=key.counted_as, created_at=int(now))
     ends = int(now) + min(max(keep_seconds, 0), MOST_KEPT_SECONDS)
     await accounts.save(new)  # first: a crash between leaves two that work, not none
@@ -176,7 +176,7 @@ def with_choice(key: Key, choice: str) -> Key:
         return replace(key, strict=True, no_cover="gif")
     picture: dict[str, NoCoverChoice] = {"gif": "gif", "card": "card", "own": "own"}
     if choice not in picture:
-        raise KeyRequestRefused("field", "no_cover")
+        raise KeyRequestRefused(KeyRequestReason.FIELD, "no_cover")
     return replace(key, strict=False, no_cover=picture[choice])
 
 

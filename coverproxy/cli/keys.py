@@ -251,7 +251,7 @@ def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
         told = with_accounts(config, apply)
     except KeyRequestRefused as exc:
         why = {"inactive": "does not work now", "rotated": "was replaced already, and both still work"}
-        raise click.ClickException(f"{name} {why[exc.reason]}") from None
+        raise click.ClickException(f"{name} {why.get(exc.reason, exc.reason)}") from None
     tell(as_json, told, f"{told['key']}\n\n{name} works for {days} more days, on the same quota.")
 
 

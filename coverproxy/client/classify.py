@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from coverproxy.domain import http_date
+from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.formats import Format, Loader, is_whole, sniff
 from coverproxy.domain.original import LATEST_DATE
 
@@ -40,16 +41,14 @@ class Verdict(Enum):
 
 
 _LABELS = {
-    "missing": Verdict.MISSING,
-    "invalid": Verdict.MISSING,
-    "quota": Verdict.QUOTA,
-    "throttled": Verdict.LATER,
-    "pending": Verdict.LATER,
-    "unavailable": Verdict.LATER,
-    "key": Verdict.REFUSED,
-    "size": Verdict.REFUSED,
-    "path": Verdict.REFUSED,
+    CoverStatus.MISSING: Verdict.MISSING,
+    CoverStatus.INVALID: Verdict.MISSING,
+    CoverStatus.QUOTA: Verdict.QUOTA,
+    CoverStatus.THROTTLED: Verdict.LATER,
+    CoverStatus.SLOW: Verdict.LATER,
 }
+"""Words that do not mean what others of their outcome do."""
+
 _STATUSES = {
     304: Verdict.UNCHANGED,
     401: Verdict.REFUSED,
@@ -69,13 +68,24 @@ def judge(answer: ServerAnswer) -> Verdict:
 
     A GIF of 1x1 px is LibraryThing's word for "no cover", whatever its status.
     """
-    if (verdict := _LABELS.get(answer.label) or _STATUSES.get(answer.status)) is not None:
+    if (verdict := _of_label(answer.label) or _STATUSES.get(answer.status)) is not None:
         return verdict
     if answer.status != 200:
         return Verdict.UNFIT
     if answer.body[:3] == b"GIF" and answer.body[6:10] == b"\x01\x00\x01\x00":
         return Verdict.MISSING
     return Verdict.PICTURE if form(answer.body) else Verdict.UNFIT
+
+
+def _of_label(label: str) -> Verdict | None:
+    """Say what X-Cover-Status means; None for a picture's words, and for those of another server."""
+    try:
+        status = CoverStatus(label)
+    except ValueError:
+        return None
+    if status in _LABELS:
+        return _LABELS[status]
+    return Verdict.LATER if status.is_failure else Verdict.REFUSED if status.is_refusal else None
 
 
 def form(body: bytes) -> Format | None:

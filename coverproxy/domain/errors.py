@@ -1,5 +1,7 @@
 """What can go wrong with a cover, in the words of the domain; `web/errors.py` turns each into an answer."""
 
+from enum import StrEnum
+
 
 class CoverError(Exception):
     """Anything that keeps a visitor from getting a cover."""
@@ -165,10 +167,34 @@ class UnusableOriginal(CoverError):
         self.detail = detail
 
 
-class KeyRequestRefused(Exception):
-    """A key is not given, or not changed. `reason`: a word for it; `field`: which answer is at fault."""
+class DecoderDied(UnusableOriginal):
+    """The process that decoded an original ended, or had to be ended. `is_late`: for want of an end."""
 
-    def __init__(self, reason: str, field: str = "") -> None:
+    def __init__(self, how: str, *, is_late: bool = False) -> None:
+        super().__init__("died", how)
+        self.is_late = is_late
+
+
+class KeyRequestReason(StrEnum):
+    """Why a key is not given or not changed, or a form not taken."""
+
+    CLOSED = "closed"
+    OWNER = "owner"
+    FORM = "form"
+    LOGIN = "login"
+    ADDRESS = "address"
+    CONTACT = "contact"
+    DAY = "day"
+    FIELD = "field"
+    INACTIVE = "inactive"
+    ROTATED = "rotated"
+    ACTION = "action"
+
+
+class KeyRequestRefused(CoverError):
+    """A key is not given, or not changed, or a form not taken. `field`: which answer is at fault."""
+
+    def __init__(self, reason: KeyRequestReason, field: str = "") -> None:
         super().__init__(f"{reason}: {field}" if field else reason)
         self.reason = reason
         self.field = field

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from coverproxy.config import Config, Limits, Size
+from coverproxy.domain.errors import DecoderDied
 from coverproxy.domain.formats import Format, Loader, dimensions
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
-from coverproxy.imaging.render_process import Answer, Bounds, DecoderDied, RenderProcesses
+from coverproxy.imaging.render_process import Answer, Bounds, RenderProcesses
 
 _SPARE_BYTES = 67_108_864
 """What a render process may take beside what an original may take to decode, which is reckoned in advance."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from coverproxy.domain.errors import Unavailable, UnusableOriginal
+from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
 from coverproxy.imaging.sandbox import Confinement
 
 COMMAND = [sys.executable, "-P", "-m", "coverproxy.imaging.render_child"]
@@ -41,14 +41,6 @@ _PASSED_ON = ("PYTHON", "LD_", "LC_", "LANG", "COVERPROXY_SCALER")
 """Beginnings of the environment's names that a render process sees. The others may hold secrets."""
 
 _log = logging.getLogger(__name__)
-
-
-class DecoderDied(UnusableOriginal):
-    """The process that decoded an original ended, or had to be ended. `is_late`: for want of an end."""
-
-    def __init__(self, how: str, *, is_late: bool = False) -> None:
-        super().__init__("died", how)
-        self.is_late = is_late
 
 
 @dataclass(frozen=True, slots=True)

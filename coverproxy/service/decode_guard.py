@@ -10,14 +10,14 @@ from typing import TypeVar
 from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Limits, Size
-from coverproxy.domain.errors import StoreUnavailable, Unavailable, UnusableOriginal
+from coverproxy.domain.errors import DecoderDied, StoreUnavailable, Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.original import Original
 from coverproxy.imaging.decoder import Decoder, Measured, ProcessDecoder
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
 from coverproxy.imaging.render_pool import Place
-from coverproxy.imaging.render_process import DecoderDied, RenderProcesses
+from coverproxy.imaging.render_process import RenderProcesses
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import quarantine
 from coverproxy.stats.metrics import Metrics

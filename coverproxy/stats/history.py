@@ -15,6 +15,7 @@ from pathlib import Path
 
 from coverproxy import log
 from coverproxy.concurrency.background import beside
+from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.base import HistoryStore, Sample
 from coverproxy.stats.metrics import Metrics
@@ -48,15 +49,6 @@ class Summary:
         return self.hits / covers if covers else None
 
 
-_REFUSED = (
-    "invalid", "quota", "throttled", "key", "size", "path", "method", "question", "type", "many", "long",
-    "large", "slow",
-)  # fmt: skip
-"""Every word of web/errors.py that is neither "missing" nor a failure of ours; a test compares them."""
-
-_FAILED = ("pending", "unavailable")
-
-
 def summed(samples: Iterable[Sample], at: int = 0) -> Summary:
     """Add samples up."""
     answers: Counter[str] = Counter()
@@ -65,9 +57,10 @@ def summed(samples: Iterable[Sample], at: int = 0) -> Summary:
         answers.update(sample.answers)
         seconds.update(sample.seconds)
     return Summary(
-        at=at, answers=answers.total(), hits=answers["hit"], made=answers["made"],
-        missing=answers["missing"], refused=sum(answers[label] for label in _REFUSED),
-        failed=sum(answers[label] for label in _FAILED),
+        at=at, answers=answers.total(), hits=answers[CoverStatus.HIT],
+        made=answers[CoverStatus.MADE], missing=answers[CoverStatus.MISSING],
+        refused=sum(answers[each] for each in CoverStatus if each.is_refusal),
+        failed=sum(answers[each] for each in CoverStatus if each.is_failure),
         p50_ms=quantile(seconds, 0.5), p99_ms=quantile(seconds, 0.99),
     )  # fmt: skip
 

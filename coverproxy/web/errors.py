@@ -1,8 +1,10 @@
 """The one table: what each error of the domain means to a client."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coverproxy.domain import errors
+from coverproxy.domain.cover_status import CoverStatus
+from coverproxy.domain.errors import KeyRequestReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,41 +16,64 @@ class Meaning:
     how long the answer may be kept: "missing" (its own max-age) or "no" (no-store).
     """
 
-    label: str
+    label: CoverStatus
     status: int
     title: str
     is_hard: bool = False
     keep: str = "no"
 
 
+def _line(label: CoverStatus, title: str, *, is_hard: bool = False, keep: str = "no") -> Meaning:
+    return Meaning(label, label.http_status, title, is_hard, keep)
+
+
 TABLE: dict[type[errors.CoverError], Meaning] = {
-    errors.NoCover: Meaning("missing", 404, "No cover is known for this ISBN", keep="missing"),
-    errors.NotAnIsbn: Meaning("invalid", 400, "This is not an ISBN", keep="missing"),
-    errors.NotAnIdentifier: Meaning("invalid", 400, "This is not a valid identifier", keep="missing"),
-    errors.UnknownScheme: Meaning("path", 404, "There is no such identifier scheme", is_hard=True),
-    errors.QuotaExceeded: Meaning("quota", 429, "The day's quota of this key is used up"),
-    errors.TooFast: Meaning("throttled", 429, "Too many new covers at once for an automated client"),
-    errors.Busy: Meaning("pending", 503, "The cover is not made yet: the service is busy"),
-    errors.Pending: Meaning("pending", 503, "The cover is not made yet: ask again"),
-    errors.Unavailable: Meaning("unavailable", 503, "The cover cannot be looked up right now"),
-    errors.StoreUnavailable: Meaning("unavailable", 503, "The cover cannot be looked up right now"),
-    errors.UnknownKey: Meaning("key", 403, "This key is not known, or revoked", is_hard=True),
-    errors.KeyNotForSite: Meaning("key", 403, "This key is bound to other sites", is_hard=True),
-    errors.UnknownSize: Meaning("size", 404, "There is no such size", is_hard=True),
-    errors.BadQuestion: Meaning("question", 400, "The question cannot be read", is_hard=True),
-    errors.UnreadType: Meaning("type", 415, "A body of this type is not read", is_hard=True),
-    errors.TooMany: Meaning("many", 400, "This is more than is answered at once", is_hard=True),
-    errors.TooLong: Meaning("long", 414, "The address is too long", is_hard=True),
-    errors.TooLarge: Meaning("large", 413, "The body is too large", is_hard=True),
-    errors.TooSlow: Meaning("slow", 408, "The body did not come in time", is_hard=True),
-    errors.PictureRefused: Meaning("refused", 422, "This picture is not taken", is_hard=True),
-    errors.NotTheOwner: Meaning("owner", 403, "Only the key's owner may do this", is_hard=True),
-    errors.SentTwice: Meaning("twice", 409, "Another body came under this Idempotency-Key", is_hard=True),
-    errors.NoSuchOriginal: Meaning("original", 404, "There is no such original", is_hard=True),
-    errors.MalformedPath: Meaning("path", 404, "There is no such page", is_hard=True),
+    errors.NoCover: _line(CoverStatus.MISSING, "No cover is known for this ISBN", keep="missing"),
+    errors.NotAnIsbn: _line(CoverStatus.INVALID, "This is not an ISBN", keep="missing"),
+    errors.NotAnIdentifier: _line(CoverStatus.INVALID, "This is not a valid identifier", keep="missing"),
+    errors.UnknownScheme: _line(CoverStatus.PATH, "There is no such identifier scheme", is_hard=True),
+    errors.QuotaExceeded: _line(CoverStatus.QUOTA, "The day's quota of this key is used up"),
+    errors.TooFast: _line(CoverStatus.THROTTLED, "Too many new covers at once for an automated client"),
+    errors.Busy: _line(CoverStatus.PENDING, "The cover is not made yet: the service is busy"),
+    errors.Pending: _line(CoverStatus.PENDING, "The cover is not made yet: ask again"),
+    errors.Unavailable: _line(CoverStatus.UNAVAILABLE, "The cover cannot be looked up right now"),
+    errors.StoreUnavailable: _line(CoverStatus.UNAVAILABLE, "The cover cannot be looked up right now"),
+    errors.UnknownKey: _line(CoverStatus.KEY, "This key is not known, or revoked", is_hard=True),
+    errors.KeyNotForSite: _line(CoverStatus.KEY, "This key is bound to other sites", is_hard=True),
+    errors.UnknownSize: _line(CoverStatus.SIZE, "There is no such size", is_hard=True),
+    errors.BadQuestion: _line(CoverStatus.QUESTION, "The question cannot be read", is_hard=True),
+    errors.UnreadType: _line(CoverStatus.TYPE, "A body of this type is not read", is_hard=True),
+    errors.TooMany: _line(CoverStatus.MANY, "This is more than is answered at once", is_hard=True),
+    errors.TooLong: _line(CoverStatus.LONG, "The address is too long", is_hard=True),
+    errors.TooLarge: _line(CoverStatus.LARGE, "The body is too large", is_hard=True),
+    errors.TooSlow: _line(CoverStatus.SLOW, "The body did not come in time", is_hard=True),
+    errors.PictureRefused: _line(CoverStatus.REFUSED, "This picture is not taken", is_hard=True),
+    errors.NotTheOwner: _line(CoverStatus.OWNER, "Only the key's owner may do this", is_hard=True),
+    errors.SentTwice: _line(CoverStatus.TWICE, "Another body came under this Idempotency-Key", is_hard=True),
+    errors.NoSuchOriginal: _line(CoverStatus.ORIGINAL, "There is no such original", is_hard=True),
+    errors.MalformedPath: _line(CoverStatus.PATH, "There is no such page", is_hard=True),
+    errors.KeyRequestRefused: _line(CoverStatus.FORM, "This form is not taken", is_hard=True),
 }
+
+KEY_REQUESTS: dict[KeyRequestReason, int] = {
+    KeyRequestReason.CLOSED: 403,
+    KeyRequestReason.OWNER: 403,
+    KeyRequestReason.FORM: 403,
+    KeyRequestReason.LOGIN: 403,
+    KeyRequestReason.ADDRESS: 429,
+    KeyRequestReason.CONTACT: 429,
+    KeyRequestReason.DAY: 429,
+    KeyRequestReason.FIELD: 400,
+    KeyRequestReason.INACTIVE: 409,
+    KeyRequestReason.ROTATED: 409,
+    KeyRequestReason.ACTION: 400,
+}
+"""The status of each reason of a KeyRequestRefused, of which the table has one line; a test compares them."""
 
 
 def meaning(error: errors.CoverError) -> Meaning:
     """Return what an error means. Anything unforeseen is ours: it cannot be looked up right now."""
-    return TABLE.get(type(error), TABLE[errors.Unavailable])
+    how = TABLE.get(type(error), TABLE[errors.Unavailable])
+    if isinstance(error, errors.KeyRequestRefused):
+        return replace(how, status=KEY_REQUESTS[error.reason])
+    return how

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from coverproxy import log
 from coverproxy.domain.api_key import abridged
+from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import (
     CoverError,
     KeyNotForSite,
@@ -32,9 +33,6 @@ from coverproxy.web.visitor import site
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
-NOTED = frozenset({"invalid", "quota", "throttled", "key", "size"})
-"""Refusals that a key's owner is told of: what the owner, or whoever uses the key, can do something about."""
-
 
 _access = logging.getLogger("coverproxy.access")
 
@@ -86,7 +84,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         _note(request, exc, meaning(exc).label)
     except web.HTTPMethodNotAllowed as exc:
         unfit = MalformedPath(f"{request.method} is not a method of this path")
-        response = _refused(request, unfit, replace(meaning(unfit), label="method", status=405))
+        response = _refused(request, unfit, replace(meaning(unfit), label=CoverStatus.METHOD, status=405))
         response.headers["Allow"] = ", ".join(sorted(exc.allowed_methods))
     except web.HTTPException as exc:
         unfit = MalformedPath(exc.reason)
@@ -130,7 +128,7 @@ def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Respo
     return answers.send(refusal)
 
 
-def _note(request: web.Request, error: CoverError, label: str) -> None:
+def _note(request: web.Request, error: CoverError, label: CoverStatus) -> None:
     """Note for the key's owner what was not answered with a cover, and why. A count in memory: see Ledger.
 
     A store that cannot be used is a matter for the operator: it is logged.
@@ -145,7 +143,7 @@ def _note(request: web.Request, error: CoverError, label: str) -> None:
         spec = request.get(SPEC)
         if spec and spec.identifier.scheme == ISBN:
             request.app[DESK].ledger.note_lacking(account, spec.identifier.value)
-    elif label in NOTED:
+    elif label.is_noted:
         request.app[DESK].ledger.note_refusal(account, label, _detail(request, error))
 
 

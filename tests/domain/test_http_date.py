@@ -6,8 +6,6 @@ import pytest
 
 from coverproxy.domain.http_date import seconds, seconds_to_wait
 from coverproxy.sources.rules import date
-from coverproxy.stats.history import _FAILED, _REFUSED
-from coverproxy.web.errors import TABLE
 
 MOMENT = 784_111_777
 
@@ -36,8 +34,3 @@ def test_dates_are_utc(monkeypatch: pytest.MonkeyPatch, zone: str, text: str) ->
 def test_what_is_no_date_says_nothing(text: str | None) -> None:
     """Anything else is None, never an error."""
     assert seconds(text) is None
-
-
-def test_every_word_is_in_a_bucket() -> None:
-    """Each word that an error is answered with is missing, refused or failed on the status page."""
-    assert {how.label for how in TABLE.values()} | {"method"} == {"missing", *_REFUSED, *_FAILED}

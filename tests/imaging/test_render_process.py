@@ -10,11 +10,11 @@ import images
 import pytest
 
 from coverproxy.config import Config
-from coverproxy.domain.errors import Unavailable, UnusableOriginal
+from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
 from coverproxy.imaging.decoder import ProcessDecoder
 from coverproxy.imaging.render import render
-from coverproxy.imaging.render_process import Bounds, DecoderDied, RenderProcesses
+from coverproxy.imaging.render_process import Bounds, RenderProcesses
 from coverproxy.imaging.vips import library
 
 CONFIG = Config()

@@ -12,7 +12,7 @@ from coverproxy.web.errors import TABLE, Meaning, meaning
 BASES = {errors.KeyRefused, errors.OwnFault}
 """Never raised themselves: they say what their subclasses have in common."""
 
-INTERNAL = {errors.UnusableOriginal}
+INTERNAL = {errors.UnusableOriginal, errors.DecoderDied}
 """Never meets a visitor: the service tries the next original, and says NoCover after the last one."""
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from coverproxy import __version__
+from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.web import answers
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.addresses import addresses
@@ -22,7 +23,10 @@ GIF = "image/gif"
 _REF = "#/components/{}/{}"
 
 _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "X-Cover-Status": ("What happened, in a word.", {"type": "string"}),
+    "X-Cover-Status": (
+        "What happened, in a word.",
+        {"type": "string", "enum": [each.value for each in CoverStatus]},
+    ),
     "X-Cover-Size": ("Width and height of the picture in px, as WxH.", {"type": "string"}),
     "X-Cover-Original": ("The same of its original.", {"type": "string"}),
     "ETag": ("What nginx says of the same file.", {"type": "string"}),

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from coverproxy.config import Size
 from coverproxy.domain import isbn
-from coverproxy.domain.errors import KeyRequestRefused, NoCover, NotAnIsbn
+from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoCover, NotAnIsbn
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.covers import Covers
@@ -80,7 +80,7 @@ async def purge(request: web.Request) -> web.StreamResponse:
     try:
         reading = isbn.parse(fields.get("isbn", ""))
     except NotAnIsbn as exc:
-        raise KeyRequestRefused("field", "isbn") from exc
+        raise KeyRequestRefused(KeyRequestReason.FIELD, "isbn") from exc
     purged = [await request.app[COVERS].purge(Identifier(ISBN, value)) for value in reading.isbns]
     return await _page(request, fields["isbn"].strip(), sum(purged))
 

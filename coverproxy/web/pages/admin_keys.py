@@ -10,7 +10,7 @@ from aiohttp import web
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, site_as_typed, tidy
 from coverproxy.domain.api_key import Key, abridged, hashed, new_name
-from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages import forms
@@ -67,7 +67,7 @@ def _number(text: str, most: int, field: str) -> int:
     The length first: Python refuses to read thousands of digits, with an error of its own.
     """
     if not (text.isascii() and text.isdecimal()) or len(text) > len(str(most)) or int(text) > most:
-        raise KeyRequestRefused("field", field)
+        raise KeyRequestRefused(KeyRequestReason.FIELD, field)
     return int(text)
 
 
@@ -105,7 +105,7 @@ async def act(request: web.Request) -> web.StreamResponse:
     accounts, desk = request.app[COVERS].accounts, request.app[DESK]
     do = ACTS.get(fields.get("action", ""))
     if do is None:
-        raise KeyRequestRefused("action")
+        raise KeyRequestRefused(KeyRequestReason.ACTION)
     key = await accounts.known(fields.get("key", ""))
     more = await do(accounts, desk, key, fields)
     _log.info("a key was looked after", extra={"action": fields["action"], "key": abridged(key.name)})

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.originals.changes import release as release_bytes
 from coverproxy.service.covers import Covers
@@ -66,7 +66,7 @@ async def release(request: web.Request) -> web.StreamResponse:
     """Let a quarantined original be decoded again."""
     digest = (await form(request)).get("digest", "")
     if len(digest) != 2 * DIGEST_BYTES or set(digest) - set("0123456789abcdef"):
-        raise KeyRequestRefused("field", "digest")
+        raise KeyRequestRefused(KeyRequestReason.FIELD, "digest")
     covers = request.app[COVERS]
     freed = await asked(covers, partial(_release, covers, bytes.fromhex(digest)))
     return await _page(request, freed)

@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.web import bodies
 from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import base_url, client_address
@@ -40,11 +40,11 @@ async def read(request: web.Request, who: str = "") -> dict[str, str]:
     """
     fields = await fields_of(request)
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        raise KeyRequestRefused("form")
+        raise KeyRequestRefused(KeyRequestReason.FORM)
     nonce = request.cookies.get(FORM, "")
     expected = signed(request, f"form {nonce} {who}")
     if not _is_nonce(nonce) or not hmac.compare_digest(fields.get(FIELD, "").encode(), expected.encode()):
-        raise KeyRequestRefused("form")
+        raise KeyRequestRefused(KeyRequestReason.FORM)
     return fields
 
 

@@ -11,9 +11,10 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import KeyRequestRefused, UnknownKey
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
 from coverproxy.web.client_ip import base_url
+from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.home import example
-from coverproxy.web.pages.page import PAGES, REFUSED, is_for_program, person, shown
+from coverproxy.web.pages.page import PAGES, is_for_program, person, shown
 
 routes = web.RouteTableDef()
 
@@ -45,7 +46,7 @@ async def give(request: web.Request) -> web.StreamResponse:
         text = f"refused_field.{exc.field}" if exc.field else f"refused.{exc.reason}"
         data = _told(request) | {"refused": name, "why": request.app[PAGES].texts(text)}
         again = _form(request, fields)
-        return shown(request, "getting.html", data, status=REFUSED[exc.reason], **again)
+        return shown(request, "getting.html", data, status=meaning(exc).status, **again)
     if is_for_program(request):
         data = await _given(request, given.key, given.word)
         return shown(request, "given.html", data, status=201)

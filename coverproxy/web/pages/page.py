@@ -32,12 +32,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-REFUSED = {
-    "closed": 403, "owner": 403, "form": 403, "login": 403, "address": 429, "contact": 429, "day": 429,
-    "field": 400, "inactive": 409, "rotated": 409, "action": 400,
-}  # fmt: skip
-"""The status of each reason why something is not given or not changed."""
-
 
 class Pages:
     """The templates and texts of one application."""
@@ -109,7 +103,7 @@ def person(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except KeyRequestRefused as exc:
-            return problem(request, REFUSED[exc.reason], f"refused.{exc.reason}", exc.reason)
+            return problem(request, meaning(exc).status, f"refused.{exc.reason}", exc.reason)
         except CoverError as exc:
             if is_for_program(request, _default(request)):
                 raise

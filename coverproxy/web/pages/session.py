@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from coverproxy.domain.errors import KeyRequestRefused, MalformedPath
+from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, MalformedPath
 from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import believes
+from coverproxy.web.errors import KEY_REQUESTS
 from coverproxy.web.pages import forms
-from coverproxy.web.pages.page import PAGES, REFUSED, Handler, person, shown
+from coverproxy.web.pages.page import PAGES, Handler, person, shown
 
 routes = web.RouteTableDef()
 
@@ -41,7 +42,7 @@ def admin(handler: Handler) -> Handler:
         if not request.app[CONFIG].admin.is_on:
             raise MalformedPath("there are no admin pages here: no way in is set")
         if await _is_guessing(request):
-            return _way_in(request, REFUSED["address"], "address")
+            return _way_in(request, KEY_REQUESTS[KeyRequestReason.ADDRESS], "address")
         who = _who(request)
         if who is None or await _has_ended(request, who):
             return _way_in(request)
@@ -163,7 +164,7 @@ def _way_in(request: web.Request, status: int = 401, why: str = "") -> web.Respo
         answer = shown(request, "login.html", data, status=status, token=forms.token(request), why=why)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
-    raise KeyRequestRefused("login")
+    raise KeyRequestRefused(KeyRequestReason.LOGIN)
 
 
 @routes.post("/admin/login")
@@ -175,9 +176,9 @@ async def log_in(request: web.Request) -> web.StreamResponse:
         raise MalformedPath("there is no password to log in with")
     fields = await forms.read(request)
     if await desk.keys.wait("login", forms.address(request)):
-        return _way_in(request, REFUSED["address"], "address")
+        return _way_in(request, KEY_REQUESTS[KeyRequestReason.ADDRESS], "address")
     if not _is_token(request, fields.get("token", "")):
-        return _way_in(request, REFUSED["login"], "wrong")
+        return _way_in(request, KEY_REQUESTS[KeyRequestReason.LOGIN], "wrong")
     ends = int(desk.history.now()) + config.admin.session_hours * 3600
     response = web.Response(status=303, headers={"Location": "/admin", "Cache-Control": "no-store"})
     session = _session(request, str(ends), secrets.token_urlsafe(12))

@@ -15,10 +15,11 @@ from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.stats.base import Lacking
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
+from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.home import example, tried
-from coverproxy.web.pages.page import HEADERS, PAGES, REFUSED, is_for_program, person, shown
+from coverproxy.web.pages.page import HEADERS, PAGES, is_for_program, person, shown
 
 routes = web.RouteTableDef()
 
@@ -50,7 +51,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         if is_for_program(request, "json"):
             raise
         why = request.app[PAGES].texts(f"refused.{exc.reason}")
-        return await _page(request, await _known(request), typed=fields, why=why, status=REFUSED[exc.reason])
+        return await _page(request, await _known(request), typed=fields, why=why, status=meaning(exc).status)
     if fields.get("action") == "rotate":
         days = next((each for each in KEPT_DAYS if str(each) == fields.get("days")), KEPT_DAYS[1])
         new = await keys.rotate(key, days * DAY_SECONDS)

@@ -1,0 +1,67 @@
+"""The words of X-Cover-Status: what became of a request, for answers, metrics, history and clients alike."""
+
+from enum import Enum, StrEnum
+
+
+class Outcome(Enum):
+    """What a status comes to, for those who count."""
+
+    COVER = "a cover"
+    NONE = "there is no cover"
+    REFUSAL = "the request cannot be answered as it is"
+    FAILURE = "it is not the request's fault: ask again"
+
+
+class CoverStatus(StrEnum):
+    """What became of a request. `http_status`: of the answer to a client that wants errors as statuses.
+
+    A new word is given its outcome here; all that count, show or read words follow from it.
+    """
+
+    http_status: int
+    outcome: Outcome
+    is_noted: bool
+    """Whether it is noted for the key's owner, who, or whose users, can do something about it."""
+
+    def __new__(
+        cls, word: str, http_status: int = 200, outcome: Outcome = Outcome.COVER, is_noted: bool = False
+    ) -> "CoverStatus":
+        """Make one; called by the class body alone."""
+        made = str.__new__(cls, word)
+        made._value_ = word
+        made.http_status, made.outcome, made.is_noted = http_status, outcome, is_noted
+        return made
+
+    HIT = "hit"
+    MADE = "made"
+    MISSING = "missing", 404, Outcome.NONE
+    INVALID = "invalid", 400, Outcome.REFUSAL, True
+    QUOTA = "quota", 429, Outcome.REFUSAL, True
+    THROTTLED = "throttled", 429, Outcome.REFUSAL, True
+    PENDING = "pending", 503, Outcome.FAILURE
+    UNAVAILABLE = "unavailable", 503, Outcome.FAILURE
+    KEY = "key", 403, Outcome.REFUSAL, True
+    SIZE = "size", 404, Outcome.REFUSAL, True
+    PATH = "path", 404, Outcome.REFUSAL
+    METHOD = "method", 405, Outcome.REFUSAL
+    QUESTION = "question", 400, Outcome.REFUSAL
+    TYPE = "type", 415, Outcome.REFUSAL
+    MANY = "many", 400, Outcome.REFUSAL
+    LONG = "long", 414, Outcome.REFUSAL
+    LARGE = "large", 413, Outcome.REFUSAL
+    SLOW = "slow", 408, Outcome.REFUSAL
+    REFUSED = "refused", 422, Outcome.REFUSAL
+    OWNER = "owner", 403, Outcome.REFUSAL
+    TWICE = "twice", 409, Outcome.REFUSAL
+    ORIGINAL = "original", 404, Outcome.REFUSAL
+    FORM = "form", 400, Outcome.REFUSAL
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the request is at fault, or its key."""
+        return self.outcome is Outcome.REFUSAL
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether we, or a source, are at fault."""
+        return self.outcome is Outcome.FAILURE
