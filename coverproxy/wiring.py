@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, null
 from functools import partial
 from pathlib import Path
 
+from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.self_service import KeySelfService
@@ -56,7 +57,10 @@ from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
+from coverproxy.storage.ownership import described
 from coverproxy.web.page_context import PageContext
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = 10
 """Times the limit that a render in the background may take."""
@@ -100,10 +104,17 @@ class DataFolder:
         self.catalogue.open()
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
+    def open_to_read(self) -> None:
+        """Open what is there, and change nothing, also where it may only be read. Raises StoreUnavailable."""
+        self.catalogue.open_to_read()
+
     def open_what_can_be(self) -> None:
-        """Open as open() does, but go on without a database that cannot be used: it says so when asked."""
-        self.files.open()
-        self.cache.open()
+        """Open as open() does, but go on without what cannot be used: it says so when asked."""
+        for name, opening in (("originals", self.files.open), ("cache", self.cache.open)):
+            try:
+                opening()
+            except OSError as exc:  # covers are made and shown all the same; /readyz says why none is kept
+                log.fault(_log, "a folder cannot be used as it should", described(exc), of=name, part=name)
         for name, opening in ((SOURCES, self.recall.open), (CATALOGUE, self.open_catalogue)):
             with gone_on_without(self.data / name):
                 opening()
@@ -131,11 +142,11 @@ class DataFolder:
 
 
 @contextmanager
-def open_shelf(config: Config) -> Iterator[DataFolder]:
+def open_shelf(config: Config, *, to_write: bool = True) -> Iterator[DataFolder]:
     """Open the data folder for a command."""
     shelf = DataFolder(config)
-    shelf.open()
     try:
+        shelf.open() if to_write else shelf.open_to_read()
         yield shelf
     finally:
         shelf.close()

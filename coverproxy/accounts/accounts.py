@@ -21,6 +21,7 @@ from coverproxy.accounts.visitor import Allowance, Visitor
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
+from coverproxy.storage.ownership import described
 
 _log = logging.getLogger(__name__)
 
@@ -144,12 +145,19 @@ class Accounts:
         if not keys and (count := await asyncio.to_thread(self._links.count)):
             # A revoked key stays in the store, so this is a store that was lost. What nginx serves goes on.
             fault = f"there is no key, but {count} links of keys: was state.db lost? Restore it and restart"
-            if fault != self._fault:
-                _log.error("keys are lost", extra={"error": fault})
-            self._fault = fault
+            self._note_fault("keys are lost", fault)
+            return
+        try:
+            await asyncio.to_thread(self._links.repair, keys, now)
+        except OSError as exc:  # nginx asks for what it finds no link of, so covers are served all the same
+            self._note_fault("links of keys cannot be kept", f"links of keys: {described(exc)}")
             return
         self._fault = ""
-        await asyncio.to_thread(self._links.repair, keys, now)
+
+    def _note_fault(self, event: str, fault: str) -> None:
+        if fault != self._fault:
+            _log.error(event, extra={"error": fault})
+        self._fault = fault
 
     async def check(self) -> str:
         """Say what is wrong with the keys: that their store cannot be read, or was lost; "": nothing."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coverproxy.domain.api_key import Key
-from coverproxy.storage import atomic
+from coverproxy.storage import atomic, ownership
 
 _TARGET = "../live"
 
@@ -17,7 +17,7 @@ class KeyLinks:
 
     def keep(self, key: Key, now: float) -> None:
         """Make the link stand exactly if the key is active *now* and bound to no site."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        ownership.make_folder(self._folder)
         if key.is_open(now):
             atomic.link(_TARGET, self._folder / key.name)
         else:
@@ -29,7 +29,7 @@ class KeyLinks:
 
     def repair(self, keys: Iterable[Key], now: float) -> int:
         """Bring all links in line with *keys* as they are *now*; return how many were wrong."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        ownership.make_folder(self._folder)
         wanted = {key.name for key in keys if key.is_open(now)}
         present = {path.name for path in self._folder.iterdir()}
         for name in present - wanted:

@@ -2,9 +2,11 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from coverproxy.cache.budget import UNBOUNDED, DiskBudget, allocated, to_blocks
@@ -13,7 +15,7 @@ from coverproxy.cache.layout import Layout
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.storage import atomic
+from coverproxy.storage import atomic, ownership
 from coverproxy.storage.shared_counters import SharedCounters
 
 _ORIGINAL = "user.coverproxy.original"
@@ -49,25 +51,32 @@ class DiskCache:
         """Make the folders, swap the live links, sweep what dead writers left; return how many.
 
         What lies in the cache is adopted by its path alone, so this takes no longer for a million files.
+        Where one part fails, the others are opened all the same; then raises that OSError.
         """
         layout = self.layout
-        for folder in (layout.temporary, layout.locks, layout.live, layout.by_key):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.former.set_aside()
-        for size, form in layout.revisions:
-            self._make_live(size, form)
-        for alias, size in layout.aliases.items():
-            atomic.link(size, layout.live / alias)
-        self._lay_placeholder()
-        self.purges.read()  # made now, so that whoever adds up the disk's use sees it
+        steps: list[Callable[[], object]] = [
+            *(
+                partial(ownership.make_folder, folder)
+                for folder in (layout.temporary, layout.locks, layout.live, layout.by_key)
+            ),
+            self.former.set_aside,
+            *(partial(self._make_live, size, form) for size, form in layout.revisions),
+            *(partial(atomic.link, size, layout.live / alias) for alias, size in layout.aliases.items()),
+            self._lay_placeholder,
+            self.purges.read,  # made now, so that whoever adds up the disk's use sees it
+        ]
+        attempt_all(steps)
         return atomic.sweep(layout.temporary)
 
     def _make_live(self, size: str, form: Format) -> None:
         """Have the link of a size and format lead to its present revision, and note that it did today."""
         folder, link = self.layout.folder(size, form), self.layout.live / size / form.value
-        folder.mkdir(parents=True, exist_ok=True)
-        os.utime(folder)
-        link.parent.mkdir(exist_ok=True)
+        ownership.make_folder(folder)
+        try:
+            os.utime(folder)
+        except OSError as exc:  # it does not say which file
+            raise OSError(exc.errno, exc.strerror, str(folder)) from None
+        ownership.make_folder(link.parent)
         atomic.link(f"../../img/{size}/{form.value}/{folder.name}", link)
 
     def _lay_placeholder(self) -> None:
@@ -178,16 +187,18 @@ class DiskCache:
 
         Returns how many files (names) went. The caller holds the flights' locks where a maker may be at it.
         """
-        # MUST be in this order: what is taken over meanwhile has left the one before it comes to the other
-        count = self._drop(self.former.paths(identifier)) + self._drop(self.layout.every_path(identifier))
-        # MUST come after: who found a file before it went has asked for the number before, too.
-        self.purges.add(1)
-        return count
+        try:
+            # MUST be in this order: what is taken over meanwhile has left the one before it comes to the next
+            return self._drop(chain(self.former.paths(identifier), self.layout.every_path(identifier)))
+        finally:
+            # MUST come after: who found a file before it went has asked for the number before, too.
+            self.purges.add(1)
 
     def held(self, identifier: Identifier) -> Iterator[HeldFile]:
         """Yield every derivative of *identifier* that is on disk, once each."""
-        for name, form in self.layout.revisions:
-            self.former.take_over(Spec(identifier, name, form))
+        with suppress(PermissionError):  # one who may only read sees what is taken over already
+            for name, form in self.layout.revisions:
+                self.former.take_over(Spec(identifier, name, form))
         seen: set[int] = set()
         for path in self.layout.every_path(identifier):
             with suppress(FileNotFoundError):
@@ -198,24 +209,40 @@ class DiskCache:
                     yield HeldFile(path, stat, size, ending, self.layout.is_live(size, ending, revision))
 
     def _drop(self, paths: Iterable[Path]) -> int:
-        """Remove those names that there are; return how many went. A file's last name frees its bytes."""
-        count = 0
-        for path in paths:
-            try:
+        """Remove those names that there are; return how many went. A file's last name frees its bytes.
+
+        Raises OSError where one cannot be removed, once the others are.
+        """
+        removed: list[Path] = []
+
+        def remove(path: Path) -> None:
+            with suppress(FileNotFoundError):
                 stat = path.lstat()
                 path.unlink()
-            except FileNotFoundError:
-                continue
-            count += 1
-            self.room.adjust(-allocated(stat) if stat.st_nlink == 1 else 0)
-        return count
+                removed.append(path)
+                self.room.adjust(-allocated(stat) if stat.st_nlink == 1 else 0)
+
+        attempt_all(partial(remove, path) for path in paths)
+        return len(removed)
+
+
+def attempt_all(steps: Iterable[Callable[[], object]]) -> None:
+    """Take every step, also after one that failed; then raise the first OSError that there was."""
+    first: OSError | None = None
+    for step in steps:
+        try:
+            step()
+        except OSError as exc:
+            first = first or exc
+    if first is not None:
+        raise first
 
 
 def _read(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:
-    """Read bytes, mtime and the original's size of a file, or None where there is none."""
+    """Read bytes, mtime and the original's size of a file, or None where there is none that we may read."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     try:
         stat = os.fstat(handle)

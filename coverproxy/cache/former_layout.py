@@ -11,6 +11,7 @@ from coverproxy.cache.layout import VERSION, Layout
 from coverproxy.domain import schemes
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier, Spec
+from coverproxy.storage import ownership
 
 _V1 = "v1"
 _ASIDE = "v1-taken-over"
@@ -40,10 +41,11 @@ class FormerLayout:
         if former.is_dir() and not former.is_symlink() and not self._aside.exists():
             former.rename(self._aside)
             if (self._aside / "held").exists() and not self._layout.held.exists():
-                shutil.copyfile(self._aside / "held", self._layout.held)
+                self._aside.joinpath("held").rename(self._layout.held)
         if self._aside.is_dir() and not former.exists():
             with suppress(FileExistsError):
                 former.symlink_to(VERSION)
+                ownership.hand_over_link(former)
 
     @property
     def is_there(self) -> bool:
@@ -109,7 +111,7 @@ class FormerLayout:
             except FileNotFoundError:
                 if not path.exists():
                     return False
-                target.parent.mkdir(parents=True, exist_ok=True)
+                ownership.make_folder(target.parent)
                 continue
             break
         path.unlink(missing_ok=True)

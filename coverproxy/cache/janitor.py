@@ -15,6 +15,7 @@ from coverproxy.cache.former_layout import FormerLayout
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.walk import Stopped, WalkPace
 from coverproxy.stats.metrics import Metrics
+from coverproxy.storage import ownership
 from coverproxy.storage.shared_counters import SharedCounters
 
 WALK_EVERY_SECONDS = 86_400
@@ -36,7 +37,7 @@ def alone(layout: Layout, *, wait: bool) -> Iterator[bool]:
 
     The kernel frees a dead process's lock.
     """
-    handle = os.open(layout.locks / "evict", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = ownership.opened(layout.locks / "evict", os.O_RDWR)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

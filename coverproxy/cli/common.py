@@ -14,9 +14,13 @@ import orjson
 from coverproxy import config as configuration
 from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError, StoreUnavailable, Unavailable
+from coverproxy.storage.ownership import described, user_name
 from coverproxy.web import texts
 
 CONFIG_VARIABLE = "COVERPROXY_CONFIG"
+PRINTING = ("check-config", "nginx-conf", "systemd-unit")
+"""Commands that only print what a config says: whose the data folder is does not matter to them."""
+
 SYSTEM_CONFIG = Path("/etc/coverproxy/config.toml")
 
 CONFIG_HELP = f"TOML file (default: ${CONFIG_VARIABLE}, else {SYSTEM_CONFIG} if it is there)."
@@ -38,6 +42,8 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
         overrides = {"data": {"dir": data}} if data else {}
         config = load(config_file, overrides)
         click.get_current_context().obj = lambda: read(config_file, overrides)
+        if click.get_current_context().info_name not in PRINTING:
+            note_owner(Path(config.data.dir))
         return command(config=config, as_json=as_json, **rest)
 
     return with_config
@@ -50,6 +56,26 @@ def found_config(given: Path | None) -> Path | None:
     if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named).expanduser()
     return SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None
+
+
+def note_owner(data: Path) -> None:
+    """Say on standard error, in one line, that the data folder belongs to another user than the command."""
+    try:
+        owner = data.stat().st_uid
+    except OSError:
+        return
+    if owner == os.geteuid():
+        return
+    then = (
+        f"what this makes is given to {user_name(owner)}"
+        if os.geteuid() == 0
+        else "it may not be able to read and write all of it"
+    )
+    click.echo(
+        f"Note: {data.absolute()} belongs to {user_name(owner)}, and this runs as {user_name(os.geteuid())}:"
+        f" {then}",
+        err=True,
+    )
 
 
 def needs_data(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,8 +163,7 @@ def faults_told() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        where = f"{exc.filename}: " if exc.filename else ""
-        raise click.ClickException(f"{where}{exc.strerror or exc}") from None
+        raise click.ClickException(described(exc)) from None
     except StoreUnavailable as exc:
         line = f"the data folder's database: {exc}; to look into it: coverproxy doctor"
         raise click.ClickException(line) from None

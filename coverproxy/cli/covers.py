@@ -28,7 +28,7 @@ def cover(config: Config, as_json: bool, text: str) -> None:
     from coverproxy.wiring import open_shelf
 
     reading = _parse(text)
-    with faults_told(), open_shelf(config) as shelf:
+    with faults_told(), open_shelf(config, to_write=False) as shelf:
         books = [_known(shelf, each) for each in reading.identifiers]
     told = {"asked": text, "only_one": reading.only_one, "books": books}
     tell(as_json, told, "\n\n".join(_text(book) for book in books))

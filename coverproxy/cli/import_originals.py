@@ -1,5 +1,6 @@
 """The command that takes in originals: import."""
 
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from coverproxy.cli.common import changed, counted, faults_told, options, tell
 from coverproxy.cli.lists import exit_code
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
+from coverproxy.storage import ownership
 
 if TYPE_CHECKING:
     from coverproxy.originals.examine import Refusal
@@ -101,8 +103,9 @@ class _Refusals:
     def note(self, refusal: "Refusal") -> None:
         """Write one refusal."""
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8")
+            ownership.make_folder(self.path.parent)
+            handle = ownership.opened(self.path, os.O_WRONLY | os.O_TRUNC)
+            self._file = os.fdopen(handle, "w", encoding="utf-8")
         line = {name: value.encode(errors="replace").decode() for name, value in asdict(refusal).items()}
         self._file.write(orjson.dumps(line).decode() + "\n")
         self.count += 1
@@ -130,6 +133,8 @@ def _summary(report: "ImportReport", where: Path | None) -> str:
         )
     if where:
         lines.append(f"What was refused and why, a JSON line each: {where}")
+    if report.unremoved:
+        lines.append(f"{report.unremoved}; until then they are shown: coverproxy doctor says what to do")
     if report.interrupted:
         lines.append("Interrupted: run the same command again to go on.")
     return "\n".join(lines)

@@ -42,7 +42,7 @@ def quarantined(config: Config, as_json: bool) -> None:
     """
     from coverproxy.wiring import open_shelf
 
-    with faults_told(), open_shelf(config) as shelf:
+    with faults_told(), open_shelf(config, to_write=False) as shelf:
         told = [_told(shelf, each) for each in shelf.catalogue.quarantined()]
     tell(as_json, told, "\n\n".join(map(_text, told)) if told else "Nothing is quarantined.")
 

@@ -64,11 +64,15 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
     with metrics_folder() as folder:
         os.environ[MULTIPROCESS] = folder
         from coverproxy.server.application import listen
+        from coverproxy.server.boot_checks import unwritable
         from coverproxy.server.supervisor import Supervisor
         from coverproxy.service import databases
 
+        data = Path(config.data.dir)
         with faults_told():
-            databases.check(Path(config.data.dir))
+            for line in unwritable(data):
+                click.echo(f"Warning: {line}", err=True)
+            databases.check(data)
             listeners = listen(config, sd_notify.listeners(os.environ))
             notify = sd_notify.notifier(os.environ)
 

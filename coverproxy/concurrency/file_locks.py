@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from coverproxy.storage import ownership
+
 
 class FileLocks:
     """Kernel locks between processes: a name's hash picks one of a fixed number of files.
@@ -27,13 +29,13 @@ class FileLocks:
 
     def _open(self, name: str) -> int | None:
         stripe = f"{self._folder}/{zlib.crc32(name.encode()) % self._count:04d}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR
         try:
-            return os.open(stripe, flags, 0o644)
+            return ownership.opened(stripe, flags)
         except OSError:
             with contextlib.suppress(OSError):
-                self._folder.mkdir(parents=True, exist_ok=True)  # the whole cache was deleted, perhaps
-                return os.open(stripe, flags, 0o644)
+                ownership.make_folder(self._folder)  # the whole cache was deleted, perhaps
+                return ownership.opened(stripe, flags)
             return None
 
     @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Literal
 from coverproxy.domain import schemes
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
-from coverproxy.storage import atomic, bounded_read
+from coverproxy.storage import atomic, bounded_read, ownership
 
 Mode = Literal["copy", "link", "reference"]
 
@@ -21,7 +21,7 @@ class OriginalFiles:
 
     def open(self) -> None:
         """Make the folder, and sweep what dead writers left."""
-        self._temporary.mkdir(parents=True, exist_ok=True)
+        ownership.make_folder(self._temporary)
         atomic.sweep(self._temporary)
 
     def incoming(self) -> Path:
@@ -63,6 +63,14 @@ class OriginalFiles:
             return self.path(original).stat().st_size == original.bytes
         except OSError:
             return False
+
+    def probe(self) -> None:
+        """Write something and remove it. Raises OSError where no original can be taken in."""
+        written = atomic.temporary(self._temporary)
+        try:
+            atomic.write(written, b"")
+        finally:
+            written.unlink(missing_ok=True)
 
     def is_used(self) -> bool:
         """Say whether any original lies in the folder. Looks no further than the first."""

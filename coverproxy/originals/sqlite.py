@@ -270,6 +270,10 @@ class SqliteCatalogue(_Tables):
         """Whether open() must succeed before anything else can."""
         return self._file.is_shut
 
+    def open_to_read(self) -> None:
+        """Open it as it is, also where this user may only read it. Raises StoreUnavailable."""
+        self._file.open_to_read()
+
     def close(self) -> None:
         """See Catalogue."""
         self._file.close()

@@ -5,11 +5,12 @@ import faulthandler
 import logging
 import os
 import select
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 from aiohttp.worker import GunicornUVLoopWebWorker
@@ -19,9 +20,10 @@ from gunicorn.glogging import Logger
 
 from coverproxy import log
 from coverproxy.config import Config
-from coverproxy.domain.errors import ConfigError
+from coverproxy.domain.errors import ConfigError, CoverError, Unavailable
 from coverproxy.server.application import Listeners, application
 from coverproxy.server.balanced_accept import SharedSite, Shares
+from coverproxy.storage.ownership import described
 from coverproxy.web import bounds
 from coverproxy.web.connections import BoundedRunner
 
@@ -30,6 +32,9 @@ LINGER_SECONDS = 0.5
 
 CHANGE_SECONDS = 20.0
 """How long the old workers are kept while new ones start; then they go, and clients wait for an answer."""
+
+RETRY_SECONDS = 1.0
+"""How long a worker that cannot start, beside others that answer, waits until it is replaced."""
 
 _PLACES = 1024
 """Workers that can be at once: server.workers has a limit of 256, and generations overlap."""
@@ -64,6 +69,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         self._token = os.pipe()  # one byte in it: whoever reads it is the first
         os.set_blocking(self._token[0], False)
         os.write(self._token[1], b"1")
+        self.failed = os.pipe()  # a line from each worker that cannot start
+        os.set_blocking(self.failed[0], False)
         self.ready = os.pipe()  # a byte from each worker that answers
         os.set_blocking(self.ready[0], False)
         self.shares = Shares(_PLACES)
@@ -123,6 +130,26 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             return
         self._master.on_ready()
 
+    def cannot_start(self, why: str) -> NoReturn:
+        """End a worker that cannot start. Blocks.
+
+        Where none answers yet, the master ends with this reason. Later, as on a disk that has filled up, the
+        others go on, and it is tried again each second.
+        """
+        if select.select([self._token[0]], [], [], 0)[0]:
+            os.write(self.failed[1], f"{why}\n".encode(errors="replace")[: select.PIPE_BUF])
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        _log.error("a worker cannot start", extra={"error": why})
+        time.sleep(RETRY_SECONDS)
+        sys.exit(1)
+
+    def reason(self) -> str:
+        """Return why the first worker that could not start could not; "" where none said."""
+        try:
+            return os.read(self.failed[0], select.PIPE_BUF).decode(errors="replace").partition("\n")[0]
+        except BlockingIOError:
+            return ""
+
 
 async def _trace_crashes(app: web.Application) -> None:
     faulthandler.enable()  # into the log: a worker decodes nothing, so that a crash of it is ours
@@ -143,6 +170,13 @@ class _Changeover(Arbiter):  # type: ignore[misc]
             self._is_reloading = False
             self._await(self.num_workers)
         super().manage_workers()
+
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
+        """See Arbiter; raises Unavailable with the reason of a worker that could not start."""
+        if exit_status and (why := self.app.reason()):
+            self.stop()
+            raise Unavailable(why) from None
+        super().halt(reason, exit_status)
 
     def _await(self, workers: int) -> None:
         deadline = time.monotonic() + CHANGE_SECONDS
@@ -165,6 +199,15 @@ class _Worker(GunicornUVLoopWebWorker):
     def __init__(self, *settings: Any) -> None:
         super().__init__(*settings)
         self.sockets: list[Any] = []  # what is accepted from is the runner's business
+
+    def run(self) -> None:
+        """See GunicornUVLoopWebWorker; a fault of the machine at the start is one line, and no traceback."""
+        try:
+            super().run()
+        except (OSError, CoverError) as exc:
+            if self.booted:
+                raise
+            self.app.cannot_start(described(exc) if isinstance(exc, OSError) else str(exc))
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
@@ -202,6 +245,12 @@ class _Logger(Logger):  # type: ignore[misc]
         self.loglevel = logging.WARNING
         self.error_log.propagate = True
         self.error_log.setLevel(self.loglevel)
+        self.error_log.addFilter(_is_not_told_by_worker)
+
+
+def _is_not_told_by_worker(record: logging.LogRecord) -> bool:
+    """Leave out that a worker could not start: the reason is the master's last word."""
+    return not (isinstance(record.args, tuple) and record.args[1:] == (Arbiter.WORKER_BOOT_ERROR,))
 
 
 def _give_place(server: Any, worker: Any) -> None:

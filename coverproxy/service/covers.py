@@ -29,10 +29,11 @@ from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.invalidate import purge
+from coverproxy.service.invalidate import drop_stale, purge
 from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.service.patience import Patience
 from coverproxy.stats.metrics import Metrics
+from coverproxy.storage.ownership import described
 
 T = TypeVar("T")
 
@@ -272,14 +273,34 @@ class Covers:
         faults: dict[str, str] = {}
         try:
             self.catalogue.ping()
-            found = {"catalogue": self._lost(), "originals": self._gone()}
+            found = {
+                "catalogue": self._lost(),
+                "originals": self._gone() or self._not_taken_in(),
+                "replaced": self._not_removed(),
+            }
             faults |= {name: what for name, what in found.items() if what}
         except StoreUnavailable as exc:
             faults["catalogue"] = str(exc)
         try:
             self.cache.probe()
         except OSError as exc:
-            faults["cache"] = f"it cannot be written: {exc.strerror}"
+            faults["cache"] = f"it cannot be written: {described(exc)}"
         if fault := self.guard.fault():
             faults["render"] = fault
         return faults
+
+    def _not_removed(self) -> str:
+        """Try once more what could not be removed when its book changed; say what still cannot be."""
+        if not self.catalogue.stale(most=1):
+            return ""
+        return drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+
+    def _not_taken_in(self) -> str:
+        """Say so where what sources give cannot be kept."""
+        if not self.asking.states():  # without sources, an original is only read
+            return ""
+        try:
+            self.files.probe()
+        except OSError as exc:
+            return f"none can be taken in: {described(exc)}"
+        return ""

@@ -55,7 +55,7 @@ def gone_on_without(path: Path) -> Iterator[None]:
     """Go on where a database cannot be opened; it is named in the log."""
     try:
         yield
-    except StoreUnavailable as exc:
+    except (StoreUnavailable, OSError) as exc:
         _log_unusable(path, exc)
 
 

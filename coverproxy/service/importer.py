@@ -47,7 +47,10 @@ THREADS = 2
 
 @dataclass
 class ImportReport:
-    """What an import did so far. `lesser`: how many that it added are not what their book shows."""
+    """What an import did so far. `lesser`: how many that it added are not what their book shows.
+
+    `unremoved`: which covers of before cannot be removed, and why.
+    """
 
     seen: int = 0
     added: int = 0
@@ -57,6 +60,7 @@ class ImportReport:
     bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
+    unremoved: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Importer:
         waiting = iter(candidates)
         with DiskSet() as known, ThreadPoolExecutor(THREADS, thread_name_prefix="import") as pool:
             try:
-                self._drop_stale()
+                self._drop_stale(report)
                 while batch := list(islice(waiting, BATCH)):
                     self._enter(list(pool.map(self._take_in, batch)), known, report)
                     on_batch(report)
@@ -169,11 +173,11 @@ class Importer:
             )
         for original in batch.discarded:
             self._files.discard(original)
-        self._drop_stale()
+        self._drop_stale(report)
 
-    def _drop_stale(self) -> None:
+    def _drop_stale(self, report: ImportReport) -> None:
         """Remove the derivatives of every book that had another best before; a killed import's too."""
-        drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
+        report.unremoved = drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
 
     def _add(
         self, entered: Entered, known: DiskSet, changes: Changes, batch: Aftermath, report: ImportReport

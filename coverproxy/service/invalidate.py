@@ -1,12 +1,21 @@
 """Derivatives removed, in step with whoever is making one."""
 
+import logging
 from collections.abc import Iterable
 
+from coverproxy import log
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.originals.base import Catalogue
+from coverproxy.storage.ownership import described
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 1000
+_MOST_STUCK = 10_000
+"""Where so many cannot be removed, none can: the cache is another user's, or read-only."""
 
 
 def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier) -> int:
@@ -22,9 +31,27 @@ def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier
     return cache.purge(identifier)
 
 
-def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]) -> None:
-    """Remove the derivatives of every book that the catalogue has marked as changed. Blocks."""
-    while stale := catalogue.stale(most=1000):
+def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]) -> str:
+    """Remove the derivatives of every book that the catalogue has marked as changed. Blocks.
+
+    Return what could not be removed, or "". Such a book stays marked, is tried again the next time, and keeps
+    neither the others nor the caller from going on: an old cover is shown until then. It is logged once a
+    minute.
+    """
+    stuck: dict[Identifier, str] = {}
+    while len(stuck) < _MOST_STUCK:
+        stale = [each for each in catalogue.stale(_BATCH + len(stuck)) if each not in stuck]
+        if not stale:
+            break
         for identifier in stale:
-            purge(cache, stripes, sizes, identifier)
-        catalogue.unmark_stale(stale)
+            try:
+                purge(cache, stripes, sizes, identifier)
+            except OSError as exc:
+                stuck[identifier] = described(exc)
+        catalogue.unmark_stale(each for each in stale if each not in stuck)
+    if not stuck:
+        return ""
+    identifier, why = next(iter(stuck.items()))
+    told = f"old covers of {len(stuck)} books cannot be removed, as of {identifier.value}: {why}"
+    log.fault(_log, "old covers cannot be removed", why, of="stale", books=len(stuck))
+    return told

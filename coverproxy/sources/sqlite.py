@@ -13,7 +13,7 @@ from pathlib import Path
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.memory import Remembered
-from coverproxy.storage import sqlite_migrations
+from coverproxy.storage import ownership, sqlite_migrations
 from coverproxy.storage.sqlite_file import Run, SqliteFile
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _OVERFULL = (
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """Let one process at a time open the file: else one would put aside what another has just made."""
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = ownership.opened(lock, os.O_RDWR, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -59,7 +59,7 @@ class SqliteSourceMemory:
         It is a cache, so no fault of it keeps the service from starting. Raises StoreUnavailable, OSError.
         """
         path = self._file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        ownership.make_folder(path.parent)
         with _alone(path.with_name(path.name + "-open")):
             try:
                 self._file.open()

@@ -19,6 +19,7 @@ from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.base import HistoryStore, Sample
 from coverproxy.stats.metrics import Metrics
+from coverproxy.storage import ownership
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -156,7 +157,7 @@ class Historian:
     def _is_alone(self) -> bool:
         """Take the lock for as long as this process lives, unless another has it."""
         if self._handle < 0:
-            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = ownership.opened(self._lock, os.O_RDWR)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

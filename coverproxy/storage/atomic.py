@@ -6,6 +6,8 @@ import secrets
 import time
 from pathlib import Path
 
+from coverproxy.storage import ownership
+
 _PROCESS = re.compile("[0-9]{1,9}")
 
 _TRIES = 3
@@ -22,7 +24,7 @@ def write(path: Path, body: bytes, *, mtime: int | None = None, sync: bool = Fal
 
     Where an *mtime* is given, the atime is now all the same: a file just written has just been used.
     """
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    handle = ownership.opened(path, os.O_WRONLY | os.O_EXCL)
     try:
         view = memoryview(body)
         while view:
@@ -43,7 +45,7 @@ def move(source: Path, target: Path, *, sync: bool = False) -> int:
             source.replace(target)
             break
         except FileNotFoundError:
-            made += _make(target.parent)
+            made += ownership.make_folder(target.parent)
     else:
         source.replace(target)
     if sync:
@@ -65,17 +67,6 @@ def second_name(path: Path, name: Path, folder: Path) -> int:
         raise
 
 
-def _make(folder: Path) -> int:
-    """Make a folder and those above it; return how many."""
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        return 0
-    except FileNotFoundError:
-        return _make(folder.parent) + _make(folder)
-    return 1
-
-
 def sync_folder(folder: Path) -> None:
     """Bring a folder's names to disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -91,6 +82,7 @@ def link(target: str, path: Path) -> None:
         return
     beside = temporary(path.parent)
     beside.symlink_to(target)
+    ownership.hand_over_link(beside)
     beside.replace(path)
 
 

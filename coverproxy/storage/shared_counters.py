@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coverproxy.storage import ownership
+
 
 class SharedCounters:
     """A few signed numbers of 64 bits. A file that is missing or cut short counts as zeros.
@@ -77,7 +79,7 @@ class SharedCounters:
             os.close(self._handle)
             self._handle = -1
         if self._handle < 0:
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._handle = ownership.opened(self._path, os.O_RDWR)
 
     def _read(self, handle: int) -> tuple[int, ...]:
         return self._form.unpack(os.pread(handle, self._form.size, 0))

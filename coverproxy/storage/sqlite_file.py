@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class SqliteFile:
         self._steps = steps
         self._fault = fault
         self._cache_kib = cache_kib
+        self._mode = "rw"
         self._mend = mend
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
@@ -68,6 +69,23 @@ class SqliteFile:
                 self._shut = str(exc)
                 raise
         self._shut = ""
+
+    def open_to_read(self) -> None:
+        """Open the file as it is, also where this user may only read it. Raises *fault*.
+
+        A file in WAL mode can be read so where its -shm is there, or nobody writes it (immutable).
+        """
+        with self._mapped():
+            wal = self.path.with_name(self.path.name + "-wal")
+            modes = ["rw", "ro", *(["ro&immutable=1"] if not wal.exists() else [])]
+            for self._mode in modes:
+                try:
+                    with closing(self._connect(WAIT_SECONDS)) as connection:
+                        _run(connection, "SELECT count(*) FROM sqlite_master")
+                        return
+                except sqlite3.Error:
+                    if self._mode == modes[-1]:
+                        raise
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> Rows:
         """Run a query, outside any transaction."""
@@ -161,7 +179,7 @@ class SqliteFile:
     def _connect(self, wait_seconds: float) -> sqlite3.Connection:
         if self._shut:
             raise sqlite3.OperationalError(self._shut)
-        connection = sqlite_migrations.connect(self.path, wait_seconds)
+        connection = sqlite_migrations.connect(self.path, wait_seconds, self._mode)
         connection.execute(f"PRAGMA cache_size = -{self._cache_kib}")
         return connection
 

@@ -10,6 +10,8 @@ from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from coverproxy.storage import ownership
+
 WAIT_SECONDS = 10.0
 """How long a statement waits for another process's lock."""
 
@@ -17,23 +19,22 @@ _STEP_MILLISECONDS = 600_000
 """How long others wait for the one who takes a step: to count 30 million rows takes a while."""
 
 
-def connect(path: Path, wait_seconds: float = WAIT_SECONDS, *, make: bool = False) -> sqlite3.Connection:
+def connect(path: Path, wait_seconds: float = WAIT_SECONDS, mode: str = "rw") -> sqlite3.Connection:
     """Open a SQLite file that apply() has made: every statement is its own transaction.
 
-    A file that is missing is made only where *make* says so: an empty one in its place would hide the fault.
+    A file that is missing is not made: an empty one in its place would hide the fault.
     synchronous=NORMAL: a killed process loses nothing; a power cut may lose the last moment, and tears
     nothing (sqlite.org/wal.html).
     """
     connection = sqlite3.connect(
-        uri(path, "rwc" if make else "rw"),
-        uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False,
+        uri(path, mode), uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False,
     )  # fmt: skip
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 
 
 def uri(path: Path, mode: str) -> str:
-    """Name a file to SQLite, to be opened as *mode* ("ro", "rw", "rwc") has it."""
+    """Name a file to SQLite, to be opened as *mode* ("ro", "rw", "rwc", "ro&immutable=1") has it."""
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
@@ -61,9 +62,9 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
     Only the file's owner may read it: there are keys, contacts and a secret in it.
     Raises sqlite3.Error, StepFailed among them.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    ownership.make_folder(path.parent)
     _make_private(path)
-    connection = connect(path, make=True)
+    connection = connect(path, mode="rwc")
     try:
         _refuse_foreign(connection)
         _use_wal(connection)
@@ -165,7 +166,7 @@ def _make_private(path: Path) -> None:
     process (sqlite.org/howtocorrupt.html, 2.2).
     """
     with suppress(OSError):  # one that another user owns is that user's to mend; the rest is found on opening
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(ownership.opened(path, os.O_RDWR | os.O_EXCL, 0o600))
     for ending in ("", "-wal", "-shm"):
         part = path.with_name(path.name + ending)
         with suppress(OSError):

@@ -4,16 +4,22 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from coverproxy.cache.last_use import LastUse, of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 from coverproxy.storage import atomic
+from coverproxy.storage.ownership import user_name
 
-DATA, LINKS, MOVES, SPACE, INODES, ATIME = (
-    "data folder", "file system", "moves", "free space", "inodes", "access times"
+DATA, OWNERS, LINKS, MOVES, SPACE, INODES, ATIME = (
+    "data folder", "owners", "file system", "moves", "free space", "inodes", "access times"
 )  # fmt: skip
+
+MOST_LOOKED_AT = 20_000
+"""Files of each part of the data folder whose owner is looked at: a second or two."""
 
 LEAST_FREE_BYTES = 268_435_456
 """Less than this and databases may soon fail to grow, not only the cache."""
@@ -36,6 +42,7 @@ def look(data: Path, layout: Layout, min_free_bytes: int) -> Iterator[Finding]:
         yield warning(DATA, f"{data} does not exist yet; looked at {there} instead", advice)
     for folder in _parts(data, layout) or [there]:
         yield from _writes(folder)
+    yield from _owners(data, layout)
     yield from _moves(layout)
     yield from _room(there, min_free_bytes)
     covers = layout.top if layout.top.is_dir() else there
@@ -84,6 +91,56 @@ def _links(folder: Path, file: Path) -> Iterator[Finding]:
             yield problem(LINKS, found, advice) if act is _symlink else warning(LINKS, found, advice)
     if not lacks:
         yield fine(LINKS, f"{folder}: hard and symbolic links, extended attributes")
+
+
+def _owners(data: Path, layout: Layout) -> Iterator[Finding]:
+    """Look for what belongs to another user than the data folder: the service cannot replace or remove it.
+
+    Bounded: of each part of the folder, the files and folders that a walk comes to first.
+    """
+    if not data.is_dir():
+        return
+    owner, looked_at = data.stat().st_uid, 0
+    foreign: list[tuple[Path, str]] = []
+    parts = (data / "originals", layout.images, layout.temporary, layout.live, layout.by_key, layout.locks)
+    for walk in (_entries(data, deep=False), *(_entries(part, deep=True) for part in parts)):
+        for path, status in islice(walk, MOST_LOOKED_AT):
+            looked_at += 1
+            if status.st_uid != owner and len(foreign) < MOST_LOOKED_AT:
+                foreign.append((path, user_name(status.st_uid)))
+    name = user_name(owner)
+    if foreign:
+        path, whose = foreign[0]
+        told = f"{len(foreign)} of {looked_at} looked at are not {name}'s, as {path}, which is {whose}'s"
+        yield problem(OWNERS, told, f"give all to one user: chown -R {name}: {data.absolute()}")
+    elif owner != os.geteuid():
+        told = f"{data} is {name}'s, and the doctor runs as {user_name(os.geteuid())}"
+        yield warning(
+            OWNERS,
+            told,
+            f"run the doctor as the user that runs the service: sudo -u {name} coverproxy doctor",
+        )
+    else:
+        yield fine(OWNERS, f"all of {looked_at} looked at are {name}'s")
+
+
+def _entries(folder: Path, *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield what lies in a folder, itself included, as far as it can be read."""
+    waiting = [folder]
+    while waiting:
+        at = waiting.pop()
+        try:
+            yield at, at.lstat()
+            inside = list(islice(os.scandir(at), MOST_LOOKED_AT))
+        except OSError:
+            continue
+        for entry in inside:
+            if entry.is_dir(follow_symlinks=False):
+                if deep:
+                    waiting.append(Path(entry.path))
+            else:
+                with suppress(OSError):
+                    yield Path(entry.path), entry.stat(follow_symlinks=False)
 
 
 def _symlink(file: Path) -> None:

@@ -1,0 +1,44 @@
+"""What keeps `serve` from starting is one line and an exit code, never a traceback."""
+
+import subprocess
+from pathlib import Path
+
+from running import COMMAND, ENVIRONMENT, run
+
+
+def refused(*arguments: str | Path, code: int = 1) -> str:
+    """Start `serve`, which must end by itself with *code*; return its one line on standard error."""
+    done = subprocess.run(
+        [*COMMAND, "serve", *map(str, arguments), "--port", "0", "--workers", "2"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT | {"COVERPROXY_OPS__PORT": "0", "COVERPROXY_LOG__LEVEL": "warning"},
+    )
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_a_file_for_a_data_folder(tmp_path: Path) -> None:
+    """A file where the data folder should be is named, with the settings that name another."""
+    (tmp_path / "data").write_text("")
+    said = refused("--data", tmp_path / "data")
+    expected = f"Error: {tmp_path}/data is a file, not a folder: name another with --data or data.dir"
+    assert said == expected
+
+
+def test_a_config_that_is_not_there(tmp_path: Path) -> None:
+    """A config file whose folder is missing is a mistake in the command: exit code 2."""
+    said = refused("--config", tmp_path / "no" / "config.toml", code=2)
+    assert said == f"{tmp_path}/no/config.toml: cannot be read: No such file or directory"
+
+
+def test_what_only_a_worker_comes_upon(tmp_path: Path) -> None:
+    """A fault that shows in the workers alone ends the master with the first worker's reason."""
+    data = tmp_path / "data"
+    run("key", "create", "--label", "x", data=data)
+    (data / "state.db").unlink()
+    (data / "state.db").symlink_to(tmp_path / "nowhere" / "state.db")
+    assert refused("--data", data) == "Error: state.db: unable to open database file"
