@@ -4,6 +4,7 @@ import click
 
 from coverproxy import __version__
 from coverproxy.cli import (
+    backup,
     cache,
     covers,
     deploy,
@@ -53,6 +54,8 @@ _KEEPING = (
     originals.originals,
     sources.source,
     fetch.fetch,
+    backup.backup,
+    backup.restore,
 )
 for command in (*_SERVING, *_KEEPING):
     main.add_command(command)

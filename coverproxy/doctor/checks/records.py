@@ -8,7 +8,7 @@ from pathlib import Path
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.layout import Layout
-from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
+from coverproxy.doctor.checks.finding import Finding, Level, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
@@ -35,6 +35,11 @@ def databases(data: Path) -> Iterator[Finding]:
     for name, (steps, mend) in SCHEMAS.items():
         if (data / name).exists():
             yield _database(data / name, steps(), mend)
+
+
+def damaged(data: Path) -> str:
+    """Say which database of a folder cannot be used by this version, and why; "": none."""
+    return next((each.found for each in databases(data) if each.level is Level.PROBLEM), "")
 
 
 def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | None) -> Finding:

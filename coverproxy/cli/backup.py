@@ -1,0 +1,71 @@
+"""Commands that save what cannot be made again, and bring it back: backup, restore."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
+from coverproxy.cli.progress import progress
+from coverproxy.config import Config
+
+if TYPE_CHECKING:
+    from coverproxy.service.backup import Copied
+
+
+@click.command()
+@options
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@needs_data
+def backup(config: Config, as_json: bool, folder: Path) -> None:
+    """Save the databases and the originals to FOLDER, beside a running service.
+
+    The databases are copied as they are at one moment. Originals that FOLDER has already are not copied
+    again, so a second backup to the same place is quick. The cache is not saved: it is made again. Save
+    config.toml yourself. Originals that were imported by reference stay where they are, and are not saved.
+    """
+    with faults_told():
+        _tell(_copied(Path(config.data.dir), folder, as_json), "saved", as_json)
+
+
+@click.command()
+@options
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def restore(config: Config, as_json: bool, folder: Path) -> None:
+    """Bring back what `coverproxy backup` saved in FOLDER, into a data folder that has no databases.
+
+    Stop the service first. What is brought back belongs to the data folder's owner. Databases that are
+    damaged, or of a newer version, are refused before anything is written.
+    """
+    from coverproxy.doctor.checks.records import damaged
+    from coverproxy.service.backup import DATABASES
+
+    data = Path(config.data.dir)
+    if there := [name for name in DATABASES if (data / name).exists()]:
+        raise click.ClickException(
+            f"{data.absolute()} has {' and '.join(there)} already: move them away, with what lies beside them"
+            " (-wal, -shm), or restore into another folder"
+        )
+    if not any((folder / name).exists() for name in DATABASES):
+        raise click.ClickException(f"{folder}: there is no {' and no '.join(DATABASES)} in it")
+    if why := damaged(folder):
+        raise click.ClickException(f"{why}; nothing was restored")
+    with faults_told():
+        _tell(_copied(folder, data, as_json), "restored", as_json)
+
+
+def _copied(source: Path, target: Path, as_json: bool) -> "Copied":
+    from coverproxy.service.backup import copy, count
+
+    with progress("copying", "originals", quiet=as_json) as show:
+        total = 0 if as_json else count(source)
+        return copy(source, target, lambda copied: show(copied.originals + copied.there, total))
+
+
+def _tell(copied: "Copied", what: str, as_json: bool) -> None:
+    text = (
+        f"{counted(copied.databases, 'database')} and {counted(copied.originals, 'original')} {what}"
+        f" ({copied.bytes / 1e6:.1f} MB), {copied.there} originals there already"
+    )
+    tell(as_json, asdict(copied), text)
