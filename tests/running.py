@@ -27,6 +27,19 @@ def children(process: int) -> list[int]:
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 
 
+def warned(*arguments: str | Path, **environment: str) -> str:
+    """Run a command that goes well; return what it wrote to standard error."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
 def run(*arguments: str | Path, data: Path | None = None, code: int = 0, **environment: str) -> str:
     """Run a command to its end and return what it printed; its exit code must be *code*.
 

@@ -84,17 +84,21 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
 
 
 def run_alone(config: Config, as_json: bool, shown: "tuple[Shown, ...]", tour: Callable[[str], str]) -> None:
-    """Listen, serve in this process, and say so."""
+    """Listen, serve in this process, and say so; programs learn the key that the demo shows."""
     from coverproxy.server import application
 
     log.set_up(config.log)
     with faults_told():
         listeners = application.listen(config)
-        application.serve(config, listeners, lambda: _announce(listeners, as_json, tour), shown)
+        application.serve(
+            config, listeners, lambda: _announce(listeners, as_json, tour, key=shown[0].key), shown
+        )
 
 
-def _announce(listeners: "Listeners", as_json: bool, tour: Callable[[str], str] = lambda url: "") -> None:
-    urls = {"url": listeners.url, "ops_url": listeners.ops_url}
+def _announce(
+    listeners: "Listeners", as_json: bool, tour: Callable[[str], str] = lambda url: "", **more: str
+) -> None:
+    urls = {"url": listeners.url, "ops_url": listeners.ops_url, **more}
     text = f"coverproxy is ready at {listeners.url} (health and metrics: {listeners.ops_url})"
     tell(as_json, urls, text + tour(listeners.url))
     sys.stdout.flush()
@@ -173,6 +177,7 @@ async def _demo_key(config: Config) -> Any:
 
 def _tour(shown: "tuple[Shown, ...]", base: str) -> str:
     """Say where to click."""
+    base = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")  # what can be opened
     first, missing = shown[0], shown[-1]
     path = f"{base}/devkey/{first.key}"
     return f"""
@@ -197,7 +202,18 @@ def check_config(config: Config, as_json: bool) -> None:
     with mistakes_told():
         with_secrets(config)
     tree = without_secrets(config.model_dump(mode="json", by_alias=True))
+    _note_certificates(config)
     tell(as_json, tree, "\n".join(["The config is right. In force:", *_lines(tree, "")]))
+
+
+def _note_certificates(config: Config) -> None:
+    """Say on standard error what nginx will lack. The config is right all the same."""
+    from coverproxy.doctor.checks import front
+    from coverproxy.doctor.checks.finding import Level
+
+    for finding in front.certificates(config.front):
+        if finding.level is not Level.OK:
+            click.echo(f"Warning: {finding.found}; {finding.advice}", err=True)
 
 
 def _lines(tree: dict[str, Any], path: str) -> list[str]:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from coverproxy.storage import ownership
 
+WAITERS = 64
+"""Threads of each set of locks that may wait for another process."""
+
 
 class FileLocks:
     """Kernel locks between processes: a name's hash picks one of a fixed number of files.
@@ -25,7 +28,7 @@ class FileLocks:
         self._folder = folder
         self._count = count
         # As many threads as flights can wait: the render queue bounds them.
-        self._waiters = ThreadPoolExecutor(64, thread_name_prefix="lock")
+        self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="lock")
 
     def _open(self, name: str) -> int | None:
         stripe = f"{self._folder}/{zlib.crc32(name.encode()) % self._count:04d}"

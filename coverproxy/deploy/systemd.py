@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from coverproxy.concurrency.file_locks import WAITERS
 from coverproxy.config import Config
 from coverproxy.deploy.template import filled
 
@@ -11,8 +12,12 @@ FOLDER = Path("/etc/systemd/system")
 _BASE_MIB, _WORKER_MIB = 256, 200
 """The master, and a worker without what it is decoding: each of its renders may take max_decoded_bytes."""
 
-_BASE_TASKS, _WORKER_TASKS = 32, 128
-"""Threads of a worker: renders, lookups, the database's, and at most 64 that wait for a lock."""
+LOCKS = 3
+"""Sets of locks that a worker has: for covers, for questions to sources, for decodes."""
+
+_BASE_TASKS, _WORKER_TASKS, _RENDER_TASKS = 32, LOCKS * WAITERS + 64, 16
+"""The master; a worker: all that wait for locks, asyncio's threads (at most 32), lookups, databases, folders
+that are sources; and each of its renders: a thread, and a process with what its decoders start."""
 
 _STATE = Path("/var/lib")
 
@@ -35,7 +40,7 @@ def service(config: Config, command: Sequence[str], data: Path, user: str, *, so
         data=_quoted(str(data)),
         at_home=any(data.is_relative_to(home) or command[0].startswith(home) for home in ("/home", "/root")),
         memory_mib=_BASE_MIB + (_WORKER_MIB + _decoding_mib(config)) * workers,
-        tasks=_BASE_TASKS + _WORKER_TASKS * workers,
+        tasks=_BASE_TASKS + (_WORKER_TASKS + _RENDER_TASKS * config.render.threads) * workers,
     )
 
 

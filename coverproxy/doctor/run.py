@@ -31,6 +31,7 @@ def examine(
         pictures.VERSION: partial(pictures.look, config.formats),
         rendering.PROCESSES: partial(rendering.look, config),
         network.SERVER: partial(network.look, config.server, config.ops, shelf.layout.top, url),
+        front.CERTIFICATE: partial(front.certificates, config.front),
         front.FILES: partial(front.look, config.front.open_files),
     }
     try:

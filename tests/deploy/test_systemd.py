@@ -15,7 +15,9 @@ from fronting import free_port
 from running import data, get, key
 from services import program
 
+import coverproxy
 from coverproxy.cli import main
+from coverproxy.deploy.systemd import LOCKS
 from coverproxy.server import sd_notify
 
 __all__ = ["data"]  # a fixture
@@ -62,9 +64,15 @@ def test_the_bounds_grow_with_the_workers(tmp_path: Path) -> None:
     four = unit(tmp_path, "--data", "/srv/x", COVERPROXY_SERVER__WORKERS="4").read_text()
 
     assert ("MemoryMax=856M" in one, "MemoryMax=2656M" in four) == (True, True)
-    assert ("TasksMax=160" in one, "TasksMax=544" in four) == (True, True)
+    assert ("TasksMax=304" in one, "TasksMax=1120" in four) == (True, True)
     assert "TimeoutStopSec=15" in one
     assert "ReadWritePaths=/srv/x" in one
+
+
+def test_every_set_of_locks_is_reckoned_with() -> None:
+    """Each set of locks has threads of its own, so the unit must know how many sets a worker makes."""
+    sources = Path(coverproxy.__file__).parent.rglob("*.py")
+    assert sum(path.read_text().count("= FileLocks(") for path in sources) == LOCKS
 
 
 def test_the_socket_is_where_the_service_would_listen(tmp_path: Path) -> None:

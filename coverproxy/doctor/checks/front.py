@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from coverproxy.config import Front
 from coverproxy.deploy.nginx import files_needed
 from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 
 FILES = "nginx's open files"
+CERTIFICATE = "certificate"
 
 PROC = Path("/proc")
 
@@ -37,6 +39,28 @@ class Nginx:
     def lowest(self) -> Limit:
         """The limit that counts: the lowest of a worker. worker_rlimit_nofile leaves the master's."""
         return min(self.workers or (self.master,), key=lambda limit: limit.soft)
+
+
+def certificates(front: Front) -> Iterator[Finding]:
+    """Look for the certificate and its key, without which nginx does not start."""
+    if front.tls == "off":
+        return
+    for name in ("certificate", "certificate_key"):
+        path = Path(getattr(front, name))
+        try:
+            is_there = path.stat().st_size > 0
+        except PermissionError:
+            told = f"front.{name}: {path} cannot be looked at by this user"
+            yield warning(CERTIFICATE, told, "run coverproxy check-config as root")
+            continue
+        except OSError:
+            is_there = False
+        if is_there:
+            yield fine(CERTIFICATE, f"front.{name}: {path} is there")
+        else:
+            told = f'front.{name}: {path} is not there, and front.tls = "{front.tls}": nginx does not start'
+            advice = 'certbot certonly --webroot, see docs/operate.md; until then front.tls = "off"'
+            yield problem(CERTIFICATE, told, advice)
 
 
 def look(open_files: int, proc: Path = PROC) -> Iterator[Finding]:
