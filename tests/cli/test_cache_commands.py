@@ -94,8 +94,9 @@ def test_stats_counts_by_size_format_and_revision(run: Run, shelf: DataFolder) -
     assert "4 covers" in run("stats")["text"]
 
 
-def test_stats_of_nothing(run: Run) -> None:
+def test_stats_of_nothing(run: Run, tmp_path: Path) -> None:
     """An empty cache is told as such."""
+    (tmp_path / "data" / "cache").mkdir(parents=True)
     told = run("stats", "--json")
 
     assert (told["files"], told["kinds"], told["oldest_use"]) == (0, [], None)

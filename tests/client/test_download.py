@@ -580,7 +580,8 @@ async def test_the_exit_code_says_how_much_was_fetched(server: Running, tmp_path
     names = (*place, "--key", server.key.name)
     assert (await command(*names, listed(tmp_path, COVERED, UNCOVERED)))["fetched"] == 1
     assert (await command(*names, listed(tmp_path, "x1", "x2"), code=1))["invalid"] == 2
-    process = await spawn(*place, "--key", "nobody", listed(tmp_path, COVERED))
+    elsewhere = ("--server", server.listeners.url, "-o", tmp_path / "other")  # with nothing there already
+    process = await spawn(*elsewhere, "--key", "nobody", listed(tmp_path, COVERED))
     said, _ = await process.communicate()
     assert (process.returncode, said.startswith(b"Stopped: ")) == (1, True), said
 

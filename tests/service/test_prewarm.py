@@ -19,6 +19,7 @@ from running import COMMAND, ENVIRONMENT, key, run
 from coverproxy.cli.progress import LINE_EVERY_SECONDS
 from coverproxy.concurrency.process_pool import NICENESS, cores, pace
 from coverproxy.demo.classics import CLASSICS
+from coverproxy.domain import isbn
 from coverproxy.domain.isbn_list import lines
 
 ISBNS = [value for book in CLASSICS for value in book.isbns]
@@ -200,6 +201,7 @@ def test_workers_end_with_their_parent(data: Path, listed: Path) -> None:
     process = start(listed, data, "--share", "1")
     within(30, lambda: stored(data, "avif"))
     left = workers(process)
+    assert len(left) == cores()
     process.kill()
     process.communicate(timeout=20)
     within(20, lambda: not any(Path(f"/proc/{each}/cmdline").exists() for each in left))
@@ -349,6 +351,27 @@ def test_the_readings_of_a_list_entry_are_chosen_as_the_service_does(data: Path,
     listed.write_text(f"{UNCOVERED} | {COVERED}\n")
     assert warm(listed, data)["made"] == 3
     assert {path.stem for path in stored(data)} == {COVERED}
+
+    nine, both = next(
+        (str(number), found.isbns)
+        for number in range(100_000_000, 100_100_000)
+        if (found := _read(str(number))) and found.only_one
+    )
+    (tmp_path / "both").mkdir()
+    for value in both:
+        (tmp_path / "both" / f"{value}.jpg").write_bytes(images.small_jpeg())
+    run("import", tmp_path / "both", data=data)
+    listed.write_text(f"{nine}\n")
+    told = warm(listed, data)
+    assert (told["made"], told["missing"]) == (0, 1)
+    assert {path.stem for path in stored(data)} == {COVERED}
+
+
+def _read(text: str) -> isbn.Reading | None:
+    try:
+        return isbn.parse(text)
+    except isbn.NotAnIsbn:
+        return None
 
 
 def test_a_corrupt_original_fails_once_and_is_then_no_cover(data: Path, tmp_path: Path, drawn: Path) -> None:
