@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, null
 from functools import partial
 from pathlib import Path
 
-from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.self_service import KeySelfService
@@ -40,7 +39,15 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.service.contribute import Contributor
 from coverproxy.service.covers import FILE_THREADS, Covers
-from coverproxy.service.databases import CATALOGUE, SOURCES, STATE, Database, gone_on_without, reopened
+from coverproxy.service.databases import (
+    CATALOGUE,
+    SOURCES,
+    STATE,
+    Database,
+    gone_on_without,
+    reopened,
+    used_as_it_is,
+)  # fmt: skip
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.importer import Importer
@@ -57,10 +64,7 @@ from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
-from coverproxy.storage.ownership import described
 from coverproxy.web.page_context import PageContext
-
-_log = logging.getLogger(__name__)
 
 _PATIENCE = 10
 """Times the limit that a render in the background may take."""
@@ -97,24 +101,15 @@ class DataFolder:
         self.open_catalogue()
 
     def open_catalogue(self) -> None:
-        """Open the catalogue, and finish what a dead import left; may be tried again.
-
-        Raises StoreUnavailable.
-        """
+        """Open the catalogue, finish what a dead import left; may be tried again. Raises StoreUnavailable."""
         self.catalogue.open()
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
-
-    def open_to_read(self) -> None:
-        """Open what is there, and change nothing, also where it may only be read. Raises StoreUnavailable."""
-        self.catalogue.open_to_read()
 
     def open_what_can_be(self) -> None:
         """Open as open() does, but go on without what cannot be used: it says so when asked."""
         for name, opening in (("originals", self.files.open), ("cache", self.cache.open)):
-            try:
+            with used_as_it_is(self.data / name):
                 opening()
-            except OSError as exc:  # covers are made and shown all the same; /readyz says why none is kept
-                log.fault(_log, "a folder cannot be used as it should", described(exc), of=name, part=name)
         for name, opening in ((SOURCES, self.recall.open), (CATALOGUE, self.open_catalogue)):
             with gone_on_without(self.data / name):
                 opening()
@@ -143,10 +138,10 @@ class DataFolder:
 
 @contextmanager
 def open_shelf(config: Config, *, to_write: bool = True) -> Iterator[DataFolder]:
-    """Open the data folder for a command."""
+    """Open the data folder for a command; one that only looks needs no right to write."""
     shelf = DataFolder(config)
     try:
-        shelf.open() if to_write else shelf.open_to_read()
+        shelf.open() if to_write else shelf.catalogue.open_to_read()
         yield shelf
     finally:
         shelf.close()

@@ -14,6 +14,7 @@ from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.storage import sqlite_migrations
+from coverproxy.storage.ownership import described
 
 CATALOGUE, STATE, SOURCES = "catalogue.db", "state.db", "sources.db"
 
@@ -57,6 +58,15 @@ def gone_on_without(path: Path) -> Iterator[None]:
         yield
     except (StoreUnavailable, OSError) as exc:
         _log_unusable(path, exc)
+
+
+@contextmanager
+def used_as_it_is(folder: Path) -> Iterator[None]:
+    """Go on where a folder cannot be written: covers are shown, and /readyz says why none is kept."""
+    try:
+        yield
+    except OSError as exc:
+        log.fault(_log, "a folder cannot be written", described(exc), of=str(folder), file=str(folder))
 
 
 async def reopened(databases: Sequence[Database]) -> None:

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from running import COMMAND, ENVIRONMENT, run
+from running import COMMAND, ENVIRONMENT
 
 
 def refused(*arguments: str | Path, code: int = 1) -> str:
@@ -33,12 +33,3 @@ def test_a_config_that_is_not_there(tmp_path: Path) -> None:
     """A config file whose folder is missing is a mistake in the command: exit code 2."""
     said = refused("--config", tmp_path / "no" / "config.toml", code=2)
     assert said == f"{tmp_path}/no/config.toml: cannot be read: No such file or directory"
-
-
-def test_what_only_a_worker_comes_upon(tmp_path: Path) -> None:
-    """A fault that shows in the workers alone ends the master with the first worker's reason."""
-    data = tmp_path / "data"
-    run("key", "create", "--label", "x", data=data)
-    (data / "state.db").unlink()
-    (data / "state.db").symlink_to(tmp_path / "nowhere" / "state.db")
-    assert refused("--data", data) == "Error: state.db: unable to open database file"
