@@ -11,6 +11,7 @@ COMMANDS = {
     "misses": "Covers made a second, their bytes and SSIMULACRA2: ours against six others.",
     "waiting": "Do hits wait while new covers keep every core busy?",
     "storm": "What does one cold cover cost when many ask for it at once?",
+    "flood": "What do hostile requests cost everybody else?",
     "overload": "What is left of the capacity when three times as much comes?",
     "mixed": "How long do readers wait as they really come?",
     "scale": "What do 30 million books and a million covers cost?",
@@ -20,7 +21,7 @@ COMMANDS = {
     "bad-images": "Does memory stay flat while bad images are decoded?",
     "crashes": "Who else fails when originals crash, hang or exhaust their decoder?",
     "chaos": "What is torn or lost when the service is killed under load?",
-    "all": "All but bad-images and chaos, in one go; ends with the table of goals.",
+    "all": "All but flood, bad-images and chaos, in one go; ends with the table of goals.",
 }
 """What there is, in the order in which it is told. A module is imported when it is run."""
 

@@ -295,6 +295,9 @@ async def test_tricks_reach_derivatives_only(server: Running, front: str) -> Non
     for trick in TRICKS:
         path = trick.format(key=server.key.name, isbn=COVERED, **shard)
         got = await ask(front, path)
+        if got.status == 414:  # nginx's own words: it is longer than any address that we have
+            assert len(path) > 1000
+            continue
         assert got.status in (200, 400, 403, 404), path
         if got.status != 400:  # nginx's own, for what is no URL at all
             assert got.body == PLACEHOLDER, path
@@ -356,17 +359,20 @@ async def test_programs_are_held_back_and_pages_are_not(server: Running, tmp_pat
 
 
 async def test_x_accel_sends_the_file_with_the_apps_headers(start: Start, tmp_path: Path) -> None:
-    """With front.x_accel the app names the file, nginx sends it, and every header of the app is there."""
+    """With front.x_accel the app names the file, nginx sends it, and every header of the app is there.
+
+    An address with a query that nginx does not know is the app's to answer, also where the file is there.
+    """
     server = await start(front={"x_accel": True})
     plain = await start()
     async with before(server, tmp_path / "nginx") as front:
         made = await ask(front, server.path())
-        odd = await ask(front, server.path() + "?default=404")
-        part = await ask(front, server.path() + "?default=404", Range="bytes=0-9")
-        head = await ask(front, server.path() + "?default=404", "HEAD")
+        odd = await ask(front, server.path() + "?v=1")
+        part = await ask(front, server.path() + "?v=1", Range="bytes=0-9")
+        head = await ask(front, server.path() + "?v=1", "HEAD")
     direct = await ask(server.listeners.url, server.path())
     await plain.get(plain.path())
-    reference = await ask(plain.listeners.url, plain.path() + "?default=404")
+    reference = await ask(plain.listeners.url, plain.path() + "?v=1")
 
     assert (made.cover, odd.cover) == ("made", "hit")
     assert made.body == odd.body == reference.body
