@@ -1,5 +1,6 @@
 """GET /openapi.json: the OpenAPI 3.1 document, built from addresses.py and from the code itself."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from http import HTTPStatus
@@ -9,6 +10,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from coverproxy import __version__
+from coverproxy.config import Config
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.web import answers
 from coverproxy.web.api.address import Address, Parameter
@@ -59,10 +61,14 @@ routes = web.RouteTableDef()
 async def openapi(request: web.Request) -> web.StreamResponse:
     """Describe every address of the service to programs."""
     made = request.app[MADE]
-    if not made:  # once: it takes 32 ms, in which nobody else is answered
-        made.append(answers.json(document(addresses(request.app[CONFIG]))))
+    if not made:  # once, and in a thread: it takes 32 ms and more, in which others are to be answered
+        made.append(await asyncio.to_thread(_made, request.app[CONFIG]))
     headers = made[0].headers | {"Cache-Control": "public, max-age=3600"}
     return answers.send(replace(made[0], headers=headers))
+
+
+def _made(config: Config) -> answers.Answer:
+    return answers.json(document(addresses(config)))
 
 
 def document(addresses: Iterable[Address]) -> dict[str, Any]:
