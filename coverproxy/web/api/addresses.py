@@ -93,6 +93,7 @@ _PAGES = (
     shown("/", "The home page, with a try of an ISBN", _TYPED),
     shown("/keys", "What a key is, and the form for one"),
     form("/keys", "Get a key"),
+    shown("/keys/given", "The key that this browser has just got; else it leads to the form (303)"),
     shown("/status", "What the service holds, how it is, and how it did"),
     Address("/status.json", "The same as JSON, whoever asks", {JSON: _OBJECT}),
     page("/style.css", "The pages' stylesheet", "text/css"),
