@@ -3,8 +3,11 @@
 import atexit
 from functools import cache
 
-from coverproxy.config import Config
+from coverproxy.config import Config, Import, Limits
+from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.original import Original
 from coverproxy.imaging.decoder import ProcessDecoder, render_processes
+from coverproxy.originals.examine import measured, sketched
 
 
 @cache
@@ -13,3 +16,8 @@ def decoder() -> ProcessDecoder:
     processes = render_processes(Config(), 1)
     atexit.register(processes.close)
     return ProcessDecoder(processes)
+
+
+def look(body: bytes, identifier: Identifier, limits: Limits, rules: Import) -> Original:
+    """What import says of a body: its original, or OriginalRefused."""
+    return measured(sketched(body, identifier, rules), body, decoder(), limits)

@@ -8,6 +8,7 @@ import files_by_hand as by_hand
 import images
 import numpy as np
 import pytest
+from decoders import look
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import jpeg, jpeg_repair, tiff, vips
 from coverproxy.imaging.render import render
-from coverproxy.originals.examine import OriginalRefused, look
+from coverproxy.originals.examine import OriginalRefused
 
 CONFIG = Config()
 JPEGS = ["jpeg-444", "jpeg-420", "jpeg-progressive", "jpeg-restarts", "jpeg-grey", "jpeg-cmyk-profile"]

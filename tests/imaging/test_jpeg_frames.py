@@ -7,6 +7,7 @@ from pathlib import Path
 
 import images
 import pytest
+from decoders import look
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import jpeg
 from coverproxy.imaging.render import render
-from coverproxy.originals.examine import OriginalRefused, look
+from coverproxy.originals.examine import OriginalRefused
 
 CONFIG = Config()
 REFUSED = [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF]

@@ -10,6 +10,7 @@ import files_by_hand as by_hand
 import images
 import numpy as np
 import pytest
+from decoders import look
 
 from coverproxy.config import Config, Import, Limits
 from coverproxy.domain.errors import UnusableOriginal
@@ -17,7 +18,7 @@ from coverproxy.domain.formats import Format, sniff
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import memory, vips
 from coverproxy.imaging.render import render
-from coverproxy.originals.examine import OriginalRefused, look
+from coverproxy.originals.examine import OriginalRefused
 
 CONFIG = Config()
 SMALL = Limits(max_decoded_bytes=16 * 2**20)
