@@ -12,9 +12,6 @@ from coverproxy.imaging import decode, encode, jpeg_repair, transform, vips
 
 T = TypeVar("T")
 
-_GLIMPSE = Size(width=10, height=10)
-"""A size that every decoder shrinks to as far as it can."""
-
 REVISION = 3
 """Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
 
@@ -60,13 +57,12 @@ def render(
 def verify(body: bytes, size: Size, limits: Limits, hold: Callable[..., None] = _unheld) -> None:
     """Decode all of *body*, and keep nothing: what render() at *size* would refuse is refused.
 
-    All of its coded data is read, for the fewest pixels that can be made of it, and none is encoded: a
-    quarter of the CPU of a large cover. Blocks, takes *hold* and raises as render() does.
+    It is decoded and scaled as for that size, and not encoded. Decoding for fewer pixels would be cheaper, but
+    overlooks damage that only the larger scale shows. Blocks, takes *hold* and raises as render() does.
     """
 
     def read(header: decode.Header) -> None:
-        _target(header, size)
-        transform.fit(decode.picture(header, _GLIMPSE), transform.target_size(header.sides, _GLIMPSE), hold)
+        transform.fit(decode.picture(header, size), _target(header, size), hold)
 
     _worked(body, limits, read, hold)
 
