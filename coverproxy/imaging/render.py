@@ -57,7 +57,7 @@ def render(
 def verify(body: bytes, size: Size, limits: Limits, hold: Callable[..., None] = _unheld) -> None:
     """Decode all of *body*, and keep nothing: what render() at *size* would refuse is refused.
 
-    It is decoded and scaled as for that size, and not encoded. Decoding for fewer pixels would be cheaper, but
+    It is decoded and scaled as for that size, and not encoded. Decoding for fewer pixels costs less, but it
     overlooks damage that only the larger scale shows. Blocks, takes *hold* and raises as render() does.
     """
 

@@ -72,8 +72,7 @@ async def test_a_corrupt_original_is_passed_over_for_the_next_best(
     """The larger of two originals is cut short: the smaller is rendered, once the fault is known for good."""
     small = shrunk(drawn / "9780141439556.jpg")
     large = next(drawn.glob("978-0-14-143951-8.jpg")).read_bytes()
-    await bring(server, tmp_path / "a", {f"{OTHER}.jpg": large[: len(large) // 2]})
-    await bring(server, tmp_path / "b", {f"{OTHER}.jpg": small})
+    await bring(server, tmp_path / "a", {f"{OTHER}.jpg": large[: len(large) // 2], f"{OTHER}-2.jpg": small})
     got = await server.get(server.path(OTHER))
 
     assert got.cover == "made"
