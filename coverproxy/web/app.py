@@ -20,6 +20,7 @@ from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
 from coverproxy.web.pages.session import GUESSING
 from coverproxy.web.pages.status import KEPT, Kept
+from coverproxy.web.preflight import allowed
 from coverproxy.web.shapes import info, librarything, table
 
 MAX_REQUEST_BYTES = 65_536
@@ -40,7 +41,9 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[openapi.MADE] = {}, []
     app.on_response_prepare.append(_sign)
-    app.add_routes([*info.routes, *originals_api.routes, *openapi.routes, *pages.routes])
+    app.add_routes(
+        [*info.routes, *originals_api.routes, *allowed(originals_api.routes), *openapi.routes, *pages.routes]
+    )
     table.add_routes(app, config)
     app.add_routes(librarything.routes)  # takes what is left
     return app

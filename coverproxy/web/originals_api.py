@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from coverproxy.domain import isbn
 from coverproxy.domain.api_key import Key, abridged
@@ -49,10 +50,15 @@ class Person:
     is_trusted: bool
 
 
+_MALFORMED = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
+"""What aiohttp raises of a form whose boundary, part's head, charset or transfer encoding is wrong."""
+
+
 @routes.put(ONE)
 async def put(request: web.Request) -> web.StreamResponse:
     """Take the body as a picture of the book; what is said of it stands in the query."""
-    book, person = _book(request), await _person(request, _bearer(request))
+    person = await _person(request, _bearer(request))
+    book = _book(request)
     fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.query.items()}
     said = _said(fields, person, None)
     return await _keep(request, request.content.iter_chunked(_CHUNK), book, person, said)
@@ -61,9 +67,16 @@ async def put(request: web.Request) -> web.StreamResponse:
 @routes.post(ONE)
 async def post(request: web.Request) -> web.StreamResponse:
     """Take a form's file, multipart/form-data: fields that say something of it come before the file."""
-    book = _book(request)
+    request[IS_PROGRAM] = True
     if request.content_type != "multipart/form-data":
         raise UnreadType("expected multipart/form-data with a field `file`; or send the picture with PUT")
+    try:
+        return await _of_form(request)
+    except _MALFORMED as exc:
+        raise BadQuestion("the body is not multipart/form-data as its Content-Type says") from exc
+
+
+async def _of_form(request: web.Request) -> web.StreamResponse:
     reader = await request.multipart()
     fields: dict[str, str] = {}
     async for part in reader:
@@ -71,7 +84,7 @@ async def post(request: web.Request) -> web.StreamResponse:
             raise BadQuestion(f"expected at most {MAX_FIELDS} fields, none of them multipart itself")
         if part.name == "file":
             person = await _person(request, fields.get("word") or _bearer(request))
-            said = _said(fields, person, part.filename)
+            book, said = _book(request), _said(fields, person, part.filename)
             return await _keep(request, _chunks(part), book, person, said)
         fields[part.name or ""] = await _text(part)
     raise BadQuestion("the form has no field `file`")
@@ -80,15 +93,16 @@ async def post(request: web.Request) -> web.StreamResponse:
 @routes.get(ALL)
 async def get(request: web.Request) -> web.StreamResponse:
     """Tell which originals the book has, what is decided of them, and what was done."""
-    book = _book(request)
     await _person(request, _bearer(request))
+    book = _book(request)
     return answers.send(answers.json(await _told(request, book)))
 
 
 @routes.post(ALL)
 async def act(request: web.Request) -> web.StreamResponse:
     """Decide: `{"act": "pin", "digest": "…", "note": "…"}`; the answer is what the book has then."""
-    book, person = _book(request), await _person(request, _bearer(request))
+    person = await _person(request, _bearer(request))
+    book = _book(request)
     if not person.is_trusted:
         raise NotTheOwner("only an administrator, or a key that is trusted, may decide of originals")
     wish = _wish(await bodies.read(request, MAX_ACT_BYTES))

@@ -9,6 +9,9 @@ from coverproxy.web.originals_api import ALL, ONE
 JSON = "application/json"
 
 _OBJECT: dict[str, Any] = {"type": "object"}
+_FORM: dict[str, Any] = {
+    "type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}},
+}  # fmt: skip
 _BINARY: dict[str, Any] = {}
 _TEXT = {"type": "string"}
 _REFUSED = (
@@ -48,7 +51,7 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
         Address(one, "Send a cover", {JSON: _OBJECT}, "put", parameters=(*book, *said), takes=pictures,
                 refuses=_SENT, tells=_WHO, route=ONE),
         Address(one, "Send a cover by a form", {JSON: _OBJECT}, "post", parameters=book,
-                takes={"multipart/form-data": _OBJECT}, refuses=_SENT, tells=_WHO, route=ONE),
+                takes={"multipart/form-data": _FORM}, refuses=_SENT, tells=_WHO, route=ONE),
         Address(all_, "What a book has, what is decided of it, and its history", {JSON: _OBJECT},
                 parameters=book, refuses=_REFUSED, tells=_WHO, route=ALL),
         Address(all_, "Pin, unpin, hide, restore, remove, approve or undo", {JSON: _OBJECT}, "post",

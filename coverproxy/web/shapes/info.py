@@ -35,8 +35,8 @@ ABOUT = r"/devkey/{key}/info/{scheme:[^/]+}/{value:[\s\S]+}"
 @routes.get(ABOUT)
 async def about(request: web.Request) -> web.StreamResponse:
     """Tell what is known of one identifier: how it is understood, its original, its sizes, its look."""
+    await _authorize(request)  # first: what asks here is a program, and gets no placeholder
     scheme = schemes.named(request.match_info["scheme"])
-    await _authorize(request)
     known = await request.app[INFORMER].about(request.match_info["value"].rstrip("/"), scheme.name)
     return answers.send(answers.json(_told(known, f"{base_url(request)}/devkey/{request[KEY].name}")))
 
