@@ -11,7 +11,7 @@ import click
 import orjson
 
 from coverproxy.cli.common import counted, faults_told, tell
-from coverproxy.cli.lists import exit_code, listed_lines
+from coverproxy.cli.lists import exit_code, listed_lines, readable
 from coverproxy.cli.progress import progress
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn_list import NoColumn, Row
@@ -170,9 +170,9 @@ def _write(file: BinaryIO, result: "DownloadResult") -> None:
 
 def _line(result: "DownloadResult") -> dict[str, Any]:
     return {
-        "line": result.line.number, "isbn": result.line.text, "isbn13": result.isbn or None,
+        "line": result.line.number, "isbn": readable(result.line.text), "isbn13": result.isbn or None,
         "outcome": result.outcome.value, "file": result.file or None, "bytes": result.bytes,
-        "detail": result.why or None,
+        "detail": readable(result.why) or None,
     }  # fmt: skip
 
 

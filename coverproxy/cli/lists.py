@@ -36,6 +36,11 @@ def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tu
     return rows, total
 
 
+def readable(text: str) -> str:
+    """Return what a list says so that JSON can hold it: bytes that were not UTF-8 stand as question marks."""
+    return text.encode(errors="replace").decode()
+
+
 def exit_code(done: int, failed: int) -> int:
     """Return what a command over a list ends with: 0 all of it done, 3 a part of it, 1 none."""
     if not failed:

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
-from coverproxy.cli.lists import exit_code, listed_lines
+from coverproxy.cli.lists import exit_code, listed_lines, readable
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 from coverproxy.domain.formats import Format
@@ -169,8 +169,8 @@ def _unmade(path: Path | None) -> "Iterator[Any]":
 def _note(file: TextIO, result: "PrewarmResult") -> None:
     if result.why:
         told = {
-            "line": result.line.number, "isbn": result.line.text, "spec": result.spec or None,
-            "reason": result.outcome.value, "detail": result.why,
+            "line": result.line.number, "isbn": readable(result.line.text), "spec": result.spec or None,
+            "reason": result.outcome.value, "detail": readable(result.why),
         }  # fmt: skip
         file.write(orjson.dumps(told).decode() + "\n")
 

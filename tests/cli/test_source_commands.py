@@ -130,6 +130,7 @@ async def test_workers_keep_one_pace(serve: Any, config: Path, tmp_path: Path, u
 
 async def test_purge_has_sources_asked_again(config: Path, tmp_path: Path) -> None:
     """What is remembered as "no source has it" is forgotten by `purge`."""
+    (tmp_path / "data" / "originals").mkdir(parents=True)
     recall = SqliteSourceMemory(tmp_path / "data" / "sources.db", 100)
     recall.open()
     recall.note_absent(Identifier("isbn", BOOK), until=2e9, now=0)

@@ -347,4 +347,4 @@ def test_the_printed_file_says_what_limit_it_needs(tmp_path: Path) -> None:
 def test_an_impossible_number_is_refused(tmp_path: Path, value: str) -> None:
     """Below 0 and above what Linux lets any process open (fs.nr_open): a mistake that names the key."""
     said = run("nginx-conf", data=tmp_path, code=2, COVERPROXY_FRONT__OPEN_FILES=value)
-    assert "front.open_files" in said
+    assert "COVERPROXY_FRONT__OPEN_FILES" in said

@@ -576,7 +576,7 @@ def test_the_command_answers_in_json(library: Library) -> None:
     report = Path(told.pop("report"))
     assert told == {
         "seen": 3, "added": 1, "already": 0, "replaced": 0, "lesser": 0, "bytes": len(images.small_jpeg()),
-        "refused": {"type": 1, "isbn": 1}, "interrupted": False,
+        "refused": {"type": 1, "isbn": 1}, "interrupted": False, "unremoved": "",
     }  # fmt: skip
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert report.parent == library.data / "imports"
@@ -590,7 +590,7 @@ def test_the_command_answers_in_json(library: Library) -> None:
     assert run(library) == {
         "seen": 2, "added": 1, "already": 1, "replaced": 0, "lesser": 0,
         "bytes": len(images.drawn("gif")), "refused": {},
-        "interrupted": False, "report": None,
+        "interrupted": False, "unremoved": "", "report": None,
     }  # fmt: skip
 
 
@@ -831,10 +831,12 @@ resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 from coverproxy.config import load
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, dimensions
-from coverproxy.imaging.render import render
+from coverproxy.imaging.decoder import ProcessDecoder, render_processes
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.wiring import open_shelf
 config = load(None, {}, {"data": {"dir": sys.argv[1]}})
+processes = render_processes(config, 1)
+render = ProcessDecoder(processes).render
 with open_shelf(config) as shelf:
     for isbn in sys.argv[2:]:
         for original in shelf.catalogue.find(Identifier(ISBN, isbn)):
@@ -846,12 +848,13 @@ with open_shelf(config) as shelf:
             except UnusableOriginal as exc:
                 outcome = exc.reason
             print(json.dumps([isbn, outcome, time.monotonic() - started]))
-print(json.dumps(["peak", "MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+processes.close()
+print(json.dumps(["peak", "MB", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024]))
 """
 
 
 def render_all(library: Library, isbns: list[str], scratch: Path) -> tuple[dict[str, str], float]:
-    """Render the originals of books in a process with little memory: outcomes, and its peak in MB."""
+    """Render the originals of books as the service does, in a process beside: outcomes, its peak in MB."""
     scratch.mkdir()
     process = subprocess.run(
         [sys.executable, "-c", RENDER_ALL, str(library.data), *isbns], cwd=scratch, text=True, timeout=100,

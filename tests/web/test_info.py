@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
@@ -283,7 +285,8 @@ async def test_lists_are_bounded(server: Running) -> None:
 
 async def test_a_catalogue_that_cannot_be_read_is_told(server: Running) -> None:
     """Where the catalogue cannot be read, both addresses are 503, and never say that there is no cover."""
-    server.covers.catalogue._connection.execute("ALTER TABLE original RENAME TO lost")
+    with closing(sqlite3.connect(Path(server.config.data.dir) / "catalogue.db")) as other:
+        other.execute("ALTER TABLE original RENAME TO lost")
     one = await server.get(f"/devkey/{server.key.name}/info/isbn/{COVERED}")
     many = await server.get(list_path(server, f"?isbn={COVERED}"))
 
