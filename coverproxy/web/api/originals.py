@@ -10,8 +10,12 @@ JSON = "application/json"
 
 _OBJECT: dict[str, Any] = {"type": "object"}
 _FORM: dict[str, Any] = {
-    "type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}},
-}  # fmt: skip
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "additionalProperties": False,
+}
+"""Further fields say something of the picture, as the query of PUT does; others are few and passed over."""
 _BINARY: dict[str, Any] = {}
 _TEXT = {"type": "string"}
 _REFUSED = (
