@@ -1,0 +1,63 @@
+"""What commands need beside the data folder: the importer, a person's upload, the prewarmer."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from coverproxy.concurrency.process_pool import Work
+from coverproxy.config import Config
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn_list import Row
+from coverproxy.originals.examine import Refusal
+from coverproxy.service.contribute import Contributor
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.importer import Importer
+from coverproxy.service.ingest import Ingestor
+from coverproxy.service.maker import DerivativeMaker
+from coverproxy.service.prewarm import Prewarmer, PrewarmResult
+from coverproxy.stats.metrics import Metrics
+from coverproxy.wiring.data_folder import DataFolder, open_shelf
+from coverproxy.wiring.decoding import open_guard
+
+_PATIENCE = 10
+"""Times the limit that a render in the background may take."""
+
+
+@contextmanager
+def open_importer(
+    config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]
+) -> Iterator[Importer]:
+    """Open what takes files in."""
+    with open_guard(config, shelf, Metrics(), 1) as (guard, _):
+        yield Importer(
+            shelf.catalogue, shelf.files, guard, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
+            config.imports, on_refusal,
+        )  # fmt: skip
+
+
+@contextmanager
+def open_contributor(config: Config, shelf: DataFolder) -> Iterator[tuple[Contributor, DecodeGuard]]:
+    """Open what takes in a person's file at the command line."""
+    with open_guard(config, shelf, Metrics(), 1) as (guard, _):
+        ingestor = Ingestor(
+            shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.sizes,
+            config.limits, config.imports, {},
+        )  # fmt: skip
+        yield Contributor(ingestor), guard
+
+
+@contextmanager
+def open_warmer(
+    config: Config, sizes: tuple[str, ...], formats: tuple[Format, ...]
+) -> Iterator[Work[Row, PrewarmResult]]:
+    """Open what makes a list's covers, in a process of its own: what goes wrong is told in its results."""
+    logging.getLogger("coverproxy").propagate = False
+    logging.getLogger("coverproxy").addHandler(logging.NullHandler())
+    metrics = Metrics()
+    # It gives way to everybody, so on a busy machine its renders take far longer: they are not to blame.
+    with open_shelf(config) as shelf, open_guard(config, shelf, metrics, 1, _PATIENCE) as (guard, processes):
+        maker = DerivativeMaker(
+            shelf.cache, shelf.catalogue, shelf.files, metrics, config.size_table.sizes, config.limits
+        )
+        warmer = Prewarmer(shelf.cache, shelf.room, shelf.stripes, guard, maker, sizes, formats)
+        yield Work(warmer.warm, processes.cpu_seconds)

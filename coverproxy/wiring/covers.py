@@ -1,0 +1,80 @@
+"""The service of covers, opened and closed in one stack."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from coverproxy.cache.janitor import Janitor
+from coverproxy.cache.memory import Memory
+from coverproxy.cache.negative import NegativeCache
+from coverproxy.concurrency.background import beside
+from coverproxy.concurrency.single_flight import SingleFlight
+from coverproxy.config import Config
+from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.service.covers import FILE_THREADS, Covers
+from coverproxy.service.databases import reopened
+from coverproxy.stats.metrics import Metrics
+from coverproxy.wiring.accounts import open_accounts
+from coverproxy.wiring.data_folder import DataFolder
+from coverproxy.wiring.decoding import open_guard
+from coverproxy.wiring.sources import LAST_SECONDS, open_asking
+
+_NICENESS = 10
+"""Of the service's renders: a tenth of the weight of nginx and the event loops, so hits go first."""
+
+
+@asynccontextmanager
+async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics) -> AsyncIterator[None]:
+    """Evict in the background. The shelf must be open."""
+    upkeep = Janitor(shelf.evictor(), shelf.room, shelf.layout, metrics, config.cache.check_seconds)
+    upkeep.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(upkeep.stop)
+
+
+@asynccontextmanager
+async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]:
+    """Open the service; at the end, let what is being made be finished, within `server.stop_seconds`."""
+    async with AsyncExitStack() as stack:
+        shelf = DataFolder(config)
+        stack.callback(shelf.close)
+        await asyncio.to_thread(shelf.open_what_can_be)
+        await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
+        accounts = await stack.enter_async_context(open_accounts(config, shelf, goes_on=True))
+        lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
+        threads = config.render.threads
+        opening = open_guard(config, shelf, metrics, threads, niceness=_NICENESS)
+        guard, _ = await asyncio.to_thread(stack.enter_context, opening)
+        renders = RenderPool(threads, config.render.queue, config.render.answer_within_seconds)
+        stack.callback(renders.close)
+        # Now, not for the first answer; by a render thread, as the kernel ends them with who started them.
+        await renders.start(guard.start)
+        asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
+        covers = Covers(
+            cache=shelf.cache,
+            memory=Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
+            flights=SingleFlight(),
+            absent=NegativeCache(config.cache.absent_entries, config.cache.absent_seconds),
+            stripes=shelf.stripes,
+            catalogue=shelf.catalogue,
+            files=shelf.files,
+            renders=renders,
+            guard=guard,
+            accounts=accounts,
+            metrics=metrics,
+            sizes=config.size_table.sizes,
+            limits=config.limits,
+            answer_within=config.render.answer_within_seconds,
+            lookups=lookups,
+            asking=asking,
+        )
+        await stack.enter_async_context(beside(reopened(shelf.databases())))
+        await stack.enter_async_context(beside(accounts.keep_fresh()))
+        try:
+            yield covers
+        finally:
+            await covers.flights.land(config.server.stop_seconds)
+            await covers.remakes.land(LAST_SECONDS)

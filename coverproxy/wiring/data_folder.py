@@ -1,0 +1,94 @@
+"""The data folder: its stores, its files and its cache, for commands and for the service alike."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from coverproxy.accounts.nginx_links import KeyLinks
+from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.cache.budget import DiskBounds, DiskBudget
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.evict import Evictor
+from coverproxy.cache.last_use import of_folder
+from coverproxy.cache.layout import Layout
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.config import Config
+from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.sqlite import SqliteCatalogue
+from coverproxy.service.databases import CATALOGUE, SOURCES, STATE, Database, gone_on_without, used_as_it_is
+from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.revisions import revisions
+from coverproxy.sources.sqlite import SqliteSourceMemory
+
+
+class DataFolder:
+    """What lies in the data folder, for commands and for the service alike."""
+
+    def __init__(self, config: Config) -> None:
+        self.data = data = Path(config.data.dir)
+        self.layout = Layout(data / "cache", *revisions(config), config.size_table.aliases)
+        priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
+        self.sizes = tuple(config.size_table.sizes)
+        self.catalogue = SqliteCatalogue(data / CATALOGUE, priority)
+        self.files = OriginalFiles(data / "originals")
+        self.room = DiskBudget(self.layout, DiskBounds.of(config.cache))
+        self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
+        self.stripes = FileLocks(self.layout.locks)
+        self.state = SqliteState(data / STATE)
+        self.links = KeyLinks(self.layout.by_key)
+        self.recall = SqliteSourceMemory(data / SOURCES, config.asking.absent_entries)
+
+    def open(self) -> None:
+        """Make folders and files where they are missing. Raises OSError, StoreUnavailable."""
+        self.files.open()
+        self.cache.open()
+        self.recall.open()
+        self.open_catalogue()
+
+    def open_catalogue(self) -> None:
+        """Open the catalogue, finish what a dead import left; may be tried again. Raises StoreUnavailable."""
+        self.catalogue.open()
+        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+
+    def open_what_can_be(self) -> None:
+        """Open as open() does, but go on without what cannot be used: it says so when asked."""
+        for name, opening in (("originals", self.files.open), ("cache", self.cache.open)):
+            with used_as_it_is(self.data / name):
+                opening()
+        for name, opening in ((SOURCES, self.recall.open), (CATALOGUE, self.open_catalogue)):
+            with gone_on_without(self.data / name):
+                opening()
+
+    def databases(self) -> list[Database]:
+        """Return what each database is opened by, again too."""
+        catalogue, recall, state = self.catalogue, self.recall, self.state
+        return [
+            Database(self.data / STATE, state, state.open),
+            Database(self.data / CATALOGUE, catalogue, partial(asyncio.to_thread, self.open_catalogue)),
+            Database(self.data / SOURCES, recall, partial(asyncio.to_thread, recall.open)),
+        ]
+
+    def close(self) -> None:
+        """Close files and threads."""
+        self.stripes.close()
+        self.catalogue.close()
+        self.recall.close()
+        self.room.close()
+        self.cache.purges.close()
+
+    def evictor(self) -> Evictor:
+        """Build what keeps the cache within its bounds. The cache's folder must be there."""
+        return Evictor(self.layout, self.room, of_folder(self.layout.top))
+
+
+@contextmanager
+def open_shelf(config: Config, *, to_write: bool = True) -> Iterator[DataFolder]:
+    """Open the data folder for a command; one that only looks needs no right to write."""
+    shelf = DataFolder(config)
+    try:
+        shelf.open() if to_write else shelf.catalogue.open_to_read()
+        yield shelf
+    finally:
+        shelf.close()

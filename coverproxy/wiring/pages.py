@@ -1,0 +1,41 @@
+"""What the pages for people need beside the covers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from coverproxy.accounts.self_service import KeySelfService
+from coverproxy.accounts.signing import SigningSecret
+from coverproxy.cache.budget import DiskBounds, DiskBudget
+from coverproxy.config import Config
+from coverproxy.service.covers import Covers
+from coverproxy.service.databases import STATE
+from coverproxy.stats.history import Historian
+from coverproxy.stats.key_activity import KeyActivity
+from coverproxy.stats.metrics import Metrics
+from coverproxy.stats.sqlite import SqliteActivity
+from coverproxy.web.page_context import PageContext
+
+
+@asynccontextmanager
+async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[PageContext]:
+    """Open what the pages for people need beside the covers."""
+    data, accounts = Path(config.data.dir), covers.accounts
+    notes = SqliteActivity(data / STATE)
+    layout = covers.cache.layout
+    desk = PageContext(
+        keys=KeySelfService(
+            accounts, accounts.store, accounts.rates, config.signup, config.quota.daily_limit, accounts.now
+        ),
+        ledger=KeyActivity(notes),
+        notes=notes,
+        history=Historian(notes, metrics, layout.locks / "history", hourly=notes.sweep),
+        room=DiskBudget(layout, DiskBounds.of(config.cache)),
+        signing=SigningSecret(accounts.store),
+        sessions=accounts.store.sessions,
+    )
+    try:
+        async with desk.signing.kept(), desk.ledger.kept(), desk.history.kept():
+            yield desk
+    finally:
+        desk.room.close()
