@@ -55,6 +55,36 @@ class QuotaContract:
         }
         assert await quota.take("a", TODAY, 1) is None
 
+    async def test_a_book_counts_once_a_day(self, quota: QuotaStore) -> None:
+        """Further covers of a book are free, also at the limit; another book, key or day counts anew."""
+        first = [await quota.take("k", TODAY, 2, item) for item in ("a", "a", "b", "a", "c")]
+        assert first == [1, 1, 2, 2, None]
+        assert await quota.take("k", TODAY, 2) is None
+        assert await quota.take("l", TODAY, 2, "a") == 1
+        assert await quota.take("k", TODAY + timedelta(days=1), 2, "a") == 1
+        assert await quota.made(["k", "l"], TODAY) == {"k": 2, "l": 1}
+
+    async def test_a_book_is_uncounted_with_its_last_cover(self, quota: QuotaStore) -> None:
+        """Of three covers of a book two can be given back; with the third the place is free, and no more."""
+        for _ in range(3):
+            await quota.take("k", TODAY, 1, "a")
+        assert [await quota.give_back("k", TODAY, "a") for _ in range(4)] == [1, 1, 0, 0]
+        assert await quota.take("k", TODAY, 1, "b") == 1
+
+    async def test_books_that_race_are_counted_exactly(self, quota: QuotaStore) -> None:
+        """Of ten books, five covers each at once, three pass the limit of three, with all their covers."""
+        books = [f"isbn:{number}" for number in range(10)] * 5
+        got = await asyncio.gather(*(quota.take("k", TODAY, 3, book) for book in books))
+        passed = [book for book, count in zip(books, got, strict=True) if count is not None]
+        assert len(passed) == 15
+        assert len(set(passed)) == 3
+        assert await quota.made(["k"], TODAY) == {"k": 3}
+
+    async def test_books_and_covers_share_one_count(self, quota: QuotaStore) -> None:
+        """Where the rule changes in the middle of a day, what was counted before stays counted."""
+        await quota.take("k", TODAY, 3)
+        assert [await quota.take("k", TODAY, 3, item) for item in "abc"] == [2, 3, None]
+
 
 class RateLimiterContract:
     """Subclass per backend; the subclass owns the `rates` fixture."""
@@ -122,6 +152,7 @@ class KeyContract:
                 "c" * 26, "x", 1, created_at=12, is_waiting=True, no_cover="card", contact="é@x.org",
                 account="a" * 26, owner="f" * 64, site="x.example",
             ),
+            Key("d" * 26, "y", 1, created_at=13, role="server", asked_role="batch", named_sizes_only=True),
         ]  # fmt: skip
         for key in saved:
             await keys.save(key)

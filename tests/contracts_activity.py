@@ -6,6 +6,7 @@ from coverproxy.stats.base import (
     LACKING_SECONDS,
     MOST_LACKING,
     MOST_REFUSALS,
+    REFUSAL_COUNT_DAYS,
     ActivityStore,
     HistoryStore,
     Lacking,
@@ -60,6 +61,25 @@ class ActivityContract:
         assert [each.detail for each in notes.refused("a")] == [str(number) for number in range(199, 149, -1)]
         assert len(notes.refused("a")) == MOST_REFUSALS
         assert notes.refused("b") == [RefusalRow("b", NOW, "quota", "é ' <b>")]
+
+    def test_refusals_are_counted_beyond_those_kept(self, notes: ActivityStore) -> None:
+        """All are counted by account and reason, those too that came as a number; from a day on."""
+        one = RefusalRow("a", NOW, "throttled", "x")
+        notes.add({}, [one], NOW, {("a", "throttled"): 400, ("b", "quota"): 1})
+        notes.add({}, [one, one], NOW + 86_400)
+
+        assert notes.refusal_counts("a", NOW) == {"throttled": 402}
+        assert notes.refusal_counts("a", NOW + 86_400) == {"throttled": 2}
+        assert notes.refusal_counts("b", NOW) == {"quota": 1}
+        assert notes.refusal_counts("c", NOW) == {}
+
+    def test_counts_of_refusals_go_after_their_days(self, notes: ActivityStore) -> None:
+        """A sweep drops what is older than the days that are told, and nothing else."""
+        for days in (REFUSAL_COUNT_DAYS + 1, REFUSAL_COUNT_DAYS):
+            notes.add({}, [], NOW - days * 86_400, {("a", "quota"): 1})
+        notes.sweep(NOW)
+
+        assert notes.refusal_counts("a", 0) == {"quota": 1}
 
     def test_what_is_long_ago_is_forgotten(self, notes: ActivityStore) -> None:
         """A sweep drops ISBNs that nobody asked for in so long, to the second."""

@@ -29,19 +29,32 @@ ON CONFLICT (key, day) DO UPDATE SET n = n + 1 WHERE n < :limit
 RETURNING n
 """  # a plain VALUES would let a limit of 0 make one
 
+_TAKE_ITEM = """
+INSERT INTO made_item (day, key, item, n) SELECT :day, :key, :item, 1
+WHERE EXISTS (SELECT 1 FROM made_item WHERE day = :day AND key = :key AND item = :item)
+   OR coalesce((SELECT n FROM made WHERE key = :key AND day = :day), 0) < :limit
+ON CONFLICT (day, key, item) DO UPDATE SET n = n + 1
+RETURNING n
+"""  # triggers of the schema count the first of an item: one statement is one atomic step
+
+_GIVE_BACK_ITEM = (
+    "UPDATE made_item SET n = n - 1 WHERE day = :day AND key = :key AND item = :item AND n > 0 RETURNING n"
+)
+
 _GIVE_BACK = "UPDATE made SET n = n - 1 WHERE key = ? AND day = ? AND n > 0 RETURNING n"
 
 _KEY = (
     "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at, is_waiting, no_cover,"
-    " contact, account, owner, site"
+    " contact, account, owner, site, role, asked_role, named_sizes_only"
 )
 _SAVE = f"""
 INSERT INTO key ({_KEY})
 VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at, :expires_at, :is_waiting,
-    :no_cover, :contact, :account, :owner, :site)
+    :no_cover, :contact, :account, :owner, :site, :role, :asked_role, :named_sizes_only)
 ON CONFLICT (name) DO UPDATE SET label = :label, daily_limit = :daily_limit, strict = :strict,
     sites = :sites, revoked_at = :revoked_at, expires_at = :expires_at, is_waiting = :is_waiting,
-    no_cover = :no_cover, contact = :contact, account = :account, owner = :owner, site = :site
+    no_cover = :no_cover, contact = :contact, account = :account, owner = :owner, site = :site,
+    role = :role, asked_role = :asked_role, named_sizes_only = :named_sizes_only
 """  # noqa: S608 - constants only
 
 _ENTER = """
@@ -215,13 +228,7 @@ class SqliteState:
     async def keys(self) -> list[Key]:
         """See KeyStore."""
         rows = await self._all(f"SELECT {_KEY} FROM key ORDER BY created_at, name")  # noqa: S608 - likewise
-        return [
-            Key(
-                name, label, limit, bool(strict), tuple(json.loads(sites)), created, revoked, expires,
-                bool(is_waiting), *rest,
-            )
-            for name, label, limit, strict, sites, created, revoked, expires, is_waiting, *rest in rows
-        ]  # fmt: skip
+        return [_read(row) for row in rows]
 
     async def save(self, key: Key) -> None:
         """See KeyStore."""
@@ -230,6 +237,7 @@ class SqliteState:
             "sites": json.dumps(key.sites), "created_at": key.created_at, "revoked_at": key.revoked_at,
             "expires_at": key.expires_at, "is_waiting": key.is_waiting, "no_cover": key.no_cover,
             "contact": key.contact, "account": key.account, "owner": key.owner, "site": key.site,
+            "role": key.role, "asked_role": key.asked_role, "named_sizes_only": key.named_sizes_only,
         }  # fmt: skip
         await self._write(_SAVE, values, _PATIENT_SECONDS)
 
@@ -258,15 +266,24 @@ class SqliteState:
             row = await self._first(query)
         return bytes(row[0]) if row else made
 
-    async def take(self, key: str, day: date, limit: int) -> int | None:
+    async def take(self, key: str, day: date, limit: int, item: str = "") -> int | None:
         """See QuotaStore."""
+        if item:
+            values = {"key": key, "day": day.isoformat(), "item": item, "limit": limit}
+            return await self._count(key, day) if await self._write(_TAKE_ITEM, values) else None
         rows = await self._write(_TAKE, {"key": key, "day": day.isoformat(), "limit": limit})
         return int(rows[0][0]) if rows else None
 
-    async def give_back(self, key: str, day: date) -> int:
+    async def give_back(self, key: str, day: date, item: str = "") -> int:
         """See QuotaStore."""
+        if item:
+            await self._write(_GIVE_BACK_ITEM, {"key": key, "day": day.isoformat(), "item": item})
+            return await self._count(key, day)
         rows = await self._write(_GIVE_BACK, (key, day.isoformat()))
         return int(rows[0][0]) if rows else 0
+
+    async def _count(self, key: str, day: date) -> int:
+        return (await self.made([key], day)).get(key, 0)
 
     async def made(self, keys: Sequence[str], day: date) -> dict[str, int]:
         """See QuotaStore."""
@@ -285,6 +302,12 @@ class SqliteState:
         """See QuotaStore."""
         row = await self._first("SELECT sum(n) FROM made WHERE day = ?", (day.isoformat(),))
         return int(row[0] or 0) if row else 0
+
+
+def _read(row: Sequence[Any]) -> Key:
+    values = dict(zip(_KEY.split(", "), row, strict=True))
+    are_flags = {name: bool(values[name]) for name in ("strict", "is_waiting", "named_sizes_only")}
+    return Key(**values | are_flags | {"sites": tuple(json.loads(values["sites"]))})
 
 
 def _marks(values: Iterable[str]) -> str:

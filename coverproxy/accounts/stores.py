@@ -66,15 +66,20 @@ class KeyStore(Protocol):
 class QuotaStore(Protocol):
     """Counts covers made per key and day. Safe across tasks, processes and (PostgreSQL) nodes."""
 
-    async def take(self, key: str, day: date, limit: int) -> int | None:
+    async def take(self, key: str, day: date, limit: int, item: str = "") -> int | None:
         """Count one cover if fewer than *limit* are counted: the count with it, or None where refused.
 
+        With an *item*, the book that it is of, all covers of one book count once a day: further ones are let
+        pass and count nothing, also where the limit is reached. At most *limit* items a day are remembered.
         One atomic step: of two callers racing for the last place, one gets it.
         """
         ...
 
-    async def give_back(self, key: str, day: date) -> int:
-        """Uncount one cover that was taken but not made; return the count. Never goes below zero."""
+    async def give_back(self, key: str, day: date, item: str = "") -> int:
+        """Uncount one cover that was taken but not made; return the count. Never goes below zero.
+
+        A book counts as long as one of its covers, taken with the same *item*, is not given back.
+        """
         ...
 
     async def made(self, keys: Sequence[str], day: date) -> dict[str, int]:

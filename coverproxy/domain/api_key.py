@@ -12,6 +12,11 @@ NoCoverChoice = Literal["gif", "card", "own"]
 
 NO_COVER_CHOICES: tuple[NoCoverChoice, ...] = get_args(NoCoverChoice)
 
+KeyRole = Literal["browser", "server", "batch"]
+"""What kind of client uses a key: readers' browsers, a catalogue's server for them all, a program in bulk."""
+
+KEY_ROLES: tuple[KeyRole, ...] = get_args(KeyRole)
+
 MAX_HOST = 253
 """Characters of a host's name (RFC 1035 §2.3.4)."""
 
@@ -27,7 +32,9 @@ class Key:
     its `owner` word, of which only the hash is kept ("": nobody can, but the operator). `is_waiting`: asked
     for, and not yet approved. `account`: the name that its covers are counted under where that is not its
     own, as a key that takes another's place shares its quota. `contact`, `site`: how its owner can be
-    reached, and where it is used, as told.
+    reached, and where it is used, as told. `role`: sets the pace of its automated clients and how long they
+    wait; `asked_role`: what its owner asked for, until the operator decides ("": nothing).
+    `named_sizes_only`: a wish in pixels leads to small, medium or large, not to a rung of the ladder.
     """
 
     name: str
@@ -44,6 +51,9 @@ class Key:
     account: str = ""
     owner: str = ""
     site: str = ""
+    role: KeyRole = "browser"
+    asked_role: KeyRole | Literal[""] = ""
+    named_sizes_only: bool = False
 
     @property
     def counted_as(self) -> str:

@@ -10,6 +10,9 @@ MOST_LACKING = 500
 MOST_REFUSALS = 50
 """Refusals kept per account: the latest."""
 
+REFUSAL_COUNT_DAYS = 30
+"""Days for which it is kept how often an account was refused."""
+
 LACKING_SECONDS = 90 * 86_400
 """An ISBN that nobody asked for in so long is forgotten."""
 
@@ -53,10 +56,24 @@ class ActivityStore(Protocol):
     the store cannot be read or written.
     """
 
-    def add(self, lacking: Mapping[tuple[str, str], int], refused: Sequence[RefusalRow], now: int) -> None:
+    def add(
+        self,
+        lacking: Mapping[tuple[str, str], int],
+        refused: Sequence[RefusalRow],
+        now: int,
+        counts: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
         """Add up what came together since the last time: counts by (account, ISBN), and refusals in order.
 
+        *counts*: how many were refused by (account, label), where more were than *refused* holds.
         One atomic step. Keeps of each account some MOST_LACKING ISBNs, and exactly MOST_REFUSALS refusals.
+        """
+        ...
+
+    def refusal_counts(self, account: str, since: int) -> dict[str, int]:
+        """Return how often the account was refused for each reason from the day of *since* (UTC) on.
+
+        *since*: seconds since 1970. Kept for REFUSAL_COUNT_DAYS.
         """
         ...
 
@@ -69,7 +86,7 @@ class ActivityStore(Protocol):
         ...
 
     def sweep(self, now: int) -> None:
-        """Forget ISBNs that nobody asked for in LACKING_SECONDS."""
+        """Forget ISBNs that nobody asked for in LACKING_SECONDS, and counts older than REFUSAL_COUNT_DAYS."""
         ...
 
 

@@ -35,6 +35,7 @@ class KeyActivity:
         self._now = now
         self._lacking: Counter[tuple[str, str]] = Counter()
         self._refused: dict[str, deque[RefusalRow]] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._writing = asyncio.Lock()
 
     def note_lacking(self, account: str, isbn: str) -> None:
@@ -47,6 +48,7 @@ class KeyActivity:
         if account not in self._refused and len(self._refused) >= MOST_TROUBLED:
             return
         latest = self._refused.setdefault(account, deque(maxlen=MOST_REFUSALS))
+        self._counts[account, label] += 1
         latest.append(RefusalRow(account, int(self._now()), label, detail[:MOST_DETAIL]))
 
     async def write(self) -> None:
@@ -55,9 +57,10 @@ class KeyActivity:
             if not self._lacking and not self._refused:
                 return
             lacking, refused = self._lacking, [each for latest in self._refused.values() for each in latest]
-            self._lacking, self._refused = Counter(), {}
+            counts = self._counts
+            self._lacking, self._refused, self._counts = Counter(), {}, Counter()
             try:
-                await asyncio.to_thread(self._notes.add, lacking, refused, int(self._now()))
+                await asyncio.to_thread(self._notes.add, lacking, refused, int(self._now()), counts)
             except Unavailable:
                 lacking.update(self._lacking)  # the refusals are let go: there will be others
                 self._lacking = lacking

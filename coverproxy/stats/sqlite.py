@@ -2,12 +2,21 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.stats.base import LACKING_SECONDS, MOST_LACKING, MOST_REFUSALS, Lacking, RefusalRow, Sample
+from coverproxy.stats.base import (
+    LACKING_SECONDS,
+    MOST_LACKING,
+    MOST_REFUSALS,
+    REFUSAL_COUNT_DAYS,
+    Lacking,
+    RefusalRow,
+    Sample,
+)
 from coverproxy.storage import sqlite_migrations
 
 _SLACK = 1.2
@@ -17,6 +26,13 @@ _LACK = """
 INSERT INTO lacking (account, isbn, n, last) VALUES (?, ?, ?, ?)
 ON CONFLICT (account, isbn) DO UPDATE SET n = n + excluded.n, last = excluded.last
 """
+
+_COUNT_REFUSALS = """
+INSERT INTO refusal_count (account, day, label, n) VALUES (?, ?, ?, ?)
+ON CONFLICT (account, day, label) DO UPDATE SET n = n + excluded.n
+"""
+
+_DAY = 86_400
 
 _CUT_LACKING = """
 DELETE FROM lacking WHERE account = :account
@@ -54,13 +70,25 @@ class SqliteActivity:
             with connection:
                 yield connection
 
-    def add(self, lacking: Mapping[tuple[str, str], int], refused: Sequence[RefusalRow], now: int) -> None:
+    def add(
+        self,
+        lacking: Mapping[tuple[str, str], int],
+        refused: Sequence[RefusalRow],
+        now: int,
+        counts: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
         """See ActivityStore."""
+        if counts is None:
+            counts = Counter((each.account, each.label) for each in refused)
         with self._writing() as write:
             write.executemany(_LACK, ((*pair, count, now) for pair, count in lacking.items()))
             write.executemany(
                 "INSERT INTO refusal (account, at, label, detail) VALUES (?, ?, ?, ?)",
                 ((each.account, each.at, each.label, each.detail) for each in refused),
+            )
+            write.executemany(
+                _COUNT_REFUSALS,
+                ((account, now // _DAY, label, count) for (account, label), count in counts.items()),
             )
             bounds = {"most": MOST_LACKING, "slack": int(MOST_LACKING * _SLACK)}
             accounts = {account for account, _ in lacking}
@@ -87,6 +115,16 @@ class SqliteActivity:
                 (account, MOST_REFUSALS),
             )
             return [RefusalRow(*row) for row in rows]
+
+    def refusal_counts(self, account: str, since: int) -> dict[str, int]:
+        """See ActivityStore."""
+        with self._connected() as read:
+            return dict(
+                read.execute(
+                    "SELECT label, sum(n) FROM refusal_count WHERE account = ? AND day >= ? GROUP BY label",
+                    (account, since // _DAY),
+                )
+            )
 
     def sample(self, steps: Iterable[tuple[int, int]], sample: Sample) -> None:
         """See HistoryStore."""
@@ -117,3 +155,4 @@ class SqliteActivity:
         """See ActivityStore."""
         with self._writing() as write:
             write.execute("DELETE FROM lacking WHERE last < ?", (now - LACKING_SECONDS,))
+            write.execute("DELETE FROM refusal_count WHERE day < ?", (now // _DAY - REFUSAL_COUNT_DAYS,))

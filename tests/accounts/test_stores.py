@@ -85,6 +85,30 @@ async def test_four_processes_share_one_limit_exactly(tmp_path: Path) -> None:
     await store.close()
 
 
+def _take_books(path: Path, books: int, limit: int) -> int:
+    async def take() -> int:
+        store = SqliteState(path)
+        await store.open()
+        got = await asyncio.gather(*(store.take("k", TODAY, limit, f"isbn:{each}") for each in range(books)))
+        await store.close()
+        return sum(count is not None for count in got)
+
+    return asyncio.run(take())
+
+
+async def test_two_processes_count_books_exactly(tmp_path: Path) -> None:
+    """Two processes take covers of the same 60 books with limit 40: the same 40 books pass in both."""
+    path = tmp_path / "state.db"
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        got = await asyncio.to_thread(pool.starmap, _take_books, [(path, 60, 40)] * 2)
+
+    assert got == [40, 40]
+    store = SqliteState(path)
+    await store.open()
+    assert await store.made(["k"], TODAY) == {"k": 40}
+    await store.close()
+
+
 async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     """Using a store before open() is an error of ours, told clearly."""
     with pytest.raises(RuntimeError, match="not open"):

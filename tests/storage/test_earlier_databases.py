@@ -32,7 +32,14 @@ RELEASED = {
     ),
     "state": (
         state_steps,
-        ["d8a5a8b4ad598d05", "5c563659186faa81", "29213b2e1860438d", "5e0153ee9e2144ae", "0df0774d6cca050d"],
+        [
+            "d8a5a8b4ad598d05",
+            "5c563659186faa81",
+            "29213b2e1860438d",
+            "5e0153ee9e2144ae",
+            "0df0774d6cca050d",
+            "a8ea880dfc6b47ef",
+        ],
     ),
     "sources": (source_steps, ["be2d9f2f07a2f04c"]),
 }
