@@ -54,6 +54,7 @@ class Original:
     `digest`: the first 16 bytes of its SHA-256. `width`, `height` in px, upright. `date`: its own time,
     seconds since 1970. `path`: where a referenced file lies; None for one in the originals' folder.
     `fault`: why it cannot be rendered, once that is known. `added`: when it came in, milliseconds since 1970.
+    `begins`: where in that file its bytes begin; None: it is the whole file.
     `origin`: the path or URL that it came from; `who` brought it. `role`: what it shows if not the front.
     `since`: when it took another picture's place, seconds since 1970; 0: it never had to. `detail`: which
     share of its pixels along a side says something, 0 to 1; None: not measured.
@@ -78,6 +79,7 @@ class Original:
     since: int = 0
     detail: float | None = None
     terms: Terms = NO_TERMS
+    begins: int | None = None
 
     @property
     def is_held(self) -> bool:

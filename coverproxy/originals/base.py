@@ -8,6 +8,8 @@ from coverproxy.domain.decisions import Decision, Deed, SameBytes
 from coverproxy.domain.original import Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
+from coverproxy.originals.edition_store import EditionStore
+from coverproxy.originals.feed_store import FeedStore
 from coverproxy.originals.provenance import Provenance
 
 
@@ -115,6 +117,16 @@ class CatalogueTables(Protocol):
     @property
     def decisions(self) -> DecisionStore:
         """What people decided, in the same store and, within writing(), in the same transaction."""
+        ...
+
+    @property
+    def feeds(self) -> FeedStore:
+        """What is remembered of feeds, in the same store and, within writing(), in the same transaction."""
+        ...
+
+    @property
+    def editions(self) -> EditionStore:
+        """Links between editions, in the same store and, within writing(), in the same transaction."""
         ...
 
     def find(self, identifier: Identifier) -> list[Original]:

@@ -1,12 +1,14 @@
 """Originals on disk: where each lies, and how one is taken in."""
 
+import errno
+import hashlib
 import os
 from pathlib import Path
 from typing import Literal
 
 from coverproxy.domain import schemes
 from coverproxy.domain.identifier import ISBN, Identifier
-from coverproxy.domain.original import Original
+from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.storage import atomic, bounded_read, ownership
 
 Mode = Literal["copy", "link", "reference"]
@@ -38,6 +40,8 @@ class OriginalFiles:
 
     def read(self, original: Original, max_bytes: int) -> bytes:
         """Read an original, at most one byte more than *max_bytes*. Raises OSError."""
+        if original.begins is not None:
+            return _part(original, max_bytes)
         return bounded_read.read(self.path(original), max_bytes + 1)[0]
 
     def place(self, original: Original, body: bytes, found: Path, mode: Mode) -> None:
@@ -60,7 +64,10 @@ class OriginalFiles:
     def has(self, original: Original) -> bool:
         """Say whether an original's file is in its place, with all its bytes."""
         try:
-            return self.path(original).stat().st_size == original.bytes
+            size = self.path(original).stat().st_size
+            if original.begins is not None:
+                return size >= original.begins + original.bytes
+            return size == original.bytes
         except OSError:
             return False
 
@@ -81,6 +88,19 @@ class OriginalFiles:
         """Remove an original's file, unless it is a referenced one: those are the operator's."""
         if original.path is None:
             self.path(original).unlink(missing_ok=True)
+
+
+def _part(original: Original, max_bytes: int) -> bytes:
+    """Read an original that is a part of an archive.
+
+    Raises FileNotFoundError where other bytes stand there now: the archive under that name is another one.
+    """
+    with Path(original.path or "").open("rb") as file:
+        file.seek(original.begins or 0)
+        body = file.read(min(original.bytes, max_bytes + 1))
+    if len(body) <= max_bytes and hashlib.sha256(body).digest()[:DIGEST_BYTES] != original.digest:
+        raise FileNotFoundError(errno.ENOENT, "the archive holds other bytes there now", original.path)
+    return body
 
 
 def _stem(identifier: Identifier) -> str:

@@ -22,6 +22,7 @@ from coverproxy.domain.original import (
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
+from coverproxy.originals.sqlite_feeds import SqliteEditions, SqliteFeeds
 from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
 from coverproxy.originals.sqlite_rows import readable
@@ -32,13 +33,13 @@ _CACHE_KIB = 16_384
 
 _COLUMNS = (
     "digest, loader, width, height, bytes, date, source, path, added, origin, who, role, state, pinned,"
-    " since, detail, licence, until, no_crop, fault"
+    " since, detail, licence, until, no_crop, begins, fault"
 )
 _FIND = f"SELECT {_COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
 _WITH_DIGEST = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
 _AFTER_DIGEST = "SELECT digest FROM original WHERE digest >= ? ORDER BY digest LIMIT ?"
 _ADD = (
-    f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 21}"  # noqa: S608 - likewise
+    f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 22}"  # noqa: S608 - likewise
     " coalesce((SELECT ? || reason FROM quarantined WHERE digest = ?), ?))"
 )
 _FREE = "UPDATE original SET fault = NULL WHERE digest = ? AND (fault LIKE ? OR fault LIKE 'slow: %')"
@@ -61,6 +62,8 @@ class _Tables:
         self._priority = priority
         self._provenance = SqliteProvenance(read, write)
         self._decisions = SqliteDecisions(read, write)
+        self._feeds = SqliteFeeds(read, write)
+        self._editions = SqliteEditions(read, write)
 
     @property
     def provenance(self) -> SqliteProvenance:
@@ -71,6 +74,16 @@ class _Tables:
     def decisions(self) -> SqliteDecisions:
         """See CatalogueTables."""
         return self._decisions
+
+    @property
+    def feeds(self) -> SqliteFeeds:
+        """See CatalogueTables."""
+        return self._feeds
+
+    @property
+    def editions(self) -> SqliteEditions:
+        """See CatalogueTables."""
+        return self._editions
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""
@@ -125,7 +138,7 @@ class _Tables:
             original.digest, original.loader.value, original.width, original.height, original.bytes,
             original.date, original.source, original.path, original.added, original.origin, original.who,
             original.role, original.state, original.is_pinned, original.since, original.detail,
-            original.terms.licence, original.terms.until, original.terms.no_crop,
+            original.terms.licence, original.terms.until, original.terms.no_crop, original.begins,
         )  # fmt: skip
         fault = (QUARANTINED, original.digest, original.fault)
         self._write(_ADD, (*stored(original.identifier), *plain, *fault))
@@ -314,9 +327,9 @@ def _any_original(row: tuple[Any, ...]) -> Original:
 
 def _original(identifier: Identifier, row: tuple[Any, ...]) -> Original:
     digest, loader, width, height, length, date, source, path, added, *about, fault = row
-    origin, who, role, state, pinned, since, detail, licence, until, no_crop = about
+    origin, who, role, state, pinned, since, detail, licence, until, no_crop, begins = about
     return Original(
         identifier, digest, Loader(loader), width, height, length, date, source, path, fault, added,
         origin, who, role, State(state) if state else None, bool(pinned), since, detail,
-        Terms(licence, until, bool(no_crop)) if licence or until or no_crop else NO_TERMS,
+        Terms(licence, until, bool(no_crop)) if licence or until or no_crop else NO_TERMS, begins,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from contracts_catalogue import (
     ProvenanceContract,
     original,
 )
+from contracts_feeds import EditionContract, FeedContract
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,14 @@ class TestCatalogue(CatalogueContract):
 
 class TestDecisions(DecisionContract):
     """SQLite keeps what people decided."""
+
+
+class TestFeeds(FeedContract):
+    """SQLite keeps what is remembered of feeds."""
+
+
+class TestEditions(EditionContract):
+    """SQLite keeps which items are editions of each other."""
 
 
 class TestProvenance(ProvenanceContract):

@@ -28,7 +28,14 @@ EARLIER = Path(__file__).parents[1] / "originals" / "earlier"
 RELEASED = {
     "catalogue": (
         catalogue_steps,
-        ["e9c21106dc76cf0d", "6925db3ca86f67dc", "933f73e8ce1587b2", "29c2822b7dd209a9", "eb82c62b7f92936c"],
+        [
+            "e9c21106dc76cf0d",
+            "6925db3ca86f67dc",
+            "933f73e8ce1587b2",
+            "29c2822b7dd209a9",
+            "eb82c62b7f92936c",
+            "d3dd219744476841",
+        ],
     ),
     "state": (
         state_steps,
