@@ -1,1 +1,1 @@
-"""Values that everything else speaks of: identifiers, specs, formats, errors; no I/O."""
+"""Values that every package shares: identifiers, specs, formats, errors. No I/O."""

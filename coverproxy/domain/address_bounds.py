@@ -1,13 +1,13 @@
-"""How long the addresses that mean anything are at most: the app and nginx in front refuse all others."""
+"""Limits on request addresses. The app and nginx refuse anything longer."""
 
 MAX_PATH_BYTES = 2048
-"""A path at most, as it is sent: the longest that means anything is a DOI, written in %XX."""
+"""Longest path, in bytes as sent. The longest valid path is a DOI in percent-encoding."""
 
 MAX_SEGMENTS = 20
-"""Slashes of a path at most. aiohttp's router looks at a path once for each, and copies it: n² of work."""
+"""Most slashes in a path. aiohttp's router tries and copies the path once per slash: n² work."""
 
 MAX_QUERY_BYTES = 4096
-"""A query at most, where an address is not asked for many identifiers at once."""
+"""Longest query, in bytes, on addresses that do not take lists of identifiers."""
 
 MANY_AT_ONCE = frozenset({"info", "books", "get", "cover", "covers", "products"})
-"""Last segments of addresses that take a long query: a thousand identifiers."""
+"""Last path segments of addresses that take a long query: up to a thousand identifiers."""

@@ -1,10 +1,10 @@
-"""The words of X-Cover-Status: what became of a request, for answers, metrics, history and clients alike."""
+"""The values of X-Cover-Status: the result of a request, for answers, metrics, history and clients."""
 
 from enum import Enum, StrEnum
 
 
 class Outcome(Enum):
-    """What a status comes to, for those who count."""
+    """The kind of result, for counting."""
 
     COVER = "a cover"
     NONE = "there is no cover"
@@ -13,20 +13,20 @@ class Outcome(Enum):
 
 
 class CoverStatus(StrEnum):
-    """What became of a request. `http_status`: of the answer to a client that wants errors as statuses.
+    """The result of a request. `http_status`: sent to clients that ask for errors as statuses.
 
-    A new word is given its outcome here; all that count, show or read words follow from it.
+    Give a new word its outcome here. Everything that counts, shows or parses words derives from this enum.
     """
 
     http_status: int
     outcome: Outcome
     is_noted: bool
-    """Whether it is noted for the key's owner, who, or whose users, can do something about it."""
+    """Whether to show it to the key's owner, who can do something about it, or whose users can."""
 
     def __new__(
         cls, word: str, http_status: int = 200, outcome: Outcome = Outcome.COVER, is_noted: bool = False
     ) -> "CoverStatus":
-        """Make one; called by the class body alone."""
+        """Create a member; only the class body calls this."""
         made = str.__new__(cls, word)
         made._value_ = word
         made.http_status, made.outcome, made.is_noted = http_status, outcome, is_noted
@@ -63,5 +63,5 @@ class CoverStatus(StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether we, or a source, are at fault."""
+        """Whether this service or a source is at fault."""
         return self.outcome is Outcome.FAILURE

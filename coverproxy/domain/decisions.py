@@ -1,4 +1,4 @@
-"""What people decide of originals, and the record of what was done to a book's originals."""
+"""Decisions that people take about originals, and the history of a book's originals."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from coverproxy.domain.spec import Identifier
 
 
 class Act(StrEnum):
-    """What was done to an original, or to all of a book's."""
+    """An action on one original, or on all originals of a book."""
 
     ADD = "add"
     REPLACE = "replace"
@@ -24,7 +24,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided: who, when (seconds since 1970), and why in their words."""
+    """A person's decision: who, when (seconds since 1970), and why in their own words."""
 
     who: str
     at: int
@@ -33,10 +33,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """A line of a book's history.
+    """One entry of a book's history.
 
-    `digest`: of which original; None: of all of the book's. `source`, `origin`: where that came from. `was`:
-    what undoing restores, as JSON; None: it cannot be undone. `number`: its own, once it is in the history.
+    `digest`: the original concerned; None: all originals of the book. `source`, `origin`: where it came from.
+    `was`: the state that undo restores, as JSON; None: cannot be undone. `number`: set when it is stored.
     """
 
     at: int
@@ -53,7 +53,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class SameBytes:
-    """Why bytes are refused that many books have: for how many ISBNs and publishers they came then."""
+    """Why bytes shared by many books are refused, with the number of ISBNs and publishers at that time."""
 
     reason: str
     isbns: int

@@ -1,4 +1,4 @@
-"""A derivative as it is answered: its bytes and what its headers say of them."""
+"""A derivative as it is served: its bytes, and the values its headers need."""
 
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -11,8 +11,8 @@ class Derivative:
     """An original rendered to a size and a format.
 
     `mtime`: the original's own time, seconds since 1970. `size`, `original`: (width, height) in px; the
-    original's is None where the file system could not keep it beside the file. `place`: where it lies below
-    the cache's pictures; None for one that is in memory only.
+    latter is None where the file system could not store it with the file. `place`: its path below the
+    cache's pictures; None for a derivative that is only in memory.
     """
 
     body: bytes
@@ -24,7 +24,7 @@ class Derivative:
 
     @property
     def etag(self) -> str:
-        """What nginx computes for the file: hex mtime, hex length (ngx_http_set_etag)."""
+        """The ETag that nginx computes for the file: hex mtime, hex length (ngx_http_set_etag)."""
         return f'"{self.mtime:x}-{len(self.body):x}"'
 
     @property

@@ -1,14 +1,14 @@
-"""What can go wrong with a cover, in the words of the domain; `web/errors.py` turns each into an answer."""
+"""Errors of the domain. `web/errors.py` maps each to an answer."""
 
 from enum import StrEnum
 
 
 class CoverError(Exception):
-    """Anything that keeps a visitor from getting a cover."""
+    """Base of everything that keeps a client from getting a cover."""
 
 
 class NotAnIdentifier(CoverError):
-    """The text is not an identifier of the scheme it was read for, or its check digit is wrong."""
+    """The text is not an identifier of the expected scheme, or its check digit is wrong."""
 
     def __init__(self, text: str, why: str, title: str) -> None:
         super().__init__(f"{text[:60]!r} is not a valid {title}: {why}")
@@ -17,36 +17,36 @@ class NotAnIdentifier(CoverError):
 
 
 class NotAnIsbn(NotAnIdentifier):
-    """The text has no ISBN, or its check digit is wrong."""
+    """The text contains no ISBN, or its check digit is wrong."""
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(text, why, "ISBN")
 
 
 class UnknownScheme(CoverError):
-    """There is no identifier scheme of that name."""
+    """No identifier scheme has that name."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"{name[:40]!r} is not an identifier scheme; expected one of {', '.join(known)}")
 
 
 class UnknownSize(CoverError):
-    """No size of that name is configured."""
+    """No size with that name is configured."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"{name[:40]!r} is not a size; expected one of {', '.join(known)}")
 
 
 class MalformedPath(CoverError):
-    """The path is none that this service has."""
+    """No route of this service has that path."""
 
 
 class NoCover(CoverError):
-    """Every original of this identifier was looked for, and there is none that can be shown."""
+    """Every source of originals was tried, and none has a usable original for this identifier."""
 
 
 class PictureRefused(CoverError):
-    """What was sent does not become an original. `reason`: a word for programs."""
+    """The uploaded picture was not accepted. `reason`: a word for programs."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -54,51 +54,51 @@ class PictureRefused(CoverError):
 
 
 class NotTheOwner(CoverError):
-    """Nothing shows that the key's owner, or an administrator, asks for this."""
+    """The request does not prove that it comes from the key's owner or an administrator."""
 
 
 class SentTwice(CoverError):
-    """Another body came before under the same Idempotency-Key."""
+    """An earlier request used the same Idempotency-Key with a different body."""
 
 
 class NoSuchOriginal(CoverError):
-    """What should be chosen, hidden, restored, removed or undone is not there, or not in that state."""
+    """The original to choose, hide, restore, remove or undo does not exist or is not in the right state."""
 
 
 class BadQuestion(CoverError):
-    """A program's question cannot be read: what it should name is missing, or written in another way."""
+    """A malformed API request: a parameter is missing or has the wrong form."""
 
 
 class UnreadType(CoverError):
-    """The body is of a type that is not read."""
+    """Unsupported media type of the body."""
 
 
 class TooLong(CoverError):
-    """The address, or its query, is longer or in more parts than any that is read."""
+    """The address or its query is too long or has too many parts."""
 
 
 class TooLarge(CoverError):
-    """The body has more bytes than are read here."""
+    """The body is larger than the limit of this address."""
 
 
 class TooSlow(CoverError):
-    """The body did not come within the time for it."""
+    """The body did not arrive in time."""
 
 
 class TooMany(CoverError):
-    """More is asked at once than is answered at once."""
+    """The request asks for more items than the limit."""
 
 
 class KeyRefused(CoverError):
-    """The key cannot be used here."""
+    """The key cannot be used for this request."""
 
 
 class UnknownKey(KeyRefused):
-    """No such key, or it is revoked: the two are not told apart, so that nothing leaks."""
+    """The key does not exist or is revoked. The answer is the same for both, so that nothing leaks."""
 
 
 class KeyNotForSite(KeyRefused):
-    """The key is bound to sites, and the request comes from none of them. `account`: whose it is."""
+    """The key is bound to sites, and the request comes from another. `account`: the key's account."""
 
     def __init__(self, text: str, account: str = "") -> None:
         super().__init__(text)
@@ -106,9 +106,9 @@ class KeyNotForSite(KeyRefused):
 
 
 class OwnFault(CoverError):
-    """A refusal that concerns one key only: others who wait for the same cover do not inherit it.
+    """A refusal that concerns one key only. Other clients that wait for the same cover do not inherit it.
 
-    `retry_after`: seconds until it may be asked again.
+    `retry_after`: seconds until the client may try again.
     """
 
     def __init__(self, text: str, key: str, retry_after: float) -> None:
@@ -117,49 +117,49 @@ class OwnFault(CoverError):
         self.retry_after = retry_after
 
     def concerns(self, key: str, is_automated: bool) -> bool:
-        """Say whether a visitor with this key would be refused as well."""
+        """Return whether a client with this key would be refused as well."""
         return key == self.key
 
 
 class QuotaExceeded(OwnFault):
-    """The key has made as many covers today as it may."""
+    """The key has used up its quota of new covers for today."""
 
     def __init__(self, key: str, retry_after: float) -> None:
         super().__init__("the day's quota of this key is used up", key, retry_after)
 
 
 class TooFast(OwnFault):
-    """An automated client asks for more new covers than it may have in a second."""
+    """An automated client exceeds its rate limit for new covers."""
 
     def __init__(self, key: str, retry_after: float) -> None:
         super().__init__("too many new covers at once for an automated client", key, retry_after)
 
     def concerns(self, key: str, is_automated: bool) -> bool:
-        """Say whether a visitor with this key would be refused as well: a browser would not."""
+        """Return whether a client with this key would be refused as well: a browser would not."""
         return key == self.key and is_automated
 
 
 class Busy(CoverError):
-    """As many renders run and wait as are allowed."""
+    """The render queue is full."""
 
 
 class Pending(CoverError):
-    """The cover is being made, but is not ready within the time a client waits."""
+    """The cover is being made, but was not ready within the time that a client waits."""
 
 
 class Unavailable(CoverError):
-    """The originals could not be asked: a fault of ours or of a source, never remembered as "no cover"."""
+    """Originals cannot be reached: our fault or a source's. Never stored in the negative cache."""
 
 
 class StoreUnavailable(Unavailable):
-    """A store (keys, catalogue, what is remembered of sources, activity) cannot be read or written.
+    """A store (keys, catalogue, source memory, activity) cannot be read or written.
 
     The text names the store and says what is wrong with it.
     """
 
 
 class UnusableOriginal(CoverError):
-    """This original cannot become a picture: not an image, over a limit, truncated or corrupt."""
+    """This original cannot be rendered: not an image, over a limit, truncated or corrupt."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -168,7 +168,7 @@ class UnusableOriginal(CoverError):
 
 
 class DecoderDied(UnusableOriginal):
-    """The process that decoded an original ended, or had to be ended. `is_late`: for want of an end."""
+    """The process that decoded an original died or was killed. `is_late`: killed at its time limit."""
 
     def __init__(self, how: str, *, is_late: bool = False) -> None:
         super().__init__("died", how)
@@ -176,7 +176,7 @@ class DecoderDied(UnusableOriginal):
 
 
 class KeyRequestReason(StrEnum):
-    """Why a key is not given or not changed, or a form not taken."""
+    """Why a key was not issued or changed, or a form was not accepted."""
 
     CLOSED = "closed"
     OWNER = "owner"
@@ -192,7 +192,7 @@ class KeyRequestReason(StrEnum):
 
 
 class KeyRequestRefused(CoverError):
-    """A key is not given, or not changed, or a form not taken. `field`: which answer is at fault."""
+    """A key was not issued or changed, or a form was not accepted. `field`: the invalid field."""
 
     def __init__(self, reason: KeyRequestReason, field: str = "") -> None:
         super().__init__(f"{reason}: {field}" if field else reason)
@@ -201,4 +201,4 @@ class KeyRequestRefused(CoverError):
 
 
 class ConfigError(Exception):
-    """The configuration has mistakes; the text lists all of them, each with its path."""
+    """The configuration has mistakes. The text lists all of them, each with its path."""

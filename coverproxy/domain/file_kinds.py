@@ -1,4 +1,4 @@
-"""What a file that is not a picture we read seems to be, in words for people."""
+"""Describes a file that is not a supported picture, in words for people."""
 
 import re
 
@@ -42,11 +42,11 @@ _MARKUP = (
 )
 
 HEAD_BYTES = 512
-"""As many of a file's first bytes tell its kind."""
+"""Bytes at the start of a file that describe() needs."""
 
 
 def described(head: bytes) -> str:
-    """Say what a file seems to be by its first HEAD_BYTES, as "an HTML page"."""
+    """Describe a file by its first HEAD_BYTES, for example "an HTML page"."""
     if not head:
         return "an empty file"
     for magic, name in _MAGIC:
@@ -58,7 +58,7 @@ def described(head: bytes) -> str:
 
 
 def _written(head: bytes) -> str:
-    """Say what a text is, if it is one."""
+    """Describe a text file, or name it unknown."""
     start = _TEXT.match(head)
     text = head[start.end() :] if start else head
     if text.startswith(b"<"):
@@ -72,5 +72,5 @@ def _written(head: bytes) -> str:
 
 
 def refusal(head: bytes) -> str:
-    """Say of a file that no loader reads, by its first bytes, what it is and what is supported."""
+    """Return the message for a file that no loader reads: its kind, and the supported formats."""
     return f"{described(head)} is not supported; JPEG, PNG, WebP, GIF, TIFF and AVIF are"

@@ -1,11 +1,11 @@
-"""What the bytes of a picture say they are: formats we write, and loaders we allow, told by magic bytes."""
+"""Picture formats: those we write, and the loaders we allow, recognised by magic bytes."""
 
 import base64
 from enum import Enum
 
 
 class Format(Enum):
-    """A format that derivatives are written in. The value is the file ending, without its dot."""
+    """A format of derivatives. The value is the file extension without its dot."""
 
     JPEG = "jpg"
     WEBP = "webp"
@@ -18,17 +18,17 @@ class Format(Enum):
 
 
 ENDINGS = {"jpg": Format.JPEG, "jpeg": Format.JPEG, "webp": Format.WEBP, "avif": Format.AVIF}
-"""The format that an ending of a cover's URL demands."""
+"""The format that the extension of a cover's URL forces."""
 
 PLACEHOLDER = base64.b64decode("R0lGODlhAQABAID/AMDAwAAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
-"""The transparent 1×1 GIF: byte for byte what LibraryThing sent and what clients test for (43 bytes)."""
+"""The transparent 1×1 GIF, byte for byte LibraryThing's; clients test for it (43 bytes)."""
 
 PLACEHOLDER_FILE = "placeholder.gif"
-"""Its name in the cache's top folder, for a web server to answer with where the app cannot."""
+"""Its name in the cache's top folder; nginx serves it when the app is down."""
 
 
 class Loader(Enum):
-    """A kind of original that is read. The value is the stem of libvips' loader name."""
+    """A supported kind of original. The value is the stem of libvips' loader name."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -39,11 +39,11 @@ class Loader(Enum):
 
     @property
     def ending(self) -> str:
-        """The file ending that a stored original of this kind gets."""
+        """The extension of stored originals of this kind."""
         return {"jpeg": "jpg", "tiff": "tif"}.get(self.value, self.value)
 
 
-# BigTIFF (43) is left out: no cover needs 4 GiB.
+# BigTIFF (43) is not supported: no cover needs 4 GiB.
 _MAGIC = (
     (b"\xff\xd8\xff", Loader.JPEG),
     (b"\x89PNG\r\n\x1a\n", Loader.PNG),
@@ -56,10 +56,10 @@ _HEIF_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", 
 
 
 def sniff(head: bytes) -> Loader | None:
-    """Say which allowed loader reads these first bytes (32 are enough), or None.
+    """Return the allowed loader for a file that starts with *head* (32 bytes are enough), or None.
 
-    Content alone decides, never a name or a declared type: libvips itself would also pick loaders that
-    read other files or run code (CVE-2026-66066), so it is never asked to guess.
+    Only content decides, never a name or a declared type. libvips must not guess: it would also pick loaders
+    that read other files or run code (CVE-2026-66066).
     """
     for magic, loader in _MAGIC:
         if head.startswith(magic):
@@ -72,7 +72,7 @@ def sniff(head: bytes) -> Loader | None:
 
 
 def dimensions(body: bytes, form: Format) -> tuple[int, int] | None:
-    """Read (width, height) in px from a derivative that we wrote; None where it is torn."""
+    """Read (width, height) in px from a derivative that we wrote; None if it is truncated."""
     if not is_whole(body, form):
         return None
     try:
@@ -82,7 +82,7 @@ def dimensions(body: bytes, form: Format) -> tuple[int, int] | None:
 
 
 def is_whole(body: bytes, form: Format) -> bool:
-    """Say whether a derivative that we wrote has its end: a cut or empty file has none."""
+    """Return whether a derivative that we wrote is complete: not empty, not truncated."""
     if form is Format.JPEG:
         return body.startswith(b"\xff\xd8\xff") and body.endswith(b"\xff\xd9")
     if form is Format.WEBP:
@@ -91,7 +91,7 @@ def is_whole(body: bytes, form: Format) -> bool:
 
 
 def _ends_with_its_data(body: bytes) -> bool:
-    """Say whether the top-level boxes (ISO/IEC 14496-12 §4.2) end where the bytes do, with the picture."""
+    """Return whether the last top-level box (ISO/IEC 14496-12 §4.2) is the picture and ends the file."""
     at, kind = 0, b""
     while at + 8 <= len(body):
         length, kind = int.from_bytes(body[at : at + 4]), body[at + 4 : at + 8]
@@ -113,7 +113,7 @@ def _jpeg(body: bytes) -> tuple[int, int] | None:
 
 def _webp(body: bytes) -> tuple[int, int] | None:
     chunk = body[12:16]
-    if chunk == b"VP8 ":  # lossy: two 14-bit sides behind the start code (RFC 9649 §2.5)
+    if chunk == b"VP8 ":  # lossy: two 14-bit sides after the start code (RFC 9649 §2.5)
         sides = (int.from_bytes(body[26:28], "little"), int.from_bytes(body[28:30], "little"))
         return sides[0] & 0x3FFF, sides[1] & 0x3FFF
     if chunk == b"VP8L":

@@ -1,13 +1,13 @@
-"""Dates as HTTP writes them (RFC 9110 §5.6.7): always UTC, wherever this machine stands."""
+"""HTTP dates (RFC 9110 §5.6.7): always UTC, whatever the machine's time zone."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 
 def seconds(text: str | None) -> float | None:
-    """Read a date as seconds since 1970; None where it says none.
+    """Parse an HTTP date to seconds since 1970; None if it is missing or invalid.
 
-    asctime's form has no zone, and `-0000` says that none is known: both are UTC, never this machine's zone.
+    The asctime form has no zone, and `-0000` means an unknown one: both are read as UTC, not as local time.
     """
     if not text:
         return None
@@ -19,7 +19,7 @@ def seconds(text: str | None) -> float | None:
 
 
 def seconds_to_wait(text: str, now: float) -> float | None:
-    """Read a Retry-After, seconds or a date (RFC 9110 §10.2.3), as seconds from *now*; None: it says none."""
+    """Parse a Retry-After, seconds or a date (RFC 9110 §10.2.3), to seconds from *now*; None if invalid."""
     if text.isascii() and text.strip().isdigit():
         return float(text.strip()[:9])
     moment = seconds(text)

@@ -1,4 +1,4 @@
-"""Identifiers of items, and what a text with one can mean."""
+"""Identifiers of items, and the possible readings of a text."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ ISBN = "isbn"
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """What names an item: a scheme and a value in its canonical spelling (ISBN: 13 digits).
+    """The name of an item: a scheme and a value in canonical spelling (ISBN: 13 digits).
 
-    Made by `schemes.parse`, which alone knows what is canonical.
+    Create it with `schemes.parse`, which makes the value canonical.
     """
 
     scheme: str
@@ -22,9 +22,9 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a text can mean: identifiers, in the order to try them.
+    """The possible meanings of a text: identifiers, in the order to try them.
 
-    `only_one`: the identifiers contradict each other, so one is served only if it alone has a cover.
+    `only_one`: the identifiers exclude each other; serve one only if it alone has a cover.
     """
 
     identifiers: tuple[Identifier, ...]
@@ -32,11 +32,11 @@ class Reading:
 
     @property
     def sure(self) -> Identifier | None:
-        """The identifier that is meant whether or not it has a cover; None where that is open."""
+        """The identifier that is meant whether or not it has a cover; None if that depends on covers."""
         return None if self.only_one else self.identifiers[0]
 
     def pick(self, covered: Collection[Identifier]) -> Identifier | None:
-        """Return the identifier that is served, *covered* being those that have a usable original."""
+        """Return the identifier to serve. *covered*: the identifiers that have a usable original."""
         found = [each for each in self.identifiers if each in covered]
         if not found or (self.only_one and len(found) > 1):
             return None

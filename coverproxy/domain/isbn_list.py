@@ -1,4 +1,4 @@
-"""Lists of ISBNs as people have them: a file with one a line, or a table with a column of them."""
+"""Lists of ISBNs: a file with one per line, or a table with an ISBN column."""
 
 import csv
 import re
@@ -16,22 +16,22 @@ _NO_WORD = re.compile(r"[\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the list: its number, and what should be an ISBN."""
+    """A line of the list: its number, and the text that should be an ISBN."""
 
     number: int
     text: str
 
 
 class NoColumn(ValueError):
-    """The table has no column of that name."""
+    """The table has no column with that name."""
 
 
 def lines(file: Iterable[str], column: str | None = None) -> Iterator[Row]:
-    """Read the list: an ISBN a line, or a table whose `isbn` columns (else: first) have it, or the one named.
+    """Read a list: one ISBN per line, or a table. *column* names its column; default: `isbn`, else the first.
 
-    Of several ISBN columns the first counts that holds an ISBN in that line. Blank lines and those that
-    begin with # are passed over. Each line is read for itself: a stray quotation mark must not swallow the
-    rest of the list, as it would in a CSV file read strictly. Raises NoColumn.
+    With several ISBN columns, the first that holds an ISBN in that line counts. Blank lines and lines that
+    begin with # are skipped. Each line is parsed on its own, so that a stray quotation mark cannot swallow
+    the rest of the list, as it would in strict CSV. Raises NoColumn.
     """
     delimiter, at, is_first = ",", [0], True
     for number, text in enumerate(file, 1):
@@ -50,7 +50,7 @@ def lines(file: Iterable[str], column: str | None = None) -> Iterator[Row]:
 
 
 def isbn_columns(header: Sequence[str]) -> list[int]:
-    """Say where a header's ISBN columns are, or those of EANs if there are none of ISBNs.
+    """Return the indexes of a header's ISBN columns, or of its EAN columns if it has none.
 
     Any spelling counts: ISBN, isbn13, "ISBN-13", isbn_10, eISBN.
     """
@@ -61,14 +61,14 @@ def isbn_columns(header: Sequence[str]) -> list[int]:
 
 
 def simplified(name: str) -> str:
-    """Return a column's name in small letters, without what stands between its words."""
+    """Return a column's name in lower case, without separators."""
     return _NO_WORD.sub("", name.casefold())
 
 
 def first_isbn(cells: Sequence[str]) -> str:
     """Return the first cell that holds an ISBN, else the first that holds anything."""
     texts = [cell.strip() for cell in cells]
-    if len(texts) > 1:  # what one column says is judged by who asked for it
+    if len(texts) > 1:  # a single column is the caller's to judge
         for text in texts:
             if is_isbn(text):
                 return text
@@ -76,7 +76,7 @@ def first_isbn(cells: Sequence[str]) -> str:
 
 
 def is_isbn(text: str) -> bool:
-    """Say whether a cell holds an ISBN."""
+    """Return whether a cell holds an ISBN."""
     try:
         isbn.parse(text)
     except NotAnIsbn:
@@ -85,7 +85,7 @@ def is_isbn(text: str) -> bool:
 
 
 def _named(cells: list[str], column: str | None) -> list[int]:
-    """Find the columns in a first line; none where that is no heading. Raises NoColumn."""
+    """Find the ISBN columns in the first line; empty if it is not a header. Raises NoColumn."""
     names = [cell.strip() for cell in cells]
     if column is None:
         return isbn_columns(names)

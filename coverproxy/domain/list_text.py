@@ -1,9 +1,9 @@
-"""Whether a file can be a list, and in which encoding, by its first bytes."""
+"""Detects from its first bytes whether a file is a text list, and in which encoding."""
 
 from coverproxy.domain.formats import sniff
 
 HEAD_BYTES = 4096
-"""First bytes of a file that say what it is."""
+"""Bytes at the start of a file that encoding() needs."""
 
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive is not read here: unpack it first"),
@@ -17,18 +17,18 @@ _OTHERS = (
 _IN_WORKBOOKS = (b"[Content_Types].xml", b"xl/", b"mimetypeapplication/vnd.oasis.opendocument")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _MOST_CONTROLS = 0.1
-"""Part of control characters beyond which bytes are no text: a damaged row may have some."""
+"""Share of control characters above which a file is binary. A damaged row may contain a few."""
 
 
 class NotAList(ValueError):
-    """The file is no list of text; says what it is, and what to do."""
+    """The file is not a text list. The message says what it is, and what to do."""
 
 
 def encoding(head: bytes) -> str:
     """Return the encoding of a list that begins with *head*, its first HEAD_BYTES. Raises NotAList.
 
-    UTF-8 with or without a BOM, and UTF-16 as spreadsheets save "Unicode text". What is no UTF-8 is still
-    read as such, its bytes kept: names of files may be any.
+    UTF-8 with or without a BOM, and UTF-16 as spreadsheets save "Unicode text". Invalid UTF-8 is read as
+    UTF-8 with its bytes kept, because file names may contain any bytes.
     """
     for bom, name in _BOMS:
         if head.startswith(bom):
@@ -48,12 +48,12 @@ def encoding(head: bytes) -> str:
 
 
 def errors(name: str) -> str:
-    """Say what happens to bytes that are not of the encoding *name*: kept, or in UTF-16 marked."""
+    """Return the error handler for the encoding *name*: keep invalid bytes; in UTF-16, mark them."""
     return "replace" if name.startswith("utf-16") else "surrogateescape"
 
 
 def _utf_16_without_bom(head: bytes) -> str | None:
-    """Tell UTF-16 by every other byte being zero, as it is in all lists of numbers."""
+    """Recognise UTF-16 by zeros in every other byte, which all lists of numbers have."""
     pairs = len(head) // 2
     if pairs >= 4 and head[1::2].count(0) > 0.8 * pairs and not head[::2].count(0):
         return "utf-16-le"

@@ -1,4 +1,4 @@
-"""An original: an image as received, and the rule that says which of several is best."""
+"""An original: an image as received, and the rule that picks the best of several."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,17 +10,17 @@ from coverproxy.domain.spec import Identifier
 DIGEST_BYTES = 16
 
 LATEST_DATE = 13_569_465_600
-"""2400-01-01. Later times are no file's: ext4 ends in 2446, and HTTP dates in 9999."""
+"""2400-01-01. Later times are errors: ext4 ends in 2446, and HTTP dates in 9999."""
 
 QUARANTINED = "quarantined: "
-"""How the fault of an original begins that killed or hung a worker: it is only taken back by hand."""
+"""Prefix of the fault of an original that killed or hung a decoder. Only an operator lifts it."""
 
 
 GONE = "gone: "
-"""How the fault of an original begins whose file was deleted; taken back once the file is there again."""
+"""Prefix of the fault of an original whose file was deleted. Lifted once the file is back."""
 
 MAX_COVER_ASPECT = 3.0
-"""Up to so many times as long as wide a picture has room in every size; a longer one may be too thin."""
+"""Highest aspect ratio (long to short side) that fits every size; beyond it, some sizes are too thin."""
 
 
 class State(StrEnum):
@@ -33,10 +33,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Under which terms an original may be shown.
+    """The terms under which an original may be shown.
 
-    `until`: the first moment at which it may not be shown any more, seconds since 1970; None: no such moment.
-    `no_crop`: it may only be shown whole.
+    `until`: the moment its licence ends, seconds since 1970; None: never. `no_crop`: show it whole only.
     """
 
     licence: str | None = None
@@ -52,12 +51,12 @@ class Original:
     """One image of one book.
 
     `digest`: the first 16 bytes of its SHA-256. `width`, `height` in px, upright. `date`: its own time,
-    seconds since 1970. `path`: where a referenced file lies; None for one in the originals' folder.
-    `fault`: why it cannot be rendered, once that is known. `added`: when it came in, milliseconds since 1970.
-    `begins`: where in that file its bytes begin; None: it is the whole file.
-    `origin`: the path or URL that it came from; `who` brought it. `role`: what it shows if not the front.
-    `since`: when it took another picture's place, seconds since 1970; 0: it never had to. `detail`: which
-    share of its pixels along a side says something, 0 to 1; None: not measured.
+    seconds since 1970. `path`: the location of a referenced file; None for files in the originals' folder.
+    `fault`: why it cannot be rendered, if known. `added`: when it was ingested, milliseconds since 1970.
+    `begins`: offset of its bytes in that file; None: the whole file.
+    `origin`: the path or URL that it came from; `who` added it. `role`: what it shows if not the front.
+    `since`: when it replaced another picture, seconds since 1970; 0: never. `detail`: share of its pixels
+    along a side that carry detail, 0 to 1; None: not measured.
     """
 
     identifier: Identifier
@@ -83,22 +82,22 @@ class Original:
 
     @property
     def is_held(self) -> bool:
-        """Whether it is passed over until it is released by hand: it killed or hung a worker, or is slow."""
+        """Whether it is skipped until an operator releases it: it killed or hung a decoder, or is slow."""
         return (self.fault or "").startswith((QUARANTINED, "slow: "))
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can be rendered, as far as is known, and may be shown."""
+        """Whether it can be rendered, as far as known, and may be shown."""
         return self.fault is None and self.state is None
 
     @property
     def is_decided(self) -> bool:
-        """Whether a person, or its terms, said whether it is shown: nothing that comes in replaces it."""
+        """Whether a person, or its terms, decided if it is shown. New pictures do not replace it."""
         return self.is_pinned or self.state is not None
 
     @property
     def mtime(self) -> int:
-        """The Last-Modified of its derivatives: its own date, or later when it took another's place."""
+        """The Last-Modified of its derivatives: its own date, or the later time when it replaced another."""
         return max(self.date, self.since)
 
     @property
@@ -108,14 +107,14 @@ class Original:
 
     @property
     def is_stripe(self) -> bool:
-        """Whether it is so long and thin that some size may have to show another original."""
+        """Whether it is so long and thin that some sizes may have to show another original."""
         longer, shorter = max(self.width, self.height), min(self.width, self.height)
         return longer > MAX_COVER_ASPECT * shorter
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """Bytes that are not decoded again: why, since when (seconds since 1970), and whose cover they are."""
+    """Bytes that are not decoded again: why, since when (seconds since 1970), and the originals with them."""
 
     digest: bytes
     reason: str
@@ -124,10 +123,10 @@ class Quarantined:
 
 
 def best_first(originals: Iterable[Original], priority: Mapping[str, int]) -> list[Original]:
-    """Order by the one rule: what a person pinned, the front before backs and spines, more pixels, the higher
-    source priority (0 if unset), the later date.
+    """Sort originals: pinned by a person, then front before backs and spines, more pixels, the higher source
+    priority (0 if unset), the later date.
 
-    The digest settles what is still equal, so that every process and node picks the same.
+    The digest breaks ties, so that every process and node picks the same.
     """
     return sorted(
         originals,
@@ -143,9 +142,9 @@ def best_first(originals: Iterable[Original], priority: Mapping[str, int]) -> li
 
 
 def shown(ordered: Iterable[Original]) -> list[Original]:
-    """Return those of a book's originals, best first, that its derivatives are made of.
+    """Return the originals of a book, best first, that its derivatives are made from.
 
-    That is the best usable one. Where it is a stripe, some size may be too thin for it and show the next.
+    Usually the best usable one. If it is a stripe, some sizes may be too thin for it and show the next.
     """
     found = []
     for original in ordered:
@@ -157,7 +156,7 @@ def shown(ordered: Iterable[Original]) -> list[Original]:
 
 
 def renewed(new: Original, old: Original) -> Original:
-    """Return what is known of bytes that came for a book again: what people decided of them stands."""
+    """Return the record for bytes that a book already has: people's decisions about them are kept."""
     return replace(
         new,
         state=old.state,

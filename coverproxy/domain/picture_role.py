@@ -1,4 +1,4 @@
-"""What a picture of a book shows, by the words of its file's name."""
+"""What a picture of a book shows, by the words in its file name."""
 
 import re
 
@@ -9,7 +9,7 @@ _ROLES = {
     "flap": "inside", "toc": "inside", "contents": "inside",
     "author": "author", "contributor": "author",
 }  # fmt: skip
-"""Words as publishers and ONIX feeds write them behind the ISBN (978…_back.jpg, 978…_int1.jpg)."""
+"""Words that publishers and ONIX feeds append to the ISBN (978…_back.jpg, 978…_int1.jpg)."""
 
 _FRONT = frozenset({"front", "frontcover", "fc", "u1"})
 _NOISE = frozenset(
@@ -19,14 +19,14 @@ _NOISE = frozenset(
 _WORD = re.compile(r"[A-Za-z]{2,}[0-9]?")
 _LONG_NUMBER = re.compile(r"(?:[0-9][ -]?){8,}[0-9Xx]")
 _MOST_WORDS = 2
-"""More words behind the ISBN are a title: 978…-back-to-methuselah."""
+"""More words after the ISBN are a title: 978…-back-to-methuselah."""
 
 
 def role_of(stem: str) -> str | None:
-    """Return what the picture of a file shows if not the front: 'back', 'spine', 'inside' or 'author'.
+    """Return what a picture shows if not the front: 'back', 'spine', 'inside' or 'author'; else None.
 
-    *stem*: the file's name without its ending. Only words behind the ISBN count: before it stand titles. Of
-    two words the first one that says something decides.
+    *stem*: the file name without its extension. Only words after the ISBN count, since titles stand before
+    it. Of two words, the first known one decides.
     """
     numbers = list(_LONG_NUMBER.finditer(stem))
     behind = stem[numbers[-1].end() :] if numbers else ""

@@ -1,4 +1,4 @@
-"""Text from catalogues, with every dash and space as its ASCII one."""
+"""Normalises dashes and spaces in catalogues' text to ASCII."""
 
 import unicodedata
 from urllib.parse import unquote
@@ -7,12 +7,12 @@ _IGNORED = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\uf
 
 
 def plain(text: str) -> str:
-    """Undo percent-encoding once more, map dashes and spaces to ASCII, drop marks that nobody sees; strip."""
+    """Decode percent-encoding once, map dashes and spaces to ASCII, drop invisible marks, and strip."""
     return ascii_marks(unquote(text) if "%" in text else text)
 
 
 def ascii_marks(text: str) -> str:
-    """Do the same, but leave percent signs alone, for values in which they may stand for themselves."""
+    """Do the same, but leave percent signs alone, for values in which they may be literal."""
     if text.isascii() and text.isprintable():
         return text.strip()
     mapped = (

@@ -1,4 +1,4 @@
-"""The values that name a picture: an identifier, and the spec of one derivative."""
+"""The values that name a picture: identifier, size and format."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["ISBN", "Identifier", "Reading", "Spec", "Wanted", "parse"]
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One derivative: an identifier in a named size and a format. `str()` is its only spelling."""
+    """One derivative: an identifier, a named size and a format. `str()` is its only spelling."""
 
     identifier: Identifier
     size: str
@@ -24,9 +24,9 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a path asks for, before it is known which of its readings has a cover.
+    """What a path asks for, before we know which of its readings has a cover.
 
-    `forced`: the format that an ending demands, or None where `Accept` decides.
+    `forced`: the format that the extension forces; None where `Accept` decides.
     """
 
     size: str
@@ -35,19 +35,19 @@ class Wanted:
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
-        """What the path can mean, in the order to try it."""
+        """The possible meanings of the path, in the order to try them."""
         return self.reading.identifiers
 
     def specs(self, form: Format) -> tuple[Spec, ...]:
-        """Name the derivatives that would do, in the order to try them."""
+        """Return the derivatives that satisfy the request, in the order to try them."""
         return tuple(Spec(identifier, self.size, form) for identifier in self.identifiers)
 
 
 def parse(size: str, text: str, formats: frozenset[Format], scheme: str = ISBN) -> Wanted:
-    """Read the end of a cover's path, `{size}/{scheme}/{value}[.ending]`.
+    """Parse the end of a cover's path, `{size}/{scheme}/{value}[.ending]`.
 
-    *size* is already known to be configured; *formats* are those switched on. Raises UnknownScheme,
-    NotAnIdentifier, or MalformedPath for the ending of a format that is off.
+    The caller has checked *size*. *formats*: the enabled formats. Raises UnknownScheme, NotAnIdentifier, or
+    MalformedPath if the extension belongs to a disabled format.
     """
     bare, dot, ending = text.rstrip("/").rpartition(".")
     forced = ENDINGS.get(ending.lower()) if dot else None

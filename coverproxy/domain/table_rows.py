@@ -1,23 +1,23 @@
-"""The rows of a table of text, of which a damaged one costs only itself."""
+"""Reads the rows of a text table. A damaged row loses only itself."""
 
 import csv
 from collections import deque
 from collections.abc import Iterable, Iterator
 
 MOST_LINES = 20
-"""Lines that one row may take: a quoted cell can hold line breaks."""
+"""Most lines of one row; a quoted cell can contain line breaks."""
 
 
 def delimiter_of(line: str) -> str:
-    """Return what parts the cells of a table that begins with *line*."""
+    """Return the delimiter of a table that begins with *line*."""
     return next((mark for mark in "\t;," if mark in line), ",")
 
 
 def table_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:
-    """Yield the rows that hold anything, each with the number of its first line.
+    """Yield each row that is not blank, with the number of its first line.
 
-    Instead of a damaged row comes what is wrong with it. A quotation mark that is not closed, or not where a
-    cell ends, costs its own line only: the csv module alone would read on to the next mark or the end.
+    A damaged row is yielded as an error text. An unclosed or misplaced quotation mark loses only its own
+    line: the csv module alone would read on to the next mark or the end.
     """
     source = _Lines(lines)
     delimiter = delimiter_of(source.skip_blank())
@@ -31,7 +31,7 @@ def table_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:
 
 
 def _row(source: "_Lines", delimiter: str) -> list[str] | str | None:
-    """Read one row; a text says what is wrong with its first line, None that there is none."""
+    """Read one row. Returns an error text if its first line is damaged, None at the end."""
     taken: list[str] = []
     try:
         return next(csv.reader(source.feed(taken), delimiter=delimiter, strict=True), None)
@@ -41,7 +41,7 @@ def _row(source: "_Lines", delimiter: str) -> list[str] | str | None:
 
 
 class _Lines:
-    """Lines that can be given back. `number` is that of the next one."""
+    """Lines with pushback. `number` is the number of the next line."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._source = iter(lines)
@@ -49,7 +49,7 @@ class _Lines:
         self.number = 1
 
     def feed(self, taken: list[str]) -> Iterator[str]:
-        """Yield what one row may take, and keep it in *taken*."""
+        """Yield the lines that one row may use, and record them in *taken*."""
         while len(taken) < MOST_LINES:
             line = self._next()
             if line is None:
@@ -58,12 +58,12 @@ class _Lines:
             yield line
 
     def give_back(self, lines: list[str]) -> None:
-        """Put lines back to the front."""
+        """Push lines back to the front."""
         self._waiting.extendleft(reversed(lines))
         self.number -= len(lines)
 
     def skip_blank(self) -> str:
-        """Return the first line that is not blank, without taking it; "" if there is none."""
+        """Return the first line that is not blank, without consuming it; "" at the end."""
         while (line := self._next()) is not None:
             if line.strip():
                 self.give_back([line])

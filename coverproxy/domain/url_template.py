@@ -1,4 +1,4 @@
-"""A template: the way from an ISBN to a URL, a path or a key, as a text with placeholders in braces."""
+"""Templates that turn an ISBN into a URL, a path or a key: text with placeholders in braces."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from coverproxy.domain.spec import ISBN, Identifier
 FIELDS = ("isbn13", "isbn10", "isbn13_hyphens", "isbn10_hyphens")
 
 _DIGITS = {"isbn13": 13, "isbn10": 10}
-"""The fields that can be cut, and how long they always are."""
+"""Fields that can be sliced, and their fixed lengths."""
 
 _PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
 _INSIDE = re.compile(r"\{([^:{}]*)(?::([0-9]{1,2}):([0-9]{1,2}))?\}")
@@ -20,7 +20,7 @@ _INSIDE = re.compile(r"\{([^:{}]*)(?::([0-9]{1,2}):([0-9]{1,2}))?\}")
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A form of the ISBN, or its digits from `start` up to, not with, `stop` (None: all of it)."""
+    """A form of the ISBN, or its digits from `start` up to, but excluding, `stop` (None: all of it)."""
 
     name: str
     start: int = 0
@@ -28,15 +28,15 @@ class _Field:
 
 
 class Template:
-    """A template, read and checked once; ValueError names the placeholder that is wrong.
+    """A template, parsed and checked once. Raises ValueError naming the wrong placeholder.
 
     Placeholders: `{isbn13}`, `{isbn10}`; `{isbn13_hyphens}`, `{isbn10_hyphens}` (by the ranges of the
-    International ISBN Agency, as far as python-stdnum knows them); and digits of the first two, counted from
-    0 and with the end left out, as `{isbn13:0:4}`. All of them together must tell one ISBN from every other:
-    a shard alone would give one picture to a thousand books.
+    International ISBN Agency, as far as python-stdnum knows them); and slices of the first two, counted from
+    0 with the end excluded, as `{isbn13:0:4}`. Together they must identify one ISBN: a shard alone would give
+    a thousand books the same picture.
 
-    No brace stands for itself, and there are no attributes, calls or conversions as in str.format(): those
-    reach into objects. A URL writes a brace as %7B and %7D.
+    Braces cannot be literal, and there are no attributes, calls or conversions as in str.format(), because
+    those reach into objects. In a URL, write a brace as %7B or %7D.
     """
 
     def __init__(self, text: str) -> None:
@@ -50,10 +50,10 @@ class Template:
         self.text = text
 
     def fill(self, identifier: Identifier) -> str | None:
-        """Name *identifier*'s place, or None where it has none: no ISBN, or 979 where an ISBN-10 is needed.
+        """Fill in *identifier*. Returns None if it is not an ISBN, or is a 979 where an ISBN-10 is needed.
 
-        Only digits, X and hyphens are put in, so nothing that a client sends can change a URL's host or
-        leave a folder; nor is there anything to percent-encode.
+        Only digits, X and hyphens are inserted, so a client cannot change a URL's host or leave a folder, and
+        nothing needs percent-encoding.
         """
         if identifier.scheme != ISBN:
             return None
@@ -65,39 +65,39 @@ class Template:
 
 
 class PathTemplate(Template):
-    """A template of a path or a key below something: with it, no place is outside or spelled in two ways."""
+    """A template of a relative path or key. Each has one spelling, and none leads outside its root."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         if not {"", ".", ".."}.isdisjoint(text.split("/")):
             raise ValueError(
-                f"{text!r} is no path below: no / at its start or end, no // and no part . or .."
+                f"{text!r} is not a relative path: no / at its start or end, no //, and no part . or .."
             )
         if not text.isprintable():
-            raise ValueError(f"{text!r} holds a character that cannot be seen")
+            raise ValueError(f"{text!r} contains a character that does not print")
 
 
 def _field(placeholder: str) -> _Field:
-    """Read one placeholder, with its braces."""
+    """Parse one placeholder, with its braces."""
     found = _INSIDE.fullmatch(placeholder)
     if found is None or found[1] not in FIELDS:
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
         raise ValueError(
-            f"{placeholder} is no placeholder; expected one of {known}, or a cut as {{isbn13:0:4}}"
+            f"{placeholder} is not a placeholder; expected one of {known}, or a slice like {{isbn13:0:4}}"
         )
     if found[2] is None:
         return _Field(found[1])
     length = _DIGITS.get(found[1])
     if length is None:
-        raise ValueError(f"{placeholder} cuts a number whose hyphens move; cut {{isbn13}} or {{isbn10}}")
+        raise ValueError(f"{placeholder} slices a number whose hyphens move; slice {{isbn13}} or {{isbn10}}")
     start, stop = int(found[2]), int(found[3])
     if not start < stop <= length:
-        raise ValueError(f"{placeholder} is no part of {length} digits; the first is 0, the end {length}")
+        raise ValueError(f"{placeholder} is not a slice of {length} digits; expected 0 <= start < stop")
     return _Field(found[1], start, stop)
 
 
 def _names_one_book(fields: Iterable[_Field]) -> bool:
-    """Say whether what is put in is of one ISBN only. The check digit may lack: it follows the others."""
+    """Return whether the fields identify one ISBN. The check digit may be missing: the rest implies it."""
     seen: dict[str, set[int]] = {}
     for field in fields:
         if field.stop is None:

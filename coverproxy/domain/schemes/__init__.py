@@ -1,4 +1,4 @@
-"""The registry of identifier schemes: every question about a scheme goes through here.
+"""The registry of identifier schemes. All code that asks about a scheme goes through it.
 
 To add a scheme, write a class in the module of its group and add it to `ALL`.
 """
@@ -26,15 +26,15 @@ ALL: dict[str, Scheme] = {
         Isni(), Viaf(), Wikidata(),
     )
 }  # fmt: skip
-"""Schemes by name, without those of the operator, `local:{agency}`."""
+"""Schemes by name, without the operator's own, `local:{agency}`."""
 
 ALIASES = {"upc": "ean"}
-"""Other words for a scheme in URLs and columns."""
+"""Synonyms of schemes in URLs and columns."""
 
 LOCAL = "local:"
 AGENCY = Local.AGENCY
 PLAIN_LOCAL = Local.pattern
-"""An expression for record numbers that are their own file names."""
+"""Pattern for record numbers that are their own file names."""
 
 _PREFIXED = re.compile(rf"\s*({LOCAL}[^:\s]+|[A-Za-z]+):(.*)", re.DOTALL | re.IGNORECASE)
 
@@ -45,7 +45,7 @@ def _local(agency: str) -> Scheme:
 
 
 def named(name: str) -> Scheme:
-    """Return the scheme of that name, in any case. Raises UnknownScheme."""
+    """Return the scheme with that name, ignoring case. Raises UnknownScheme."""
     lower = name.lower()
     scheme = ALL.get(ALIASES.get(lower, lower))
     if scheme:
@@ -56,12 +56,12 @@ def named(name: str) -> Scheme:
 
 
 def parse(scheme: str, text: str) -> Reading:
-    """Read *text* as an identifier of a scheme. Raises UnknownScheme, NotAnIdentifier."""
+    """Read *text* as an identifier of *scheme*. Raises UnknownScheme, NotAnIdentifier."""
     return named(scheme).parse(text)
 
 
 def read(text: str) -> Reading:
-    """Read `scheme:value`, as identifiers are printed; without a known scheme in front it is an ISBN.
+    """Read `scheme:value`, as identifiers are printed. Without a known scheme in front it is an ISBN.
 
     Raises NotAnIdentifier.
     """
@@ -76,10 +76,10 @@ def read(text: str) -> Reading:
 
 
 def stems(identifier: Identifier) -> tuple[str, ...]:
-    """Return every file name, without ending, that an identifier is found under; the canonical one first."""
+    """Return every file name, without extension, that finds an identifier; the canonical one first."""
     return named(identifier.scheme).stems(identifier.value)
 
 
 def shard(identifier: Identifier) -> tuple[str, str]:
-    """Return the two folder names that an identifier's files lie under."""
+    """Return the names of the two folders that hold an identifier's files."""
     return named(identifier.scheme).shard(identifier.value)

@@ -1,4 +1,4 @@
-"""What an identifier scheme is: how its numbers are read, spelled and stored."""
+"""The base class of identifier schemes: how numbers are read, spelled and stored."""
 
 import hashlib
 import re
@@ -9,22 +9,22 @@ from coverproxy.domain.identifier import Identifier, Reading
 from coverproxy.domain.plain_text import plain
 
 MAX_TEXT = 400
-"""Characters of text that are read; a longer one is refused."""
+"""Maximum length of a text, in characters."""
 
 _PAD = "00000"
 _UNSAFE = re.compile(rb"[^0-9A-Za-z._-]|\A\.")
 
 MAX_STEM = 200
-"""Bytes of a file name without its ending; most file systems take 255."""
+"""Maximum length of a file name without its extension, in bytes; most file systems allow 255."""
 
 
 class Scheme(ABC):
     """An identifier scheme. Instances hold no state.
 
-    `name`: its word in URLs and on disk. `title`: what people call it. `example`: a canonical value.
-    `pattern`: a regular expression for canonical values, in the syntax that `re` and PCRE share.
-    `labels`: an expression for what catalogues write in front of a value. `has_slashes`: whether a value
-    may hold slashes, so that the rest of a path is one.
+    `name`: its word in URLs and on disk. `title`: its name for people. `example`: a canonical value.
+    `pattern`: a regular expression for canonical values, in syntax that `re` and PCRE share. `labels`: an
+    expression for prefixes that catalogues write before a value. `has_slashes`: whether a value may contain
+    slashes, so that it extends to the end of the path.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Scheme(ABC):
     has_slashes = False
 
     def parse(self, text: str) -> Reading:
-        """Read what a catalogue sends. Raises NotAnIdentifier with the reason.
+        """Read a catalogue's text. Raises NotAnIdentifier with the reason.
 
-        Most schemes answer with an identifier of their own. Numbers that belong elsewhere are answered with
-        an identifier of that scheme: an ISBN is an EAN too, and it is one item.
+        Most schemes return an identifier of their own. A number that belongs to another scheme returns an
+        identifier of that one: an ISBN is also an EAN, and both name one item.
         """
         if len(text) > MAX_TEXT:
             raise self.refusal(text, f"longer than {MAX_TEXT} characters")
@@ -49,10 +49,10 @@ class Scheme(ABC):
 
     @abstractmethod
     def read(self, bare: str, text: str) -> Reading:
-        """Read *bare*, which is *text* without labels and in plain ASCII marks. Raises NotAnIdentifier."""
+        """Read *bare*: *text* without labels and with ASCII marks. Raises NotAnIdentifier."""
 
     def one(self, value: str) -> Reading:
-        """Return the reading of a text that means *value* and nothing else."""
+        """Return the reading of a text that means only *value*."""
         return Reading((Identifier(self.name, value),))
 
     def refusal(self, text: str, why: str) -> NotAnIdentifier:
@@ -60,13 +60,13 @@ class Scheme(ABC):
         return NotAnIdentifier(text, why, self.title)
 
     def stems(self, value: str) -> tuple[str, ...]:
-        """Return the file names, without ending, that *value* is found under; the canonical one first."""
+        """Return the file names, without extension, that find *value*; the canonical one first."""
         return (value,)
 
     def shard(self, value: str) -> tuple[str, str]:
-        """Return the two folder names that *value* lies under: the four characters before the last.
+        """Return the names of the two folders that hold *value*: the four characters before the last.
 
-        These spread evenly where the first ones do not, and the check digit, often an X, is left out.
+        These are spread evenly, unlike the first ones, and omit the check digit, which is often an X.
         A dot becomes `_`: a folder must not be named `..`.
         """
         padded = (_PAD + self.stems(value)[0]).replace(".", "_")
@@ -74,10 +74,10 @@ class Scheme(ABC):
 
 
 def safe_stem(value: str) -> str:
-    """Spell any text as a file name: what is not a letter, a digit or one of `._-` becomes `=` and its hex.
+    """Spell any text as a file name: all but letters, digits and `._-` becomes `=` and its hex.
 
-    One text, one name, and the reverse, for all that fit. The text of a longer name is cut and followed by
-    its own SHA-256 after `==`, which no spelled-out text contains.
+    The mapping is one to one for names that fit. A longer name is cut and gets its text's SHA-256 after `==`,
+    which never occurs in a spelled-out text.
     """
     stem = _UNSAFE.sub(lambda found: b"=%02x" % found[0][0], value.encode()).decode()
     if len(stem) <= MAX_STEM:

@@ -1,4 +1,4 @@
-"""Record numbers of library catalogues: OCLC, Library of Congress, PICA, and an operator's own."""
+"""Record numbers of library catalogues: OCLC, Library of Congress, PICA, and the operator's own."""
 
 import re
 
@@ -37,7 +37,7 @@ class Lccn(Scheme):
     labels = r"(?:info:)?lccn(?:/|[\s:])*(?=[0-9A-Za-z -])|https?://lccn\.loc\.gov/"
 
     def read(self, bare: str, text: str) -> Reading:
-        """Remove blanks, what follows a slash, and the hyphen; the number behind it has six digits.
+        """Remove blanks, anything after a slash, and the hyphen; the number after it is padded to six digits.
 
         Source: https://www.loc.gov/marc/lccn-namespace.html. A lost hyphen is not restored.
         """
@@ -61,7 +61,7 @@ class Ppn(Scheme):
     labels = r"ppn[\s:]*"
 
     def read(self, bare: str, text: str) -> Reading:
-        """Read digits with a check digit modulo 11: weights 2, 3, … from the right."""
+        """Read digits with a modulo 11 check digit: weights 2, 3, … from the right."""
         value = bare.upper()
         if not re.fullmatch(self.pattern, value):
             raise self.refusal(text, "expected 6 to 14 digits, the last of which may be X")
@@ -72,7 +72,7 @@ class Ppn(Scheme):
 
 
 class Local(Scheme):
-    """Record numbers of one agency, as they stand in its catalogue: `local:{agency}`."""
+    """Record numbers of one agency, as its catalogue spells them: `local:{agency}`."""
 
     title = "record number"
     has_slashes = True
@@ -80,7 +80,7 @@ class Local(Scheme):
     pattern = "[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}"
 
     AGENCY = "[a-z0-9][a-z0-9._-]{0,31}"
-    """A MARC organization code, or any other word that the operator chooses, in lower case."""
+    """A MARC organization code, or another word of the operator's choice, in lower case."""
 
     MAX_VALUE = 128
 
@@ -88,13 +88,13 @@ class Local(Scheme):
         self.name = f"local:{agency}"
 
     def parse(self, text: str) -> Reading:
-        """Take the text as it is: only blanks around it are removed. No two spellings are one."""
+        """Take the text as it is, without surrounding blanks. Two spellings are two numbers."""
         if len(text) > MAX_TEXT:
             raise self.refusal(text, f"longer than {MAX_TEXT} characters")
         return self.read(ascii_marks(text) if text.isascii() else text.strip(), text)
 
     def read(self, bare: str, text: str) -> Reading:
-        """Refuse only what nobody can have meant: nothing, control characters, more than 128 bytes."""
+        """Refuse only clear errors: an empty text, control characters, more than 128 bytes."""
         if not bare:
             raise self.refusal(text, "it is empty")
         if not bare.isprintable():

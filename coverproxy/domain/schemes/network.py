@@ -1,4 +1,4 @@
-"""Identifiers from the network: Open Library, DOI, and those of people."""
+"""Identifiers used on the web: Open Library, DOI, and those of people."""
 
 import re
 
@@ -26,7 +26,7 @@ class Olid(Scheme):
 
 
 class Doi(Scheme):
-    """Digital Object Identifier (ISO 26324). Case means nothing in one."""
+    """Digital Object Identifier (ISO 26324), case-insensitive."""
 
     name = "doi"
     title = "DOI"
@@ -48,7 +48,7 @@ class Doi(Scheme):
 
 
 class Isni(Scheme):
-    """International Standard Name Identifier (ISO 27729), of a person or a body. ORCIDs are among them."""
+    """International Standard Name Identifier (ISO 27729) of a person or an organisation; includes ORCIDs."""
 
     name = "isni"
     title = "ISNI"
@@ -57,7 +57,7 @@ class Isni(Scheme):
     labels = r"https?://(?:www\.)?(?:isni\.org|orcid\.org)/(?:isni/)?|isni[\s:]*|orcid[\s:]*"
 
     def read(self, bare: str, text: str) -> Reading:
-        """Read 16 characters, in groups of four or not; the last one is a check digit or X."""
+        """Read 16 characters, grouped in fours or not; the last is a check digit or X."""
         value = re.sub("[- ]", "", bare).upper()
         if not re.fullmatch(self.pattern, value):
             raise self.refusal(text, "expected 15 digits and a check digit or X")

@@ -1,4 +1,4 @@
-"""Numbers of serials."""
+"""Identifiers of serials."""
 
 import re
 
@@ -33,6 +33,6 @@ class Issn(Scheme):
 
 
 def of_ean(number: str) -> Reading:
-    """Return the ISSN of an EAN that begins 977; the two digits behind it name a price or an issue."""
+    """Return the ISSN of an EAN that begins 977; the two digits after it name a price or an issue."""
     first = number[3:10]
     return Issn().one(first + stdnum_issn.calc_check_digit(first))

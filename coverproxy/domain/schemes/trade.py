@@ -1,4 +1,4 @@
-"""Numbers of the trade: ISBN, EAN, ISMN and Amazon's."""
+"""Identifiers of the book trade: ISBN, EAN, ISMN and Amazon's ASIN."""
 
 import re
 
@@ -12,11 +12,11 @@ from coverproxy.domain.schemes import serials
 from coverproxy.domain.schemes.base import Scheme
 
 _MUSICLAND = "9790"
-"""The ISMN's part of 979; all others are the ISBN's."""
+"""The ISMN's part of 979; the rest belongs to ISBN."""
 
 
 class Isbn(Scheme):
-    """International Standard Book Number (ISO 2108); `domain.isbn` has its rules."""
+    """International Standard Book Number (ISO 2108); the rules are in `domain.isbn`."""
 
     name = ISBN
     title = "ISBN"
@@ -24,7 +24,7 @@ class Isbn(Scheme):
     pattern = "97[89][0-9]{10}"
 
     def parse(self, text: str) -> Reading:
-        """Read an ISBN or a list of them: see isbn.parse."""
+        """Read an ISBN or a list of them; see isbn.parse."""
         found = isbn.parse(text)
         return Reading(tuple(Identifier(ISBN, value) for value in found.isbns), found.only_one)
 
@@ -33,7 +33,7 @@ class Isbn(Scheme):
         return self.parse(text)
 
     def stems(self, value: str) -> tuple[str, ...]:
-        """Return the ISBN-13 and, for 978, the ISBN-10: catalogues ask for either."""
+        """Return the ISBN-13 and, for 978, the ISBN-10: catalogues request either."""
         ten = isbn.to_isbn10(value)
         return (value, ten) if ten else (value,)
 
@@ -48,7 +48,7 @@ class Ismn(Scheme):
     labels = r"(?:urn:)?ismn[\s:]*"
 
     def read(self, bare: str, text: str) -> Reading:
-        """Read 13 digits, or the ten-character form of before 2008, `M` and nine digits."""
+        """Read 13 digits, or the ten-character form from before 2008, `M` and nine digits."""
         compact = re.sub("[- ]", "", bare).upper()
         digits = f"{_MUSICLAND}{compact[1:]}" if compact.startswith("M") else compact
         if not re.fullmatch("9790[0-9]{9}", digits):
@@ -59,7 +59,7 @@ class Ismn(Scheme):
 
 
 class Ean(Scheme):
-    """The number of a product's bar code: EAN-13, EAN-8, UPC-A, GTIN-14."""
+    """The number in a product's bar code: EAN-13, EAN-8, UPC-A, GTIN-14."""
 
     name = "ean"
     title = "EAN or UPC"
@@ -68,7 +68,7 @@ class Ean(Scheme):
     labels = r"(?:ean|upc|gtin)(?:-?(?:1[234]|8|a))?[\s:]+"
 
     def read(self, bare: str, text: str) -> Reading:
-        """Read 8, 11 (a leading zero lost), 12, 13 or 14 digits; books, music and serials go to their own."""
+        """Read 8, 11 (leading zero lost), 12, 13 or 14 digits. Books, music and serials have own schemes."""
         digits = re.sub("[- ]", "", bare)
         if not re.fullmatch("[0-9]{8}|[0-9]{11,13}|0[0-9]{13}", digits):
             raise self.refusal(text, "expected 8, 12 or 13 digits, or 14 of which the first is 0")
@@ -78,7 +78,7 @@ class Ean(Scheme):
         return self._owner(number)
 
     def _owner(self, number: str) -> Reading:
-        """Give a number to the scheme that it belongs to."""
+        """Return the reading in the scheme that owns the number."""
         if len(number) == 13 and number.startswith(_MUSICLAND):
             return Ismn().one(number)
         if len(number) == 13 and number.startswith(("978", "979")):
@@ -89,7 +89,7 @@ class Ean(Scheme):
 
 
 class Asin(Scheme):
-    """Amazon's number: ten letters and digits. For books of before 2007 it is the ISBN-10."""
+    """Amazon's number: ten letters and digits. For books from before 2007 it is the ISBN-10."""
 
     name = "asin"
     title = "ASIN"
@@ -98,7 +98,7 @@ class Asin(Scheme):
     labels = r"asin[\s:]*"
 
     def read(self, bare: str, text: str) -> Reading:
-        """Read an ASIN; an ISBN, which Amazon's addresses take too, is that ISBN."""
+        """Read an ASIN. An ISBN, which Amazon's addresses also take, is read as an ISBN."""
         value = bare.upper()
         if re.fullmatch("[0-9]{9}[0-9X]|97[89][0-9]{10}", value):
             try:
