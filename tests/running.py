@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import BROWSER, configured, take_in
+from conftest import BROWSER, configured, fill
 
 COMMAND = (sys.executable, "-m", "coverproxy")
 
@@ -58,10 +58,10 @@ def run(*arguments: str | Path, data: Path | None = None, code: int = 0, **envir
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, drawn: Path) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, drawn: Path, stocked: Path) -> Path:
     """A data folder with the drawn covers in."""
     folder = tmp_path_factory.mktemp("cli") / "data"
-    take_in(configured(folder), drawn)
+    fill(configured(folder), stocked, drawn)
     return folder
 
 

@@ -70,14 +70,22 @@ def _url(listener: socket.socket) -> str:
 
 
 def application(
-    config: Config, listeners: Listeners, on_ready: Callable[[], None], shown: tuple[Shown, ...] = ()
+    config: Config,
+    listeners: Listeners,
+    on_ready: Callable[[], None],
+    shown: tuple[Shown, ...] = (),
+    *,
+    prestart: bool = True,
 ) -> web.Application:
-    """Make the application of one process: its start opens the service, its end closes it."""
+    """Make the application of one process: its start opens the service, its end closes it.
+
+    `prestart`: start render processes before the first request. If not, each starts with its first picture.
+    """
     metrics = Metrics()
     app = build(config, metrics, shown)
 
     async def service(app: web.Application) -> AsyncIterator[None]:
-        async with open_covers(config, metrics) as covers:
+        async with open_covers(config, metrics, prestart=prestart) as covers:
             open_for(app, covers)
             async with open_desk(config, metrics, covers) as desk:
                 app[DESK] = desk

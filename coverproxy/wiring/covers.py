@@ -36,7 +36,7 @@ async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics
 
 
 @asynccontextmanager
-async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]:
+async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True) -> AsyncIterator[Covers]:
     """Open the service; at the end, let what is being made be finished, within `server.stop_seconds`."""
     async with AsyncExitStack() as stack:
         shelf = DataFolder(config)
@@ -50,8 +50,8 @@ async def open_covers(config: Config, metrics: Metrics) -> AsyncIterator[Covers]
         guard, _ = await asyncio.to_thread(stack.enter_context, opening)
         renders = RenderPool(threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)
-        # Now, not for the first answer; by a render thread, as the kernel ends them with who started them.
-        await renders.start(guard.start)
+        if prestart:  # on a render thread: the kernel ends a child when the thread that started it ends
+            await renders.start(guard.start)
         asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
         covers = Covers(
             cache=shelf.cache,
