@@ -1,1 +1,1 @@
-"""Single flight, file locks, background work and process pools, whatever runs in them."""
+"""Single flight, file locks, background tasks and process pools. Generic: they know nothing of covers."""

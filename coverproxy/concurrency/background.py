@@ -1,4 +1,4 @@
-"""Work that goes on beside other work, for as long as that lasts."""
+"""A task that runs in the background of a block."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run *work*, which never ends by itself, until the block is left."""
+    """Run *work*, which never ends by itself, while the block runs."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -17,17 +17,18 @@ WAITERS = 64
 
 
 class FileLocks:
-    """Kernel locks between processes: a name's hash picks one of a fixed number of files.
+    """Kernel locks between processes: a hash of the name picks one of a fixed number of files (stripes).
 
-    A stripe that cannot be opened (a full, read-only or vanished disk) is passed over: a cover made twice is
-    better than none. The kernel frees a dead process's lock. The files are never removed: unlinking a locked
-    file would split its waiters over two inodes (filelock). Two names on one stripe only wait for each other.
+    A stripe that cannot be opened (a full, read-only or vanished disk) is skipped: a cover made twice is
+    better than none. The kernel frees the locks of a dead process. The files are never removed: unlinking a
+    locked file would split its waiters over two inodes (filelock). Two names on one stripe only wait for each
+    other.
     """
 
     def __init__(self, folder: Path, count: int = 1024) -> None:
         self._folder = folder
         self._count = count
-        # As many threads as flights can wait: the render queue bounds them.
+        # As many threads as flights can wait; the render queue bounds those.
         self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="lock")
 
     def _open(self, name: str) -> int | None:
@@ -37,13 +38,13 @@ class FileLocks:
             return ownership.opened(stripe, flags)
         except OSError:
             with contextlib.suppress(OSError):
-                ownership.make_folder(self._folder)  # the whole cache was deleted, perhaps
+                ownership.make_folder(self._folder)  # someone may have deleted the whole cache
                 return ownership.opened(stripe, flags)
             return None
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock of *name*, waiting in a thread where another process has it."""
+        """Hold the lock of *name*; waits in a thread while another process holds it."""
         handle = self._open(name)
         if handle is not None:
             try:
@@ -60,7 +61,8 @@ class FileLocks:
         try:
             await asyncio.wrap_future(waiting)
         except asyncio.CancelledError:
-            # MUST close only once the thread is done with it: else flock may get another file's number.
+            # MUST close only once the thread is done with the handle: else flock may get another file's
+            # number.
             if not waiting.cancel():
                 waiting.add_done_callback(lambda _: os.close(handle))
             else:
@@ -69,7 +71,7 @@ class FileLocks:
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
-        """Hold the lock of *name* from code that may block."""
+        """Hold the lock of *name*, for blocking code."""
         handle = self._open(name)
         try:
             if handle is not None:
@@ -79,11 +81,11 @@ class FileLocks:
             _close(handle)
 
     def close(self) -> None:
-        """End the waiting threads."""
+        """Stop the waiting threads."""
         self._waiters.shutdown(wait=False, cancel_futures=True)
 
 
 def _close(handle: int | None) -> None:
-    """Free a lock: closing its only descriptor does."""
+    """Free a lock by closing its only descriptor."""
     if handle is not None:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Processes that go through a long list of work at a bounded share of the machine."""
+"""Worker processes for a long list of work, at a bounded share of the machine."""
 
 import multiprocessing
 import os
@@ -20,20 +20,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[Item, Result]):
-    """What is done to an item. `cpu_elsewhere`: seconds of CPU that other processes have taken for it."""
+    """The work on an item. `cpu_elsewhere`: CPU seconds that other processes have spent on it."""
 
     do: Callable[[Item], Iterator[Result]]
     cpu_elsewhere: Callable[[], float] = float
 
 
 Opening = Callable[[], AbstractContextManager[Work[Item, Result]]]
-"""Opens what the work needs, in the process that does it. MUST pickle: that process starts from nothing."""
+"""Opens what the work needs, in the worker. MUST pickle: the worker is spawned and inherits nothing."""
 
 NICENESS = 10
-"""Whoever serves goes first: on a busy machine the kernel gives a crew about a tenth of a core's time."""
+"""Requests come first: on a busy machine the kernel gives the pool about a tenth of a core."""
 
 BATCH = 16
-"""Items handed over at once: enough that passing them costs nothing, few enough to be spread evenly."""
+"""Items handed over at once: enough to make the transfer cheap, few enough to balance the load."""
 
 _LEAST_REST_SECONDS = 0.005
 _LOOK_SECONDS = 0.2
@@ -42,18 +42,18 @@ _MOST_DEATHS = 5
 
 @dataclass(frozen=True, slots=True)
 class PoolPace:
-    """How many processes work, and for which part of the time each does."""
+    """How many processes work, and the share of the time that each may."""
 
     workers: int
     duty: float
 
 
 def pace(share: float, cores: int) -> PoolPace:
-    """Divide *share* (0 to 1) of all cores among processes: as few as can take it.
+    """Divide *share* (0 to 1) of all cores among as few processes as possible.
 
-    Processes alone would only do for whole cores: a quarter of two cores is half of one. So each also rests
-    from piece to piece until its CPU time is no more than `duty` of the time that went by. Niceness alone
-    would not do either: on an idle machine it takes all there is, and heats it, and another guest pays.
+    Whole processes alone would only give whole cores, and a quarter of two cores is half of one. So each also
+    rests between items, until its CPU time is at most `duty` of the elapsed time. Niceness alone is not
+    enough: an idle machine would give it everything, run hot, and other guests on the host would pay.
     """
     wanted = share * cores
     workers = max(1, ceil(wanted - 1e-9))
@@ -67,7 +67,7 @@ def cores() -> int:
 
 @dataclass
 class _Member(Generic[Item]):
-    """A process and what it has in hand."""
+    """A worker process and its current batch."""
 
     process: BaseProcess
     pipe: Connection
@@ -76,10 +76,10 @@ class _Member(Generic[Item]):
 
 @dataclass
 class ThrottledPool(Generic[Item, Result]):
-    """Goes through a list. Ctrl-C ends it after the pieces in hand; a process that dies is replaced.
+    """Works through a list. Ctrl-C ends it after the current items; a dead process is replaced.
 
-    `on_results` gets what came of some items, and how many items that were; `on_death` gets an item during
-    which a process died by itself twice, and how. Both run in the caller's thread, which is the main one.
+    `on_results` gets the results of some items, and how many items those were. `on_death` gets an item that
+    killed its process twice when alone, and the cause. Both run in the caller's thread, the main one.
     """
 
     opening: Opening[Item, Result]
@@ -93,19 +93,19 @@ class ThrottledPool(Generic[Item, Result]):
     _deaths: int = 0
 
     def run(self, items: Iterable[Item]) -> None:
-        """Go through all items; blocks. Raises ChildProcessError where processes do nothing but die."""
+        """Work through all items; blocks. Raises ChildProcessError if processes keep dying."""
         waiting = iter(items)
         with _on_interrupt(self._interrupt):
             try:
                 self._go(waiting)
             finally:
                 for member in self._members:
-                    member.pipe.close()  # it ends at the next piece
+                    member.pipe.close()  # it ends at the next item
                 for member in self._members:
                     member.process.join()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start no further items."""
         self._is_stopped = True
 
     def _interrupt(self) -> None:
@@ -115,7 +115,7 @@ class ThrottledPool(Generic[Item, Result]):
 
     def _go(self, waiting: Iterator[Item]) -> None:
         while len(self._members) < self.pace.workers and (batch := self._next(waiting)):
-            self._hire(batch)
+            self._spawn(batch)
         is_told = False
         while busy := {id(member.pipe): member for member in self._members if member.batch}:
             for pipe in wait([member.pipe for member in busy.values()], timeout=_LOOK_SECONDS):
@@ -127,18 +127,18 @@ class ThrottledPool(Generic[Item, Result]):
     def _next(self, waiting: Iterator[Item]) -> list[Item]:
         if self._is_stopped:
             return []
-        if self._again:  # a process died of one of these: alone it does no harm to the others
+        if self._again:  # one of these killed a process; try each alone
             return [self._again.popleft()]
         return list(islice(waiting, BATCH))
 
     def _take(self, member: _Member[Item], waiting: Iterator[Item]) -> None:
-        """Take a member's results and hand it what follows; or see that it died, and replace it."""
+        """Take a worker's results and give it the next batch; if it died, replace it."""
         try:
             results, done = member.pipe.recv()
         except (EOFError, OSError):
-            self._bury(member)
+            self._reap(member)
             if following := self._next(waiting):
-                self._hire(following)
+                self._spawn(following)
             return
         self._deaths = 0
         self.on_results(results, done)
@@ -146,14 +146,14 @@ class ThrottledPool(Generic[Item, Result]):
         if member.batch:
             _send(member.pipe, member.batch)
 
-    def _bury(self, member: _Member[Item]) -> None:
+    def _reap(self, member: _Member[Item]) -> None:
         member.process.join()
         member.pipe.close()
         self._members.remove(member)
         self._deaths += 1
-        how = _told(member.process.exitcode)
+        how = _describe_exit(member.process.exitcode)
         if self._deaths > _MOST_DEATHS:
-            raise ChildProcessError(f"{self._deaths} processes died one after the other, the last by {how}")
+            raise ChildProcessError(f"{self._deaths} processes died in a row, the last by {how}")
         if len(member.batch) == 1:
             self.on_death(member.batch[0], how)
         else:
@@ -163,14 +163,14 @@ class ThrottledPool(Generic[Item, Result]):
         for member in self._members:
             _send(member.pipe, None)
 
-    def _hire(self, batch: list[Item]) -> None:
+    def _spawn(self, batch: list[Item]) -> None:
         """Start a process. Spawned, never forked: libvips' threads do not survive a fork."""
         spawning = multiprocessing.get_context("spawn")
         ours, theirs = spawning.Pipe()
         process = spawning.Process(
             target=_work, args=(theirs, self.opening, self.pace.duty), daemon=True, name="crew"
         )
-        # Inherited: Ctrl-C reaches every process of a terminal, and only we may answer it.
+        # Inherited: Ctrl-C reaches every process of a terminal, and only the parent may handle it.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             process.start()
@@ -182,13 +182,13 @@ class ThrottledPool(Generic[Item, Result]):
 
 
 def _send(pipe: Connection, message: Any) -> None:
-    with suppress(OSError):  # it died meanwhile: that is seen when we look for what it sends
+    with suppress(OSError):  # it died meanwhile; we notice when we read from it
         pipe.send(message)
 
 
 @contextmanager
 def _on_interrupt(act: Callable[[], None]) -> Iterator[None]:
-    """Answer Ctrl-C by *act*: an exception could come in the middle of a message and tear it."""
+    """Handle Ctrl-C with *act*: an exception could interrupt a message half-way."""
     before = signal.signal(signal.SIGINT, lambda number, frame: act())
     try:
         yield
@@ -196,7 +196,7 @@ def _on_interrupt(act: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _told(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None or code >= 0:
         return f"exit code {code}"
     with suppress(ValueError):
@@ -205,7 +205,7 @@ def _told(code: int | None) -> str:
 
 
 def _work(pipe: Connection, opening: Opening[Any, Any], duty: float) -> None:
-    """Work until there is nothing more, or nobody who asks: the whole life of a process."""
+    """Work until the list is done or the parent is gone: the whole life of a worker process."""
     os.nice(NICENESS)
     with opening() as work, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         rest = Rest(pipe, duty, work.cpu_elsewhere)
@@ -214,7 +214,7 @@ def _work(pipe: Connection, opening: Opening[Any, Any], duty: float) -> None:
 
 
 def _results(work: Work[Any, Any], batch: list[Any], rest: "Rest") -> tuple[list[Any], int]:
-    """Go through a batch, resting from piece to piece; return what came of it, and how many were done."""
+    """Work through a batch, resting between items; return the results and how many items were done."""
     results = []
     for done, item in enumerate(batch):
         for result in work.do(item):
@@ -225,9 +225,9 @@ def _results(work: Work[Any, Any], batch: list[Any], rest: "Rest") -> tuple[list
 
 
 class Rest:
-    """Keeps a process to its part of the time: what a piece took of the CPU is rested off after it.
+    """Keeps a process to its share of the time: rests after each item, in proportion to its CPU time.
 
-    Time that went by waiting for the disk or for others counts as rest; it is not saved up for a rush.
+    Time spent waiting for the disk or for others counts as rest, but is not saved up for a burst.
     """
 
     def __init__(self, pipe: Connection, duty: float, cpu_elsewhere: Callable[[], float]) -> None:
@@ -238,7 +238,7 @@ class Rest:
         self._cpu, self._time = self._cpu_seconds(), time.monotonic()
 
     def is_called_off(self) -> bool:
-        """Rest for what is owed; say whether meanwhile we are told to stop, or nobody is left to tell."""
+        """Rest as long as is due; return whether to stop: the parent said so, or is gone."""
         self._reckon()
         is_called = self._pipe.poll(self._owed if self._owed >= _LEAST_REST_SECONDS else 0)
         self._reckon()
@@ -246,7 +246,7 @@ class Rest:
 
     def _reckon(self) -> None:
         cpu, now = self._cpu_seconds(), time.monotonic()
-        taken = max(cpu - self._cpu, 0.0)  # less where a process was replaced
+        taken = max(cpu - self._cpu, 0.0)  # can shrink when a process is replaced
         self._owed = max(self._owed + taken / self._duty - (now - self._time), 0.0)
         self._cpu, self._time = cpu, now
 

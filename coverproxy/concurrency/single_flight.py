@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """The derivatives that are being made in this process, by name."""
+    """The calls in flight in this process, by name."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Future[T]] = {}
@@ -29,11 +29,11 @@ class SingleFlight(Generic[T]):
         within: float,
         concerns_us: Callable[[OwnFault], bool],
     ) -> tuple[T, bool]:
-        """Wait for the flight of *name*, starting it where none is under way; say whether we started it.
+        """Wait for the flight of *name*, starting it if needed; return its result and whether we started it.
 
-        The flight is a task of its own: a visitor who hangs up takes nobody along. Its failure is raised to
-        all who wait, but for an OwnFault that does not concern the follower: then it goes round again, and
-        leads. Raises Pending after *within* seconds; the flight goes on.
+        The flight is a task of its own, so a client that disconnects cancels nobody else's. Its failure is
+        raised to all waiters, except an OwnFault that does not concern the waiter: that one tries again, as
+        leader. Raises Pending after *within* seconds; the flight goes on.
         """
         deadline = asyncio.get_running_loop().time() + within
         while True:
@@ -42,7 +42,7 @@ class SingleFlight(Generic[T]):
             if task is None:
                 task = self._tasks[name] = asyncio.ensure_future(make())
                 task.add_done_callback(partial(self._landed, name))
-            # unlike wait_for, wait() leaves the task alone when the time is up or the visitor gone
+            # unlike wait_for, wait() does not cancel the task on a timeout or a disconnect
             await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
             if not task.done():
                 raise Pending("the cover is being made")
@@ -53,7 +53,7 @@ class SingleFlight(Generic[T]):
                     raise
 
     def start(self, name: str, make: Callable[[], Awaitable[T]], most: int) -> None:
-        """Start a flight that nobody waits for, unless it is under way, or *most* are."""
+        """Start a flight without a waiter, unless it is in flight already, or *most* flights are."""
         if name not in self._tasks and len(self._tasks) < most:
             task = self._tasks[name] = asyncio.ensure_future(make())
             task.add_done_callback(partial(self._landed, name))
@@ -61,10 +61,10 @@ class SingleFlight(Generic[T]):
     def _landed(self, name: str, task: asyncio.Future[T]) -> None:
         del self._tasks[name]
         if not task.cancelled():
-            task.exception()  # seen, even when all who waited have hung up
+            task.exception()  # retrieved, even if all waiters have disconnected
 
     async def land(self, within: float) -> int:
-        """Wait for all flights, at most *within* seconds; return how many did not make it."""
+        """Wait for all flights, at most *within* seconds; return how many are unfinished."""
         tasks = set(self._tasks.values())
         if not tasks:
             return 0

@@ -1,1 +1,1 @@
-"""Bytes in, bytes out: decoding, scaling, encoding, and what keeps a bad picture from doing harm."""
+"""Bytes in, bytes out: decode, scale, encode, and the guards against bad pictures."""

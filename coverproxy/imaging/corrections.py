@@ -1,4 +1,4 @@
-"""Corrections: what a file says of its pixels and libvips passes over, applied to its image."""
+"""Corrections that a file asks for and libvips ignores, applied to its image."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from coverproxy.imaging import icc, jpeg, png, tiff
 
 
 def corrected(image: Any, body: bytes, loader: Loader) -> Any:
-    """Return the image as its file means it; the same where there is nothing to be done. Lazy."""
+    """Return the image with its file's corrections applied; the same object if there are none. Lazy."""
     if loader is Loader.TIFF:
         image = _without_extra_bands(image, tiff.picture(body))
     if loader is Loader.PNG and (exponent := png.facts(body).exponent) != 1:
@@ -16,7 +16,7 @@ def corrected(image: Any, body: bytes, loader: Loader) -> Any:
 
 
 def _without_extra_bands(image: Any, page: tiff.Page) -> Any:
-    """Keep the colours, and alpha where a band is declared to be that: spot colours and selections go."""
+    """Keep the colour bands, and alpha if a band is declared as such; drop spot colours and selections."""
     colours, alpha = page.colours, page.alpha
     if image.bands != page.bands or page.bands == colours or page.photometric == 3:
         return image
@@ -27,7 +27,7 @@ def _without_extra_bands(image: Any, page: tiff.Page) -> Any:
 
 
 def _with_gamma(image: Any, exponent: float) -> Any:
-    """Raise the colours, from 0 to 1, to *exponent*; alpha stays."""
+    """Raise the colours, from 0 to 1, to *exponent*; alpha is unchanged."""
     if not image.hasalpha():
         return image.gamma(exponent=1 / exponent)
     last = image.bands - 1
@@ -36,7 +36,7 @@ def _with_gamma(image: Any, exponent: float) -> Any:
 
 
 def _with_whole_profile(image: Any, body: bytes, loader: Loader) -> Any:
-    """Take away an ICC profile of which a part is missing."""
+    """Remove an incomplete ICC profile."""
     if image.get_typeof("icc-profile-data") == 0:
         return image
     is_cut = icc.is_cut(image.get("icc-profile-data"))

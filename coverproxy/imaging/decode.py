@@ -1,4 +1,4 @@
-"""Decode: an original's header, held against the limits, and then its pixels."""
+"""Decode: read an original's header, check it against the limits, then read its pixels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,10 @@ from coverproxy.imaging import corrections, icc, jpeg, memory, scale, turbo, vip
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an original before any pixel.
+    """What the header of an original says.
 
-    `sides`: (width, height) in px as a viewer sees it. `plain`: a JPEG that libjpeg-turbo may decode by
-    itself; else `image` is its libvips image, opened with `options`.
+    `sides`: (width, height) in px as a viewer sees it. `plain`: set for a JPEG that libjpeg-turbo may decode
+    alone; otherwise `image` is its libvips image, opened with `options`.
     """
 
     body: bytes
@@ -27,7 +27,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """A picture in memory, in sRGB: an array (rows, columns, 4) of which `sides` (width, height) counts."""
+    """A picture in memory, in sRGB: an array (rows, columns, 4), valid within `sides` (width, height)."""
 
     array: Any
     sides: tuple[int, int]
@@ -61,7 +61,7 @@ def _check(image: Any, body: bytes, loader: Loader, limits: Limits) -> None:
 
 
 def picture(known: Header, size: Size) -> Pixels | Picture:
-    """Return the picture, decoded or to be decoded as it is read.
+    """Return the picture, decoded already or lazy.
 
     Raises libvips' Error, and UnusableOriginal("header").
     """
@@ -78,8 +78,8 @@ def picture(known: Header, size: Size) -> Pixels | Picture:
 
 
 def _in_memory(array: Any, plain: jpeg.Plain, factor: int) -> Pixels | Picture:
-    """Return the pixels, or a libvips image where a profile is to be obeyed."""
-    # a shrunk side is rounded up here and down by libvips, whose picture is meant to the pixel
+    """Return the pixels, or a libvips image if an ICC profile must be applied."""
+    # this decoder rounds a shrunk side up, libvips down; we follow libvips
     sides = plain.width // factor, plain.height // factor
     if plain.profile is None or icc.is_srgb(plain.profile):
         return Pixels(array, sides)
@@ -92,8 +92,8 @@ def _in_memory(array: Any, plain: jpeg.Plain, factor: int) -> Pixels | Picture:
 def shrink_factor(sides: tuple[int, int], size: Size) -> int:
     """Return the factor (1, 2, 4, 8) by which the JPEG decoder itself may shrink.
 
-    What is left stays `decode_scale` times the target: the decoder's own shrinking is a box filter, and a
-    cover decoded right at its target loses a third of its SSIMULACRA2 (bench/quality.py).
+    The result stays at least `decode_scale` times the target: the decoder shrinks with a box filter, and a
+    cover decoded at exactly its target size loses a third of its SSIMULACRA2 (bench/quality.py).
     """
     width, height = sides
     spare = max(width / size.width, height / size.height) / size.decode_scale

@@ -1,4 +1,4 @@
-"""What decoding gives, as values: asked of a render process, and held against what it may be."""
+"""Results of decoding, as values. A render process returns them; they are checked before use."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,14 +11,14 @@ from coverproxy.imaging.render import Rendered
 from coverproxy.imaging.render_process import Answer, Bounds, RenderProcesses
 
 _SPARE_BYTES = 67_108_864
-"""What a render process may take beside what an original may take to decode, which is reckoned in advance."""
+"""Memory of a render process beyond what its original needs to decode, which is estimated beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a header says: (width, height) in px as a viewer sees it, and the coding inside a HEIF file.
+    """The header's facts: (width, height) in px as a viewer sees it, and the codec inside a HEIF file.
 
-    `too_large`: why it takes more memory than it may to decode it; empty where it does not.
+    `too_large`: why decoding would exceed the memory limit; empty if it does not.
     """
 
     sides: tuple[int, int]
@@ -27,27 +27,27 @@ class Measured:
 
 
 class Decoder(Protocol):
-    """Decodes an original's bytes. Every method blocks, and raises UnusableOriginal."""
+    """Decodes an original's bytes. All methods block and raise UnusableOriginal."""
 
     def render(self, body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
-        """Render it, as render() does."""
+        """Render it; see render.render()."""
         ...
 
     def verify(self, body: bytes, size: Size, limits: Limits) -> None:
-        """Decode all of it and keep nothing, as verify() does."""
+        """Decode all of it and discard the result; see render.verify()."""
         ...
 
     def glance(self, body: bytes, limits: Limits) -> Preview:
-        """Say how it looks."""
+        """Return its preview."""
         ...
 
     def measure(self, body: bytes, loader: Loader, most_decoded: int) -> Measured:
-        """Read its header, and no pixel."""
+        """Read its header, but no pixels."""
         ...
 
 
 class ProcessDecoder:
-    """Decodes in render processes. Raises DecoderDied where the one at work died, and Unavailable."""
+    """Decodes in render processes. Also raises DecoderDied if the process died, and Unavailable."""
 
     def __init__(self, processes: RenderProcesses) -> None:
         self._processes = processes
@@ -56,7 +56,7 @@ class ProcessDecoder:
         """See Decoder."""
         answer = self._processes.run("render", (size, form, limits), body)
         if dimensions(answer.body, form) is None:
-            raise DecoderDied(f"its process gave bytes that are not {form.value}")
+            raise DecoderDied(f"its process returned bytes that are not {form.value}")
         return Rendered(answer.body, _sides(answer, "size"), _sides(answer, "original"))
 
     def verify(self, body: bytes, size: Size, limits: Limits) -> None:
@@ -81,7 +81,7 @@ def _sides(answer: Answer, name: str) -> tuple[int, int]:
     match answer.facts.get(name):
         case [width, height]:
             return _number(width, _MOST_SIDE), _number(height, _MOST_SIDE)
-    raise DecoderDied(f"its process gave no {name}")
+    raise DecoderDied(f"its process returned no {name}")
 
 
 def _text(answer: Answer, name: str) -> str:
@@ -90,12 +90,12 @@ def _text(answer: Answer, name: str) -> str:
 
 def _number(value: Any, most: int) -> int:
     if not isinstance(value, int) or not 0 <= value <= most:
-        raise DecoderDied("its process gave a number that cannot be")
+        raise DecoderDied("its process returned a number out of range")
     return value
 
 
 def render_processes(config: Config, count: int, patience: float = 1.0, niceness: int = 0) -> RenderProcesses:
-    """Build what decodes, each picture within the config's bounds; none is started."""
+    """Build the render processes, each bounded by the config; does not start them."""
     seconds, memory = config.render.time_limit_seconds * patience, config.limits.max_decoded_bytes
     bounds = Bounds(seconds, memory + _SPARE_BYTES, config.limits.max_bytes, niceness)
     return RenderProcesses(count, bounds)

@@ -1,4 +1,4 @@
-"""Encode: the pixels of a derivative written as JPEG, WebP or AVIF, without any metadata."""
+"""Encode: write a derivative's pixels as JPEG, WebP or AVIF, without metadata."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from coverproxy.imaging import jpeg, turbo, vips
 from coverproxy.imaging.transform import Raster
 
 MIN_JPEG_BYTES = 2048
-"""Clients take fewer bytes for "no cover" (900 to 1,000: LibraryThing's; 2,048: NeverTooManyBooks)."""
+"""Clients read smaller files as "no cover" (900 to 1,000 bytes: LibraryThing's; 2,048: NeverTooManyBooks)."""
 
 
 def encoded(raster: Raster, size: Size, form: Format) -> bytes:
-    """Encode as the size's settings have it. The same pixels give the same bytes. Raises libvips' Error."""
+    """Encode with the size's settings. Deterministic: same pixels, same bytes. Raises libvips' Error."""
     if form is Format.JPEG:
         return jpeg.padded(_jpeg(raster, size), MIN_JPEG_BYTES)
     if form is Format.WEBP:
@@ -47,7 +47,7 @@ def _jpeg(raster: Raster, size: Size) -> bytes:
 
 
 def _image(raster: Raster) -> Any:
-    """Return the pixels as a libvips image, which does not copy them."""
+    """Return the pixels as a libvips image, without copying them."""
     bands = len(raster.mode)
     image = vips.library().Image.new_from_memory(raster.pixels, *raster.sides, bands, "uchar")
     if bands > 3:

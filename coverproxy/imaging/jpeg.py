@@ -10,12 +10,12 @@ from coverproxy.imaging import icc, tiff
 SOF0, SOF1, SOF2, SOS, APP0, APP1, APP2, APP14 = 0xC0, 0xC1, 0xC2, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE
 
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
-"""Markers without a length: TEM and RST0 to RST7. libjpeg passes over them between segments."""
+"""Markers without a length: TEM and RST0 to RST7. libjpeg skips them between segments."""
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 
 _MOST_SEGMENTS = 4096
-"""Before the first scan; profiles and metadata in pieces are some hundreds. It bounds the reader's time."""
+"""Most segments before the first scan; split profiles and metadata take some hundreds. Bounds the time."""
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """SOF0 to SOF15; the three others are DHT, JPG and DAC."""
@@ -28,7 +28,7 @@ _ICC = b"ICC_PROFILE\x00"
 
 
 class Segment(NamedTuple):
-    """A marker, and where its payload starts and ends. `is_orderly`: no junk before it, a sound length."""
+    """A marker, and the bounds of its payload. `is_orderly`: no junk before it, and a valid length."""
 
     marker: int
     at: int
@@ -38,9 +38,9 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a frame header declares (T.81 §B.2.2): marker, bits a sample, sides in px, and components.
+    """The contents of a frame header (T.81 §B.2.2): marker, bits per sample, sides in px, components.
 
-    `is_strict`: nothing but well-formed segments stands between the start and the first scan.
+    `is_strict`: only well-formed segments stand between the start and the first scan.
     """
 
     marker: int
@@ -52,16 +52,16 @@ class Frame:
 
     @property
     def is_plain(self) -> bool:
-        """Say whether it is 8-bit SOF0, SOF1 or SOF2, grey or of three colours, in an orderly file."""
+        """Return whether it is 8-bit SOF0, SOF1 or SOF2, grey or three colours, in a well-formed file."""
         is_known = self.marker in (0xC0, 0xC1, 0xC2) and self.precision == 8
         return self.is_strict and is_known and self.components in (1, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A JPEG that needs no other reader: 8-bit grey or colour, upright, in an orderly file.
+    """A JPEG that needs no other reader: 8-bit grey or colour, upright, in a well-formed file.
 
-    Sides in px. `is_in_scans`: it comes in more than one. `profile`: its ICC profile, if it has a whole one.
+    Sides in px. `is_in_scans`: it has more than one scan. `profile`: its ICC profile, if complete.
     """
 
     width: int
@@ -73,10 +73,10 @@ class Plain:
 
 
 def segments(body: bytes) -> Iterator[Segment]:
-    """Yield each segment up to the first scan's header, and no further where the file breaks off.
+    """Yield each segment up to the first scan's header, or until the file breaks off.
 
-    Junk between segments is passed over as libjpeg does, so that both see the same frame: a reader that
-    gave up there would be led past a frame that libjpeg goes on to decode.
+    Skips junk between segments as libjpeg does, so that both see the same frame: a reader that stopped at the
+    junk would miss a frame that libjpeg goes on to decode.
     """
     at = 2
     for _ in range(_MOST_SEGMENTS):
@@ -85,7 +85,7 @@ def segments(body: bytes) -> Iterator[Segment]:
             return
         code, start = body[marker.end() - 1], marker.end()
         length = 0 if code in _BARE else int.from_bytes(body[start : start + 2])
-        end = start if code in _BARE else start + max(length, 2)  # libjpeg goes on behind a length of 0 or 1
+        end = start if code in _BARE else start + max(length, 2)  # libjpeg goes on after a length of 0 or 1
         if end > len(body):
             return
         yield Segment(code, min(start + 2, end), end, marker.start() == at and length >= 2)
@@ -95,7 +95,7 @@ def segments(body: bytes) -> Iterator[Segment]:
 
 
 def frame(body: bytes) -> Frame | None:
-    """Return the one frame declared before the first scan; None without one, or with more. Never raises."""
+    """Return the one frame before the first scan; None if there are none or several. Never raises."""
     found: list[Frame] = []
     is_strict = body[:2] == b"\xff\xd8"
     for marker, at, end, is_orderly in segments(body):
@@ -108,7 +108,7 @@ def frame(body: bytes) -> Frame | None:
 
 
 def plain(body: bytes) -> Plain | None:
-    """Return what there is to know of a plain JPEG; None where libvips is to say. Never raises."""
+    """Return the facts of a plain JPEG; None if libvips must read the file. Never raises."""
     seen = frame(body)
     if seen is None or not seen.is_plain or not seen.width or not seen.height:
         return None
@@ -127,7 +127,7 @@ def plain(body: bytes) -> Plain | None:
 
 
 def has_several_scans(body: bytes) -> bool:
-    """Say whether the picture comes in more than one scan: then all of its coefficients lie in memory."""
+    """Return whether the picture has more than one scan, so that all its coefficients must be in memory."""
     components = progressive = 0
     for marker, at, end, _ in segments(body):
         if marker in _FRAMES and end - at >= 6:
@@ -138,7 +138,7 @@ def has_several_scans(body: bytes) -> bool:
 
 
 def _frame(marker: int, header: bytes) -> Frame:
-    """Read a frame header; one whose length does not fit has no components."""
+    """Parse a frame header; one with a wrong length gets no components."""
     if len(header) < 6 or len(header) != 6 + 3 * header[5]:
         return Frame(marker, 0, 0, 0, 0)
     width, height = int.from_bytes(header[3:5]), int.from_bytes(header[1:3])
@@ -146,26 +146,26 @@ def _frame(marker: int, header: bytes) -> Frame:
 
 
 def refusal(body: bytes) -> str | None:
-    """Say why no decoder may see this JPEG; None where it may.
+    """Return why no decoder may read this JPEG; None if it may.
 
-    A lossless one (SOF3) cannot be shrunk while it is decoded, and no decoder here says so: simplejpeg writes
-    all of it beyond the end of the smaller picture's memory, libvips gives the top left corner as the whole
-    cover. The other kinds not read have no decoder here, and are not left to find that out by themselves.
+    A lossless JPEG (SOF3) cannot be shrunk while it is decoded, and no decoder here reports that: simplejpeg
+    writes all of it past the end of the smaller picture's buffer; libvips returns the top left corner as the
+    whole cover. The other refused kinds have no decoder here, and must not reach one that might guess.
     """
     seen = frame(body)
     if seen is None:
-        return "a JPEG whose header cannot be read: it is cut off, or declares no picture, or more than one"
+        return "a JPEG whose header cannot be read: it is truncated, or declares no picture, or several"
     if seen.marker in _LOSSLESS:
-        return "a lossless JPEG, which cannot be shrunk safely; save it as a usual JPEG or as PNG"
+        return "a lossless JPEG, which cannot be shrunk safely; save it as a baseline JPEG or as PNG"
     if seen.marker not in _READ_FRAMES:
-        return f"a JPEG of a kind that is not read (SOF{seen.marker - SOF0}); save it as a usual JPEG"
+        return f"an unsupported kind of JPEG (SOF{seen.marker - SOF0}); save it as a baseline JPEG"
     if seen.precision != 8:
-        return f"a JPEG of {seen.precision} bits a channel; save it with 8 bits"
+        return f"a JPEG with {seen.precision} bits per channel; save it with 8 bits"
     return None
 
 
 def padded(body: bytes, least: int) -> bytes:
-    """Bring a JPEG to *least* bytes with one comment segment (§B.2.4.5) behind its start."""
+    """Pad a JPEG to *least* bytes with one comment segment (§B.2.4.5) after its start."""
     missing = least - len(body)
     if missing <= 0:
         return body
@@ -174,7 +174,7 @@ def padded(body: bytes, least: int) -> bytes:
 
 
 def has_part_of_a_profile(body: bytes) -> bool:
-    """Say whether the ICC profile is not all there: it comes in numbered chunks (ICC.1 annex B.4)."""
+    """Return whether the ICC profile is incomplete; it comes in numbered chunks (ICC.1 annex B.4)."""
     chunks = [body[at + 12 : at + 14] for marker, at, end, _ in segments(body)
               if marker == APP2 and body[at : at + 12] == _ICC and end >= at + 14]  # fmt: skip
     numbers = [chunk[0] for chunk in chunks]

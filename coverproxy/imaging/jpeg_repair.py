@@ -1,4 +1,4 @@
-"""JPEGs that browsers show whole though libjpeg warns of them, repaired: what it still warns of is damage."""
+"""Repairs JPEGs that browsers show whole although libjpeg warns. What it still warns about is damage."""
 
 from coverproxy.imaging import jpeg
 
@@ -6,11 +6,11 @@ _EOI = b"\xff\xd9"
 
 
 def repaired(body: bytes) -> bytes:
-    """Write the header anew without what libjpeg warns of, and add the end where only that is missing.
+    """Rewrite the header without what libjpeg warns about, and add the end marker if only that is missing.
 
-    Junk between the segments goes. The JFIF revision and the Adobe colour transform become known ones, and a
-    sequential scan's spectral selection what it must be (Samsung's cameras write 0 to 0). The pixels' own
-    coding is left as it is.
+    Junk between segments is dropped. The JFIF revision and the Adobe colour transform become known ones, and
+    a sequential scan's spectral selection becomes the only valid one (Samsung's cameras write 0 to 0). The
+    entropy-coded data is unchanged.
     """
     parts = [body[:2]]
     is_sequential = False
@@ -37,10 +37,10 @@ def _straightened(marker: int, payload: bytes, *, is_sequential: bool) -> bytes:
 
 
 def _ended(body: bytes, start: int) -> bytes:
-    """Return the scans, which start at *start*, with an end: added where no scan of the picture is missing.
+    """Return the scans, which begin at *start*, with an end marker: added if no scan is missing.
 
-    The decoder warns of whatever else is missing, up to the last row of blocks; browsers show what there is
-    of that, and so do we.
+    The decoder warns about any other missing data, except in the last row of blocks. Browsers show such a
+    picture, and so do we.
     """
     scans = body[start:]
     if _EOI in scans or not _has_every_scan(body, start):
@@ -49,9 +49,9 @@ def _ended(body: bytes, start: int) -> bytes:
 
 
 def _has_every_scan(body: bytes, start: int) -> bool:
-    """Say whether the scans name every coefficient of every component to its last bit (T.81 annex G).
+    """Return whether the scans cover every coefficient of every component to its last bit (T.81 annex G).
 
-    A progressive file that is cut between two scans decodes without a warning, to a coarse picture.
+    A progressive file truncated between two scans decodes without a warning, to a coarse picture.
     """
     seen = jpeg.frame(body)
     if seen is None:
@@ -72,7 +72,7 @@ def _has_every_scan(body: bytes, start: int) -> bool:
 
 
 def _scan_headers(body: bytes, start: int) -> list[bytes]:
-    """Return the payloads of all SOS segments; the first ends at *start*. No coded data has FF DA."""
+    """Return the payloads of all SOS segments; the first ends at *start*. Coded data never contains FF DA."""
     found = [body[at:end] for marker, at, end, _ in jpeg.segments(body) if marker == jpeg.SOS]
     at = start
     while (at := body.find(b"\xff\xda", at)) >= 0 and len(found) < 1000:

@@ -1,4 +1,4 @@
-"""How much memory a decoder takes for an original, reckoned from its header."""
+"""Estimates from its header how much memory decoding an original takes."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ _SAMPLE_BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int
 
 _COMPLEX_BYTES = 16
 
-# Bytes taken for each byte of the decoded picture, measured as the peak of a process that renders medium from
-# 25 megapixels of noise, and rounded up. What streams (baseline JPEGs, PNGs line by line) takes a few lines;
-# what comes in several passes, or in one strip, lies in memory as a whole, some of it twice.
+# Bytes of memory per byte of the decoded picture: the peak of a process that renders medium from 25
+# megapixels of noise, rounded up. Streamed formats (baseline JPEGs, PNGs line by line) take a few lines;
+# formats with several passes, or one strip, are in memory as a whole, sometimes twice.
 _STREAMED = 0.5
 _JPEG_IN_SCANS = 2.5
 _PNG_INTERLACED = 2.0
@@ -20,11 +20,11 @@ _TIFF, _TIFF_IN_ONE_STRIP = 1.5, 3.0
 _FEW_STRIPS = 4
 
 _HEIF_PIXEL_BYTES = 20
-"""Of an AVIF, whatever its depth and chroma: 16 to 19 were measured."""
+"""Bytes per pixel of an AVIF, whatever its depth and chroma; 16 to 19 were measured."""
 
 
 def needed(image: Any, body: bytes, loader: Loader) -> int:
-    """Return the bytes that decoding takes at most, about; *image* is the libvips image, its header read."""
+    """Estimate the most bytes that decoding takes; *image*: the libvips image, with its header read."""
     pixels = image.width * image.height
     if loader is Loader.HEIF:
         return int(pixels * _HEIF_PIXEL_BYTES)
@@ -45,11 +45,9 @@ def _factor(image: Any, body: bytes, loader: Loader) -> float:
 
 
 def refusal(image: Any, body: bytes, loader: Loader, most: int) -> str | None:
-    """Say why an original may not be decoded within *most* bytes; None where it may."""
+    """Return why decoding an original would exceed *most* bytes; None if it would not."""
     need = needed(image, body, loader)
     if need <= most:
         return None
     sides = f"{image.width}x{image.height} px in {image.bands} channels"
-    return (
-        f"{sides} take some {need >> 20} MiB to decode as {loader.name}, at most {most >> 20} MiB is allowed"
-    )
+    return f"{sides} take about {need >> 20} MiB to decode as {loader.name}; the limit is {most >> 20} MiB"

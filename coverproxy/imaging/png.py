@@ -1,4 +1,4 @@
-"""PNG chunks before the pixels: what the picture's numbers mean, and how it is laid out."""
+"""PNG chunks before the pixels: what the sample values mean, and how they are laid out."""
 
 import struct
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ _SIGNATURE_BYTES = 8
 _MOST_CHUNKS = 1024
 
 _DISPLAY = 2.2
-"""The exponent that browsers take a screen to have."""
+"""The display exponent that browsers assume."""
 
 _UNSEEN = 0.05
-"""Browsers (libpng) leave a picture alone whose correction is nearer to 1 than this."""
+"""Browsers (libpng) skip a correction that is closer to 1 than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`exponent`: what each colour, from 0 to 1, is raised to for the screen; 1 changes nothing."""
+    """`exponent`: applied to each colour, from 0 to 1, for display; 1 changes nothing."""
 
     exponent: float
     is_interlaced: bool
 
 
 def facts(body: bytes) -> Facts:
-    """Read the chunks up to the first pixels. gAMA counts only where no chunk names a colour space."""
+    """Read the chunks before the first pixels. gAMA counts only if no chunk names a colour space."""
     gamma, is_named = 0, False
     is_interlaced = len(body) > 28 and body[28] == 1
     at = _SIGNATURE_BYTES
@@ -40,7 +40,7 @@ def facts(body: bytes) -> Facts:
 
 
 def _exponent(gamma: int) -> float:
-    """Return the exponent for gAMA's number, which is 100,000 times the encoding's; 0 says nothing."""
+    """Return the exponent for gAMA's number, 100,000 times the encoding exponent; 0 is invalid."""
     if gamma == 0:
         return 1.0
     exponent = 100_000 / (gamma * _DISPLAY)

@@ -1,4 +1,4 @@
-"""How a picture looks at a glance: its dominant colour, and a likeness for while it loads."""
+"""A preview of a picture while it loads: its dominant colour, and a blurred likeness."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from coverproxy.domain.formats import Loader
 from coverproxy.imaging import thumbhash, vips
 
 GLANCE = Size(width=100, height=100, decode_scale=1.0, jpeg=Jpeg(quality=90, quant_table=0))
-"""The JPEG that a look is taken at, of the renderer's usual making: twice the pixels that are looked at."""
+"""The JPEG that a preview is taken from, made by the usual renderer at twice the pixels needed."""
 
 _NEAR = 48 * 48
-"""Colours are one to the eye, roughly, within this distance squared in R, G, B."""
+"""Squared distance in R, G, B within which two colours look alike, roughly."""
 
 Pixel = tuple[int, int, int]
 
@@ -30,17 +30,17 @@ class Preview:
 
 
 def at(glance: bytes) -> Preview:
-    """Look at a JPEG in the size GLANCE. Blocks for some milliseconds."""
+    """Return the preview of a JPEG in the size GLANCE. Blocks for some milliseconds."""
     image = vips.open_original(glance, Loader.JPEG).shrink(2, 2)
     pixels = vips.pixels(image)
     return Preview(dominant(pixels), thumbhash.encode(pixels, image.width, image.height))
 
 
 def dominant(pixels: bytes) -> int:
-    """Return the colour (0xRRGGBB) that most of the picture has; *pixels* are R, G, B, one after the other.
+    """Return the most common colour (0xRRGGBB); *pixels* are R, G, B, one after the other.
 
-    The fullest of 512 boxes says around where; the mean of all that is near, whatever box it fell into,
-    says what. The mean of the whole picture would be a colour that no part of it has.
+    The fullest of 512 boxes gives the neighbourhood; the mean of all pixels near it, in any box, gives the
+    colour. The mean of the whole picture would be a colour that none of it has.
     """
     triples = list(zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True))
     boxes = Counter((red >> 5, green >> 5, blue >> 5) for red, green, blue in triples)

@@ -1,4 +1,4 @@
-"""An original's bytes rendered into the bytes of one derivative: decode, transform, encode."""
+"""Renders an original's bytes into the bytes of one derivative: decode, transform, encode."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from coverproxy.imaging import decode, encode, jpeg_repair, transform, vips
 T = TypeVar("T")
 
 REVISION = 3
-"""Raised whenever the same original and settings give other bytes: every derivative is then made anew."""
+"""Raise it when the same original and settings give other bytes: every derivative is then rendered anew."""
 
 MIN_SIDE_PX = 10
-"""Clients take anything smaller for "no cover" (NeverTooManyBooks: a side under 10 px)."""
+"""Clients read anything smaller as "no cover" (NeverTooManyBooks: a side under 10 px)."""
 
-# Zeros between the picture and its end: the last thing that is read, so no damage hides behind it.
+# Zeros before the end marker. They are read last, so they cannot hide damage.
 _PADDING = "extraneous bytes before marker 0xd9"
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A derivative, made: its bytes, its size and its original's (width, height) in px."""
+    """A rendered derivative: its bytes, and its own and its original's (width, height) in px."""
 
     body: bytes
     size: tuple[int, int]
@@ -32,17 +32,17 @@ class Rendered:
 
 
 def _unheld(*images: Any) -> None:
-    """Watch nothing."""
+    """Hold nothing."""
 
 
 def render(
     body: bytes, size: Size, form: Format, limits: Limits, hold: Callable[..., None] = _unheld
 ) -> Rendered:
-    """Render *body* to fit *size*, never enlarged: upright, in sRGB, on white, without any metadata.
+    """Render *body* to fit *size*, never enlarged: upright, in sRGB, on white, without metadata.
 
-    The same input gives the same bytes. Blocks for some milliseconds, and for as long as the limits on
-    pixels allow. *hold* is called with the libvips images that set_kill() would stop, and without any after a
-    failure: it raises where it stopped them. Raises UnusableOriginal with reason "type", "header", "limit",
+    Deterministic: the same input gives the same bytes. Blocks for some milliseconds, at most as long as the
+    pixel limits allow. *hold* is called with the libvips images that set_kill() can stop, and with none after
+    a failure; it raises if it stopped them. Raises UnusableOriginal with reason "type", "header", "limit",
     "decode" or "thin".
     """
 
@@ -55,10 +55,10 @@ def render(
 
 
 def verify(body: bytes, size: Size, limits: Limits, hold: Callable[..., None] = _unheld) -> None:
-    """Decode all of *body*, and keep nothing: what render() at *size* would refuse is refused.
+    """Decode all of *body* and discard the result: refuses whatever render() at *size* would refuse.
 
-    It is decoded and scaled as for that size, and not encoded. Decoding for fewer pixels costs less, but it
-    overlooks damage that only the larger scale shows. Blocks, takes *hold* and raises as render() does.
+    Decodes and scales as for that size, without encoding. Decoding fewer pixels would be cheaper, but misses
+    damage that shows only at the larger scale. Blocks, calls *hold* and raises like render().
     """
 
     def read(header: decode.Header) -> None:
@@ -75,7 +75,7 @@ def _target(header: decode.Header, size: Size) -> tuple[int, int]:
 
 
 def _worked(body: bytes, limits: Limits, work: Callable[[decode.Header], T], hold: Callable[..., None]) -> T:
-    """Do *work* with the original; with a repaired one where that is a JPEG that only seems damaged."""
+    """Call *work* with the original; if that is a JPEG that only seems damaged, with a repaired one."""
     loader = sniff(body[:32])
     if loader is None:
         raise UnusableOriginal("type", file_kinds.refusal(body[: file_kinds.HEAD_BYTES]))

@@ -1,6 +1,6 @@
-"""The inside of a render process: it takes pictures from shared memory, decodes them, and gives back bytes.
+"""The program of a render process: takes pictures from shared memory, decodes them, returns bytes.
 
-It trusts who started it, and is not trusted: requests are pickled, answers are JSON and bytes.
+It trusts its parent and is not trusted by it: requests are pickled, answers are JSON and bytes.
 """
 
 import os
@@ -24,7 +24,7 @@ Facts = dict[str, Any]
 Operation = Callable[..., tuple[Facts, bytes]]
 
 _OUT_OF_MEMORY = ("out of memory", "emory allocation", "unable to allocate")
-"""What libvips and its decoders say where they could not allocate."""
+"""Parts of the messages that libvips and its decoders give when an allocation fails."""
 
 _NO_MEMORY = orjson.dumps({"memory": True})
 
@@ -57,23 +57,23 @@ OPERATIONS: dict[str, Operation] = {
     "glance": _glance,
     "measure": _measure,
 }
-"""What a render process does, by name: a body and arguments in, facts and bytes out."""
+"""The operations of a render process by name: body and arguments in, facts and bytes out."""
 
 
 def main() -> None:
-    """Serve until nobody asks any more: the whole life of a render process. Arguments: see RenderProcess."""
+    """Serve until the parent is gone: the whole life of a render process. Arguments: see RenderProcess."""
     handle, memory, parent, memory_bytes, file_bytes, niceness = map(int, sys.argv[1:7])
     sandbox.die_with(parent)
     sandbox.die_first()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)  # they reach the whole group; our parent says when it is over
+        signal.signal(number, signal.SIG_IGN)  # they reach the whole group; our parent decides when to stop
     import PIL.Image
 
     vips.library()
     turbo.library()
     scale.fast()
-    PIL.Image.preinit()  # what Pillow imports when it first saves, and may not then
-    # Until here a fault of ours is seen in the log. From here on it is sent, as pictures could write there.
+    PIL.Image.preinit()  # Pillow would import these at its first save, in the sandbox
+    # Until here our own faults go to the log. From here on they are sent, since a picture could write to it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with socket.socket(fileno=handle) as asked:
         ready = _confined(memory_bytes, file_bytes)
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def _confined(memory_bytes: int, file_bytes: int) -> bytes:
-    """Confine this process; return what is in force, or why it is of no use."""
+    """Confine this process; return the confinement in force, or the reason why the process is unusable."""
     try:
         in_force = sandbox.confine(memory_bytes, file_bytes)
         _warm_up()
@@ -94,7 +94,7 @@ def _confined(memory_bytes: int, file_bytes: int) -> bytes:
 
 
 def _warm_up() -> None:
-    """Render once, to load what is loaded at first use, and to see that these limits let it work."""
+    """Render once, to load lazily loaded parts, and to check that the process works within its limits."""
     grey = vips.library().Image.black(64, 64, bands=3).copy(interpretation="srgb")
     size = Size(width=32, height=32, jpeg=Jpeg())
     for body in (grey.jpegsave_buffer(), grey.pngsave_buffer()):
@@ -103,7 +103,7 @@ def _warm_up() -> None:
 
 @lru_cache(maxsize=256)
 def _read(request: bytes) -> tuple[str, tuple[Any, ...]]:
-    """Return a request's operation and arguments; the same few come all day."""
+    """Unpickle a request's operation and arguments; cached, since few different ones occur."""
     operation, arguments = pickle.loads(request)  # noqa: S301 - from our parent
     return operation, arguments
 
@@ -121,7 +121,7 @@ def _answer(request: bytes, memory: int) -> bytes:
         return orjson.dumps({"unusable": exc.reason, "detail": exc.detail[:1000]})
     except MemoryError:
         return _NO_MEMORY
-    except Exception as exc:  # a mistake of ours: it is raised where it was asked for
+    except Exception as exc:  # our own bug: the caller raises it
         return orjson.dumps({"mistake": f"{type(exc).__name__}: {exc}"[:1000]})
     return orjson.dumps(facts | {"length": len(made)})
 

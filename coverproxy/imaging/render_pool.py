@@ -1,4 +1,4 @@
-"""The render queue: how many covers are made at once, how many may wait, and whose is next."""
+"""The render queue: how many covers are made at once, how many may wait, and who is next."""
 
 import asyncio
 import time
@@ -15,16 +15,16 @@ T = TypeVar("T")
 _AHEAD = 2
 """Covers beyond the threads that are looked up and charged already, so that a free thread has work at once.
 
-Two, as one of them may be waiting for another process that is making it.
+Two, since one of them may be waiting for another process that is making it.
 """
 
 
 INTERNAL = ""
-"""The account of what no key asks for: looks, previews, sources asked again in the background."""
+"""The account of work without a key: previews, and background fetches."""
 
 
 class Place:
-    """A place at the render threads, for as long as it is held: nothing runs on them without one."""
+    """A place in the render queue. Nothing runs on the render threads without one."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self._executor = executor
@@ -35,7 +35,7 @@ class Place:
 
 
 class _Waiter:
-    """Somebody who waits for a turn: since when, and in whose queues."""
+    """A waiter for a turn: since when, and in the queues of which accounts."""
 
     def __init__(self, name: str, since: float) -> None:
         self.name = name
@@ -45,17 +45,17 @@ class _Waiter:
 
 
 class RenderPool:
-    """The threads that render, and those who wait for them.
+    """The render threads, and the waiters for them.
 
-    Turns go round by account: one that asks for hundreds of covers has one turn, and so has another that asks
-    for a single one. Within an account the first is next, as a page shows its covers from the top; but once
-    one has waited for half of *patience* (seconds), the last is. For when more is asked for than can be made,
-    first come, first served makes each cover just after its visitors have given up, and answers nobody: at
-    three times what two workers could make, a fifth of it was answered with a cover. Those who have waited
-    for longer than *patience* are made when there is nothing else to do, and give up their places.
+    Turns go round by account: an account that asks for hundreds of covers gets as many turns as one that asks
+    for a single one. Within an account the first waiter is next, since a page shows its covers from the top.
+    Once a waiter has waited for half of *patience* (seconds), the last one is next. Under overload, first
+    come first served makes each cover just after its clients gave up: at three times what two workers could
+    make, only a fifth got a cover. Waiters past their *patience* are served when nothing else is waiting, and
+    lose their places first.
 
-    An account holds three places of four at most. Where all are taken, one that holds more than a newcomer's
-    account gives one up.
+    An account holds three quarters of the places at most. If all places are taken, an account with more than
+    the newcomer's gives one up.
     """
 
     def __init__(
@@ -67,17 +67,17 @@ class RenderPool:
         self._turns = threads + _AHEAD
         self._patience = patience
         self._now = now
-        self._queues: dict[str, dict[_Waiter, None]] = {}  # the account whose turn it is comes first
+        self._queues: dict[str, dict[_Waiter, None]] = {}  # the account with the next turn comes first
         self._by_name: dict[str, _Waiter] = {}
         self._held: Counter[str] = Counter()
         self.taken = 0
 
     @asynccontextmanager
     async def place(self, account: str, name: str = "", *, must: bool = False) -> AsyncIterator[Place]:
-        """Hold a place of *account* until the cover is stored; returns when it is its turn.
+        """Hold a place of *account* until the cover is stored; returns when its turn comes.
 
-        *name*: what others who want the same may call it. *must*: something else bounds how many there are.
-        Raises Busy: at once where no place is free, later where it was given to another.
+        *name*: key under which also_for() finds this waiter. *must*: skip the limit, for callers with a bound
+        of their own. Raises Busy: at once if no place is free, later if the place went to another.
         """
         if not must:
             self._make_room(account)
@@ -92,28 +92,28 @@ class RenderPool:
         finally:
             self.taken -= 1
             self._held[account] -= 1
-            self._held += Counter()  # drops the zeros
+            self._held += Counter()  # drops zeros
 
     def also_for(self, name: str, account: str) -> None:
-        """Let what waits under *name* have a turn of *account*, too, which has come to wait for it."""
+        """Let the waiter *name* also use the turns of *account*, which now waits for the same cover."""
         if waiter := self._by_name.get(name):
             self._enter(waiter, account)
 
     def is_full_for(self, account: str) -> bool:
-        """Say whether place() would raise Busy at once."""
+        """Return whether place() would raise Busy at once."""
         return self._room(account) is None
 
     def _make_room(self, account: str) -> None:
         room = self._room(account)
         if room is None:
-            raise Busy("as many covers are being made as may be")
+            raise Busy("the render queue is full")
         for waiter in room:
             self._leave(waiter)
-            if not waiter.turn.done():  # cancelled a moment ago
-                waiter.turn.set_exception(Busy("others came who could still be answered in time"))
+            if not waiter.turn.done():  # just cancelled
+                waiter.turn.set_exception(Busy("another request took the place"))
 
     def _room(self, account: str) -> list[_Waiter] | None:
-        """Return who has to give up a place so that *account* gets one, nobody mostly; None: it gets none."""
+        """Return the waiters to evict so that *account* gets a place, usually none; None: it gets none."""
         is_at_most = self._held[account] >= self._most_held
         if not is_at_most and self.taken < self._places:
             return []
@@ -132,11 +132,11 @@ class RenderPool:
         return self._now() - self._oldest(account).since > self._patience / 2
 
     def _first(self, account: str) -> _Waiter:
-        """Return who is next in an account's queue."""
+        """Return the waiter who is next in an account's queue."""
         return next(reversed(self._queues[account])) if self._is_behind(account) else self._oldest(account)
 
     def _last(self, account: str) -> _Waiter:
-        """Return who is least likely to be next."""
+        """Return the waiter who would be served last."""
         return self._oldest(account) if self._is_behind(account) else next(reversed(self._queues[account]))
 
     def _oldest(self, account: str) -> _Waiter:
@@ -155,7 +155,7 @@ class RenderPool:
         except asyncio.CancelledError:
             self._leave(waiter)
             if not waiter.turn.cancelled() and not waiter.turn.exception():
-                self._next()  # it had just become our turn
+                self._next()  # our turn had just come
             raise
 
     def _enter(self, waiter: _Waiter, account: str) -> None:
@@ -163,7 +163,7 @@ class RenderPool:
         self._queues.setdefault(account, {})[waiter] = None
 
     def _leave(self, waiter: _Waiter) -> None:
-        """Take *waiter* out of every queue."""
+        """Remove *waiter* from every queue."""
         for account in waiter.accounts:
             self._queues[account].pop(waiter, None)
             if not self._queues[account]:
@@ -173,24 +173,24 @@ class RenderPool:
             del self._by_name[waiter.name]
 
     def _next(self) -> None:
-        """Let another have our turn: the next account's."""
+        """Pass our turn to the next account."""
         while self._queues:
             account = next(iter(self._queues))
             waiter = self._first(account)
             self._leave(waiter)
-            if not waiter.turn.done():  # cancelled a moment ago
+            if not waiter.turn.done():  # just cancelled
                 if account in self._queues:
-                    self._queues[account] = self._queues.pop(account)  # behind all others
+                    self._queues[account] = self._queues.pop(account)  # to the end
                 waiter.turn.set_result(None)
                 return
         self._turns += 1
 
     async def start(self, work: Callable[[], T]) -> T:
-        """Run *work* on a render thread before anybody holds a place."""
+        """Run *work* on a render thread before anyone holds a place."""
         return await Place(self._executor).run(work)
 
     def close(self) -> None:
-        """Let the threads end; what runs is finished, what waits is dropped."""
+        """Stop the threads: running work is finished, waiting work is dropped."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 

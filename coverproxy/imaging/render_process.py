@@ -1,4 +1,4 @@
-"""Processes that decode: bounded in memory and time, one picture at a time, replaced when they die."""
+"""Render processes: bounded in memory and time, one picture at a time, replaced when they die."""
 
 import logging
 import os
@@ -22,32 +22,32 @@ from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
 from coverproxy.imaging.sandbox import Confinement
 
 COMMAND = [sys.executable, "-P", "-m", "coverproxy.imaging.render_child"]
-"""What a render process runs: a program of its own, never a fork. libvips' threads do not survive a fork."""
+"""The program of a render process, started afresh, never forked: libvips' threads do not survive a fork."""
 
 START_SECONDS = 60.0
-"""How long a render process may take until it is ready: a second or so, on a machine that is not busy."""
+"""Time limit for starting a render process; it takes about a second on an idle machine."""
 
 REQUEST_BYTES = 65_536
-"""A request or an answer at most: numbers and words, never pixels."""
+"""Most bytes of a request or an answer: numbers and words, never pixels."""
 
 _KEPT_BYTES = 1_048_576
-"""Of shared memory, between two pictures: what a large one took goes back."""
+"""Shared memory kept between two pictures; the rest of a large one is returned."""
 
 _LEAST_FILE_BYTES = 67_108_864
 _DYING_SECONDS = 1.0
 _SLICES = 20
 _AGAIN_SECONDS = 1.0
 _PASSED_ON = ("PYTHON", "LD_", "LC_", "LANG", "COVERPROXY_SCALER")
-"""Beginnings of the environment's names that a render process sees. The others may hold secrets."""
+"""Prefixes of the environment variables that a render process sees. Others may hold secrets."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What decoding one picture may take: seconds, bytes of address space, and bytes of its file.
+    """Limits for decoding one picture: seconds, bytes of address space, and bytes of its file.
 
-    `niceness`: beside our own, once the process is ready: it starts as fast as it can.
+    `niceness`: added to our own once the process is ready, so that the start itself is fast.
     """
 
     seconds: float
@@ -58,7 +58,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a picture: facts, which are not trusted to be right, and bytes."""
+    """The result for a picture: facts, which are not trusted, and bytes."""
 
     facts: dict[str, Any]
     body: bytes
@@ -67,7 +67,7 @@ class Answer:
 class RenderProcess:
     """One process, and the memory that it shares with us. For one thread at a time.
 
-    The kernel ends it with the thread that started it, so that MUST be one that lasts.
+    The kernel kills it with the thread that started it, so that thread MUST be long-lived.
     """
 
     def __init__(self, bounds: Bounds, command: Sequence[str] = ()) -> None:
@@ -98,9 +98,9 @@ class RenderProcess:
         self._socket, self.confinement = ours, None
 
     def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> Answer:
-        """Have *body* decoded. Blocks. A process that somebody else killed is replaced, and asked once more.
+        """Run *operation* on *body*. Blocks. A process killed from outside is replaced, and asked once more.
 
-        Raises UnusableOriginal, DecoderDied, and Unavailable where no process can be started.
+        Raises UnusableOriginal, DecoderDied, and Unavailable if no process can be started.
         """
         if len(body) > self._bounds.body_bytes:
             raise UnusableOriginal("limit", f"more than {self._bounds.body_bytes} bytes")
@@ -119,7 +119,7 @@ class RenderProcess:
         raise DecoderDied("its process was killed twice (out of memory?)")
 
     def _ask(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> bytes:
-        """Return the process's answer, b"" where it died. Raises DecoderDied for one that gives none."""
+        """Return the process's answer, b"" if it died. Raises DecoderDied if it does not answer."""
         asked = self.ready()
         os.pwrite(self._memory, body, 0)
         try:
@@ -129,13 +129,13 @@ class RenderProcess:
             return b""
         if told is None:
             self.restart()
-            raise DecoderDied(f"no end after {self._bounds.seconds:g} s", is_late=True)
+            raise DecoderDied(f"not finished after {self._bounds.seconds:g} s", is_late=True)
         return told
 
     def _receive(self, asked: socket.socket, seconds: float) -> bytes | None:
-        """Wait for a message; None: none came. Time is counted in slices, each of which ends once.
+        """Wait for a message; None on timeout. Time is counted in slices, each of which expires once.
 
-        So a machine that stood still (SIGSTOP, a paused VM) condemns no picture when it goes on.
+        So a machine that was suspended (SIGSTOP, a paused VM) does not condemn the picture when it resumes.
         """
         asked.settimeout(seconds / _SLICES)
         for _ in range(_SLICES):
@@ -144,7 +144,7 @@ class RenderProcess:
         return None
 
     def _answer(self, told: bytes) -> Answer:
-        """Read an answer: of a process that an original may have taken over, so nothing in it is trusted."""
+        """Parse an answer. The original may have taken over the process, so nothing in it is trusted."""
         try:
             facts = orjson.loads(told)
             if facts.get("memory"):
@@ -160,7 +160,7 @@ class RenderProcess:
                 raise ValueError("bytes are missing")
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as exc:
             self.restart()
-            raise DecoderDied(f"its process gave no right answer: {exc}") from exc
+            raise DecoderDied(f"its process returned an invalid answer: {exc}") from exc
         return Answer(facts, body)
 
     def _give_back(self) -> None:
@@ -168,7 +168,7 @@ class RenderProcess:
             os.ftruncate(self._memory, 0)
 
     def ready(self) -> socket.socket:
-        """Return the socket of a process that is ready, starting one where none lives. Raises Unavailable."""
+        """Return the socket of a ready process, starting one if necessary. Raises Unavailable."""
         if self._process is None or self._process.poll() is not None:
             if time.monotonic() - self._failed_at < _AGAIN_SECONDS:
                 raise Unavailable(self.fault or "render processes do not start")
@@ -186,13 +186,13 @@ class RenderProcess:
         return self._socket
 
     def _failure(self, why: str) -> Unavailable:
-        """Remember that no process starts, and why; return what to raise."""
+        """Remember that no process starts, and why; return the exception to raise."""
         self._failed_at = time.monotonic()
         self.fault = f"a render process does not start: {why}"
         return Unavailable(self.fault)
 
     def restart(self) -> None:
-        """Start the process anew and do not wait for it. Raises Unavailable."""
+        """Start a new process without waiting until it is ready. Raises Unavailable."""
         self._end()
         try:
             self._start()
@@ -200,7 +200,7 @@ class RenderProcess:
             raise self._failure(exc.strerror or str(exc)) from exc
 
     def _end(self, patience: float = 0) -> int:
-        """Have the process ended after so many seconds; return its exit code, of its own death or of ours."""
+        """End the process, killing it after *patience* seconds; return its exit code."""
         process, self._process = self._process, None
         if self._socket is not None:
             self._socket.close()
@@ -214,28 +214,28 @@ class RenderProcess:
 
     @property
     def number(self) -> int:
-        """The id of the process, 0 where none runs."""
+        """The process id, 0 if none runs."""
         return self._process.pid if self._process else 0
 
     def shared_bytes(self) -> int:
-        """Return the bytes of memory that pictures are handed over in."""
+        """Return the bytes of shared memory in use."""
         return os.fstat(self._memory).st_blocks * 512
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that the process has taken."""
+        """Return the CPU time of the process."""
         with suppress(OSError):
             if self._process is not None:  # clock_getcpuclockid(3) of another process
                 return time.clock_gettime(~self._process.pid << 3 | 2)
         return 0.0
 
     def close(self) -> None:
-        """End the process, which does so by itself when nobody asks, and give its memory back."""
+        """End the process, which exits by itself once its socket closes, and free its memory."""
         self._end(_DYING_SECONDS)
         os.close(self._memory)
 
 
 class RenderProcesses:
-    """As many render processes as may decode at once."""
+    """The pool of render processes: as many as may decode at once."""
 
     def __init__(self, count: int, bounds: Bounds, command: Sequence[str] = ()) -> None:
         self._all = [RenderProcess(bounds, command) for _ in range(count)]
@@ -244,9 +244,9 @@ class RenderProcesses:
             self._free.put(process)
 
     def start(self) -> None:
-        """Start all of them and wait until they are ready: before they are needed.
+        """Start all of them and wait until they are ready.
 
-        MUST be called by a thread that lasts, before any run(). Raises Unavailable.
+        MUST be called by a long-lived thread, before any run(). Raises Unavailable.
         """
         for process in self._all:
             process.restart()
@@ -260,11 +260,11 @@ class RenderProcesses:
 
     @property
     def confinement(self) -> Confinement | None:
-        """What confines them, once one is ready."""
+        """The confinement in force, once a process is ready."""
         return next((each.confinement for each in self._all if each.confinement), None)
 
     def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> Answer:
-        """Have a picture decoded, as RenderProcess.run() does, by one that is free. Blocks."""
+        """Run an operation, as RenderProcess.run() does, on a free process. Blocks."""
         with self._one() as process:
             return process.run(operation, arguments, body)
 
@@ -277,25 +277,25 @@ class RenderProcesses:
             self._free.put(process)
 
     def numbers(self) -> list[int]:
-        """Return the ids of those that run."""
+        """Return the ids of the running processes."""
         return [process.number for process in self._all if process.number]
 
     def shared_bytes(self) -> int:
-        """Return the bytes of memory that pictures are handed over in."""
+        """Return the bytes of shared memory in use."""
         return sum(process.shared_bytes() for process in self._all)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that all of them have taken, those that died left out."""
+        """Return the CPU time of all living processes."""
         return sum(process.cpu_seconds() for process in self._all)
 
     def close(self) -> None:
-        """End them. None may be in use."""
+        """End all processes. None may be in use."""
         for process in self._all:
             process.close()
 
 
 def _file_bytes(bounds: Bounds) -> int:
-    """Bytes of the shared file at most. A derivative may be larger than its original, which is small then."""
+    """Most bytes of the shared file. A derivative may be larger than its original, but only a small one."""
     return max(bounds.body_bytes, _LEAST_FILE_BYTES)
 
 
@@ -303,9 +303,9 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
     ours = {
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-        "OPENBLAS_NUM_THREADS": "1",  # numpy's: a thread before the process is confined
-        "MALLOC_ARENA_MAX": "1",  # each takes 64 MiB of the address space, which is bounded
-        "VIPS_DISC_THRESHOLD": "100g",  # libvips keeps what is larger in a file, which it may not make here
+        "OPENBLAS_NUM_THREADS": "1",  # numpy would start a thread before the sandbox
+        "MALLOC_ARENA_MAX": "1",  # each arena takes 64 MiB of the limited address space
+        "VIPS_DISC_THRESHOLD": "100g",  # larger images would go to a file, which the sandbox forbids
     }
     return kept | ours
 
@@ -316,7 +316,7 @@ def _request(operation: str, arguments: tuple[Any, ...]) -> bytes:
 
 
 def _cause(code: int) -> str:
-    """Say in words what a process died of."""
+    """Describe what a process died of."""
     if code < 0:
         return signal.strsignal(-code) or f"signal {-code}"
     return f"exit code {code}"

@@ -1,4 +1,4 @@
-"""What a render process may do: decode and nothing else, as far as this kernel can enforce it."""
+"""The sandbox of a render process: it may decode and nothing else, as far as the kernel can enforce it."""
 
 import ctypes
 import errno
@@ -13,10 +13,10 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _SIGKILL = 9
 
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
-"""The same numbers on every architecture (landlock(7)); glibc has no wrappers for them."""
+"""Syscall numbers, the same on every architecture (landlock(7)); glibc has no wrappers for them."""
 
 _LANDLOCK_FS = ((1, 13), (2, 14), (3, 15), (5, 16))
-"""From which ABI on the kernel knows how many rights to files: all of them are taken away."""
+"""Number of file rights by the kernel's ABI version. All of them are taken away."""
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 """SCMP_ACT_ALLOW and SCMP_ACT_ERRNO(0) of libseccomp."""
@@ -31,14 +31,16 @@ _DENIED = (
     "bpf", "perf_event_open", "io_uring_setup", "userfaultfd", "keyctl", "add_key", "request_key",
     "memfd_create", "shmget", "shmat", "msgget", "mq_open",
 )  # fmt: skip
-"""System calls that decoding never needs. A list of what is denied: what libvips, Python and the C library
-may call differs by version and machine, so a list of what is allowed would break with the next of them.
+"""System calls that decoding never needs.
+
+A denylist: the calls of libvips, Python and the C library differ by version and machine, so an
+allowlist would break with the next of them.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What is in force. `landlock`: the kernel's ABI, 0 without it. `memory_bytes`: of address space."""
+    """The confinement in force. `landlock`: the kernel's ABI, or 0. `memory_bytes`: of address space."""
 
     no_new_privs: bool
     landlock: int
@@ -46,12 +48,12 @@ class Confinement:
     memory_bytes: int
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return it as plain values."""
         return asdict(self)
 
     @property
     def text(self) -> str:
-        """The same in words."""
+        """Return it in words."""
         return ", ".join(
             [
                 f"memory bounded ({self.memory_bytes // 2**20} MiB)",
@@ -64,28 +66,28 @@ class Confinement:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel end this process with the thread that started it; ends it if that is over already."""
+    """Have the kernel kill this process when the thread that started it ends; exits if it has already."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
 
 
 def die_first() -> None:
-    """Have the kernel, where memory runs out, end this process rather than the one that answers clients."""
+    """Make the kernel's OOM killer prefer this process over those that answer clients."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def confine(memory_bytes: int, file_bytes: int) -> Confinement:
-    """Confine this process for good. MUST come before it has a second thread, and after the last import.
+    """Confine this process permanently. MUST come before a second thread exists, and after the last import.
 
-    Afterwards it has the descriptors that it holds, and gets no other. It may take *memory_bytes* more of
-    address space than it has, and write *file_bytes* into any file.
+    Afterwards it keeps its descriptors and gets no others. It may allocate *memory_bytes* more of address
+    space than it has now, and write *file_bytes* into any file.
     """
     most = _address_space() + memory_bytes
     libc = ctypes.CDLL(None, use_errno=True)
     is_locked = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    seccomp = _open_seccomp()  # while files can be opened
+    seccomp = _open_seccomp()  # must still open files
     landlock = _landlock(libc)
     limits = {
         resource.RLIMIT_AS: most, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: file_bytes,
@@ -97,12 +99,12 @@ def confine(memory_bytes: int, file_bytes: int) -> Confinement:
 
 
 def _address_space() -> int:
-    """Return the bytes of address space that this process takes."""
+    """Return the address space of this process in bytes."""
     return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
 
 
 def _landlock(libc: Any) -> int:
-    """Take all rights to open files and TCP away; returns the kernel's ABI, 0 where it has none."""
+    """Drop all rights to files and TCP; returns the kernel's landlock ABI, 0 without landlock."""
     abi: int = libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if abi < 1:
         return 0
@@ -120,9 +122,9 @@ def _landlock(libc: Any) -> int:
 
 
 def _open_seccomp() -> Any:
-    """Load libseccomp, which knows the numbers of system calls on every machine; None where there is none.
+    """Load libseccomp, which knows the system call numbers of every machine; None if it is not installed.
 
-    By ctypes, since its Python bindings come without wheels; by name, since find_library() starts programs.
+    By ctypes, since its Python bindings have no wheels; by name, since find_library() starts programs.
     """
     try:
         return ctypes.CDLL("libseccomp.so.2")
@@ -131,7 +133,7 @@ def _open_seccomp() -> Any:
 
 
 def _deny(seccomp: Any) -> bool:
-    """Deny what decoding never needs; says whether that is in force."""
+    """Deny the calls that decoding never needs; return whether the filter is in force."""
     seccomp.seccomp_init.restype = ctypes.c_void_p
     context = ctypes.c_void_p(seccomp.seccomp_init(ctypes.c_uint32(_ALLOW)))
     if not context:

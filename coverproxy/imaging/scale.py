@@ -1,4 +1,4 @@
-"""Scaling of plain pixels in memory, by fast_image_resize where its wheel exists, or else by libvips."""
+"""Scales plain pixels in memory, with fast_image_resize where its wheel exists, else with libvips."""
 
 import functools
 import os
@@ -12,10 +12,10 @@ _local = threading.local()
 
 @functools.cache
 def fast() -> Any | None:
-    """Load fast_image_resize; None where its wheel does not exist (Linux on ARM, musl), or is not wanted.
+    """Load fast_image_resize; None if it has no wheel here (Linux on ARM, musl), or is switched off.
 
-    `COVERPROXY_SCALER=libvips` in the environment has libvips scale: the same kernel, at three times the CPU.
-    It is there for tests and benchmarks of what such machines do.
+    `COVERPROXY_SCALER=libvips` in the environment makes libvips scale: the same kernel, at three times the
+    CPU. Tests and benchmarks use it to act like such machines.
     """
     if os.environ.get("COVERPROXY_SCALER") == "libvips":
         return None
@@ -27,9 +27,9 @@ def fast() -> Any | None:
 
 
 def scaled(pixels: Any, crop: tuple[int, int], target: tuple[int, int]) -> bytes:
-    """Scale an array (rows, columns, 4 bytes) of which *crop* (width, height) counts; 4 bytes a pixel again.
+    """Scale the *crop* (width, height) of an array (rows, columns, 4 bytes) to *target*, 4 bytes per pixel.
 
-    The fourth byte has no meaning: to take it for alpha would cost a multiplication of every pixel.
+    The fourth byte has no meaning; treating it as alpha would cost a multiplication per pixel.
     """
     library = fast()
     if crop == target:
@@ -42,7 +42,7 @@ def _fast(library: Any, pixels: Any, crop: tuple[int, int], target: tuple[int, i
     from PIL import Image
 
     rows, columns, _ = pixels.shape
-    # Pillow's CMYK: its one mode of four bytes without an alpha channel
+    # Pillow's CMYK is its only mode of four bytes without alpha
     source = Image.frombuffer("CMYK", (columns, rows), pixels, "raw", "CMYK", 0, 1)
     fitted = Image.new("CMYK", target)
     _resizer(library).resize_pil(source, fitted, _options(library, crop, target))
@@ -50,7 +50,7 @@ def _fast(library: Any, pixels: Any, crop: tuple[int, int], target: tuple[int, i
 
 
 def _resizer(library: Any) -> Any:
-    """Return this thread's own: it keeps its buffers between two pictures."""
+    """Return this thread's resizer, which keeps its buffers between pictures."""
     if not hasattr(_local, "resizer"):
         _local.resizer = library.Resizer()
     return _local.resizer
@@ -70,16 +70,16 @@ def _by_libvips(pixels: Any, crop: tuple[int, int], target: tuple[int, int]) -> 
 
 
 def is_near(crop: tuple[int, int], target: tuple[int, int]) -> bool:
-    """Say whether a picture is shrunk by less than half.
+    """Return whether a picture is shrunk by less than half.
 
-    Then lanczos3 keeps what a Catmull-Rom spline would blur. Further down it costs half as much CPU again,
-    and scores no better at equal bytes.
+    Then lanczos3 keeps detail that a Catmull-Rom spline would blur. For stronger shrinking it costs half as
+    much CPU again, and scores no better at equal bytes.
     """
     return crop[0] < 2 * target[0]
 
 
 def as_image(pixels: Any, crop: tuple[int, int]) -> Any:
-    """Return the array as a libvips image of four bands, which does not copy it."""
+    """Return the array as a libvips image of four bands, without copying it."""
     rows, columns, bands = pixels.shape
     image = vips.library().Image.new_from_memory(pixels, columns, rows, bands, "uchar")
     return image if (columns, rows) == crop else image.crop(0, 0, *crop)

@@ -1,18 +1,18 @@
-"""ThumbHash: a picture's blurred likeness in some 25 bytes, for what is shown while the picture loads."""
+"""ThumbHash: a blurred likeness of a picture in about 25 bytes, shown while the picture loads."""
 
 from collections.abc import Sequence
 from math import cos, floor, pi
 
 _FLAT = 1e-9
-"""A channel that varies less is of one colour, and its terms are the noise of adding up."""
+"""A channel that varies less than this is flat; its terms are rounding noise."""
 
 
 def encode(pixels: Sequence[int], width: int, height: int) -> bytes:
     """Return the hash of an opaque picture; *pixels* are its rows of R, G, B, each 0 to 255.
 
-    The published algorithm without its alpha channel (Evan Wallace, github.com/evanw/thumbhash, MIT), with
-    its sums taken by rows first. Written here as the packages that have it rest since 2023, or are a month
-    old. Time grows with the pixels: 2 ms for 32x48, and the hash gains nothing by more.
+    The published algorithm without its alpha channel (Evan Wallace, github.com/evanw/thumbhash, MIT), summing
+    by rows first. Written here because the existing packages are unmaintained since 2023 or a month old. Time
+    grows with the pixels: 2 ms for 32x48, and more pixels do not improve the hash.
     """
     red, green, blue = ([value / 255 for value in pixels[band : 3 * width * height : 3]] for band in range(3))
     luminance = [(r + g + b) / 3 for r, g, b in zip(red, green, blue, strict=True)]
@@ -39,9 +39,9 @@ def encode(pixels: Sequence[int], width: int, height: int) -> bytes:
 def _channel(
     values: list[float], width: int, height: int, across: int, down: int
 ) -> tuple[float, float, list[float]]:
-    """Return a channel's mean, the largest of its cosine terms, and these as shares of it: 0 to 1.
+    """Return a channel's mean, its largest cosine term, and all terms as shares of that: 0 to 1.
 
-    The terms are a triangle: those of *across* by *down* that are coarse both ways.
+    The terms form a triangle: those of *across* by *down* that are coarse both ways.
     """
     columns = _cosines(width, across)
     lines = [values[start : start + width] for start in range(0, width * height, width)]
@@ -68,12 +68,12 @@ def _dot(ones: list[float], others: list[float]) -> float:
 
 
 def _packed(shares: list[float]) -> bytes:
-    """Pack numbers of 0 to 1 into four bits each, the lower half of a byte first."""
+    """Pack numbers from 0 to 1 into four bits each, low nibble first."""
     nibbles = [_round(15 * share) for share in shares]
     nibbles += [0] * (len(nibbles) % 2)
     return bytes(low | high << 4 for low, high in zip(nibbles[::2], nibbles[1::2], strict=True))
 
 
 def _round(value: float) -> int:
-    """Round a half up, as JavaScript does; Python's round() goes to the even one."""
+    """Round half up, as JavaScript does; Python's round() rounds half to even."""
     return floor(value + 0.5)

@@ -1,4 +1,4 @@
-"""TIFF directories, read before libtiff sees them: which page is the picture, and what its bands are."""
+"""TIFF directories, read before libtiff sees them: which page is the picture, and what its bands mean."""
 
 import struct
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _REDUCED, _MASK = 1, 4
 
 _OLD_REDUCED = 2
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}
-"""Bands of a photometric interpretation: grey, RGB, palette, CMYK, YCbCr, and three kinds of Lab."""
+"""Colour bands by photometric interpretation: grey, RGB, palette, CMYK, YCbCr, and three kinds of Lab."""
 
 _COMPRESSIONS = {
     6: "old-style JPEG",
@@ -42,16 +42,16 @@ _COMPRESSIONS = {
     50000: "Zstandard",
     50002: "JPEG XL",
 }
-"""Ways of compression that our libtiff has no decoder for, by what people call them."""
+"""Compression methods that our libtiff has no decoder for, by their usual names."""
 
 _READ_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32771, 32773, 32946, 50001})
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One directory: its number, how it is compressed, its bands, and what those beyond the colours are.
+    """One directory: its number, compression, bands, and the meaning of those beyond the colours.
 
-    `extra`: ExtraSamples; 1 and 2 are alpha (TIFF 6 §18), all else is not.
+    `extra`: ExtraSamples; 1 and 2 are alpha (TIFF 6 §18), other values are not.
     """
 
     number: int
@@ -65,12 +65,12 @@ class Page:
 
     @property
     def colours(self) -> int:
-        """How many bands are colour, the first ones."""
+        """Number of colour bands, which come first."""
         return min(_COLOURS.get(self.photometric, self.bands), self.bands)
 
     @property
     def alpha(self) -> int | None:
-        """The number of the alpha band, from 0; None where there is none."""
+        """The index of the alpha band, from 0; None without one."""
         kinds = self.extra[: self.bands - self.colours]
         return next((self.colours + at for at, kind in enumerate(kinds) if kind in (1, 2)), None)
 
@@ -78,16 +78,16 @@ class Page:
 def picture(body: bytes) -> Page:
     """Return the page that is the picture: the first that is neither a reduced copy nor a mask.
 
-    Where all are, it is the first; where no directory can be read, one that says nothing.
+    If all are, return the first; if no directory can be read, an empty page.
     """
     pages = _pages(body)
     return next((page for page in pages if not page.is_reduced), pages[0] if pages else Page(0))
 
 
 def refusal(page: Page) -> str | None:
-    """Say why libtiff may not see this page; None where it may.
+    """Return why libtiff may not read this page; None if it may.
 
-    libvips paints tiles black or white that libtiff has no decoder for, and reports no error.
+    libvips paints tiles that libtiff cannot decode black or white, and reports no error.
     """
     if page.compression in _READ_COMPRESSIONS:
         return None
@@ -96,7 +96,7 @@ def refusal(page: Page) -> str | None:
 
 
 def orientation(body: bytes) -> int:
-    """Return the orientation of an EXIF block, which is a TIFF; 0 where it has none."""
+    """Return the orientation from an EXIF block, which is a TIFF; 0 without one."""
     order = {b"II": "<", b"MM": ">"}.get(body[:2])
     if order is None:
         return 0
@@ -118,13 +118,13 @@ def _pages(body: bytes) -> list[Page]:
 
 
 def _value(body: bytes, form: str, at: int) -> int:
-    """Return a number of the file; 0 beyond its end."""
+    """Return a number from the file; 0 beyond its end."""
     number: int = struct.unpack_from(form, body, at)[0] if at + struct.calcsize(form) <= len(body) else 0
     return number
 
 
 def _fields(body: bytes, order: str, start: int, count: int) -> dict[int, tuple[int, ...]]:
-    """Return the values of the tags that are read, by tag; of one that comes twice, the first."""
+    """Return the values of known tags, by tag; the first counts if a tag occurs twice."""
     fields: dict[int, tuple[int, ...]] = {}
     for at in range(start, min(start + 12 * count, len(body) - 11), 12):
         tag, kind, many = struct.unpack_from(f"{order}HHI", body, at)

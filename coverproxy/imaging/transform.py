@@ -1,4 +1,4 @@
-"""Transform: a picture scaled to its target, upright, in 8-bit sRGB on white."""
+"""Transform: scale a picture to its target, upright, in 8-bit sRGB on white."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from coverproxy.imaging.decode import Picture, Pixels
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """A picture ready to be encoded: (width, height) in px, and its pixels line by line.
+    """A picture ready to encode: (width, height) in px, and its pixels line by line.
 
-    `mode`: "RGB", three bytes a pixel, or "RGBX", where a fourth has no meaning.
+    `mode`: "RGB", three bytes per pixel, or "RGBX", whose fourth byte has no meaning.
     """
 
     sides: tuple[int, int]
@@ -22,7 +22,7 @@ class Raster:
 
 
 def target_size(original: tuple[int, int], size: Size) -> tuple[int, int]:
-    """Return the largest (width, height) in px of the original's shape that fits the box and itself."""
+    """Return the largest (width, height) in px of the original's shape that fits the box; never enlarges."""
     width, height = original
     scale = min(1.0, size.width / width, size.height / height)
     return max(round(width * scale), 1), max(round(height * scale), 1)
@@ -42,15 +42,15 @@ def fit(picture: Pixels | Picture, target: tuple[int, int], hold: Callable[..., 
 
 
 def _fitted(picture: Picture, target: tuple[int, int]) -> Any:
-    """Scale with lanczos3, then go to sRGB through the ICC profile.
+    """Scale with lanczos3, then convert to sRGB by the ICC profile.
 
-    In this order the profile is applied to the few pixels that are left: the other way round it took 12 of a
-    medium cover's 27 ms. CMYK has no scale of its own to rest on: libvips takes it to sRGB before.
+    In this order the profile is applied to few pixels: the other order took 12 of a medium cover's 27 ms.
+    CMYK cannot be scaled as such: libvips converts it to sRGB first.
     """
     image = picture.image
-    # A decoder that shrank has rounded its sides, and must not decide the picture's shape: so both scales. A
-    # mere resize gives a plain picture the same pixels, without a tenth of a cover's time for the caches and
-    # turns that a thumbnail has by the way.
+    # A decoder that shrank has rounded the sides, which must not change the picture's shape: so use both
+    # scales. For a plain picture, resize gives the same pixels as thumbnail without its caches and rotations,
+    # a tenth of a cover's time.
     if picture.is_plain:
         fitted = image.resize(target[0] / image.width, vscale=target[1] / image.height)
     else:
@@ -59,7 +59,7 @@ def _fitted(picture: Picture, target: tuple[int, int]) -> Any:
 
 
 def is_foreign(image: Any) -> bool:
-    """Say whether an ICC profile brings other colours than sRGB."""
+    """Return whether an ICC profile describes colours other than sRGB."""
     if image.get_typeof("icc-profile-data") == 0 or image.interpretation == "cmyk":
         return False
     return not icc.is_srgb(image.get("icc-profile-data"))
@@ -73,11 +73,11 @@ def _to_srgb(image: Any) -> Any:
 
 
 def _flat(image: Any) -> Any:
-    """Lay an alpha channel onto white, and bring grey, 16-bit and the like to 8-bit sRGB."""
+    """Flatten alpha onto white, and convert grey, 16-bit and others to 8-bit sRGB."""
     if image.interpretation != "srgb":
         image = image.colourspace("srgb")
     if image.hasalpha():
         image = image.flatten(background=255)
-    if image.bands > 3:  # a derivative never has a fourth band, whatever an original calls it
+    if image.bands > 3:  # an original may declare a fourth band that is not alpha
         image = image.extract_band(0, n=3)
     return image.cast("uchar") if image.format != "uchar" else image

@@ -1,4 +1,4 @@
-"""Plain JPEGs, decoded and encoded by libjpeg-turbo straight from and to memory."""
+"""Plain JPEGs, decoded and encoded in memory by libjpeg-turbo."""
 
 import functools
 import io
@@ -9,20 +9,20 @@ from coverproxy.config import Jpeg
 from coverproxy.imaging import jpeg, vips
 
 _MOST_WORK = 32_000_000
-"""Pixels times scans: a quarter of a second or so. More goes to libvips, which can be stopped on its way."""
+"""Pixels times scans: about a quarter of a second. libvips, which can be stopped, decodes anything larger."""
 
 _MOST_PIXELS = 8_000_000
-"""Decoded: 32 MB of memory. Beyond, libvips keeps no more than a strip."""
+"""Decoded pixels: 32 MB of memory. Above, libvips keeps only a strip."""
 
 _KEPT_BYTES = 8_000_000
-"""Of a thread's own: two megapixels, as most covers have. A fresh block is 500 page faults a cover."""
+"""Buffer of a thread: two megapixels fit most covers. A fresh block costs 500 page faults per cover."""
 
 _local = threading.local()
 
 
 def library() -> Any:
-    """Load simplejpeg and Pillow; the first call takes some 100 ms, as it loads numpy. So no import does."""
-    import PIL.JpegImagePlugin  # noqa: F401 - for encoded(), which else imports it with the first cover
+    """Load simplejpeg and Pillow. The first call takes some 100 ms for numpy, so no import does this."""
+    import PIL.JpegImagePlugin  # noqa: F401 - else encoded() imports it for the first cover
     import simplejpeg
 
     return simplejpeg
@@ -31,11 +31,11 @@ def library() -> Any:
 def decoded(body: bytes, known: jpeg.Plain, factor: int) -> Any | None:
     """Return the whole picture as an array (rows, columns, 4), each side divided by *factor*.
 
-    The four bytes are R, G, B and one without meaning. *factor*: 1, 2, 4 or 8; a side it does not divide is
-    rounded up. The array lies in memory of this thread, and is good until its next call.
+    The four bytes are R, G, B and one without meaning. *factor*: 1, 2, 4 or 8; fractions of a side are
+    rounded up. The array uses this thread's buffer and is valid until its next call.
 
-    None where it is not sound, by any warning, as for libvips. Then libvips has the last word: there is one
-    judge of what is damaged. None, too, where it takes long, or much memory.
+    None if there is any warning, as with libvips. Then libvips decides, so that there is one judge of damage.
+    Also None if decoding would take long, or much memory.
     """
     if not _is_small(body, known, factor):
         return None
@@ -48,7 +48,7 @@ def decoded(body: bytes, known: jpeg.Plain, factor: int) -> Any | None:
 
 
 def _buffer(length: int) -> Any:
-    """Return memory to decode into: simplejpeg checks that it is long enough."""
+    """Return a buffer to decode into; simplejpeg checks its length."""
     import numpy
 
     if length > _KEPT_BYTES:
@@ -60,18 +60,18 @@ def _buffer(length: int) -> Any:
 
 def _is_small(body: bytes, known: jpeg.Plain, factor: int) -> bool:
     pixels = known.width * known.height
-    # a few too many where a comment holds these bytes
+    # counts a few too many if a comment contains these bytes
     scans = body.count(b"\xff\xda") if known.is_in_scans else 1
     return pixels * scans <= _MOST_WORK and pixels <= _MOST_PIXELS * factor * factor
 
 
 def encoded(pixels: bytes, sides: tuple[int, int], wanted: Jpeg, mode: str = "RGB") -> bytes | None:
-    """Encode 8-bit *pixels* of *sides* (width, height); takes no notice of `wanted.trellis`.
+    """Encode 8-bit *pixels* of *sides* (width, height); ignores `wanted.trellis`.
 
-    *mode*: "RGB", or "RGBX" for four bytes a pixel. By Pillow, whose encoder is libjpeg-turbo's: libvips,
-    whose encoder is mozjpeg, takes more than twice as long for the same coefficients, with a thread of its
-    own. simplejpeg is faster still, and takes no tables. None where the picture has more detail than Pillow
-    has room for, which is some two bytes a pixel.
+    *mode*: "RGB", or "RGBX" for four bytes per pixel. Uses Pillow, whose encoder is libjpeg-turbo: libvips'
+    encoder, mozjpeg, takes more than twice as long for the same coefficients and starts a thread. simplejpeg
+    is faster still, but takes no tables. Returns None if the picture has more detail than fits Pillow's
+    buffer, about two bytes per pixel.
     """
     from PIL import Image
 
@@ -89,7 +89,7 @@ def encoded(pixels: bytes, sides: tuple[int, int], wanted: Jpeg, mode: str = "RG
 
 @functools.lru_cache(maxsize=64)
 def _tables(quality: int, quant_table: int) -> dict[int, list[int]]:
-    """Return what libvips divides by at these settings, out of a JPEG that it makes."""
+    """Return the quantisation tables that libvips uses at these settings, read from a JPEG that it makes."""
     from PIL.JpegImagePlugin import JpegImageFile
 
     image = vips.library().Image.black(16, 16, bands=3).copy(interpretation="srgb")

@@ -12,18 +12,18 @@ from coverproxy.domain.formats import Loader
 from coverproxy.imaging import jpeg, tiff
 
 # Each render runs in one thread of its own process; a pool below it only costs (libvips PR 4823: 128 ms with
-# the default pool, 84 ms with one). An AVIF's bytes depend on it, so the environment has no say. It is read
-# once, when the library is loaded.
+# the default pool, 84 ms with one). The bytes of an AVIF depend on it, so we override the environment.
+# libvips reads it once, when the library is loaded.
 os.environ["VIPS_CONCURRENCY"] = "1"
 
-# libvips' warnings go nowhere: what they tell is in the error that ends the render. pyvips would send each to
-# Python's logging, from whatever thread libvips warns in. A garbage collection in there may free an image,
-# which may warn as well, and GLib aborts the process on a warning within a warning: corrupt originals killed
-# one run of some hundreds.
+# libvips' warnings are dropped: the error that ends the render contains the same text. pyvips would pass each
+# to Python's logging, from the thread that libvips warns in. A garbage collection there may free an image,
+# which may warn too, and GLib aborts the process on a warning within a warning: one run of some hundred
+# corrupt originals died of it.
 os.environ["VIPS_WARNING"] = "1"
 
-# Where decoding stops. libjpeg only warns of corrupt data and paints grey over it, so warnings count there;
-# elsewhere they are harmless (a PNG's wrong sRGB chunk, an unknown TIFF tag) and only errors do.
+# Where decoding stops. libjpeg only warns about corrupt data and paints grey over it, so for JPEG warnings
+# count; elsewhere they are harmless (a PNG's wrong sRGB chunk, an unknown TIFF tag) and only errors do.
 _OPTIONS: dict[Loader, dict[str, Any]] = {
     Loader.JPEG: {"fail_on": "warning"},
     Loader.PNG: {"fail_on": "error"},
@@ -67,12 +67,12 @@ def _library() -> Any:
 def _set_up_memory() -> None:
     """Have glibc return every block of 32 MiB and more to the system at once, and keep the small ones.
 
-    By itself it keeps ever larger ones in its heap after the first is freed (mallopt(3), M_MMAP_THRESHOLD),
-    where small ones pin them: a few originals with a large canvas raised a worker's memory for good. But
-    setting that leaves M_TRIM_THRESHOLD at 128 KiB for good as well: each render then gave its strips back
-    and had the kernel clear new ones for the next, 500 page faults and a seventh of a medium cover's time.
+    By default it keeps ever larger ones in its heap after the first is freed (mallopt(3), M_MMAP_THRESHOLD),
+    where small ones pin them: a few originals with a large canvas raised a worker's memory permanently.
+    Setting that threshold alone fixes M_TRIM_THRESHOLD at 128 KiB: each render then returned its strips, and
+    the kernel cleared new ones for the next: 500 page faults and a seventh of a medium cover's time.
 
-    From 1 MiB on, a progressive JPEG's coefficients were such a block: 150 page faults a cover.
+    With a threshold of 1 MiB, a progressive JPEG's coefficients were such a block: 150 page faults per cover.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library
         library = ctypes.CDLL(None)
@@ -83,8 +83,8 @@ def _set_up_memory() -> None:
 def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
     """Open an image lazily: only its header is read. Raises UnusableOriginal("header").
 
-    Every decode passes here first. So here a file is refused that no decoder takes safely or rightly, and
-    the page is chosen that is the picture. Errors of files before are forgotten: said() reports this one's.
+    Every decode starts here. So this is where files are refused that no decoder reads safely or correctly,
+    and where the page is chosen. Clears errors of earlier files, so that said() reports only this one's.
     """
     chosen = {"access": "sequential", **_OPTIONS[loader], **_page_options(body, loader), **options}
     vips = library()
@@ -100,7 +100,7 @@ def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
 
 
 def _page_options(body: bytes, loader: Loader) -> dict[str, Any]:
-    """Say how a JPEG or TIFF is to be opened. Raises UnusableOriginal("header") where it may not be."""
+    """Return the open options of a JPEG or TIFF. Raises UnusableOriginal("header") if it must not be read."""
     if loader is Loader.JPEG and (why := jpeg.refusal(body)) is not None:
         raise UnusableOriginal("header", why)
     if loader is not Loader.TIFF:
@@ -108,29 +108,29 @@ def _page_options(body: bytes, loader: Loader) -> dict[str, Any]:
     page = tiff.picture(body)
     if (why := tiff.refusal(page)) is not None:
         raise UnusableOriginal("header", why)
-    # tiles that cannot be decoded come out black, without an error: only as a warning
+    # undecodable tiles come out black with only a warning
     return {"page": page.number, **({"fail_on": "warning"} if page.is_tiled else {})}
 
 
 def _primary(image: Any) -> int:
-    """Return the number of a HEIF's primary picture, the one that is meant to be shown."""
+    """Return the index of a HEIF's primary picture."""
     return int(image.get("heif-primary")) if image.get_typeof("heif-primary") else 0
 
 
 def forget_errors() -> None:
-    """Empty libvips' one buffer of errors: sound files leave text there, too."""
+    """Clear libvips' one error buffer; sound files leave text in it, too."""
     library().vips_lib.vips_error_clear()
 
 
 _STRIP_LINES = 16
-"""As many lines as a row of JPEG blocks has at 4:2:0: more leave the processor's cache, fewer cost calls."""
+"""As many lines as a row of JPEG blocks at 4:2:0: more leave the processor's cache, fewer cost calls."""
 
 
 def pixels(image: Any) -> bytes:
-    """Return the pixels of *image* line by line, computed by this very thread.
+    """Return the pixels of *image* line by line, computed in this thread.
 
-    Whatever of libvips takes a whole image (write_to_memory, a saver) has threads of its own compute it, be
-    there one or more: some thirty changes of thread a cover, and a tenth of its time on a busy machine.
+    libvips' calls for a whole image (write_to_memory, a saver) compute it in threads of their own, even if it
+    is only one: some thirty context switches per cover, and a tenth of its time on a busy machine.
     Raises libvips' Error.
     """
     region = library().Region.new(image)
@@ -141,7 +141,7 @@ def pixels(image: Any) -> bytes:
 
 
 def upright(image: Any) -> tuple[int, int]:
-    """Return (width, height) in px as a viewer sees it, its EXIF orientation (5 to 8: lying) obeyed."""
+    """Return (width, height) in px as a viewer sees it; EXIF orientations 5 to 8 swap the sides."""
     width, height = image.width, image.height
     lying = image.get_typeof("orientation") != 0 and image.get("orientation") >= 5
     return (height, width) if lying else (width, height)
@@ -155,16 +155,16 @@ _SPEAKERS = {
     Loader.TIFF: ("tiff2vips", "tiffload"),
     Loader.HEIF: ("heifload", "heif"),
 }
-"""What the lines of each loader begin with in libvips' errors."""
+"""Prefixes of each loader's lines in libvips' errors."""
 
 _NOISE = "source: bad seek"
-"""libvips' HEIF loader leaves lines of these, be the file sound or not."""
+"""libvips' HEIF loader writes such lines for sound files as well."""
 
 
 def said(error: Any, loader: Loader) -> str:
-    """Return in one line what libvips said of a file that *loader* reads.
+    """Return in one line what libvips said about a file that *loader* reads.
 
-    Its buffer is one for all threads: what another loader said there is another file's.
+    Its buffer is shared by all threads: messages of other loaders concern other files.
     """
     others = tuple(name for other, names in _SPEAKERS.items() if other is not loader for name in names)
     if loader is Loader.TIFF:  # a TIFF may hold JPEG tiles

@@ -129,7 +129,7 @@ class Covers:
         if not self.renders.is_full_for(visitor.key.counted_as) or str(spec) in self.flights:
             return
         if self.cache.length(spec) is None and not self.cache.has_older(spec):
-            raise Busy("as many covers are being made as may be")
+            raise Busy("the render queue is full")
 
     async def _choose(self, wanted: Wanted, form: Format, visitor: Visitor) -> Spec:
         """Pick which reading is meant. Most have one, and cost nothing."""

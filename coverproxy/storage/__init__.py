@@ -1,1 +1,1 @@
-"""Generic storage: atomic writes, bounded reads, shared counters, SQLite schema steps."""
+"""Generic storage: atomic writes, bounded reads, shared counters, SQLite migrations."""

@@ -1,4 +1,4 @@
-"""Files and links that appear under their name whole or not at all."""
+"""Files and links that appear under their name complete or not at all."""
 
 import os
 import re
@@ -11,18 +11,18 @@ from coverproxy.storage import ownership
 _PROCESS = re.compile("[0-9]{1,9}")
 
 _TRIES = 3
-"""A folder that we made may be removed, as it is empty, before we fill it: rarely once, never often."""
+"""An empty folder that we made may be removed before we fill it: rarely once, never often."""
 
 
 def temporary(folder: Path) -> Path:
-    """Name a file in *folder* that nobody else writes; the process id lets a sweep see whose it was."""
+    """Return a unique file name in *folder*, with the process id, so that sweep() can tell if it is stale."""
     return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def write(path: Path, body: bytes, *, mtime: int | None = None, sync: bool = False) -> None:
     """Write a new file at *path*, readable by all (nginx runs as another user). Not atomic by itself.
 
-    Where an *mtime* is given, the atime is now all the same: a file just written has just been used.
+    With *mtime*, the atime is still set to now: a file just written has just been used.
     """
     handle = ownership.opened(path, os.O_WRONLY | os.O_EXCL)
     try:
@@ -38,7 +38,7 @@ def write(path: Path, body: bytes, *, mtime: int | None = None, sync: bool = Fal
 
 
 def move(source: Path, target: Path, *, sync: bool = False) -> int:
-    """Give a written file its name; never a copy, so never half a file. Return how many folders it took."""
+    """Rename a written file to *target*; never copies, so never half a file. Return the folders made."""
     made = 0
     for _ in range(_TRIES):
         try:
@@ -54,9 +54,9 @@ def move(source: Path, target: Path, *, sync: bool = False) -> int:
 
 
 def second_name(path: Path, name: Path, folder: Path) -> int:
-    """Give the file at *path* another *name*, by way of *folder*; return how many folders that took.
+    """Hard-link the file at *path* to *name*, via *folder*; return how many folders that made.
 
-    Raises PermissionError (EPERM) where the file system has no hard links.
+    Raises PermissionError (EPERM) if the file system has no hard links.
     """
     beside = temporary(folder)
     os.link(path, beside)
@@ -68,7 +68,7 @@ def second_name(path: Path, name: Path, folder: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's names to disk."""
+    """fsync a folder's entries."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -77,7 +77,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def link(target: str, path: Path) -> None:
-    """Point the symlink *path* to *target*, swapping an old one without a moment in which there is none."""
+    """Point the symlink *path* at *target*, replacing an old one atomically."""
     if path.is_symlink() and path.readlink() == Path(target):
         return
     beside = temporary(path.parent)
@@ -87,7 +87,7 @@ def link(target: str, path: Path) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what processes that no longer live left in a folder of temporary files; return how many."""
+    """Remove the temporary files of dead processes in a folder; return how many."""
     swept = 0
     for path in folder.iterdir():
         owner = path.name.partition("-")[0]

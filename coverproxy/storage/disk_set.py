@@ -1,4 +1,4 @@
-"""A set of keys in bounded memory, however many they are: it spills to a temporary file."""
+"""A set of keys in bounded memory: it spills to a temporary file."""
 
 import sqlite3
 from types import TracebackType
@@ -6,14 +6,14 @@ from typing import Self
 
 
 class DiskSet:
-    """Keys of bytes, for one thread. SQLite removes the file itself, also when the process is killed."""
+    """A set of bytes, for one thread. SQLite removes its file itself, even if the process is killed."""
 
     def __init__(self) -> None:
-        # "": a private file of its own, which SQLite keeps in memory while it is small
+        # "": a private temporary file, which SQLite keeps in memory while it is small
         self._connection = sqlite3.connect("", isolation_level=None)
         self._connection.execute("PRAGMA cache_size = -4096")  # KiB
         self._connection.execute("CREATE TABLE held (key BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._connection.execute("BEGIN")  # never committed: nobody else reads it
+        self._connection.execute("BEGIN")  # never committed: private
 
     def add(self, key: bytes) -> None:
         """Add a key."""

@@ -1,10 +1,10 @@
-"""What root makes in a data folder belongs to the folder's owner, as if the owner had made it.
+"""Files that root creates in a data folder get the folder's owner.
 
-A command that an operator runs as root beside a service of another user would else leave files that the
-service can neither replace nor remove. Each thing made takes the owner of the folder that it lies in, at
-the moment it is made: a walk at the command's end would miss what a killed command left, and take minutes
-for millions of files. Becoming the owner for the whole command is the way not taken: the files to import,
-which may be root's own, could then not be read.
+Otherwise a command run as root, beside a service of another user, would leave files that the service can
+neither replace nor remove. Each new file takes the owner of its folder at the moment it is made: a walk at
+the end of the command would miss the files of a killed command, and take minutes for millions of files.
+Changing the user of the whole command is not an option: it could then not read files to import that only
+root may read.
 """
 
 import errno
@@ -15,9 +15,9 @@ from pathlib import Path
 
 
 def opened(path: Path | str, flags: int, mode: int = 0o644) -> int:
-    """Open a file, made where it is missing; return its descriptor. Raises OSError.
+    """Open a file, creating it if missing; return its descriptor. Raises OSError.
 
-    Only what this call made changes its owner: a link that somebody laid here may lead anywhere.
+    Changes the owner only of what this call created: a link that somebody put here may point anywhere.
     """
     flags |= os.O_CREAT | os.O_CLOEXEC
     if os.geteuid() != 0:
@@ -33,7 +33,7 @@ def opened(path: Path | str, flags: int, mode: int = 0o644) -> int:
 
 
 def make_folder(folder: Path) -> int:
-    """Make a folder, and those above it that are missing; return how many. Raises OSError."""
+    """Create a folder and its missing parents; return how many. Raises OSError."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -43,7 +43,7 @@ def make_folder(folder: Path) -> int:
     except FileNotFoundError:
         return make_folder(folder.parent) + make_folder(folder)
     if os.geteuid() == 0:
-        with suppress(OSError):  # gone, or no longer a folder of ours: then it is not ours to give
+        with suppress(OSError):  # gone, or replaced by something that is not ours
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 _hand_over(handle, folder.parent)
@@ -53,7 +53,7 @@ def make_folder(folder: Path) -> int:
 
 
 def hand_over_link(link: Path) -> None:
-    """Give a symbolic link that was just made to its folder's owner, where we are root."""
+    """Give a symbolic link that was just made to its folder's owner, if we are root."""
     if os.geteuid() == 0:
         owner = link.parent.stat()
         with suppress(OSError):
@@ -61,7 +61,7 @@ def hand_over_link(link: Path) -> None:
 
 
 def described(exc: OSError) -> str:
-    """Say what the machine refused and where, and whose it is where that is why."""
+    """Describe a failed file operation and its path, and name the owner if permissions are the cause."""
     where = f"{exc.filename}: " if exc.filename else ""
     why = f"{where}{exc.strerror or exc}"
     if (
@@ -74,7 +74,7 @@ def described(exc: OSError) -> str:
 
 
 def _owner_in_the_way(name: str | bytes) -> str:
-    """Name whose the file is, or the lowest folder above it that is there."""
+    """Name the owner of the file, or of its lowest existing parent folder."""
     path = Path(os.fsdecode(name))
     for each in (path, *path.absolute().parents):
         try:
@@ -86,7 +86,7 @@ def _owner_in_the_way(name: str | bytes) -> str:
 
 
 def user_name(user: int) -> str:
-    """Return the name of a user, or its number where it has none."""
+    """Return the name of a user, or its number if it has none."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
@@ -96,5 +96,5 @@ def user_name(user: int) -> str:
 def _hand_over(handle: int, folder: Path) -> None:
     owner, made = folder.stat(), os.fstat(handle)
     if made.st_uid == 0 and (owner.st_uid, owner.st_gid) != (made.st_uid, made.st_gid):
-        with suppress(PermissionError):  # a network's disk: root has no more rights there than others
+        with suppress(PermissionError):  # on a network disk, root may have no special rights
             os.fchown(handle, owner.st_uid, owner.st_gid)

@@ -1,4 +1,4 @@
-"""What was logged a moment ago, remembered by a process and all that are forked from it."""
+"""Recently logged events, shared by a process and its forks."""
 
 import fcntl
 import mmap
@@ -10,26 +10,26 @@ from contextlib import contextmanager
 from hashlib import blake2b
 
 _SLOT = struct.Struct("=Qdq")
-"""What it was (a digest), when it was logged, how often it was met since."""
+"""Digest of the event, when it was logged, and how often it occurred since."""
 
 _SLOTS = 1024
-"""Things remembered at once; of two that share a slot the later one counts as new."""
+"""Events remembered at once; if two share a slot, the later one counts as new."""
 
 
 class RecentEvents:
-    """Memory that forked processes share, of a fixed size. Safe across them and across threads."""
+    """Fixed-size memory shared by forked processes. Safe across processes and threads."""
 
     def __init__(self) -> None:
         size = _SLOT.size * _SLOTS
         self._handle = -1
-        if hasattr(os, "memfd_create"):  # Linux; elsewhere two processes may say the same at the same moment
+        if hasattr(os, "memfd_create"):  # Linux; elsewhere two processes may log the same event
             self._handle = os.memfd_create("coverproxy-events", os.MFD_CLOEXEC)
             os.truncate(self._handle, size)
         self._memory = mmap.mmap(self._handle, size)
         self._turn = threading.Lock()
 
     def repeats(self, what: str, now: float, seconds: float) -> int | None:
-        """Return None if *what* was logged in the last *seconds*, else how often it was met since.
+        """Return None if *what* was logged in the last *seconds*, else how often it occurred since.
 
         In the second case it counts as logged *now*.
         """
@@ -45,13 +45,13 @@ class RecentEvents:
             return met if is_known else 0
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Forget all events."""
         with self._alone():
             self._memory[:] = bytes(len(self._memory))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold off threads by a lock, and processes by a record lock: the kernel frees a dead one's."""
+        """Exclude threads by a lock, and processes by a record lock, which the kernel frees on death."""
         with self._turn:
             if self._handle >= 0:
                 fcntl.lockf(self._handle, fcntl.LOCK_EX)

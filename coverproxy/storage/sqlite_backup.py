@@ -1,4 +1,4 @@
-"""A copy of a SQLite file as it is at one moment, also while others write it."""
+"""Copies a SQLite file consistently while others write it."""
 
 import os
 import sqlite3
@@ -8,13 +8,13 @@ from pathlib import Path
 from coverproxy.storage import atomic, ownership, sqlite_migrations
 
 _PAGES = 4096
-"""Pages copied at a time; a writer's turn comes between them."""
+"""Pages copied at a time; writers run in between."""
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy *source* to *target*, which appears whole or not at all. Raises OSError, also where it is damaged.
+    """Copy *source* to *target*, which appears complete or not at all. Raises OSError, also for damage.
 
-    What lay beside an earlier file of that name (-wal, -shm) goes first: SQLite would play it into the copy.
+    Deletes the -wal and -shm of an earlier *target*: SQLite would replay them into the copy.
     """
     beside = atomic.temporary(target.parent)
     os.close(ownership.opened(beside, os.O_RDWR | os.O_EXCL, 0o600))

@@ -1,4 +1,4 @@
-"""One SQLite file for the threads of a process: reads beside writes, and errors in the owner's words."""
+"""One SQLite file, shared by the threads of a process. Reads run beside writes; errors map to the owner's."""
 
 import sqlite3
 import threading
@@ -13,23 +13,23 @@ from coverproxy.storage.sqlite_migrations import WAIT_SECONDS, Mend
 
 Rows = list[tuple[Any, ...]]
 Run = Callable[..., Rows]
-"""Runs a statement with its values, to its end, and returns its rows."""
+"""Runs a statement with its values to completion, and returns its rows."""
 
 _WATCH_SECONDS = 0.05
-"""How long change() may wait: the event loop asks it."""
+"""Longest wait in change(), which runs on the event loop."""
 
 
 class SqliteFile:
-    """A SQLite file in WAL mode. Blocks; safe from several threads and processes at once.
+    """A SQLite file in WAL mode. Blocks; safe for several threads and processes at once.
 
-    A read takes a connection that no other thread uses at the moment, so it never waits behind a writer.
-    Writes share one connection, one after the other: SQLite has one writer at a time in any case, and a
-    thread that waits for a lock is woken at once, where SQLite's own busy handler sleeps and polls.
+    A read uses an idle connection, so it never waits behind a writer. Writes share one connection in turn:
+    SQLite has one writer at a time in any case, and a thread that waits for a lock wakes at once, whereas
+    SQLite's own busy handler sleeps and polls.
 
-    *fault* makes the error that every method raises in place of sqlite3.Error.
+    *fault* makes the exception that every method raises in place of sqlite3.Error.
 
-    A file that open() cannot use is shut: all but open() fails at once, with the reason. So is one that turns
-    out to be another file than it was: what was put in its place may need the schema's steps first.
+    If open() cannot use the file, the object is shut: everything but open() fails at once, with the reason.
+    The same happens if the file was replaced by another, which may need migrations first.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SqliteFile:
         return bool(self._shut)
 
     def open(self) -> None:
-        """Make the file, or take the schema steps that it lacks. Raises *fault*, OSError."""
+        """Create the file, or run the migrations that it lacks. Raises *fault*, OSError."""
         with self._mapped():
             try:
                 sqlite_migrations.apply(self.path, self._steps(), self._mend)
@@ -71,9 +71,9 @@ class SqliteFile:
         self._shut = ""
 
     def open_to_read(self) -> None:
-        """Open the file as it is, also where this user may only read it. Raises *fault*.
+        """Open the file as it is, even if this user may only read it. Raises *fault*.
 
-        A file in WAL mode can be read so where its -shm is there, or nobody writes it (immutable).
+        A file in WAL mode can be read that way if its -shm exists, or if nobody writes it (immutable).
         """
         with self._mapped():
             wal = self.path.with_name(self.path.name + "-wal")
@@ -88,27 +88,27 @@ class SqliteFile:
                         raise
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> Rows:
-        """Run a query, outside any transaction."""
+        """Run a query outside any transaction."""
         with self._mapped(), self._reader() as connection:
             return _run(connection, sql, values)
 
     def write(self, sql: str, values: Iterable[Any] = ()) -> Rows:
-        """Run one statement as a transaction of its own."""
+        """Run one statement in its own transaction."""
         with self._mapped(), self._sole_writer() as connection:
             return _run(connection, sql, values)
 
     @contextmanager
     def transaction(self) -> Iterator[Run]:
-        """Give what runs statements of one transaction: all of them are kept, or none."""
+        """Yield a function that runs statements in one transaction: all of them are kept, or none."""
         with self._mapped(), self._sole_writer() as connection:
             connection.execute("BEGIN IMMEDIATE")
             with connection:
                 yield partial(self._run, connection)
 
     def change(self) -> int:
-        """Return a number that differs once anything was written, by whatever thread or process.
+        """Return a number that differs after any thread or process wrote to the file.
 
-        Reads shared memory (some microseconds), so the event loop may ask. Never raises: where the file
+        Reads shared memory (some microseconds), so the event loop may call it. Never raises: if the file
         cannot be read, it returns a number that it never returned before.
         """
         with self._watching:
@@ -123,7 +123,7 @@ class SqliteFile:
                 return self._opened << 32
 
     def close(self) -> None:
-        """Close all connections; the next use opens others."""
+        """Close all connections; the next use opens new ones."""
         while self._readers:
             self._readers.pop().close()
         with self._writing:
@@ -148,9 +148,9 @@ class SqliteFile:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection. One that failed is closed: it may be of a file that is no longer there."""
+        """Lend a connection. A failed one is closed: its file may be gone."""
         try:
-            connection = self._readers.pop()  # the last one used: its pages are the warmest
+            connection = self._readers.pop()  # the last one used has the warmest cache
         except IndexError:
             connection = self._connect(WAIT_SECONDS)
         try:
@@ -163,7 +163,7 @@ class SqliteFile:
     @contextmanager
     def _sole_writer(self) -> Iterator[sqlite3.Connection]:
         if not self._writing.acquire(timeout=WAIT_SECONDS):
-            raise sqlite3.OperationalError("another thread writes, and has for too long")
+            raise sqlite3.OperationalError("another thread has been writing for too long")
         try:
             if self._writer is None:
                 self._writer = self._connect(WAIT_SECONDS)

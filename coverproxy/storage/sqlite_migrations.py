@@ -1,4 +1,4 @@
-"""SQLite files brought to their schema: once, by one process, whole or not at all."""
+"""SQLite migrations: run once, by one process, completely or not at all."""
 
 import os
 import sqlite3
@@ -16,14 +16,14 @@ WAIT_SECONDS = 10.0
 """How long a statement waits for another process's lock."""
 
 _STEP_MILLISECONDS = 600_000
-"""How long others wait for the one who takes a step: to count 30 million rows takes a while."""
+"""How long others wait for a running migration: counting 30 million rows takes a while."""
 
 
 def connect(path: Path, wait_seconds: float = WAIT_SECONDS, mode: str = "rw") -> sqlite3.Connection:
-    """Open a SQLite file that apply() has made: every statement is its own transaction.
+    """Open a SQLite file that apply() has prepared; each statement is its own transaction.
 
-    A file that is missing is not made: an empty one in its place would hide the fault.
-    synchronous=NORMAL: a killed process loses nothing; a power cut may lose the last moment, and tears
+    A missing file is not created: an empty one in its place would hide the fault.
+    synchronous=NORMAL: a killed process loses nothing; a power cut may lose the last moment, but corrupts
     nothing (sqlite.org/wal.html).
     """
     connection = sqlite3.connect(
@@ -34,12 +34,12 @@ def connect(path: Path, wait_seconds: float = WAIT_SECONDS, mode: str = "rw") ->
 
 
 def uri(path: Path, mode: str) -> str:
-    """Name a file to SQLite, to be opened as *mode* ("ro", "rw", "rwc", "ro&immutable=1") has it."""
+    """Return the SQLite URI of a file with *mode*: "ro", "rw", "rwc", "ro&immutable=1"."""
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
 def steps(folder: Traversable, stem: str) -> list[str]:
-    """Read `{stem}-1.sql`, `{stem}-2.sql` and so on: what brings a file from each version to the next."""
+    """Read the migrations `{stem}-1.sql`, `{stem}-2.sql` and so on; each leads to the next version."""
     found: list[str] = []
     while (file := folder.joinpath(f"{stem}-{len(found) + 1}.sql")).is_file():
         found.append(file.read_text(encoding="utf-8"))
@@ -47,20 +47,20 @@ def steps(folder: Traversable, stem: str) -> list[str]:
 
 
 class StepFailed(sqlite3.DatabaseError):
-    """A file has not the present schema and cannot be brought to it: says why, and what to do."""
+    """A file lacks the current schema and cannot be migrated. The message says why, and what to do."""
 
 
 Mend = Callable[[sqlite3.Connection, int], int]
-"""Brings a file whose number promises more than it has to what the number says; returns the number."""
+"""Repairs a file that has less than its version number claims; returns the version it has then."""
 
 
 def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
-    """Make the file, or take the steps it lacks, all or none. Blocks; the lock makes one process the maker.
+    """Create the file, or run the migrations it lacks, all or none. Blocks; a lock admits one process.
 
-    Its `user_version` is the number of steps taken. One that has taken more was made by a newer version: it
-    is left as it is. A step that was released never changes, nor its number; *mend* is for those that did.
-    Only the file's owner may read it: there are keys, contacts and a secret in it.
-    Raises sqlite3.Error, StepFailed among them.
+    Its `user_version` is the number of migrations run. If that is higher than ours, a newer version made the
+    file; it is left alone. A released migration never changes, nor its number; *mend* is for those that did.
+    Only the file's owner may read it: it holds keys, contacts and a secret.
+    Raises sqlite3.Error, including StepFailed.
     """
     ownership.make_folder(path.parent)
     _make_private(path)
@@ -79,14 +79,14 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
 
 
 CHECKED_BYTES = 100_000_000
-"""A larger database is only opened: checking it would take minutes, and push other pages out of memory."""
+"""A larger database is only opened: checking it would take minutes and evict other pages from memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a file looks like to SQLite. `damage`: what is wrong with it, in SQLite's words; "": nothing.
+    """The state of a file. `damage`: SQLite's message, "" if sound.
 
-    `version`: how many schema steps it has taken; 0 for an empty file.
+    `version`: how many migrations it has run; 0 for an empty file.
     """
 
     version: int = 0
@@ -101,7 +101,7 @@ _MADE = (
 
 
 def rehearse(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
-    """Take the steps that a file lacks on a copy of its schema. Raises as apply() does; changes nothing."""
+    """Run a file's missing migrations on a copy of its schema. Raises as apply() does; changes nothing."""
     with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as file:
         version = file.execute("PRAGMA user_version").fetchone()[0]
         made = file.execute(_MADE).fetchall()
@@ -113,7 +113,7 @@ def rehearse(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None
 
 
 def examine(path: Path) -> Examined:
-    """Look at a file without changing it; one that cannot be read as a database is damaged."""
+    """Examine a file without changing it; an unreadable one counts as damaged."""
     try:
         with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -125,7 +125,7 @@ def examine(path: Path) -> Examined:
 
 
 def trouble(path: Path, steps: Sequence[str], mend: Mend | None = None) -> str:
-    """Say why apply() would fail on a file that is there, or "": it would not."""
+    """Return why apply() would fail on an existing file, or "" if it would not."""
     try:
         rehearse(path, steps, mend)
     except sqlite3.Error as exc:
@@ -134,7 +134,7 @@ def trouble(path: Path, steps: Sequence[str], mend: Mend | None = None) -> str:
 
 
 def is_other_file(exc: sqlite3.Error) -> bool:
-    """Say whether an error means that a file which was opened before is no longer that database."""
+    """Return whether an error means that a file opened before is no longer that database."""
     code = getattr(exc, "sqlite_errorcode", None)
     return code == sqlite3.SQLITE_NOTADB or (
         code == sqlite3.SQLITE_ERROR and str(exc).startswith(("no such table", "no such column"))
@@ -142,12 +142,12 @@ def is_other_file(exc: sqlite3.Error) -> bool:
 
 
 def recover_command(path: Path) -> str:
-    """Say how what can still be read of a damaged file is saved."""
+    """Return the command that saves what is readable of a damaged file."""
     return f"sqlite3 {path} .recover"
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL for good. The switch does not wait for a lock as statements do, so we do."""
+    """Switch to WAL permanently. The switch does not wait for locks as statements do, so we retry."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -160,12 +160,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Let nobody but its owner read a file; SQLite gives the files beside it the same rights.
+    """Make a file readable by its owner only; SQLite gives its companion files the same permissions.
 
-    An existing one MUST NOT be opened here: to close it would free all locks that SQLite has on it in this
-    process (sqlite.org/howtocorrupt.html, 2.2).
+    MUST NOT open an existing file: closing it would free all locks that SQLite holds on it in this process
+    (sqlite.org/howtocorrupt.html, 2.2).
     """
-    with suppress(OSError):  # one that another user owns is that user's to mend; the rest is found on opening
+    with suppress(OSError):  # another user's file is not ours to change; opening it reports the rest
         os.close(ownership.opened(path, os.O_RDWR | os.O_EXCL, 0o600))
     for ending in ("", "-wal", "-shm"):
         part = path.with_name(path.name + ending)
@@ -175,16 +175,16 @@ def _make_private(path: Path) -> None:
 
 
 def _refuse_foreign(connection: sqlite3.Connection) -> None:
-    """Raise StepFailed for a file with tables that none of our steps made; it is not written to."""
+    """Raise StepFailed for a file with tables that our migrations did not make; nothing is written to it."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0 and (found := tables(connection)):
         some = ", ".join(sorted(found)[:3])
-        raise StepFailed(f"it is another program's database (with the tables {some}): put ours in its place")
+        raise StepFailed(f"it is another program's database (with the tables {some}): replace it with ours")
 
 
 @lru_cache
 def _tables_of(steps: tuple[str, ...]) -> frozenset[str]:
-    """Return the names of the tables that a file has after all *steps*."""
+    """Return the names of the tables that exist after all *steps*."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
         for step in steps:
             run_all(made, step)
@@ -192,7 +192,7 @@ def _tables_of(steps: tuple[str, ...]) -> frozenset[str]:
 
 
 def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend: Mend | None) -> int:
-    """Take the steps that a file of version *found* lacks. Raises StepFailed."""
+    """Run the migrations that a file of version *found* lacks. Raises StepFailed."""
     _refuse_foreign(connection)
     try:
         taken = mend(connection, found) if mend and 0 < found < len(steps) else found
@@ -200,8 +200,8 @@ def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend
             run_all(connection, step)
     except sqlite3.Error as exc:
         raise StepFailed(
-            f"it is of version {found}, and cannot be brought to version {len(steps)}: {exc};"
-            " it is as it was: restore it from a backup, or run the coverproxy that made it"
+            f"it is of version {found}, and cannot be migrated to version {len(steps)}: {exc};"
+            " it is unchanged: restore it from a backup, or run the coverproxy version that made it"
         ) from exc
     if found <= len(steps) and (lost := _tables_of(tuple(steps)) - tables(connection)):
         raise StepFailed(f"it lacks the tables {', '.join(sorted(lost))}: restore it from a backup")
@@ -209,19 +209,19 @@ def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend
 
 
 def run_all(connection: sqlite3.Connection, script: str) -> None:
-    """Run every statement of a script within the transaction around it."""
+    """Run every statement of a script within the current transaction."""
     for statement in _statements(script):
         connection.execute(statement)
 
 
 def tables(connection: sqlite3.Connection) -> set[str]:
-    """Return the names of a file's tables, but for SQLite's own."""
+    """Return the names of a file's tables, except SQLite's own."""
     found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     return {row[0] for row in found if not row[0].startswith("sqlite_")}
 
 
 def _statements(schema: str) -> Iterator[str]:
-    """Split a schema into statements: executescript() would commit the transaction around it."""
+    """Split a schema into statements: executescript() would commit the current transaction."""
     statement = ""
     for line in schema.splitlines(keepends=True):
         statement += line

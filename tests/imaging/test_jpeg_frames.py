@@ -117,7 +117,7 @@ def test_no_kind_of_frame_kills_the_process(tmp_path: Path, kind: str, precision
         (lossless(75, 600), "lossless JPEG"),
         (lossless(75, 600, marker=0xCB), "lossless JPEG"),
         (with_frame(images.drawn("jpeg-420"), 0xC5), "SOF5"),
-        (with_frame(images.drawn("jpeg-420"), 0xC1, 12), "12 bits a channel"),
+        (with_frame(images.drawn("jpeg-420"), 0xC1, 12), "12 bits per channel"),
     ],
 )
 def test_both_ways_in_say_why(body: bytes, why: str) -> None:

@@ -121,7 +121,7 @@ def test_a_slow_original_is_ended(start: Start) -> None:
     processes = start(seconds=0.2)
     processes.start()
     started = time.monotonic()
-    with pytest.raises(DecoderDied, match=r"no end after 0\.2 s") as died:
+    with pytest.raises(DecoderDied, match=r"not finished after 0\.2 s") as died:
         ProcessDecoder(processes).render(slow, CONFIG.sizes["large"], Format.JPEG, CONFIG.limits)
 
     assert died.value.is_late

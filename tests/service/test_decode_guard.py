@@ -223,7 +223,7 @@ def test_a_hang_happens_once(serve: Serve) -> None:
     assert [served.ask(each) for each in (POISON, ALSO)] == ["missing"] * 2
     assert (served.renders, served.workers) == (1, before)
     assert len(set(served.decoders) - set(decoders)) == 1
-    assert [each["reason"] for each in served.quarantined()] == ["no end after 1.5 s"]
+    assert [each["reason"] for each in served.quarantined()] == ["not finished after 1.5 s"]
     assert served.metric("coverproxy_renders_killed_total") == 1
 
 
