@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each for programs, readable text on a terminal; never a whole key or address."""
+"""Log lines: JSON for programs, readable text on a terminal. They never contain a whole key or address."""
 
 import ipaddress
 import logging
@@ -28,13 +28,13 @@ def set_up(config: Log) -> None:
 
 
 def _is_no_bad_request(record: logging.LogRecord) -> bool:
-    """Leave out what aiohttp says of requests that are no HTTP: it quotes the path, which may hold a key."""
+    """Filter out aiohttp's messages about invalid HTTP: they quote the path, which may contain a key."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not any(each.__name__ == "HttpProcessingError" for each in kind.__mro__)
 
 
 FAULT_SECONDS = 60.0
-"""A fault that lasts is logged once in so long, however many requests meet it."""
+"""A lasting fault is logged once in this many seconds, however many requests meet it."""
 
 _recent = RecentEvents()
 
@@ -49,11 +49,11 @@ def fault(
     level: int = logging.ERROR,
     **about: Any,
 ) -> None:
-    """Log a fault of the machine, as an error, unless the same one was logged in the last minute.
+    """Log a fault of the machine as an error, unless the same one was logged in the last minute.
 
-    It is the same where the event and *of* are, or, without *of*, the kind of *error*. All processes that
-    were forked from one count as one. `repeated`: how often it was met since the last line. *trace*: add
-    where an unexpected *error* was raised.
+    Faults are the same if the event and *of* are equal, or, without *of*, the event and the kind of *error*.
+    Processes forked from one count as one. `repeated`: how often it occurred since the last line. *trace*:
+    add the traceback of an unexpected *error*.
     """
     what = f"{logger.name} {event} {of or _kind(error)}"
     repeated = _recent.repeats(what, time.monotonic(), FAULT_SECONDS)
@@ -65,12 +65,12 @@ def fault(
 
 
 def forget_faults() -> None:
-    """Log the next fault whatever was logged before: each test starts anew."""
+    """Log the next fault whatever was logged before; for tests."""
     _recent.clear()
 
 
 def _kind(error: BaseException | str) -> str:
-    """Name the kind of an error: its text may hold a file, an identifier or what a client sent."""
+    """Return the kind of an error without its text, which may contain a file name or client input."""
     if isinstance(error, str):
         return error
     if isinstance(error, StoreUnavailable):
@@ -98,7 +98,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time (UTC), level, event, then the record's own fields."""
+    """One JSON object per line: time (UTC), level, event, then the record's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -113,7 +113,7 @@ class JsonLines(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         try:
             return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-        except TypeError:  # a file name that is no UTF-8
+        except TypeError:  # a file name that is not UTF-8
             return orjson.dumps({name: _printable(value) for name, value in line.items()}).decode()
 
 
@@ -122,7 +122,7 @@ def _printable(value: Any) -> str:
 
 
 class TextLines(logging.Formatter):
-    """A line for a person: time, level, event, fields."""
+    """A line for people: time, level, event, fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""

@@ -1,1 +1,1 @@
-"""Who may ask: keys, quota, rate limits, self-service, and the links by which nginx knows a key."""
+"""Access: keys, quota, rate limits, self-service, and the links by which nginx knows a key."""

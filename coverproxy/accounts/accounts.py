@@ -1,4 +1,4 @@
-"""Who asks: which keys there are, what each may, and how many covers it has made today."""
+"""The accounts: which keys exist, what each may do, and how many covers it has made today."""
 
 import asyncio
 import contextlib
@@ -30,21 +30,21 @@ _MAX_TRACKED = 10_000
 _MEND_SECONDS = 30.0
 _NO_LIMIT = 2**62
 _AUTOMATED = "automated"
-"""The scope of the rate limit of clients that nobody watches."""
+"""Scope of the rate limit for automated clients."""
 
 _COUNT_PAUSE_SECONDS = 1.0
-"""How long the store is left alone after it did not say what a key has made: hits do not wait one by one."""
+"""Pause after the store failed to say what a key has made, so that hits do not each wait for it."""
 
 _PAUSE_SECONDS = 0.05
-"""Unknown keys make us look at the store no more often than this, however many are tried."""
+"""Unknown keys trigger a look at the store at most this often, however many are tried."""
 
 
 class Accounts:
-    """The keys in memory, kept true by a look at the store a second, and the counts behind them.
+    """The keys in memory, refreshed from the store every second, and their counts.
 
-    A hit reads memory only, but for the first one of a key in this process: that one waits for the store,
-    `answer_within` seconds at most. `workers`: how many processes share what is left of a quota while the
-    store cannot be written. `now` gives seconds since 1970.
+    A hit reads memory only, except a key's first in this process: that one waits for the store, at most
+    `answer_within` seconds. `workers`: number of processes that share the rest of a quota while the store
+    cannot be written. `now` returns seconds since 1970.
     """
 
     def __init__(
@@ -83,18 +83,18 @@ class Accounts:
         self._count_again_at = float("-inf")
 
     async def open(self) -> None:
-        """Load the keys, and bring the key links in line with them."""
+        """Load the keys, and bring the key links in line."""
         await self.refresh()
         await self._repair_links()
 
     async def refresh(self) -> None:
-        """Look whether keys changed, and what the keys seen here have made meanwhile elsewhere."""
+        """Check whether keys changed, and what other processes made with the keys seen here."""
         async with self._looking:
             await self._look()
-        await self._pay()  # last, and not within the lock: it writes, and so may have to wait
+        await self._pay()  # last, and outside the lock: it writes, which may block
 
     async def _look(self) -> None:
-        """MUST hold _looking: two looks at once could put the older keys in place of the newer."""
+        """MUST hold _looking: two looks at once could replace newer keys by older ones."""
         self._looked_at = time.monotonic()
         version = await self.store.version()
         if version != self._version:
@@ -104,7 +104,7 @@ class Accounts:
         await self._recount()
 
     async def _look_for_news(self) -> None:
-        """Look once more, for all who ask meanwhile: a key was perhaps made a moment ago elsewhere."""
+        """Look once more on behalf of all waiters: another process may have just made the key."""
         asked_at = time.monotonic()
         async with self._looking:
             if self._looked_at < asked_at:
@@ -112,24 +112,24 @@ class Accounts:
                 await self._look()
 
     async def _recount(self) -> None:
-        """Read the day's counts of the keys seen; drop those of other days, and all if they are too many."""
+        """Read today's counts of the keys seen; drop those of other days, and all if there are too many."""
         today = self.today()
         seen = list(dict.fromkeys(name for name, _ in self._made))[:_MAX_TRACKED]
         counts = await self.counts.made(seen, today) if seen else {}
         self._made = {(name, today): counts.get(name, 0) + self._owed[name, today] for name in seen}
 
     async def look_after(self) -> None:
-        """Refresh, then bring the key links in line when keys change or expire, and now and then besides.
+        """Refresh, then repair the key links when keys change or expire, and periodically.
 
-        Whoever changes a key sets its link, but another process may be just bringing all in line with what
-        keys were a moment ago; and the whole cache may have been deleted.
+        Every change of a key sets its link. But another process may be repairing links from a slightly older
+        list of keys, or someone may have deleted the whole cache.
         """
         await self.refresh()
         if self.now() >= self._mend_at:
             await self._repair_links()
 
     async def keep_fresh(self, every: float = 1.0) -> None:
-        """Refresh for ever. A store that fails is asked again; meanwhile what is known stands."""
+        """Refresh forever. A failing store is retried; until then the known state stays in use."""
         while True:
             await asyncio.sleep(every)
             try:
@@ -143,13 +143,13 @@ class Accounts:
         ends = (key.expires_at for key in keys if key.expires_at is not None and key.expires_at > now)
         self._mend_at = min(now + _MEND_SECONDS, min(ends, default=inf))
         if not keys and (count := await asyncio.to_thread(self._links.count)):
-            # A revoked key stays in the store, so this is a store that was lost. What nginx serves goes on.
+            # A revoked key stays in the store, so an empty store was lost. nginx keeps serving what it has.
             fault = f"there is no key, but {count} links of keys: was state.db lost? Restore it and restart"
             self._note_fault("keys are lost", fault)
             return
         try:
             await asyncio.to_thread(self._links.repair, keys, now)
-        except OSError as exc:  # nginx asks for what it finds no link of, so covers are served all the same
+        except OSError as exc:  # without a link nginx asks the app, so covers are still served
             self._note_fault("links of keys cannot be kept", f"links of keys: {described(exc)}")
             return
         self._fault = ""
@@ -160,7 +160,7 @@ class Accounts:
         self._fault = fault
 
     async def check(self) -> str:
-        """Say what is wrong with the keys: that their store cannot be read, or was lost; "": nothing."""
+        """Return the fault of the keys: their store cannot be read, or was lost; "" if there are none."""
         try:
             await self._in_time(self._ask_version())
         except Unavailable as exc:
@@ -171,9 +171,9 @@ class Accounts:
         await self.store.version()
 
     async def authorize(self, name: str, host: str | None) -> Key:
-        """Return the key if it may be used on *host* (None: not told).
+        """Return the key if it may be used on *host* (None: the request names no site).
 
-        Raises UnknownKey, KeyNotForSite; Unavailable where the store does not say in time if it knows a key.
+        Raises UnknownKey, KeyNotForSite; Unavailable if the store does not answer in time.
         """
         key = self._keys.get(name)
         if key is None and is_name(name):
@@ -186,13 +186,13 @@ class Accounts:
         if not self.is_counted(key) and time.monotonic() >= self._count_again_at:
             try:
                 await self._in_time(self._count_of(key.counted_as))
-            except Unavailable as exc:  # a hit costs no quota: it is served, with the count unknown
+            except Unavailable as exc:  # a hit needs no quota, so serve it with the count unknown
                 self._count_again_at = time.monotonic() + _COUNT_PAUSE_SECONDS
-                log.fault(_log, "what a key made today cannot be read", exc)
+                log.fault(_log, "the quota used by a key cannot be read", exc)
         return key
 
     async def _in_time(self, look: Awaitable[None]) -> None:
-        """Look something up while somebody waits. Raises Unavailable."""
+        """Run a lookup that a client waits for. Raises Unavailable."""
         try:
             async with asyncio.timeout(self._answer_within):
                 await look
@@ -200,7 +200,7 @@ class Accounts:
             raise Unavailable("the store of keys does not answer") from None
 
     async def known(self, name: str) -> Key:
-        """Return a key whatever its state, for whoever looks after it. Raises UnknownKey."""
+        """Return a key in any state, for those who manage it. Raises UnknownKey."""
         if name not in self._keys and is_name(name):
             await self._look_for_news()
         if name not in self._keys:
@@ -214,9 +214,9 @@ class Accounts:
 
     @asynccontextmanager
     async def charged(self, visitor: Visitor) -> AsyncIterator[Charge]:
-        """Count one cover while it is made; given back when it is not, for whatever reason, or is waived.
+        """Count one cover while it is made; uncount it if making fails for any reason, or it is waived.
 
-        A crash between leaves one count too many, never one too few. Raises TooFast, QuotaExceeded.
+        A crash in between leaves one count too many, never one too few. Raises TooFast, QuotaExceeded.
         """
         key, account, today = visitor.key, visitor.key.counted_as, self.today()
         await self._pace(visitor)
@@ -238,9 +238,9 @@ class Accounts:
             await self._give_back(account, today)
 
     async def _take(self, key: Key, today: date) -> int | None:
-        """Take one from the quota. What a store that cannot be written does not count is owed to it.
+        """Take one from the quota. If the store cannot be written, remember it and count it later.
 
-        Meanwhile each process has an equal share of what was left, so all together stay within the limit.
+        Meanwhile each process has an equal share of the remaining quota, so that all together stay within it.
         """
         try:
             return await self.counts.take(key.counted_as, today, key.daily_limit)
@@ -257,11 +257,11 @@ class Accounts:
             self._owed[account, today] -= 1
             self._made[account, today] -= 1
             return
-        with contextlib.suppress(Unavailable):  # then one too many is counted, never one too few
+        with contextlib.suppress(Unavailable):  # errs by counting one too many
             self._made[account, today] = await self.counts.give_back(account, today)
 
     async def _pay(self) -> None:
-        """Count in the store what could not be counted when it was made."""
+        """Count in the store what could not be counted at the time."""
         for (name, day), owed in list((+self._owed).items()):
             for _ in range(owed):
                 await self.counts.take(name, day, _NO_LIMIT)
@@ -271,7 +271,7 @@ class Accounts:
         if visitor.is_automated:
             pace = self._automated
             wait = 0.0
-            with contextlib.suppress(Unavailable):  # a pace that cannot be kept holds nobody back
+            with contextlib.suppress(Unavailable):  # a broken rate limiter blocks nobody
                 wait = await self.rates.take(
                     _AUTOMATED, visitor.key.counted_as, self.now(), pace.covers_per_second, pace.burst
                 )
@@ -286,27 +286,27 @@ class Accounts:
                 await self.rates.give_back(_AUTOMATED, visitor.key.counted_as, pace)
 
     def open_key(self, name: str) -> Key | None:
-        """Return the key if it may be used from anywhere just now, from memory alone."""
+        """Return the key if it may now be used from any site, from memory alone."""
         key = self._keys.get(name)
         return key if key is not None and key.is_open(self.now()) else None
 
     def today(self) -> date:
-        """The quota's day, in its time zone."""
+        """The current day in the quota's time zone."""
         return self._day()[0]
 
     def _day(self) -> tuple[date, datetime]:
-        """Return the quota's day and the moment (UTC) when it ends; reckoned anew when it has ended."""
+        """Return the quota's day and its end (UTC); recomputed when the day has ended."""
         now = self.now()
         if not self._began <= now < self._ends:
             moment = datetime.fromtimestamp(now, self._zone)
             midnight = datetime.combine(moment.date() + timedelta(days=1), day_time(), self._zone)
             self._today = moment.date(), midnight.astimezone(UTC)
-            # a clock that is set back may be in another day: look anew
+            # a clock set back may be in another day: recompute
             self._began, self._ends = now, midnight.timestamp()
         return self._today
 
     def is_counted(self, key: Key) -> bool:
-        """Say whether it is known how many covers a key has made today."""
+        """Return whether the number of covers that a key has made today is known."""
         return (key.counted_as, self.today()) in self._made
 
     def made_today(self, key: Key) -> int:
@@ -314,13 +314,13 @@ class Accounts:
         return self._made.get((key.counted_as, self.today()), 0)
 
     def allowance(self, key: Key) -> Allowance:
-        """Return what a key has left today, from memory: other processes' covers show within a second."""
+        """Return what a key has left today, from memory: other processes' covers show up within a second."""
         midnight = self._day()[1]
         left = max(int(self._ends - self.now()), 1)
         return Allowance(key.daily_limit, self.made_today(key), midnight, left)
 
     async def usage(self, key: Key) -> dict[date, int]:
-        """Return the covers a key made on each of the last 30 days, today last; also refreshes today's."""
+        """Return a key's covers on each of the last 30 days, today last; also refreshes today's count."""
         today = self.today()
         days = [today - timedelta(days=back) for back in range(HISTORY_DAYS - 1, -1, -1)]
         counts = await self.counts.history(key.counted_as, days[0])
@@ -333,7 +333,7 @@ class Accounts:
         return list(self._keys.values())
 
     async def save(self, key: Key) -> None:
-        """Write a key and make its link true; every process sees it within a second."""
+        """Write a key and update its link; every process sees it within a second."""
         await self.store.save(key)
         await asyncio.to_thread(self._links.keep, key, self.now())
         await self.refresh()

@@ -1,10 +1,10 @@
-"""A cover as it is counted against a quota."""
+"""A cover as it counts against a quota."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Charge:
-    """One cover that is counted. `is_waived`: it was made, but not kept, so its key is not to pay for it."""
+    """One counted cover. `is_waived`: made but not stored, so its key does not pay."""
 
     is_waived: bool = False

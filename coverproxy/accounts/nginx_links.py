@@ -1,4 +1,4 @@
-"""One symlink per key that a web server may serve hits for without asking."""
+"""One symlink per key for which nginx may serve hits without asking the app."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +10,13 @@ _TARGET = "../live"
 
 
 class KeyLinks:
-    """The folder of key links. Blocks on the disk."""
+    """The folder of key links. Methods block on the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def keep(self, key: Key, now: float) -> None:
-        """Make the link stand exactly if the key is active *now* and bound to no site."""
+        """Create or remove the link: it exists exactly if the key is active *now* and not bound to sites."""
         ownership.make_folder(self._folder)
         if key.is_open(now):
             atomic.link(_TARGET, self._folder / key.name)
@@ -24,11 +24,11 @@ class KeyLinks:
             (self._folder / key.name).unlink(missing_ok=True)
 
     def count(self) -> int:
-        """Return how many links there are."""
+        """Return the number of links."""
         return sum(1 for _ in self._folder.iterdir()) if self._folder.is_dir() else 0
 
     def repair(self, keys: Iterable[Key], now: float) -> int:
-        """Bring all links in line with *keys* as they are *now*; return how many were wrong."""
+        """Make all links match *keys* as they are *now*; return how many were wrong."""
         ownership.make_folder(self._folder)
         wanted = {key.name for key in keys if key.is_open(now)}
         present = {path.name for path in self._folder.iterdir()}

@@ -1,4 +1,4 @@
-"""How keys come to those who use them: asked for on the key page, approved, changed and replaced."""
+"""How people get keys: requested on the key page, approved, changed and replaced."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
 
 DAY_SECONDS = 86_400
 MOST_KEPT_SECONDS = 90 * DAY_SECONDS
-"""How long the old key may go on working beside the one that takes its place."""
+"""Longest time that an old key keeps working after its replacement."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _CONTACT = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+|https?://[^\s<>\
 
 @dataclass(frozen=True, slots=True)
 class KeyWish:
-    """What somebody who asks for a key tells: as it came in, or read()."""
+    """A key request, raw or validated by read()."""
 
     label: str
     contact: str
@@ -34,7 +34,7 @@ class KeyWish:
     is_bound: bool = False
 
     def read(self) -> "KeyWish":
-        """Return it tidied up. Raises KeyRequestRefused("field", which) for what cannot be right."""
+        """Return it validated and normalised. Raises KeyRequestRefused("field", which) for invalid values."""
         label, contact, site = tidy(self.label), tidy(self.contact), host_of(self.site)
         if not label or len(label) > MOST_LABEL:
             raise KeyRequestRefused(KeyRequestReason.FIELD, "label")
@@ -47,14 +47,14 @@ class KeyWish:
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """A key as it is handed over; `word` is its owner's, and is shown this once."""
+    """An issued key. `word` is its owner's word, shown only now."""
 
     key: Key
     word: str
 
 
 class KeySelfService:
-    """Where keys are asked for and changed. `now` gives seconds since 1970."""
+    """Issues and changes keys. `now` returns seconds since 1970."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class KeySelfService:
         self.config = config
 
     async def give(self, wish: KeyWish, address: str, seeds: tuple[bytes, bytes] | None = None) -> KeyRequest:
-        """Make a key for a request from *address*: at once, or waiting for approval.
+        """Issue a key for a request from *address*: usable at once, or waiting for approval.
 
-        *seeds*: what the names of the key and of its owner's word are made from, so that a form that is sent
-        twice gives one key.
-        Raises KeyRequestRefused: "closed", "field", "address", "contact", "day"; and Unavailable.
+        *seeds*: random bytes from which the names of the key and of its owner's word derive, so that a form
+        sent twice yields one key. Raises KeyRequestRefused: "closed", "field", "address", "contact", "day";
+        and Unavailable.
         """
         if self.config.mode == "closed":
             raise KeyRequestRefused(KeyRequestReason.CLOSED)
@@ -100,11 +100,11 @@ class KeySelfService:
             owner=hashed(word), site=asked.site,
         )  # fmt: skip
         await self._accounts.save(key)
-        _log.info("a key is asked for", extra={"key": abridged(name), "mode": self.config.mode})
+        _log.info("a key was requested", extra={"key": abridged(name), "mode": self.config.mode})
         return KeyRequest(key, word)
 
     async def _given(self, name: str, word: str) -> Key | None:
-        """Return the key that the same form has given before."""
+        """Return the key that the same form has yielded before."""
         try:
             key = await self._accounts.known(name)
         except UnknownKey:
@@ -112,12 +112,12 @@ class KeySelfService:
         return key if key.is_owned_with(word) else None
 
     async def wait(self, scope: str, address: str) -> float:
-        """Let one more try pass, of so many an hour from one address: 0.0, or the seconds until one may."""
+        """Allow one more try, with a limit per hour and address: 0.0, or the seconds until the next."""
         tries = self.config.tries_per_hour
         return await self._rates.take(scope, address, self._now(), tries / 3600, tries)
 
     async def owned(self, name: str, word: str, address: str) -> Key:
-        """Return the key if *word* is its owner's.
+        """Return the key if *word* is its owner's word.
 
         Raises KeyRequestRefused("address", "owner"), UnknownKey.
         """
@@ -129,7 +129,7 @@ class KeySelfService:
         return key
 
     async def settle(self, key: Key, sites: tuple[str, ...], no_cover: str) -> Key:
-        """Bind a key to sites, and choose what it shows where there is no cover.
+        """Bind a key to sites, and set what it shows where a book has no cover.
 
         Raises KeyRequestRefused("field").
         """
@@ -140,14 +140,14 @@ class KeySelfService:
         return changed
 
     async def rotate(self, key: Key, keep_seconds: int) -> Key:
-        """Make a key that takes another's place: both work for *keep_seconds*, and share one quota.
+        """Issue a replacement: both keys work for *keep_seconds*, and share one quota.
 
-        Raises KeyRequestRefused: "inactive", or "rotated" where the last replacement's old key still works.
+        Raises KeyRequestRefused: "inactive", or "rotated" while a key replaced earlier still works.
         """
         return await rotated(self._accounts, key, keep_seconds)
 
     async def refuse(self, key: Key) -> None:
-        """Turn down a key that waits; its contact may ask again."""
+        """Reject a waiting key; its contact may ask again."""
         await self._accounts.save(replace(key, revoked_at=key.revoked_at or int(self._now())))
         await self._keys.leave(key.name)
 
@@ -162,15 +162,15 @@ async def rotated(accounts: Accounts, key: Key, keep_seconds: int) -> Key:
         raise KeyRequestRefused(KeyRequestReason.ROTATED)
     new = replace(key, name=new_name(), account=key.counted_as, created_at=int(now))
     ends = int(now) + min(max(keep_seconds, 0), MOST_KEPT_SECONDS)
-    await accounts.save(new)  # first: a crash between leaves two that work, not none
+    await accounts.save(new)  # first: a crash in between leaves two working keys, not none
     await accounts.save(replace(key, expires_at=min(ends, key.expires_at or ends)))
     return new
 
 
 def with_choice(key: Key, choice: str) -> Key:
-    """Return the key with another choice of what it shows where there is no cover.
+    """Return the key with another choice for books without a cover.
 
-    "404" is what a strict key is: errors are errors. Raises KeyRequestRefused("field").
+    "404" makes the key strict: errors are errors. Raises KeyRequestRefused("field").
     """
     if choice == "404":
         return replace(key, strict=True, no_cover="gif")
@@ -181,18 +181,18 @@ def with_choice(key: Key, choice: str) -> Key:
 
 
 def choice_of(key: Key) -> str:
-    """Return the choice that with_choice() takes."""
+    """Return the choice in the form that with_choice() takes."""
     return "404" if key.strict else key.no_cover
 
 
 def tidy(text: str) -> str:
-    """Return what a person typed in one line: no control characters, nor those that turn the text around."""
+    """Return a person's input on one line, without control characters and bidirectional overrides."""
     shown = (" " if char.isspace() else char for char in text if unicodedata.category(char) != "Cf")
     return " ".join("".join(char for char in shown if unicodedata.category(char)[0] != "C").split())
 
 
 def host_of(text: str) -> str:
-    """Return the host of a site, however it was typed: as a host, or as the address of a page."""
+    """Return the host of a site, typed as a host or as the address of a page."""
     site = tidy(text).lower()
     try:
         host = urlsplit(site if "//" in site else f"//{site}").hostname or ""
@@ -202,7 +202,7 @@ def host_of(text: str) -> str:
 
 
 def site_as_typed(text: str) -> str:
-    """Read a site as it was typed; what is none comes through, to be refused."""
+    """Normalise a site as typed; an invalid one is returned unchanged, to be refused."""
     wild = text.startswith("*.")
     host = host_of(text.removeprefix("*."))
     return (f"*.{host}" if wild else host) if host else text[:100]

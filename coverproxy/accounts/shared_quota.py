@@ -1,4 +1,4 @@
-"""A quota that strangers share, as the home page's: one address gets a part of it, and leaves the rest."""
+"""A quota shared by strangers, such as the home page's: each address gets only a part of it."""
 
 import contextlib
 from collections.abc import Callable
@@ -12,15 +12,15 @@ _DAY_SECONDS = 86_400
 
 
 def part_of(limit: int) -> int:
-    """Return how much of a day's quota one address may use: a tenth, three covers at least, never all."""
+    """Return the share of a day's quota for one address: a tenth, at least three covers, never all."""
     return max(1, min(limit - 1, max(3, limit // 10)))
 
 
 class SharedQuota:
-    """Holds each address to its part. `now` gives seconds since 1970.
+    """Limits each address to its share. `now` returns seconds since 1970.
 
-    The empty address has no bound: it is that of visitors who have keys of their own. A store that cannot be
-    written holds nobody back, as the quota itself still does.
+    The empty address is unlimited: it stands for visitors with keys of their own. If the store cannot be
+    written, nobody is limited here; the quota itself still applies.
     """
 
     def __init__(self, rates: RateLimiter, now: Callable[[], float]) -> None:
@@ -38,14 +38,14 @@ class SharedQuota:
             raise QuotaExceeded(name, wait)
 
     async def give_back(self, key: Key, address: str) -> None:
-        """Uncount one that came to nothing."""
+        """Uncount one that was not made."""
         if address:
             with contextlib.suppress(Unavailable):
                 rate = part_of(key.daily_limit) / _DAY_SECONDS
                 await self._rates.give_back(_SCOPE, f"{key.counted_as} {address}", rate)
 
     async def is_used_up(self, key: Key, address: str) -> bool:
-        """Say whether this address has used its part."""
+        """Return whether this address has used its share."""
         try:
             await self.take(key, address)
         except QuotaExceeded:

@@ -1,4 +1,4 @@
-"""The secret that forms and sessions are signed with: one for all processes."""
+"""The secret that signs forms and sessions: one for all processes."""
 
 import asyncio
 import contextlib
@@ -14,9 +14,10 @@ _EVERY_SECONDS = 1.0
 
 
 class SigningSecret:
-    """The secret in the store, or one of this process alone until the store can be read.
+    """The secret from the store, or this process's own until the store can be read.
 
-    Meanwhile a form that one process signed is refused by the others; but no form can be carried out then.
+    Until then other processes reject a form that this one signed. That does no harm: without the store no
+    form can be processed.
     """
 
     def __init__(self, store: KeyStore) -> None:
@@ -24,12 +25,12 @@ class SigningSecret:
         self.value = secrets.token_bytes(32)
 
     async def load(self) -> None:
-        """Take the one in the store, or make it ours where there is none. Raises Unavailable."""
+        """Take the stored secret, or store ours if there is none. Raises Unavailable."""
         self.value = await self._store.secret(self.value)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Load it, at once or as soon as the store can be read."""
+        """Load it now, or as soon as the store can be read."""
         try:
             await self.load()
         except Unavailable:

@@ -1,4 +1,4 @@
-"""Keys and counts in one SQLite file, exact between all processes of a machine."""
+"""Keys and counts in one SQLite file, exact across all processes of a machine."""
 
 import asyncio
 import json
@@ -21,13 +21,13 @@ from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__).joinpath("schema"), "state")
-"""What brings the file to its present version: see sqlite_migrations.apply()."""
+"""The migrations of the file: see sqlite_migrations.apply()."""
 
 _TAKE = """
 INSERT INTO made (key, day, n) SELECT :key, :day, 1 WHERE :limit > 0
 ON CONFLICT (key, day) DO UPDATE SET n = n + 1 WHERE n < :limit
 RETURNING n
-"""  # a plain VALUES would let a limit of 0 make one
+"""  # a plain VALUES would count one at a limit of 0
 
 _TAKE_ITEM = """
 INSERT INTO made_item (day, key, item, n) SELECT :day, :key, :item, 1
@@ -35,7 +35,7 @@ WHERE EXISTS (SELECT 1 FROM made_item WHERE day = :day AND key = :key AND item =
    OR coalesce((SELECT n FROM made WHERE key = :key AND day = :day), 0) < :limit
 ON CONFLICT (day, key, item) DO UPDATE SET n = n + 1
 RETURNING n
-"""  # triggers of the schema count the first of an item: one statement is one atomic step
+"""  # schema triggers count an item's first cover, so one statement is one atomic step
 
 _GIVE_BACK_ITEM = (
     "UPDATE made_item SET n = n - 1 WHERE day = :day AND key = :key AND item = :item AND n > 0 RETURNING n"
@@ -70,23 +70,25 @@ _IS_FULL = "SELECT (SELECT count(*) FROM signup WHERE at >= ?) >= ?"
 _NOT_OPEN = "the state is not open"
 
 WRITE_SECONDS = 1.0
-"""How long a count waits for another process's lock: a visitor waits for it, and it can be made up for."""
+"""How long a count waits for another process's lock: a client waits, and the count can be made up for later.
+
+"""
 
 _PATIENT_SECONDS = 10.0
-"""How long a change of a key waits: somebody asked for it, and it cannot be made up for."""
+"""How long a change of a key waits: a person asked for it, and nothing makes up for it later."""
 
 _READ_SECONDS = 5.0
-"""When a read is given up: no lock holds it back, but a disk may."""
+"""When a read gives up: no lock can delay it, but a disk may."""
 
 
 class SqliteState:
-    """A KeyStore and a QuotaStore, with a RateLimiter and EndedSessions beside.
+    """A KeyStore and a QuotaStore, plus a RateLimiter and EndedSessions.
 
-    Reads and writes each have a connection (aiosqlite gives each a thread): in WAL mode a read never waits
+    Reads and writes have a connection each (aiosqlite gives each a thread): in WAL mode a read never waits
     for a writer, unless it queues behind one in the same thread. Writes take turns before they go to their
-    thread, so that one that is given up has not begun: nothing is counted twice.
+    thread, so that a write that times out has not begun, and nothing is counted twice.
 
-    Every method but close() raises StoreUnavailable where the file cannot be read or written in time.
+    Every method but close() raises StoreUnavailable if the file cannot be read or written in time.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,9 +106,9 @@ class SqliteState:
         return bool(self._shut)
 
     async def open(self) -> None:
-        """Open the file, making it and its tables where they are missing; may be tried again.
+        """Open the file, creating it and its tables if missing; may be retried.
 
-        Raises StoreUnavailable: until it succeeds, all other methods fail at once, with the same reason.
+        Raises StoreUnavailable: until it succeeds, all other methods fail at once with the same reason.
         """
         with self._mapped():
             try:
@@ -143,22 +145,22 @@ class SqliteState:
         return self._reading
 
     async def _writer(self) -> aiosqlite.Connection:
-        """MUST be called by whose turn it is."""
+        """MUST only be called in turn."""
         if self._writing is None:
             self._writing = await self._connect()
         return self._writing
 
     async def _drop(self, connection: aiosqlite.Connection | None) -> None:
-        """Close a connection that failed, so that the next use opens the file that is there then."""
+        """Close a failed connection, so that the next use opens the current file."""
         if connection is None:
             return
         self._reading = None if connection is self._reading else self._reading
         self._writing = None if connection is self._writing else self._writing
-        with suppress(sqlite3.Error, ValueError):  # another task that it failed was faster
+        with suppress(sqlite3.Error, ValueError):  # another task closed it first
             await connection.close()
 
     async def _all(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
-        """Run one query to its end, in one hop to the thread of reads."""
+        """Run one query to completion, in one hop to the reader thread."""
         connection = None
         try:
             with self._mapped():
@@ -174,7 +176,7 @@ class SqliteState:
     async def _write(
         self, sql: str, values: Any = (), within: float = WRITE_SECONDS
     ) -> list[tuple[Any, ...]]:
-        """Run one statement as a transaction of its own, unless others keep the lock for that long."""
+        """Run one statement in its own transaction, unless others hold the lock for *within* seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while True:
@@ -204,10 +206,10 @@ class SqliteState:
 
     @contextmanager
     def _mapped(self, but: int = -1) -> Iterator[None]:
-        """Turn errors of SQLite into StoreUnavailable, but for those with the code *but*."""
+        """Map errors of SQLite to StoreUnavailable, except those with the code *but*."""
         try:
             yield
-        except ValueError as exc:  # aiosqlite: a connection that another task has just closed
+        except ValueError as exc:  # aiosqlite: another task has just closed the connection
             raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
         except sqlite3.Error as exc:
             if getattr(exc, "sqlite_errorcode", None) == but:

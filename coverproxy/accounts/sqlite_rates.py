@@ -1,4 +1,4 @@
-"""Rate limits in the SQLite file that holds the keys, exact between all processes of a machine."""
+"""Rate limits in the SQLite file that holds the keys, exact across all processes of a machine."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,16 +11,16 @@ RETURNING due
 """
 
 _SLACK = 1e-6
-"""Seconds since 1970 as a float are good to a quarter of a microsecond."""
+"""Seconds since 1970 as a float are exact to a quarter of a microsecond."""
 
 _SWEEP_EVERY = 1024
-"""Takes between sweeps: an address that came once is forgotten."""
+"""Takes between sweeps, which forget idle addresses."""
 
 All = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
 
 class SqliteRateLimiter:
-    """A RateLimiter. *read* and *write* run a statement of the file that SqliteState has open."""
+    """A RateLimiter. *read* and *write* run a statement in the file that SqliteState has open."""
 
     def __init__(self, read: All, write: All) -> None:
         self._read = read
@@ -39,7 +39,7 @@ class SqliteRateLimiter:
             return 0.0
         rows = await self._read("SELECT due FROM rate_limit WHERE scope = ? AND name = ?", (scope, name))
         due = float(rows[0][0]) if rows else now
-        if due > now + most:  # the clock was set back since, or the rate raised: that row would hold for ever
+        if due > now + most:  # the clock was set back or the rate raised: else the row would block forever
             due = now + step * burst
             sql = "UPDATE rate_limit SET due = min(due, ?) WHERE scope = ? AND name = ?"
             await self._write(sql, (due, scope, name))

@@ -1,10 +1,10 @@
-"""Ended sessions in the SQLite file that holds the keys."""
+"""Ended sessions, in the SQLite file that holds the keys."""
 
 from coverproxy.accounts.sqlite_rates import All
 
 
 class SqliteEndedSessions:
-    """An EndedSessions. *read* and *write* run a statement of the file that SqliteState has open."""
+    """An EndedSessions. *read* and *write* run a statement in the file that SqliteState has open."""
 
     def __init__(self, read: All, write: All) -> None:
         self._read = read

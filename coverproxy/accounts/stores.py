@@ -1,4 +1,4 @@
-"""What a store of keys and counts promises; SQLite keeps it on one machine, PostgreSQL will on several."""
+"""Protocols of the stores of keys and counts. SQLite serves one machine; PostgreSQL can serve several."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -7,13 +7,13 @@ from typing import Literal, Protocol
 from coverproxy.domain.api_key import Key
 
 SignupFull = Literal["day", "contact"]
-"""Which limit on keys that visitors ask for is reached."""
+"""Which limit on self-service keys is reached."""
 
 
 class EndedSessions(Protocol):
-    """Sessions that were ended before their time. Safe across tasks, processes and (PostgreSQL) nodes.
+    """Sessions that were ended by logging out. Safe across tasks, processes and (PostgreSQL) nodes.
 
-    Bounded by itself: only who was logged in can end a session, and each is forgotten once its time is over.
+    Bounded: only a logged-in administrator can end a session, and each entry expires with its session.
     """
 
     async def end(self, nonce: str, until: int, now: int) -> None:
@@ -21,45 +21,45 @@ class EndedSessions(Protocol):
         ...
 
     async def has_ended(self, nonce: str) -> bool:
-        """Say whether the session was ended."""
+        """Return whether the session was ended."""
         ...
 
 
 class KeyStore(Protocol):
-    """Keeps developer keys. Safe across tasks and processes."""
+    """Stores developer keys. Safe across tasks and processes."""
 
     @property
     def sessions(self) -> EndedSessions:
-        """The sessions of administrators that were ended."""
+        """Sessions of administrators that were ended."""
         ...
 
     async def version(self) -> int:
-        """Return a number that rises with every change of any key, by whatever process."""
+        """Return a number that rises with every change of any key, by any process."""
         ...
 
     async def keys(self) -> list[Key]:
-        """Return every key, revoked ones too, oldest first."""
+        """Return all keys, including revoked ones, oldest first."""
         ...
 
     async def save(self, key: Key) -> None:
-        """Write a key, new or changed, whole."""
+        """Write a key, new or changed, completely."""
         ...
 
     async def enter(
         self, key: str, contact: str, now: float, since: float, per_day: int, per_contact: int
     ) -> SignupFull | None:
-        """Note that a visitor asks for a key, unless a limit is reached: then say which. Precedes save().
+        """Record that a visitor requests a key, before save(); or return the limit that is reached.
 
-        At most *per_day* since the time *since*, and *per_contact* ever: one atomic step between processes.
+        At most *per_day* since the time *since*, and *per_contact* ever: one atomic step across processes.
         """
         ...
 
     async def leave(self, key: str) -> None:
-        """Forget that a visitor asked for a key: it no longer counts against any limit."""
+        """Forget a visitor's request: it no longer counts against any limit."""
         ...
 
     async def secret(self, made: bytes) -> bytes:
-        """Return the secret that all processes sign with: the first that was ever *made*."""
+        """Return the secret that all processes sign with: the first *made* that was ever stored."""
         ...
 
 
@@ -67,48 +67,49 @@ class QuotaStore(Protocol):
     """Counts covers made per key and day. Safe across tasks, processes and (PostgreSQL) nodes."""
 
     async def take(self, key: str, day: date, limit: int, item: str = "") -> int | None:
-        """Count one cover if fewer than *limit* are counted: the count with it, or None where refused.
+        """Count one cover if fewer than *limit* are counted: returns the new count, or None if refused.
 
-        With an *item*, the book that it is of, all covers of one book count once a day: further ones are let
-        pass and count nothing, also where the limit is reached. At most *limit* items a day are remembered.
-        One atomic step: of two callers racing for the last place, one gets it.
+        With an *item*, the book of the cover, all covers of one book count once a day: later ones pass for
+        free, even when the limit is reached. At most *limit* items a day are remembered. One atomic step: of
+        two callers racing for the last place, one gets it.
         """
         ...
 
     async def give_back(self, key: str, day: date, item: str = "") -> int:
-        """Uncount one cover that was taken but not made; return the count. Never goes below zero.
+        """Uncount one cover that was counted but not made; returns the count, at least zero.
 
-        A book counts as long as one of its covers, taken with the same *item*, is not given back.
+        A book stays counted until all its covers, taken with the same *item*, are given back.
         """
         ...
 
     async def made(self, keys: Sequence[str], day: date) -> dict[str, int]:
-        """Return the counts of a day, of those *keys* that have one."""
+        """Return the counts of a day, for those *keys* that have one."""
         ...
 
     async def history(self, key: str, since: date) -> dict[date, int]:
-        """Return a key's counts from *since* on, of those days that have one."""
+        """Return a key's counts from *since* on, for the days that have one."""
         ...
 
     async def made_by_all(self, day: date) -> int:
-        """Return how many covers all keys made on a day."""
+        """Return how many covers all keys together made on a day."""
         ...
 
 
 class RateLimiter(Protocol):
-    """Lets so many pass a second. Safe across tasks, processes and (PostgreSQL) nodes.
+    """Limits events to a rate. Safe across tasks, processes and (PostgreSQL) nodes.
 
-    *scope* says what is limited ("login", "source"), *name* who or what it is limited for.
+    *scope* names what is limited ("login", "source"), *name* the client or object that it is limited for.
     """
 
     async def take(self, scope: str, name: str, now: float, rate: float, burst: int) -> float:
-        """Let one more pass at *rate* a second after a *burst*: 0.0, or the seconds until one may.
+        """Allow one more event at *rate* per second after a *burst*: 0.0, or the seconds to wait.
 
-        A token bucket as one time per name (GCRA, ITU-T I.371): one atomic step, exact between processes.
-        *now*: seconds since 1970. When a clock that was ahead is set back, nobody waits more than one step.
+        A token bucket stored as one time per name (GCRA, ITU-T I.371): one atomic step, exact across
+        processes. *now*: seconds since 1970. If a clock that was ahead is set back, nobody waits more than
+        one step.
         """
         ...
 
     async def give_back(self, scope: str, name: str, rate: float) -> None:
-        """Undo one that was let pass, but got nothing."""
+        """Return a token that bought nothing."""
         ...

@@ -1,4 +1,4 @@
-"""Who asks for a cover, and what that key may still have."""
+"""The client that asks for a cover, and what its key may still have."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +8,10 @@ from coverproxy.domain.api_key import Key
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks for a cover: with which key, and whether as a program that nobody watches.
+    """The client that asks for a cover: its key, and whether it is an automated client.
 
-    `waits`: seconds that are worth waiting for a cover that is not here; 0: as long as the config says.
-    `address`: of a stranger who shares the key with others, and may use a part of its quota only.
+    `waits`: seconds worth waiting for a cover that must be made; 0: the config's value. `address`: of a
+    stranger who shares the key with others, and gets a share of its quota only.
     """
 
     key: Key
@@ -22,7 +22,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """A key's quota at a moment. `resets_in`: seconds until the day ends."""
+    """A key's quota at one moment. `resets_in`: seconds until the day ends."""
 
     limit: int
     made: int

@@ -1,1 +1,1 @@
-"""Derivatives on disk: where they lie, who makes one, and which keys a web server may serve."""
+"""Derivatives on disk and in memory: layout, budget, eviction, negative cache."""

@@ -19,16 +19,16 @@ from coverproxy.storage import atomic, ownership
 from coverproxy.storage.shared_counters import SharedCounters
 
 _ORIGINAL = "user.coverproxy.original"
-"""The extended attribute that keeps the original's pixel size beside a derivative: a hit asks no database."""
+"""Extended attribute that stores the original's pixel size with a derivative, so a hit needs no database."""
 
 _FOLDER_BYTES = 4096
 _NEW_FOLDERS = 3
-"""A first cover of its scheme and shard makes three folders, of a block each where folders take any."""
+"""The first cover of a scheme and shard makes three folders, which take a block each on some file systems."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldFile:
-    """A derivative on disk. `format`: its ending. `is_live`: made with the present settings."""
+    """A derivative on disk. `format`: its file extension. `is_live`: made with the current settings."""
 
     path: Path
     stat: os.stat_result
@@ -38,7 +38,7 @@ class HeldFile:
 
 
 class DiskCache:
-    """The cache folder of one machine. Every method blocks on the disk, and none needs a lock to be safe."""
+    """The cache folder of one machine. Every method blocks on the disk; all are safe without a lock."""
 
     def __init__(self, layout: Layout, *, fsync: bool = False, room: DiskBudget | None = None) -> None:
         self.layout = layout
@@ -48,10 +48,10 @@ class DiskCache:
         self._fsync = fsync
 
     def open(self) -> int:
-        """Make the folders, swap the live links, sweep what dead writers left; return how many.
+        """Make the folders, update the live links, sweep files of dead writers; return how many.
 
-        What lies in the cache is adopted by its path alone, so this takes no longer for a million files.
-        Where one part fails, the others are opened all the same; then raises that OSError.
+        Existing files are adopted by their path alone, so a million files take no longer.
+        If one step fails, the others still run; then raises that OSError.
         """
         layout = self.layout
         steps: list[Callable[[], object]] = [
@@ -63,45 +63,45 @@ class DiskCache:
             *(partial(self._make_live, size, form) for size, form in layout.revisions),
             *(partial(atomic.link, size, layout.live / alias) for alias, size in layout.aliases.items()),
             self._lay_placeholder,
-            self.purges.read,  # made now, so that whoever adds up the disk's use sees it
+            self.purges.read,  # created now, so that disk usage includes it
         ]
         attempt_all(steps)
         return atomic.sweep(layout.temporary)
 
     def _make_live(self, size: str, form: Format) -> None:
-        """Have the link of a size and format lead to its present revision, and note that it did today."""
+        """Point the link of a size and format at its current revision, and touch that revision's folder."""
         folder, link = self.layout.folder(size, form), self.layout.live / size / form.value
         ownership.make_folder(folder)
         try:
             os.utime(folder)
-        except OSError as exc:  # it does not say which file
+        except OSError as exc:  # it does not name the file
             raise OSError(exc.errno, exc.strerror, str(folder)) from None
         ownership.make_folder(link.parent)
         atomic.link(f"../../img/{size}/{form.value}/{folder.name}", link)
 
     def _lay_placeholder(self) -> None:
-        """Write what a web server answers with while the app is away."""
+        """Write the file that nginx answers with while the app is down."""
         if not self.layout.placeholder.exists():
             written = atomic.temporary(self.layout.temporary)
             atomic.write(written, PLACEHOLDER)
             atomic.move(written, self.layout.placeholder)
 
     def find(self, spec: Spec) -> Derivative | None:
-        """Return the derivative if it lies here. A torn file (a crash of the machine) is removed."""
+        """Return the derivative if it is stored here. A truncated file (after a machine crash) is removed."""
         paths = self.layout.paths(spec)
         return self._whole(paths, spec) or (self._whole(paths, spec) if self.former.take_over(spec) else None)
 
     def find_older(self, spec: Spec) -> Derivative | None:
-        """Return the derivative as older settings made it, the latest of several; find() comes first."""
+        """Return the latest derivative made with older settings; call find() first."""
         older = (self._whole(paths, spec) for paths in self.layout.older_paths(spec))
         return next(filter(None, older), None)
 
     def has_older(self, spec: Spec) -> bool:
-        """Say whether older settings made the derivative. Reads nothing."""
+        """Return whether an older revision has the derivative. Does not read it."""
         return any(paths[0].exists() for paths in self.layout.older_paths(spec))
 
     def drop_older(self, spec: Spec) -> int:
-        """Remove what older settings made of a derivative; return how many names went."""
+        """Remove a derivative's older revisions; return how many names were removed."""
         return sum(self._drop(paths) for paths in list(self.layout.older_paths(spec)))
 
     def _whole(self, paths: tuple[Path, ...], spec: Spec) -> Derivative | None:
@@ -117,7 +117,7 @@ class DiskCache:
         return Derivative(body, spec.format, mtime, size, original, place)
 
     def length(self, spec: Spec) -> int | None:
-        """Return how many bytes the derivative has, or None where it is not made. Reads nothing."""
+        """Return the length of the derivative in bytes; None if it is not made. Does not read it."""
         path = self.layout.paths(spec)[0]
         for _ in range(2):
             try:
@@ -128,14 +128,14 @@ class DiskCache:
         return None
 
     def put(self, spec: Spec, derivative: Derivative) -> None:
-        """Store a derivative under every spelling. Each name appears whole or not at all.
+        """Store a derivative under every spelling. Each name appears complete or not at all.
 
-        The canonical name comes last, so wherever it is, the others are. Raises CacheFull where there is no
-        room, or another OSError: then nothing new is there.
+        The canonical name comes last, so if it exists, the others do. Raises CacheFull if there is no space,
+        or another OSError: then nothing new exists.
         """
         try:
             self._store(spec, derivative)
-        except FileNotFoundError:  # the whole cache was deleted, perhaps: its folders are made anew
+        except FileNotFoundError:  # someone may have deleted the whole cache: make its folders
             self.open()
             self._store(spec, derivative)
 
@@ -166,7 +166,7 @@ class DiskCache:
         return used + folders * _FOLDER_BYTES
 
     def _link(self, written: Path, path: Path) -> int:
-        """Give *written* a second name; a file system without hard links gets no second name."""
+        """Give *written* a second name; skipped on file systems without hard links."""
         try:
             return atomic.second_name(written, path, self.layout.temporary)
         except PermissionError as exc:
@@ -175,7 +175,7 @@ class DiskCache:
             return 0  # no hard links here: the app serves both spellings from the one file
 
     def probe(self) -> None:
-        """Write something and remove it. Raises OSError where the cache cannot be written, or is gone."""
+        """Write a file and remove it. Raises OSError if the cache cannot be written, or is gone."""
         written = atomic.temporary(self.layout.temporary)
         try:
             atomic.write(written, bytes(_FOLDER_BYTES))
@@ -185,18 +185,19 @@ class DiskCache:
     def purge(self, identifier: Identifier) -> int:
         """Remove every derivative of *identifier*, in all sizes, formats, spellings and revisions.
 
-        Returns how many files (names) went. The caller holds the flights' locks where a maker may be at it.
+        Returns the number of names removed. The caller holds the locks of flights that may be making one.
         """
         try:
-            # MUST be in this order: what is taken over meanwhile has left the one before it comes to the next
+            # MUST be in this order: a file adopted meanwhile leaves the first place before the second is
+            # searched
             return self._drop(chain(self.former.paths(identifier), self.layout.every_path(identifier)))
         finally:
-            # MUST come after: who found a file before it went has asked for the number before, too.
+            # MUST come last: a reader that found a file before this read the counter before it, too.
             self.purges.add(1)
 
     def held(self, identifier: Identifier) -> Iterator[HeldFile]:
-        """Yield every derivative of *identifier* that is on disk, once each."""
-        with suppress(PermissionError):  # one who may only read sees what is taken over already
+        """Yield every derivative of *identifier* on disk, once each."""
+        with suppress(PermissionError):  # a read-only user sees what is adopted already
             for name, form in self.layout.revisions:
                 self.former.take_over(Spec(identifier, name, form))
         seen: set[int] = set()
@@ -209,9 +210,9 @@ class DiskCache:
                     yield HeldFile(path, stat, size, ending, self.layout.is_live(size, ending, revision))
 
     def _drop(self, paths: Iterable[Path]) -> int:
-        """Remove those names that there are; return how many went. A file's last name frees its bytes.
+        """Remove the names that exist; return how many. Removing a file's last name frees its bytes.
 
-        Raises OSError where one cannot be removed, once the others are.
+        If one cannot be removed, removes the others, then raises OSError.
         """
         removed: list[Path] = []
 
@@ -227,7 +228,7 @@ class DiskCache:
 
 
 def attempt_all(steps: Iterable[Callable[[], object]]) -> None:
-    """Take every step, also after one that failed; then raise the first OSError that there was."""
+    """Run every step, even after a failure; then raise the first OSError, if any."""
     first: OSError | None = None
     for step in steps:
         try:
@@ -239,7 +240,7 @@ def attempt_all(steps: Iterable[Callable[[], object]]) -> None:
 
 
 def _read(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:
-    """Read bytes, mtime and the original's size of a file, or None where there is none that we may read."""
+    """Read the bytes, mtime and original's size of a file; None if it is missing or unreadable."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, PermissionError):
@@ -256,7 +257,7 @@ def _note_original(path: Path, original: tuple[int, int] | None) -> None:
         return
     try:
         os.setxattr(path, _ORIGINAL, b"%dx%d" % original)
-    except OSError:  # a file system without extended attributes: the catalogue is asked instead
+    except OSError:  # no extended attributes here: the catalogue has the size
         return
 
 

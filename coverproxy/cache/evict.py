@@ -1,4 +1,4 @@
-"""Eviction: what was not used for longest goes, so that the cache stays within its bounds."""
+"""Eviction: the least recently used derivatives go, so that the cache stays within its bounds."""
 
 import os
 import threading
@@ -22,21 +22,21 @@ from coverproxy.cache.walk import (
 )
 
 _LEAST_PART = 50
-"""For want of inodes one file of so many goes at least: a walk looks at all of them."""
+"""When inodes run short, at least one file in this many goes: a walk visits all of them."""
 
 Age = tuple[int, bool]
-"""(day of last use, of the present revision?): in its natural order what goes first stands first.
+"""(day of last use, of the current revision?): the natural order is the order of eviction.
 
-Older revisions do not go first: they are served until they are made anew. Evicting them would have a key pay
-for that.
+Older revisions do not go first: they are served until rendered anew, and evicting them would charge a key
+for the new rendering.
 """
 
 
 def plan(held: Mapping[Age, int], excess: int) -> dict[Age, int]:
-    """Choose what goes: bytes to remove by age, given the bytes *held* by age.
+    """Choose what to evict: bytes to remove by age, given the bytes *held* by age.
 
-    The longest unused first, and of one day those of older revisions. Every age before the last one goes
-    whole, and of the last no more than is needed.
+    Least recently used first; of the same day, older revisions first. Every age before the last one is
+    removed completely, and of the last one no more than needed.
     """
     chosen = {}
     for age in sorted(held):
@@ -49,7 +49,7 @@ def plan(held: Mapping[Age, int], excess: int) -> dict[Age, int]:
 
 @dataclass
 class Survey:
-    """What a walk through the whole cache found. Its size is the number of days, not of files."""
+    """The result of a walk through the whole cache. Its size depends on the number of days, not of files."""
 
     files: int = 0
     bytes: int = 0
@@ -62,7 +62,7 @@ class Survey:
         self.by_age[age] += size
 
     def bytes_of(self, files: int) -> int:
-        """Return what so many derivatives take, as plan() counts in bytes; at least a _LEAST_PART of all."""
+        """Estimate the bytes of so many files (plan() counts bytes); at least a _LEAST_PART of all."""
         if files <= 0 or not self.files:
             return 0
         wanted = min(max(files, self.files // _LEAST_PART), self.files)
@@ -71,7 +71,10 @@ class Survey:
 
 @dataclass(frozen=True)
 class Eviction:
-    """What an eviction did: what the cache held before it, and what went. `is_whole`: it was not stopped."""
+    """The result of an eviction: what the cache held before it, and what went.
+
+    `is_whole`: it was not stopped.
+    """
 
     held_files: int
     held_bytes: int
@@ -81,7 +84,7 @@ class Eviction:
 
 
 class Evictor:
-    """Keeps one cache folder within its bounds. Blocks; MUST run once at a time: see Janitor."""
+    """Keeps one cache folder within its bounds. Blocks; MUST run in one process at a time: see Janitor."""
 
     def __init__(self, layout: Layout, room: DiskBudget, last_use: LastUse) -> None:
         self.last_use = last_use
@@ -91,9 +94,9 @@ class Evictor:
     def run(
         self, stop: threading.Event, bounds: DiskBounds | None = None, rest_seconds: float = 0.0
     ) -> Eviction:
-        """Walk the cache, set the estimate of what it holds right, and evict if it is out of *bounds*.
+        """Walk the cache, correct the estimate of its size, and evict if it exceeds *bounds*.
 
-        It rests for *rest_seconds* between small steps.
+        Rests for *rest_seconds* between small steps.
         """
         pace = WalkPace(stop, rest_seconds)
         try:
@@ -107,9 +110,9 @@ class Evictor:
         return self._remove(plan(survey.by_age, excess), pace, outcome) if excess else outcome
 
     def survey(self, pace: WalkPace) -> Survey:
-        """Walk through all files, and set right what the processes believe the cache to hold.
+        """Walk through all files, and correct the processes' common estimate of the size.
 
-        What is stored meanwhile may be counted twice, never not at all: the cap holds.
+        Files stored meanwhile may be counted twice but are never missed, so the cap holds.
         """
         before = self._room.held()
         survey = Survey(bytes=beside_derivatives(self._layout))
@@ -123,7 +126,7 @@ class Evictor:
         return survey
 
     def _remove(self, chosen: dict[Age, int], pace: WalkPace, outcome: Eviction) -> Eviction:
-        """Walk again and remove what is of a chosen age, until enough of it went."""
+        """Walk again and remove files of the chosen ages, until enough is freed."""
         try:
             for shard in shards(self._layout):
                 if not any(left > 0 for left in chosen.values()):
@@ -136,7 +139,7 @@ class Evictor:
         return outcome
 
     def _thin(self, shard: Shard, chosen: dict[Age, int], pace: WalkPace) -> tuple[int, int]:
-        """Remove what is chosen from one folder, and the folder if it is then empty."""
+        """Remove the chosen files from one folder, and the folder if it is then empty."""
         files = freed = stay = 0
         for each in derivatives(shard):
             age = self._age(each)

@@ -1,4 +1,4 @@
-"""A cache of layout v1, taken over by renames: what it holds is neither lost nor made again."""
+"""Adopts a cache of layout v1 by renames: nothing is lost or rendered again."""
 
 import os
 import re
@@ -20,10 +20,10 @@ _NAME = re.compile(rf"([0-9]{{13}}|[0-9]{{9}}[0-9X])\.({'|'.join(form.value for 
 
 
 class FormerLayout:
-    """What is left of a cache of layout v1: `img/<revision>/<size>/<a>/<b>/<isbn>.<ending>`. Blocks.
+    """The rest of a cache of layout v1: `img/<revision>/<size>/<a>/<b>/<isbn>.<ending>`. Blocks.
 
-    One process takes everything over in the background; until that is done, every process that misses a
-    derivative looks here and takes over that one. Every step may be repeated, so a crash costs nothing.
+    One process adopts everything in the background. Until that is done, every process that misses a
+    derivative looks here and adopts that one. Every step may be repeated, so a crash does no harm.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -32,10 +32,10 @@ class FormerLayout:
         self._images = self._aside / "img"
 
     def set_aside(self) -> None:
-        """Move the former cache out of the way, once. Where it was, a link leads to the present one.
+        """Move the former cache aside, once, and put a link to the present one in its place.
 
-        A web server whose configuration is still the former one then finds no hits, asks the app for each,
-        and sends the files that the app names. It also no longer finds the former links of revoked keys.
+        A web server that still has the former configuration then finds no hits, asks the app for each, and
+        sends the files that the app names. It also no longer finds the former links of revoked keys.
         """
         former = self._layout.root / _V1
         if former.is_dir() and not former.is_symlink() and not self._aside.exists():
@@ -49,18 +49,18 @@ class FormerLayout:
 
     @property
     def is_there(self) -> bool:
-        """Whether anything may be left to take over."""
+        """Whether there may be anything left to adopt."""
         return self._images.is_dir()
 
     def paths(self, identifier: Identifier) -> Iterator[Path]:
-        """Every path here that a derivative of *identifier* can have, other spellings first."""
+        """Yield every path here that a derivative of *identifier* can have, other spellings first."""
         if identifier.scheme != ISBN:
             return
         for folder in self._images.glob("*/*"):
             yield from self._names(folder, identifier)
 
     def take_over(self, spec: Spec) -> bool:
-        """Take over one derivative, in each revision that has it; say whether there was any."""
+        """Adopt one derivative, in every revision that has it; return whether any had."""
         if spec.identifier.scheme != ISBN or not self.is_there:
             return False
         found = False
@@ -70,13 +70,14 @@ class FormerLayout:
         return found
 
     def shards(self) -> Iterator[Path]:
-        """Yield the folders that derivatives lie in."""
+        """Yield the folders that contain derivatives."""
         yield from self._images.glob("*/*/*/*")
 
     def take_over_shard(self, shard: Path) -> int:
-        """Take over all derivatives in one folder, remove it if it is then empty; return how many names went.
+        """Adopt all derivatives in one folder, and remove it if it is then empty; return how many names
+        moved.
 
-        ISBN-10 names go first: where a canonical name is, the other must be.
+        ISBN-10 names go first: where a canonical name exists, the other must.
         """
         names = [(path, found) for path in _entries(shard) if (found := _NAME.fullmatch(path.name))]
         names.sort(key=lambda each: len(each[1][1]))
@@ -87,7 +88,7 @@ class FormerLayout:
         return moved
 
     def finish(self) -> None:
-        """Remove what no derivative is left in: links, locks, counters."""
+        """Remove what remains when all derivatives are adopted: links, locks, counters."""
         if not any(_NAME.fullmatch(path.name) for shard in self.shards() for path in _entries(shard)):
             shutil.rmtree(self._aside, ignore_errors=True)
 
@@ -98,9 +99,9 @@ class FormerLayout:
                 yield below / f"{stem}.{form.value}"
 
     def _move(self, path: Path, form: Format) -> bool:
-        """Give one file its present place, unless a newer one has it; say whether it was still here.
+        """Move one file to its new place, unless a newer one is there; return whether it was still here.
 
-        By a link and not a rename, which would replace a file that was made meanwhile.
+        Uses a link instead of a rename, which would replace a file made meanwhile.
         """
         target = self._target(path, form)
         for _ in range(3):
@@ -118,7 +119,7 @@ class FormerLayout:
         return True
 
     def _target(self, path: Path, form: Format) -> Path:
-        """Name the place of a file; a revision that no present settings had keeps its name."""
+        """Return a file's new path; a revision unknown to the current settings keeps its name."""
         a, size, former = path.parents[1], path.parents[2].name, path.parents[3].name
         names = self._layout.former.get((size, former), {})
         folder = self._layout.images / size / form.value / names.get(form, former)
@@ -128,7 +129,7 @@ class FormerLayout:
 def _link_or_rename(path: Path, target: Path) -> None:
     try:
         os.link(path, target)
-    except PermissionError:  # a file system without hard links
+    except PermissionError:  # no hard links here
         if target.exists():
             raise FileExistsError(target) from None
         path.rename(target)

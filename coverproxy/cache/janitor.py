@@ -1,4 +1,4 @@
-"""Eviction in the background: in a thread of every process, at work in one of them at a time."""
+"""Background eviction: a thread in every process, working in one of them at a time."""
 
 import fcntl
 import logging
@@ -19,7 +19,7 @@ from coverproxy.storage import ownership
 from coverproxy.storage.shared_counters import SharedCounters
 
 WALK_EVERY_SECONDS = 86_400
-"""What others did to the files is seen no later than this."""
+"""Changes made to the files by others are noticed within this time."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _STOP_WITHIN_SECONDS = 5.0
 
 @contextmanager
 def alone(layout: Layout, *, wait: bool) -> Iterator[bool]:
-    """Say whether this is now the one process of the machine that may evict; *wait* until it is.
+    """Yield whether this is now the only process of the machine that may evict; *wait* until it is.
 
     The kernel frees a dead process's lock.
     """
@@ -50,10 +50,10 @@ def alone(layout: Layout, *, wait: bool) -> Iterator[bool]:
 
 
 def take_over(former: FormerLayout, pace: WalkPace) -> bool:
-    """Take over a cache of the former layout; what is left when *pace* stops is for the next time. Blocks.
+    """Adopt a cache of the former layout; if *pace* stops it, the rest is done next time. Blocks.
 
-    MUST run once at a time: see alone(). Returns False after a fault: each derivative that is asked for is
-    still taken over by itself.
+    MUST run in one process at a time: see alone(). Returns False after a fault: then each derivative is still
+    adopted on request.
     """
     started, names = time.monotonic(), 0
     try:
@@ -64,18 +64,18 @@ def take_over(former: FormerLayout, pace: WalkPace) -> bool:
     except Stopped:
         return True
     except OSError as exc:
-        _log.error("the former cache cannot be taken over", extra={"error": str(exc)})
+        _log.error("the former cache cannot be adopted", extra={"error": str(exc)})
         return False
     seconds = round(time.monotonic() - started, 1)
-    _log.info("the former cache was taken over", extra={"names": names, "seconds": seconds})
+    _log.info("the former cache was adopted", extra={"names": names, "seconds": seconds})
     return True
 
 
 class Janitor:
-    """The thread of one process that sees to it that the cache stays within its bounds.
+    """The thread of one process that keeps the cache within its bounds.
 
-    The lock is held for a round and no longer: whichever process finds the cache tight evicts, and
-    `coverproxy cache evict` has its turn beside a running server.
+    It holds the lock for one round only: any process that finds the cache tight may evict, and
+    `coverproxy cache evict` gets its turn beside a running server.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class Janitor:
         self._walked = SharedCounters(layout.walked)
         self._started = int(time.time())
         self._stop = threading.Event()
-        # a daemon: a disk that hangs must not keep the process from stopping
+        # a daemon: a hanging disk must not keep the process from stopping
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; its first act is a walk that sets the estimate, unless another just did."""
+        """Start the thread; it first walks the cache for the estimate, unless another process just did."""
         bounds = self._room.bounds
         _log.info(
             "the cache is bounded",
@@ -109,18 +109,18 @@ class Janitor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, at the next small step of its work."""
+        """End the thread, at its next small step."""
         self._stop.set()
         self._room.tight.set()
         self._thread.join(_STOP_WITHIN_SECONDS)
         self._walked.close()
 
     def _run(self) -> None:
-        with suppress(OSError):  # told by the first round
+        with suppress(OSError):  # the first round reports it
             self._room.forget_pending()
         while not self._stop.is_set():
             if self._is_in_vain():
-                # whoever asks: there is nothing to remove now, so walking again at once would be idle
+                # nothing can be removed now, so do not walk again at once, even if asked to
                 self._stop.wait(self._check_seconds)
             else:
                 self._stop.wait(min(_LEAST_PAUSE_SECONDS, self._check_seconds))
@@ -128,7 +128,7 @@ class Janitor:
             self._room.tight.clear()
 
     def _is_in_vain(self) -> bool:
-        """Do a round; say whether it could not help."""
+        """Do a round; return whether it could not help."""
         try:
             outcome = self._round()
             return outcome is not None and not outcome.bytes and self._room.is_tight()
@@ -137,11 +137,11 @@ class Janitor:
             return True
 
     def _round(self) -> Eviction | None:
-        """Evict if it is time to, and if no other process is at it."""
+        """Evict if it is due, and if no other process is evicting."""
         outcome = None
         if self._takes_over and self._former.is_there:
             with alone(self._layout, wait=False) as is_ours:
-                if is_ours:  # after a fault not again: one line in the log is enough
+                if is_ours:  # not again after a fault: one log line is enough
                     self._takes_over = take_over(self._former, WalkPace(self._stop, _REST_SECONDS))
         if self._is_due():
             with alone(self._layout, wait=False) as is_ours:

@@ -1,4 +1,4 @@
-"""Which of a file's times says when it was last used: that depends on how its file system is mounted."""
+"""Which timestamp of a file says when it was last used: depends on how its file system is mounted."""
 
 import os
 import re
@@ -8,17 +8,17 @@ from pathlib import Path
 MOUNTS = Path("/proc/self/mountinfo")
 
 DAY = 86_400
-"""Under `relatime` a file's atime is brought up to date once a day: nothing finer is known."""
+"""Under `relatime` the kernel updates a file's atime once a day, so nothing finer is known."""
 
 
 class LastUse(Enum):
-    """The time that a derivative's age is counted from."""
+    """The timestamp that a derivative's age is counted from."""
 
     ATIME = "atime"
-    """When it was last read; `relatime`, the usual mount option, keeps it exact to the day."""
+    """Last read. `relatime`, the usual mount option, keeps it exact to the day."""
 
     CTIME = "ctime"
-    """When it was made: all that is known under `noatime`. The mtime would tell of its original."""
+    """Creation: all that is known under `noatime`. The mtime is that of the original."""
 
     def day(self, stat: os.stat_result) -> int:
         """Return the day, counted from 1970, on which a file was last used."""
@@ -26,7 +26,7 @@ class LastUse(Enum):
 
 
 def of_folder(folder: Path) -> LastUse:
-    """Say which time to go by for the files in *folder*."""
+    """Return the timestamp to use for the files in *folder*."""
     try:
         mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:  # not Linux
@@ -35,14 +35,14 @@ def of_folder(folder: Path) -> LastUse:
 
 
 def by_mounts(mounts: str, folder: Path) -> LastUse:
-    """Read it from the text of mountinfo (proc(5)) for the mount that the absolute *folder* is on."""
+    """Find it in the text of mountinfo (proc(5)), for the mount that contains the absolute *folder*."""
     deepest, options = -1, ""
     for line in mounts.splitlines():
         fields = line.split(" ")
         if len(fields) < 6:
             continue
         point = Path(_unescaped(fields[4]))
-        # a later mount on the same point hides the earlier
+        # a later mount on the same point hides earlier ones
         if folder.is_relative_to(point) and len(point.parts) >= deepest:
             deepest, options = len(point.parts), fields[5]
     return LastUse.CTIME if "noatime" in options.split(",") else LastUse.ATIME

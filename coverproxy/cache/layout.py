@@ -1,4 +1,4 @@
-"""Where a derivative lies on disk, so that its URL is its path."""
+"""The path of a derivative on disk, chosen so that its URL is its path."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -11,24 +11,24 @@ from coverproxy.domain.formats import PLACEHOLDER_FILE, Format
 from coverproxy.domain.spec import Identifier, Spec
 
 VERSION = "v2"
-"""The first folder below the cache. Version 1 is taken over by former_layout."""
+"""The first folder below the cache. former_layout adopts version 1."""
 
 Revisions = Mapping[tuple[str, Format], str]
-"""The present revision of each size and format: a name for all that changes its bytes."""
+"""The current revision of each size and format: a name for all that changes its bytes."""
 
 Former = Mapping[tuple[str, str], Mapping[Format, str]]
-"""What the revisions of layout v1 are called now: by size and v1's name, the name for each format."""
+"""The present names of layout v1's revisions: by size and v1's name, the name for each format."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths below one cache folder, for the present revisions.
+    """The paths below one cache folder, for the current revisions.
 
     img/<size>/<format>/<revision>/<scheme>/<a>/<b>/<stem>.<ending>
     live/<size>/<format> -> ../../img/<size>/<format>/<revision>
     by-key/<key> -> ../live
 
-    `aliases`: other names that a web server finds a size by: live/w200 -> medium.
+    `aliases`: other names under which nginx finds a size: live/w200 -> medium.
     """
 
     root: Path
@@ -43,17 +43,17 @@ class Layout:
 
     @property
     def temporary(self) -> Path:
-        """Where files are written before they get their name: a rename from there copies no bytes."""
+        """Where files are written before they get their name: a rename from here copies no bytes."""
         return self.top / "tmp"
 
     @property
     def locks(self) -> Path:
-        """Where the lock files of the flights lie."""
+        """The folder of the flights' lock files."""
         return self.top / "locks"
 
     @property
     def images(self) -> Path:
-        """Where derivatives lie."""
+        """The folder of all derivatives."""
         return self.top / "img"
 
     @property
@@ -63,35 +63,35 @@ class Layout:
 
     @property
     def walked(self) -> Path:
-        """When all of it was last walked through: see Janitor."""
+        """The time of the last complete walk: see Janitor."""
         return self.top / "walked"
 
     @property
     def purges(self) -> Path:
-        """How many purges there were: see Memory."""
+        """The number of purges so far: see Memory."""
         return self.top / "purges"
 
     @property
     def live(self) -> Path:
-        """One symlink per size and format, to its present revision."""
+        """One symlink per size and format, to its current revision."""
         return self.top / "live"
 
     @property
     def placeholder(self) -> Path:
-        """What a web server answers with while the app is away."""
+        """The file that nginx answers with while the app is down."""
         return self.top / PLACEHOLDER_FILE
 
     @property
     def by_key(self) -> Path:
-        """One symlink per key that may be served without asking."""
+        """One symlink per key for which nginx may serve without asking."""
         return self.top / "by-key"
 
     def folder(self, size: str, form: Format) -> Path:
-        """The folder of the present revision of a size and format."""
+        """The folder of the current revision of a size and format."""
         return self.images / size / form.value / self.revisions[size, form]
 
     def is_live(self, size: str, form: str, revision: str) -> bool:
-        """Say whether a revision found on disk is the present one; *form* is the name of its folder."""
+        """Return whether a revision found on disk is the current one; *form* is the name of its folder."""
         return any(
             name == revision and (size, form) == (its_size, its_form.value)
             for (its_size, its_form), name in self.revisions.items()
@@ -102,14 +102,14 @@ class Layout:
         return files(self.folder(spec.size, spec.format), spec.identifier, spec.format)
 
     def older_paths(self, spec: Spec) -> Iterator[tuple[Path, ...]]:
-        """The same in every older revision that is on disk, the latest first."""
+        """The same for every older revision on disk, the latest first."""
         present = self.folder(spec.size, spec.format)
         for folder in _latest_first(present.parent):
             if folder.name != present.name:
                 yield files(folder, spec.identifier, spec.format)
 
     def place(self, spec: Spec) -> str:
-        """Where the derivative lies below `images`: the web server's own path of it."""
+        """The derivative's path below `images`, as nginx uses it."""
         return self.below_images(self.paths(spec)[0])
 
     def below_images(self, path: Path) -> str:
@@ -117,7 +117,7 @@ class Layout:
         return path.relative_to(self.images).as_posix()
 
     def every_path(self, identifier: Identifier) -> Iterator[Path]:
-        """Every path a derivative of *identifier* can have: in all revisions on disk, old ones too."""
+        """Yield every path that a derivative of *identifier* can have, in all revisions on disk."""
         for form in Format:
             for folder in self.top.glob(f"img/*/{form.value}/*"):
                 yield from files(folder, identifier, form)
@@ -130,7 +130,7 @@ def files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...
 
 
 def _latest_first(folder: Path) -> list[Path]:
-    """The revisions of a size and format; a folder's mtime says when it was last the present one."""
+    """The revisions of a size and format; a folder's mtime says when it was last the current one."""
     found: list[tuple[float, Path]] = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

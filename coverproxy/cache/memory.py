@@ -1,4 +1,4 @@
-"""Derivatives that are asked for often, in this process's memory: a hit then needs no disk and no thread."""
+"""Hot derivatives in this process's memory: a hit then needs no disk and no thread."""
 
 import time
 from collections import OrderedDict
@@ -8,16 +8,16 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.storage.shared_counters import SharedCounters
 
 _LOOK_SECONDS = 1.0
-"""How often it is looked whether the counter's file is still the one of that name."""
+"""How often to check whether the counter file was replaced."""
 
 _OVERHEAD_BYTES = 1024
-"""What a derivative takes beside its bytes, roughly: so that a million tiny ones are bounded too."""
+"""Overhead of an entry, roughly, so that a million tiny ones are bounded too."""
 
 
 class MemoryEntry:
-    """A derivative in memory, until it gives way: then it is None here, whoever still knows of it.
+    """A cache entry. `derivative` becomes None on eviction, so that other holders notice.
 
-    `head`: what whoever answers with it has prepared for that.
+    `head`: response headers prepared by the web layer.
     """
 
     __slots__ = ("bytes", "derivative", "head", "mark", "name", "until")
@@ -32,12 +32,12 @@ class MemoryEntry:
 
 
 class Memory:
-    """The least recently used give way. Not safe between threads: it belongs to the event loop.
+    """An LRU cache. Not thread-safe: it belongs to the event loop.
 
-    What any process purges is never answered from here again: each purge raises *purges*, a number that all
-    processes share, and whatever was found on disk before is void. Eviction from disk does not: the bytes
-    stay right. After *seconds* a derivative is looked for on disk again, which also shows eviction there that
-    it is in use.
+    A derivative purged by any process is never served from here again: each purge raises *purges*, a number
+    that all processes share, and everything found on disk before that is void. Eviction from disk does not
+    invalidate: the bytes stay right. After *seconds* an entry is looked up on disk again, which also marks it
+    as used there.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class Memory:
         return len(self._held)
 
     def mark(self) -> bytes:
-        """Return what differs once anything is purged; ask before a derivative is looked for on disk."""
+        """Return a value that changes with every purge; read it before looking up a derivative on disk."""
         try:
             if self._now() >= self._look_at:
                 self._look_at = self._now() + _LOOK_SECONDS
                 self._purges.read()
             self._mark = self._purges.glance()
-        except OSError:  # the disk is gone: nobody can have purged anything there
+        except OSError:  # the disk is gone, so nothing can have been purged
             pass
         return self._mark
 
     def get(self, name: str) -> MemoryEntry | None:
-        """Return the derivative of a spec's spelling if it is held and nothing was purged since."""
+        """Return the entry of a spec's spelling if it is held and nothing was purged since."""
         held = self._held.get(name)
         if held is None or not self.is_good(held):
             return None
@@ -79,15 +79,15 @@ class Memory:
         return held
 
     def touch(self, held: MemoryEntry) -> None:
-        """Note that it was used just now."""
+        """Mark it as just used."""
         self._held.move_to_end(held.name)
 
     def is_good(self, held: MemoryEntry) -> bool:
-        """Say whether it may still be answered with."""
+        """Return whether it may still be served."""
         return held.derivative is not None and held.mark == self.mark() and self._now() < held.until
 
     def put(self, name: str, derivative: Derivative, mark: bytes) -> MemoryEntry | None:
-        """Hold a derivative found on disk after mark() gave *mark*; None where it is too large."""
+        """Store a derivative that was found on disk after mark() gave *mark*; None if it is too large."""
         if len(derivative.body) + _OVERHEAD_BYTES > self._most // 8:
             return None
         self._drop(self._held.pop(name, None))

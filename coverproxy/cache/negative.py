@@ -1,4 +1,4 @@
-"""What is remembered as missing: for a while, up to a number, and only until the catalogue changes."""
+"""The negative cache: what is missing, for a while, up to a number, and until the catalogue changes."""
 
 import time
 from collections import OrderedDict
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 
 class NegativeCache:
-    """Names that have no cover, in memory. Not safe between threads: it belongs to the event loop.
+    """Names that have no cover, in memory. Not thread-safe: it belongs to the event loop.
 
-    A billion ISBNs can be asked for, so the oldest names give way. `change` is a number that differs once
-    anything may have come in: then all is forgotten, as it costs one lookup to find out again.
+    A billion ISBNs can be requested, so the oldest names are evicted. `change` is a number that differs after
+    anything may have been added: then everything is forgotten, since rechecking costs one lookup.
     """
 
     def __init__(self, most: int, ttl_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -23,7 +23,7 @@ class NegativeCache:
         return len(self._until)
 
     def has(self, name: str, change: Callable[[], int]) -> bool:
-        """Say whether *name* was found missing, not long ago and with no *change* since."""
+        """Return whether *name* was found missing recently and there was no *change* since."""
         until = self._until.get(name)
         if until is None:
             return False
@@ -36,7 +36,7 @@ class NegativeCache:
         return True
 
     def add(self, name: str, change: int) -> None:
-        """Remember *name*, as found missing at *change*; what was found at another is forgotten."""
+        """Remember *name* as missing at *change*; entries from another change are dropped."""
         if change != self._change:
             self._until.clear()
             self._change = change

@@ -1,4 +1,4 @@
-"""What lies in a cache: counted by size, format and revision."""
+"""Statistics of a cache: counts by size, format and revision."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from coverproxy.cache.walk import derivatives, shards
 
 @dataclass
 class Part:
-    """Derivatives that are alike: how many, and the bytes they take on disk."""
+    """A group of derivatives: how many, and the bytes they take on disk."""
 
     files: int = 0
     bytes: int = 0
@@ -20,7 +20,7 @@ class Part:
 
 @dataclass(frozen=True, order=True)
 class Kind:
-    """What makes derivatives alike."""
+    """What a group of derivatives has in common."""
 
     size: str
     format: str
@@ -30,14 +30,14 @@ class Kind:
 
 @dataclass
 class CacheStats:
-    """All derivatives of a cache. Days count from 1970; None where there is no derivative."""
+    """All derivatives of a cache. Days count from 1970; None if there are no derivatives."""
 
     parts: dict[Kind, Part] = field(default_factory=lambda: defaultdict(Part))
     oldest_day: int | None = None
     newest_day: int | None = None
 
     def total(self, *, is_live: bool | None = None) -> Part:
-        """Add up all, or those of present or of old revisions alone."""
+        """Sum up all, or only those of current or of old revisions."""
         chosen = [part for kind, part in self.parts.items() if is_live in (None, kind.is_live)]
         return Part(sum(part.files for part in chosen), sum(part.bytes for part in chosen))
 

@@ -1,4 +1,4 @@
-"""What nobody needs any more in a cache folder: lone second spellings, and derivatives of old settings."""
+"""Removes leftovers from a cache folder: lone second spellings, and derivatives of old settings."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Swept:
 
 
 def sweep(layout: Layout, room: DiskBudget, *, old_revisions: bool) -> Swept:
-    """Remove lone spellings, and with *old_revisions* all that present settings do not serve. Blocks."""
+    """Remove lone spellings, and with *old_revisions* all that the current settings do not serve. Blocks."""
     swept = Swept()
     for shard in shards(layout):
         is_old = old_revisions and not shard.is_live

@@ -1,4 +1,4 @@
-"""A look at every derivative on disk, whether it is whole and found under all its names."""
+"""Checks every derivative on disk: whether it is complete and has all its names."""
 
 import errno
 import os
@@ -17,18 +17,18 @@ from coverproxy.storage import atomic
 
 
 class VerifyFinding(Enum):
-    """What a look at one derivative found."""
+    """The result of checking one derivative."""
 
     WHOLE = "whole"
     DAMAGED = "damaged"
-    """Cut, empty, or no picture: it was removed under both spellings, and is made again when asked for."""
+    """Truncated, empty, or not a picture: removed under both spellings; made again on request."""
 
     MENDED = "mended"
-    """Whole, but its other spelling was missing, or another file: now it is the same."""
+    """Complete, but its other spelling was missing or another file: linked again."""
 
 
 class Verifier:
-    """Looks at derivatives, and sets right what it can. Blocks; safe beside a running service."""
+    """Checks derivatives, and repairs what it can. Blocks; safe beside a running service."""
 
     def __init__(self, layout: Layout, room: DiskBudget) -> None:
         self._layout = layout
@@ -36,7 +36,7 @@ class Verifier:
         self._has_links = True
 
     def run(self, on_file: Callable[[CachedFile, VerifyFinding], None]) -> Counter[VerifyFinding]:
-        """Look at every derivative; *on_file* hears of each."""
+        """Check every derivative; calls *on_file* for each."""
         findings: Counter[VerifyFinding] = Counter()
         for shard in shards(self._layout):
             for each in derivatives(shard):
@@ -47,7 +47,7 @@ class Verifier:
         return findings
 
     def _look(self, each: CachedFile) -> VerifyFinding | None:
-        """Look at one; None where it went meanwhile."""
+        """Check one; None if it went meanwhile."""
         try:
             body = _read(each.path)
         except FileNotFoundError:
@@ -58,7 +58,7 @@ class Verifier:
         return VerifyFinding.MENDED if self._mend(each) else VerifyFinding.WHOLE
 
     def _mend(self, each: CachedFile) -> bool:
-        """Give a derivative its second spelling where that is missing or another file; say whether it was."""
+        """Repair a derivative's second spelling if it is missing or another file; return whether it was."""
         path = Path(each.path)
         for spelling in _others(each.shard.scheme, path.stem):
             other = path.with_name(spelling + path.suffix)
@@ -66,7 +66,7 @@ class Verifier:
                 if other.samefile(path):
                     continue
             except FileNotFoundError:
-                pass  # the one or the other is gone; if it is ours, it cannot be linked either
+                pass  # one of them is gone; if it is ours, linking fails too
             return self._link(path, other)
         return False
 
@@ -80,7 +80,7 @@ class Verifier:
         except PermissionError as exc:
             if exc.errno != errno.EPERM:
                 raise
-            self._has_links = False  # a file system without hard links
+            self._has_links = False  # no hard links here
             return False
         return True
 
@@ -91,11 +91,11 @@ def _others(scheme: str, stem: str) -> tuple[str, ...]:
 
 
 def _read(path: str) -> bytes:
-    """Read a file without counting that as a use of it: else a look at all would spoil their order."""
+    """Read a file without updating its atime: else a check of all would destroy their order."""
     flags = os.O_RDONLY | os.O_CLOEXEC
     try:
         handle = os.open(path, flags | os.O_NOATIME)
-    except PermissionError:  # only a file's owner may
+    except PermissionError:  # only the file's owner may
         handle = os.open(path, flags)
     with os.fdopen(handle, "rb") as file:
         return file.read()

@@ -1,4 +1,4 @@
-"""A walk through all derivatives on disk, one small folder at a time, so that it needs little memory."""
+"""Walks through all derivatives on disk, one small folder at a time, with little memory."""
 
 import os
 import re
@@ -24,11 +24,11 @@ _ISBN10 = re.compile("([0-9]{9})[0-9X]")
 
 
 class Stopped(Exception):
-    """A walk was told to stop before its end."""
+    """A walk was stopped before its end."""
 
 
 class WalkPace:
-    """Walks in small steps: after each, a rest that leaves the process to answers, and a look at *stop*."""
+    """Paces a walk: after each small step, rests to leave the process to requests, and checks *stop*."""
 
     def __init__(self, stop: threading.Event, rest_seconds: float = 0.0) -> None:
         self._stop = stop
@@ -44,9 +44,9 @@ class WalkPace:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of the small folders that derivatives lie in. `is_live`: of the present revision.
+    """One of the small folders that contain derivatives. `is_live`: of the current revision.
 
-    `format`: the ending of its derivatives.
+    `format`: the file extension of its derivatives.
     """
 
     path: str
@@ -57,7 +57,7 @@ class Shard:
     is_live: bool
 
     def clear(self) -> int:
-        """Remove the folder if it is empty, and those above that are then empty; return the bytes freed.
+        """Remove the folder if it is empty, and parents that become empty; return the bytes freed.
 
         A live revision's own folder stays: its link points there.
         """
@@ -68,8 +68,8 @@ class Shard:
 class CachedFile:
     """A derivative on disk.
 
-    `other`: the name of its second spelling where that lies beside it. `is_lone`: it is itself a second
-    spelling whose file under the canonical name is gone.
+    `other`: the name of its second spelling, if that is next to it. `is_lone`: it is itself a second spelling
+    whose canonical file is gone.
     """
 
     path: str
@@ -80,9 +80,9 @@ class CachedFile:
     is_lone: bool
 
     def remove(self) -> int:
-        """Remove it under both spellings; return the bytes that this frees: none where it is gone already.
+        """Remove it under both spellings; return the bytes freed, 0 if it is gone already.
 
-        The canonical name goes first: where it is, the others are. A reader keeps what it has open.
+        The canonical name goes first: where it exists, the others must. An open file stays readable.
         """
         try:
             Path(self.path).unlink()
@@ -91,14 +91,14 @@ class CachedFile:
         if self.other:
             other = Path(self.path).with_name(self.other)
             with suppress(FileNotFoundError):
-                # another inode: it was made anew this very moment, and is not ours to remove
+                # another inode: it was just made anew, and is not ours to remove
                 if other.lstat().st_ino == self.stat.st_ino:
                     other.unlink()
         return allocated(self.stat)
 
 
 def shards(layout: Layout) -> Iterator[Shard]:
-    """Yield every shard folder, in another order each time: else the first would always be evicted first."""
+    """Yield every shard folder, in random order: else the same would always be evicted first."""
     uppers = [
         (upper.path, size, form, revision.name, scheme.name)
         for revision, size, form in _revisions(layout)
@@ -121,7 +121,7 @@ def _revisions(layout: Layout) -> Iterator[tuple[os.DirEntry[str], str, str]]:
 
 
 def clear_old_revisions(layout: Layout) -> int:
-    """Remove the folders of old revisions that are empty; return the bytes freed."""
+    """Remove empty folders of old revisions; return the bytes freed."""
     freed = 0
     for revision, size, form in _revisions(layout):
         if not layout.is_live(size, form, revision.name):
@@ -130,7 +130,7 @@ def clear_old_revisions(layout: Layout) -> int:
 
 
 def _cleared(folder: Path, levels: int) -> int:
-    """Remove a folder and those above it, *levels* of them at most, while they are empty."""
+    """Remove a folder and its parents, at most *levels*, while they are empty."""
     freed = 0
     with suppress(OSError):  # not empty, gone, or in use again
         for each in (folder, *folder.parents)[:levels]:
@@ -141,7 +141,10 @@ def _cleared(folder: Path, levels: int) -> int:
 
 
 def derivatives(shard: Shard) -> Iterator[CachedFile]:
-    """Yield each derivative in a folder once, whatever its names. One that goes meanwhile is passed over."""
+    """Yield each derivative in a folder once, whatever its names.
+
+    One that disappears meanwhile is skipped.
+    """
     names = [(entry, found) for entry in _entries(shard.path) if (found := _NAME.fullmatch(entry.name))]
     books = names if shard.scheme == ISBN else []
     thirteens = {_core(_ISBN13, found): None for _, found in books}
@@ -157,20 +160,20 @@ def derivatives(shard: Shard) -> Iterator[CachedFile]:
 
 
 def _core(pattern: re.Pattern[str], name: re.Match[str]) -> str:
-    """Return what a book's two ISBNs share (nine digits), with the ending; "" for a name of another kind."""
+    """Return what a book's two ISBNs share (nine digits), with the extension; "" for other names."""
     found = pattern.fullmatch(name["stem"])
     return f"{found[1]}.{name['ending']}" if found else ""
 
 
 def beside_derivatives(layout: Layout) -> int:
-    """Return the bytes of all below the cache's folder that is neither a shard nor in one."""
+    """Return the bytes of everything below the cache's folder that is neither a shard nor in one."""
     images = layout.images
     shelves = _taken(str(images), depth=5) if images.is_dir() else 0
     return shelves + _taken(str(layout.root), depth=8, without=str(images))
 
 
 def _taken(folder: str, depth: int, without: str = "") -> int:
-    """Add up a folder and what is in it, down to *depth* folders below."""
+    """Add up a folder and its contents, down to *depth* levels."""
     total = allocated(os.lstat(folder))
     for entry in _entries(folder):
         if entry.path == without:
@@ -188,7 +191,7 @@ def _folders(path: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _entries(path: str) -> list[os.DirEntry[str]]:
-    """List a folder; one that is gone meanwhile is empty."""
+    """List a folder; empty if it is gone."""
     try:
         with os.scandir(path) as entries:
             return list(entries)

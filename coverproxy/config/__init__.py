@@ -1,4 +1,4 @@
-"""The configuration: a tree of frozen values with their defaults; units stand in the names."""
+"""The configuration: a tree of frozen values with their defaults. Names end in the unit."""
 
 from coverproxy.config.base import Section
 from coverproxy.config.front import Front

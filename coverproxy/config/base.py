@@ -1,4 +1,4 @@
-"""What every table of the config is made of: frozen values that know their keys, and bounded numbers."""
+"""Base of all tables of the config: frozen values that know their keys, and bounded numbers."""
 
 import ipaddress
 import os.path
@@ -15,7 +15,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGT]?)(i?)B", re.ASCII)
 
 
 def byte_count(value: Any) -> Any:
-    """Read "20GB" (powers of 1,000) or "512MiB" (of 1,024) as bytes; a number is what it is."""
+    """Parse "20GB" (powers of 1,000) or "512MiB" (of 1,024) to bytes; a number is returned as it is."""
     if not isinstance(value, str):
         return value
     if match := _SIZE.fullmatch(value.strip()):
@@ -25,11 +25,11 @@ def byte_count(value: Any) -> Any:
 
 
 def _expanded(path: str) -> str:
-    """Replace a leading ~ by the user's home, as a shell does: no folder is meant to be called ~."""
+    """Expand a leading ~ to the user's home, as a shell does; a folder named ~ is never meant."""
     whole = os.path.expanduser(path)  # noqa: PTH111 - pathlib raises where there is no home
     if whole.startswith("~"):
-        raise ValueError("there is no such user's home; expected the path without ~")
-    # Longer ones, and NUL, no system call takes: they would end a command in the middle of its work.
+        raise ValueError("the home of that user is not known; expected a path without ~")
+    # No system call takes longer ones, or NUL: they would abort a command half-way.
     if (
         "\0" in whole
         or len(os.fsencode(whole)) >= 4096
@@ -40,14 +40,14 @@ def _expanded(path: str) -> str:
 
 
 def _is_host(host: str) -> str:
-    """Refuse an address with its port, or a whole URL: the port has a key of its own."""
+    """Reject an address with a port, or a whole URL: the port has its own key."""
     if "/" in host or re.fullmatch(r"\[.*\](:[0-9]+)?|[^:]*:[0-9]*", host):
         raise ValueError('expected an address alone, like "127.0.0.1" or "::"; the port has its own key')
     return host
 
 
 Bytes = Annotated[int, BeforeValidator(byte_count)]
-"""A number of bytes; the file may say it with a unit."""
+"""A number of bytes; the file may give it with a unit."""
 FilePath = Annotated[str, AfterValidator(_expanded)]
 """A path on this machine; ~ is the home of the user that runs the program."""
 Host = Annotated[str, AfterValidator(_is_host)]
@@ -56,19 +56,19 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def networks(values: tuple[str, ...]) -> tuple[Network, ...]:
-    """Read addresses and networks. Raises ValueError that names the first that is none."""
+    """Parse addresses and networks. Raises ValueError naming the first that is neither."""
     read: list[Network] = []
     for value in values:
         try:
             read.append(ipaddress.ip_network(value))
         except ValueError as exc:
             raise ValueError(
-                f"{value!r} is no address or network; expected one like 10.0.0.5 or 10.0.0.0/8"
+                f"{value!r} is not an address or network; expected one like 10.0.0.5 or 10.0.0.0/8"
             ) from exc
     return tuple(read)
 
 
 class Section(BaseModel):
-    """A table of the config file: frozen, and no key that it does not know."""
+    """A table of the config file: frozen, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

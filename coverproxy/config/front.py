@@ -1,4 +1,4 @@
-"""The web server in front: whom to believe what it says of clients, and what its own config is made from."""
+"""The web server in front: whose forwarded headers to trust, and the values for its own configuration."""
 
 import re
 from typing import Annotated, Literal
@@ -41,10 +41,10 @@ class Front(Section):
     )
     @classmethod
     def _fit_nginx(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        """Refuse what would end a directive, or begin another, in the text that is made of it."""
+        """Reject characters that would end a directive, or begin another, in the generated text."""
         for word in (value,) if isinstance(value, str) else value:
             if set(word) & set(" \t\r\n;{}\"'$\\#"):
-                raise ValueError(f"{word!r} cannot stand in nginx's configuration; expected one plain word")
+                raise ValueError(f"{word!r} is not allowed in nginx's configuration; expected one plain word")
         return value
 
     @field_validator("apps")
@@ -52,7 +52,7 @@ class Front(Section):
     def _are_addresses(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if not re.fullmatch(r"unix:/.+|.+:[0-9]{1,5}", value):
-                raise ValueError(f"{value!r} is no address of an app; expected host:port or unix:/path")
+                raise ValueError(f"{value!r} is not the address of an app; expected host:port or unix:/path")
         return values
 
     @field_validator("public_url")
@@ -61,7 +61,7 @@ class Front(Section):
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
             raise ValueError(
-                f"{value!r} is no address of a site; expected one like https://covers.example.org"
+                f"{value!r} is not the address of a site; expected one like https://covers.example.org"
             )
         return value.rstrip("/")
 

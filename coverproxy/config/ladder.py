@@ -1,4 +1,4 @@
-"""The ladder: widths that any wish in pixels is answered with, and the table of all sizes that makes."""
+"""The ladder: the widths that sizes in pixels map to, and the table of all sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from coverproxy.config.base import Section
 from coverproxy.config.sizes import Jpeg, Size, Webp
 
 MOST_RUNGS = 16
-"""Each is one more derivative of every cover in every format, for a client that asks for all."""
+"""Each rung is one more derivative per cover and format, for a client that requests all."""
 
 IIIF_WIDTH = 1000
-"""One more rung where IIIF is on: its validator asks for the full 1000 px of its picture."""
+"""One more rung while IIIF is on: its validator requests the full 1000 px of its picture."""
 
 
 class Ladder(Section):
@@ -37,8 +37,9 @@ class Ladder(Section):
 class SizeTable:
     """Every size that is served.
 
-    `sizes`: by their names on disk, those of the config and the rungs that none of them is. `aliases`: the
-    rungs that are one of them: w200 is medium, the same file. `wishes`: by name, what a wish may lead to.
+    `sizes`: by their names on disk: those of the config, and the rungs that differ from them. `aliases`:
+    rungs that equal a size of the config: w200 is medium, the same file. `wishes`: by name, the boxes that a
+    size in pixels may map to.
     """
 
     sizes: Mapping[str, Size]
@@ -46,23 +47,26 @@ class SizeTable:
     wishes: Mapping[str, Size]
 
     def named(self, name: str) -> str | None:
-        """Return the size of that name, as it is called on disk; None where there is none."""
+        """Return the name on disk of the size *name*; None if it is unknown."""
         name = self.aliases.get(name, name)
         return name if name in self.sizes else None
 
     def snapped(self, width: int = 0, height: int = 0) -> str:
-        """Return the smallest rung whose box is at least so wide and high, else the largest."""
+        """Return the smallest rung whose box has at least this width and height, else the largest."""
         fitting = (name for name, box in self.wishes.items() if box.width >= width and box.height >= height)
         rung = next(fitting, None) or list(self.wishes)[-1]
         return self.aliases.get(rung, rung)
 
     def rung(self, size: str) -> str:
-        """Return the name of a size as a rung, such as w200 for medium; its own name where it is not one."""
+        """Return the rung that equals a size, such as w200 for medium; the name itself if none does."""
         return next((rung for rung, name in self.aliases.items() if name == size), size)
 
 
 def table(named: Mapping[str, Size], ladder: Ladder, *, has_iiif: bool) -> SizeTable:
-    """Lay the ladder beside the config's own sizes. Where the ladder is empty, wishes lead to those."""
+    """Combine the ladder with the config's own sizes.
+
+    If the ladder is empty, sizes in pixels map to those.
+    """
     rungs = {f"w{width}": _rung(width) for width in ladder.widths}
     if has_iiif and ladder.widths:
         rungs.setdefault(f"w{IIIF_WIDTH}", _rung(IIIF_WIDTH))
@@ -87,9 +91,9 @@ _LARGE_QUALITY = {200: 88, 320: 86, 500: 82, 1000: 78}
 
 
 def _encoders(width: int) -> dict[str, Any]:
-    """Return the settings of one curve through the default sizes: the smaller, the finer.
+    """Return the settings from one curve through the default sizes: the smaller, the finer.
 
-    Up to 200 px colour is kept in full, as small lettering smears without.
+    Up to 200 px, chroma is not subsampled: small lettering would smear.
     """
     if width <= 200:
         quality = _between(_SMALL_QUALITY, width)
@@ -102,7 +106,7 @@ def _encoders(width: int) -> dict[str, Any]:
 
 
 def _between(points: Mapping[int, int], width: int) -> int:
-    """Return the value at *width* of a line through points, straight over the logarithm of the width."""
+    """Return the value at *width*, interpolated linearly over the logarithm of the width."""
     widths = sorted(points)
     if width <= widths[0]:
         return points[widths[0]]

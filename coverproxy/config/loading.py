@@ -1,4 +1,4 @@
-"""Reading a config: defaults, then the TOML file, then the environment; all mistakes told at once."""
+"""Loads a config: defaults, then the TOML file, then the environment. Reports all mistakes at once."""
 
 import difflib
 import re
@@ -18,14 +18,14 @@ from coverproxy.domain.errors import ConfigError
 PREFIX = "COVERPROXY_"
 
 _SECRET = re.compile("token|password|secret|headers|options|authorization|credential", re.IGNORECASE)
-"""Keys whose values are not shown, nor those of keys below them."""
+"""Keys whose values are not shown, nor those of the keys below them."""
 
 _USER = re.compile(r"(?<=//)[^/@\s'\"]*@")
 _QUERY = re.compile(r"(?<=\?)[^\s'\"]+")
-"""With a URL's user and password, what of it can be a secret."""
+"""The parts of a URL, with its user and password, that can be secret."""
 
 HIDDEN = "(set, and not shown)"
-"""What is shown of a secret in a config that is in force."""
+"""Shown in place of a secret in the effective config."""
 
 
 def load(
@@ -34,11 +34,11 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     further: Callable[[Site], object] = lambda site: None,
 ) -> Config:
-    """Read the config: defaults, then the TOML file, then `COVERPROXY_SECTION__KEY`, then *overrides*.
+    """Load the config: defaults, then the TOML file, then `COVERPROXY_SECTION__KEY`, then *overrides*.
 
-    *further* looks at the site's language and texts, and raises ConfigError with its own mistakes.
-    Raises ConfigError that lists every mistake with where it stands (the file, or the variable), its TOML
-    path, the value found and what was expected.
+    *further* checks the site's language and texts, and raises ConfigError with its own mistakes.
+    Raises ConfigError listing every mistake: its place (the file, or the variable), its TOML path, the value
+    found, and what was expected.
     """
     tree = _read(path) if path else {}
     variables = _variables(environ)
@@ -73,7 +73,9 @@ def without_secrets(value: Any, places: tuple[int | str, ...] = ()) -> Any:
 
 
 def _language(tree: Mapping[str, Any]) -> Site | None:
-    """Return what a config with other mistakes says of its texts, so that theirs are reported with them."""
+    """Return the site table of a config with other mistakes, so that errors in its texts are reported as
+    well.
+    """
     site = tree.get("site", {})
     try:
         return Site.model_validate({key: site[key] for key in ("language", "texts") if key in site})
@@ -98,14 +100,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from exc
     except RecursionError:
         raise ConfigError(f"{path}: is not TOML: nested too deep") from None
-    except ValueError as exc:  # not TOML, not UTF-8, or a number of more digits than Python reads
+    except ValueError as exc:  # not TOML, not UTF-8, or a number with too many digits
         raise ConfigError(f"{path}: is not TOML: {exc}") from exc
 
 
 def _variables(environ: Mapping[str, str]) -> dict[tuple[str, ...], tuple[str, Any]]:
     """Return each variable's name and value by its place in the tree.
 
-    `COVERPROXY_SIZES__SMALL__JPEG__QUALITY=80` is sizes.small.jpeg.quality; others have no `__`.
+    `COVERPROXY_SIZES__SMALL__JPEG__QUALITY=80` is sizes.small.jpeg.quality; other variables have no `__`.
     """
     found = {}
     for name, raw in sorted(environ.items()):
@@ -116,7 +118,7 @@ def _variables(environ: Mapping[str, str]) -> dict[tuple[str, ...], tuple[str, A
 
 
 def _value(raw: str) -> Any:
-    """Read a value as TOML would (8080, true, ["a"]); anything that is not TOML is the text itself."""
+    """Parse a value as TOML (8080, true, ["a"]); anything that is not TOML is taken as text."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
     except (ValueError, RecursionError):
@@ -124,7 +126,7 @@ def _value(raw: str) -> Any:
 
 
 def _mistakes(exc: ValidationError, variables: Mapping[tuple[str, ...], str], where: str) -> list[str]:
-    """Say each mistake in one line: where it stands, what was expected, what was found."""
+    """Describe each mistake in one line: its place, what was expected, what was found."""
     lines = []
     for error in exc.errors():
         places = error["loc"]
@@ -141,7 +143,7 @@ def _mistakes(exc: ValidationError, variables: Mapping[tuple[str, ...], str], wh
 
 
 def _found(value: Any, places: tuple[int | str, ...]) -> str:
-    """Say what was found; of a secret only that it is one, as mistakes end up in terminals and journals."""
+    """Describe the value found. Secrets are not shown, since mistakes end up in terminals and logs."""
     if isinstance(value, dict | list) or _is_secret(places) or _is_table(places):
         return ""
     return f", found {_QUERY.sub('…', _USER.sub('…@', repr(value)))}"[:300]
@@ -152,12 +154,12 @@ def _is_secret(places: tuple[int | str, ...]) -> bool:
 
 
 def _is_table(places: tuple[int | str, ...]) -> bool:
-    """Say whether a table stands there: a text in its place is perhaps the secret that belongs into it."""
+    """Return whether a table belongs there: text in its place may be the secret that belongs into it."""
     return bool(_keys(places)) or len(places) == 1
 
 
 def _variable(places: tuple[int | str, ...], variables: Mapping[tuple[str, ...], str]) -> str | None:
-    """Return the environment's variable that a mistake came from: at its place, or above or below it."""
+    """Return the environment variable that a mistake came from: at its place, or above or below it."""
     path = tuple(str(part) for part in places)
     if path in variables:
         return variables[path]
@@ -167,7 +169,7 @@ def _variable(places: tuple[int | str, ...], variables: Mapping[tuple[str, ...],
 
 
 def _meant(places: tuple[int | str, ...], *, is_variable: bool) -> str:
-    """Ask whether a known key of nearly the same spelling was meant."""
+    """Suggest a known key with a similar spelling."""
     known = _keys(places[:-1])
     close = difflib.get_close_matches(str(places[-1]), known, n=1, cutoff=0.7)
     if not close:
@@ -178,7 +180,7 @@ def _meant(places: tuple[int | str, ...], *, is_variable: bool) -> str:
 
 
 def _keys(places: tuple[int | str, ...]) -> list[str]:
-    """Return the keys of the table at *places*; none where that is not one model's."""
+    """Return the keys of the table at *places*; empty if that is not a model's."""
     model: Any = Config
     for part in places:
         if model is Config and part == "sizes":
@@ -191,7 +193,7 @@ def _keys(places: tuple[int | str, ...]) -> list[str]:
 
 
 def _path(places: tuple[int | str, ...]) -> str:
-    """Name a key as in TOML; a source's kind, or which of two types is meant, is no part of its path."""
+    """Name a key as in TOML, without a source's kind or the union member that pydantic adds."""
     if places and places[0] == "source":
         places = (*places[:2], *places[3:4])
     return ".".join(str(part) for part in places if part != "[key]")

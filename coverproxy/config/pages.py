@@ -1,4 +1,4 @@
-"""The pages for people: what this site is called, who gets a key there, and who may look after it."""
+"""The pages for people: the site's name, who may get a key, and who may administer it."""
 
 import os.path
 from pathlib import Path
@@ -10,7 +10,7 @@ from coverproxy.config.base import FilePath, Positive, Section
 from coverproxy.domain.formats import Loader, sniff
 
 MAX_PLACEHOLDER_BYTES = 262_144
-"""It is kept in memory, and sent for every cover that is not there."""
+"""Kept in memory, and sent for every missing cover."""
 
 
 class Site(Section):
@@ -29,7 +29,7 @@ class Site(Section):
     @classmethod
     def _is_there(cls, path: str) -> str:
         if path and not os.path.isfile(path):  # noqa: PTH113 - pathlib raises where a name is too long
-            raise ValueError(f"{path[:100]!r} is not a file that can be read")
+            raise ValueError(f"{path[:100]!r} is not a readable file")
         return path
 
     @field_validator("placeholder")
@@ -42,12 +42,12 @@ class Site(Section):
         if len(body) > MAX_PLACEHOLDER_BYTES:
             raise ValueError(f"{path!r} is too large; expected at most {MAX_PLACEHOLDER_BYTES} bytes")
         if sniff(body[:32]) not in (Loader.JPEG, Loader.PNG, Loader.GIF, Loader.WEBP):
-            raise ValueError(f"{path!r} is no JPEG, PNG, GIF or WebP")
+            raise ValueError(f"{path!r} is not a JPEG, PNG, GIF or WebP")
         return path
 
 
 class Signup(Section):
-    """Who gets a key on the key page."""
+    """Who may get a key on the key page."""
 
     mode: Literal["open", "approve", "closed"] = "approve"
     keys_per_contact: Positive = 3
@@ -56,7 +56,7 @@ class Signup(Section):
 
 
 class Admin(Section):
-    """Who may see and use the admin pages; nobody, where neither is set."""
+    """Who may use the admin pages; nobody, unless one of these is set."""
 
     token: str = Field(default="", repr=False)
     header: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9-]*)?$")] = ""
@@ -66,10 +66,10 @@ class Admin(Section):
     @classmethod
     def _is_long(cls, token: str) -> str:
         if token and len(token) < 16:
-            raise ValueError("is too short to keep anybody out; expected 16 characters or more")
+            raise ValueError("is too short to be safe; expected 16 characters or more")
         return token
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a way in at all."""
+        """Whether anybody can log in."""
         return bool(self.token or self.header)

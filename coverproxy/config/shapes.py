@@ -1,4 +1,4 @@
-"""The shapes of other services: which are on, and hosts whose addresses need no key in them."""
+"""The URL shapes of other services: which are on, and hosts whose addresses need no key."""
 
 from typing import Annotated, Literal, get_args
 
@@ -11,13 +11,13 @@ ShapeName = Literal[
     "openlibrary", "openlibrary-books", "amazon", "google", "coce", "syndetics", "contentcafe", "chilifresh",
     "booksite", "buchhandel", "summon", "gbv", "bookcover", "openbd", "finna", "orb", "iiif",
 ]  # fmt: skip
-"""What a shape is called here; web/shapes/table.py has each."""
+"""Names of the shapes; web/shapes/table.py defines each."""
 
 SHAPE_NAMES: tuple[ShapeName, ...] = get_args(ShapeName)
 
 
 class Shapes(Section):
-    """The addresses of other services that are answered as well."""
+    """The URL shapes of other services that are served as well."""
 
     off: Annotated[tuple[ShapeName, ...], Field(strict=False)] = ()
     hosts: dict[str, str] = Field(default={})

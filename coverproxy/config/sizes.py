@@ -1,4 +1,4 @@
-"""Formats and sizes: which boxes pictures are made to fit, and how they are encoded."""
+"""Formats and sizes: the boxes that pictures are fitted into, and how they are encoded."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from coverproxy.domain.formats import Format
 
 
 class Formats(Section):
-    """Which formats are offered beside JPEG."""
+    """Which formats are offered besides JPEG."""
 
     webp: bool = True
     avif: bool = False
@@ -51,7 +51,7 @@ class Avif(Section):
 
 
 class Size(Section):
-    """A named box, and how pictures are made to fit it."""
+    """A named box, and how pictures are fitted into it."""
 
     width: Annotated[int, Field(ge=10, le=4000)]
     height: Annotated[int, Field(ge=10, le=4000)]
@@ -61,10 +61,10 @@ class Size(Section):
     avif: Avif = Avif()
 
     def revision(self, form: Format, renderer: int) -> str:
-        """Name what changes the bytes of this size in one format, in ten hex digits.
+        """Return a revision for the bytes of this size in one format, ten hex digits.
 
-        *renderer*: the revision of the code that renders. Only the fields below count: a setting of another
-        format, or a new setting at its default, must not have covers made anew.
+        *renderer*: the revision of the rendering code. Only the fields below count: a setting of another
+        format, or a new setting at its default, must not cause covers to be rendered again.
         """
         told = [f"{form.value} {renderer}", *self._box, *_fields(getattr(self, form.name.lower()))]
         return _ten_digits("\n".join(told))
@@ -74,7 +74,7 @@ class Size(Section):
         return [f"{name}={getattr(self, name)}" for name in ("width", "height", "decode_scale")]
 
     def former_revision(self, renderer: int) -> str:
-        """Name these settings as caches of layout v1 did: by all of them, for every format at once."""
+        """Return the revision as layout v1 computed it: from all settings, for every format at once."""
         dump = self.model_dump(include={"width", "height", "decode_scale"})
         for form in Format:
             section = form.name.lower()
@@ -87,10 +87,10 @@ REVISED = {
     "webp": ("quality", "effort", "smart_subsample"),
     "avif": ("quality", "effort", "chroma"),
 }
-"""The settings of each format that change its bytes. One that comes later MUST be left out at its default."""
+"""The settings of each format that change its bytes. A new setting MUST go into LATER instead."""
 
 LATER: dict[str, dict[str, Any]] = {"jpeg": {"optimize": False}, "webp": {}, "avif": {}}
-"""Those that came later, and their defaults."""
+"""Settings added later, with their defaults; they count only when they differ."""
 
 
 def _fields(encoder: Section) -> list[str]:
@@ -125,8 +125,8 @@ def default_sizes() -> dict[str, dict[str, Any]]:
 
 
 def nearest(height: Any) -> dict[str, Any]:
-    """Return the encoders' settings of the default size that is nearest in height."""
+    """Return the encoder settings of the default size that is closest in height."""
     if not isinstance(height, int) or height <= 0:
-        return {}  # told as a mistake later
+        return {}  # reported as a mistake later
     size = min(default_sizes().values(), key=lambda each: abs(log(each["height"] / height)))
     return {name: value for name, value in size.items() if isinstance(value, dict)}

@@ -1,4 +1,4 @@
-"""Where originals come from that are not here: the sources to ask, and how all of them are asked."""
+"""Sources of originals that are not stored here, and how they are all asked."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -29,9 +29,9 @@ def _path(text: str) -> str:
 
 
 def resolved(text: str, environ: Mapping[str, str], *, in_url: bool = False) -> str:
-    """Put the environment's values for `{env:NAME}`, percent-encoded in a URL. Raises ConfigError.
+    """Replace `{env:NAME}` by the environment's values, percent-encoded in a URL. Raises ConfigError.
 
-    So a secret stands neither in the config file nor in what `check-config` prints.
+    So secrets are neither in the config file nor in the output of `check-config`.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -43,7 +43,7 @@ def resolved(text: str, environ: Mapping[str, str], *, in_url: bool = False) -> 
 
 
 def unset(sources: Iterable["AnySource"], environ: Mapping[str, str]) -> list[str]:
-    """Tell every variable that a source names and the environment has not, each with its path."""
+    """Report every variable that a source names and the environment lacks, each with its path."""
     return [
         f"source.{number}: the environment has no {name}"
         for number, source in enumerate(sources)
@@ -53,7 +53,7 @@ def unset(sources: Iterable["AnySource"], environ: Mapping[str, str]) -> list[st
 
 
 class SourceConfig(Section):
-    """What the config says of any source."""
+    """Settings that every kind of source has."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
     timeout_seconds: Seconds = 5.0
@@ -66,13 +66,15 @@ class SourceConfig(Section):
     missing_under_px: Annotated[int, Field(ge=0)] = 0
 
     def limits(self, general: Limits) -> Limits:
-        """What an original of this source may be: what any may, and no "none" of its own by size."""
+        """The limits for originals of this source: the general ones, and its own smallest size for a real
+        picture.
+        """
         least = max(general.min_side_px, self.missing_under_px)
         return general.model_copy(update={"min_side_px": least})
 
 
 class HttpSourceConfig(SourceConfig):
-    """Asks a URL."""
+    """A source that is asked by URL."""
 
     kind: Literal["http"]
     preset: str = ""
@@ -91,11 +93,11 @@ class HttpSourceConfig(SourceConfig):
     def _is_url(cls, text: str) -> str:
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.hostname or not text.isascii() or " " in text:
-            raise ValueError("no URL; expected one like https://covers.example.org/{isbn13}.jpg")
+            raise ValueError("not a URL; expected one like https://covers.example.org/{isbn13}.jpg")
         if parts.port == 0:  # .port itself raises where it is above 65535, or not a number
-            raise ValueError("port 0 cannot be asked")
+            raise ValueError("port 0 is not valid")
         if "{" in parts.netloc:
-            raise ValueError("a host is always the same; only what follows it may hold {fields}")
+            raise ValueError("the host must be fixed; only the part after it may contain {fields}")
         Template(_VARIABLE.sub("x", text))
         return text
 
@@ -104,9 +106,9 @@ class HttpSourceConfig(SourceConfig):
     def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not _TOKEN.fullmatch(name) or not value.isascii() or not value.isprintable():
-                raise ValueError(f"{name!r} is no header with a value of printable ASCII")
+                raise ValueError(f"{name!r} is not a header with a value of printable ASCII")
             if name.lower() in _OURS:
-                raise ValueError(f"{name!r} is not yours to set")
+                raise ValueError(f"{name!r} cannot be set here")
         return headers
 
     @field_validator("allow")
@@ -120,12 +122,12 @@ class HttpSourceConfig(SourceConfig):
     def _are_hashes(cls, hashes: tuple[str, ...]) -> tuple[str, ...]:
         for value in hashes:
             if not re.fullmatch("[0-9a-fA-F]{32}|[0-9a-fA-F]{64}", value):
-                raise ValueError(f"{value!r} is no MD5 or SHA-256; expected 32 or 64 hex digits")
+                raise ValueError(f"{value!r} is not an MD5 or SHA-256; expected 32 or 64 hex digits")
         return tuple(value.lower() for value in hashes)
 
 
 class FolderSourceConfig(SourceConfig):
-    """Looks into a folder that others fill."""
+    """A source that reads a folder which others fill."""
 
     kind: Literal["folder"]
     dir: FilePath
@@ -135,7 +137,7 @@ class FolderSourceConfig(SourceConfig):
 
 
 class ObjectSourceConfig(SourceConfig):
-    """Asks an object store."""
+    """A source in an object store."""
 
     kind: Literal["objectstore"]
     url: Annotated[str, Field(pattern=r"^(s3|gs|az)://[^/]")]
@@ -150,7 +152,7 @@ AnySource = Annotated[HttpSourceConfig | FolderSourceConfig | ObjectSourceConfig
 
 
 def with_presets(sources: Any) -> Any:
-    """Lay each source's keys over those of the preset that it names. Raises ValueError."""
+    """Merge each source's keys over those of its preset. Raises ValueError."""
     if not isinstance(sources, list | tuple):
         return sources
     return tuple(_with_preset(each) if isinstance(each, dict) else each for each in sources)

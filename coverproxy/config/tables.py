@@ -1,4 +1,4 @@
-"""The tables of one value or a few each: addresses, limits, quota, and how things are kept and answered."""
+"""The small tables: addresses, limits, quota, storage and answers."""
 
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from coverproxy.config.base import Bytes, FilePath, Host, Port, Positive, Second
 
 
 class Server(Section):
-    """Where covers are served."""
+    """The address that covers are served on."""
 
     host: Host = "127.0.0.1"
     port: Port = 8080
@@ -18,14 +18,14 @@ class Server(Section):
 
 
 class Ops(Section):
-    """Where health and metrics are served."""
+    """The address of health and metrics."""
 
     host: Host = "127.0.0.1"
     port: Port = 8081
 
 
 class Data(Section):
-    """Where everything is kept."""
+    """Where all data is stored."""
 
     dir: FilePath = "coverproxy-data"
 
@@ -39,7 +39,7 @@ class Log(Section):
 
 
 class Limits(Section):
-    """What an original may be at most, and at least."""
+    """Limits on originals."""
 
     max_bytes: Annotated[Bytes, Field(gt=0)] = 33_554_432
     max_pixels: Positive = 50_000_000
@@ -50,7 +50,7 @@ class Limits(Section):
 
 
 class Import(Section):
-    """How originals are taken in."""
+    """How originals are ingested."""
 
     mode: Literal["copy", "link", "reference"] = "copy"
     refused_hashes: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -63,12 +63,12 @@ class Import(Section):
     def _hex(cls, hashes: tuple[str, ...]) -> tuple[str, ...]:
         for value in hashes:
             if len(value) not in (32, 64) or set(value.lower()) - set("0123456789abcdef"):
-                raise ValueError(f"{value!r} is no MD5 or SHA-256; expected 32 or 64 hex digits")
+                raise ValueError(f"{value!r} is not an MD5 or SHA-256; expected 32 or 64 hex digits")
         return tuple(value.lower() for value in hashes)
 
 
 class Upload(Section):
-    """Who may send covers over HTTP, and how many."""
+    """Who may upload covers over HTTP, and how many."""
 
     owners: Literal["off", "review", "trusted"] = "review"
     trusted: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -81,7 +81,7 @@ class Upload(Section):
 
 
 class Cache(Section):
-    """How derivatives are kept, and how it is remembered that there is none."""
+    """How derivatives, and the knowledge that there are none, are cached."""
 
     fsync: bool = False
     max_bytes: Annotated[Bytes, Field(gt=0)] = 21_474_836_480
@@ -116,19 +116,19 @@ class Quota(Section):
         try:
             ZoneInfo(name)
         except (KeyError, OSError, ValueError) as exc:  # unknown, a directory, or no name at all
-            raise ValueError(f"{name!r} is no time zone; expected a name like 'Europe/Berlin'") from exc
+            raise ValueError(f"{name!r} is not a time zone; expected a name like 'Europe/Berlin'") from exc
         return name
 
 
 class Automated(Section):
-    """How fast clients that are no browsers get new covers."""
+    """Rate limit on new covers for clients that are not browsers."""
 
     covers_per_second: Annotated[float, Field(gt=0)] = 1.0
     burst: Positive = 60
 
 
 class Answers(Section):
-    """How long clients and proxies may keep an answer."""
+    """How long clients and proxies may cache an answer."""
 
     cover_max_age_seconds: Annotated[int, Field(ge=0)] = 86_400
     cover_stale_seconds: Annotated[int, Field(ge=0)] = 86_400

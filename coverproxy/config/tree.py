@@ -1,4 +1,4 @@
-"""All tables of the config in one tree: every default suits one machine with nothing set."""
+"""The whole config as one tree. Its defaults suit a single machine with nothing set."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ _EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound 
 
 
 class Config(Section):
-    """All of it. Every default suits one machine with nothing set."""
+    """The whole config. Its defaults suit a single machine with nothing set."""
 
     server: Server = Server()
     front: Front = Front()
@@ -67,9 +67,9 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _add_default_sizes(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Lay the file's sizes over the default ones: a box of its own, or some keys of theirs.
+        """Merge the file's sizes over the default ones: new boxes, or single keys of a default size.
 
-        A box of its own is encoded as the default size nearest in height, where it does not say otherwise.
+        A new box gets the encoder settings of the default size closest in height, unless it sets its own.
         """
         sizes = tree.get("sizes", {})
         if not isinstance(sizes, dict):
@@ -82,11 +82,11 @@ class Config(Section):
     @field_validator("ops")
     @classmethod
     def _has_a_port_of_its_own(cls, ops: Ops, info: ValidationInfo) -> Ops:
-        server = info.data.get("server")  # not there where it has mistakes of its own
+        server = info.data.get("server")  # missing if it has mistakes itself
         if server is None or not ops.port or ops.port != server.port:
             return ops
         if server.host == ops.host or {server.host, ops.host} & _EVERY_ADDRESS:
-            raise ValueError(f"port {ops.port} is server.port too; expected another one, or 0 for a free one")
+            raise ValueError(f"port {ops.port} is also server.port; expected another, or 0 for a free one")
         return ops
 
     @field_validator("sizes")
@@ -107,12 +107,12 @@ class Config(Section):
         names = [source.name for source in sources]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"{name!r} is the name of several; expected another name for each")
+                raise ValueError(f"{name!r} is the name of several sources; expected a unique name for each")
         return sources
 
 
 def merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one tree over another, table by table."""
+    """Merge one tree over another, table by table."""
     tree = dict(below)
     for name, value in above.items():
         old = tree.get(name)

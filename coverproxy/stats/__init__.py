@@ -1,1 +1,1 @@
-"""What is counted and remembered of requests: metrics, history, each key's activity."""
+"""Counters and records of requests: metrics, history, each key's activity."""

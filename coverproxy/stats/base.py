@@ -1,25 +1,25 @@
-"""What a store of activity and history promises, whatever database keeps it."""
+"""Protocols of the stores of activity and history."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 MOST_LACKING = 500
-"""ISBNs kept per account: those asked for most."""
+"""ISBNs kept per account: the most requested."""
 
 MOST_REFUSALS = 50
 """Refusals kept per account: the latest."""
 
 REFUSAL_COUNT_DAYS = 30
-"""Days for which it is kept how often an account was refused."""
+"""Days for which the number of refusals per account is kept."""
 
 LACKING_SECONDS = 90 * 86_400
-"""An ISBN that nobody asked for in so long is forgotten."""
+"""An ISBN that was not requested for this long is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """An ISBN that had no cover: how often it was asked for, and when last (seconds since 1970)."""
+    """An ISBN that had no cover: how often it was requested, and when last (seconds since 1970)."""
 
     isbn: str
     asked: int
@@ -28,7 +28,7 @@ class Lacking:
 
 @dataclass(frozen=True, slots=True)
 class RefusalRow:
-    """A refusal: to which account, when (seconds since 1970), why, and of what."""
+    """A refusal: the account, when (seconds since 1970), why, and the request's subject."""
 
     account: str
     at: int
@@ -40,8 +40,8 @@ class RefusalRow:
 class Sample:
     """What was answered in a stretch of time.
 
-    `at`: its first second, since 1970. `answers`: how many of each X-Cover-Status. `seconds`: how many took
-    up to each bound of the histogram of answer times, the bounds as text, each counted once.
+    `at`: its first second, since 1970. `answers`: count by X-Cover-Status. `seconds`: count by upper bound of
+    the histogram of answer times, not cumulative; bounds are text.
     """
 
     at: int
@@ -50,10 +50,10 @@ class Sample:
 
 
 class ActivityStore(Protocol):
-    """What is noted of each account: ISBNs without a cover, and refusals. Bounded per account.
+    """What is recorded per account: ISBNs without a cover, and refusals. Bounded per account.
 
-    Safe from several threads and processes at once. Every method blocks, and raises StoreUnavailable where
-    the store cannot be read or written.
+    Safe for several threads and processes at once. Every method blocks, and raises StoreUnavailable if the
+    store cannot be read or written.
     """
 
     def add(
@@ -63,40 +63,40 @@ class ActivityStore(Protocol):
         now: int,
         counts: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
-        """Add up what came together since the last time: counts by (account, ISBN), and refusals in order.
+        """Add what accumulated since the last call: counts by (account, ISBN), and refusals in order.
 
-        *counts*: how many were refused by (account, label), where more were than *refused* holds.
-        One atomic step. Keeps of each account some MOST_LACKING ISBNs, and exactly MOST_REFUSALS refusals.
+        *counts*: refusals by (account, label), if there were more than *refused* holds.
+        One atomic step. Keeps about MOST_LACKING ISBNs and exactly MOST_REFUSALS refusals per account.
         """
         ...
 
     def refusal_counts(self, account: str, since: int) -> dict[str, int]:
-        """Return how often the account was refused for each reason from the day of *since* (UTC) on.
+        """Return how often the account was refused for each reason since the day of *since* (UTC).
 
         *since*: seconds since 1970. Kept for REFUSAL_COUNT_DAYS.
         """
         ...
 
     def lacking(self, account: str, most: int = MOST_LACKING) -> list[Lacking]:
-        """Return the ISBNs that had no cover, the most asked for first."""
+        """Return the ISBNs that had no cover, most requested first."""
         ...
 
     def refused(self, account: str) -> list[RefusalRow]:
-        """Return the latest refusals, the latest first."""
+        """Return the latest refusals, newest first."""
         ...
 
     def sweep(self, now: int) -> None:
-        """Forget ISBNs that nobody asked for in LACKING_SECONDS, and counts older than REFUSAL_COUNT_DAYS."""
+        """Forget ISBNs not requested within LACKING_SECONDS, and counts older than REFUSAL_COUNT_DAYS."""
         ...
 
 
 class HistoryStore(Protocol):
-    """Samples of use, added up by time. Promises what ActivityStore does of threads and errors."""
+    """Samples of use, summed by time. The guarantees of ActivityStore about threads and errors apply."""
 
     def sample(self, steps: Iterable[tuple[int, int]], sample: Sample) -> None:
-        """Add a sample to the sums of its *steps*: (seconds that one stands for, seconds that it is kept)."""
+        """Add a sample to the sums of its *steps*: (seconds per row, seconds to keep the row)."""
         ...
 
     def samples(self, step: int, since: int) -> list[Sample]:
-        """Return the samples of a *step* from the time *since* on, the oldest first."""
+        """Return the samples of a *step* from the time *since* on, oldest first."""
         ...

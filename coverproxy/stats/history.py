@@ -1,4 +1,4 @@
-"""The history of a service: what it answered in each minute and hour, sampled by one process of a machine."""
+"""The service's history: what it answered per minute and hour, sampled by one process of a machine."""
 
 import asyncio
 import contextlib
@@ -24,14 +24,14 @@ from coverproxy.storage import ownership
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 KEPT = ((MINUTE, DAY + HOUR), (HOUR, 31 * DAY))
-"""Steps in seconds, and for how many seconds samples of each are kept: some 1,500 and 750 rows."""
+"""Steps in seconds, and how long samples of each are kept: some 1,500 and 750 rows."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a stretch of time came to. Times in milliseconds; None where nothing was answered."""
+    """The sums of a stretch of time. Times in milliseconds; None if nothing was answered."""
 
     at: int
     answers: int
@@ -45,13 +45,13 @@ class Summary:
 
     @property
     def hit_rate(self) -> float | None:
-        """The part of the covers answered that was there already; None where there was none."""
+        """The share of served covers that were cached; None if no covers were served."""
         covers = self.hits + self.made
         return self.hits / covers if covers else None
 
 
 def summed(samples: Iterable[Sample], at: int = 0) -> Summary:
-    """Add samples up."""
+    """Sum up samples."""
     answers: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
     for sample in samples:
@@ -69,8 +69,8 @@ def summed(samples: Iterable[Sample], at: int = 0) -> Summary:
 def quantile(seconds: Mapping[str, int], part: float) -> float | None:
     """Return the time in ms within which *part* (0 to 1) was answered, from counts by upper bound.
 
-    Between two bounds times are taken to lie evenly; beyond the last one it is that bound, as a histogram
-    knows no more. None where nothing was counted.
+    Interpolates linearly between bounds; beyond the last one returns that bound, since a histogram knows no
+    more. None if nothing was counted.
     """
     bounds = sorted((float(bound), count) for bound, count in seconds.items())
     wanted = part * sum(count for _, count in bounds)
@@ -85,14 +85,14 @@ def quantile(seconds: Mapping[str, int], part: float) -> float | None:
 
 
 def gained(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """Return what counters gained. One that fell was begun anew meanwhile: all it has is gain."""
+    """Return the increase of counters. One that fell was reset meanwhile: its whole value is the increase."""
     risen = {name: count - before.get(name, 0) for name, count in now.items()}
     gains = {name: gain if gain >= 0 else now[name] for name, gain in risen.items()}
     return {name: gain for name, gain in gains.items() if gain}
 
 
 def apart(cumulative: Mapping[str, int]) -> dict[str, int]:
-    """Turn counts of "up to this bound" into counts of "between the last bound and this one"."""
+    """Turn cumulative counts into counts per bucket."""
     counts: dict[str, int] = {}
     passed = 0
     for bound, count in sorted(cumulative.items(), key=lambda item: float(item[0])):
@@ -102,7 +102,7 @@ def apart(cumulative: Mapping[str, int]) -> dict[str, int]:
 
 
 def steps(samples: Sequence[Sample], step: int, since: int, until: int) -> list[Summary]:
-    """Sum up every stretch of *step* seconds from *since* to *until*, those too in which nothing was."""
+    """Sum up every stretch of *step* seconds from *since* to *until*, including empty ones."""
     found: dict[int, list[Sample]] = {}
     for sample in samples:
         found.setdefault(sample.at - sample.at % step, []).append(sample)
@@ -111,9 +111,9 @@ def steps(samples: Sequence[Sample], step: int, since: int, until: int) -> list[
 
 
 class Historian:
-    """Samples the metrics once a minute, in whichever process of the machine holds the lock.
+    """Samples the metrics once a minute, in the process of the machine that holds the lock.
 
-    *hourly*: what that process does besides once an hour; it gets the time, in seconds since 1970.
+    *hourly*: called by that process once an hour, with the time in seconds since 1970.
     """
 
     def __init__(
@@ -134,18 +134,18 @@ class Historian:
         self._before: tuple[Mapping[str, int], Mapping[str, int]] | None = None
 
     def sample(self) -> bool:
-        """Write down what was answered since the last time; say whether this process is the one. Blocks.
+        """Store what was answered since the last call; return whether this process is the one. Blocks.
 
         Raises Unavailable, OSError.
         """
-        with self._sampling:  # the last sample may come while the one before is still being written
+        with self._sampling:  # the final sample may come while the previous one is being written
             return self._is_alone() and self._sample()
 
     def _sample(self) -> bool:
         now = self.now()
         answers, cumulative = self._metrics.answered()
         seconds = apart(cumulative)
-        # Whoever takes over from a dead process does not know what that one had counted already.
+        # A process that takes over from a dead one does not know what that one had counted.
         before = self._before or (answers, seconds)
         sample = Sample(int(now), gained(answers, before[0]), gained(seconds, before[1]))
         self._notes.sample(KEPT, sample)
@@ -155,7 +155,7 @@ class Historian:
         return True
 
     def _is_alone(self) -> bool:
-        """Take the lock for as long as this process lives, unless another has it."""
+        """Take the lock for the life of this process, unless another has it."""
         if self._handle < 0:
             handle = ownership.opened(self._lock, os.O_RDWR)
             try:
@@ -167,17 +167,17 @@ class Historian:
         return True
 
     def day(self) -> list[Summary]:
-        """Return the last 24 hours in stretches of ten minutes, the oldest first. Blocks."""
+        """Return the last 24 hours in stretches of ten minutes, oldest first. Blocks."""
         now = int(self.now())
         return steps(self._notes.samples(MINUTE, now - DAY), 10 * MINUTE, now - DAY + 10 * MINUTE, now + 1)
 
     def last_day(self) -> Summary:
-        """Return the last 24 hours in all. Blocks."""
+        """Return the sum of the last 24 hours. Blocks."""
         since = int(self.now()) - DAY
         return summed(self._notes.samples(MINUTE, since), since)
 
     def month(self) -> list[Summary]:
-        """Return the last 30 days, the oldest first. Blocks."""
+        """Return the last 30 days, oldest first. Blocks."""
         now = int(self.now())
         return steps(self._notes.samples(HOUR, now - 30 * DAY), DAY, now - 29 * DAY, now + 1)
 

@@ -1,4 +1,4 @@
-"""The ledger of a process: which ISBNs had no cover and what was refused, noted once a second."""
+"""The activity of a process: ISBNs without a cover, and refusals, written once a second."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.base import MOST_REFUSALS, ActivityStore, RefusalRow
 
 MOST_WAITING = 10_000
-"""ISBNs that wait for the next writing; others that come on top are not noted."""
+"""Most ISBNs that wait for the next write; further ones are dropped."""
 
 MOST_TROUBLED = 500
-"""Accounts of which refusals wait for the next writing; of each the latest are kept."""
+"""Most accounts whose refusals wait for the next write; the latest of each are kept."""
 
 MOST_DETAIL = 160
 """Characters of a refusal's detail that are kept."""
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class KeyActivity:
-    """What answers leave behind for the owners of keys. Noting counts in memory: no answer waits for it."""
+    """Records for the owners of keys. Noting only counts in memory: no answer waits for it."""
 
     def __init__(self, notes: ActivityStore, now: Callable[[], float] = time.time) -> None:
         self._notes = notes
@@ -39,12 +39,12 @@ class KeyActivity:
         self._writing = asyncio.Lock()
 
     def note_lacking(self, account: str, isbn: str) -> None:
-        """Count that an ISBN-13 was asked for and has no cover."""
+        """Count a request for an ISBN-13 without a cover."""
         if (account, isbn) in self._lacking or len(self._lacking) < MOST_WAITING:
             self._lacking[account, isbn] += 1
 
     def note_refusal(self, account: str, label: str, detail: str) -> None:
-        """Note that something was refused; *detail* may hold what a client sent."""
+        """Record a refusal; *detail* may contain client input."""
         if account not in self._refused and len(self._refused) >= MOST_TROUBLED:
             return
         latest = self._refused.setdefault(account, deque(maxlen=MOST_REFUSALS))
@@ -52,7 +52,7 @@ class KeyActivity:
         latest.append(RefusalRow(account, int(self._now()), label, detail[:MOST_DETAIL]))
 
     async def write(self) -> None:
-        """Write down what came together. Raises Unavailable; the ISBNs then wait for the next time."""
+        """Write what accumulated. Raises Unavailable; the ISBNs are then kept for the next time."""
         async with self._writing:
             if not self._lacking and not self._refused:
                 return
@@ -62,7 +62,7 @@ class KeyActivity:
             try:
                 await asyncio.to_thread(self._notes.add, lacking, refused, int(self._now()), counts)
             except Unavailable:
-                lacking.update(self._lacking)  # the refusals are let go: there will be others
+                lacking.update(self._lacking)  # drop the refusals: there will be others
                 self._lacking = lacking
                 raise
 
@@ -72,11 +72,11 @@ class KeyActivity:
             try:
                 await self.write()
             except Unavailable as exc:
-                log.fault(_log, "notes cannot be written", exc)
+                log.fault(_log, "activity cannot be written", exc)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Write once a second, and what is left at the end."""
+        """Write once a second, and the rest at the end."""
         try:
             async with beside(self._keep()):
                 yield

@@ -1,4 +1,4 @@
-"""What is counted and measured: every metric by name and labels, in a registry of its own."""
+"""All metrics by name and labels, in their own registry."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable that makes prometheus_client keep values in files that all workers add up from."""
+"""Environment variable that makes prometheus_client keep values in files, which are summed over all workers.
+
+"""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -40,11 +42,11 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.quarantined = Counter(
-            "coverproxy_originals_quarantined", "Originals quarantined, as they killed or hung a decoder.",
+            "coverproxy_originals_quarantined", "Originals that killed or hung a decoder.",
             registry=self.registry,
         )  # fmt: skip
         self.cache_bytes = Gauge(
-            "coverproxy_cache_bytes", "Bytes that the cache takes on disk, as far as known.",
+            "coverproxy_cache_bytes", "Bytes that the cache takes on disk (estimate).",
             registry=self.registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.evictions = Counter(
@@ -54,11 +56,11 @@ class Metrics:
             "coverproxy_cache_evicted_bytes", "Bytes freed by eviction.", registry=self.registry
         )
         self.cache_refusals = Counter(
-            "coverproxy_cache_refusals", "Derivatives answered, but not stored for want of room.",
+            "coverproxy_cache_refusals", "Derivatives answered, but not stored for lack of space.",
             registry=self.registry,
         )  # fmt: skip
         self.making = Gauge(
-            "coverproxy_covers_making", "Covers being made or waiting for it.", registry=self.registry,
+            "coverproxy_covers_making", "Covers being made or waiting to be made.", registry=self.registry,
             multiprocess_mode="livesum",
         )  # fmt: skip
 
@@ -66,30 +68,30 @@ class Metrics:
 
     def _of_sources(self) -> None:
         self.source_asks = Counter(
-            "coverproxy_source_asks", "Asks of a source of originals, by outcome.", ["source", "outcome"],
+            "coverproxy_source_asks", "Requests to a source of originals, by outcome.", ["source", "outcome"],
             registry=self.registry,
         )  # fmt: skip
         self.source_seconds = Histogram(
-            "coverproxy_source_seconds", "Time to an answer of a source, or to giving up.", ["source"],
+            "coverproxy_source_seconds", "Time until a source answered, or until we gave up.", ["source"],
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self.source_state = Gauge(
-            "coverproxy_source_state", "Whether a source is asked: 0 yes, 1 once to see, 2 not for now.",
+            "coverproxy_source_state", "Circuit breaker state: 0 closed, 1 half-open, 2 open.",
             ["source"], registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self.source_refused = Counter(
-            "coverproxy_source_refused", "What a source gave and was not kept, by reason.",
+            "coverproxy_source_refused", "Pictures from a source that were not kept, by reason.",
             ["source", "reason"], registry=self.registry,
         )  # fmt: skip
 
     def text(self) -> bytes:
-        """Return all values in the Prometheus text format, added up over the workers where there are any."""
+        """Return all values in the Prometheus text format, summed over all workers."""
         return generate_latest(self._whole())
 
     def answered(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Return how many answers there were by status, and how many took up to each bound (text, seconds).
+        """Return the number of answers by status, and by upper bound of the answer time (text, seconds).
 
-        Of all workers since the start; the second counts are cumulative, as Prometheus has them. Blocks:
+        Over all workers since the start; the second counts are cumulative, as Prometheus has them. Blocks:
         with workers it reads a file of each.
         """
         answers: dict[str, int] = {}

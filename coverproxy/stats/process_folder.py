@@ -1,4 +1,4 @@
-"""The folder in which a service's workers keep their metrics; it goes with the service, killed or not."""
+"""The folder for the metrics of a service's workers; removed with the service, even after a kill."""
 
 import fcntl
 import os
@@ -13,16 +13,16 @@ PREFIX = "coverproxy-metrics-"
 _OWNER = "owner"
 """The file that the service holds a lock on while any of its processes lives: forks share the lock.
 
-A process number would not do: another process may have it by now, and in a container each counts anew.
+A process id would not do: another process may have it by now, and each container counts its own.
 """
 
 
 @contextmanager
 def metrics_folder(above: Path | None = None) -> Iterator[str]:
-    """Make a folder below *above* (the machine's for temporary files), and remove it at the end.
+    """Make a folder below *above* (default: the system's temporary folder), and remove it at the end.
 
-    Workers, which are forks of this process, leave by the same door: they remove nothing. What services left
-    that were killed is removed first. Raises OSError.
+    Workers, which are forks of this process, also pass through the end: they remove nothing. Folders left by
+    killed services are removed first. Raises OSError.
     """
     parent = above or Path(tempfile.gettempdir())
     sweep(parent)
@@ -39,13 +39,13 @@ def metrics_folder(above: Path | None = None) -> Iterator[str]:
 def sweep(above: Path) -> list[Path]:
     """Remove, and return, the folders of this user that no process holds any more.
 
-    One without the file of its owner stays: it is being made, or another version's.
+    A folder without the owner's file stays: it is being made, or belongs to another version.
     """
     return [folder for folder in above.glob(f"{PREFIX}*") if _is_left(folder) and _removed(folder)]
 
 
 def _own(folder: Path) -> int:
-    """Lock the owner's file, then give it its name: whoever sees it finds it locked."""
+    """Lock the owner's file before it gets its name, so that nobody ever sees it unlocked."""
     made = folder / "new"
     handle = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -57,7 +57,7 @@ def _is_left(folder: Path) -> bool:
     try:
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
             return False
-        # Neither a link nor a FIFO that somebody put there holds us up.
+        # Do not block on a link or a FIFO that somebody put there.
         handle = os.open(folder / _OWNER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False

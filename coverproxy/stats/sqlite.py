@@ -1,4 +1,4 @@
-"""Activity and history in the SQLite file that holds the keys."""
+"""Activity and history, in the SQLite file that holds the keys."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ from coverproxy.stats.base import (
 from coverproxy.storage import sqlite_migrations
 
 _SLACK = 1.2
-"""An account may exceed its bound by so much, that it is not cut at every write."""
+"""An account may exceed its limit by this factor, so that it is not trimmed at every write."""
 
 _LACK = """
 INSERT INTO lacking (account, isbn, n, last) VALUES (?, ?, ?, ?)
@@ -49,7 +49,7 @@ AND id <= (SELECT id FROM refusal WHERE account = :account ORDER BY id DESC LIMI
 class SqliteActivity:
     """An ActivityStore and a HistoryStore, in a file that SqliteState opens first.
 
-    A connection a call: they are few (one a second, and one a page).
+    Opens a connection per call: calls are few (one a second, and one per page).
     """
 
     def __init__(self, path: Path) -> None:

@@ -202,5 +202,5 @@ def test_a_folder_that_cannot_be_read_is_not_fatal(
     with caplog.at_level(logging.ERROR):
         assert not take_over(cache.former, pace())
 
-    assert "cannot be taken over" in caplog.text
+    assert "cannot be adopted" in caplog.text
     assert cache.find(spec(BOOKS[0], form=Format.WEBP))

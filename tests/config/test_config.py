@@ -229,17 +229,17 @@ url = "https://covers.example.org/{isbn13}"
     ("text", "path", "why"),
     [
         (HTTP + "frobnicate = 1\n", "source.0.frobnicate", "no such key"),
-        (HTTP + HTTP, "source", "'a' is the name of several"),
+        (HTTP + HTTP, "source", "'a' is the name of several sources"),
         (HTTP.replace("https:", "ftp:"), "source.0.url", "expected one like https://"),
         (HTTP.replace("{isbn13}", "x"), "source.0.url", "does not name one book"),
         (HTTP.replace("{isbn13}", "{isbn}"), "source.0.url", "{isbn} is not a placeholder"),
-        (HTTP.replace("covers.", "{isbn13}."), "source.0.url", "a host is always the same"),
-        (HTTP.replace("{isbn13}", "ü/{isbn13}"), "source.0.url", "no URL"),
-        (HTTP + 'headers = { "A B" = "x" }\n', "source.0.headers", "'A B' is no header"),
-        (HTTP + 'headers = { A = "x\\r\\nB: y" }\n', "source.0.headers", "'A' is no header"),
-        (HTTP + 'headers = { Cookie = "x" }\n', "source.0.headers", "'Cookie' is not yours to set"),
-        (HTTP + 'allow = ["10.0.0.1/8"]\n', "source.0.allow", "no address or network"),
-        (HTTP + 'missing_hashes = ["x"]\n', "source.0.missing_hashes", "no MD5 or SHA-256"),
+        (HTTP.replace("covers.", "{isbn13}."), "source.0.url", "the host must be fixed"),
+        (HTTP.replace("{isbn13}", "ü/{isbn13}"), "source.0.url", "not a URL"),
+        (HTTP + 'headers = { "A B" = "x" }\n', "source.0.headers", "'A B' is not a header"),
+        (HTTP + 'headers = { A = "x\\r\\nB: y" }\n', "source.0.headers", "'A' is not a header"),
+        (HTTP + 'headers = { Cookie = "x" }\n', "source.0.headers", "'Cookie' cannot be set here"),
+        (HTTP + 'allow = ["10.0.0.1/8"]\n', "source.0.allow", "not an address or network"),
+        (HTTP + 'missing_hashes = ["x"]\n', "source.0.missing_hashes", "not an MD5 or SHA-256"),
         (HTTP + "keep = 0\n", "source.0.keep", "greater than or equal to 1"),
         (HTTP.replace('"http"', '"ftp"'), "source.0", "'http', 'folder', 'objectstore'"),
         ('[[source]]\npreset = "amazon"\n', "source", "'amazon' is not a preset"),
@@ -556,7 +556,7 @@ def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(tmp_path))
     assert loaded(tmp_path, '[data]\ndir = "~/x"\n').data.dir == f"{tmp_path}/x"
     (told,) = mistakes(tmp_path, '[data]\ndir = "~nobody-here/x"\n')
-    assert told.startswith("data.dir: there is no such user's home")
+    assert told.startswith("data.dir: the home of that user is not known")
 
 
 @pytest.mark.parametrize(
@@ -605,7 +605,7 @@ def test_one_port_is_not_for_both_servers(tmp_path: Path, hosts: tuple[str, str]
     text = '[server]\nhost = "{}"\nport = {port}\n[ops]\nhost = "{}"\nport = {port}\n'
     if count:
         (told,) = mistakes(tmp_path, text.format(*hosts, port=8080))
-        assert told.startswith("ops: port 8080 is server.port too")
+        assert told.startswith("ops: port 8080 is also server.port")
     else:
         assert loaded(tmp_path, text.format(*hosts, port=8080)).ops.port == 8080
     assert loaded(tmp_path, text.format(*hosts, port=0)).ops.port == 0
