@@ -174,6 +174,19 @@ class DiskCache:
                 raise
             return 0  # no hard links here: the app serves both spellings from the one file
 
+    def lead(self, name: Spec, item: Spec) -> None:
+        """Have one item's other name lead to its derivative, if that is there. Raises OSError.
+
+        By a symlink, not a hard link: what is evicted or made anew under the item's own name is then gone, or
+        new, under all of them.
+        """
+        target = self.layout.paths(item)[0]
+        if not target.exists():
+            return
+        for path in self.layout.paths(name):
+            ownership.make_folder(path.parent)
+            atomic.link(os.path.relpath(target, path.parent), path)
+
     def probe(self) -> None:
         """Write a file and remove it. Raises OSError if the cache cannot be written, or is gone."""
         written = atomic.temporary(self.layout.temporary)

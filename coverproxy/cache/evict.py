@@ -119,6 +119,7 @@ class Evictor:
         for shard in shards(self._layout):
             with suppress(FileNotFoundError):
                 survey.bytes += allocated(os.lstat(shard.path))
+            shard.drop_dead_links()  # of what was evicted the last time
             for each in derivatives(shard):
                 survey.add(self._age(each), allocated(each.stat))
                 pace.step()

@@ -26,6 +26,7 @@ def sweep(layout: Layout, room: DiskBudget, *, old_revisions: bool) -> Swept:
                 swept.bytes += each.remove()
                 swept.old += is_old
                 swept.lone += not is_old
+        shard.drop_dead_links()
         swept.bytes += shard.clear()
     swept.bytes += clear_old_revisions(layout)
     room.adjust(-swept.bytes)

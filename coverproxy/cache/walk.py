@@ -56,6 +56,13 @@ class Shard:
     scheme: str
     is_live: bool
 
+    def drop_dead_links(self) -> None:
+        """Remove other names of items whose derivative is gone. What comes meanwhile leads somewhere."""
+        for entry in _entries(self.path):
+            if entry.is_symlink() and not Path(entry.path).exists():
+                with suppress(OSError):
+                    Path(entry.path).unlink()
+
     def clear(self) -> int:
         """Remove the folder if it is empty, and parents that become empty; return the bytes freed.
 
@@ -152,6 +159,8 @@ def derivatives(shard: Shard) -> Iterator[CachedFile]:
     for entry, found in names:
         ten = _core(_ISBN10, found) if books else ""
         if ten and ten in thirteens:
+            continue
+        if entry.is_symlink():  # an item's other name: it comes and goes with what it leads to
             continue
         with suppress(FileNotFoundError):
             stat = entry.stat(follow_symlinks=False)

@@ -4,6 +4,7 @@ import click
 
 from coverproxy import __version__
 from coverproxy.cli import (
+    aliases,
     backup,
     cache,
     covers,
@@ -50,6 +51,7 @@ _KEEPING = (
     keys.key,
     covers.cover,
     covers.purge,
+    aliases.alias,
     cache.cache,
     originals.originals,
     sources.source,

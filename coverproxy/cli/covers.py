@@ -43,18 +43,21 @@ def _parse(text: str) -> Reading:
 
 def _known(shelf: "DataFolder", identifier: Identifier) -> dict[str, Any]:
     isbn13 = identifier.value if identifier.scheme == ISBN else None
+    names = shelf.catalogue.aliases.names(identifier)
     derivatives = [
         {
             "path": str(each.path), "bytes": each.stat.st_size, "made": _iso(each.stat.st_ctime),
             "live": each.is_live,
         }
-        for each in shelf.cache.held(identifier)
+        for each in shelf.cache.held(names[0])
     ]  # fmt: skip
     return {
         "identifier": str(identifier),
         "isbn13": isbn13,
         "isbn10": isbn.to_isbn10(isbn13) if isbn13 else None,
-        "originals": [_original(shelf, each) for each in shelf.catalogue.find(identifier)],
+        "item": str(names[0]),
+        "linked": [str(each) for each in names if each != identifier],
+        "originals": [_original(shelf, each) for each in shelf.catalogue.of_item(identifier)],
         "derivatives": derivatives,
     }
 
@@ -62,9 +65,9 @@ def _known(shelf: "DataFolder", identifier: Identifier) -> dict[str, Any]:
 def _original(shelf: "DataFolder", each: "Original") -> dict[str, Any]:
     path = shelf.files.path(each)
     return {
-        "file": str(path), "present": path.exists(), "type": each.loader.value, "width": each.width,
-        "height": each.height, "bytes": each.bytes, "source": each.source, "date": _iso(each.date),
-        "fault": each.fault,
+        "of": str(each.identifier), "file": str(path), "present": path.exists(),
+        "type": each.loader.value, "width": each.width, "height": each.height, "bytes": each.bytes,
+        "source": each.source, "date": _iso(each.date), "fault": each.fault,
     }  # fmt: skip
 
 
@@ -75,6 +78,8 @@ def _iso(seconds: float) -> str:
 def _text(book: dict[str, Any]) -> str:
     named = f"ISBN {book['isbn13']}" if book["isbn13"] else book["identifier"]
     lines = [named + (f" (ISBN-10 {book['isbn10']})" if book["isbn10"] else "")]
+    if book["linked"]:
+        lines.append(f"  linked to {', '.join(book['linked'])}; its item is {book['item']}")
     lines += [
         f"  original{' (best)' if best == 0 else ''}: {each['width']}x{each['height']} px {each['type']},"
         f" {each['bytes']} bytes, {each['date']}, source {each['source'] or '-'}"
@@ -97,21 +102,23 @@ def _text(book: dict[str, Any]) -> str:
 @click.argument("texts", metavar="ISBN...", nargs=-1, required=True)
 @needs_data
 def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
-    """Remove the derivatives of each ISBN or scheme:value, in every size and format.
+    """Remove the derivatives of each ISBN or scheme:value, in every size and format, under all its names.
 
     They are made anew when asked for.
 
     Originals stay. That no source has one is forgotten: they are asked again, within ten minutes at most.
     """
-    from coverproxy.service.invalidate import purge as purge_derivatives
+    from coverproxy.service.invalidate import purge_item
     from coverproxy.wiring import open_shelf
 
     readings = [_parse(text) for text in texts]
     removed: dict[str, int] = {}
     with faults_told(), open_shelf(config) as shelf:
         for each in dict.fromkeys(each for reading in readings for each in reading.identifiers):
-            found = purge_derivatives(shelf.cache, shelf.stripes, shelf.sizes, each)
+            names = shelf.catalogue.aliases.names(each)
+            found = purge_item(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes, each)
             removed[each.value if each.scheme == ISBN else str(each)] = found
-            shelf.recall.forget(each)
+            for name in names:
+                shelf.recall.forget(name)
     lines = [f"{value}: {count} file{'' if count == 1 else 's'} removed" for value, count in removed.items()]
     tell(as_json, {"removed": removed}, "\n".join(lines))

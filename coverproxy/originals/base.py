@@ -8,6 +8,7 @@ from coverproxy.domain.decisions import Decision, Deed, SameBytes
 from coverproxy.domain.original import Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
+from coverproxy.originals.aliases import AliasStore
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
 from coverproxy.originals.provenance import Provenance
@@ -129,8 +130,17 @@ class CatalogueTables(Protocol):
         """Links between editions, in the same store and, within writing(), in the same transaction."""
         ...
 
+    @property
+    def aliases(self) -> AliasStore:
+        """Which identifiers name one item, in the same store and, within writing(), transaction."""
+        ...
+
     def find(self, identifier: Identifier) -> list[Original]:
-        """Return every original of *identifier*, best first; those known to be faulty too."""
+        """Return every original that came for *identifier*, best first; those known to be faulty too."""
+        ...
+
+    def of_item(self, identifier: Identifier) -> list[Original]:
+        """Return every original of the item that *identifier* names, by any name, best first."""
         ...
 
     def pending(self, most: int) -> list[Original]:
@@ -146,7 +156,7 @@ class CatalogueTables(Protocol):
         ...
 
     def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
-        """Return those that have an original which can be shown, by one query for each scheme."""
+        """Return those whose item has an original which can be shown, by a query or two for each scheme."""
         ...
 
     def with_digest(self, digest: bytes, most: int) -> list[Original]:

@@ -24,13 +24,17 @@ class Changes:
         self._before: dict[Identifier, list[Original]] = {}
 
     def watch(self, identifier: Identifier) -> list[Original]:
-        """Return a book's originals as they are now. MUST be called before the book is first changed."""
-        found = self.tables.find(identifier)
-        self._before.setdefault(identifier, found)
-        return found
+        """Return what came for an identifier, and keep what its item has now.
+
+        MUST be called before the book is first changed, or linked to another.
+        """
+        if identifier in self._before:
+            return self.tables.find(identifier)
+        found = self._before[identifier] = self.tables.of_item(identifier)
+        return [each for each in found if each.identifier == identifier]
 
     def before(self) -> dict[Identifier, list[Original]]:
-        """Return every watched book's originals as they were, best first."""
+        """Return the originals of every watched book's item as they were, best first."""
         return self._before
 
     def settle(self, *, keep_derivatives: bool = False) -> set[Identifier]:
@@ -47,16 +51,17 @@ class Changes:
 
     def _settle(self, identifier: Identifier, before: list[Original]) -> bool:
         """Date a book's picture; say whether it is another one than before."""
-        after = shown(self.tables.find(identifier))
+        after = shown(self.tables.of_item(identifier))
         if [each.digest for each in before] == [each.digest for each in after]:
             self._keep_dates(before, after)
             return False
-        last = self.tables.last_shown(identifier)
+        book = self.tables.aliases.item(identifier)
+        last = self.tables.last_shown(book)
         newest = max([each.mtime for each in before] + ([last[1]] if last else []), default=None)
         if newest is None:  # the book never showed anything
             return False
         if not after:
-            self.tables.note_last_shown(identifier, before[0].digest, newest)
+            self.tables.note_last_shown(book, before[0].digest, newest)
             return True
         is_back = not before and last is not None and last[0] == after[0].digest
         for each in after:

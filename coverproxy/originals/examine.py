@@ -25,7 +25,8 @@ _PUBLISHER_DIGITS = 7
 class Candidate:
     """A file that somebody says is the cover of an ISBN. `date` None: the file's own time.
 
-    `is_file_name`: nothing but the file's name says which ISBN it is.
+    `is_file_name`: nothing but the file's name says which ISBN it is. `others`: what else its list says that
+    it is called.
     """
 
     isbn: str
@@ -33,6 +34,7 @@ class Candidate:
     source: str = ""
     date: int | None = None
     is_file_name: bool = False
+    others: tuple[Identifier, ...] = ()
 
     @property
     def origin(self) -> str:

@@ -5,25 +5,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import (
-    NO_TERMS,
     QUARANTINED,
     Original,
     Quarantined,
     State,
-    Terms,
     best_first,
 )
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
+from coverproxy.originals.sqlite_aliases import SqliteAliases
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_feeds import SqliteEditions, SqliteFeeds
 from coverproxy.originals.sqlite_mend import mend, schema_steps
+from coverproxy.originals.sqlite_original_row import COLUMNS, any_original, original
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
 from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.sqlite_file import Run, SqliteFile
@@ -31,15 +29,11 @@ from coverproxy.storage.sqlite_file import Run, SqliteFile
 _CACHE_KIB = 16_384
 """What each connection keeps: the upper pages of a large tree."""
 
-_COLUMNS = (
-    "digest, loader, width, height, bytes, date, source, path, added, origin, who, role, state, pinned,"
-    " since, detail, licence, until, no_crop, begins, fault"
-)
-_FIND = f"SELECT {_COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
-_WITH_DIGEST = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
+_FIND = f"SELECT {COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
+_WITH_DIGEST = f"SELECT scheme, value, {COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
 _AFTER_DIGEST = "SELECT digest FROM original WHERE digest >= ? ORDER BY digest LIMIT ?"
 _ADD = (
-    f"INSERT OR REPLACE INTO original (scheme, value, {_COLUMNS}) VALUES ({'?, ' * 22}"  # noqa: S608 - likewise
+    f"INSERT OR REPLACE INTO original (scheme, value, {COLUMNS}) VALUES ({'?, ' * 22}"  # noqa: S608 - likewise
     " coalesce((SELECT ? || reason FROM quarantined WHERE digest = ?), ?))"
 )
 _FREE = "UPDATE original SET fault = NULL WHERE digest = ? AND (fault LIKE ? OR fault LIKE 'slow: %')"
@@ -64,6 +58,7 @@ class _Tables:
         self._decisions = SqliteDecisions(read, write)
         self._feeds = SqliteFeeds(read, write)
         self._editions = SqliteEditions(read, write)
+        self._aliases = SqliteAliases(read, write)
 
     @property
     def provenance(self) -> SqliteProvenance:
@@ -85,15 +80,25 @@ class _Tables:
         """See CatalogueTables."""
         return self._editions
 
+    @property
+    def aliases(self) -> SqliteAliases:
+        """See CatalogueTables."""
+        return self._aliases
+
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""
-        found = readable(self._read(_FIND, stored(identifier)), partial(_original, identifier))
+        found = readable(self._read(_FIND, stored(identifier)), partial(original, identifier))
+        return best_first(found, self._priority) if len(found) > 1 else found
+
+    def of_item(self, identifier: Identifier) -> list[Original]:
+        """See CatalogueTables."""
+        found = [each for name in self._aliases.names(identifier) for each in self.find(name)]
         return best_first(found, self._priority) if len(found) > 1 else found
 
     def pending(self, most: int) -> list[Original]:
         """See CatalogueTables."""
-        sql = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE state = 'pending' ORDER BY added LIMIT ?"  # noqa: S608
-        return readable(self._read(sql, (most,)), _any_original)
+        sql = f"SELECT scheme, value, {COLUMNS} FROM original WHERE state = 'pending' ORDER BY added LIMIT ?"  # noqa: S608
+        return readable(self._read(sql, (most,)), any_original)
 
     def count_pending(self) -> int:
         """See CatalogueTables."""
@@ -101,11 +106,18 @@ class _Tables:
 
     def outdated(self, now: int, most: int) -> list[Original]:
         """See CatalogueTables."""
-        sql = f"SELECT scheme, value, {_COLUMNS} FROM original WHERE until <= ? AND state IS NULL LIMIT ?"  # noqa: S608
-        return readable(self._read(sql, (now, most)), _any_original)
+        sql = f"SELECT scheme, value, {COLUMNS} FROM original WHERE until <= ? AND state IS NULL LIMIT ?"  # noqa: S608
+        return readable(self._read(sql, (now, most)), any_original)
 
     def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
-        """See CatalogueTables.
+        """See CatalogueTables."""
+        asked = set(identifiers)
+        names = self._aliases.linked(asked)
+        found = self._covered(asked.union(*names.values()))
+        return {each for each in asked if not found.isdisjoint(names.get(each, (each,)))}
+
+    def _covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
+        """Return those for which an original came that can be shown.
 
         The values go as one JSON array: a statement takes no more than so many parameters, and is then
         prepared once for any number of them.
@@ -122,7 +134,7 @@ class _Tables:
 
     def with_digest(self, digest: bytes, most: int) -> list[Original]:
         """See CatalogueTables."""
-        return readable(self._read(_WITH_DIGEST, (digest, most)), _any_original)
+        return readable(self._read(_WITH_DIGEST, (digest, most)), any_original)
 
     def sample(self, most: int) -> list[Original]:
         """See CatalogueTables."""
@@ -319,17 +331,3 @@ class SqliteCatalogue(_Tables):
         """See CatalogueTables."""
         with self.writing() as tables:
             tables.unmark_stale(identifiers)
-
-
-def _any_original(row: tuple[Any, ...]) -> Original:
-    return _original(read_identifier(*row[:2]), row[2:])
-
-
-def _original(identifier: Identifier, row: tuple[Any, ...]) -> Original:
-    digest, loader, width, height, length, date, source, path, added, *about, fault = row
-    origin, who, role, state, pinned, since, detail, licence, until, no_crop, begins = about
-    return Original(
-        identifier, digest, Loader(loader), width, height, length, date, source, path, fault, added,
-        origin, who, role, State(state) if state else None, bool(pinned), since, detail,
-        Terms(licence, until, bool(no_crop)) if licence or until or no_crop else NO_TERMS, begins,
-    )  # fmt: skip

@@ -15,6 +15,7 @@ from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import OriginalRefused, sketched
+from coverproxy.originals.item_decisions import ItemDecisions
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter
 from coverproxy.service.fetch_original import OriginalFetcher
@@ -107,13 +108,14 @@ class Contributor:
         tables, book = changes.tables, original.identifier
         changes.watch(book)
         if said.is_trusted:  # an open act of a person: it takes back what hid the book, or these bytes of it
-            tables.decisions.unhide(book, None)
-            tables.decisions.unhide(book, original.digest)
+            decisions = ItemDecisions(tables, book)
+            decisions.unhide(None)
+            decisions.unhide(original.digest)
         entry = enter(changes, original, self._ingestor.rules, partial(_is_own_earlier, new=original))
         if entry.refused:
             return entry.refused, entry.discarded
         if said.is_trusted:
-            for each in tables.find(book):
+            for each in tables.of_item(book):
                 if each.digest == original.digest:
                     tables.decide(each, None, is_pinned=said.is_choice)
                 elif said.is_choice and each.is_pinned:
@@ -132,7 +134,7 @@ def _is_own_earlier(old: Original, *, new: Original) -> bool:
 
 
 def _outcome(changes: Changes, original: Original) -> Outcome:
-    found = changes.tables.find(original.identifier)
+    found = changes.tables.of_item(original.identifier)
     best = next((each for each in found if each.is_usable), None)
     mine = next((each for each in found if each.digest == original.digest), None)
     if mine is not None and mine.state is State.PENDING:

@@ -44,15 +44,16 @@ class Fit:
 class Known:
     """What is known of a text that should be an identifier.
 
-    `why`: why it is not valid. `identifier`: what it is taken for, None where that is open. `original`: the
-    best one, None without a cover. `sizes`: a size that the cover is too thin for has no Fit. `look`: None
-    also where nobody could look right now.
+    `why`: why it is not valid. `identifier`: what it is taken for, None where that is open. `names`: those of
+    its item, the item's own first. `original`: the best one, None without a cover. `sizes`: a size that the
+    cover is too thin for has no Fit. `look`: None also where nobody could look right now.
     """
 
     text: str
     reading: Reading | None = None
     why: str | None = None
     identifier: Identifier | None = None
+    names: tuple[Identifier, ...] = ()
     original: Original | None = None
     sizes: Mapping[str, Fit | None] | None = None
     look: Preview | None = None
@@ -132,14 +133,15 @@ class CoverInfo:
         }
 
     def _known(self, text: str, reading: Reading) -> Known:
-        maker = self._covers.maker
+        maker, aliases = self._covers.maker, self._covers.catalogue.aliases
         try:
             book = maker.choose(reading)
             original = maker.originals(book)[0]
         except NoCover:
-            return Known(text, reading, identifier=reading.sure)
-        look = self._covers.catalogue.look(original.digest)
-        return Known(text, reading, None, book, original, self._sizes(book, original), look)
+            sure = reading.sure
+            return Known(text, reading, identifier=sure, names=aliases.names(sure) if sure else ())
+        names, look = aliases.names(book), self._covers.catalogue.look(original.digest)
+        return Known(text, reading, None, book, names, original, self._sizes(names[0], original), look)
 
     def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
         sides = (original.width, original.height)

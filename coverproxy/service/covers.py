@@ -29,7 +29,8 @@ from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.invalidate import drop_stale, purge
+from coverproxy.service.invalidate import drop_stale, purge_item
+from coverproxy.service.links import lead
 from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.service.patience import Patience
 from coverproxy.stats.metrics import Metrics
@@ -97,16 +98,22 @@ class Covers:
 
         Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
         """
-        spec = await self._choose(wanted, form, visitor)
+        return await self._get(await self._choose(wanted, form, visitor), visitor)
+
+    async def _get(self, spec: Spec, visitor: Visitor) -> Found:
+        """Find a derivative, or make it. Raises what cover() raises."""
         if (held := self.memory.get(str(spec))) and held.derivative:
             return Found(held.derivative, is_made=False, spec=spec, held=held)
         if self.absent.has(str(spec), self.catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
         mark = self.memory.mark()
         self._refuse_early(spec, visitor)
-        if derivative := await self._off_loop(partial(self._find, spec)):
-            held = self.memory.put(str(spec), derivative, mark)
-            return Found(derivative, is_made=False, spec=spec, held=held)
+        looked = await self._off_loop(partial(self._find_or_name, spec))
+        if isinstance(looked, Derivative):
+            held = self.memory.put(str(spec), looked, mark)
+            return Found(looked, is_made=False, spec=spec, held=held)
+        if looked != spec:
+            return await self._get_by_name(spec, looked, visitor)
         if older := await self._off_loop(partial(self._find_older, spec)):
             self.remakes.start(str(spec), partial(self._remake, spec), REMAKES)
             return Found(older, is_made=False, spec=spec)  # not into memory: the next view finds the new one
@@ -119,6 +126,17 @@ class Covers:
                 lambda fault: fault.concerns(visitor.key.counted_as, visitor.is_automated),
             )
         return found if is_ours else replace(found, is_made=False)
+
+    async def _get_by_name(self, spec: Spec, item: Spec, visitor: Visitor) -> Found:
+        """Answer with the item's own derivative, to which the name then leads on disk too."""
+        change = self.catalogue.change()
+        try:
+            found = await self._get(item, visitor)
+        except NoCover:
+            self.absent.add(str(spec), change)
+            raise
+        await self._off_loop(partial(lead, self.catalogue, self.cache, self.stripes, spec, item))
+        return replace(found, spec=spec, held=None)
 
     def _refuse_early(self, spec: Spec, visitor: Visitor) -> None:
         """Raise Busy for a cover that would have to wait where there is no place to wait.
@@ -146,6 +164,14 @@ class Covers:
                 identifier = await ask
         return Spec(identifier, wanted.size, form)
 
+    def _find_or_name(self, spec: Spec) -> Derivative | Spec:
+        """Return the derivative if it is there, else that of the item which the identifier names."""
+        try:
+            return self._find(spec) or replace(spec, identifier=self.catalogue.aliases.item(spec.identifier))
+        except StoreUnavailable as exc:  # what is to be made says so too
+            log.fault(_log, "a store cannot be used", exc)
+            return spec
+
     def _find(self, spec: Spec) -> Derivative | None:
         return self._with_original(spec, self._readable(self.cache.find, spec))
 
@@ -162,7 +188,7 @@ class Covers:
         if derivative is None or derivative.original is not None:
             return derivative
         try:
-            best = next((each for each in self.catalogue.find(spec.identifier) if each.is_usable), None)
+            best = next((each for each in self.catalogue.of_item(spec.identifier) if each.is_usable), None)
         except StoreUnavailable as exc:
             log.fault(_log, "a store cannot be used", exc)
             return derivative
@@ -244,8 +270,10 @@ class Covers:
         return await asyncio.get_running_loop().run_in_executor(self.lookups, work)
 
     async def purge(self, identifier: Identifier) -> int:
-        """Remove every derivative of *identifier*; return how many names went."""
-        return await self._off_loop(partial(purge, self.cache, self.stripes, self.sizes, identifier))
+        """Remove every derivative of *identifier*, and of its item's other names; return how many went."""
+        return await self._off_loop(
+            partial(purge_item, self.catalogue, self.cache, self.stripes, self.sizes, identifier)
+        )
 
     async def check(self) -> dict[str, str]:
         """Say what stands in the way of answering: a fault by the name of the piece. Empty: nothing."""

@@ -17,6 +17,7 @@ from coverproxy.domain.spec import Identifier
 from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.changes import MOST_BOOKS, Changes, changing
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.item_decisions import ItemDecisions
 from coverproxy.service.invalidate import drop_stale
 
 MOST_DEEDS = 200
@@ -64,15 +65,15 @@ class Curator:
 
     def book(self, identifier: Identifier) -> Book:
         """Return what is known of a book's originals."""
-        decisions = self._catalogue.decisions
+        decisions = ItemDecisions(self._catalogue, identifier)
         return Book(
-            identifier, tuple(self._catalogue.find(identifier)),
-            decisions.hidden_book(identifier), decisions.hidden_digests(identifier),
+            identifier, tuple(self._catalogue.of_item(identifier)),
+            decisions.hidden_book(), decisions.hidden_digests(),
         )  # fmt: skip
 
     def history(self, identifier: Identifier) -> list[Deed]:
         """Return what was done to a book's originals, the latest first."""
-        return self._catalogue.decisions.history(identifier, MOST_DEEDS)
+        return ItemDecisions(self._catalogue, identifier).history(MOST_DEEDS)
 
     def digest(self, identifier: Identifier, text: str) -> bytes:
         """Return which original of a book is meant by the first hex digits of its digest.
@@ -99,7 +100,7 @@ class Curator:
 
     def approve(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
         """Show what waited for a review, as if it had been chosen."""
-        found = _own(self._catalogue.find(identifier), digest)
+        found = _own(self._catalogue.of_item(identifier), digest)
         if found.state is not State.PENDING:
             raise NoSuchOriginal(f"the original {digest.hex()} does not wait for a review")
         self.pin(identifier, digest, by, Act.APPROVE)
@@ -107,20 +108,20 @@ class Curator:
     def pin(self, identifier: Identifier, digest: bytes, by: Decision, act: Act = Act.PIN) -> None:
         """Have a book show this original whatever else it has; what hid it is taken back."""
         with self._deciding(identifier, act, digest, by) as changes:
-            found = _own(changes.tables.find(identifier), digest)
-            decisions = changes.tables.decisions
-            decisions.unhide(identifier, None)
-            decisions.unhide(identifier, digest)
-            if hidden := decisions.hidden(identifier, digest):
+            found = _own(changes.tables.of_item(identifier), digest)
+            decisions = ItemDecisions(changes.tables, identifier)
+            decisions.unhide(None)
+            decisions.unhide(digest)
+            if hidden := decisions.hidden(digest):
                 raise NoSuchOriginal(f"{hidden.who} hid this original for every book; restore it first")
-            for each in changes.tables.find(identifier):
+            for each in changes.tables.of_item(identifier):
                 is_chosen = each.digest == found.digest
                 changes.tables.decide(each, None if is_chosen else each.state, is_pinned=is_chosen)
 
     def unpin(self, identifier: Identifier, by: Decision) -> None:
         """Have the rule decide again which of a book's originals is shown."""
         with self._deciding(identifier, Act.UNPIN, None, by) as changes:
-            for each in changes.tables.find(identifier):
+            for each in changes.tables.of_item(identifier):
                 changes.tables.decide(each, each.state, is_pinned=False)
 
     def hide(self, identifier: Identifier, digest: bytes | None, by: Decision) -> None:
@@ -129,8 +130,8 @@ class Curator:
         It is remembered against imports, feeds and sources that bring the same again.
         """
         with self._deciding(identifier, Act.HIDE, digest, by) as changes:
-            changes.tables.decisions.hide(identifier, digest, by)
-            for each in changes.tables.find(identifier):
+            ItemDecisions(changes.tables, identifier).hide(digest, by)
+            for each in changes.tables.of_item(identifier):
                 if digest in (None, each.digest):
                     changes.tables.decide(each, State.HIDDEN, is_pinned=False)
 
@@ -147,14 +148,14 @@ class Curator:
     def restore(self, identifier: Identifier, digest: bytes | None, by: Decision) -> None:
         """Take back what hides this original; None: all that hides any of the book."""
         with self._deciding(identifier, Act.RESTORE, digest, by) as changes:
-            decisions = changes.tables.decisions
-            decisions.unhide(identifier, None)
-            hidden = [digest] if digest else list(decisions.hidden_digests(identifier))
+            decisions = ItemDecisions(changes.tables, identifier)
+            decisions.unhide(None)
+            hidden = [digest] if digest else list(decisions.hidden_digests())
             for one in hidden:
-                decisions.unhide(identifier, one)
-            for each in changes.tables.find(identifier):
+                decisions.unhide(one)
+            for each in changes.tables.of_item(identifier):
                 if digest in (None, each.digest) and each.state is State.HIDDEN:
-                    still = decisions.hidden(identifier, each.digest)
+                    still = decisions.hidden(each.digest)
                     changes.tables.decide(each, State.HIDDEN if still else None, is_pinned=each.is_pinned)
 
     def restore_everywhere(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
@@ -164,7 +165,9 @@ class Curator:
             decisions.unhide(None, digest)
             for each in changes.tables.with_digest(digest, MOST_BOOKS):
                 changes.watch(each.identifier)
-                if each.state is State.HIDDEN and not decisions.hidden(each.identifier, digest):
+                if each.state is State.HIDDEN and not ItemDecisions(changes.tables, each.identifier).hidden(
+                    digest
+                ):
                     changes.tables.decide(each, None, is_pinned=each.is_pinned)
 
     def remove(self, identifier: Identifier, digest: bytes | None, by: Decision) -> list[Original]:
@@ -173,11 +176,12 @@ class Curator:
         The bytes are remembered as hidden, so that the next delivery does not bring them back.
         """
         with self._deciding(identifier, Act.REMOVE, digest, by, can_undo=False) as changes:
-            found = [each for each in changes.tables.find(identifier) if digest in (None, each.digest)]
+            found = [each for each in changes.tables.of_item(identifier) if digest in (None, each.digest)]
             if not found:
                 raise NoSuchOriginal(f"{identifier} has no {'such ' if digest else ''}original")
+            decisions = ItemDecisions(changes.tables, identifier)
             for each in found:
-                changes.tables.decisions.hide(identifier, each.digest, by)
+                decisions.hide(each.digest, by)
                 changes.tables.remove(each)
         for each in found:
             self._files.discard(each)
@@ -191,7 +195,8 @@ class Curator:
     def undo(self, number: int, by: Decision, of: Identifier | None = None) -> Deed:
         """Put a book's decisions back to what they were before a deed, *of* this book if given; return it."""
         deed = self._catalogue.decisions.deed(number)
-        if deed is None or of not in (None, deed.identifier):
+        item = self._catalogue.aliases.item
+        if deed is None or (of is not None and item(of) != item(deed.identifier)):
             raise NoSuchOriginal(f"there is no number {number} in the history")
         if deed.was is None:
             raise NoSuchOriginal(f"number {number} cannot be undone: {deed.act.value}")
@@ -205,7 +210,8 @@ class Curator:
     ) -> Iterator[Changes]:
         """Open a transaction that decides something of a book, note it in the history, and show it."""
         with changing(self._catalogue, int(self._now())) as changes:
-            found = changes.watch(identifier)
+            changes.watch(identifier)
+            found = changes.tables.of_item(identifier)
             was = _state_of(changes.tables, identifier, found) if can_undo else None
             yield changes
             of = next((each for each in found if each.digest == digest), None)
@@ -224,29 +230,30 @@ def _own(found: Iterable[Original], digest: bytes) -> Original:
 
 def _state_of(tables: CatalogueTables, identifier: Identifier, found: Iterable[Original]) -> str:
     """Write down what is decided of a book."""
+    decisions = ItemDecisions(tables, identifier)
     state = {
         "pinned": [each.digest.hex() for each in found if each.is_pinned],
-        "hidden": [digest.hex() for digest in tables.decisions.hidden_digests(identifier)],
-        "book": tables.decisions.hidden_book(identifier) is not None,
+        "hidden": [digest.hex() for digest in decisions.hidden_digests()],
+        "book": decisions.hidden_book() is not None,
     }
     return orjson.dumps(state).decode()
 
 
 def _put_back(tables: CatalogueTables, identifier: Identifier, was: dict[str, Any], by: Decision) -> None:
     """Decide of a book what was decided before; originals that came since are shown by the rule."""
-    decisions = tables.decisions
+    decisions = ItemDecisions(tables, identifier)
     before = {bytes.fromhex(text) for text in was["hidden"]}
-    now = set(decisions.hidden_digests(identifier))
+    now = set(decisions.hidden_digests())
     for digest in now - before:
-        decisions.unhide(identifier, digest)
+        decisions.unhide(digest)
     for digest in before - now:
-        decisions.hide(identifier, digest, by)
+        decisions.hide(digest, by)
     if not was["book"]:
-        decisions.unhide(identifier, None)
-    elif decisions.hidden_book(identifier) is None:
-        decisions.hide(identifier, None, by)
-    for each in tables.find(identifier):
+        decisions.unhide(None)
+    elif decisions.hidden_book() is None:
+        decisions.hide(None, by)
+    for each in tables.of_item(identifier):
         state = each.state
         if state in (None, State.HIDDEN):
-            state = State.HIDDEN if decisions.hidden(identifier, each.digest) else None
+            state = State.HIDDEN if decisions.hidden(each.digest) else None
         tables.decide(each, state, is_pinned=each.digest.hex() in was["pinned"])

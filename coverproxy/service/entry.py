@@ -9,6 +9,7 @@ from coverproxy.domain.original import Original, renewed
 from coverproxy.originals.base import CatalogueTables
 from coverproxy.originals.changes import MOST_BOOKS, Changes
 from coverproxy.originals.examine import OriginalRefused, same_bytes, still_refused
+from coverproxy.originals.item_decisions import ItemDecisions
 
 SAME_BYTES = "same-bytes"
 HIDDEN = "hidden"
@@ -57,7 +58,7 @@ def known_refusal(tables: CatalogueTables, original: Original, rules: Import) ->
     """Return why these bytes are no cover of this book, as was found out or decided before; or None."""
     if reason := still_refused(tables.refusal(original.digest), rules):
         return OriginalRefused(SAME_BYTES, reason)
-    if hidden := tables.decisions.hidden(original.identifier, original.digest):
+    if hidden := ItemDecisions(tables, original.identifier).hidden(original.digest):
         day = datetime.fromtimestamp(hidden.at, UTC).date()
         note = f": {hidden.note}" if hidden.note else ""
         return OriginalRefused(HIDDEN, f"{hidden.who} hid it on {day}{note}")

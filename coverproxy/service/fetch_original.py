@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
+MOST_ASKED_NAMES = 5
+"""Names of one item that the sources are asked by, one after the other."""
+
 _NO_DEADLINE = 86_400.0
 """Whoever waits for an ask has a deadline of his own; the ask is bounded by its sources' time limits."""
 
@@ -123,7 +126,24 @@ class OriginalFetcher:
         return True
 
     async def _ask_once(self, identifier: Identifier, account: str) -> None:
-        """Ask, unless another process was faster; runs as one flight per book."""
+        """Ask by each of the item's names until one is known; runs as one flight per book."""
+        silent: Unavailable | None = None
+        for name in await self.off_loop(partial(self._names, identifier)):
+            try:
+                return await self._ask_by(name, account)
+            except NoCover:
+                continue
+            except Unavailable as exc:
+                silent = exc
+        raise silent or NoCover(f"no source has a cover of {identifier}")
+
+    def _names(self, identifier: Identifier) -> tuple[Identifier, ...]:
+        """Return the names that sources are asked by: the asked one first."""
+        names = self.taker.catalogue.aliases.names(identifier)
+        return tuple(dict.fromkeys((identifier, *names)))[:MOST_ASKED_NAMES]
+
+    async def _ask_by(self, identifier: Identifier, account: str) -> None:
+        """Ask, unless another process was faster."""
         async with self.queue.place(account), self.stripes.hold(str(identifier)):
             known = await self.off_loop(partial(self._look_again, identifier))
             if known is None:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import Wanted
+from coverproxy.domain.spec import ISBN, Wanted
 from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.service.covers import Covers
 
@@ -29,12 +29,16 @@ class Sought:
 
 
 def here(covers: Covers, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
-    """Return the best original of each book that has one here. Blocks."""
+    """Return the best original of each book that has one here, under the name to tell of it by. Blocks.
+
+    That is the ISBN that asked, else what the item is called: links make an ISBN of many an OCLC number.
+    """
     found: dict[str, Original] = {}
     for text, each in wanted.items():
         try:
             book = covers.maker.choose(each.reading)
-            found[text] = covers.maker.originals(book)[0]
+            name = book if book.scheme == ISBN else covers.catalogue.aliases.item(book)
+            found[text] = replace(covers.maker.originals(book)[0], identifier=name)
         except NoCover:
             continue
     return found

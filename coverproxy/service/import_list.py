@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coverproxy.domain import list_text, schemes
 from coverproxy.domain.errors import NotAnIdentifier
+from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, simplified
 from coverproxy.domain.original import LATEST_DATE
 from coverproxy.domain.table_rows import table_rows
@@ -20,7 +21,7 @@ _FILE_WORDS = [
     "umschlag", "titelbild", "fichier", "couverture", "archivo", "imagen", "portada", "immagine", "copertina",
     "bestand", "afbeelding", "omslag",
 ]  # fmt: skip
-_OTHER_WORDS = {
+OTHER_WORDS = {
     word: name
     for name in schemes.ALL
     if name != schemes.ISBN
@@ -61,7 +62,8 @@ def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
     """Yield the rows of a list `isbn,file[,source,date]`; paths count from the list's own folder.
 
     A first row that names columns (isbn, isbn13, ISBN-13; file, image, cover, Bild …) has them in any order,
-    also issn, oclc, lccn, ean, upc and the other schemes: these count where a row has no valid ISBN.
+    also issn, oclc, lccn, ean, upc and the other schemes: these are linked to the row's item, and name it
+    where there is no valid ISBN.
     Of several ISBN columns the first counts that holds an ISBN in that row. A header that lacks one of the
     two is one refusal. Dates are ISO 8601, or seconds since 1970. Raises OSError, NotAList.
     """
@@ -94,7 +96,7 @@ def columns_of(header: list[str] | str) -> Columns | str | None:
         return None
     words = [simplified(cell) for cell in header]
     isbns, file = tuple(isbn_columns(header)), _first(words, _FILE_WORDS)
-    others = tuple((_OTHER_WORDS[word], at) for at, word in enumerate(words) if word in _OTHER_WORDS)
+    others = tuple((OTHER_WORDS[word], at) for at, word in enumerate(words) if word in OTHER_WORDS)
     if (isbns or others) and file is not None:
         return Columns(isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS))
     has = ", ".join(cell.strip()[:40] for cell in header[:12])
@@ -126,7 +128,16 @@ def _row(cells: list[str], columns: Columns, folder: Path, where: str, source: s
     except (ValueError, OverflowError, OSError):
         detail = f"{date[:40]!r} is not a date; expected 2008-08-04 or seconds since 1970, before 2400"
         return Refusal(where, isbn, "date", detail)
-    return Candidate(isbn, folder / file, _cell(cells, columns.source) or source, seconds)
+    others = tuple(filter(None, (_sure(scheme, _cell(cells, at)) for scheme, at in columns.others)))
+    return Candidate(isbn, folder / file, _cell(cells, columns.source) or source, seconds, others=others)
+
+
+def _sure(scheme: str, text: str) -> Identifier | None:
+    """Return what a cell means beyond doubt; None for one that is empty or not valid."""
+    try:
+        return schemes.parse(scheme, text).sure if text else None
+    except NotAnIdentifier:
+        return None
 
 
 def _named(cells: list[str], columns: Columns) -> str:

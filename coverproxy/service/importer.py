@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits
 from coverproxy.domain import isbn
-from coverproxy.domain.errors import NotAnIsbn, Unavailable
+from coverproxy.domain.errors import NotAnIsbn, TooMany, Unavailable
 from coverproxy.domain.formats import sniff
 from coverproxy.domain.list_text import NotAList
 from coverproxy.domain.original import QUARANTINED, Original
@@ -27,6 +28,7 @@ from coverproxy.originals.examine import (
     examine,
 )
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.originals.linking import link
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter, known_refusal
 from coverproxy.service.import_list import listed, open_list
@@ -162,13 +164,15 @@ class Importer:
                 report.seen += 1
                 if isinstance(result, Refusal):
                     self._refuse(result, report)
-                elif result.is_known:
+                    continue
+                if result.is_known:
                     known.add(_key(result.original))
                     report.already += 1
                 else:
                     self._add(result, known, changes, batch, report)
+                _link(result, changes)
             report.lesser += sum(
-                self._lesser(changes.tables.find(book)) - self._lesser(before)
+                self._lesser(changes.tables.of_item(book)) - self._lesser(before)
                 for book, before in changes.before().items()
             )
         for original in batch.discarded:
@@ -224,6 +228,13 @@ class Importer:
     def _refuse(self, refusal: Refusal, report: ImportReport) -> None:
         report.refused[refusal.reason] += 1
         self._on_refusal(refusal)
+
+
+def _link(entered: Entered, changes: Changes) -> None:
+    """Link what a list calls a book, unless that is too many names: its cover is taken in all the same."""
+    if entered.candidate.others:
+        with suppress(TooMany):
+            link(changes, (entered.original.identifier, *entered.candidate.others))
 
 
 def _key(original: Original) -> bytes:

@@ -59,8 +59,8 @@ class Ingestor:
     chance: Callable[[], float] = random.random
 
     def has(self, identifier: Identifier) -> bool:
-        """Say whether a book has an original here that may be usable. Raises Unavailable."""
-        return any(each.is_usable for each in self.catalogue.find(identifier))
+        """Say whether an item has an original here that may be usable. Raises Unavailable."""
+        return any(each.is_usable for each in self.catalogue.of_item(identifier))
 
     def sketch(self, identifier: Identifier, source: str, got: Fetched) -> Original:
         """Say what can be said of it without a decoder. Raises Refused, Unavailable."""

@@ -31,6 +31,14 @@ def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier
     return cache.purge(identifier)
 
 
+def purge_item(
+    catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier
+) -> int:
+    """Remove every derivative of the item that *identifier* names, under all its names. Blocks."""
+    names = catalogue.aliases.names(identifier)
+    return sum(purge(cache, stripes, sizes, name) for name in names)
+
+
 def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]) -> str:
     """Remove the derivatives of every book that the catalogue has marked as changed. Blocks.
 
@@ -45,7 +53,7 @@ def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes
             break
         for identifier in stale:
             try:
-                purge(cache, stripes, sizes, identifier)
+                purge_item(catalogue, cache, stripes, sizes, identifier)
             except OSError as exc:
                 stuck[identifier] = described(exc)
         catalogue.unmark_stale(each for each in stale if each not in stuck)

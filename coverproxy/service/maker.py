@@ -47,7 +47,7 @@ class DerivativeMaker:
 
     def choose(self, reading: Reading) -> Identifier:
         """Pick which identifier is meant, by which of them have a usable original. Raises NoCover."""
-        find = self.catalogue.find
+        find = self.catalogue.of_item
         covered = {each for each in reading.identifiers if any(one.is_usable for one in find(each))}
         picked = reading.pick(covered)
         if picked is None:
@@ -56,7 +56,7 @@ class DerivativeMaker:
 
     def originals(self, identifier: Identifier) -> list[Original]:
         """Return the originals that may still be usable, best first. Raises NoCover, Unavailable."""
-        known = self.catalogue.find(identifier)
+        known = self.catalogue.of_item(identifier)
         found = [each for each in known if each.is_usable] or self._back_again(known)
         if not found:
             raise NoCover(f"{identifier} has no cover")
@@ -106,7 +106,7 @@ class DerivativeMaker:
         *is_next*: a faulty one has made way for it, so it is read again since when it is shown.
         """
         if is_next:
-            now = self.catalogue.find(spec.identifier)
+            now = self.catalogue.of_item(spec.identifier)
             original = next((each for each in now if each.digest == original.digest), original)
         try:
             body = self.read(original)

@@ -567,3 +567,22 @@ async def test_a_running_server_evicts(start: Start, drawn_isbns: list[str]) -> 
     assert "coverproxy_cache_evictions_total 0.0" not in text
     (held,) = [line for line in text.splitlines() if line.startswith("coverproxy_cache_bytes ")]
     assert 0 < float(held.split()[1]) <= cap
+
+
+def test_other_names_go_with_what_they_lead_to(tmp_path: Path) -> None:
+    """An item's other name finds its derivative, is counted as nothing, and is removed after it."""
+    cache = opened(tmp_path)
+    name, item = Spec(Identifier("oclc", "52517734"), "medium", Format.JPEG), spec(1)
+    cache.lead(name, item)
+    assert cache.find(name) is None
+    cache.put(item, PICTURE)
+    cache.lead(name, item)
+    found = cache.find(name)
+
+    assert found is not None
+    assert (found.body, found.etag) == (PICTURE.body, PICTURE.etag)
+    assert evictor(cache).survey(walk.WalkPace(threading.Event())).files == 1
+    for _ in range(2):
+        run(cache, DiskBounds(max_bytes=1, min_free_bytes=0))
+        assert cache.find(name) is None
+    assert not any(path.is_symlink() for path in cache.layout.images.rglob("*"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contracts_aliases import AliasContract
 from contracts_catalogue import (
     BOOK,
     OTHER,
@@ -54,6 +55,10 @@ def catalogue(path: Path) -> Iterator[SqliteCatalogue]:
 
 class TestCatalogue(CatalogueContract):
     """SQLite keeps the catalogue's contract."""
+
+
+class TestAliases(AliasContract):
+    """SQLite keeps which identifiers name one item."""
 
 
 class TestDecisions(DecisionContract):

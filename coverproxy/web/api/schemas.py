@@ -111,6 +111,8 @@ class Info(TypedDict):
     identifier: Annotated[
         str | None, Field(description="What the text is taken for, as scheme:value; null: that is open.")
     ]
+    item: Annotated[str | None, Field(description="The item that it names: itself, or what it is linked to.")]
+    linked: Annotated[list[str], Field(description="All other names of that item, as scheme:value.")]
     isbn13: Annotated[Isbn13 | None, Field(description="The same, where it is an ISBN.")]
     isbn10: Annotated[str | None, Field(description="Its ISBN-10; null: none, as a 979 has.")]
     readings: Annotated[list[Isbn13], Field(description="All ISBNs that the text can mean, in order.")]

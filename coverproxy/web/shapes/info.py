@@ -125,6 +125,8 @@ def _told(known: Known, base: str) -> Info:
     return {
         "text": known.text,
         "identifier": str(named) if named else None,
+        "item": str(known.names[0]) if known.names else None,
+        "linked": [str(each) for each in known.names if each != named],
         "isbn13": isbn13,
         "isbn10": isbn.to_isbn10(isbn13) if isbn13 else None,
         "readings": [each.value for each in reading.identifiers if each.scheme == ISBN] if reading else [],

@@ -1,0 +1,87 @@
+"""Links between identifiers: made and undone by people and lists, and followed on disk."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from coverproxy import log
+from coverproxy.cache.disk import DiskCache
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.domain.errors import TooMany
+from coverproxy.domain.spec import Identifier, Spec
+from coverproxy.originals import linking
+from coverproxy.originals.base import Catalogue
+from coverproxy.originals.changes import changing
+from coverproxy.service.invalidate import drop_stale
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 1000
+
+_ROWS = 256
+"""Rows linked in one transaction: others that write wait no longer than these take."""
+
+
+def lead(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, name: Spec, item: Spec) -> None:
+    """Have a name lead to its item's derivative on disk, so that a web server finds it there. Blocks.
+
+    MUST look again under the name's lock: who takes the link back purges under it, after the fact is written.
+    """
+    try:
+        with stripes.held(str(name)):
+            if catalogue.aliases.item(name.identifier) == item.identifier:
+                cache.lead(name, item)
+    except OSError as exc:  # the app answers all the same
+        log.fault(_log, "a cover's other name cannot be written", exc, spec=str(name))
+
+
+@dataclass(frozen=True)
+class Linker:
+    """Links identifiers for people and lists. Every method blocks, and shows in every process at once.
+
+    Raises StoreUnavailable.
+    """
+
+    catalogue: Catalogue
+    cache: DiskCache
+    stripes: FileLocks
+    sizes: tuple[str, ...]
+    now: Callable[[], float] = time.time
+
+    def link(self, identifiers: Sequence[Identifier]) -> Identifier:
+        """Have identifiers name one item; return it. Raises TooMany."""
+        with changing(self.catalogue, int(self.now())) as changes:
+            item = linking.link(changes, identifiers)
+        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        return item
+
+    def unlink(self, name: Identifier) -> tuple[Identifier, ...]:
+        """Have an identifier name only itself again; return what it was linked to."""
+        with changing(self.catalogue, int(self.now())) as changes:
+            others = linking.unlink(changes, name)
+        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        return others
+
+    def links(self) -> Iterator[tuple[Identifier, Identifier]]:
+        """Yield every link, as (name, item)."""
+        last: Identifier | None = None
+        while batch := self.catalogue.aliases.after(last, _BATCH):
+            yield from batch
+            last = batch[-1][0]
+
+    def link_all(self, rows: Iterable[Sequence[Identifier]]) -> Iterator[str]:
+        """Link the identifiers of each row, many rows in one transaction; yield of each why not, or ""."""
+        waiting = iter(rows)
+        while batch := list(islice(waiting, _ROWS)):
+            told: list[str] = []
+            with changing(self.catalogue, int(self.now())) as changes:
+                for row in batch:
+                    try:
+                        linking.link(changes, row)
+                        told.append("")
+                    except TooMany as exc:
+                        told.append(str(exc))
+            drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+            yield from told
