@@ -1,1 +1,1 @@
-"""The download tool: asks a running service, knows nothing of the server's inside."""
+"""The download tool: talks to a running service over HTTP, and knows nothing of the server's code."""

@@ -1,4 +1,4 @@
-"""What a cover server's answer means to one who fetches covers, decided over values."""
+"""Classifies a cover server's answers for the download tool, as decisions over values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FORMATS = {Loader.JPEG: Format.JPEG, Loader.WEBP: Format.WEBP, Loader.HEIF: For
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """What a server said. `body`: at most one byte more than MAX_BODY_BYTES."""
+    """A server's answer. `body`: at most one byte more than MAX_BODY_BYTES."""
 
     status: int
     headers: Mapping[str, str]
@@ -24,12 +24,12 @@ class ServerAnswer:
 
     @property
     def label(self) -> str:
-        """What X-Cover-Status says; the empty text from a server that has no such header."""
+        """The X-Cover-Status; empty if the server does not send one."""
         return self.headers.get("X-Cover-Status", "")
 
 
 class Verdict(Enum):
-    """What an answer means for the one who fetches."""
+    """The meaning of an answer for the download tool."""
 
     PICTURE = "a cover"
     UNCHANGED = "what is here already is right"
@@ -37,7 +37,7 @@ class Verdict(Enum):
     LATER = "to be asked again"
     QUOTA = "the quota is used up"
     REFUSED = "the key or the address is refused"
-    UNFIT = "no picture that could be kept"
+    UNFIT = "not a usable picture"
 
 
 _LABELS = {
@@ -47,7 +47,7 @@ _LABELS = {
     CoverStatus.THROTTLED: Verdict.LATER,
     CoverStatus.SLOW: Verdict.LATER,
 }
-"""Words that do not mean what others of their outcome do."""
+"""Words that differ from their outcome's usual verdict."""
 
 _STATUSES = {
     304: Verdict.UNCHANGED,
@@ -64,9 +64,9 @@ _STATUSES = {
 
 
 def judge(answer: ServerAnswer) -> Verdict:
-    """Say what an answer means: by X-Cover-Status, by its status where that is missing, by its bytes last.
+    """Classify an answer: by X-Cover-Status, else by its HTTP status, else by its bytes.
 
-    A GIF of 1x1 px is LibraryThing's word for "no cover", whatever its status.
+    A GIF of 1x1 px is LibraryThing's way to say "no cover", whatever its status.
     """
     if (verdict := _of_label(answer.label) or _STATUSES.get(answer.status)) is not None:
         return verdict
@@ -78,7 +78,7 @@ def judge(answer: ServerAnswer) -> Verdict:
 
 
 def _of_label(label: str) -> Verdict | None:
-    """Say what X-Cover-Status means; None for a picture's words, and for those of another server."""
+    """Classify by X-Cover-Status; None for words of success, and for unknown words."""
     try:
         status = CoverStatus(label)
     except ValueError:
@@ -89,27 +89,29 @@ def _of_label(label: str) -> Verdict | None:
 
 
 def form(body: bytes) -> Format | None:
-    """Return the format of a whole picture of a bearable length, by its bytes alone; None: it is none."""
+    """Return the format of a complete picture of acceptable size, from its bytes alone; None if it is not
+    one.
+    """
     loader = sniff(body[:32])
     found = _FORMATS.get(loader) if loader else None
     return found if found and len(body) <= MAX_BODY_BYTES and is_whole(body, found) else None
 
 
 def seconds_to_wait(answer: ServerAnswer, tried: int, now: float) -> float:
-    """Return how long to wait before the next try: what the server says, else twice as long each time."""
+    """Return the wait before the next try: what the server says, else doubling each time."""
     wait = http_date.seconds_to_wait(answer.headers.get("Retry-After", ""), now)
     return float(2**tried) if wait is None else wait
 
 
 def resets_at(answer: ServerAnswer, now: float) -> float | None:
-    """Return when the quota starts anew, in seconds since 1970; None where the answer does not tell."""
+    """Return when the quota resets, in seconds since 1970; None if the answer does not say."""
     moment = answer.headers.get("X-RateLimit-Reset", "")
-    if moment.isascii() and moment.isdigit() and len(moment) <= 10:  # 2286; a longer one counts otherwise
+    if moment.isascii() and moment.isdigit() and len(moment) <= 10:  # 2286; a longer number has another unit
         return float(moment)
     return now + seconds_to_wait(answer, 0, now) if "Retry-After" in answer.headers else None
 
 
 def modified(answer: ServerAnswer) -> int | None:
-    """Return an answer's Last-Modified in seconds since 1970; None where it has none that is one."""
+    """Return an answer's Last-Modified in seconds since 1970; None if it is missing or invalid."""
     seconds = http_date.seconds(answer.headers.get("Last-Modified"))
     return int(seconds) if seconds is not None and 0 <= seconds <= LATEST_DATE else None

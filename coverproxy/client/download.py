@@ -1,4 +1,4 @@
-"""The way of a list of ISBNs into a folder of covers, from a server whose terms are kept."""
+"""Downloads the covers for a list of ISBNs into a folder, within the server's terms."""
 
 import asyncio
 import time
@@ -30,21 +30,24 @@ from coverproxy.domain.isbn_list import Row
 AGENT = f"coverproxy/{__version__} (fetch)"
 
 NEW_EVERY_SECONDS = 1.0
-"""The terms: no more than one new cover a second (LibraryThing's of 2008, and those of this service)."""
+"""The terms: at most one new cover per second (LibraryThing's of 2008, and those of this service)."""
 
 TRIES = 4
 MAX_WAIT_SECONDS = 120.0
-"""A server that asks for more patience than this is asked another day."""
+"""If a server asks for a longer wait than this, we stop."""
 
 MOST_UNHEARD = 3
-"""Books in a row that no answer came for: the server is gone. One is enough where none ever came."""
+"""Books in a row without any answer after which the server counts as gone.
+
+Before the first answer, one is enough.
+"""
 
 TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=10.0)
 _MAX_REDIRECTS = 5
 
 
 class DownloadOutcome(StrEnum):
-    """What came of a line."""
+    """The result of a line."""
 
     FETCHED = "fetched"
     UNCHANGED = "unchanged"
@@ -56,7 +59,7 @@ class DownloadOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
-    """What came of a line: the book's ISBN-13 and file where there are any, else why there are none."""
+    """The result of a line: the book's ISBN-13 and file if there is one, else the reason."""
 
     line: Row
     outcome: DownloadOutcome
@@ -67,7 +70,7 @@ class DownloadResult:
 
 
 class Stop(Exception):
-    """Nothing else can be fetched now. `resets_at`: when it can again (seconds since 1970), if known."""
+    """Nothing more can be fetched now. `resets_at`: when it can again (seconds since 1970), if known."""
 
     def __init__(self, why: str, is_quota: bool = False, resets_at: float | None = None) -> None:
         super().__init__(why)
@@ -81,7 +84,7 @@ class _GaveUp(Exception):
 
 @dataclass
 class DownloadReport:
-    """What fetching did so far. `new`: covers that the server made for us, or may have."""
+    """The progress so far. `new`: covers that the server made for us, or may have."""
 
     outcomes: Counter[DownloadOutcome] = field(default_factory=Counter)
     new: int = 0
@@ -102,9 +105,9 @@ class DownloadReport:
 
 @dataclass(frozen=True, slots=True)
 class DownloadWish:
-    """What to fetch: from which server, with which key, in which size and format.
+    """What to download: server, key, size and format.
 
-    `fresh_seconds`: files checked less long ago are not asked for again.
+    `fresh_seconds`: files checked more recently than this are not requested again.
     """
 
     server: str
@@ -115,12 +118,12 @@ class DownloadWish:
 
     @property
     def of(self) -> str:
-        """What an entry is of: all but the key, which is a secret and may change."""
+        """The key of an entry: everything except the API key, which is secret and may change."""
         return f"{self.server} {self.size} {self.format.value}"
 
     @property
     def accept(self) -> str:
-        """What to ask for; a server without that format sends a JPEG."""
+        """The Accept header; a server without that format sends a JPEG."""
         name = self.format.media_type
         return name if self.format is Format.JPEG else f"{name}, image/jpeg;q=0.5"
 
@@ -130,10 +133,10 @@ class DownloadWish:
 
 
 class Downloader:
-    """Fetches covers one after the other: with one request under way, the pace is exact.
+    """Downloads covers one after the other: with a single request in flight, the rate is exact.
 
-    Never more than one new cover in NEW_EVERY_SECONDS; what is made already comes as fast as it can. `now`
-    gives seconds since 1970, `sleep` waits.
+    At most one new cover in NEW_EVERY_SECONDS; existing covers come as fast as possible. `now` returns
+    seconds since 1970, `sleep` waits.
     """
 
     def __init__(
@@ -155,7 +158,7 @@ class Downloader:
         self._report = report
 
     async def run(self, lines: Iterable[Row], take: Callable[[DownloadResult], None]) -> None:
-        """Fetch the covers of all lines; `take` gets each result. What stops it stands in the report."""
+        """Download the covers of all lines; `take` gets each result. The report says what stopped it."""
         try:
             for line in lines:
                 result = await self._fetch(line)
@@ -165,14 +168,17 @@ class Downloader:
             self._report.stopped = stop
 
     async def _fetch(self, line: Row) -> DownloadResult:
-        """Fetch the cover of a line's book: of several, the first that has one. Raises Stop, OSError."""
+        """Download the cover of a line's book; of several books, the first that has one.
+
+        Raises Stop, OSError.
+        """
         try:
             reading = isbn.parse(line.text)
         except NotAnIsbn as exc:
             return DownloadResult(line, DownloadOutcome.INVALID, why=exc.why)
         if reading.only_one:
             return DownloadResult(
-                line, DownloadOutcome.INVALID, why=f"it can be either of {', '.join(reading.isbns)}"
+                line, DownloadOutcome.INVALID, why=f"it can mean either of {', '.join(reading.isbns)}"
             )
         for value in reading.isbns:
             result = await self._book(line, value)
@@ -198,15 +204,18 @@ class Downloader:
                 return DownloadResult(line, DownloadOutcome.UNCHANGED, value, entry.file, entry.bytes)
             case Verdict.MISSING:
                 return DownloadResult(
-                    line, DownloadOutcome.MISSING, value, why="the server has no cover of it"
+                    line, DownloadOutcome.MISSING, value, why="the server has no cover for it"
                 )
             case Verdict.QUOTA:
                 raise Stop("the day's quota of the key is used up", True, resets_at(answer, self._now()))
             case Verdict.REFUSED:
-                raise Stop(f"the server refuses the key, the size or the address ({_told(answer)})")
+                raise Stop(f"the server refuses the key, the size or the address ({_describe(answer)})")
         head = bytes(answer.body[:8])
         return DownloadResult(
-            line, DownloadOutcome.FAILED, value, why=f"no picture: {_told(answer)}, starts with {head!r}"
+            line,
+            DownloadOutcome.FAILED,
+            value,
+            why=f"not a picture: {_describe(answer)}, starts with {head!r}",
         )
 
     async def _ask_patiently(self, value: str, entry: Entry | None) -> ServerAnswer:
@@ -221,7 +230,7 @@ class Downloader:
                     self._unheard = 0
                     return answer
                 wait, is_heard = seconds_to_wait(answer, tried, self._now()), True
-                why = f"the server asks for patience ({_told(answer)})"
+                why = f"the server asks us to wait ({_describe(answer)})"
             if wait > MAX_WAIT_SECONDS:
                 raise Stop(why, resets_at=self._now() + wait)
             self._not_before = self._now() + wait
@@ -231,17 +240,17 @@ class Downloader:
         raise _GaveUp(why)
 
     def _keep_pace(self, answer: ServerAnswer, verdict: Verdict) -> None:
-        """Let a second pass after a new cover, whatever became of it.
+        """Wait a second after a new cover, whatever its result.
 
-        It was new if it had to be made for us, though nothing may have changed in it (304). A server without
-        X-Cover-Status does not tell: there each picture counts.
+        A cover is new if it was made for us, even if unchanged (304). A server without X-Cover-Status does
+        not say: there every picture counts.
         """
         if answer.label == "made" or (not answer.label and verdict is Verdict.PICTURE):
             self._report.new += 1
             self._not_before = self._now() + NEW_EVERY_SECONDS
 
     async def _ask(self, value: str, entry: Entry | None) -> ServerAnswer:
-        """Ask once, when it is time to. Raises aiohttp.ClientError, TimeoutError."""
+        """Ask once, after the due wait. Raises aiohttp.ClientError, TimeoutError."""
         if (early := self._not_before - self._now()) > 0:
             await self._sleep(min(early, MAX_WAIT_SECONDS))
         headers = {"Accept": self._wish.accept}
@@ -259,9 +268,9 @@ class Downloader:
             return ServerAnswer(response.status, response.headers, bytes(body))
 
     def _store(self, line: Row, value: str, answer: ServerAnswer) -> DownloadResult:
-        """Keep a cover. Raises OSError."""
+        """Store a cover. Raises OSError."""
         found = form(answer.body)
-        assert found is not None  # noqa: S101 - it is what makes an answer a picture
+        assert found is not None  # noqa: S101 - judge() has checked it
         name, length = f"{value}.{found.value}", len(answer.body)
         etag, date = (answer.headers.get(header, "") for header in ("ETag", "Last-Modified"))
         entry = Entry(value, name, length, self._wish.of, self._now(), etag, date)
@@ -269,9 +278,9 @@ class Downloader:
         return DownloadResult(line, DownloadOutcome.FETCHED, value, name, length)
 
     def _said(self, exc: Exception) -> str:
-        """Return what went wrong on the way, without the key that addresses hold."""
+        """Describe a failed request, with the key in its address abridged."""
         return (str(exc) or type(exc).__name__).replace(self._wish.key, abridged(self._wish.key))
 
 
-def _told(answer: ServerAnswer) -> str:
+def _describe(answer: ServerAnswer) -> str:
     return f"{answer.status} {answer.label}".rstrip()

@@ -1,4 +1,4 @@
-"""The folder that covers are fetched into: a file per book, and beside them what is known of each."""
+"""The download folder: a file per book, and a journal of what is known about each."""
 
 import fcntl
 import os
@@ -12,19 +12,19 @@ import orjson
 from coverproxy.storage import atomic
 
 OWN = ".coverproxy-fetch"
-"""The folder of ours within it: the journal, and files that are not whole yet."""
+"""Our subfolder: the journal, and incomplete files."""
 
 
 class InUse(OSError):
-    """Another process is fetching into this folder."""
+    """Another process is downloading into this folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of a file: whose cover it is, its length, and what to ask with whether it is still right.
+    """What is known of a file: its book, its length, and the validators for a conditional request.
 
-    `of`: where it comes from, and in which size and format. `checked`: when the server last said that it is
-    right, seconds since 1970. `etag`, `modified`: the headers as they came; empty where there were none.
+    `of`: server, size and format. `checked`: when the server last confirmed it, seconds since 1970. `etag`,
+    `modified`: the headers as received; empty if there were none.
     """
 
     isbn: str
@@ -39,8 +39,8 @@ class Entry:
 class Folder:
     """The folder. Blocks on the disk.
 
-    Files appear whole or not at all, and a file's line in the journal after it: a process killed in between
-    leaves a cover that is fetched once more, which costs no quota. A line torn by it is passed over.
+    Files appear complete or not at all, and a file's line in the journal after it: if a process is killed in
+    between, the cover is fetched once more, which costs no quota. A truncated line is skipped.
     """
 
     def __init__(self, root: Path) -> None:
@@ -51,7 +51,7 @@ class Folder:
 
     @contextmanager
     def opened(self) -> Iterator["Folder"]:
-        """Make and lock the folder, sweep what killed processes left. Raises InUse, OSError."""
+        """Make and lock the folder, sweep leftovers of killed processes. Raises InUse, OSError."""
         self._temporary.mkdir(parents=True, exist_ok=True)
         handle = os.open(self._root / OWN / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -66,7 +66,7 @@ class Folder:
             os.close(handle)  # and with it the lock
 
     def find(self, isbn: str, of: str) -> Entry | None:
-        """Return what is known of a book's file, if it lies here with all its bytes and is *of* that."""
+        """Return the entry of a book's file, if the file is complete and matches *of*."""
         entry = self._entries.get(isbn)
         if entry is None or entry.of != of:
             return None
@@ -77,7 +77,7 @@ class Folder:
         return entry if is_whole else None
 
     def store(self, entry: Entry, body: bytes, mtime: int | None) -> None:
-        """Write a cover, in place of an older one of the same book. Raises OSError."""
+        """Write a cover, replacing an older one of the same book. Raises OSError."""
         beside = atomic.temporary(self._temporary)
         try:
             atomic.write(beside, body, mtime=mtime)
@@ -91,13 +91,13 @@ class Folder:
             (self._root / old.file).unlink(missing_ok=True)
 
     def note(self, entry: Entry) -> None:
-        """Remember what is known of a file."""
+        """Record an entry."""
         self._entries[entry.isbn] = entry
         with self._journal.open("ab", buffering=0) as file:
             file.write(_line(entry))
 
     def _read(self) -> None:
-        """Read the journal, and write it anew where lines of it are outdated or torn."""
+        """Read the journal, and rewrite it if lines are outdated or truncated."""
         try:
             lines = self._journal.read_bytes().splitlines()
         except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""What an installation needs around the service: a web server's and a service manager's configuration."""
+"""Files that an installation needs besides the service: nginx's and systemd's configuration."""

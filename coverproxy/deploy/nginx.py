@@ -1,4 +1,4 @@
-"""nginx's configuration, made from the same config that the app reads: text from values, nothing else."""
+"""nginx's configuration, generated from the app's config: a pure function from values to text."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from coverproxy.domain.address_bounds import MANY_AT_ONCE, MAX_PATH_BYTES, MAX_Q
 from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
-"""The internal location that X-Accel-Redirect names: what follows is a path below the cache's `img`."""
+"""The internal location used in X-Accel-Redirect; the rest is a path below the cache's `img`."""
 
 ACCEL_HEADERS = (
     "Vary", "X-Cover-Status", "X-Cover-Size", "X-Cover-Original", "RateLimit", "RateLimit-Policy",
@@ -19,8 +19,11 @@ ACCEL_HEADERS = (
     "Access-Control-Expose-Headers", "Cross-Origin-Resource-Policy", "Timing-Allow-Origin",
     "X-Content-Type-Options", "Content-Security-Policy", "Server-Timing", "Content-Location",
 )  # fmt: skip
-"""What nginx drops of an answer with X-Accel-Redirect: it keeps Content-Type, Cache-Control, Set-Cookie,
-Accept-Ranges and Expires (ngx_http_upstream_process_headers), and makes the validators itself."""
+"""Headers that nginx drops from an answer with X-Accel-Redirect.
+
+It keeps Content-Type, Cache-Control, Set-Cookie, Accept-Ranges and Expires
+(ngx_http_upstream_process_headers), and makes the validators itself.
+"""
 
 _KEY = "^/devkey/(?<coverproxy_key>[a-z0-9]{8,64})"
 _ISBN = "(?<coverproxy_isbn>(?:97[89])?[0-9]{5}(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})[0-9X])"
@@ -36,30 +39,30 @@ _SHAPES: tuple[tuple[ShapeName, str], ...] = (
     ),
     ("openbd", rf"{_KEY}/{_ISBN13}(?<coverproxy_mark>\.)jpg\z"),
 )
-"""Addresses of other services whose hits nginx serves: plain spellings only, all others go to the app."""
+"""Addresses of other services whose hits nginx serves: plain spellings only; all others go to the app."""
 
 USUAL_FILES = 1024
-"""How many files a process may have open where nobody has raised the limit (RLIMIT_NOFILE, soft)."""
+"""The usual limit of open files per process (RLIMIT_NOFILE, soft)."""
 
 DEBIAN_CONNECTIONS = 768
-"""worker_connections in Debian's nginx.conf, which the printed file is usually included in."""
+"""worker_connections in Debian's nginx.conf, which usually includes the printed file."""
 
 _OWN_FILES = 64
-"""What a worker has open by itself: sockets it listens on, logs, libraries, its line to the master."""
+"""Files that a worker always has open: listening sockets, logs, libraries, its line to the master."""
 
 FITTING_CONNECTIONS = (USUAL_FILES - _OWN_FILES) // 2
-"""worker_connections of whole() without open files: as many as fit the usual limit, unraised."""
+"""worker_connections of whole() without open files: as many as the usual limit allows."""
 
 
 _FORM_BYTES = 65_536
-"""What a form has beside the picture."""
+"""What a form has besides the picture."""
 
 
 def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -> str:
-    """Write what goes into nginx's http context: maps, limits, upstream and server.
+    """Return the part for nginx's http context: maps, limits, upstream and server.
 
-    *root*: the cache's top folder. *headers*: the app's own headers of a hit, of an answer when it is down
-    ("down") and of one to who asks too fast ("throttled"), by these three words.
+    *root*: the cache's top folder. *headers*: the app's headers of a hit ("hit"), of an answer while the app
+    is down ("down") and of a throttled response ("throttled").
     """
     front, on = config.front, config.formats.enabled
     endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]
@@ -101,9 +104,9 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
 
 
 def whole(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]], workers: str = "auto") -> str:
-    """Write a whole nginx.conf around site(): for a machine, a container or a test that has no other.
+    """Return a whole nginx.conf around site(): for a machine, a container or a test without another.
 
-    It raises no limit but where front.open_files asks for it: raising one above the hard limit fails.
+    It raises a limit only if front.open_files needs it: raising one above the hard limit fails.
     """
     inside = "".join(f"    {line}".rstrip() + "\n" for line in site(config, root, headers).splitlines())
     if open_files := config.front.open_files:
@@ -114,7 +117,7 @@ def whole(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]], 
 worker_processes {workers};
 {limit}pcre_jit on;
 events {{
-    # Each may take two files of the limit, usually {USUAL_FILES}: for more, worker_rlimit_nofile is needed.
+    # Each may take two files of the limit, usually {USUAL_FILES}: more needs worker_rlimit_nofile.
     worker_connections {connections};
 }}
 http {{
@@ -123,12 +126,12 @@ http {{
 
 
 def files_needed(open_files: int) -> int:
-    """Return how many files one worker of nginx may need: those kept open, two a connection, and its own."""
+    """Return how many files a worker of nginx may need: those kept open, two per connection, and its own."""
     return open_files + 2 * DEBIAN_CONNECTIONS + _OWN_FILES
 
 
 def _canonical() -> str:
-    """Write the expression for every canonical identifier that is not an ISBN, as `scheme/value`."""
+    """Return the expression for every canonical identifier that is not an ISBN, as `scheme/value`."""
     own = f"{schemes.LOCAL}{schemes.AGENCY}/{schemes.PLAIN_LOCAL}"
     others = (
         f"{scheme.name}/(?:{scheme.pattern})"
@@ -139,9 +142,9 @@ def _canonical() -> str:
 
 
 def _tls_port(config: Config) -> str:
-    """Return the port that https is reached at, as it stands in an address; the usual one is left out.
+    """Return the public https port as it is written in an address; empty for 443.
 
-    That of front.public_url, as a port may be mapped on the way; else the one that nginx listens on.
+    Taken from front.public_url, since ports may be mapped on the way; else the port that nginx listens on.
     """
     public = urlsplit(config.front.public_url)
     if public.scheme == "https":
@@ -152,16 +155,16 @@ def _tls_port(config: Config) -> str:
 
 
 def _server(app: str) -> str:
-    """Write an address as an upstream server; a lone IPv6 address would be read as a host and a port."""
+    """Format an address as an upstream server; a bare IPv6 address would be read as a host and a port."""
     if app.startswith("unix:"):
         return app
     host, _, port = app.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where it listens, not whom we ask
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a bind address to be replaced
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 def _quotable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     for name, value in headers:
         if set(value) & set('"$\\\n'):
-            raise ValueError(f"{name}: {value!r} cannot stand between nginx's quotes")
+            raise ValueError(f"{name}: {value!r} cannot be quoted in nginx's configuration")
     return list(headers)

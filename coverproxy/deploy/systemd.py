@@ -1,4 +1,4 @@
-"""systemd's units for the service, made from its config: text from values, nothing else."""
+"""systemd's units for the service, generated from its config: pure functions from values to text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,22 +10,23 @@ from coverproxy.deploy.template import filled
 FOLDER = Path("/etc/systemd/system")
 
 _BASE_MIB, _WORKER_MIB = 256, 200
-"""The master, and a worker without what it is decoding: each of its renders may take max_decoded_bytes."""
+"""Memory of the master, and of a worker without decoding: each of its renders may take max_decoded_bytes."""
 
 LOCKS = 3
-"""Sets of locks that a worker has: for covers, for questions to sources, for decodes."""
+"""Sets of locks per worker: for covers, for fetches from sources, for decodes."""
 
 _BASE_TASKS, _WORKER_TASKS, _RENDER_TASKS = 32, LOCKS * WAITERS + 64, 16
-"""The master; a worker: all that wait for locks, asyncio's threads (at most 32), lookups, databases, folders
-that are sources; and each of its renders: a thread, and a process with what its decoders start."""
+"""Threads and processes of the master; of a worker: all lock waiters, asyncio's threads (at most 32),
+lookups, databases, folder sources; and of each of its renders: a thread, and a process with its threads.
+"""
 
 _STATE = Path("/var/lib")
 
 
 def service(config: Config, command: Sequence[str], data: Path, user: str, *, socket: bool) -> str:
-    """Write coverproxy.service. *command*: the words of ExecStart. *data*: the data folder, absolute.
+    """Return coverproxy.service. *command*: the words of ExecStart. *data*: the data folder, absolute.
 
-    *socket*: whether its address is a coverproxy.socket's.
+    *socket*: whether a coverproxy.socket provides the address.
     """
     workers = config.server.workers
     is_state = data.parent == _STATE
@@ -49,14 +50,14 @@ def _decoding_mib(config: Config) -> int:
 
 
 def socket(config: Config) -> str:
-    """Write coverproxy.socket, which listens where the service would."""
+    """Return coverproxy.socket, which listens where the service would."""
     host, port = config.server.host, config.server.port
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return filled("coverproxy.socket.jinja", path=FOLDER / "coverproxy.socket", address=address)
 
 
 def _quoted(word: str) -> str:
-    """Write a word so that systemd takes it as one: quoted where it has to be, with % and $ doubled."""
+    """Quote a word for systemd, if necessary, and double % and $."""
     plain = word.replace("%", "%%").replace("$", "$$")
     if any(char in plain for char in " \t\"'\\"):
         return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,4 +1,4 @@
-"""Templates of configuration text, filled with values."""
+"""Fills templates of configuration text with values."""
 
 import functools
 from importlib import resources
@@ -7,7 +7,7 @@ import jinja2
 
 
 def filled(name: str, **values: object) -> str:
-    """Fill the template of that file name. A value it names and is not given is an error."""
+    """Fill the template with that file name. A missing value is an error."""
     return _environment().get_template(name).render(**values)
 
 

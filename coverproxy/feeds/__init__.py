@@ -1,1 +1,1 @@
-"""Feeds: ONIX, MARC, zips and dumps, read into plain records; nothing is stored here."""
+"""Feeds: ONIX, MARC, zips and dumps, parsed into plain records. Stores nothing."""

@@ -12,7 +12,7 @@ from coverproxy.feeds import xml_stream
 from coverproxy.feeds.record import Action, FeedUnreadable, Identifier, Link, Record, Relation
 
 MAX_RECORD_BYTES = 100_000
-"""ISO 2709 gives a record's length in five digits; MARCXML is held to ten times that."""
+"""ISO 2709 gives a record's length in five digits; MARCXML may have ten times that."""
 
 _COVER = re.compile(r"cover|umschlag|couverture|titelbild|omslag|copertina|cubierta", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|tiff?)$", re.IGNORECASE)
@@ -22,31 +22,31 @@ _RELATIONS = {"776": "format", "775": "edition", "765": "translation", "767": "t
 
 @dataclass(frozen=True)
 class Field:
-    """A data field, or a control field, whose one value has the code ""."""
+    """A data field; or a control field, whose only value has the code ""."""
 
     tag: str
     indicators: str
     subfields: tuple[tuple[str, str], ...]
 
     def values(self, codes: str) -> list[str]:
-        """The values of the subfields with one of *codes*, as they come."""
+        """Return the values of the subfields with one of *codes*, in order."""
         return [value for code, value in self.subfields if code in codes]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What an operator decides about one sender's records."""
+    """What an operator configures for one sender's records."""
 
     agency: str = "marc"
-    """Names the sender where a record has no 003."""
+    """The sender's name for records without a 003."""
     all_isbns: bool = False
-    """Every ISBN of a record names the same item: other bindings, the set."""
+    """Every ISBN of a record names the same item, including other bindings and the set."""
 
 
 def records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
-    """Read ISO 2709. A record that cannot be read is reported as one that has nothing to do.
+    """Read ISO 2709. An unreadable record is yielded as one without an action.
 
-    Raises FeedUnreadable where not even the first record can be read: then it is not MARC.
+    Raises FeedUnreadable if not even the first record can be read: then it is not MARC.
     """
     good = False
     reader = pymarc.MARCReader(file, to_unicode=True, force_utf8=False, permissive=True)
@@ -61,7 +61,7 @@ def records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
 
 
 def xml_records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
-    """Read MARCXML. Raises FeedUnreadable where it is not well-formed, or has no record."""
+    """Read MARCXML. Raises FeedUnreadable if it is not well-formed, or has no records."""
     limit = 10 * MAX_RECORD_BYTES
     for element in xml_stream.elements(file, ("record",), "MARC record", limit):
         yield record(list(_of_xml(element)), xml_stream.line(element), rules)
@@ -88,11 +88,11 @@ def _of_xml(element: etree._Element) -> Iterator[Field]:
 
 
 def record(fields: list[Field], line: int, rules: Rules) -> Record:
-    """Say what a record's fields mean for covers."""
+    """Interpret a record's fields for covers."""
     own = _record_id(fields, rules)
     identifiers = (*_isbns(fields, rules), *_others(fields), *own)
     links = tuple(Link(address) for address in _covers(fields))
-    why = "" if links else "the record links to no cover"
+    why = "" if links else "the record has no link to a cover"
     action = Action.REPLACE if links else Action.LEAVE
     reference = f"{own[0].scheme}:{own[0].text}" if own else ""
     once = tuple(dict.fromkeys(identifiers))
@@ -107,7 +107,7 @@ def _record_id(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
 
 
 def _isbns(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
-    """020 $a. The first that is not of a set names the item, and what is the same ISBN in the other form.
+    """020 $a. The first ISBN that is not of a set names the item, together with its other form.
 
     $z is cancelled or wrong. Other bindings and the set are other books, unless the operator says otherwise.
     """
@@ -120,7 +120,7 @@ def _isbns(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
 
 
 def _core(text: str) -> str:
-    """The nine digits that both forms of an ISBN share."""
+    """Return the nine digits that both forms of an ISBN share."""
     digits = re.sub(r"[^0-9Xx]", "", text.split("(")[0])
     return digits[3:12] if len(digits) >= 12 else digits[:9]
 
@@ -139,7 +139,7 @@ def _others(fields: Iterable[Field]) -> Iterator[Identifier]:
 
 
 def _covers(fields: Iterable[Field]) -> Iterator[str]:
-    """856 42 whose note speaks of a cover, and which is an image by type or name."""
+    """Links in 856 42 whose note mentions a cover, and which are images by type or name."""
     for each in fields:
         if each.tag != "856" or each.indicators != "42" or not _COVER.search(" ".join(each.values("3zy"))):
             continue

@@ -1,6 +1,6 @@
-"""ONIX for Books 3.0, 3.1 and 2.1, by reference or short tags, read as a stream.
+"""ONIX for Books 3.0, 3.1 and 2.1, with reference or short tags, read as a stream.
 
-Only some twenty elements matter here. Codes are of EDItEUR's lists; each is named where it is used.
+Only some twenty elements matter here. The codes are from EDItEUR's lists, named where they are used.
 """
 
 import re
@@ -15,7 +15,7 @@ from coverproxy.feeds import xml_stream
 from coverproxy.feeds.record import Action, Identifier, Link, Record, Terms
 
 MAX_PRODUCT_BYTES = 16 * 2**20
-"""Real products have some 10 kB; a cover needs none of what makes them longer."""
+"""Real products have about 10 kB; a cover needs none of what makes them longer."""
 
 _SHORT = {
     "product": "Product", "a001": "RecordReference", "a002": "NotificationType",
@@ -28,7 +28,7 @@ _SHORT = {
     "b306": "Date", "mediafile": "MediaFile", "f114": "MediaFileTypeCode", "f116": "MediaFileLinkTypeCode",
     "f117": "MediaFileLink", "f373": "MediaFileDate",
 }  # fmt: skip
-"""Short tags, as ONIX's schemas name them."""
+"""Short tags, as in ONIX's schemas."""
 
 _SCHEMES = {
     "02": "isbn", "03": "ean", "04": "ean", "05": "ismn", "06": "doi", "13": "lccn", "14": "ean",
@@ -46,18 +46,18 @@ _OLD_COVERS = ("06", "04", "07")
 
 @dataclass(frozen=True)
 class Rules:
-    """What an operator allows of one sender's pictures; the defaults are the careful ones."""
+    """What an operator accepts of one sender's pictures; the defaults are cautious."""
 
     audiences: frozenset[str] = frozenset({"00", "03"})
-    """List 154: unrestricted, end customers. 01 (restricted) is never taken."""
+    """List 154: unrestricted, end customers. 01 (restricted) is never accepted."""
     contents: tuple[str, ...] = ("01",)
-    """List 158, the best first: 01 front cover, 03 the whole pack."""
+    """List 158, best first: 01 front cover, 03 the whole pack."""
     copies_linkable: bool = False
-    """Also copy what the sender only lets link to."""
+    """Also copy pictures that the sender offers for linking only."""
 
 
 def records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
-    """Read every product of *file*. Raises FeedUnreadable where it is not ONIX, or breaks off."""
+    """Read every product of *file*. Raises FeedUnreadable if it is not ONIX, or is truncated."""
     for element in xml_stream.elements(file, ("Product", "product"), "ONIX product", MAX_PRODUCT_BYTES):
         yield record(element, rules)
 
@@ -71,7 +71,7 @@ def record(product: etree._Element, rules: Rules) -> Record:
         return replace(found, action=Action.WITHDRAW, why="the sender withdraws the record (05)")
     collateral, media_files = fields.all("CollateralDetail"), fields.all("MediaFile")
     if kind == _BLOCKS and not (collateral or media_files):
-        return replace(found, why="an update (04) without a word on covers")
+        return replace(found, why="an update (04) that does not mention covers")
     if kind not in _WHOLE and kind != _BLOCKS:
         return replace(found, why=f"notification type {kind or 'missing'}")
     resources = [
@@ -84,9 +84,9 @@ def record(product: etree._Element, rules: Rules) -> Record:
 
 
 class _Fields:
-    """An element's children by their reference names, whatever namespace and tag style they have.
+    """An element's children by their reference names, in any namespace and tag style.
 
-    Children only: a related product has identifiers too, and a chapter pictures.
+    Direct children only: related products have identifiers too, and chapters have pictures.
     """
 
     def __init__(self, element: etree._Element) -> None:
@@ -107,7 +107,7 @@ class _Fields:
 
 
 def _identifiers(product: _Fields) -> Iterator[Identifier]:
-    """ISBNs first. 2.1 also has them in elements of their own (b004, b005)."""
+    """ISBNs first. 2.1 also has them in separate elements (b004, b005)."""
     found = [Identifier("isbn", text) for text in product.texts("ISBN")]
     found += [Identifier("ean", text) for text in product.texts("EAN13")]
     for each in product.all("ProductIdentifier"):
@@ -125,7 +125,7 @@ def _agency(name: str) -> str:
 
 
 def _is_cover(resource: _Fields, rules: Rules) -> bool:
-    """An image (list 159: 03) of the front cover, for an audience that the rules allow."""
+    """Return whether it is an image (list 159: 03) of the front cover, for an accepted audience."""
     audiences = set(resource.texts("ContentAudience"))
     return (
         resource.text("ResourceContentType") in rules.contents
@@ -177,7 +177,7 @@ def _of_media_files(files: Iterable[_Fields]) -> list[Link]:
 
 
 def _terms(resources: Iterable[_Fields]) -> Terms:
-    """List 155: 14 and 27 say from when, 15 and 28 until when."""
+    """List 155: 14 and 27 give the start, 15 and 28 the end."""
     starts, ends = [], []
     parts = (part for each in resources for part in (each, *each.all("ResourceVersion")))
     for each in parts:
@@ -188,7 +188,7 @@ def _terms(resources: Iterable[_Fields]) -> Terms:
 
 
 def _dates(fields: _Fields) -> dict[str, date]:
-    """The content dates by role. Raises nothing: a date that cannot be read limits nothing."""
+    """Return the content dates by role. Never raises: an unreadable date limits nothing."""
     found = {}
     for each in fields.all("ContentDate"):
         if (day := _date(each.text("Date"))) is not None:
@@ -197,7 +197,7 @@ def _dates(fields: _Fields) -> dict[str, date]:
 
 
 def _date(text: str) -> date | None:
-    """ONIX dates begin with YYYYMMDD; YYYYMM and YYYY stand for their first day."""
+    """Read a date: ONIX dates begin with YYYYMMDD; YYYYMM and YYYY stand for their first day."""
     digits = re.sub(r"\D", "", text.partition("T")[0])[:8]
     padded = {4: digits + "0101", 6: digits + "01", 8: digits}.get(len(digits))
     try:
@@ -207,6 +207,6 @@ def _date(text: str) -> date | None:
 
 
 def _number(text: str | None) -> int | None:
-    """Read a count. Senders write "1200", "1200px" and "1.2"; what is no whole number is not known."""
+    """Read a count. Senders write "1200", "1200px" and "1.2"; anything but a whole number is unknown."""
     found = re.fullmatch(r"\s*(\d{1,9})\s*(?:px|pixels|bytes)?\s*", text or "")
     return int(found[1]) if found else None

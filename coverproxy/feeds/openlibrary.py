@@ -1,7 +1,7 @@
 """Open Library in bulk: its monthly dump of editions, and its public archives of covers, read in place.
 
-The dump and the archives are described in openlibrary's data/dump.py and coverstore/README.md, archive.py and
-code.py. Names of archives follow from a cover's number alone, so none has to be opened to know what it holds.
+Sources: openlibrary's data/dump.py and coverstore/README.md, archive.py and code.py. The name of an archive
+follows from a cover's number, so none has to be opened to know its contents.
 """
 
 import struct
@@ -17,17 +17,17 @@ import orjson
 from coverproxy.feeds.record import FeedUnreadable, Identifier
 
 MAX_LINE_BYTES = 4 * 2**20
-"""The longest edition of a dump has some 300 kB."""
+"""The longest edition in a dump has some 300 kB."""
 
 _FIRST_TAR = 7_140_000
-"""Covers before this number lie in items of their own, `olcoversN`."""
+"""Covers before this number are in separate items, `olcoversN`."""
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
-"""PKWARE's APPNOTE 4.3.7, a member's local file header."""
+"""The local file header of a zip member (PKWARE's APPNOTE 4.3.7)."""
 
 
 @dataclass(frozen=True)
 class Edition:
-    """An edition of the dump that has a cover: its names, its works, its covers' numbers, the best first."""
+    """An edition in the dump that has a cover: identifiers, works, and its covers' numbers, best first."""
 
     key: str
     identifiers: tuple[Identifier, ...]
@@ -37,16 +37,16 @@ class Edition:
 
 @dataclass(frozen=True)
 class Unread:
-    """A line of the dump that cannot be read, and why."""
+    """An unreadable line of the dump, and why."""
 
     line: int
     why: str
 
 
 def editions(dump: BinaryIO) -> Iterator[tuple[int, Edition | Unread | None]]:
-    """Read a dump, already decompressed: line numbers, and the edition, None where it has no cover.
+    """Read a decompressed dump: line numbers, and the edition, None if it has no cover.
 
-    Raises FeedUnreadable where a line is longer than MAX_LINE_BYTES: then it is no dump.
+    Raises FeedUnreadable if a line is longer than MAX_LINE_BYTES: then it is not a dump.
     """
     number = 0
     while line := dump.readline(MAX_LINE_BYTES + 1):
@@ -57,10 +57,10 @@ def editions(dump: BinaryIO) -> Iterator[tuple[int, Edition | Unread | None]]:
 
 
 def _edition(number: int, line: bytes) -> Edition | Unread | None:
-    """Read type, key, revision, time and JSON, with tabs between. Values are as people typed them."""
+    """Parse type, key, revision, time and JSON, separated by tabs. Values are as people typed them."""
     fields = line.split(b"\t", 4)
     if len(fields) != 5:
-        return Unread(number, f"expected five fields with tabs between, found {len(fields)}")
+        return Unread(number, f"expected five fields separated by tabs, found {len(fields)}")
     if fields[0] != b"/type/edition" or b'"covers"' not in fields[4]:
         return None
     try:
@@ -99,7 +99,7 @@ def _list(found: dict[str, object], name: str) -> list[object]:
 
 
 def archive_names(cover: int) -> tuple[str, ...]:
-    """Return the file names of the archives that may hold a cover, the original before the large size."""
+    """Return the file names of the archives that may contain a cover, the original before the large size."""
     if cover < _FIRST_TAR:
         return f"olcovers{cover // 10_000}.zip", f"olcovers{cover // 10_000}-L.zip"
     digits = f"{cover:010d}"
@@ -108,7 +108,7 @@ def archive_names(cover: int) -> tuple[str, ...]:
 
 
 def cover_number(member: str) -> int | None:
-    """Return which cover a member of an archive is: `0012345678.jpg`, `12345.jpg`, `0012345678-L.jpg`."""
+    """Return the cover number of an archive member: `0012345678.jpg`, `12345.jpg`, `0012345678-L.jpg`."""
     stem, _, ending = member.rpartition("/")[2].partition(".")
     digits = stem.removesuffix("-L")
     return (
@@ -120,17 +120,17 @@ def cover_number(member: str) -> int | None:
 
 @dataclass(frozen=True)
 class Part:
-    """Where a cover's bytes lie in its archive."""
+    """The position of a cover's bytes in its archive."""
 
     offset: int
     length: int
 
 
 def parts(archive: Path) -> dict[int, Part]:
-    """Return where each cover of an archive lies, by its number. Reads no cover.
+    """Return the position of each cover in an archive, by its number. Reads no covers.
 
-    Members of zips are stored, not deflated; a deflated one cannot be read in place, and is left out. Raises
-    FeedUnreadable where it is neither zip nor tar; what a cut tar has before the cut is returned.
+    Zip members are stored, not deflated; a deflated one cannot be read in place and is skipped. Raises
+    FeedUnreadable if the file is neither zip nor tar; of a truncated tar, returns what precedes the cut.
     """
     try:
         return dict(_of_zip(archive) if archive.suffix == ".zip" else _of_tar(archive))
@@ -147,7 +147,7 @@ def _of_zip(archive: Path) -> Iterator[tuple[int, Part]]:
                 continue
             file.seek(info.header_offset)
             header = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-            # the local header's own name and extra field count: the directory's may be shorter
+            # use the lengths in the local header: those in the directory may be shorter
             offset = info.header_offset + _LOCAL_HEADER.size + header[9] + header[10]
             if header[0] == b"PK\x03\x04" and offset + info.file_size <= size:
                 yield cover, Part(offset, info.file_size)
@@ -163,7 +163,7 @@ def _of_tar(archive: Path) -> Iterator[tuple[int, Part]]:
 
 
 def covers_of(name: str) -> range | None:
-    """Return which covers' numbers an archive of this name holds; None where it is no archive of covers."""
+    """Return the range of cover numbers in an archive of this name; None if it has no covers."""
     stem = name.rpartition(".")[0].removeprefix("l_").removesuffix("-L")
     if stem.startswith("olcovers") and stem[8:].isdigit():
         first = int(stem[8:]) * 10_000

@@ -1,4 +1,4 @@
-"""What one record of a feed says about the cover of one item."""
+"""What one record of a feed says about the cover of an item."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What a record asks for, of the covers that came from the same feed."""
+    """What a record demands for the covers from the same feed."""
 
     REPLACE = "replace"
-    """Its pictures take the place of those that the feed sent before under the same reference."""
+    """Its pictures replace those that the feed sent under the same reference."""
     WITHDRAW = "withdraw"
-    """The feed's picture is to be shown no longer; pictures from elsewhere stay."""
+    """Stop showing the feed's picture; pictures from elsewhere stay."""
     LEAVE = "leave"
-    """Nothing about covers, or a test: what is there stays."""
+    """Nothing about covers, or a test: no change."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Identifier:
 
 @dataclass(frozen=True)
 class Link:
-    """Where a feed's picture is, and what the sender says of it."""
+    """The location of a feed's picture, and the sender's data about it."""
 
     address: str
-    """A URL, or a bare file name to look for beside the feed."""
+    """A URL, or a bare file name to look for next to the feed."""
     width: int | None = None
     height: int | None = None
     length: int | None = None
@@ -42,7 +42,7 @@ class Link:
 
     @property
     def is_url(self) -> bool:
-        """Say whether it is fetched, rather than looked for beside the feed."""
+        """Whether it is fetched, instead of looked for next to the feed."""
         return "://" in self.address
 
 
@@ -53,12 +53,12 @@ class Relation:
     kind: str
     identifier: Identifier
     linked_by: str
-    """The field that says so, as "marc-776"."""
+    """The field that says so, such as "marc-776"."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """When a picture may be shown: both days are included; None where there is no limit."""
+    """When a picture may be shown, both days included; None: no limit."""
 
     shown_from: date | None = None
     shown_until: date | None = None
@@ -66,10 +66,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class Record:
-    """One record: which item, what to do, and its pictures, the best first.
+    """One record: the item, the action, and its pictures, best first.
 
-    `line` is where the record begins in the sender's own file; `reference` is unique for one sender.
-    `why` says in words why there is nothing to do.
+    `line`: where the record begins in the sender's file. `reference`: unique per sender. `why`: in words, why
+    there is nothing to do.
     """
 
     reference: str
@@ -83,4 +83,4 @@ class Record:
 
 
 class FeedUnreadable(Exception):
-    """A feed that cannot be read on: the text says what and where. Records before that place are good."""
+    """A feed cannot be read any further. The text says what is wrong and where; earlier records are valid."""

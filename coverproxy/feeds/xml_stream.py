@@ -1,4 +1,4 @@
-"""XML read as a stream, an element at a time, with nothing loaded from outside and no entity expanded."""
+"""XML read as a stream, one element at a time. Loads nothing external and expands no entities."""
 
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -9,10 +9,10 @@ from coverproxy.feeds.record import FeedUnreadable
 
 
 def elements(file: BinaryIO, tags: tuple[str, ...], what: str, max_bytes: int) -> Iterator[etree._Element]:
-    """Give each element named one of *tags*, in any namespace, and free it when the next is asked for.
+    """Yield each element named one of *tags*, in any namespace, and free it before the next.
 
-    *what*: what one is called in an error, as "ONIX product". Raises FeedUnreadable where the file is not
-    well-formed, has none of them, or has more than *max_bytes* without one.
+    *what*: its name in errors, such as "ONIX product". Raises FeedUnreadable if the file is not well-formed,
+    has no such elements, or has more than *max_bytes* without one.
     """
     stream = _Bounded(file, what, max_bytes)
     seen = False
@@ -33,7 +33,7 @@ def elements(file: BinaryIO, tags: tuple[str, ...], what: str, max_bytes: int) -
 
 
 class _Bounded:
-    """A file that gives only so many bytes between two elements."""
+    """A file that yields a limited number of bytes between two elements."""
 
     def __init__(self, file: BinaryIO, what: str, max_bytes: int) -> None:
         self._file = file
@@ -61,10 +61,10 @@ def _free(element: etree._Element) -> None:
 
 
 def text(element: etree._Element) -> str:
-    """Return all text within an element, without white space around it."""
+    """Return all text within an element, stripped."""
     return "".join(str(part) for part in element.itertext()).strip()
 
 
 def line(element: etree._Element) -> int:
-    """Return the line of its file that an element begins in; 0 where it is not known."""
+    """Return the line in its file where an element begins; 0 if unknown."""
     return cast("int | None", element.sourceline) or 0

@@ -1,6 +1,6 @@
-"""Zip files of covers: members named by ISBN, or Koha's link files beside the pictures.
+"""Zip files of covers: members named by ISBN, or with Koha's link files.
 
-A name inside a zip is never a path here: members are read in place, and nothing is unpacked to disk.
+A name inside a zip is never used as a path: members are read in place, and nothing is unpacked to disk.
 """
 
 import csv
@@ -20,17 +20,17 @@ from coverproxy.feeds.record import FeedUnreadable
 MAX_MEMBERS = 100_000
 MAX_INFLATED = 20 * 2**30
 MAX_RATIO = 100
-"""Inflated ÷ stored bytes of one member. Pictures are compressed already: theirs is about 1."""
+"""Inflated ÷ stored bytes of one member. Pictures are already compressed: theirs is about 1."""
 
 _KOHA_LISTS = ("idlink.txt", "datalink.txt")
 _MAX_LIST_BYTES = 16 * 2**20
 _END = struct.Struct("<4s4H2LH")
-"""PKWARE's APPNOTE 4.3.16, the end of central directory record."""
+"""The end of central directory record (PKWARE's APPNOTE 4.3.16)."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file in a zip that may be read: its name as the sender wrote it, and its inflated bytes."""
+    """A readable file in a zip: its name as the sender wrote it, and its inflated size in bytes."""
 
     name: str
     length: int
@@ -38,7 +38,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A member that is passed over, and why."""
+    """A skipped member, and why."""
 
     name: str
     why: str
@@ -46,7 +46,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Linked:
-    """A line of Koha's list: a biblionumber and the picture's member; `line` counts in that list."""
+    """A line of Koha's list: a biblionumber and the picture's member; `line` counts within that list."""
 
     number: str
     name: str
@@ -55,7 +55,7 @@ class Linked:
 
 
 class Zip:
-    """A zip opened for reading. Raises FeedUnreadable where it is none, or looks like a bomb."""
+    """A zip opened for reading. Raises FeedUnreadable if it is not a zip, or looks like a bomb."""
 
     def __init__(self, path: Path) -> None:
         self._check_count(path)
@@ -69,7 +69,7 @@ class Zip:
 
     @staticmethod
     def _check_count(path: Path) -> None:
-        """Refuse by the count that the file's end gives, before a member's entry is held in memory."""
+        """Refuse by the count in the file's end record, before any entry is held in memory."""
         with path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(max(0, size - 65_557))
@@ -78,7 +78,7 @@ class Zip:
         if at < 0 or len(tail) - at < _END.size:
             raise FeedUnreadable("it cannot be read as a zip: its end is missing")
         count, directory = _END.unpack_from(tail, at)[4:6]
-        # an entry of the directory has at least 46 bytes (4.3.12); 0xFFFF stands for a zip64's count
+        # a directory entry has at least 46 bytes (4.3.12); 0xFFFF stands for a zip64's count
         if (count != 0xFFFF and count > MAX_MEMBERS) or (
             directory != 0xFFFFFFFF and directory > MAX_MEMBERS * 1024
         ):
@@ -88,7 +88,7 @@ class Zip:
         if len(self._infos) > MAX_MEMBERS:
             raise FeedUnreadable(f"it has more than {MAX_MEMBERS:,} members")
         if sum(each.file_size for each in self._infos) > MAX_INFLATED:
-            raise FeedUnreadable(f"its members are more than {MAX_INFLATED // 2**30} GiB")
+            raise FeedUnreadable(f"its members inflate to more than {MAX_INFLATED // 2**30} GiB")
         if sum(each.compress_size for each in self._infos) > size:
             raise FeedUnreadable("its members overlap")
 
@@ -99,7 +99,7 @@ class Zip:
         self._file.close()
 
     def members(self) -> Iterator[Member | Refusal]:
-        """Every file in it, as it stands in the directory; folders are passed over in silence."""
+        """Yield every file, in directory order; folders are skipped silently."""
         for each in self._infos:
             if each.is_dir():
                 continue
@@ -109,7 +109,7 @@ class Zip:
     def read(self, name: str, at_most: int) -> bytes:
         """Return a member's bytes.
 
-        Raises FeedUnreadable where it is missing, damaged, unfit or longer than *at_most*.
+        Raises FeedUnreadable if it is missing, damaged, not allowed, or longer than *at_most*.
         """
         info = self._by_name.get(name)
         if info is None:
@@ -126,9 +126,9 @@ class Zip:
         return found
 
     def koha_links(self) -> Iterator[Linked | Refusal]:
-        """Every line of Koha's lists, in whatever folder they lie; nothing where there is no list.
+        """Yield every line of Koha's lists, in any folder; nothing without a list.
 
-        A picture is looked for in the folder of its list; Koha takes names with tabs, else commas between.
+        A picture is searched in the folder of its list. Koha separates names by tabs, else by commas.
         """
         for info in self._infos:
             if PurePosixPath(info.filename).name.lower() in _KOHA_LISTS:
@@ -144,7 +144,7 @@ class Zip:
             cells = next(csv.reader([row.strip()], delimiter="\t" if "\t" in row else ","), [])
             cells = [each.strip().strip("\"'") for each in cells]
             if len(cells) < 2 or not cells[0] or not cells[1]:
-                yield Refusal(where, "expected a biblionumber and a file name, with a tab or comma between")
+                yield Refusal(where, "expected a biblionumber and a file name, separated by a tab or comma")
             elif not re.fullmatch(r"[^/\\\0]+", cells[1]) or cells[1] in (".", ".."):
                 yield Refusal(where, f"expected the name of a file in the same folder, found {cells[1]!r}")
             elif folder + cells[1] not in self._by_name:
@@ -154,12 +154,12 @@ class Zip:
 
 
 def is_zip(file: BinaryIO) -> bool:
-    """Tell by the first bytes."""
+    """Return whether the first bytes are those of a zip."""
     return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def _unfit(info: zipfile.ZipInfo) -> str:
-    """Say why a member is not read; empty where it may be."""
+    """Return why a member must not be read; empty if it may be."""
     parts = re.split(r"[/\\]", info.filename)
     if ".." in parts or info.filename.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", info.filename):
         return "its name leads out of the zip"

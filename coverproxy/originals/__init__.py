@@ -1,1 +1,1 @@
-"""Originals: which there are of an identifier, where they lie, and what may become one."""
+"""Originals: what exists for an identifier, where it is stored, and what may become one."""

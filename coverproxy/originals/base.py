@@ -1,4 +1,4 @@
-"""What a catalogue promises; SQLite keeps it on one machine, PostgreSQL will on several."""
+"""Protocols of the catalogue. SQLite serves one machine; PostgreSQL can serve several."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -15,128 +15,129 @@ from coverproxy.originals.provenance import Provenance
 
 
 class ProvenanceStore(Protocol):
-    """What sources gave: one row per book and source."""
+    """What sources returned: one row per book and source."""
 
     def put(self, row: Provenance) -> None:
-        """Write one, in place of what the same source gave for the same book before."""
+        """Write a row, replacing what the same source returned for the same book."""
         ...
 
     def of(self, identifier: Identifier, source: str) -> Provenance | None:
-        """Return what *source* gave for a book, or None."""
+        """Return what *source* returned for a book, or None."""
         ...
 
     def with_digest(self, digest: bytes, source: str, most: int) -> list[Provenance]:
-        """Return at most *most* books for which *source* gave these bytes."""
+        """Return at most *most* books for which *source* returned these bytes."""
         ...
 
     def claim(self, now: int, until: int, most: int) -> list[Provenance]:
-        """Return what is due for another look, and have it due at *until* for all others: one atomic step.
+        """Return rows that are due for revalidation, and postpone them to *until* for all other callers,
+        atomically.
 
-        The oldest first; of several callers at once each gets other rows. Takes no lock where nothing is due.
+        Oldest first; concurrent callers get different rows. Takes no lock if nothing is due.
         """
         ...
 
     def outstayed(self, now: int, most: int) -> list[Provenance]:
-        """Return at most *most* whose original may not be kept any longer."""
+        """Return at most *most* rows whose original must be deleted now."""
         ...
 
     def let_go(self, row: Provenance) -> None:
-        """Note that an original is gone, unless its source has given another one meanwhile."""
+        """Record that an original is gone, unless its source has returned another one meanwhile."""
         ...
 
     def remove(self, row: Provenance) -> None:
-        """Remove one."""
+        """Remove a row."""
         ...
 
 
 class DecisionStore(Protocol):
-    """What people decided of originals, and the history of each book."""
+    """People's decisions about originals, and the history of each book."""
 
     def hide(self, identifier: Identifier | None, digest: bytes | None, decision: Decision) -> None:
-        """Remember that bytes are not to be shown. No *identifier*: for any book. No *digest*: any bytes."""
+        """Hide bytes. Without *identifier*: for any book. Without *digest*: any bytes."""
         ...
 
     def hidden(self, identifier: Identifier, digest: bytes) -> Decision | None:
-        """Return the last decision that hides these bytes of this book, in whichever of the three ways."""
+        """Return the latest decision that hides these bytes of this book, by any of the three ways."""
         ...
 
     def hidden_book(self, identifier: Identifier) -> Decision | None:
-        """Return the decision that hides all that comes for a book, or None."""
+        """Return the decision that hides everything for a book, or None."""
         ...
 
     def hidden_digests(self, identifier: Identifier) -> dict[bytes, Decision]:
-        """Return which bytes were hidden for this book, one by one."""
+        """Return the bytes that were hidden individually for this book."""
         ...
 
     def unhide(self, identifier: Identifier | None, digest: bytes | None) -> None:
-        """Forget what hide() with the same two said; no such decision is no fault."""
+        """Undo hide() with the same arguments; does nothing if there is no such decision."""
         ...
 
     def admit(self, digest: bytes, decision: Decision) -> None:
-        """Let bytes in although many books have them, and forget that they were refused.
+        """Admit bytes although many books have them, and lift their refusal.
 
         MUST run within writing().
         """
         ...
 
     def is_admitted(self, digest: bytes) -> bool:
-        """Say whether a person let these bytes in although many books have them."""
+        """Return whether a person admitted these bytes although many books have them."""
         ...
 
     def answered(self, key: str) -> tuple[bytes, str] | None:
-        """Return (digest, answer) of the upload that had this key of its own within a day, or None."""
+        """Return (digest, answer) of the upload with this idempotency key within the last day, or None."""
         ...
 
     def note_answer(self, key: str, at: int, digest: bytes, answer: str) -> None:
-        """Remember how an upload with a key of its own was answered, for a day; forget older ones."""
+        """Remember an upload's answer by its idempotency key for a day; forget older ones."""
         ...
 
     def log(self, deed: Deed) -> None:
-        """Write a line into a book's history; its number is given by the store, rising."""
+        """Append an entry to a book's history; the store gives it a rising number."""
         ...
 
     def history(self, identifier: Identifier, most: int) -> list[Deed]:
-        """Return at most *most* lines of a book's history, the latest first."""
+        """Return at most *most* entries of a book's history, latest first."""
         ...
 
     def deed(self, number: int) -> Deed | None:
-        """Return a line of history by its number, or None."""
+        """Return a history entry by its number, or None."""
         ...
 
 
 class CatalogueTables(Protocol):
-    """What can be read and written of the catalogue, within a transaction and outside one.
+    """Reads and writes of the catalogue, within a transaction and outside one.
 
-    Every method blocks, and raises StoreUnavailable where the store cannot be read or written.
+    Every method blocks, and raises StoreUnavailable if the store cannot be read or written.
     """
 
     @property
     def provenance(self) -> ProvenanceStore:
-        """What sources gave, in the same store and, within writing(), in the same transaction."""
+        """What sources returned; same store, and within writing() the same transaction."""
         ...
 
     @property
     def decisions(self) -> DecisionStore:
-        """What people decided, in the same store and, within writing(), in the same transaction."""
+        """People's decisions; same store, and within writing() the same transaction."""
         ...
 
     @property
     def feeds(self) -> FeedStore:
-        """What is remembered of feeds, in the same store and, within writing(), in the same transaction."""
+        """State of feeds; same store, and within writing() the same transaction."""
         ...
 
     @property
     def editions(self) -> EditionStore:
-        """Links between editions, in the same store and, within writing(), in the same transaction."""
+        """Links between editions; same store, and within writing() the same transaction."""
         ...
 
     @property
     def aliases(self) -> AliasStore:
-        """Which identifiers name one item, in the same store and, within writing(), transaction."""
+        """Identifiers that name the same item; same store, and within writing() the same transaction."""
         ...
 
     def find(self, identifier: Identifier) -> list[Original]:
-        """Return every original that came for *identifier*, best first; those known to be faulty too."""
+        """Return every original that came under *identifier*, best first, including faulty ones."""
         ...
 
     def of_item(self, identifier: Identifier) -> list[Original]:
@@ -144,7 +145,7 @@ class CatalogueTables(Protocol):
         ...
 
     def pending(self, most: int) -> list[Original]:
-        """Return at most *most* originals that wait for a review, those that wait for longest first."""
+        """Return at most *most* originals that wait for a review, longest waiting first."""
         ...
 
     def count_pending(self) -> int:
@@ -152,97 +153,99 @@ class CatalogueTables(Protocol):
         ...
 
     def outdated(self, now: int, most: int) -> list[Original]:
-        """Return at most *most* originals that are shown although their terms ended by *now*."""
+        """Return at most *most* originals that are still shown although their terms ended by *now*."""
         ...
 
     def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
-        """Return those whose item has an original which can be shown, by a query or two for each scheme."""
+        """Return the identifiers whose item has a usable original, with one or two queries per scheme."""
         ...
 
     def with_digest(self, digest: bytes, most: int) -> list[Original]:
-        """Return at most *most* originals that are these bytes."""
+        """Return at most *most* originals with these bytes."""
         ...
 
     def sample(self, most: int) -> list[Original]:
-        """Return at most *most* originals, evenly by digest: of no one publisher, and without a walk."""
+        """Return at most *most* originals, sampled evenly by digest, so across publishers, without a full
+        scan.
+        """
         ...
 
     def add(self, original: Original) -> None:
-        """Enter an original, in place of what was known of the same bytes under the same identifier.
+        """Add an original, replacing the record of the same bytes for the same identifier.
 
-        Quarantined bytes stay so, whatever book they come for: one atomic step.
+        Quarantined bytes stay quarantined, for any book: one atomic step.
         """
         ...
 
     def remove(self, original: Original) -> None:
-        """Remove one original; none is no fault."""
+        """Remove an original; does nothing if it is not there."""
         ...
 
     def mark_faulty(self, original: Original, fault: str) -> None:
-        """Remember that an original cannot be rendered: it is not decoded again."""
+        """Record that an original cannot be rendered, so that it is not decoded again."""
         ...
 
     def clear_fault(self, original: Original) -> None:
-        """Forget that an original cannot be rendered."""
+        """Clear an original's fault."""
         ...
 
     def decide(self, original: Original, state: State | None, *, is_pinned: bool) -> None:
-        """Say whether an original may be shown, and whether it is chosen before all others."""
+        """Set whether an original may be shown, and whether it is pinned before all others."""
         ...
 
     def set_since(self, original: Original, since: int) -> None:
-        """Remember when an original took another's place, in seconds since 1970."""
+        """Record when an original replaced another, in seconds since 1970."""
         ...
 
     def last_shown(self, identifier: Identifier) -> tuple[bytes, int] | None:
-        """Return (digest, mtime) of what a book showed before it had nothing to show, or None."""
+        """Return (digest, mtime) of what a book last showed before it had nothing to show, or None."""
         ...
 
     def note_last_shown(self, identifier: Identifier, digest: bytes, mtime: int) -> None:
-        """Remember what a book showed that now has nothing to show."""
+        """Record what a book showed that now has nothing to show."""
         ...
 
     def standing(self, digest: bytes) -> tuple[str | None, bool]:
-        """Return why these bytes are quarantined, or None; and whether they are suspected."""
+        """Return why these bytes are quarantined, or None; and whether they are suspects."""
         ...
 
     def suspect(self, digest: bytes, at: int) -> None:
-        """Remember that a process ended while decoding these bytes, and that it may be their doing."""
+        """Record that a process died while decoding these bytes, which may be the cause."""
         ...
 
     def acquit(self, digest: bytes) -> None:
-        """Forget a suspicion: these bytes were decoded, and nothing happened."""
+        """Clear a suspicion: these bytes were decoded without harm."""
         ...
 
     def quarantine(self, digest: bytes, reason: str, at: int) -> None:
-        """Have these bytes never decoded again, whatever book they are the cover of: one atomic step."""
+        """Quarantine these bytes for all books: never decode them again. One atomic step."""
         ...
 
     def quarantined(self) -> list[Quarantined]:
-        """Return all that is quarantined, the latest first."""
+        """Return everything in quarantine, latest first."""
         ...
 
     def release(self, digest: bytes) -> list[Original]:
-        """Take back a quarantine, or a fault "slow"; return the originals that are free again.
+        """Lift a quarantine, or a "slow" fault; return the originals that are usable again.
 
-        What was made of lesser originals in the meantime is marked as stale: one atomic step.
+        Derivatives made from lesser originals meanwhile are marked stale: one atomic step.
         """
         ...
 
     def mark_stale(self, identifier: Identifier) -> None:
-        """Remember, with the change that made it so, that a book's derivatives are to be removed."""
+        """Mark a book's derivatives for removal, in the transaction that made them stale."""
         ...
 
     def stale(self, most: int) -> list[Identifier]:
-        """Return at most *most* books whose derivatives are still to be removed."""
+        """Return at most *most* books whose derivatives must still be removed."""
         ...
 
     def unmark_stale(self, identifiers: Iterable[Identifier]) -> None:
-        """Note that these books' derivatives are removed."""
+        """Record that these books' derivatives are removed."""
         ...
 
     def refuse(self, digest: bytes, refused: SameBytes) -> None:
-        """Remember bytes that no book may have as its cover."""
+        """Record bytes that may not be the cover of any book."""
         ...
 
     def refusal(self, digest: bytes) -> SameBytes | None:
@@ -250,31 +253,31 @@ class CatalogueTables(Protocol):
         ...
 
     def look(self, digest: bytes) -> Preview | None:
-        """Return how these bytes look, or None where nobody has looked yet."""
+        """Return the preview of these bytes, or None if it was never made."""
         ...
 
     def keep_look(self, digest: bytes, look: Preview) -> None:
-        """Remember how these bytes look: they never look otherwise."""
+        """Store the preview of these bytes, which never changes."""
         ...
 
     def counts(self) -> tuple[int, int]:
-        """Return how many (identifiers, originals) there are. Reads every row: for reports only."""
+        """Return the number of (identifiers, originals). Reads every row: for reports only."""
         ...
 
     def totals(self) -> tuple[int, int]:
-        """Return how many (originals, identifiers) there are, kept with every change: nothing is counted."""
+        """Return the number of (originals, identifiers), from counters that every change updates."""
         ...
 
     def sources(self) -> list[tuple[str, int]]:
-        """Return how many originals came from each source, the most first, a hundred sources at most."""
+        """Return the number of originals by source, largest first, at most a hundred sources."""
         ...
 
 
 class Catalogue(CatalogueTables, Protocol):
-    """Identifier → originals. Safe from several threads and processes at once; callers use any thread."""
+    """Maps identifiers to originals. Safe for several threads and processes; callers use any thread."""
 
     def open(self) -> None:
-        """Make the store, or bring it to the present schema. Raises StoreUnavailable, OSError."""
+        """Create the store, or migrate it to the current schema. Raises StoreUnavailable, OSError."""
         ...
 
     def close(self) -> None:
@@ -282,20 +285,22 @@ class Catalogue(CatalogueTables, Protocol):
         ...
 
     def writing(self) -> AbstractContextManager[CatalogueTables]:
-        """Give the tables within one transaction: all that is written by what is given is kept, or nothing.
+        """Yield the tables within one transaction: all writes through them are kept, or none.
 
-        The catalogue itself does not see it meanwhile, and its own writes wait: in the same thread they fail.
+        Meanwhile the catalogue itself does not see them, and its own writes wait; in the same thread they
+        fail.
         """
         ...
 
     def change(self) -> int:
-        """Return a number that differs once anything was written here, by whatever thread, process or node.
+        """Return a number that differs after any write, by any thread, process or node.
 
-        In memory, without a lock that others hold: the event loop may ask. Any two answers in one process can
-        be compared. Never raises: where the store cannot be read, the number is one never given before.
+        Reads memory and takes no contended lock, so the event loop may call it. Any two results in one
+        process can be compared. Never raises: if the store cannot be read, the number is one never returned
+        before.
         """
         ...
 
     def ping(self) -> None:
-        """Read something. Raises StoreUnavailable where that fails."""
+        """Read something. Raises StoreUnavailable if that fails."""
         ...

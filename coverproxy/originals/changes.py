@@ -1,4 +1,4 @@
-"""What a transaction changes in the picture that a book shows: old derivatives go, new ones are newer."""
+"""Tracks how a transaction changes the pictures that books show: marks stale derivatives, dates new ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from coverproxy.domain.spec import Identifier
 from coverproxy.originals.base import Catalogue, CatalogueTables
 
 MOST_BOOKS = 1000
-"""Books of one picture that are looked at in one transaction."""
+"""Most books with one picture that a transaction looks at."""
 
 
 class Changes:
-    """The books that a transaction touches, each as it was before.
+    """The books that a transaction touches, each in its state before.
 
-    `at`: seconds since 1970. Tags are made of a derivative's mtime and length, and clients compare dates: so
-    the mtime of a book's derivatives MUST never go back, and two pictures of one book never share it.
+    `at`: seconds since 1970. ETags consist of a derivative's mtime and length, and clients compare dates: so
+    the mtime of a book's derivatives MUST never go back, and two pictures of a book must never share it.
     """
 
     def __init__(self, tables: CatalogueTables, at: int) -> None:
@@ -24,9 +24,9 @@ class Changes:
         self._before: dict[Identifier, list[Original]] = {}
 
     def watch(self, identifier: Identifier) -> list[Original]:
-        """Return what came for an identifier, and keep what its item has now.
+        """Return the originals under an identifier, and record the current ones of its item.
 
-        MUST be called before the book is first changed, or linked to another.
+        MUST be called before the book is first changed or linked to another.
         """
         if identifier in self._before:
             return self.tables.find(identifier)
@@ -34,14 +34,14 @@ class Changes:
         return [each for each in found if each.identifier == identifier]
 
     def before(self) -> dict[Identifier, list[Original]]:
-        """Return the originals of every watched book's item as they were, best first."""
+        """Return the originals of every watched book's item before the changes, best first."""
         return self._before
 
     def settle(self, *, keep_derivatives: bool = False) -> set[Identifier]:
-        """Date what is shown now, mark derivatives of another picture as stale; return whose are.
+        """Date what is shown now, and mark derivatives of replaced pictures stale; return their books.
 
-        `keep_derivatives`: what was shown stays shown until something else is made. MUST run in the same
-        transaction as the changes.
+        `keep_derivatives`: keep serving the old ones until others are made. MUST run in the same transaction
+        as the changes.
         """
         changed = {book for book, before in self._before.items() if self._settle(book, shown(before))}
         if not keep_derivatives:
@@ -50,7 +50,7 @@ class Changes:
         return changed
 
     def _settle(self, identifier: Identifier, before: list[Original]) -> bool:
-        """Date a book's picture; say whether it is another one than before."""
+        """Date a book's picture; return whether it changed."""
         after = shown(self.tables.of_item(identifier))
         if [each.digest for each in before] == [each.digest for each in after]:
             self._keep_dates(before, after)
@@ -69,7 +69,7 @@ class Changes:
         return not is_back
 
     def _keep_dates(self, before: list[Original], after: list[Original]) -> None:
-        """Keep the same pictures' dates where they came again with earlier ones."""
+        """Keep the dates of pictures that came again with earlier ones."""
         for old, new in zip(before, after, strict=True):
             if new.mtime < old.mtime:
                 self.tables.set_since(new, old.mtime)
@@ -77,7 +77,7 @@ class Changes:
 
 @contextmanager
 def changing(catalogue: Catalogue, at: int, *, keep_derivatives: bool = False) -> Iterator[Changes]:
-    """Open a transaction in which books' originals change, and settle what they show at its end."""
+    """Open a transaction that changes books' originals, and settle what they show at its end."""
     with catalogue.writing() as tables:
         changes = Changes(tables, at)
         yield changes
@@ -85,14 +85,14 @@ def changing(catalogue: Catalogue, at: int, *, keep_derivatives: bool = False) -
 
 
 def mark_faulty(catalogue: Catalogue, original: Original, fault: str, at: int) -> None:
-    """Remember that an original cannot be rendered: what was made of it stays until something else is."""
+    """Record that an original cannot be rendered; its derivatives stay until others are made."""
     with changing(catalogue, at, keep_derivatives=True) as changes:
         changes.watch(original.identifier)
         changes.tables.mark_faulty(original, fault)
 
 
 def quarantine(catalogue: Catalogue, digest: bytes, reason: str, at: int) -> None:
-    """Have bytes never decoded again, whatever book they are the cover of; what was made of them stays."""
+    """Quarantine bytes for all books; their derivatives stay."""
     with changing(catalogue, at, keep_derivatives=True) as changes:
         for each in changes.tables.with_digest(digest, MOST_BOOKS):
             changes.watch(each.identifier)
@@ -100,7 +100,7 @@ def quarantine(catalogue: Catalogue, digest: bytes, reason: str, at: int) -> Non
 
 
 def release(catalogue: Catalogue, digest: bytes, at: int) -> list[Original]:
-    """Take back a quarantine, or a fault "slow"; return the originals that are free again."""
+    """Lift a quarantine, or a "slow" fault; return the originals that are usable again."""
     with changing(catalogue, at) as changes:
         for each in changes.tables.with_digest(digest, MOST_BOOKS):
             changes.watch(each.identifier)

@@ -1,4 +1,4 @@
-"""What is remembered of editions: which items are of one work, and pairs that somebody declared."""
+"""The Protocol for links between editions: items of one work, and declared pairs."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -8,14 +8,14 @@ from coverproxy.domain.spec import Identifier
 
 
 class EditionStore(Protocol):
-    """Links between items. Every method blocks, and raises StoreUnavailable where that fails."""
+    """Links between items. Every method blocks, and raises StoreUnavailable if that fails."""
 
     def link(self, links: Iterable[EditionLink]) -> None:
-        """Write pairs, each in both directions, in place of what was said of the same pair."""
+        """Write pairs, each in both directions, replacing what was known of the same pair."""
         ...
 
     def join(self, work: str, identifiers: Iterable[Identifier]) -> None:
-        """Note that items are editions of a work, as "openlibrary:OL45804W"."""
+        """Record that items are editions of a work, such as "openlibrary:OL45804W"."""
         ...
 
     def of(self, identifier: Identifier, most: int) -> list[EditionLink]:

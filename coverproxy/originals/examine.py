@@ -1,4 +1,4 @@
-"""What may become an original: a file's bytes examined by their header, and "no image" art told by rule."""
+"""Examines whether a file may become an original, by its header; recognises "no image" art by rule."""
 
 import hashlib
 import os
@@ -18,15 +18,14 @@ from coverproxy.imaging.decoder import Decoder
 from coverproxy.storage import bounded_read
 
 _PUBLISHER_DIGITS = 7
-"""The first digits of an ISBN-13 that stand for its publisher: they part most, without a group table."""
+"""The first digits of an ISBN-13, which identify most publishers without a table of groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that somebody says is the cover of an ISBN. `date` None: the file's own time.
+    """A file offered as the cover of an ISBN. `date` None: the file's own time.
 
-    `is_file_name`: nothing but the file's name says which ISBN it is. `others`: what else its list says that
-    it is called.
+    `is_file_name`: the ISBN comes from the file's name alone. `others`: further identifiers in its list.
     """
 
     isbn: str
@@ -38,8 +37,8 @@ class Candidate:
 
     @property
     def origin(self) -> str:
-        """The file's whole path as text; bytes that are not UTF-8 stand as \\xNN."""
-        whole = os.path.abspath(self.path)  # noqa: PTH100 - resolve() would name what a link leads to today
+        """The file's absolute path as text; bytes that are not UTF-8 become \\xNN."""
+        whole = os.path.abspath(self.path)  # noqa: PTH100 - resolve() would follow links
         return os.fsencode(whole).decode("utf-8", "backslashreplace")
 
 
@@ -64,7 +63,7 @@ class OriginalRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A file that may become an original, and its bytes."""
+    """A file that may become an original, with its bytes."""
 
     original: Original
     body: bytes
@@ -74,10 +73,10 @@ class Examined:
 def examine(
     candidate: Candidate, limits: Limits, rules: Import, lend: Callable[[Original], Decoder]
 ) -> Examined:
-    """Look at a file's header, never at its pixels. Blocks on the disk. Raises Refused, Unavailable.
+    """Examine a file's header, never its pixels. Blocks on the disk. Raises OriginalRefused, Unavailable.
 
-    *lend* gives a decoder for an original. Reasons of refusal: isbn, unreadable, bytes, type, header, pixels,
-    memory, side, tiny, aspect, codec, hash, quarantined.
+    *lend* returns a decoder for an original. Reasons of refusal: isbn, unreadable, bytes, type, header,
+    pixels, memory, side, tiny, aspect, codec, hash, quarantined.
     """
     identifier = _identifier(candidate)
     body, modified = _read(candidate.path, limits.max_bytes)
@@ -92,9 +91,9 @@ def examine(
 
 
 def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
-    """Say what can be said of a body without any decoder: its original has no size yet, and no date.
+    """Return what is known of a body without a decoder: the original lacks its size and date.
 
-    Raises Refused: type, hash.
+    Raises OriginalRefused: type, hash.
     """
     loader = sniff(body[:32])
     if loader is None:
@@ -104,16 +103,16 @@ def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
 
 
 def measured(original: Original, body: bytes, decoder: Decoder, limits: Limits) -> Original:
-    """Read the size from the header and hold it against the limits.
+    """Read the size from the header and check it against the limits.
 
-    Raises Refused: header, pixels, memory, side, tiny, aspect, codec, quarantined; Unavailable.
+    Raises OriginalRefused: header, pixels, memory, side, tiny, aspect, codec, quarantined; Unavailable.
     """
     try:
         header = decoder.measure(body, original.loader, limits.max_decoded_bytes)
     except UnusableOriginal as exc:
         raise OriginalRefused(exc.reason, exc.detail) from None
     if header.coding == "hevc":
-        raise OriginalRefused("codec", "HEIC with HEVC inside: this libvips has no decoder for it")
+        raise OriginalRefused("codec", "HEIC with HEVC: this libvips has no decoder for it")
     width, height = header.sides
     _check_size(width, height, limits)
     if header.too_large:
@@ -122,11 +121,11 @@ def measured(original: Original, body: bytes, decoder: Decoder, limits: Limits) 
 
 
 def same_bytes(identifiers: Iterable[Identifier], rules: Import, source: str = "") -> SameBytes | None:
-    """Say why bytes are "no image" art that all these books have as their cover, or None: they are no sign.
+    """Return why bytes that all these books have as their cover are "no image" art, or None.
 
-    Editions of one book share a picture, so some ISBNs of one publisher are no sign (open access presses
-    give one book seven, with one cover); three publishers are, and so are a hundred ISBNs. The rule does not
-    rot as a list of known hashes does (Aspen's were all stale after a few years). *source*: who gave all.
+    Editions of one book share a picture, so some ISBNs of one publisher prove nothing (open access presses
+    give a book seven, with one cover); three publishers do, and so do a hundred ISBNs. Unlike a list of known
+    hashes, the rule does not age (Aspen's were all stale after a few years). *source*: the source of all.
     """
     named = set(identifiers)
     isbns = len(named)
@@ -137,15 +136,15 @@ def same_bytes(identifiers: Iterable[Identifier], rules: Import, source: str = "
         rule = f"(import.same_bytes_isbns = {rules.same_bytes_isbns})"
     else:
         return None
-    gave = f"{source} gave the same bytes" if source else "the same bytes came"
+    gave = f"{source} returned the same bytes" if source else "the same bytes came"
     reason = f"{gave} for {isbns} ISBNs {rule}: a picture that stands for no cover"
     return SameBytes(reason, isbns, publishers)
 
 
 def still_refused(refused: SameBytes | None, rules: Import) -> str | None:
-    """Ask the rule anew with the limits now in force: return why bytes are refused, or None.
+    """Apply the rule again with the current limits: return why bytes are refused, or None.
 
-    A refusal of which no number is known stands.
+    A refusal without recorded numbers stands.
     """
     if refused is None:
         return None
@@ -155,7 +154,7 @@ def still_refused(refused: SameBytes | None, rules: Import) -> str | None:
 
 
 def _identifier(candidate: Candidate) -> Identifier:
-    """Read what names the cover: an ISBN, or any identifier as scheme:value."""
+    """Read the identifier of the cover: an ISBN, or any identifier as scheme:value."""
     try:
         if candidate.is_file_name:
             found = isbn.parse_file_name(candidate.isbn)
@@ -176,7 +175,7 @@ def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
     except OSError as exc:
         raise OriginalRefused("unreadable", exc.strerror or str(exc)) from None
     if len(body) > max_bytes:
-        raise OriginalRefused("bytes", f"{status.st_size} bytes, at most {max_bytes} are read")
+        raise OriginalRefused("bytes", f"{status.st_size} bytes; the limit is {max_bytes}")
     if not body:
         raise OriginalRefused("bytes", "the file is empty")
     return body, min(max(int(status.st_mtime), 0), LATEST_DATE - 1)
@@ -185,7 +184,7 @@ def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
 def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:
     sha256 = hashlib.sha256(body)
     names = {sha256.hexdigest()}
-    if any(len(name) == 32 for name in refused):  # lists of other projects are MD5; it is no guard here
+    if any(len(name) == 32 for name in refused):  # as in lists of other projects
         names.add(hashlib.md5(body, usedforsecurity=False).hexdigest())
     if not names.isdisjoint(refused):
         raise OriginalRefused("hash", "on the list of refused hashes")
@@ -195,10 +194,10 @@ def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:
 def _check_size(width: int, height: int, limits: Limits) -> None:
     size = f"{width}x{height} px"
     if width * height > limits.max_pixels:
-        raise OriginalRefused("pixels", f"{size}, at most {limits.max_pixels} px in all")
+        raise OriginalRefused("pixels", f"{size}; the limit is {limits.max_pixels} px in all")
     if max(width, height) > limits.max_side_px:
-        raise OriginalRefused("side", f"{size}, at most {limits.max_side_px} px a side")
+        raise OriginalRefused("side", f"{size}; the limit is {limits.max_side_px} px per side")
     if min(width, height) < limits.min_side_px:
-        raise OriginalRefused("tiny", f"{size}, at least {limits.min_side_px} px a side")
+        raise OriginalRefused("tiny", f"{size}; expected at least {limits.min_side_px} px per side")
     if max(width, height) > limits.max_aspect * min(width, height):
-        raise OriginalRefused("aspect", f"{size}, at most {limits.max_aspect:g} times as long as wide")
+        raise OriginalRefused("aspect", f"{size}; the limit is {limits.max_aspect:g} times as long as wide")

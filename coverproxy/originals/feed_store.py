@@ -1,4 +1,4 @@
-"""What is remembered of feeds: what each record gave, and how far each file is read."""
+"""The Protocol for the state of feeds: each record's result, and the progress in each file."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,10 +8,10 @@ from coverproxy.domain.spec import Identifier
 
 @dataclass(frozen=True, slots=True)
 class FeedRecord:
-    """What a sender's record gave.
+    """The result of a sender's record.
 
-    `reference`: the sender's own name of the record. `stamp`: what the sender said of the picture. `seen`:
-    the start of the file that named it last, milliseconds since 1970.
+    `reference`: the sender's name for the record. `stamp`: the sender's version of the picture. `seen`: the
+    start of the last file that contained it, milliseconds since 1970.
     """
 
     source: str
@@ -24,11 +24,11 @@ class FeedRecord:
 
 @dataclass(frozen=True, slots=True)
 class FeedFile:
-    """How far a sender's file is read.
+    """The progress in a sender's file.
 
-    `stamp`: its size and mtime. `started`: milliseconds since 1970. `done`: steps of it that are entered.
-    `ended`: when it was read to its end, and `again`: when it is to be read once more; seconds since 1970.
-    `note`: why the rest of it cannot be read.
+    `stamp`: its size and mtime. `started`: milliseconds since 1970. `done`: number of steps completed.
+    `ended`: when it was completely read; `again`: when to read it again; seconds since 1970. `note`: why the
+    rest of it cannot be read.
     """
 
     source: str
@@ -43,41 +43,41 @@ class FeedFile:
     note: str = ""
 
     def is_read(self, stamp: str, now: float) -> bool:
-        """Say whether nothing is left to do of the file that now has this stamp. *now*: since 1970."""
+        """Return whether the file with this stamp is finished. *now*: seconds since 1970."""
         return self.stamp == stamp and self.ended is not None and (self.again is None or self.again > now)
 
 
 class FeedStore(Protocol):
-    """Records and files of feeds. Every method blocks, and raises StoreUnavailable where that fails."""
+    """Records and files of feeds. Every method blocks, and raises StoreUnavailable if that fails."""
 
     def put(self, record: FeedRecord) -> None:
-        """Write what a record gave, in place of what it gave before."""
+        """Write a record's result, replacing its earlier one."""
         ...
 
     def of(self, source: str, reference: str) -> FeedRecord | None:
-        """Return what a record gave, or None."""
+        """Return a record's result, or None."""
         ...
 
     def remove(self, source: str, reference: str) -> None:
-        """Forget a record; no such record is no fault."""
+        """Forget a record; does nothing if it is unknown."""
         ...
 
     def unseen(self, source: str, since: int, most: int) -> list[FeedRecord]:
-        """Return at most *most* records of a sender that no file named since then, in milliseconds."""
+        """Return at most *most* records of a sender not seen in any file since *since*, in milliseconds."""
         ...
 
     def count(self, source: str) -> int:
-        """Return how many records of a sender are remembered."""
+        """Return the number of known records of a sender."""
         ...
 
     def file(self, source: str, name: str) -> FeedFile | None:
-        """Return how far a file is read, or None where it was never begun."""
+        """Return the progress in a file, or None if it was never begun."""
         ...
 
     def note_file(self, file: FeedFile) -> None:
-        """Write how far a file is read, in place of what was known of it."""
+        """Write the progress in a file, replacing what was known."""
         ...
 
     def files(self, source: str, most: int) -> list[FeedFile]:
-        """Return at most *most* files of a sender, those begun last first."""
+        """Return at most *most* files of a sender, latest begun first."""
         ...

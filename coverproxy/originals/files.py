@@ -1,4 +1,4 @@
-"""Originals on disk: where each lies, and how one is taken in."""
+"""Originals on disk: where each is stored, and how it gets there."""
 
 import errno
 import hashlib
@@ -22,19 +22,20 @@ class OriginalFiles:
         self._temporary = root / "tmp"
 
     def open(self) -> None:
-        """Make the folder, and sweep what dead writers left."""
+        """Make the folder, and sweep files of dead writers."""
         ownership.make_folder(self._temporary)
         atomic.sweep(self._temporary)
 
     def incoming(self) -> Path:
-        """Name a file that what comes in is written to, on the originals' own file system."""
+        """Return a name for an incoming file, on the originals' own file system."""
         return atomic.temporary(self._temporary)
 
     def path(self, original: Original) -> Path:
-        """Say where an original's file lies."""
+        """Return the path of an original's file."""
         if original.path is not None:
             return Path(original.path)
-        # A thousand folders, not the derivatives' ten thousand: making them is what a first import does most.
+        # A thousand folders, not ten thousand as for derivatives: a first import spends most time creating
+        # them.
         name = f"{_stem(original.identifier)}-{original.digest.hex()[:16]}.{original.loader.ending}"
         return self._root / "".join(schemes.shard(original.identifier))[1:] / name
 
@@ -45,24 +46,24 @@ class OriginalFiles:
         return bounded_read.read(self.path(original), max_bytes + 1)[0]
 
     def place(self, original: Original, body: bytes, found: Path, mode: Mode) -> None:
-        """Bring the file *found* (its bytes are *body*) to the original's place. Raises OSError.
+        """Bring the file *found* (with the bytes *body*) to the original's place. Raises OSError.
 
-        A hard link across file systems fails with EXDEV: it is no silent copy.
+        A hard link across file systems fails with EXDEV; it never falls back to a copy.
         """
         if mode == "reference":
             return
         beside = atomic.temporary(self._temporary)
         try:
             if mode == "link":
-                os.link(found.resolve(), beside)  # not the symlink that *found* may be
+                os.link(found.resolve(), beside)  # *found* may be a symlink
             else:
                 atomic.write(beside, body, mtime=original.date)
             atomic.move(beside, self.path(original))
         finally:
-            beside.unlink(missing_ok=True)  # after a move gone; a link moved onto itself would stay
+            beside.unlink(missing_ok=True)  # gone after a move; a link moved onto itself would stay
 
     def has(self, original: Original) -> bool:
-        """Say whether an original's file is in its place, with all its bytes."""
+        """Return whether an original's file is in place and complete."""
         try:
             size = self.path(original).stat().st_size
             if original.begins is not None:
@@ -72,7 +73,7 @@ class OriginalFiles:
             return False
 
     def probe(self) -> None:
-        """Write something and remove it. Raises OSError where no original can be taken in."""
+        """Write a file and remove it. Raises OSError if no original can be stored."""
         written = atomic.temporary(self._temporary)
         try:
             atomic.write(written, b"")
@@ -80,30 +81,30 @@ class OriginalFiles:
             written.unlink(missing_ok=True)
 
     def is_used(self) -> bool:
-        """Say whether any original lies in the folder. Looks no further than the first."""
+        """Return whether the folder contains any original. Stops at the first."""
         folders = (Path(folder) for folder, _, names in os.walk(self._root) if names)
         return any(folder != self._temporary for folder in folders)
 
     def discard(self, original: Original) -> None:
-        """Remove an original's file, unless it is a referenced one: those are the operator's."""
+        """Remove an original's file, unless it is referenced: those belong to the operator."""
         if original.path is None:
             self.path(original).unlink(missing_ok=True)
 
 
 def _part(original: Original, max_bytes: int) -> bytes:
-    """Read an original that is a part of an archive.
+    """Read an original that is part of an archive.
 
-    Raises FileNotFoundError where other bytes stand there now: the archive under that name is another one.
+    Raises FileNotFoundError if other bytes are there now: the archive was replaced.
     """
     with Path(original.path or "").open("rb") as file:
         file.seek(original.begins or 0)
         body = file.read(min(original.bytes, max_bytes + 1))
     if len(body) <= max_bytes and hashlib.sha256(body).digest()[:DIGEST_BYTES] != original.digest:
-        raise FileNotFoundError(errno.ENOENT, "the archive holds other bytes there now", original.path)
+        raise FileNotFoundError(errno.ENOENT, "the archive has other bytes there now", original.path)
     return body
 
 
 def _stem(identifier: Identifier) -> str:
-    """Name an item's files: an ISBN by its digits, all else by its scheme too, as no two may be one."""
+    """Name an item's files: an ISBN by its digits, others with their scheme, so that names stay unique."""
     stem = schemes.stems(identifier)[0]
     return stem if identifier.scheme == ISBN else f"{identifier.scheme}={stem}"

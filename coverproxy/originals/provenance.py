@@ -1,4 +1,4 @@
-"""What a source gave: validators, when to ask again, and how long an original may stay."""
+"""Provenance: the validators that a source returned, when to revalidate, and how long to keep an original."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from coverproxy.domain.spec import Identifier
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an original came from. Times are seconds since 1970; None: never (due), or for good."""
+    """Where an original came from. Times are seconds since 1970; None: never (due), or forever."""
 
     identifier: Identifier
     source: str

@@ -1,4 +1,4 @@
-"""The catalogue in one SQLite file: which originals there are of an identifier."""
+"""The catalogue in one SQLite file: the originals of each identifier."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.sqlite_file import Run, SqliteFile
 
 _CACHE_KIB = 16_384
-"""What each connection keeps: the upper pages of a large tree."""
+"""Page cache of a connection: the upper pages of a large tree."""
 
 _FIND = f"SELECT {COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
 _WITH_DIGEST = f"SELECT scheme, value, {COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
@@ -119,8 +119,8 @@ class _Tables:
     def _covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         """Return those for which an original came that can be shown.
 
-        The values go as one JSON array: a statement takes no more than so many parameters, and is then
-        prepared once for any number of them.
+        The values are passed as one JSON array: the number of parameters is limited, and the statement stays
+        the same for any number of values.
         """
         by_scheme: dict[int, list[int | str]] = {}
         for identifier in identifiers:
@@ -280,7 +280,7 @@ class _Tables:
 
 
 class SqliteCatalogue(_Tables):
-    """A Catalogue. Blocks on the disk; every method raises StoreUnavailable where that fails."""
+    """A Catalogue. Blocks on the disk; every method raises StoreUnavailable if that fails."""
 
     def __init__(self, path: Path, priority: Mapping[str, int]) -> None:
         self._file = SqliteFile(path, schema_steps, StoreUnavailable, _CACHE_KIB, mend)
@@ -296,7 +296,7 @@ class SqliteCatalogue(_Tables):
         return self._file.is_shut
 
     def open_to_read(self) -> None:
-        """Open it as it is, also where this user may only read it. Raises StoreUnavailable."""
+        """Open it as it is, even if this user may only read it. Raises StoreUnavailable."""
         self._file.open_to_read()
 
     def close(self) -> None:

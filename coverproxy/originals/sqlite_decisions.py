@@ -1,4 +1,4 @@
-"""What people decided of originals, and what became of them, in the catalogue's SQLite file."""
+"""People's decisions about originals and the history, in the catalogue's SQLite file."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from coverproxy.storage.sqlite_file import Run
 _HISTORY = "number, at, who, act, scheme, value, digest, source, origin, note, was"
 _DAY_SECONDS = 86_400
 _ALL = b""
-"""The digest of a row of `hidden` that stands for all of a book's pictures."""
+"""The digest in a row of `hidden` that applies to all pictures of a book."""
 
 
 class SqliteDecisions:
@@ -92,7 +92,7 @@ class SqliteDecisions:
 
 
 def _place(identifier: Identifier | None) -> tuple[int, int | str]:
-    """How `hidden` says of which book a row is; None: of all of them."""
+    """The key columns of `hidden` for a book; None: for all books."""
     return stored(identifier) if identifier else (0, 0)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered of feeds and of editions, in the catalogue's SQLite file."""
+"""State of feeds and editions, in the catalogue's SQLite file."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The catalogue's schema, and catalogues made while the numbers of its steps still changed."""
+"""The catalogue's schema, and repairs for catalogues made while its step numbers still changed."""
 
 import sqlite3
 from functools import partial
@@ -7,7 +7,7 @@ from importlib import resources
 from coverproxy.storage import sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "schema")
-"""What brings the file to its present version: see sqlite_migrations.apply()."""
+"""The migrations of the file: see sqlite_migrations.apply()."""
 
 _LATER_IN_STEP_1 = """
 CREATE TABLE IF NOT EXISTS stale (
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS suspect (digest BLOB PRIMARY KEY, at INTEGER NOT NULL
 def mend(connection: sqlite3.Connection, version: int) -> int:
     """See sqlite_migrations.Mend.
 
-    Step 1 grew in its first day: `added`, `stale`, `quarantined` and `suspect` came without a number.
+    Step 1 grew on its first day: `added`, `stale`, `quarantined` and `suspect` came without a new number.
     For a while step 2 was `fetched`, which is step 3 now that `look` is step 2.
     """
     columns = {row[1] for row in connection.execute("PRAGMA table_info(original)")}

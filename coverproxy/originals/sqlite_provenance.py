@@ -1,4 +1,4 @@
-"""What sources gave, in the catalogue's SQLite file."""
+"""What sources returned, in the catalogue's SQLite file."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _SCHEMES = {
     ISBN: 1, "ean": 2, "issn": 3, "ismn": 4, "oclc": 5, "lccn": 6, "olid": 7, "asin": 8, "ppn": 9, "doi": 10,
     "isni": 11, "viaf": 12, "wikidata": 13,
 }  # fmt: skip
-"""What each scheme is called in the tables. MUST never change."""
+"""The number of each scheme in the tables. MUST never change."""
 
 _NAMES = {number: name for name, number in _SCHEMES.items()}
 
@@ -57,7 +57,7 @@ class SqliteProvenance:
     def claim(self, now: int, until: int, most: int) -> list[Provenance]:
         """See ProvenanceStore."""
         if not self._read("SELECT 1 FROM fetched WHERE due <= ? LIMIT 1", (now,)):
-            return []  # as nearly always: then nobody has to wait for the lock of a write
+            return []  # the usual case: no write lock needed
         return readable(self._write(_CLAIM, (until, now, most)), _provenance)
 
     def outstayed(self, now: int, most: int) -> list[Provenance]:
@@ -80,7 +80,7 @@ class SqliteProvenance:
 
 
 def stored(identifier: Identifier) -> tuple[int, int | str]:
-    """How the tables hold an identifier: (scheme, value)."""
+    """Return (scheme, value) of an identifier as the tables store them."""
     if identifier.scheme == ISBN:
         return _SCHEMES[ISBN], int(identifier.value)
     if identifier.scheme.startswith(LOCAL):
@@ -89,7 +89,7 @@ def stored(identifier: Identifier) -> tuple[int, int | str]:
 
 
 def read_identifier(scheme: int, value: int | str) -> Identifier:
-    """The inverse of stored()."""
+    """Inverse of stored()."""
     if scheme == _LOCAL_NUMBER:
         agency, _, own = str(value).partition(":")
         return Identifier(f"{LOCAL}{agency}", own)

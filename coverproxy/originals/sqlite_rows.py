@@ -1,4 +1,4 @@
-"""Rows of the catalogue's tables as values, whatever is in them."""
+"""Turns rows of the catalogue's tables into values, skipping unreadable ones."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -12,9 +12,9 @@ _log = logging.getLogger(__name__)
 
 
 def readable(rows: Iterable[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], T]) -> list[T]:
-    """Make a value of each row, without those that no version of ours wrote: they are named in the log.
+    """Make a value of each row; log and skip rows that no version of ours wrote.
 
-    A listing or a walk is never ended by one row: a file that was recovered may hold anything.
+    One bad row must not end a listing or a walk: a recovered file may contain anything.
     """
     made = []
     for row in rows:

@@ -1,1 +1,1 @@
-"""Sources: where originals come from that are not here yet, and what each answers."""
+"""Sources of originals that are not stored here yet, and their answers."""

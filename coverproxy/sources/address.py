@@ -1,4 +1,4 @@
-"""Which addresses a source may be connected to: those of the public network, and what the operator allows."""
+"""The addresses that a source may connect to: public ones, and those the operator allows."""
 
 import errno
 import ipaddress
@@ -10,10 +10,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 REFUSED_ERRNO = errno.EACCES
-"""What AddressRefused has, so that it is known again after a client has put several errors into one."""
+"""The errno of AddressRefused, which identifies it after a client has merged several errors into one."""
 
 _V4_IN_V6 = (
-    # prefix, and how many bits to the right of the address its IPv4 one stands
+    # prefix, and by how many bits its IPv4 address is shifted from the right
     (ipaddress.IPv6Network("::/96"), 0),  # IPv4-compatible (RFC 4291 §2.5.5.1)
     (ipaddress.IPv6Network("::ffff:0:0/96"), 0),  # IPv4-mapped (RFC 4291 §2.5.5.2)
     (ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),  # IPv4-translated (RFC 2765)
@@ -27,7 +27,7 @@ _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 _CLOSED: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (
-        "0.0.0.0/8",  # "this network": Linux takes it for the loopback
+        "0.0.0.0/8",  # "this network": Linux treats it as loopback
         "100.64.0.0/10",  # shared by carriers (RFC 6598)
         "168.63.129.16/32",  # Azure's host services: a public address that only a guest reaches
         "192.0.0.0/24",  # IETF protocol assignments, Oracle's metadata among them
@@ -41,24 +41,24 @@ _CLOSED: tuple[Network, ...] = tuple(
 
 
 class AddressRefused(OSError):
-    """A source's name leads to an address that it may not be connected to."""
+    """A source's name resolves to an address that it may not connect to."""
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(REFUSED_ERRNO, f"{text} is {why}, and not allowed for this source at this port")
 
 
 def refusal(text: str, allowed: Iterable[Network] = ()) -> str | None:
-    """Say why *text* (an address, with a zone perhaps) may not be connected to; None: it may.
+    """Return why *text* (an address, possibly with a zone) may not be connected to; None if it may.
 
-    Whatever is not of the public network is refused: loopback, private, link-local (where clouds keep their
-    metadata services), CGNAT, multicast, reserved; and an IPv6 address that carries such an IPv4 one, which
-    a gateway would unwrap. *allowed* is what the operator opened for this source; an embedded address must
-    be allowed as it is written.
+    Everything outside the public network is refused: loopback, private, link-local (where clouds have their
+    metadata services), CGNAT, multicast, reserved; and an IPv6 address that embeds such an IPv4 one, which a
+    gateway would unwrap. *allowed*: what the operator opened for this source; an embedded address must be
+    allowed as it is written.
     """
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return "no address"
+        return "not an address"
     if any(address in network for network in allowed if network.version == address.version):
         return None
     for inner in embedded(address):
@@ -75,7 +75,7 @@ def embedded(address: Address) -> Iterator[ipaddress.IPv4Address]:
     for network, shift in _V4_IN_V6:
         if address in network:
             yield ipaddress.IPv4Address(number >> shift & 0xFFFFFFFF)
-    if address in _TEREDO:  # RFC 4380 §4: the server's, and the client's with every bit turned
+    if address in _TEREDO:  # RFC 4380 §4: the server's, and the client's with every bit inverted
         yield ipaddress.IPv4Address(number >> 64 & 0xFFFFFFFF)
         yield ipaddress.IPv4Address(~number & 0xFFFFFFFF)
     if address in _LOCAL_NAT64:  # RFC 6052 §2.2: of a prefix of 48 bits (around eight zeros), or of 96
@@ -100,14 +100,14 @@ def _closed(address: Address) -> str | None:
 
 
 def checked_sockets(allowed: Iterable[Network], ports: Iterable[int]) -> Callable[[Any], socket.socket]:
-    """Return what makes the socket of a connection to an address that may be had. It raises AddressRefused.
+    """Return a socket factory that refuses forbidden addresses. It raises AddressRefused.
 
-    What is *allowed* is so at these *ports* only: an operator opens a host for its covers, not for whatever
-    else listens there, which a redirect could lead to. Public addresses may be asked at every port.
+    *allowed* addresses are open at these *ports* only: an operator opens a host for its covers, not for other
+    services there that a redirect could lead to. Public addresses are open at every port.
 
-    It is asked with the very address that is connected to next, whether it came from a name, a literal or a
-    redirect: a name that resolves to another address the second time (DNS rebinding) gains nothing. A check
-    of names, or of a resolver's answer, would leave literals out (aiohttp resolves none).
+    The factory sees the very address that is connected to next, whether from a name, a literal or a redirect:
+    a name that resolves differently the second time (DNS rebinding) gains nothing. A check of names, or of a
+    resolver's answer, would miss literals (aiohttp does not resolve them).
     """
     networks, open_ports = tuple(allowed), frozenset(ports)
 

@@ -1,4 +1,4 @@
-"""What a source of originals promises: three answers, kept apart, and how it can be asked again."""
+"""The Protocol of a source of originals: three distinct kinds of answer, and conditional requests."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +8,7 @@ from coverproxy.domain.spec import Identifier
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a source said of an original when it was fetched, so that it can be asked whether it changed.
+    """What a source returned with an original, for later conditional requests.
 
     `etag`: as sent, with its quotes. `modified`: its Last-Modified, as sent. Either may be missing.
     """
@@ -19,7 +19,7 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An image as a source gave it, not looked into yet. `date`: its own, seconds since 1970, or None."""
+    """An image as received from a source, not yet examined. `date`: its own, seconds since 1970, or None."""
 
     body: bytes
     validators: Validators
@@ -28,23 +28,23 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class NotThere:
-    """The source was asked and has no cover of this identifier; `why` tells how it said so, for people."""
+    """The source answered and has no cover for this identifier; `why` says how it said so, for people."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The source still has what the validators name."""
+    """The source still has the version that the validators name."""
 
 
 Answer = Fetched | NotThere | Unchanged
 
 
 class SourceUnavailable(Exception):
-    """The source gave no answer that means anything: down, too slow, refusing, broken, or not allowed.
+    """The source gave no valid answer: down, too slow, refusing, broken, or not allowed.
 
-    `retry_after`: seconds it asked us to wait, or None.
+    `retry_after`: seconds that it asked us to wait, or None.
     """
 
     def __init__(self, reason: str, detail: str = "", retry_after: float | None = None) -> None:
@@ -54,17 +54,17 @@ class SourceUnavailable(Exception):
 
 
 class Source(Protocol):
-    """Asks one place for originals. Safe for many tasks at once; bounded in time and bytes by itself."""
+    """Fetches originals from one place. Safe for many tasks at once; bounded in time and bytes."""
 
     name: str
 
     async def fetch(self, identifier: Identifier, known: Validators | None) -> Answer:
-        """Ask for the cover of *identifier*; with *known*, only if it is another one (else Unchanged).
+        """Fetch the cover of *identifier*; with *known*, conditionally (returns Unchanged).
 
-        Raises SourceUnavailable for all that is no answer; never anything else but CancelledError.
+        Raises SourceUnavailable for everything that is not an answer; nothing else but CancelledError.
         """
         ...
 
     async def aclose(self) -> None:
-        """Give back connections."""
+        """Close connections."""
         ...

@@ -1,4 +1,4 @@
-"""Config to sources, each behind its gate. Secrets come from the environment, here and nowhere else."""
+"""Builds sources from the config, with their limits. Only this module reads secrets from the environment."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from coverproxy.stats.metrics import Metrics
 
 
 def by_preference(sources: Sequence[AnySource]) -> list[AnySource]:
-    """Order sources as they are asked: the higher priority first, then as the config has them."""
+    """Sort sources in the order they are asked: higher priority first, then config order."""
     return sorted(sources, key=lambda each: -each.priority)
 
 
@@ -33,9 +33,9 @@ def source(
     max_bytes: int,
     resolver: AbstractResolver | None = None,
 ) -> Source:
-    """Build a source. MUST be called within a running loop. Raises ConfigError for a variable not set.
+    """Build a source. MUST be called within a running loop. Raises ConfigError for an unset variable.
 
-    No process is forked afterwards: neither threads nor an object store's connections survive it.
+    The process must not fork afterwards: neither threads nor an object store's connections survive it.
     """
     if isinstance(settings, configuration.HttpSourceConfig):
         return _http(settings, asking, environ, max_bytes, resolver)
@@ -84,7 +84,7 @@ def _objects(
 
 
 def user_agent(contact: str) -> str:
-    """Say who we are, and whom to write to (RFC 9110 §10.1.5)."""
+    """Return our User-Agent, with a contact (RFC 9110 §10.1.5)."""
     return f"coverproxy/{__version__}" + (f" ({contact})" if contact else "")
 
 

@@ -1,4 +1,4 @@
-"""Several sources asked for one cover: one after the other, or all at once; three answers, kept apart."""
+"""Asks several sources for one cover, one after the other or all at once, keeping answers apart."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -13,15 +13,14 @@ from coverproxy.sources.limits import LimitedSource
 T = TypeVar("T")
 
 Take = Callable[[str, Fetched], Awaitable[T | None]]
-"""Takes what a source (by name) gave; None where it is no cover: then the source has none."""
+"""Ingests what a source (by name) returned; None if it is not a cover: then the source has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainOutcome(Generic[T]):
-    """What came of asking. Without `found`: there is none, but only if nobody is in `silent`.
+    """The result of asking. Without `found` there is no cover, but only if `silent` is empty.
 
-    `silent`: the sources that could not be asked; `waits`: how long those of them that said so wish to be
-    left alone, in seconds.
+    `silent`: the sources that were unavailable; `waits`: the seconds that some of those asked us to wait.
     """
 
     found: T | None = None
@@ -39,9 +38,9 @@ class Chain:
     async def ask(
         self, identifier: Identifier, take: Take[T], paused: Mapping[str, float] | None = None
     ) -> ChainOutcome[T]:
-        """Ask until one has a cover that *take* takes; of several, the most preferred source's is it.
+        """Ask until a source has a cover that *take* accepts; of several, the most preferred source's wins.
 
-        *paused*: seconds that sources are still to be left alone, by name.
+        *paused*: remaining seconds to wait for sources, by name.
         """
         paused = paused or {}
         start = {
@@ -74,7 +73,7 @@ class Chain:
 
 
 async def _end(tasks: Collection[asyncio.Future[Answer]]) -> None:
-    """Cancel what is still asked, and see it end: its connections are then given back."""
+    """Cancel pending requests and wait for their end, so that their connections are returned."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""A source that is a folder: a live tree of the operator's, which others fill and change as they like."""
+"""A source that is a folder: a live tree of the operator's, filled and changed by others."""
 
 import asyncio
 import errno
@@ -18,10 +18,10 @@ _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class FolderSource:
-    """See Source. Looks at one path per ISBN and never lists the tree, however large it is.
+    """See Source. Reads one path per ISBN and never lists the tree, whatever its size.
 
-    It has *threads* threads of its own: where a network mount hangs, they hang, not those that serve files;
-    who waits longer than *seconds* is told so. A file over *most_bytes* counts as no cover.
+    It has *threads* threads of its own: if a network mount hangs, they hang, not those that serve files. A
+    request that takes longer than *seconds* fails. A file over *most_bytes* counts as no cover.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class FolderSource:
         """See Source."""
         inner = self._template.fill(identifier)
         if inner is None:
-            return NotThere("it has no ISBN-10, which this source goes by")
+            return NotThere("it has no ISBN-10, which this source needs")
         if self._is_closed:
             raise SourceUnavailable("closed")
         looking = asyncio.get_running_loop().run_in_executor(
@@ -51,7 +51,7 @@ class FolderSource:
             raise SourceUnavailable("timeout", f"the folder did not answer in {self._seconds:g} s") from None
 
     async def aclose(self) -> None:
-        """See Source. Does not wait for threads that hang."""
+        """See Source. Does not wait for hanging threads."""
         self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -69,13 +69,13 @@ def look(root: Path, inner: str, most_bytes: int, known: Validators | None) -> A
 
 
 def _within(root: Path, inner: str) -> Path:
-    """Return the file's own path, all links followed.
+    """Return the file's real path, with all links followed.
 
-    Raises OSError; SourceUnavailable where a link leads out.
+    Raises OSError; SourceUnavailable if a link leads outside.
 
-    The root is resolved each time: it may be a link that is moved to the next delivery. Between this and
-    the opening somebody could swap a folder for a link; but who can write into the tree gives us pictures
-    as it is.
+    The root is resolved each time: it may be a link that moves to the next delivery. Between this and the
+    opening, somebody could swap a folder for a link; but those who can write into the tree can give us any
+    picture anyway.
     """
     path = Path(os.path.realpath(root / inner, strict=True))  # Path.resolve() has a RuntimeError for loops
     if not path.is_relative_to(os.path.realpath(root, strict=True)):
@@ -86,7 +86,7 @@ def _within(root: Path, inner: str) -> Path:
 def _read(path: Path, most_bytes: int, known: Validators | None) -> Answer:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        return NotThere("what is there is no file")
+        return NotThere("not a regular file")
     if _is_known(status, known):
         return Unchanged()
     if status.st_size > most_bytes:
@@ -102,7 +102,7 @@ def _read(path: Path, most_bytes: int, known: Validators | None) -> Answer:
 def _check_is_there(root: Path) -> None:
     """Raise SourceUnavailable unless the root is a folder with something in it.
 
-    A disk that is not mounted leaves either no folder or an empty one. Only the first entry is read.
+    An unmounted disk leaves no folder or an empty one. Only the first entry is read.
     """
     try:
         with os.scandir(root) as entries:
@@ -110,11 +110,11 @@ def _check_is_there(root: Path) -> None:
                 return
     except OSError as exc:
         raise SourceUnavailable("gone", f"the folder itself: {exc.strerror}") from None
-    raise SourceUnavailable("gone", "the folder is empty, as where a disk is not mounted")
+    raise SourceUnavailable("gone", "the folder is empty, as if its disk is not mounted")
 
 
 def _validators(status: os.stat_result) -> Validators:
-    """Name a version of a file by its time and size, as web servers do, but by the nanosecond."""
+    """Return validators from a file's time and size, as web servers do, but to the nanosecond."""
     return Validators(f'"{status.st_mtime_ns:x}-{status.st_size:x}"', _http_date(status))
 
 
@@ -127,7 +127,7 @@ def _is_known(status: os.stat_result, known: Validators | None) -> bool:
 
 
 def _http_date(status: os.stat_result) -> str | None:
-    """Write a file's time as Last-Modified has it, or None where no HTTP date has it (after 9999)."""
+    """Format a file's time as Last-Modified, or None if HTTP dates cannot express it (after 9999)."""
     try:
         return formatdate(status.st_mtime, usegmt=True)
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""A source over HTTP: one GET for one ISBN, with nothing in it of the client that asked."""
+"""A source over HTTP: one GET per ISBN, without anything from the client that asked."""
 
 import asyncio
 import ssl
@@ -23,7 +23,7 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True, slots=True)
 class FetchBounds:
-    """What one ask may take: seconds in all, seconds without a byte, connections at once, bytes of a body."""
+    """Limits of one request: seconds in all, seconds without a byte, connections at once, bytes of a body."""
 
     seconds: float
     idle_seconds: float
@@ -33,7 +33,7 @@ class FetchBounds:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a source is spoken to: who we say we are, headers of the operator's, addresses opened for it."""
+    """How requests are made: our User-Agent, the operator's headers, addresses opened for this source."""
 
     user_agent: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class Manner:
 class HttpSource:
     """See Source. MUST be made within a running loop; `resolver` None is the system's.
 
-    What is sent is a GET with Host, User-Agent, Accept, Accept-Encoding: identity, the operator's headers
-    and, where something is known, If-None-Match and If-Modified-Since; never a Referer, a cookie, an address
-    or a language. Proxies that the environment names are not used: they would connect to any address for us.
+    Sends a GET with Host, User-Agent, Accept, Accept-Encoding: identity, the operator's headers and, for a
+    known original, If-None-Match and If-Modified-Since; never a Referer, a cookie, an address or a language.
+    Proxies from the environment are not used: they would connect to any address for us.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class HttpSource:
             headers={
                 "User-Agent": manner.user_agent,
                 "Accept": "image/*",
-                "Accept-Encoding": "identity",  # a small body that unpacks to gigabytes is then no answer
+                "Accept-Encoding": "identity",  # avoids small bodies that unpack to gigabytes
             },
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -87,16 +87,19 @@ class HttpSource:
         """See Source."""
         filled = self._template.fill(identifier)
         if filled is None:
-            return NotThere("it has no ISBN-10, which this source goes by")
+            return NotThere("it has no ISBN-10, which this source needs")
         if self._session.closed:
             raise SourceUnavailable("closed")
-        with _told():
-            # in all, redirects too: a sender of one byte a second is never idle
+        with _mapped_errors():
+            # in all, including redirects: a sender of one byte a second is never idle
             async with asyncio.timeout(self._bounds.seconds):
                 return await self._follow(URL(filled, encoded=True), _conditions(known))
 
     async def _follow(self, url: URL, conditions: dict[str, str]) -> Answer:
-        """Ask, and follow redirects by hand. No other host gets the operator's headers: they hold secrets."""
+        """Request, following redirects by hand.
+
+        Other hosts do not get the operator's headers: they hold secrets.
+        """
         origin = url.origin()
         for _ in range(MOST_REDIRECTS + 1):
             headers = conditions | (self._own_headers if url.origin() == origin else {})
@@ -105,7 +108,7 @@ class HttpSource:
                     return await self._judge(response, is_conditional=bool(conditions))
                 address = response.headers.get("Location", "")
             if self._missing.leads_nowhere(address):
-                return NotThere("it leads to its page for none")
+                return NotThere("it redirects to its page for missing covers")
             url = _next(url, address)
         raise SourceUnavailable("redirect", f"more than {MOST_REDIRECTS}")
 
@@ -132,12 +135,12 @@ class HttpSource:
 
 
 def _ports(url: URL) -> set[int]:
-    """Return the ports at which hosts that the operator opened are asked: the URL's; 443 beside 80."""
+    """Return the ports open on hosts that the operator allowed: the URL's; 443 besides 80."""
     return {443, 80} if url.port == 80 else {url.port or 0}
 
 
 def _conditions(known: Validators | None) -> dict[str, str]:
-    """Ask only for another one than is known (RFC 9110 §13.1.2, §13.1.3)."""
+    """Return the headers of a conditional request (RFC 9110 §13.1.2, §13.1.3)."""
     if known is None:
         return {}
     both = {"If-None-Match": known.etag, "If-Modified-Since": known.modified}
@@ -145,21 +148,21 @@ def _conditions(known: Validators | None) -> dict[str, str]:
 
 
 def _next(url: URL, address: str) -> URL:
-    """Return where a redirect leads. Raises SourceUnavailable where it may not be followed."""
+    """Return the target of a redirect. Raises SourceUnavailable if it must not be followed."""
     try:
         following = url.join(URL(address))
     except ValueError:
-        raise SourceUnavailable("redirect", "to no address") from None
+        raise SourceUnavailable("redirect", "to an invalid address") from None
     if not address or following.scheme not in ("http", "https") or not following.host:
-        raise SourceUnavailable("redirect", "to no address of the web")
+        raise SourceUnavailable("redirect", "to an address that is not http or https")
     if url.scheme == "https" and following.scheme == "http":
         raise SourceUnavailable("redirect", "from https to http")
     return following.with_user(None).with_fragment(None)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell what went wrong in the words of a source. A URL may hold a secret: no text of one gets out."""
+def _mapped_errors() -> Iterator[None]:
+    """Map errors to SourceUnavailable. A URL may contain a secret, so no text of one gets out."""
     try:
         yield
     except (aiohttp.ClientError, OSError, ValueError) as exc:  # TimeoutError is an OSError
@@ -176,7 +179,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientError, "protocol"),
     (ConnectionError, "protocol"),
 )
-"""The first that fits; what fits none is a fault of ours."""
+"""The first match counts; without a match it is our own fault."""
 
 
 def _meaning(exc: Exception) -> SourceUnavailable:

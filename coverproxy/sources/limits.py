@@ -1,4 +1,4 @@
-"""What stands before a source: so many asks at once, so many a second, and none while it is down."""
+"""Limits before a source: requests at once, requests per second, and a circuit breaker."""
 
 import asyncio
 import logging
@@ -15,12 +15,12 @@ from coverproxy.stats.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 Pace = Callable[[str, float, int], Awaitable[float]]
-"""Takes a name, a rate per second and a burst: 0.0 where one more may pass, else the seconds until then."""
+"""Takes a name, a rate per second and a burst; returns 0.0 if one more may pass, else the seconds to wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """How hard a source may be asked. `wait_seconds`: how long an ask may wait for its turn."""
+    """Rate limits of a source. `wait_seconds`: how long a request may wait for its turn."""
 
     concurrency: int
     per_second: float
@@ -29,7 +29,7 @@ class RequestLimits:
 
 
 class LimitedSource:
-    """A source, bounded. `pace` is exact between all processes; the rest is this process's own."""
+    """A source with limits. `pace` is exact across processes; the rest applies per process."""
 
     def __init__(
         self,
@@ -51,15 +51,15 @@ class LimitedSource:
 
     @property
     def state(self) -> State:
-        """Whether the source is asked now."""
+        """The state of the circuit breaker."""
         return self._breaker.state(self._now())
 
     async def fetch(
         self, identifier: Identifier, known: Validators | None = None, paused_for: float = 0.0
     ) -> Answer:
-        """Ask, in turn. *paused_for*: seconds that the source wished for, as another process was told.
+        """Fetch, in turn. *paused_for*: seconds that the source demanded from another process.
 
-        Raises SourceUnavailable, at once where the breaker is open.
+        Raises SourceUnavailable; at once if the breaker is open.
         """
         if paused_for > 0:
             self._tell(self._breaker.told_to_wait(self._now(), paused_for))
@@ -83,9 +83,9 @@ class LimitedSource:
             async with asyncio.timeout(self._manners.wait_seconds):
                 await self._places.acquire()
         except TimeoutError:
-            raise SourceUnavailable("busy", "as many ask it as may") from None
+            raise SourceUnavailable("busy", "its limit of concurrent requests is reached") from None
         try:
-            self._check()  # it may have gone down while we waited
+            self._check()  # the breaker may have opened while we waited
             await self._keep_pace(deadline)
             self._check()
             return await self._ask(identifier, known)
@@ -94,17 +94,17 @@ class LimitedSource:
 
     def _check(self) -> None:
         if not self._breaker.admits(self._now()):
-            raise SourceUnavailable("open", "it failed or wished to be left alone, a moment ago")
+            raise SourceUnavailable("open", "it just failed, or asked us to wait")
 
     async def _keep_pace(self, deadline: float) -> None:
-        """Wait until one more may pass. Raises SourceUnavailable where that is after *deadline*."""
+        """Wait for the rate limit. Raises SourceUnavailable if that takes until after *deadline*."""
         while wait := await self._pace(self.name, self._manners.per_second, self._manners.burst):
             if self._now() + wait > deadline:
                 log.fault(
-                    _log, "a source is held back by its pace", "as many asked it as may in a second",
+                    _log, "a source is rate limited", "its rate limit is reached",
                     of=self.name, level=logging.WARNING, source=self.name, for_seconds=round(wait, 1),
                 )  # fmt: skip
-                raise SourceUnavailable("pace", "as many asked it as may in a second")
+                raise SourceUnavailable("pace", "its rate limit is reached")
             await asyncio.sleep(wait)
 
     async def _ask(self, identifier: Identifier, known: Validators | None) -> Answer:
@@ -114,7 +114,7 @@ class LimitedSource:
         except SourceUnavailable as exc:
             self._note(exc)
             raise
-        except Exception as exc:  # against the promise: one source's fault must not end all
+        except Exception as exc:  # breaks the contract; but one source's fault must not end the chain
             _log.exception("a source failed", extra={"source": self.name})
             broken = SourceUnavailable("fault", type(exc).__name__)
             self._note(broken)
@@ -130,14 +130,14 @@ class LimitedSource:
             self._tell(self._breaker.failed(now))
 
     def _tell(self, breaker: Breaker) -> None:
-        """Take the next state; say so where it is another."""
+        """Set the next state; log a change."""
         now = self._now()
         before, after = self._breaker.state(now), breaker.state(now)
         self._breaker = breaker
         number = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}[after]
         self._metrics.source_state.labels(self.name).set(number)
         if State.OPEN in (before, after) and before is not after:
-            _log.warning("a source changed", extra={"source": self.name, "is": after.value})
+            _log.warning("a circuit breaker changed", extra={"source": self.name, "is": after.value})
 
     async def aclose(self) -> None:
         """Close the source."""

@@ -1,4 +1,4 @@
-"""A source that is an object store: S3 and what speaks as it does, Google Cloud Storage, Azure."""
+"""A source in an object store: S3 and compatible ones, Google Cloud Storage, Azure."""
 
 import asyncio
 import re
@@ -33,20 +33,21 @@ KINDS: Mapping[str, tuple[Any, str]] = {
     "gs": (GCSStore, "base_url"),
     "az": (AzureStore, "endpoint"),
 }
-"""By a URL's scheme: the store, and what its option for another address is called.
+"""By a URL's scheme: the store, and the name of its option for another endpoint.
 
-obstore's `file` is left out: it follows links out of its root and waits on a pipe. A FolderSource does not.
+obstore's `file` is not offered: it follows links out of its root and blocks on a pipe; a FolderSource does
+neither.
 """
 
 _CHUNK = 65_536
 _CONNECT_SECONDS = 5.0
 _WAIT_AFTER_429 = 60.0
-"""obstore does not tell a Retry-After."""
+"""obstore does not report a Retry-After."""
 
 _NO_OBJECT = frozenset({"NoSuchKey", "BlobNotFound"})
-"""How S3, GCS and Azure say in a 404 that they have no such object; others are of a bucket or of no store."""
+"""Error codes for a missing object in a 404 by S3, GCS and Azure; other codes concern the bucket or store."""
 
-# Besides its class, obstore's error gives only a text. tests/sources/test_objects.py checks each store's.
+# Besides its class, an obstore error has only a text. tests/sources/test_objects.py checks each store's.
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _KIND = re.compile(r"HttpError \{\s+kind: ([A-Za-z]+)")
@@ -56,20 +57,20 @@ _REASONS = {"Timeout": "timeout", "Connect": "connect", "Interrupted": "cut"}
 def open_store(
     url: str, options: Mapping[str, str], endpoint: str, seconds: float, user_agent: str
 ) -> "ObjectStore":
-    """Open `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`. Asks nobody yet.
+    """Open `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`, without a request.
 
-    *options*: obstore's own (`region`, `access_key_id`, `account_name` ...); what they lack comes from the
-    environment, as the store's own tools read it (AWS_ACCESS_KEY_ID ...). *endpoint*: another address than
-    the provider's, "" for none; plain HTTP only where it says http://. An ask has no second try, as the next
-    ask is one. Proxies that the environment names are not used. obstore follows a store's redirects, without
-    credentials to another host, and has no setting for it: name only a store that you trust.
+    *options*: obstore's (`region`, `access_key_id`, `account_name` ...); missing ones come from the
+    environment, as with the store's own tools (AWS_ACCESS_KEY_ID ...). *endpoint*: replaces the provider's
+    address, "" for none; plain HTTP only if it says http://. There are no retries: the next fetch is one.
+    Proxies from the environment are not used. obstore follows a store's redirects, without credentials to
+    another host, and has no setting for it: name only a store that you trust.
 
-    Raises ValueError; its text holds no value of an option.
+    Raises ValueError; its text contains no option values.
     """
     scheme = url.partition("://")[0]
     if scheme not in KINDS:
         raise ValueError(
-            f"{scheme}:// is no object store; expected one of {', '.join(KINDS)} (or kind folder)"
+            f"{scheme}:// is not an object store; expected one of {', '.join(KINDS)} (or kind folder)"
         )
     kind, address = KINDS[scheme]
     config = {**options, address: endpoint} if endpoint else dict(options)
@@ -91,23 +92,23 @@ def _client(endpoint: str, seconds: float, user_agent: str) -> "ClientConfig":
         "connect_timeout": timedelta(seconds=min(seconds, _CONNECT_SECONDS)),
         "timeout": timedelta(seconds=seconds),
         "user_agent": user_agent,
-        # A proxy that is named and used for no host: without it those of the environment are used.
+        # A proxy that applies to no host: without it, those from the environment would be used.
         "proxy_url": "http://127.0.0.1:9",
         "proxy_excludes": "*,0.0.0.0/0,::/0",
     }
 
 
 def _about_option(exc: Exception) -> str:
-    """Name the option that is none; other texts can hold a secret."""
+    """Name the unknown option; other texts could contain a secret."""
     found = re.search(r"Configuration key: '([a-z0-9_]{1,64})'", str(exc))
-    return f": {found[1]} is no option" if found else ""
+    return f": {found[1]} is not an option" if found else ""
 
 
 class ObjectSource:
-    """See Source. MUST be asked only after the process has forked: obstore's threads do not survive it.
+    """See Source. MUST be used only after forking: obstore's threads do not survive a fork.
 
-    A store that says 403 for a missing object has not said that it is missing: S3 does so to whom may not
-    list the bucket (s3:ListBucket), so that key needs to be allowed it.
+    A 403 does not mean that an object is missing: S3 answers 403 to callers without s3:ListBucket, so grant
+    the key that permission.
     """
 
     def __init__(
@@ -123,33 +124,33 @@ class ObjectSource:
         """See Source."""
         key = self._template.fill(identifier)
         if key is None:
-            return NotThere("it has no ISBN-10, which this source goes by")
+            return NotThere("it has no ISBN-10, which this source needs")
         if self._store is None:
             raise SourceUnavailable("closed")
         conditions = _conditions(known)
         try:
-            with _told():
+            with _mapped_errors():
                 async with asyncio.timeout(self._seconds):
                     result = await obstore.get_async(self._store, key, options=conditions)
                     return await self._taken(result, known)
         except NotModifiedError:
             if conditions is None:
-                raise SourceUnavailable("status", "304, though it was not asked whether it changed") from None
+                raise SourceUnavailable("status", "304 to an unconditional request") from None
             return Unchanged()
         except NotFoundError:
             return NotThere("no such object")
 
     async def _taken(self, result: "GetResult", known: Validators | None) -> Answer:
-        """Take the body in. Its length is known before: obstore refuses an answer that does not tell it."""
+        """Read the body. Its length is known beforehand: obstore refuses an answer without one."""
         meta = result.meta
         if known and known.etag and known.etag == meta["e_tag"]:
-            return Unchanged()  # said by a store that knows no conditions
+            return Unchanged()  # the store ignored the condition
         if result.attributes.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             raise SourceUnavailable("encoded", "the object is stored compressed")  # it could be a bomb
         if meta["size"] > self._most_bytes:
             return NotThere(f"more than {self._most_bytes} bytes")
         body = bytearray()
-        async for chunk in result.stream(min_chunk_size=_CHUNK):  # ends where the length was told to be
+        async for chunk in result.stream(min_chunk_size=_CHUNK):  # ends at the announced length
             body += chunk
         if not body:
             return NotThere("0 bytes")
@@ -159,12 +160,12 @@ class ObjectSource:
         return Fetched(bytes(body), Validators(meta["e_tag"], modified), date)
 
     async def aclose(self) -> None:
-        """See Source. Connections end with the store, as soon as nobody has it."""
+        """See Source. Connections end with the store, once nothing references it."""
         self._store = None
 
 
 def _conditions(known: Validators | None) -> "GetOptions | None":
-    """Ask only for another one than is known; by its time only without an ETag (RFC 9110 §13.1.3)."""
+    """Return the options of a conditional request; by time only without an ETag (RFC 9110 §13.1.3)."""
     if known is None:
         return None
     if known.etag and known.etag.isascii() and known.etag.isprintable():  # object_store panics at others
@@ -174,16 +175,16 @@ def _conditions(known: Validators | None) -> "GetOptions | None":
 
 
 def _moment(meta: "ObjectMeta") -> datetime | None:
-    """Return when an object was last changed; None where it was not told (1970) or is no file's time."""
+    """Return an object's modification time; None if it is missing (1970) or invalid."""
     moment = meta["last_modified"]
     return moment.astimezone(UTC) if 0 < moment.timestamp() < LATEST_DATE else None
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell what went wrong in the words of a source. An error's text can hold a secret: none gets out.
+def _mapped_errors() -> Iterator[None]:
+    """Map errors to SourceUnavailable. An error's text can contain a secret, so none gets out.
 
-    NotFoundError passes only where the store said that it lacks the object.
+    NotFoundError passes only if the store said that it lacks the object.
     """
     try:
         yield
@@ -191,14 +192,14 @@ def _told() -> Iterator[None]:
         raise
     except TimeoutError:
         raise SourceUnavailable("timeout") from None
-    except Exception as exc:  # of Python's, of obstore's, or a panic in Rust, whose class cannot be named
+    except Exception as exc:  # from Python, from obstore, or a Rust panic, whose class has no name
         if isinstance(exc, NotFoundError | FileNotFoundError) and _code(exc) in _NO_OBJECT:
             raise NotFoundError from None
         raise _meaning(exc) from None
 
 
 def _code(exc: Exception) -> str:
-    """Return the word that a store gives with an error, or ""."""
+    """Return the error code from a store's answer, or ""."""
     found = _CODE.search(str(exc))
     return found[1] if found else ""
 
@@ -212,7 +213,7 @@ def _meaning(exc: Exception) -> SourceUnavailable:
         wait = _WAIT_AFTER_429 if status[1] == "429" else None
         return SourceUnavailable(word, f"{status[1]} {_code(exc)}".strip(), wait)
     if "dns error" in text:
-        return SourceUnavailable("dns", "no address of that name")
+        return SourceUnavailable("dns", "the name has no address")
     if "InvalidCertificate" in text:
         return SourceUnavailable("tls", "its certificate is not trusted")
     if not isinstance(exc, BaseError):

@@ -1,4 +1,4 @@
-"""How a source over HTTP says "none", and what its other answers mean: rules over values, without I/O."""
+"""Rules for answers over HTTP: how a source says "none", and what other answers mean. No I/O."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ _MOST_VALIDATOR = 256
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """How this source says that it has no cover, beside saying nothing else.
+    """How this source says that it has no cover.
 
-    `statuses`: of HTTP. `types`: media types, without parameters, in lower case. `redirects`: parts of the
-    address that it leads to. `hashes`: hex MD5 or SHA-256 of pictures. `under_bytes`: of the body.
+    `statuses`: of HTTP. `types`: media types, without parameters, in lower case. `redirects`: parts of a
+    redirect's target. `hashes`: hex MD5 or SHA-256 of pictures. `under_bytes`: of the body.
     """
 
     statuses: frozenset[int] = frozenset({404, 410})
@@ -28,14 +28,14 @@ class Missing:
     under_bytes: int = 0
 
     def leads_nowhere(self, address: str) -> bool:
-        """Say whether a redirect to *address* stands for "none"."""
+        """Return whether a redirect to *address* means "none"."""
         return any(part in address for part in self.redirects)
 
 
 def judged_by_head(
     status: int, headers: Mapping[str, str], missing: Missing, now: float, *, is_conditional: bool
 ) -> Answer | None:
-    """Say what status and headers alone answer; None: the body has to be read. Raises SourceUnavailable."""
+    """Judge by status and headers; None: the body must be read. Raises SourceUnavailable."""
     if status in missing.statuses:
         return NotThere(f"status {status}")
     if status == 304 and is_conditional:
@@ -47,30 +47,30 @@ def judged_by_head(
         raise SourceUnavailable("status", str(status), wait if status in (429, 503) else None)
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in missing.types:
-        return NotThere(f"a {kind} in place of a picture")
+        return NotThere(f"{kind} instead of a picture")
     if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise SourceUnavailable("encoded", "the body is compressed, though none was asked for")
+        raise SourceUnavailable("encoded", "the body is compressed, although we did not ask for that")
     return None
 
 
 def judged_by_body(body: bytes, headers: Mapping[str, str], missing: Missing) -> Answer:
-    """Say what a whole body answers."""
+    """Judge by the whole body."""
     if len(body) < max(missing.under_bytes, 1):
         return NotThere(f"{len(body)} bytes")
     if is_listed(body, missing.hashes):
-        return NotThere("a picture known to stand for none")
+        return NotThere("a known placeholder picture")
     modified = _clean(headers.get("Last-Modified"))
     return Fetched(body, Validators(_clean(headers.get("ETag")), modified), date(modified))
 
 
 def _clean(text: str | None) -> str | None:
-    """Take a validator that can be kept and sent back as it is; others are none."""
+    """Return a validator if it can be stored and sent back unchanged, else None."""
     fits = text is not None and len(text) <= _MOST_VALIDATOR and text.isascii() and text.isprintable()
     return text if fits else None
 
 
 def is_listed(body: bytes, hashes: frozenset[str]) -> bool:
-    """Say whether a list of hashes has these bytes. Other projects' lists hold MD5; it is no guard here."""
+    """Return whether a list of hashes contains these bytes. MD5 occurs in other projects' lists."""
     if not hashes:
         return False
     md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -78,6 +78,6 @@ def is_listed(body: bytes, hashes: frozenset[str]) -> bool:
 
 
 def date(text: str | None) -> int | None:
-    """Read a Last-Modified as seconds since 1970; None where it says nothing that a file can have."""
+    """Read a Last-Modified as seconds since 1970; None if it is not a plausible file time."""
     moment = http_date.seconds(text)
     return int(moment) if moment is not None and 0 <= moment < LATEST_DATE else None

@@ -1,4 +1,4 @@
-"""What is remembered of sources, in one SQLite file for all processes of a machine."""
+"""The memory of sources, in one SQLite file for all processes of a machine."""
 
 import fcntl
 import logging
@@ -19,10 +19,10 @@ from coverproxy.storage.sqlite_file import Run, SqliteFile
 _log = logging.getLogger(__name__)
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "sources")
-"""What brings the file to its present version: see sqlite_migrations.apply()."""
+"""The migrations of the file: see sqlite_migrations.apply()."""
 
 _TRIM_EVERY = 256
-"""Entries between looks whether there are too many: counting reads them all."""
+"""Entries between checks whether there are too many: counting reads them all."""
 
 _OVERFULL = (
     "DELETE FROM absent WHERE (scheme, value) IN (SELECT scheme, value FROM absent ORDER BY until LIMIT ?)"
@@ -31,7 +31,7 @@ _OVERFULL = (
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Let one process at a time open the file: else one would put aside what another has just made."""
+    """Let one process at a time open the file: else one could move aside what another has just made."""
     handle = ownership.opened(lock, os.O_RDWR, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -41,10 +41,10 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 class SqliteSourceMemory:
-    """A SourceMemory of at most about *most* books.
+    """A SourceMemory of about *most* books.
 
-    Not a part of the catalogue: what is not there is written with every unknown ISBN, and a change of the
-    catalogue makes every process forget what it found missing.
+    It is separate from the catalogue: it is written with every unknown ISBN, and every change of the
+    catalogue clears the negative cache of every process.
     """
 
     def __init__(self, path: Path, most: int) -> None:
@@ -54,9 +54,9 @@ class SqliteSourceMemory:
         self._added = 0
 
     def open(self) -> None:
-        """Make the file and its tables where they are missing; one that is damaged is put aside.
+        """Create the file and its tables if missing; a damaged file is moved aside.
 
-        It is a cache, so no fault of it keeps the service from starting. Raises StoreUnavailable, OSError.
+        It is a cache, so no fault of it may keep the service from starting. Raises StoreUnavailable, OSError.
         """
         path = self._file.path
         ownership.make_folder(path.parent)
@@ -64,7 +64,7 @@ class SqliteSourceMemory:
             try:
                 self._file.open()
             except StoreUnavailable as exc:
-                _log.error("what is remembered of sources is begun anew", extra={"error": str(exc)})
+                _log.error("the memory of sources starts empty", extra={"error": str(exc)})
                 self._file.close()
                 for ending in ("", "-wal", "-shm"):
                     part = path.with_name(path.name + ending)
@@ -102,7 +102,7 @@ class SqliteSourceMemory:
                 self._trim(run, now)
 
     def _trim(self, run: Run, now: float) -> None:
-        """Forget what is over, and the soonest over of what is too much: any ISBN can be asked for."""
+        """Drop expired entries and, above the limit, those that expire first: any ISBN can be requested."""
         run("DELETE FROM absent WHERE until <= ?", (now,))
         count = run("SELECT count(*) FROM absent")[0][0]
         if count > self._most:

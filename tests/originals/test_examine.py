@@ -328,7 +328,7 @@ def test_the_reason_names_the_rule() -> None:
     many = same_bytes(books(*(f"9780141{number:06d}" for number in range(9))), Import(same_bytes_isbns=9))
     assert three
     assert many
-    assert three.reason.startswith("shop gave the same bytes for 3 ISBNs of 3 publishers")
+    assert three.reason.startswith("shop returned the same bytes for 3 ISBNs of 3 publishers")
     assert "import.same_bytes_publishers = 3" in three.reason
     assert many.reason.startswith("the same bytes came for 9 ISBNs (import.same_bytes_isbns = 9)")
 

@@ -177,7 +177,7 @@ async def test_who_may_not_is_told(server: Running, path: str, word: str, status
         (b"<html>not a picture</html>", "HTML"),
         (b"", "expected 1 to"),
         (RED[: len(RED) // 2], ""),
-        (images.small_jpeg(8, 8), "at least 20 px a side"),
+        (images.small_jpeg(8, 8), "at least 20 px per side"),
     ],
     ids=["a page", "nothing", "half a picture", "tiny"],
 )
