@@ -1,0 +1,138 @@
+"""The catalogue in PostgreSQL, for all nodes: which originals there are of an identifier."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from importlib import resources
+from typing import Any
+
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.original import QUARANTINED, Original
+from coverproxy.originals.postgres_changes import ChangeLog
+from coverproxy.originals.postgres_rows import COLUMNS, as_text, values
+from coverproxy.originals.postgres_tables import RENEWED, Tables
+from coverproxy.storage import postgres_migrations
+from coverproxy.storage.postgres_news import PostgresNews
+from coverproxy.storage.postgres_pool import PostgresPool, Rows, Run
+
+schema_steps = partial(postgres_migrations.steps, resources.files(__package__), "postgres")
+"""What brings the tables to their present version: see postgres_migrations.apply()."""
+
+LOCKED_FOR_CATALOGUE = 0x636F7602
+"""The advisory lock of whoever writes: one transaction of all nodes at a time, as with SQLite.
+
+Transactions read what a book shows and write what follows from it, and rules look at all books of a picture:
+row locks do not cover what is not there yet. A transaction takes some milliseconds.
+"""
+
+
+class PostgresCatalogue(Tables):
+    """A Catalogue. *news* tells what other processes wrote; *changes* is this node's place in their log."""
+
+    def __init__(
+        self, pool: PostgresPool, news: PostgresNews, changes: ChangeLog, priority: Mapping[str, int]
+    ) -> None:
+        self._pool = pool
+        self._news = news
+        self._is_open = False
+        super().__init__(self._ask, self._write_alone, self._jot_alone, changes, priority)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether open() must succeed before anything else can."""
+        return not self._is_open
+
+    def open(self) -> None:
+        """See Catalogue."""
+        postgres_migrations.apply(self._pool, "catalogue", schema_steps())
+        self._is_open = True
+        self._news.rise()
+
+    def open_to_read(self) -> None:
+        """Use the tables as they are. Raises StoreUnavailable where there are none."""
+        self._is_open = True
+        self.ping()
+
+    def close(self) -> None:
+        """See Catalogue."""
+        self._is_open = False
+        self._pool.close()
+
+    def _ask(self, sql: str, values: Any = ()) -> Rows:
+        return self._opened().read(sql, values)
+
+    def _write_alone(self, sql: str, values: Any = ()) -> Rows:
+        with self._locked() as run:
+            return run(sql, values)
+
+    def _jot_alone(self, sql: str, values: Any = ()) -> Rows:
+        return self._opened().write(sql, values)
+
+    def _opened(self) -> PostgresPool:
+        if not self._is_open:
+            raise StoreUnavailable(f"{self._pool.place}: {self._pool.away or 'it is not open'}")
+        return self._pool
+
+    @contextmanager
+    def _locked(self) -> Iterator[Run]:
+        """Write alone among all nodes; then whatever is remembered of the catalogue here is out of date."""
+        try:
+            with self._opened().transaction(LOCKED_FOR_CATALOGUE) as run:
+                yield run
+        finally:
+            self._news.rise()
+
+    @contextmanager
+    def writing(self) -> Iterator[Tables]:
+        """See Catalogue."""
+        with self._locked() as run:
+            yield Tables(run, run, run, self._changes, self._priority)
+
+    def change(self) -> int:
+        """See Catalogue."""
+        return self._news.number()
+
+    def ping(self) -> None:
+        """See Catalogue."""
+        self._read("SELECT 1 FROM original LIMIT 1")
+
+    def quarantine(self, digest: bytes, reason: str, at: int) -> None:
+        """See CatalogueTables."""
+        with self.writing() as tables:
+            tables.quarantine(digest, reason, at)
+
+    def release(self, digest: bytes) -> list[Original]:
+        """See CatalogueTables."""
+        with self.writing() as tables:
+            return tables.release(digest)
+
+    def add_all(self, originals: Iterable[Original]) -> int:
+        """Enter many originals at once, by COPY; return how many. One transaction.
+
+        Those that are known already, and quarantined bytes, are dealt with as by add().
+        """
+        count = 0
+        with self._opened().transaction(LOCKED_FOR_CATALOGUE, within=None) as run:
+            run("CREATE TEMP TABLE coming (LIKE original INCLUDING DEFAULTS) ON COMMIT DROP")
+            with self._copying(run, f"COPY coming (scheme, value, {COLUMNS}) FROM STDIN") as write:
+                for each in originals:
+                    write((*as_text(each.identifier), *values(each), each.fault))
+                    count += 1
+            run(
+                f"INSERT INTO original (scheme, value, {COLUMNS})"  # noqa: S608 - constants only
+                f" SELECT DISTINCT ON (scheme, value, digest) scheme, value, {COLUMNS} FROM coming"
+                f" ON CONFLICT (scheme, value, digest) DO UPDATE SET {RENEWED}"
+            )
+            run(
+                "UPDATE original SET fault = %s || quarantined.reason FROM quarantined, coming"
+                " WHERE original.digest = quarantined.digest AND coming.digest = original.digest",
+                (QUARANTINED,),
+            )
+        self._news.rise()
+        return count
+
+    @contextmanager
+    def _copying(self, run: Run, sql: str) -> Iterator[Callable[[tuple[Any, ...]], None]]:
+        connection = run.args[0]  # type: ignore[attr-defined] # the transaction's own
+        with self._pool.mapped(), connection.cursor() as cursor, cursor.copy(sql) as copy:
+            yield copy.write_row

@@ -1,0 +1,59 @@
+"""A PostgreSQL database brought to its schema: once, by one process of all nodes, whole or not at all."""
+
+from collections.abc import Sequence
+from importlib.resources.abc import Traversable
+
+from coverproxy.storage.postgres_pool import PostgresPool, Run
+
+LOCKED_FOR_SCHEMA = 0x636F7601
+"""The advisory lock of whoever takes a step: "cov" and a number."""
+
+_NOTES = """
+CREATE TABLE IF NOT EXISTS coverproxy_schema (
+    part text PRIMARY KEY,      -- a store: its tables come and change together
+    version integer NOT NULL    -- how many of its steps are taken
+)
+"""
+
+
+def steps(folder: Traversable, stem: str) -> list[str]:
+    """Read `{stem}-1.sql`, `{stem}-2.sql` and so on: what brings a store from each version to the next."""
+    found: list[str] = []
+    while (file := folder.joinpath(f"{stem}-{len(found) + 1}.sql")).is_file():
+        found.append(file.read_text(encoding="utf-8"))
+    return found
+
+
+def apply(pool: PostgresPool, part: str, steps: Sequence[str]) -> int:
+    """Take the steps that a store's tables lack, all or none; return the version. Blocks.
+
+    Every step MUST only add (tables, columns with a default, indices): while nodes are upgraded one by one,
+    those of the version before go on with the tables. A database that has taken more steps was upgraded by a
+    newer node, and is used as it is. Raises the pool's fault.
+    """
+    if version_of(pool, part) >= len(steps):  # as nearly always: no lock, and no right to make tables needed
+        return version_of(pool, part)
+    with pool.transaction(LOCKED_FOR_SCHEMA, within=None) as run:
+        run(_NOTES)
+        taken = _version(run, part)
+        for step in steps[taken:]:
+            run(step)
+        version = max(taken, len(steps))
+        sql = (
+            "INSERT INTO coverproxy_schema VALUES (%s, %s)"
+            " ON CONFLICT (part) DO UPDATE SET version = excluded.version"
+        )
+        run(sql, (part, version))
+        return version
+
+
+def version_of(pool: PostgresPool, part: str) -> int:
+    """Return how many steps a store's tables have taken; 0 where there are none. Raises the pool's fault."""
+    if pool.read("SELECT to_regclass('coverproxy_schema')")[0][0] is None:
+        return 0
+    return _version(pool.read, part)
+
+
+def _version(run: Run, part: str) -> int:
+    rows = run("SELECT version FROM coverproxy_schema WHERE part = %s", (part,))
+    return int(rows[0][0]) if rows else 0

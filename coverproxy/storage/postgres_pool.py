@@ -1,0 +1,245 @@
+"""One PostgreSQL server for the threads of a process: few connections, bounded waits, the owner's errors."""
+
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+
+Rows = list[tuple[Any, ...]]
+Run = Callable[..., Rows]
+"""Runs a statement with its values, to its end, and returns its rows."""
+
+STATEMENT_SECONDS = 3.0
+"""When an ordinary statement is given up: a server that is up answers in milliseconds."""
+
+LOCK_SECONDS = 10.0
+"""How long a transaction waits for one that holds the lock which it needs."""
+
+_LEND_SECONDS = 3.0
+"""How long a thread waits for a connection where all are in use."""
+
+_REST_SECONDS = 1.0
+"""How long a server that could not be reached is left alone: who asks meanwhile is told at once."""
+
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "coverproxy",
+    "connect_timeout": 2,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,
+}
+"""What a URL may set otherwise. A machine that vanished is noticed in seconds: the kernel takes two hours."""
+
+
+class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection on which nothing waits longer than `within` seconds (None: for ever).
+
+    By the client's clock: `statement_timeout` needs a server that still answers, and is session state, which
+    PgBouncer's transaction mode does not keep.
+    """
+
+    within: float | None = STATEMENT_SECONDS
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """See psycopg. Where the time is up, the connection is closed: nobody knows what became of it."""
+        if timeout is not None or self.within is None:
+            return super().wait(gen, interval, timeout)
+        until = time.monotonic() + self.within
+        try:
+            return super().wait(gen, interval, self.within)
+        except psycopg.OperationalError:
+            if time.monotonic() < until:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"no answer in {self.within:g} s") from None
+
+
+def parameters(url: str) -> dict[str, Any]:
+    """Return what is connected with. Raises psycopg.ProgrammingError for a URL that is none."""
+    return _DEFAULTS | conninfo.conninfo_to_dict(url)
+
+
+def place(url: str) -> str:
+    """Say which server and database a URL means, without its password: for logs and findings."""
+    with suppress(psycopg.ProgrammingError):
+        found = conninfo.conninfo_to_dict(url)
+        port = f":{found['port']}" if "port" in found else ""
+        return f"postgresql://{found.get('host', '')}{port}/{found.get('dbname', '')}"
+    return "postgresql"
+
+
+class PostgresPool:
+    """Connections to one database. Blocks; safe from several threads, each statement its own transaction.
+
+    At most *most* connections, made when they are needed. No session state (no prepared statements, SET or
+    session locks), so that PgBouncer may hand each transaction another server connection. *fault* makes the
+    error that every method raises in place of psycopg.Error. While the server is away, one thread a second
+    finds out whether it is back; all others are told at once. MUST be used for the first time after a fork.
+
+    Not psycopg_pool: that one connects in threads of its own and backs off, and tells whoever waits for a
+    connection that the time is up, not that the server refused it.
+    """
+
+    def __init__(self, url: str, fault: Callable[[str], Exception], most: int = 4) -> None:
+        self.url = url
+        self.place = place(url)
+        self._fault = fault
+        self._most = most
+        self._idle: list[BoundedConnection] = []
+        self._free = threading.BoundedSemaphore(most)
+        self._guard = threading.Lock()
+        self._away = ""
+        self._again_at = 0.0
+
+    @property
+    def away(self) -> str:
+        """Why the server cannot be reached, as last found; "": it can."""
+        return self._away
+
+    def read(self, sql: str, values: Any = ()) -> Rows:
+        """Run a query."""
+        with self.lent() as connection:
+            return run(connection, sql, values)
+
+    def write(self, sql: str, values: Any = ()) -> Rows:
+        """Run one statement, as a transaction of its own."""
+        with self.lent() as connection:
+            return run(connection, sql, values)
+
+    @contextmanager
+    def transaction(self, lock: int | None = None, within: float | None = STATEMENT_SECONDS) -> Iterator[Run]:
+        """Give what runs statements of one transaction: all of them are kept, or none.
+
+        *lock*: the number of an advisory lock that it holds to its end, waiting LOCK_SECONDS for it.
+        """
+        begin = "BEGIN"
+        if lock is not None:  # in one message, so in one round trip
+            milliseconds = int(LOCK_SECONDS * 1000)
+            begin = f"BEGIN; SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({lock})"
+        with self.lent(LOCK_SECONDS + STATEMENT_SECONDS if lock is not None else within) as connection:
+            connection.execute(begin)
+            connection.within = within
+            try:
+                yield partial(self._run, connection)
+            except BaseException:
+                with suppress(psycopg.Error):
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def lent(self, within: float | None = STATEMENT_SECONDS) -> Iterator[BoundedConnection]:
+        """Lend a connection on which each statement has *within* seconds."""
+        self._refuse_while_away()
+        with self.mapped():
+            if not self._free.acquire(timeout=_LEND_SECONDS):
+                raise psycopg.InterfaceError(f"all {self._most} connections are in use")
+            try:
+                connection = self._idle_one() or self._connect()
+                self._away = ""
+                connection.within = within
+                try:
+                    yield connection
+                finally:
+                    self._take_back(connection)
+            finally:
+                self._free.release()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; the next use opens others."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def mapped(self) -> Iterator[None]:
+        """Turn psycopg's errors into the owner's."""
+        try:
+            yield
+        except psycopg.Error as exc:
+            if _is_away(exc):
+                self._away, self._again_at = told(exc), time.monotonic() + _REST_SECONDS
+            raise self._fault(f"{self.place}: {told(exc)}") from exc
+
+    def _run(self, connection: BoundedConnection, sql: str, values: Any = ()) -> Rows:
+        with self.mapped():
+            return run(connection, sql, values)
+
+    def _refuse_while_away(self) -> None:
+        """Raise *fault* at once while the server is left alone; let one thread through to find out."""
+        if not self._away:
+            return
+        with self._guard:
+            now = time.monotonic()
+            if now < self._again_at:
+                raise self._fault(f"{self.place}: {self._away}")
+            self._again_at = now + STATEMENT_SECONDS
+
+    def _idle_one(self) -> BoundedConnection | None:
+        """Return the connection that was used last, of those that the server has not hung up meanwhile."""
+        with suppress(IndexError):
+            while connection := self._idle.pop():
+                if _is_alive(connection):
+                    return connection
+                connection.close()
+        return None
+
+    def _connect(self) -> BoundedConnection:
+        how = parameters(self.url) | {"autocommit": True, "prepare_threshold": None}
+        return BoundedConnection.connect(**how)
+
+    def _take_back(self, connection: BoundedConnection) -> None:
+        if connection.closed or connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+
+def run(connection: BoundedConnection, sql: str, values: Any = ()) -> Rows:
+    """Run a statement to its end and return its rows."""
+    cursor = connection.execute(sql, _plain(values) or None)
+    return cursor.fetchall() if cursor.description else []
+
+
+def told(exc: BaseException) -> str:
+    """Say an error in one line."""
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
+def _plain(values: Any) -> Any:
+    """Return values without NUL in their texts: PostgreSQL takes none."""
+    if isinstance(values, Mapping):
+        return {name: _without_nul(value) for name, value in values.items()}
+    return tuple(_without_nul(value) for value in values)
+
+
+def _without_nul(value: Any) -> Any:
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+def _is_away(exc: psycopg.Error) -> bool:
+    """Say whether an error means that the server cannot be reached, rather than that it refused something."""
+    if exc.sqlstate is None:
+        return isinstance(exc, psycopg.OperationalError)
+    return exc.sqlstate.startswith(("08", "57P", "53300"))
+
+
+def _is_alive(connection: BoundedConnection) -> bool:
+    """Say whether the server has said nothing since the last answer: what it says unasked is a farewell.
+
+    One system call, where a query is a round trip. A setting that it tells anew costs a new connection.
+    """
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return not poll.poll(0)
+
+
+def marks(values: Iterable[Any]) -> str:
+    """Return a parameter's mark for each value, for a list in a statement."""
+    return ", ".join("%s" for _ in values)

@@ -1,0 +1,319 @@
+"""PostgreSQL keeps every store's contract, as SQLite does; and what it promises beside, to several nodes."""
+
+import asyncio
+import multiprocessing
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from contracts import TODAY, EndedSessionsContract, KeyContract, QuotaContract, RateLimiterContract
+from contracts_activity import ActivityContract, HistoryContract
+from contracts_aliases import AliasContract
+from contracts_catalogue import (
+    BOOK,
+    OTHER,
+    PRIORITY,
+    THIRD,
+    CatalogueContract,
+    DecisionContract,
+    ProvenanceContract,
+    digest,
+    original,
+)
+from contracts_feeds import EditionContract, FeedContract
+from contracts_memory import ROOM, SourceMemoryContract
+from postgres_server import database, emptied, postgres
+
+from coverproxy.accounts.postgres import PostgresState
+from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRateLimiter
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.original import QUARANTINED
+from coverproxy.originals.postgres import PostgresCatalogue, schema_steps
+from coverproxy.originals.postgres_changes import ChangeLog
+from coverproxy.sources.postgres import PostgresSourceMemory
+from coverproxy.stats.base import RefusalRow
+from coverproxy.stats.postgres import PostgresActivity
+from coverproxy.storage import postgres_migrations
+from coverproxy.storage.postgres_news import PostgresNews
+from coverproxy.storage.postgres_pool import PostgresPool, place
+
+__all__ = ["database", "postgres"]
+
+
+@pytest.fixture
+def pool(database: str) -> Iterator[PostgresPool]:
+    """Connections to an empty database."""
+    made = PostgresPool(emptied(database), StoreUnavailable)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def state(pool: PostgresPool) -> AsyncIterator[PostgresState]:
+    """Keys and counts."""
+    store = PostgresState(pool)
+    await store.open()
+    yield store
+    await store.close()
+
+
+class TestQuota(QuotaContract):
+    """PostgreSQL keeps the quota's contract."""
+
+    @pytest.fixture
+    def quota(self, state: PostgresState) -> PostgresState:
+        """The store under test."""
+        return state
+
+
+class TestRateLimiter(RateLimiterContract):
+    """PostgreSQL keeps the rate limiter's contract."""
+
+    @pytest.fixture
+    def rates(self, state: PostgresState) -> PostgresRateLimiter:
+        """The store under test."""
+        return state.rates
+
+
+class TestEndedSessions(EndedSessionsContract):
+    """PostgreSQL keeps the contract of ended sessions."""
+
+    @pytest.fixture
+    def sessions(self, state: PostgresState) -> PostgresEndedSessions:
+        """The store under test."""
+        return state.sessions
+
+
+class TestKeys(KeyContract):
+    """PostgreSQL keeps the keys' contract."""
+
+    @pytest.fixture
+    def keys(self, state: PostgresState) -> PostgresState:
+        """The store under test."""
+        return state
+
+
+class TestSourceMemory(SourceMemoryContract):
+    """PostgreSQL keeps the contract of what is remembered of sources."""
+
+    @pytest.fixture
+    def memory(self, pool: PostgresPool) -> PostgresSourceMemory:
+        """The memory under test."""
+        opened = PostgresSourceMemory(pool, ROOM)
+        opened.open()
+        return opened
+
+    @pytest.fixture
+    def elsewhere(self, database: str, memory: PostgresSourceMemory) -> Iterator[PostgresSourceMemory]:
+        """The same memory, as another node has it open."""
+        opened = PostgresSourceMemory(PostgresPool(database, StoreUnavailable), ROOM)
+        opened.open()
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def notes(pool: PostgresPool, state: PostgresState) -> PostgresActivity:
+    """Activity and history."""
+    return PostgresActivity(pool)
+
+
+class TestActivity(ActivityContract):
+    """PostgreSQL keeps the contract of what is noted of accounts."""
+
+    @pytest.fixture
+    def notes_elsewhere(self, notes: PostgresActivity, database: str) -> Iterator[PostgresActivity]:
+        """The same tables, as another node has them open."""
+        other = PostgresPool(database, StoreUnavailable)
+        yield PostgresActivity(other)
+        other.close()
+
+
+class TestHistory(HistoryContract):
+    """PostgreSQL keeps the contract of samples."""
+
+    @pytest.fixture
+    def samples(self, notes: PostgresActivity) -> PostgresActivity:
+        """The store under test."""
+        return notes
+
+
+Node = Callable[[str], PostgresCatalogue]
+
+
+@pytest.fixture
+def node(database: str, tmp_path: Path) -> Iterator[Node]:
+    """A function that opens the catalogue as the node of a name does, with a cache folder of its own."""
+    emptied(database)
+    closing: list[Callable[[], None]] = []
+
+    def opened(name: str) -> PostgresCatalogue:
+        (tmp_path / name).mkdir()
+        news = PostgresNews(database)
+        emptying = (tmp_path / name / "emptied").touch
+        changes = ChangeLog(tmp_path / name / "changes.json", emptying)
+        catalogue = PostgresCatalogue(PostgresPool(database, StoreUnavailable), news, changes, PRIORITY)
+        catalogue.open()
+        news.start()
+        assert news.wait(10)
+        closing.extend([catalogue.close, news.stop])
+        return catalogue
+
+    yield opened
+    for close in closing:
+        close()
+
+
+@pytest.fixture
+def catalogue(node: Node) -> PostgresCatalogue:
+    """An empty catalogue, opened, in which the publisher's covers are preferred."""
+    return node("here")
+
+
+class TestCatalogue(CatalogueContract):
+    """PostgreSQL keeps the catalogue's contract."""
+
+
+class TestDecisions(DecisionContract):
+    """PostgreSQL keeps what people decided."""
+
+
+class TestAliases(AliasContract):
+    """PostgreSQL keeps which identifiers name one item."""
+
+
+class TestFeeds(FeedContract):
+    """PostgreSQL keeps what is remembered of feeds."""
+
+
+class TestEditions(EditionContract):
+    """PostgreSQL keeps which items are editions of each other."""
+
+
+class TestProvenance(ProvenanceContract):
+    """PostgreSQL keeps the contract of what sources gave."""
+
+
+def _take_many(url: str, takes: int, limit: int) -> int:
+    async def take() -> int:
+        store = PostgresState(PostgresPool(url, StoreUnavailable))
+        await store.open()
+        got = await asyncio.gather(*(store.take("k", TODAY, limit) for _ in range(takes)))
+        await store.close()
+        return sum(count is not None for count in got)
+
+    return asyncio.run(take())
+
+
+async def test_processes_share_one_limit_exactly(postgres: object, database: str) -> None:
+    """Two processes try 200 takes each on a key with limit 250, of a database none has opened: 250 pass."""
+    url = postgres.new_database()  # type: ignore[attr-defined]
+    with multiprocessing.get_context("spawn").Pool(2) as processes:
+        got = await asyncio.to_thread(processes.starmap, _take_many, [(url, 200, 250)] * 2)
+
+    assert sum(got) == 250
+    store = PostgresState(PostgresPool(url, StoreUnavailable))
+    await store.open()
+    assert await store.made(["k"], TODAY) == {"k": 250}
+    await store.close()
+
+
+def test_many_are_entered_at_once(catalogue: PostgresCatalogue) -> None:
+    """COPY enters as add() does: known ones renewed, quarantined ones held, totals kept, twins taken once."""
+    catalogue.add(original(1, source="old"))
+    catalogue.quarantine(digest(2), "crash", 1)
+    count = catalogue.add_all(
+        [original(1, source="new"), original(2, identifier=OTHER), original(3, identifier=OTHER, fault="x"),
+         original(3, identifier=OTHER, fault="x")]
+    )  # fmt: skip
+
+    assert count == 4
+    assert catalogue.find(BOOK) == [original(1, source="new")]
+    faults = {each.digest: each.fault for each in catalogue.find(OTHER)}
+    assert faults == {digest(2): QUARANTINED + "crash", digest(3): "x"}
+    assert catalogue.totals() == catalogue.counts()[::-1] == (3, 2)
+    assert dict(catalogue.sources()) == {"new": 1, "": 2}
+
+
+def test_what_one_node_writes_another_hears(node: Node) -> None:
+    """A write on one node gives another node's change() another number, and is no news to nobody else."""
+    here, there = node("a"), node("b")
+    before = there.change()
+    assert there.change() == before
+    here.add(original(1))
+    deadline = threading.Event()
+    for _ in range(100):
+        if there.change() != before or deadline.wait(0.05):
+            break
+    assert there.change() != before
+
+
+def test_each_node_removes_its_own(node: Node, tmp_path: Path) -> None:
+    """A changed book waits on every node until that node has dealt with it, also over a restart of it."""
+    here, there = node("a"), node("b")
+    for book in (BOOK, OTHER):
+        here.mark_stale(book)
+    assert here.stale(10) == there.stale(10) == [BOOK, OTHER]
+    here.unmark_stale([BOOK, OTHER])
+    there.unmark_stale([BOOK])
+    here.mark_stale(THIRD)
+
+    assert here.stale(10) == [THIRD]
+    again = ChangeLog(tmp_path / "b" / "changes.json", lambda: None)
+    assert again.waiting(there._read, 10) == [(1, OTHER.value), (1, THIRD.value)]
+    assert not (tmp_path / "a" / "emptied").exists()
+
+
+def test_a_node_that_was_away_for_too_long_starts_empty(
+    node: Node, pool: PostgresPool, tmp_path: Path
+) -> None:
+    """Where the log no longer reaches back to what a node has seen, all its derivatives go, once."""
+    here, there = node("a"), node("b")
+    here.mark_stale(BOOK)
+    assert there.stale(10) == [BOOK]
+    there.unmark_stale([BOOK])
+    here.mark_stale(OTHER)
+    pool.write("UPDATE change_forgotten SET number = (SELECT max(number) FROM change)")
+    pool.write("DELETE FROM change")
+
+    assert there.stale(10) == []
+    assert (tmp_path / "b" / "emptied").exists()
+    (tmp_path / "b" / "emptied").unlink()
+    here.mark_stale(THIRD)
+    assert there.stale(10) == [THIRD]
+    assert not (tmp_path / "b" / "emptied").exists()
+
+
+def test_a_later_schema_is_used_as_it_is(catalogue: PostgresCatalogue, pool: PostgresPool) -> None:
+    """A node of the version before goes on with tables that a newer one has added to, and steps not back."""
+    newer = [*schema_steps(), "ALTER TABLE original ADD COLUMN mood text NOT NULL DEFAULT 'calm'"]
+    assert postgres_migrations.apply(pool, "catalogue", newer) == len(newer)
+    catalogue.open()
+    catalogue.add(original(1))
+
+    assert catalogue.find(BOOK) == [original(1)]
+    assert postgres_migrations.version_of(pool, "catalogue") == len(newer)
+    pool.write("ALTER TABLE original DROP COLUMN mood")
+    pool.write("UPDATE coverproxy_schema SET version = %s WHERE part = 'catalogue'", (len(schema_steps()),))
+
+
+def test_a_step_that_fails_leaves_nothing(pool: PostgresPool) -> None:
+    """Of steps of which one fails none is taken, and the error says why."""
+    with pytest.raises(StoreUnavailable, match="no_such_table"):
+        postgres_migrations.apply(pool, "odd", ["CREATE TABLE odd (n integer)", "DROP TABLE no_such_table"])
+    assert postgres_migrations.version_of(pool, "odd") == 0
+    assert pool.read("SELECT to_regclass('odd')") == [(None,)]
+
+
+def test_nul_is_written_as_what_stands_for_it(notes: PostgresActivity) -> None:
+    """What a client sent with NUL in it is kept all the same: PostgreSQL has no such character."""
+    notes.add({}, [RefusalRow("a", 1, "invalid", "x\0y")], 1)
+    assert notes.refused("a") == [RefusalRow("a", 1, "invalid", "x\ufffdy")]
+
+
+def test_a_place_tells_no_password() -> None:
+    """Where a database is can be logged: neither user nor password are in it."""
+    assert place("postgresql://anna:secret@db.example:5433/covers?sslmode=require") == (
+        "postgresql://db.example:5433/covers"
+    )
