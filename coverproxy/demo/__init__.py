@@ -1,1 +1,1 @@
-"""The covers that a first look at the service shows, drawn by the project itself."""
+"""The demonstration's covers, drawn by the project itself."""

@@ -1,11 +1,11 @@
-"""The public-domain classics of the demonstration, with real ISBNs of real editions."""
+"""The public-domain classics of the demonstration, with ISBNs of real editions."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Four colours that go together; `ink` reads well on `paper`."""
+    """Four matching colours; `ink` is legible on `paper`."""
 
     paper: str
     ink: str
@@ -14,24 +14,24 @@ class Palette:
 
     @property
     def deep(self) -> str:
-        """The darker one of paper and ink."""
+        """The darker of paper and ink."""
         return min(self.paper, self.ink, key=_brightness)
 
     @property
     def pale(self) -> str:
-        """The lighter one of paper and ink."""
+        """The lighter of paper and ink."""
         return max(self.paper, self.ink, key=_brightness)
 
     @property
     def on_accent(self) -> str:
-        """What reads best on the accent: paper or ink."""
+        """The more legible on the accent: paper or ink."""
         middle = _brightness(self.accent)
         return max(self.paper, self.ink, key=lambda colour: abs(_brightness(colour) - middle))
 
 
 @dataclass(frozen=True)
 class CoverStyle:
-    """How one edition is drawn: the layout's name, its colours, its size in pixels."""
+    """How one edition is drawn: the layout's name, its colours, its size in px."""
 
     layout: str
     palette: Palette
@@ -41,7 +41,7 @@ class CoverStyle:
 
 @dataclass(frozen=True)
 class Classic:
-    """A title and its editions: `looks` belong to `isbns` one by one."""
+    """A title and its editions: `looks` correspond to `isbns`."""
 
     title: str
     author: str
@@ -51,12 +51,12 @@ class Classic:
 
 
 def _brightness(colour: str) -> int:
-    """How light an `#rrggbb` colour looks."""
+    """Return the brightness of an `#rrggbb` colour."""
     return sum(weight * int(colour[k : k + 2], 16) for k, weight in ((1, 3), (3, 6), (5, 1)))
 
 
 def mix(one: str, other: str, share: float) -> str:
-    """The colour between two `#rrggbb` ones: `share` of the other."""
+    """Return the colour between two `#rrggbb` ones: `share` of the other."""
     pairs = ((int(one[k : k + 2], 16), int(other[k : k + 2], 16)) for k in (1, 3, 5))
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
@@ -199,10 +199,10 @@ CLASSICS: tuple[Classic, ...] = (
     ),
 )
 
-# A real edition without a cover, on purpose: what a miss looks like.
+# A real edition without a cover, on purpose, to show a miss.
 MISSING = Classic("Gulliver's Travels", "Jonathan Swift", 1726, ("9780141439495",), ())
 
-# A folder that people filled over the years is never uniform: these editions break the rule.
+# A folder that people filled over the years is never uniform: these file names break the rule.
 FILE_NAMES = {
     "9780141439518": "978-0-14-143951-8.jpg",
     "9780140449136": "0140449132.jpg",

@@ -1,7 +1,7 @@
 """The demonstration covers: drawn as SVG, rendered to the files of a cover directory.
 
-Run it as `python -m coverproxy.demo.draw DIRECTORY`, in a process of its own: the service blocks
-libvips' SVG loader as untrusted, which holds for its whole process.
+Run it as `python -m coverproxy.demo.draw DIRECTORY`, in a separate process: the service blocks libvips'
+SVG loader as untrusted, which applies to its whole process.
 """
 
 import math
@@ -25,7 +25,7 @@ SAVE_OPTIONS = {
 
 @dataclass(frozen=True)
 class Sheet:
-    """One cover to be drawn; `phase` in [0, 1) is what its ISBN adds to the shapes."""
+    """A cover to draw; `phase` in [0, 1) is derived from the ISBN and varies the shapes."""
 
     title: str
     author: str
@@ -35,24 +35,24 @@ class Sheet:
     phase: float
 
     def area(self, fill: str, x: float = 0, y: float = 0, right: float = 1, bottom: float = 1) -> str:
-        """A rectangle of the sheet, its sides as shares of it; the whole sheet if none is given."""
+        """A rectangle, its sides as shares of the sheet; by default the whole sheet."""
         corner = f'x="{x * self.w:.1f}" y="{y * self.h:.1f}"'
         size = f'width="{(right - x) * self.w:.1f}" height="{(bottom - y) * self.h:.1f}"'
         return f'<rect {corner} {size} fill="{fill}"/>'
 
     @property
     def columns(self) -> list[float]:
-        """The steps in which an uneven edge crosses the sheet."""
+        """The x coordinates at which an uneven edge is sampled."""
         return [self.w * i / 100 for i in range(101)]
 
     def ground(self, edge: list[tuple[float, float]], fill: str) -> str:
-        """All that lies below an edge from the left side to the right one."""
+        """The area below an edge that runs from left to right."""
         return polygon([(0, self.h), *edge, (self.w, self.h)], fill)
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where a text goes, as shares of the sheet, and to which side its lines keep."""
+    """Where a text goes, as shares of the sheet, and its alignment."""
 
     x: float
     y: float
@@ -62,7 +62,7 @@ class Box:
 
 
 def horizon(s: Sheet) -> str:
-    """A sun that sinks into a striped sea."""
+    """A setting sun over a striped sea."""
     p, x, y, r = s.palette, s.w / 2, 0.41 * s.h, 0.27 * s.w
     art = [s.area(p.paper), gradient("sky", mix(p.paper, p.second, 0.9), p.paper), s.area("url(#sky)")]
     art += [disc(x, y, r * (1 + k * 0.17), p.accent, 0.16) for k in (3, 2, 1)]
@@ -75,7 +75,7 @@ def horizon(s: Sheet) -> str:
 
 
 def rings(s: Sheet) -> str:
-    """Circles within circles, each a little off the last one's centre."""
+    """Nested circles, each slightly off centre."""
     p, y, r = s.palette, 0.63 * s.h, 0.37 * s.w
     art = [s.area(p.paper)]
     turn = 2 * math.pi * s.phase
@@ -87,7 +87,7 @@ def rings(s: Sheet) -> str:
 
 
 def sunburst(s: Sheet) -> str:
-    """Rays from a disc, in a panel like a woodcut's."""
+    """Rays from a disc, in a panel as in a woodcut."""
     p, x, y, far = s.palette, s.w / 2, 0.62 * s.h, s.h
     art = [s.area(p.second)]
     for i in range(28):
@@ -95,7 +95,7 @@ def sunburst(s: Sheet) -> str:
         ends = [(x, y), *((x + far * math.cos(t), y + far * math.sin(t)) for t in (a, b))]
         art.append(polygon(ends, mix(p.second, p.accent, 0.55 if i % 2 else 0.3)))
     art += [disc(x, y, 0.235 * s.w, p.paper), disc(x, y, 0.205 * s.w, p.accent)]
-    # The margins go over the rays: cheaper than to clip each of them.
+    # The margins cover the rays, which is cheaper than clipping each.
     margins = ((0, 0, 1, 0.38), (0, 0.86, 1, 1), (0, 0, 0.08, 1), (0.92, 0, 1, 1))
     art += [s.area(p.paper, *margin) for margin in margins]
     art.append(outline(0.08 * s.w, 0.38 * s.h, 0.92 * s.w, 0.86 * s.h, p.ink, 0.006 * s.w))
@@ -147,7 +147,7 @@ def frame(s: Sheet) -> str:
 
 
 def diagonal(s: Sheet) -> str:
-    """FileLocks that climb across the sheet and grow on their way down."""
+    """Stripes that climb across the sheet and grow on their way down."""
     p, rise = s.palette, 0.42 * s.w
     art, top = [s.area(p.paper)], 0.56 * s.h
     for i in range(8):
@@ -173,7 +173,7 @@ def initial(s: Sheet) -> str:
 
 
 def arches(s: Sheet) -> str:
-    """Doors behind doors, with a light in the last one."""
+    """Doors behind doors, with a light in the last."""
     p, base = s.palette, 0.87 * s.h
     art = [s.area(p.paper)]
     for i in range(8):
@@ -202,7 +202,7 @@ def fans(s: Sheet) -> str:
 
 
 def hills(s: Sheet) -> str:
-    """Ridges one behind the other, and a pale disc in the sky."""
+    """Ridges behind ridges, and a pale disc in the sky."""
     p = s.palette
     haze = mix(p.paper, p.second, 0.85)
     art = [s.area(p.paper), gradient("haze", p.paper, haze), s.area("url(#haze)")]
@@ -219,7 +219,7 @@ def hills(s: Sheet) -> str:
 
 
 def blocks(s: Sheet) -> str:
-    """Cubes that fall apart into flat paper towards the top."""
+    """Cubes that dissolve into flat paper towards the top."""
     p, a = s.palette, s.w / 12
     art = [s.area(p.paper)]
     for row in range(11):
@@ -285,7 +285,7 @@ def lettering(s: Sheet, title: Box, author: Box, author_fill: str = "") -> str:
 
 
 def finish(s: Sheet) -> str:
-    """What printed board has: a grain, a shadow at the fold, light that falls off to the edges."""
+    """The look of printed board: a grain, a shadow at the fold, light that falls off to the edges."""
     grain = (
         '<filter id="grain" x="0" y="0" width="1" height="1"><feTurbulence type="fractalNoise" '
         'baseFrequency="0.8" stitchTiles="stitch"/><feColorMatrix values="0 0 0 0 0  0 0 0 0 0  0 0 0 0 0  '
@@ -302,7 +302,7 @@ def finish(s: Sheet) -> str:
 
 
 def cover_svg(classic: Classic, edition: int) -> str:
-    """The cover of one edition; the same edition gives the same text every time."""
+    """Return the cover of one edition; deterministic."""
     look, isbn = classic.looks[edition], classic.isbns[edition]
     phase = int(isbn) % 89 / 89
     sheet = Sheet(classic.title, classic.author, look.palette, look.width, look.height, phase)
@@ -312,8 +312,8 @@ def cover_svg(classic: Classic, edition: int) -> str:
 
 
 def draw_edition(classic: Classic, edition: int, directory: Path) -> Path:
-    """Renders one edition to its file, which is as old as its ISBN says."""
-    import pyvips  # here, so that reading this module does not load libvips
+    """Render one edition to its file; the file's mtime is derived from the ISBN."""
+    import pyvips  # here, so that importing this module does not load libvips
 
     isbn = classic.isbns[edition]
     path = directory / FILE_NAMES.get(isbn, f"{isbn}.jpg")
@@ -325,7 +325,7 @@ def draw_edition(classic: Classic, edition: int, directory: Path) -> Path:
 
 
 def draw_all(directory: Path) -> list[Path]:
-    """Renders every edition of every classic into the directory."""
+    """Render every edition of every classic into the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     editions = [(classic, edition) for classic in CLASSICS for edition in range(len(classic.isbns))]
     with ThreadPoolExecutor() as pool:

@@ -1,4 +1,4 @@
-"""A monoline capital alphabet of strokes, for machines without a single font."""
+"""A monoline alphabet of capitals, for machines without any font."""
 
 import itertools
 import re
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 CAP_HEIGHT = 100.0  # the grid: 0 is the top of the capitals, 100 the baseline
 
-# The room a glyph keeps on one side, by the shape it turns there.
+# Side bearing of a glyph, by the shape of that side.
 _STEM, _ROUND, _SLANT = 13.0, 8.0, 4.5
-# One more line has to buy this much size, or a lone "in" gets a line of its own.
+# A further line must allow this much more size, or a lone "in" would get its own line.
 _WORTH_A_LINE = 0.94
 _COMMAND = re.compile(r"([MLCAZ])([^MLCAZ]*)")
 
 
 @dataclass(frozen=True)
 class Glyph:
-    """One letter: strokes between x=0 and `width`, and the room at its sides."""
+    """One letter: strokes between x=0 and `width`, and its side bearings."""
 
     left: float
     width: float
@@ -99,7 +99,7 @@ GLYPHS: dict[str, Glyph] = {
         "M27.5 47 A26.5 26.5 0 0 1 27.5 100 A26.5 26.5 0 0 1 27.5 47 Z",
     ),
     "9": Glyph(_ROUND, 60, _ROUND, "M14 100 L54 48 A30 30 0 1 0 0 30 A30 30 0 0 0 54 48"),
-    # A stroke of next to no length: the round cap makes it the dot.
+    # A stroke of almost no length: the round cap makes it a dot.
     ".": Glyph(_STEM, 0.1, _STEM, "M0 100 L0.1 100"),
     ",": Glyph(_ROUND, 8, _ROUND, "M8 98 L0 117"),
     "'": Glyph(_ROUND, 0, _ROUND, "M0 0 L0 24"),
@@ -122,7 +122,7 @@ GLYPHS: dict[str, Glyph] = {
     " ": Glyph(0, 40, 0, ""),
 }
 
-# Pairs whose gap looks too wide on the grid, and by how much they close up.
+# Pairs whose gap looks too wide on the grid, and by how much to close it.
 _KERNING = {
     pair: amount
     for amount, pairs in {
@@ -135,7 +135,7 @@ _KERNING = {
 
 
 def fold(text: str) -> str:
-    """The text in capitals without accents: the only letters this alphabet has."""
+    """Return the text in capitals without accents, the only letters of this alphabet."""
     plain = unicodedata.normalize("NFKD", text.replace("\u2019", "'"))
     return "".join(letter for letter in plain if not unicodedata.combining(letter)).upper()
 
@@ -143,9 +143,9 @@ def fold(text: str) -> str:
 def text_path(
     text: str, *, size: float, tracking: float = 0.0, x: float = 0.0, y: float = 0.0
 ) -> tuple[str, float]:
-    """Path data of one line with its ink's top left corner at x, y, and the ink's width.
+    """Return path data of one line, with the top left corner of its ink at x, y, and the ink's width.
 
-    `size` is the cap height; `tracking` is the extra room between letters, in cap heights.
+    `size`: cap height. `tracking`: extra space between letters, in cap heights.
     """
     scale = size / CAP_HEIGHT
     placed = list(_placed_glyphs(fold(text), tracking * CAP_HEIGHT))
@@ -163,7 +163,7 @@ def wrap(
     tracking: float = 0.0,
     leading: float = 1.45,
 ) -> Setting:
-    """The breaks that allow the largest size in the box, with few lines that are as even as possible."""
+    """Return the line breaks with the largest size in the box, with few lines, as even as possible."""
     settings = []
     for lines in _breaks(text.split()):
         per_unit = max(text_path(line, size=1.0, tracking=tracking)[1] for line in lines)
@@ -183,9 +183,9 @@ def set_block(
     tracking: float = 0.0,
     leading: float = 1.5,
 ) -> tuple[str, float]:
-    """Path data of the text at its largest in the room (x, y, width, height), and its cap height.
+    """Return path data of the text at its largest in the room (x, y, width, height), and its cap height.
 
-    `align` 0 keeps the lines left, 0.5 centres them, 1 keeps them right.
+    `align`: 0 left, 0.5 centred, 1 right.
     """
     x, y, width, height = room
     setting = wrap(text, width, max_height=height, largest=largest, tracking=tracking, leading=leading)
@@ -201,7 +201,7 @@ def set_block(
 
 
 def stroke(data: str, colour: str, width: float, kind: str = "ornament") -> str:
-    """The SVG element that draws path data the way this alphabet is meant: with round ends."""
+    """Return the SVG element for path data of this alphabet, with round ends."""
     ends = 'stroke-linecap="round" stroke-linejoin="round"'
     return (
         f'<path class="{kind}" d="{data}" fill="none" stroke="{colour}" stroke-width="{width:.2f}" {ends}/>'
@@ -209,7 +209,7 @@ def stroke(data: str, colour: str, width: float, kind: str = "ornament") -> str:
 
 
 def _breaks(words: list[str]) -> Iterator[tuple[str, ...]]:
-    """Every way to cut the words into lines (titles are short: there are few)."""
+    """Yield every way to break the words into lines (titles are short, so there are few)."""
     gaps = range(1, len(words))
     for count in range(len(words)):
         for cuts in itertools.combinations(gaps, count):
@@ -218,7 +218,7 @@ def _breaks(words: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _placed_glyphs(text: str, tracking: float) -> Iterator[tuple[float, Glyph]]:
-    """Each glyph with the x of its ink on the grid; the first one's ink begins at 0."""
+    """Yield each glyph with the x of its ink on the grid; the first one's ink begins at 0."""
     at = -GLYPHS[text[0]].left
     for letter, following in itertools.zip_longest(text, text[1:], fillvalue=""):
         glyph = GLYPHS[letter]
@@ -227,7 +227,7 @@ def _placed_glyphs(text: str, tracking: float) -> Iterator[tuple[float, Glyph]]:
 
 
 def _moved(strokes: str, x: float, y: float, scale: float) -> str:
-    """The strokes scaled, then moved to x, y."""
+    """Scale the strokes, then move them to x, y."""
     parts = []
     for command, arguments in _COMMAND.findall(strokes):
         numbers = [float(number) for number in arguments.split()]

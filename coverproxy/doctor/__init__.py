@@ -1,1 +1,1 @@
-"""The check of an installation: what to look at, and what to do about it."""
+"""The doctor: checks an installation, and says how to fix it."""

@@ -1,4 +1,4 @@
-"""An examination of an installation: every check in turn, each finding with what to do about it."""
+"""Runs every check of an installation in turn; findings come with advice."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -16,9 +16,9 @@ CONFIG = "config"
 def examine(
     config: Config, file: Path | None, environ: Mapping[str, str], url: str | None
 ) -> Iterator[Finding]:
-    """Look at everything. Nothing is changed: what it writes to try a disk it takes away again.
+    """Run all checks. Nothing is changed: files written to test a disk are removed again.
 
-    `url`: where the public reaches the service, if that is to be asked too.
+    `url`: the public address of the service, if that is to be checked.
     """
     data, shelf = Path(config.data.dir), DataFolder(config)
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
@@ -36,27 +36,27 @@ def examine(
     }
     try:
         for name, look in checks.items():
-            yield from _told(name, look)
+            yield from _findings(name, look)
     finally:
         shelf.close()
 
 
 def mistaken(mistakes: str) -> Finding:
-    """Tell a config that cannot be read: without it, nothing else can be looked at."""
-    advice = "mend these keys; config.example.toml has every key with its default and unit"
+    """Report an invalid config; without a config no other check can run."""
+    advice = "correct these keys; config.example.toml lists every key with its default and unit"
     return problem(CONFIG, mistakes, advice)
 
 
-def _told(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield what a check finds. One that fails is a finding too, and keeps no other from being made."""
+def _findings(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield a check's findings. A check that fails is a finding too, and does not stop the others."""
     try:
         yield from look()
     except (OSError, Unavailable) as exc:
-        advice = "run the doctor as the user that runs the service; look at the findings before this one"
-        yield problem(name, f"could not be looked at: {exc}", advice)
+        advice = "run the doctor as the user that runs the service; see the findings above"
+        yield problem(name, f"could not be checked: {exc}", advice)
 
 
 def _config(file: Path | None, environ: Mapping[str, str]) -> Iterator[Finding]:
-    where = f"{file.absolute()} is right" if file else "no file (--config FILE): the defaults"
+    where = f"{file.absolute()} is valid" if file else "no file (--config FILE): the defaults"
     named = [name for name in sorted(environ) if name.startswith(PREFIX) and "__" in name]
     yield fine(CONFIG, f"{where}; from the environment: {', '.join(named) or 'nothing'}")

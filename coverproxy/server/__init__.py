@@ -1,1 +1,1 @@
-"""Processes: the supervisor, its workers, sockets and the word to systemd."""
+"""Processes: the supervisor, its workers, sockets, and readiness for systemd."""

@@ -1,4 +1,4 @@
-"""Serving: the listeners, made once; the application of a process; and one process on its own."""
+"""The application of a process, its listeners, and serving from a single process."""
 
 import asyncio
 import signal
@@ -23,7 +23,9 @@ _BACKLOG = 2048
 
 @dataclass(frozen=True)
 class Listeners:
-    """The listening sockets of a service, made before any worker is: a taken port is told at once."""
+    """The listening sockets of a service, made before any worker, so that a taken port is reported at
+    once.
+    """
 
     covers: socket.socket
     ops: socket.socket
@@ -41,9 +43,9 @@ class Listeners:
 
 
 def listen(config: Config, handed: Sequence[socket.socket] = ()) -> Listeners:
-    """Listen on both addresses, or use the socket for covers that was *handed* to us.
+    """Listen on both addresses, or use the covers socket that was *handed* to us.
 
-    Raises OSError that names the address.
+    Raises OSError naming the address.
     """
     covers = handed[0] if handed else _listen(config.server.host, config.server.port)
     try:
@@ -77,9 +79,9 @@ def application(
     *,
     prestart: bool = True,
 ) -> web.Application:
-    """Make the application of one process: its start opens the service, its end closes it.
+    """Make the application of one process: starting it opens the service, its end closes it.
 
-    `prestart`: start render processes before the first request. If not, each starts with its first picture.
+    `prestart`: start render processes before the first request; otherwise each starts with its first picture.
     """
     metrics = Metrics()
     app = build(config, metrics, shown)

@@ -1,4 +1,4 @@
-"""Accepting: workers share the connections of one listening socket evenly."""
+"""Balanced accept: workers share the connections of one listening socket evenly."""
 
 import asyncio
 import logging
@@ -10,19 +10,19 @@ import time
 from aiohttp import web
 
 SLACK = 1
-"""How many connections more than the least laden worker one may hold and still accept."""
+"""How many connections above the least loaded worker's number a worker may have and still accept."""
 
 PAUSE_SECONDS = 0.001
-"""How long a worker that has more than its share looks away, so that another may be faster."""
+"""Pause of a worker that has more than its share, so that another can accept first."""
 
 PATIENCE_SECONDS = 0.02
-"""How long one leaves a connection to the others: they may all stand still."""
+"""Longest time to leave a connection to the others, which may all be blocked."""
 
 FAULT_SECONDS = 0.1
-"""How long one looks away where nothing can be accepted (no more open files, mostly)."""
+"""Pause when accept fails (usually for lack of file descriptors)."""
 
 QUIET_SECONDS = 60.0
-"""One line in the log so often, while nothing can be accepted."""
+"""Interval between log lines while accept fails."""
 
 _MOST_AT_ONCE = 64
 _BYTES = 4
@@ -31,10 +31,10 @@ _log = logging.getLogger(__name__)
 
 
 class Shares:
-    """How many connections each worker holds: a place for each, in memory that forks share with their parent.
+    """How many connections each worker has: a slot per worker, in memory that forks share with their parent.
 
-    A place holds 0 where its worker accepts nothing (not yet, no longer, dead), else its connections and one.
-    One writer a place and whole words, so there is no lock; what is a moment old only makes shares less even.
+    A slot is 0 if its worker does not accept (not yet, no longer, dead), else its connections plus one.
+    One writer per slot and aligned words, so no lock; slightly stale values only make shares less even.
     """
 
     def __init__(self, places: int) -> None:
@@ -42,42 +42,42 @@ class Shares:
         self._owners: dict[int, int] = {}
 
     def take(self, owner: int) -> int:
-        """Give *owner* (a worker's number, for the parent alone) a place. Raises ValueError: none is free."""
+        """Give *owner* (a worker's number; parent only) a slot. Raises ValueError if none is free."""
         place = min(set(range(len(self._table))) - set(self._owners.values()))
         self._owners[owner] = place
         return place
 
     def free(self, owner: int) -> None:
-        """Take a worker's place back: it is dead, and perhaps could not say so."""
+        """Free the slot of a dead worker, which may not have done so itself."""
         place = self._owners.pop(owner, None)
         if place is not None:
             self.close(place)
 
     def tell(self, place: int, connections: int) -> None:
-        """Say how many connections the worker of *place* holds."""
+        """Publish the number of connections of *place*'s worker."""
         self._table[place] = connections + 1
 
     def close(self, place: int) -> None:
-        """Say that the worker of *place* accepts nothing."""
+        """Publish that *place*'s worker does not accept."""
         self._table[place] = 0
 
     def least(self) -> int:
-        """Return what the least laden worker holds, among those that accept. Some worker must."""
+        """Return the number of connections of the least loaded accepting worker. At least one must accept."""
         return min(filter(None, self._table.tolist())) - 1
 
 
 def room(mine: int, least: int) -> int:
-    """Say how many connections a worker that holds *mine* may accept where the least laden holds *least*."""
+    """Return how many connections a worker with *mine* may accept while the least loaded one has *least*."""
     return max(min(least + SLACK + 1 - mine, _MOST_AT_ONCE), 0)
 
 
 class SharedSite(web.BaseSite):
-    """One worker's part in a listening socket that all workers accept from.
+    """One worker's part of a listening socket that all workers accept from.
 
-    The kernel wakes all of them for a connection, and without more the first to come takes it, and whatever
-    else is waiting: of eight clients that keep their connections, one of two workers had seven or eight. A
-    socket for each worker (SO_REUSEPORT) leaves it to a hash, six and two being common; what waits in a dead
-    worker's is lost or late; and there is no such thing for Unix sockets.
+    The kernel wakes all of them for a connection; without balancing, the first takes it and everything else
+    that waits: of eight clients with keep-alive, one of two workers got seven or eight. A socket per worker
+    (SO_REUSEPORT) distributes by hash, where six and two are common; connections queued at a dead worker are
+    lost or late; and Unix sockets do not support it.
     """
 
     def __init__(self, runner: web.AppRunner, listener: socket.socket, shares: Shares, place: int) -> None:
@@ -96,14 +96,14 @@ class SharedSite(web.BaseSite):
         return f"shared:{self._listener.getsockname()}"
 
     async def start(self) -> None:
-        """Accept from now on."""
+        """Start accepting."""
         await super().start()
         self._listener.setblocking(False)
         self._shares.tell(self._place, self._held())
         self._watch()
 
     async def stop(self) -> None:
-        """Accept no more; connections stay."""
+        """Stop accepting; connections stay."""
         await super().stop()
         self._shares.close(self._place)
         asyncio.get_running_loop().remove_reader(self._listener)
@@ -111,7 +111,7 @@ class SharedSite(web.BaseSite):
             self._again.cancel()
 
     def _held(self) -> int:
-        assert self._runner.server is not None  # noqa: S101 - BaseSite has seen to it
+        assert self._runner.server is not None  # noqa: S101 - BaseSite ensures it
         return len(self._runner.server.connections) + len(self._joining)
 
     def _watch(self) -> None:
@@ -133,23 +133,23 @@ class SharedSite(web.BaseSite):
             for _ in range(may):
                 self._join(self._listener.accept()[0])
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            pass  # others were faster, or the client has thought better of it
+            pass  # others were faster, or the client gave up
         except OSError as exc:
             self._tell(exc)
             self._look_away(FAULT_SECONDS)
         self._shares.tell(self._place, self._held())
 
     def _tell(self, fault: OSError) -> None:
-        """Log a fault, once in a while: it lasts, and we try ten times a second."""
+        """Log a fault, but not often: it lasts, and we retry ten times a second."""
         now = time.monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + QUIET_SECONDS
             _log.error("no connection can be accepted", extra={"error": fault.strerror or os.strerror(0)})
 
     def _is_patience_over(self) -> bool:
-        """Say whether a connection has been left to others for so long that we take it all the same."""
+        """Return whether we have left a connection to others for so long that we take it now."""
         now = time.monotonic()
-        if now - self._left_at > PATIENCE_SECONDS:  # that was another connection, taken by another worker
+        if now - self._left_at > PATIENCE_SECONDS:  # an earlier connection, taken by another worker
             self._left_since = now
         self._left_at = now
         return now - self._left_since > PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""What a service manager hands to a process: listening sockets, and a place to say that it is ready."""
+"""Socket activation and readiness notification as systemd defines them."""
 
 import os
 import socket
@@ -6,14 +6,14 @@ from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 
 _FIRST = 3
-"""SD_LISTEN_FDS_START (sd_listen_fds(3)): the descriptors behind the three standard ones."""
+"""SD_LISTEN_FDS_START (sd_listen_fds(3)): the first descriptor after the three standard ones."""
 
 
 def listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """Take the listening sockets that were handed to this very process, and say so to nobody below it.
+    """Take the listening sockets that were passed to this process, and hide them from its children.
 
-    As sd_listen_fds(3) has it: `LISTEN_PID` is ours, `LISTEN_FDS` is how many. Raises OSError for one that is
-    no socket.
+    As in sd_listen_fds(3): `LISTEN_PID` is our id, `LISTEN_FDS` the number. Raises OSError for a descriptor
+    that is not a socket.
     """
     told = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
@@ -27,9 +27,10 @@ def listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
 
 
 def notifier(environ: MutableMapping[str, str]) -> Callable[[str], None]:
-    """Take the address that states are told to (sd_notify(3)); what is returned tells one, as "READY=1".
+    """Return a function that reports a state such as "READY=1" (sd_notify(3)), taking the address from
+    *environ*.
 
-    Taken, so that nobody below tells one too: gunicorn would be ready before any worker is.
+    Children must not see it: gunicorn would report readiness before any worker is ready.
     """
     address = environ.pop("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
@@ -37,7 +38,7 @@ def notifier(environ: MutableMapping[str, str]) -> Callable[[str], None]:
 
     def tell(state: str) -> None:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            # an abstract address begins with a NUL, which an environment cannot hold
+            # an abstract address begins with a NUL, which an environment cannot contain
             out.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
 
     return tell

@@ -1,4 +1,4 @@
-"""The master: gunicorn's, which starts workers, replaces dead ones, and changes them over on SIGHUP."""
+"""The supervisor: gunicorn's arbiter, which starts workers, replaces dead ones, and swaps them on SIGHUP."""
 
 import asyncio
 import faulthandler
@@ -28,23 +28,23 @@ from coverproxy.web import bounds
 from coverproxy.web.connections import BoundedRunner
 
 LINGER_SECONDS = 0.5
-"""How long a stopping worker waits for the request of a connection that it accepted a moment before."""
+"""How long a stopping worker waits for the request on a connection that it has just accepted."""
 
 CHANGE_SECONDS = 20.0
-"""How long the old workers are kept while new ones start; then they go, and clients wait for an answer."""
+"""How long the old workers are kept while new ones start; afterwards they go, and clients wait."""
 
 RETRY_SECONDS = 1.0
-"""How long a worker that cannot start, beside others that answer, waits until it is replaced."""
+"""Pause of a worker that cannot start, while others answer, before it is replaced."""
 
 _PLACES = 1024
-"""Workers that can be at once: server.workers has a limit of 256, and generations overlap."""
+"""Most workers at the same time: server.workers has a limit of 256, and generations overlap."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Supervisor:
-    """A service in several processes. `reread` gives the config anew; it may raise ConfigError."""
+    """A service in several processes. `reread` loads the config again; it may raise ConfigError."""
 
     config: Config
     listeners: Listeners
@@ -54,19 +54,19 @@ class Supervisor:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. `on_ready` is called once, when requests are answered.
 
-        The workers' metrics add up only if metrics.MULTIPROCESS named a folder when this module was imported:
-        prometheus_client looks at it once.
+        The workers' metrics are summed only if metrics.MULTIPROCESS named a folder when this module was
+        imported: prometheus_client checks that once.
         """
         _Changeover(_Gunicorn(self)).run()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
-    """Our service as gunicorn sees it; never loads libvips in the master."""
+    """Our service as a gunicorn application; never loads libvips in the master."""
 
     def __init__(self, master: Supervisor) -> None:
         self._master = master
         self._config = master.config
-        self._token = os.pipe()  # one byte in it: whoever reads it is the first
+        self._token = os.pipe()  # holds one byte: the worker that reads it is the first
         os.set_blocking(self._token[0], False)
         os.write(self._token[1], b"1")
         self.failed = os.pipe()  # a line from each worker that cannot start
@@ -74,7 +74,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         self.ready = os.pipe()  # a byte from each worker that answers
         os.set_blocking(self.ready[0], False)
         self.shares = Shares(_PLACES)
-        self.share: Callable[[web.AppRunner], SharedSite]  # of the worker that is forked next: it inherits it
+        self.share: Callable[[web.AppRunner], SharedSite]  # inherited by the worker that is forked next
         super().__init__()
 
     def load_config(self) -> None:
@@ -93,19 +93,19 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
-        if "control_socket_disable" in self.cfg.settings:  # since 25: a socket that nobody asked for
+        if "control_socket_disable" in self.cfg.settings:  # since 25: a socket that we do not use
             self.cfg.set("control_socket_disable", True)
 
     def reload(self) -> None:
         """See BaseApplication; for SIGHUP. A config with mistakes changes nothing."""
         try:
-            # The data folder stays: workers of both generations must agree on keys, counts and locks.
+            # The data folder must not change: workers of both generations share keys, counts and locks.
             self._config = self._master.reread().model_copy(update={"data": self._config.data})
         except ConfigError as exc:
-            _log.error("the config has mistakes, so the old one stays", extra={"mistakes": str(exc)})
-        except Exception as exc:  # whatever it is, it must not end a service that answers
-            # the kind alone: what was being read can be a secret
-            _log.error("the config cannot be read, so the old one stays", extra={"error": type(exc).__name__})
+            _log.error("the config has mistakes; the old one stays", extra={"mistakes": str(exc)})
+        except Exception as exc:  # no error here may end a running service
+            # only the kind: the text could contain a secret
+            _log.error("the config cannot be read; the old one stays", extra={"error": type(exc).__name__})
         log.set_up(self._config.log)
         self.callable = None
         super().reload()
@@ -122,7 +122,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         return make
 
     def _is_ready(self) -> None:
-        """Tell the master; call `on_ready` in whichever worker is first."""
+        """Report to the master; the first worker also calls `on_ready`."""
         os.write(self.ready[1], b"1")
         try:
             os.read(self._token[0], 1)
@@ -133,8 +133,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
     def cannot_start(self, why: str) -> NoReturn:
         """End a worker that cannot start. Blocks.
 
-        Where none answers yet, the master ends with this reason. Later, as on a disk that has filled up, the
-        others go on, and it is tried again each second.
+        If none answers yet, the master ends with this reason. Later, for example when the disk has filled up,
+        the others go on, and a new worker tries each second.
         """
         if select.select([self._token[0]], [], [], 0)[0]:
             os.write(self.failed[1], f"{why}\n".encode(errors="replace")[: select.PIPE_BUF])
@@ -144,7 +144,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         sys.exit(1)
 
     def reason(self) -> str:
-        """Return why the first worker that could not start could not; "" where none said."""
+        """Return the reason of the first worker that could not start; "" if there is none."""
         try:
             return os.read(self.failed[0], select.PIPE_BUF).decode(errors="replace").partition("\n")[0]
         except BlockingIOError:
@@ -152,11 +152,11 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
 
 
 async def _trace_crashes(app: web.Application) -> None:
-    faulthandler.enable()  # into the log: a worker decodes nothing, so that a crash of it is ours
+    faulthandler.enable()  # into the log: workers decode nothing, so a crash is our own bug
 
 
 class _Changeover(Arbiter):  # type: ignore[misc]
-    """Gunicorn's arbiter, but on SIGHUP the old workers go only when the new ones answer."""
+    """Gunicorn's arbiter; but on SIGHUP the old workers go only when the new ones answer."""
 
     _is_reloading = False
 
@@ -185,7 +185,7 @@ class _Changeover(Arbiter):  # type: ignore[misc]
                 workers -= len(os.read(self.app.ready[0], 1024))
 
     def _drain(self) -> None:
-        """Forget who was ready before."""
+        """Discard earlier readiness reports."""
         try:
             while os.read(self.app.ready[0], 1024):
                 pass
@@ -194,14 +194,14 @@ class _Changeover(Arbiter):  # type: ignore[misc]
 
 
 class _Worker(GunicornUVLoopWebWorker):
-    """aiohttp's worker, which would see a SIGTERM only at its next heartbeat."""
+    """aiohttp's worker, which by itself would notice a SIGTERM only at its next heartbeat."""
 
     def __init__(self, *settings: Any) -> None:
         super().__init__(*settings)
-        self.sockets: list[Any] = []  # what is accepted from is the runner's business
+        self.sockets: list[Any] = []  # the runner accepts
 
     def run(self) -> None:
-        """See GunicornUVLoopWebWorker; a fault of the machine at the start is one line, and no traceback."""
+        """See GunicornUVLoopWebWorker; logs a machine fault at the start in one line, without a traceback."""
         try:
             super().run()
         except (OSError, CoverError) as exc:
@@ -215,9 +215,9 @@ class _Worker(GunicornUVLoopWebWorker):
 
 
 class _Runner(BoundedRunner):
-    """Takes its share of the connections; at the end stops accepting first, and closes idle ones later.
+    """Accepts its share of the connections; when stopping, first stops accepting, then closes idle ones.
 
-    A new connection may be idle for a moment only.
+    A new connection may be idle only for a moment.
     """
 
     def __init__(
@@ -238,31 +238,31 @@ class _Runner(BoundedRunner):
 
 
 class _Logger(Logger):  # type: ignore[misc]
-    """Gunicorn's lines go where ours go, in our format."""
+    """Sends gunicorn's log lines to our log, in our format."""
 
     def setup(self, cfg: Any) -> None:
         self.cfg = cfg
         self.loglevel = logging.WARNING
         self.error_log.propagate = True
         self.error_log.setLevel(self.loglevel)
-        self.error_log.addFilter(_is_not_told_by_worker)
+        self.error_log.addFilter(_is_not_boot_error)
 
 
-def _is_not_told_by_worker(record: logging.LogRecord) -> bool:
-    """Leave out that a worker could not start: the reason is the master's last word."""
+def _is_not_boot_error(record: logging.LogRecord) -> bool:
+    """Filter out that a worker could not start: the master reports the reason last."""
     return not (isinstance(record.args, tuple) and record.args[1:] == (Arbiter.WORKER_BOOT_ERROR,))
 
 
 def _give_place(server: Any, worker: Any) -> None:
-    """Give the worker that is about to be forked a place among those that share the connections."""
+    """Give a slot for sharing connections to the worker that is about to be forked."""
     shares = server.app.shares
-    # gunicorn has put another descriptor in the place of the listener that it was given
+    # gunicorn has replaced the listener's descriptor by another
     listener, place = server.LISTENERS[0].sock, shares.take(worker.age)
     server.app.share = partial(SharedSite, listener=listener, shares=shares, place=place)
 
 
 def _forget_worker(server: Any, worker: Any) -> None:
-    """Free a dead worker's place, and drop its live gauges from the sums; its counters stay counted."""
+    """Free a dead worker's slot, and drop its live gauges from the sums; its counters stay."""
     from prometheus_client import multiprocess
 
     server.app.shares.free(worker.age)

@@ -1,4 +1,4 @@
-"""Every service built from the config, a module by concern: only these know all the pieces."""
+"""Builds every service from the config, one module per concern. Only this package knows all the parts."""
 
 from coverproxy.wiring.accounts import open_accounts
 from coverproxy.wiring.commands import open_contributor, open_importer, open_warmer

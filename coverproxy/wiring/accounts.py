@@ -1,4 +1,4 @@
-"""Keys, quota and rate limits."""
+"""Builds keys, quota and rate limits."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext

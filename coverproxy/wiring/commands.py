@@ -1,4 +1,4 @@
-"""What commands need beside the data folder: the importer, a person's upload, the prewarmer."""
+"""Builds what commands need: the importer, a person's upload, prewarming."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ from coverproxy.wiring.data_folder import DataFolder, open_shelf
 from coverproxy.wiring.decoding import open_guard
 
 _PATIENCE = 10
-"""Times the limit that a render in the background may take."""
+"""Factor on the time limit for renders in the background."""
 
 
 @contextmanager
 def open_importer(
     config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]
 ) -> Iterator[Importer]:
-    """Open what takes files in."""
+    """Open the importer."""
     with open_guard(config, shelf, Metrics(), 1) as (guard, _):
         yield Importer(
             shelf.catalogue, shelf.files, guard, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
@@ -37,7 +37,7 @@ def open_importer(
 
 @contextmanager
 def open_contributor(config: Config, shelf: DataFolder) -> Iterator[tuple[Contributor, DecodeGuard]]:
-    """Open what takes in a person's file at the command line."""
+    """Open the contributor, for a person's file at the command line."""
     with open_guard(config, shelf, Metrics(), 1) as (guard, _):
         ingestor = Ingestor(
             shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.sizes,
@@ -50,11 +50,11 @@ def open_contributor(config: Config, shelf: DataFolder) -> Iterator[tuple[Contri
 def open_warmer(
     config: Config, sizes: tuple[str, ...], formats: tuple[Format, ...]
 ) -> Iterator[Work[Row, PrewarmResult]]:
-    """Open what makes a list's covers, in a process of its own: what goes wrong is told in its results."""
+    """Open prewarming for a list, in a worker process: errors are reported in its results."""
     logging.getLogger("coverproxy").propagate = False
     logging.getLogger("coverproxy").addHandler(logging.NullHandler())
     metrics = Metrics()
-    # It gives way to everybody, so on a busy machine its renders take far longer: they are not to blame.
+    # It runs at low priority, so on a busy machine renders take far longer; that is not the pictures' fault.
     with open_shelf(config) as shelf, open_guard(config, shelf, metrics, 1, _PATIENCE) as (guard, processes):
         maker = DerivativeMaker(
             shelf.cache, shelf.catalogue, shelf.files, metrics, config.size_table.sizes, config.limits

@@ -1,4 +1,4 @@
-"""The service of covers, opened and closed in one stack."""
+"""Builds the cover service, opened and closed in one exit stack."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ from coverproxy.wiring.decoding import open_guard
 from coverproxy.wiring.sources import LAST_SECONDS, open_asking
 
 _NICENESS = 10
-"""Of the service's renders: a tenth of the weight of nginx and the event loops, so hits go first."""
+"""Niceness of the service's renders: a tenth of the weight of nginx and the event loops, so hits go first."""
 
 
 @asynccontextmanager
 async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics) -> AsyncIterator[None]:
-    """Evict in the background. The shelf must be open."""
+    """Evict in the background. The data folder must be open."""
     upkeep = Janitor(shelf.evictor(), shelf.room, shelf.layout, metrics, config.cache.check_seconds)
     upkeep.start()
     try:
@@ -37,7 +37,7 @@ async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics
 
 @asynccontextmanager
 async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True) -> AsyncIterator[Covers]:
-    """Open the service; at the end, let what is being made be finished, within `server.stop_seconds`."""
+    """Open the service; at the end, finish covers in progress, within `server.stop_seconds`."""
     async with AsyncExitStack() as stack:
         shelf = DataFolder(config)
         stack.callback(shelf.close)
@@ -50,7 +50,7 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
         guard, _ = await asyncio.to_thread(stack.enter_context, opening)
         renders = RenderPool(threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)
-        if prestart:  # on a render thread: the kernel ends a child when the thread that started it ends
+        if prestart:  # on a render thread: the kernel kills a child when the thread that started it ends
             await renders.start(guard.start)
         asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
         covers = Covers(

@@ -1,4 +1,4 @@
-"""The data folder: its stores, its files and its cache, for commands and for the service alike."""
+"""The data folder: its stores, files and cache, for commands and the service."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from coverproxy.sources.sqlite import SqliteSourceMemory
 
 
 class DataFolder:
-    """What lies in the data folder, for commands and for the service alike."""
+    """The contents of the data folder, for commands and the service."""
 
     def __init__(self, config: Config) -> None:
         self.data = data = Path(config.data.dir)
@@ -41,19 +41,19 @@ class DataFolder:
         self.recall = SqliteSourceMemory(data / SOURCES, config.asking.absent_entries)
 
     def open(self) -> None:
-        """Make folders and files where they are missing. Raises OSError, StoreUnavailable."""
+        """Create missing folders and files. Raises OSError, StoreUnavailable."""
         self.files.open()
         self.cache.open()
         self.recall.open()
         self.open_catalogue()
 
     def open_catalogue(self) -> None:
-        """Open the catalogue, finish what a dead import left; may be tried again. Raises StoreUnavailable."""
+        """Open the catalogue, and finish an interrupted import; may be retried. Raises StoreUnavailable."""
         self.catalogue.open()
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
     def open_what_can_be(self) -> None:
-        """Open as open() does, but go on without what cannot be used: it says so when asked."""
+        """Open like open(), but continue without unusable parts: they raise when used."""
         for name, opening in (("originals", self.files.open), ("cache", self.cache.open)):
             with used_as_it_is(self.data / name):
                 opening()
@@ -62,7 +62,7 @@ class DataFolder:
                 opening()
 
     def databases(self) -> list[Database]:
-        """Return what each database is opened by, again too."""
+        """Return each database with the functions that open it, also repeatedly."""
         catalogue, recall, state = self.catalogue, self.recall, self.state
         return [
             Database(self.data / STATE, state, state.open),
@@ -79,13 +79,13 @@ class DataFolder:
         self.cache.purges.close()
 
     def evictor(self) -> Evictor:
-        """Build what keeps the cache within its bounds. The cache's folder must be there."""
+        """Build the evictor. The cache's folder must exist."""
         return Evictor(self.layout, self.room, of_folder(self.layout.top))
 
 
 @contextmanager
 def open_shelf(config: Config, *, to_write: bool = True) -> Iterator[DataFolder]:
-    """Open the data folder for a command; one that only looks needs no right to write."""
+    """Open the data folder for a command; a read-only command needs no write permission."""
     shelf = DataFolder(config)
     try:
         shelf.open() if to_write else shelf.catalogue.open_to_read()

@@ -1,4 +1,4 @@
-"""Decoders: each in a process of its own, behind the guard that journals crashes."""
+"""Builds decoders: each in its own process, behind the guard that journals crashes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from coverproxy.wiring.data_folder import DataFolder
 def open_guard(
     config: Config, shelf: DataFolder, metrics: Metrics, count: int, patience: float = 1.0, niceness: int = 0
 ) -> Iterator[tuple[DecodeGuard, RenderProcesses]]:
-    """Open *count* decoders, each in its process. *patience*: times the limit that a render may take."""
+    """Open *count* decoders, each in its process. *patience*: factor on the time limit of a render."""
     processes = render_processes(config, count, patience, niceness)
     guard = DecodeGuard(Path(config.data.dir), processes, shelf.catalogue, metrics)
     guard.open()

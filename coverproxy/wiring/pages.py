@@ -1,4 +1,4 @@
-"""What the pages for people need beside the covers."""
+"""Builds the services of the pages for people."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from coverproxy.web.page_context import PageContext
 
 @asynccontextmanager
 async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[PageContext]:
-    """Open what the pages for people need beside the covers."""
+    """Open the services of the pages for people."""
     data, accounts = Path(config.data.dir), covers.accounts
     notes = SqliteActivity(data / STATE)
     layout = covers.cache.layout

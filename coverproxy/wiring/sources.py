@@ -1,4 +1,4 @@
-"""The sources of originals: in their order for a command, and with their upkeep for the service."""
+"""Builds the sources of originals, in their order."""
 
 import os
 import time
@@ -23,12 +23,12 @@ from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder
 
 LAST_SECONDS = 0.1
-"""What asks get that nobody waits for any more when the service stops."""
+"""Time left for fetches that nobody waits for when the service stops."""
 
 
 @asynccontextmanager
 async def open_sources(config: Config) -> AsyncIterator[list[Source]]:
-    """Open the sources for a command, in the order that they are asked in. Raises ConfigError."""
+    """Open the sources for a command, in the order they are asked. Raises ConfigError."""
     async with AsyncExitStack() as stack:
         opened = []
         for each in build.by_preference(config.source):
@@ -41,16 +41,16 @@ async def open_sources(config: Config) -> AsyncIterator[list[Source]]:
 async def open_asking(
     config: Config, shelf: DataFolder, metrics: Metrics, guard: DecodeGuard, renders: RenderPool
 ) -> AsyncIterator[OriginalFetcher]:
-    """Open the sources, and keep fresh in the background what they gave. Raises ConfigError.
+    """Open the sources, and revalidate their originals in the background. Raises ConfigError.
 
-    The shelf and its state must be open.
+    The data folder and its state must be open.
     """
     data = Path(config.data.dir)
 
     async def pace(source: str, rate: float, burst: int) -> float:
         try:
             return await shelf.state.rates.take("source", source, time.time(), rate, burst)
-        except Unavailable:  # a pace that cannot be kept holds nobody back
+        except Unavailable:  # a broken rate limiter blocks nobody
             return 0.0
 
     async with AsyncExitStack() as stack:

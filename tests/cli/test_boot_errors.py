@@ -25,7 +25,7 @@ def test_a_file_for_a_data_folder(tmp_path: Path) -> None:
     """A file where the data folder should be is named, with the settings that name another."""
     (tmp_path / "data").write_text("")
     said = refused("--data", tmp_path / "data")
-    expected = f"Error: {tmp_path}/data is a file, not a folder: name another with --data or data.dir"
+    expected = f"Error: {tmp_path}/data is a file, not a folder: choose another with --data or data.dir"
     assert said == expected
 
 

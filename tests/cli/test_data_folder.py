@@ -77,7 +77,7 @@ def test_the_config_file_may_be_named_once(tmp_path: Path, monkeypatch: pytest.M
     assert run("key", "create", "--label", "x").exit_code == 0
     assert (tmp_path / "a" / "state.db").is_file()
     assert f"--config {tmp_path}/a.toml" in run("systemd-unit").output
-    assert "a.toml is right" in run("doctor").output
+    assert "a.toml is valid" in run("doctor").output
 
 
 @pytest.mark.usefixtures("_alone")

@@ -212,9 +212,9 @@ def test_serve_goes_on_and_names_a_database_of_root(place: Path, drawn: Path, is
 def test_the_doctor_finds_files_of_another_user(place: Path, drawn: Path, isbn: str) -> None:
     """A single derivative of root's, deep below the cache, is a problem with the command that mends it."""
     data = filled(place, drawn, isbn)
-    assert f"not {NAME}'s" not in ran("doctor", "--data", data, "--json", as_owner=True, code=0)
+    assert f"not belong to {NAME}" not in ran("doctor", "--data", data, "--json", as_owner=True, code=0)
     made = next(path for path in (data / "cache").rglob("*.jpg"))
     os.chown(made, 0, 0)
     said = ran("doctor", "--data", data, as_owner=True, code=1)
-    assert f"are not {NAME}'s, as {made}, which is root's" in said
+    assert f"do not belong to {NAME}, such as {made}, which belongs to root" in said
     assert f"chown -R {NAME}: {data}" in said

@@ -233,7 +233,7 @@ async def test_open_files_without_the_limit_are_told(cache: Cache, tmp_path: Pat
         assert "limit of open files (RLIMIT_NOFILE is 1024)" in limits_met(nginx.log, USUAL_FILES)[0]
     needed = files_needed(4000)
     assert (found["level"], needed) == ("problem", 4000 + 2 * DEBIAN_CONNECTIONS + 64)
-    assert f"may open 1024, and front.open_files = 4000 needs {needed}" in found["found"]
+    assert f"may open 1024 files, but front.open_files = 4000 needs {needed}" in found["found"]
     assert f"`worker_rlimit_nofile {needed};` into /etc/nginx/modules-enabled/" in found["advice"]
 
 

@@ -17,7 +17,7 @@ def test_a_missing_certificate_is_a_problem(tmp_path: Path) -> None:
     assert not list(certificates(Front(tls="off", **files)))
     found = list(certificates(Front(tls="http2", **files)))
     assert [each.level for each in found] == [Level.OK, Level.PROBLEM]
-    assert f"front.certificate_key: {tmp_path}/key.pem is not there" in found[1].found
+    assert f"front.certificate_key: {tmp_path}/key.pem does not exist" in found[1].found
 
 
 def test_check_config_warns_of_it(tmp_path: Path) -> None:
@@ -28,4 +28,4 @@ def test_check_config_warns_of_it(tmp_path: Path) -> None:
         f'certificate = "{tmp_path}/no.pem"\n'
     )
     said = warned("check-config", "--config", config)
-    assert f"Warning: front.certificate: {tmp_path}/no.pem is not there" in said
+    assert f"Warning: front.certificate: {tmp_path}/no.pem does not exist" in said

@@ -104,7 +104,7 @@ def test_people_get_lines_with_what_to_do(sick: Path, ports: dict[str, str]) -> 
     lines = done.stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("problem"))
     assert lines[at].startswith("problem  key links: 1 key has no link")
-    assert lines[at + 1].strip() == "→ any key command brings them in line: coverproxy key list"
+    assert lines[at + 1].strip() == "→ any key command repairs them: coverproxy key list"
     assert lines[-1].startswith("problems: 1, warnings: ")
     run("key", "list", data=sick)
     assert run("doctor", data=sick, **ports)
@@ -122,7 +122,7 @@ def test_a_config_with_mistakes_is_the_one_finding(examine: Examine, tmp_path: P
     file.write_text('[quota]\ntime_zone = "Europe/Berlin"\n')
     code, found = examine(tmp_path / "data", "--config", file, COVERPROXY_LOG__LEVEL="debug")
     assert code == 0
-    assert f"{file} is right" in only(found["ok"], "config")[0]
+    assert f"{file} is valid" in only(found["ok"], "config")[0]
     assert "COVERPROXY_LOG__LEVEL" in only(found["ok"], "config")[0]
     assert only(found["ok"], "time zone")[0].startswith("Europe/Berlin")
 
@@ -170,7 +170,7 @@ def test_a_mount_inside_the_cache_is_told(examine: Examine, sick: Path) -> None:
         shutil.rmtree(shm)
 
     assert code == 1
-    assert "no file can be moved" in only(found["problem"], "moves")[0]
+    assert "files cannot be moved" in only(found["problem"], "moves")[0]
     assert "one file system" in only(found["problem"], "moves")[1]
 
 
@@ -212,7 +212,7 @@ def test_missing_originals_are_told(examine: Examine, sick: Path) -> None:
     assert code == 1
     assert told.startswith("2 of ")
     assert files[0].name in told or files[1].name in told
-    assert "import them anew" in advice
+    assert "import them again" in advice
 
 
 def test_keys_and_links_that_differ_are_told(examine: Examine, sick: Path) -> None:
@@ -224,13 +224,13 @@ def test_keys_and_links_that_differ_are_told(examine: Examine, sick: Path) -> No
     told = [each["found"] for each in found["problem"]]
     assert code == 1
     assert "1 key has no link" in told[0]
-    assert "a link that should not be" in told[1]
+    assert "a link that should not exist" in told[1]
 
     run("key", "list", data=sick)
     assert examine(sick)[0] == 0
     link.unlink()
     link.symlink_to("../nowhere")
-    assert "leads nowhere" in only(examine(sick)[1]["problem"], "key links")[0]
+    assert "broken link" in only(examine(sick)[1]["problem"], "key links")[0]
 
 
 @pytest.mark.parametrize("name", ["catalogue.db", "state.db"])

@@ -1,1 +1,1 @@
-"""What the doctor looks at: each file a part of the installation, each check a finding with its advice."""
+"""The doctor's checks: a module per part of the installation; each check yields findings with advice."""

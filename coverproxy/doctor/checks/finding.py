@@ -1,11 +1,11 @@
-"""A finding: what was looked at, how it is, and what to do about it."""
+"""A finding: what was checked, its state, and what to do about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a finding is meant: a problem keeps covers from being served well, a warning may some day."""
+    """Severity: a problem keeps covers from being served well; a warning may do so later."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. `advice` says what to do, and is empty where nothing is."""
+    """The result of a check. `advice`: what to do; empty if nothing."""
 
     check: str
     level: Level
@@ -23,15 +23,15 @@ class Finding:
 
 
 def fine(check: str, found: str) -> Finding:
-    """All is well."""
+    """Everything is fine."""
     return Finding(check, Level.OK, found)
 
 
 def warning(check: str, found: str, advice: str) -> Finding:
-    """It works, and could do better."""
+    """It works, but could be better."""
     return Finding(check, Level.WARNING, found, advice)
 
 
 def problem(check: str, found: str, advice: str) -> Finding:
-    """It does not work, or will not for long."""
+    """It does not work, or will fail soon."""
     return Finding(check, Level.PROBLEM, found, advice)

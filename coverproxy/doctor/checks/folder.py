@@ -1,4 +1,4 @@
-"""The data folder: can it be written as we write, on what is it mounted, how much room is left."""
+"""The data folder: is it writable for the service, on what is it mounted, how much space is left?"""
 
 import os
 import stat
@@ -19,27 +19,27 @@ DATA, OWNERS, LINKS, MOVES, SPACE, INODES, ATIME = (
 )  # fmt: skip
 
 MOST_LOOKED_AT = 20_000
-"""Files of each part of the data folder whose owner is looked at: a second or two."""
+"""Files checked for their owner in each part of the data folder: takes a second or two."""
 
 LEAST_FREE_BYTES = 268_435_456
-"""Less than this and databases may soon fail to grow, not only the cache."""
+"""With less, databases may soon fail to grow, not only the cache."""
 
 LEAST_INODES, FEW_INODES = 10_000, 200_000
-"""A cover takes one inode a size and format, and its folders some: 200,000 are 50,000 books."""
+"""A cover takes one inode per size and format, plus some for folders: 200,000 are 50,000 books."""
 
-_WRITABLE = "let the user that runs the service own it (chown -R), and run the doctor as that user"
+_WRITABLE = "make the user that runs the service its owner (chown -R), and run the doctor as that user"
 
 
 def look(data: Path, layout: Layout, min_free_bytes: int) -> Iterator[Finding]:
-    """Look at the folder; where it is not there yet, at the one that it will be made in."""
+    """Check the folder, or the existing folder that it will be created in."""
     there = _nearest(data.absolute())
     if not there.is_dir():
         advice = "move that file away, or choose another folder: --data DIR, or data.dir in the config"
         yield problem(DATA, f"{there} is a file, not a folder", advice)
         return
     if there != data.absolute():
-        advice = "coverproxy import FOLDER makes it; if it should be there, say where: --data DIR, data.dir"
-        yield warning(DATA, f"{data} does not exist yet; looked at {there} instead", advice)
+        advice = "coverproxy import FOLDER creates it; if it exists elsewhere, name it: --data DIR, data.dir"
+        yield warning(DATA, f"{data} does not exist yet; checked {there} instead", advice)
     for folder in _parts(data, layout) or [there]:
         yield from _writes(folder)
     yield from _owners(data, layout)
@@ -50,19 +50,19 @@ def look(data: Path, layout: Layout, min_free_bytes: int) -> Iterator[Finding]:
 
 
 def _nearest(path: Path) -> Path:
-    """Return the path itself, or the lowest above it that exists."""
+    """Return the path, or its lowest existing parent."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
 
 
 def _parts(data: Path, layout: Layout) -> list[Path]:
-    """Return the folders that are written in, as far as there are any: each may be a mount of its own."""
+    """Return the existing folders that are written to; each may be a separate mount."""
     return [path for path in (data, data / "originals", layout.top) if path.is_dir()]
 
 
 def _writes(folder: Path) -> Iterator[Finding]:
-    """Do in a folder what we do in it: write, rename, link, note."""
+    """Do in a folder what the service does: write, rename, link, set attributes."""
     try:
         with tempfile.TemporaryDirectory(prefix="doctor-", dir=folder) as made:
             written = Path(made, "written")
@@ -75,12 +75,12 @@ def _writes(folder: Path) -> Iterator[Finding]:
 
 
 def _links(folder: Path, file: Path) -> Iterator[Finding]:
-    """Try what not every file system has."""
+    """Try features that some file systems lack."""
     lacks = False
     for act, what, lost in (
-        (_symlink, "symbolic links", "keys and sizes cannot be looked up by nginx"),
-        (_hard_link, "hard links", "nginx serves only ISBN-13 URLs, and ISBN-10 ones take the slower way"),
-        (_attribute, "extended attributes", "every hit asks the catalogue for its original's size"),
+        (_symlink, "symbolic links", "nginx cannot look up keys and sizes"),
+        (_hard_link, "hard links", "nginx serves only ISBN-13 URLs; those with ISBN-10 go through the app"),
+        (_attribute, "extended attributes", "every hit looks up its original's size in the catalogue"),
     ):
         try:
             act(file)
@@ -94,9 +94,9 @@ def _links(folder: Path, file: Path) -> Iterator[Finding]:
 
 
 def _owners(data: Path, layout: Layout) -> Iterator[Finding]:
-    """Look for what belongs to another user than the data folder: the service cannot replace or remove it.
+    """Find files of another user than the data folder's owner: the service cannot replace or remove them.
 
-    Bounded: of each part of the folder, the files and folders that a walk comes to first.
+    Bounded: checks the first files and folders of each part.
     """
     if not data.is_dir():
         return
@@ -111,21 +111,24 @@ def _owners(data: Path, layout: Layout) -> Iterator[Finding]:
     name = user_name(owner)
     if foreign:
         path, whose = foreign[0]
-        told = f"{len(foreign)} of {looked_at} looked at are not {name}'s, as {path}, which is {whose}'s"
-        yield problem(OWNERS, told, f"give all to one user: chown -R {name}: {data.absolute()}")
+        told = (
+            f"{len(foreign)} of {looked_at} files checked do not belong to {name}, such as {path},"
+            f" which belongs to {whose}"
+        )
+        yield problem(OWNERS, told, f"make one user the owner of all: chown -R {name}: {data.absolute()}")
     elif owner != os.geteuid():
-        told = f"{data} is {name}'s, and the doctor runs as {user_name(os.geteuid())}"
+        told = f"{data} belongs to {name}, but the doctor runs as {user_name(os.geteuid())}"
         yield warning(
             OWNERS,
             told,
             f"run the doctor as the user that runs the service: sudo -u {name} coverproxy doctor",
         )
     else:
-        yield fine(OWNERS, f"all of {looked_at} looked at are {name}'s")
+        yield fine(OWNERS, f"all {looked_at} files checked belong to {name}")
 
 
 def _entries(folder: Path, *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield what lies in a folder, itself included, as far as it can be read."""
+    """Yield a folder and its contents, as far as they are readable."""
     waiting = [folder]
     while waiting:
         at = waiting.pop()
@@ -157,7 +160,7 @@ def _attribute(file: Path) -> None:
 
 
 def _moves(layout: Layout) -> Iterator[Finding]:
-    """Rename a file from where it is written to where it will lie: a mount between the two forbids it."""
+    """Rename a file from the temporary to the final folder: a mount in between would prevent that."""
     source, target = layout.temporary, layout.images
     if not (source.is_dir() and target.is_dir()):
         return
@@ -166,7 +169,7 @@ def _moves(layout: Layout) -> Iterator[Finding]:
         atomic.write(written, b"")
         atomic.move(written, moved)
     except OSError as exc:
-        found = f"no file can be moved from {source} to {target}: {exc.strerror}"
+        found = f"files cannot be moved from {source} to {target}: {exc.strerror}"
         yield problem(MOVES, found, f"all of {layout.top} must be one file system, without mounts inside")
     else:
         yield fine(MOVES, f"{source} and {target} are on one file system")
@@ -178,11 +181,11 @@ def _moves(layout: Layout) -> Iterator[Finding]:
 def _room(folder: Path, min_free_bytes: int) -> Iterator[Finding]:
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
-    told = f"{free / 1e9:.1f} GB free where {folder} lies"
+    told = f"{free / 1e9:.1f} GB free on the disk of {folder}"
     if free < LEAST_FREE_BYTES:
-        yield problem(SPACE, told, "make room: cache/ can be deleted at any time, it is made again")
+        yield problem(SPACE, told, "free space: cache/ can be deleted at any time; it is made again")
     elif free < min_free_bytes:
-        advice = "make room, or lower cache.min_free_bytes or cache.max_bytes: now covers are not stored"
+        advice = "free space, or lower cache.min_free_bytes or cache.max_bytes: covers are not stored now"
         yield warning(SPACE, f"{told}, less than cache.min_free_bytes", advice)
     else:
         yield fine(SPACE, told)
@@ -190,10 +193,10 @@ def _room(folder: Path, min_free_bytes: int) -> Iterator[Finding]:
 
 
 def _inodes(found: os.statvfs_result) -> Iterator[Finding]:
-    if not found.f_files:  # Btrfs and the like make them as needed
+    if not found.f_files:  # Btrfs and others make them on demand
         return
     told = f"{found.f_favail:,} of {found.f_files:,} free"
-    advice = "df -i shows them; each file takes one: delete old files, or use a file system with more (XFS)"
+    advice = "see df -i; each file takes one: delete old files, or use a file system with more (XFS)"
     if found.f_favail < LEAST_INODES:
         yield problem(INODES, told, advice)
     elif found.f_favail < FEW_INODES:
@@ -203,18 +206,18 @@ def _inodes(found: os.statvfs_result) -> Iterator[Finding]:
 
 
 def access_times(folder: Path, known: LastUse) -> Finding:
-    """Judge what is known of when files in *folder* were last used."""
+    """Judge whether access times of files in *folder* are kept."""
     if known is LastUse.ATIME:
-        return fine(ATIME, "kept: the covers that were not looked at for longest are evicted first")
+        return fine(ATIME, "kept: the least recently used covers are evicted first")
     return warning(
         ATIME,
-        f"{folder} is mounted noatime: the oldest covers are evicted first, however often they are looked at",
-        f"`findmnt -T {folder}` names the mount; mount -o remount,relatime MOUNT, and relatime in /etc/fstab",
+        f"{folder} is mounted noatime: the oldest covers are evicted first, however often they are used",
+        f"`findmnt -T {folder}` shows the mount; mount -o remount,relatime MOUNT, and relatime in /etc/fstab",
     )
 
 
 def closed_to_others(folder: Path) -> Path | None:
-    """Return the first folder on the way to *folder* that another user cannot pass, or None."""
+    """Return the first folder on the path to *folder* that other users cannot enter, or None."""
     way = folder.resolve()
     for path in (*reversed(way.parents), way):
         if path.is_dir() and not path.stat().st_mode & stat.S_IXOTH:

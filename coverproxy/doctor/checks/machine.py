@@ -1,4 +1,4 @@
-"""The machine: its limits, its clock, and what is installed on it."""
+"""The machine: its limits, its clock, and its packages."""
 
 import platform
 import resource
@@ -23,7 +23,7 @@ FILES, ZONE, VERSIONS = "open files", "time zone", "versions"
 
 
 def look(quota: Quota) -> Iterator[Finding]:
-    """Look at what the machine gives."""
+    """Check the machine."""
     yield from _versions()
     yield _open_files(*resource.getrlimit(resource.RLIMIT_NOFILE))
     now = datetime.now(ZoneInfo(quota.time_zone))
@@ -44,7 +44,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _open_files(soft: int, hard: int) -> Finding:
-    """Judge the limit: every connection takes a file, and every cover that is being sent may."""
+    """Judge the limit: every connection takes a file, and every cover being sent may take one."""
     if soft == resource.RLIM_INFINITY or soft >= ENOUGH_FILES:
         return fine(FILES, f"at most {'any number' if soft == resource.RLIM_INFINITY else soft}")
     here = f"; in a shell: ulimit -n {ENOUGH_FILES}" if not 0 <= hard < ENOUGH_FILES else ""

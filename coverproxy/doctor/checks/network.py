@@ -1,4 +1,4 @@
-"""Who answers where: our server, its health address, and the web server before it."""
+"""The network: do the server, its health address and the web server in front answer?"""
 
 import http.client
 import shutil
@@ -18,11 +18,11 @@ STATUS = "X-Cover-Status"
 TIMEOUT_SECONDS = 5.0
 
 PROBE = "/devkey/doctor/small/isbn/9780000000002"
-"""A cover's path with a key that is none: we alone answer it as we do, and no cover is made."""
+"""A cover's path with an invalid key: only coverproxy answers it this way, and no cover is made."""
 
 
 def look(server: Server, ops: Ops, top: Path, url: str | None) -> Iterator[Finding]:
-    """Ask every address; *top* is the folder that nginx serves from."""
+    """Request every address; *top* is the folder that nginx serves from."""
     answers = _server(server)
     yield answers
     yield from _health(ops)
@@ -32,7 +32,7 @@ def look(server: Server, ops: Ops, top: Path, url: str | None) -> Iterator[Findi
 
 
 def _ask(url: str, path: str) -> tuple[int, str | None, bytes]:
-    """GET a path, following nothing: (status, X-Cover-Status, body). Raises OSError."""
+    """GET a path without following redirects: (status, X-Cover-Status, body). Raises OSError."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
@@ -41,27 +41,27 @@ def _ask(url: str, path: str) -> tuple[int, str | None, bytes]:
         answer = connection.getresponse()
         return answer.status, answer.getheader(STATUS), answer.read(65_536)
     except http.client.HTTPException as exc:
-        raise OSError(f"no HTTP: {exc!r}") from exc
+        raise OSError(f"not HTTP: {exc!r}") from exc
     finally:
         connection.close()
 
 
 def _address(host: str, port: int) -> str:
-    """Return the URL at which we reach what listens there: every address includes our own."""
+    """Return a URL that reaches what listens there; for a wildcard address, use the loopback."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - no bind
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _server(server: Server) -> Finding:
     if not server.port:
-        return fine(SERVER, "server.port is 0: it takes another port each time, so it was not asked")
+        return fine(SERVER, "server.port is 0: the port changes with every start, so it was not checked")
     url = _address(server.host, server.port)
     try:
         status, cover, _ = _ask(url, PROBE)
     except OSError as exc:
         return warning(SERVER, f"nothing answers at {url}: {exc}", "start it: coverproxy serve")
     if cover is None:
-        advice = "stop it, or let coverproxy listen elsewhere: server.port in the config, or serve --port"
+        advice = "stop it, or make coverproxy listen elsewhere: server.port in the config, or serve --port"
         return problem(SERVER, f"another program answers at {url} (status {status})", advice)
     return fine(SERVER, f"coverproxy answers at {url}")
 
@@ -81,13 +81,13 @@ def _health(ops: Ops) -> Iterator[Finding]:
         yield problem(HEALTH, f"another program answers at {url} (status {status})", advice)
     elif status != 200:
         told = "; ".join(f"{name}: {why}" for name, why in faults.items())
-        yield problem(HEALTH, f"the server is not ready: {told}", "look at the other findings and its log")
+        yield problem(HEALTH, f"the server is not ready: {told}", "see the other findings and its log")
     else:
-        yield fine(HEALTH, f"{url}/readyz says that it is ready")
+        yield fine(HEALTH, f"{url}/readyz reports ready")
 
 
 def _faults(body: bytes) -> dict[str, str] | None:
-    """Read /readyz; None where it is not ours."""
+    """Parse /readyz; None if it is not ours."""
     try:
         told = orjson.loads(body)
         return dict(told["faults"])
@@ -98,26 +98,26 @@ def _faults(body: bytes) -> dict[str, str] | None:
 def _nginx(top: Path) -> Iterator[Finding]:
     binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if binary is None:
-        yield fine(NGINX, "not on this machine; with it before the service, hits need no Python")
+        yield fine(NGINX, "not installed; with nginx in front of the service, hits need no Python")
         return
     said = subprocess.run([binary, "-v"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
     yield fine(NGINX, f"{said.stderr.strip().rpartition('/')[2] or 'installed'} at {binary}")
     if top.is_dir() and (closed := closed_to_others(top)):
-        found = f"its workers run as another user, and cannot pass {closed} on the way to the covers"
+        found = f"its workers run as another user, and cannot enter {closed} on the path to the covers"
         yield warning(NGINX, found, f"if it serves them: chmod o+x {closed}")
 
 
 def _public(url: str) -> Finding:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        return problem(URL, f"{url!r} is no URL", "expected one like https://covers.example.org")
+        return problem(URL, f"{url!r} is not a URL", "expected one like https://covers.example.org")
     try:
         status, cover, _ = _ask(url, PROBE)
     except (OSError, ValueError) as exc:  # an impossible port is a ValueError
-        advice = "is the web server running, its name in the DNS, its port open in the firewall?"
+        advice = "is the web server running, its name in the DNS, and its port open in the firewall?"
         return problem(URL, f"{url} does not answer: {exc}", advice)
     if cover is None:
-        advice = "its configuration must hand /devkey/ over to coverproxy (proxy_pass) and keep our headers"
-        return problem(URL, f"{url} answers {status}, but without {STATUS}: that is not us", advice)
+        advice = "its configuration must pass /devkey/ to coverproxy (proxy_pass) and keep our headers"
+        return problem(URL, f"{url} answers {status}, but without {STATUS}: that is not coverproxy", advice)
     if status != 403:
-        return warning(URL, f"{url} answers {status} to a key that is none", "expected 403 from coverproxy")
+        return warning(URL, f"{url} answers {status} to an invalid key", "expected 403 from coverproxy")
     return fine(URL, f"{url} leads to coverproxy")

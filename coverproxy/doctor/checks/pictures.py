@@ -1,4 +1,4 @@
-"""libvips: is it new enough, can it read and write what we need, and nothing that we must not."""
+"""libvips: is it new enough, and does it read and write what we need, and nothing that we must not?"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +31,7 @@ _ROUND_TRIP: dict[Loader, tuple[str, dict[str, Any]]] = {
 
 
 def look(formats: Formats) -> Iterator[Finding]:
-    """Load libvips as the service does, and try it."""
+    """Load libvips as the service does, and test it."""
     try:
         library = vips.library()
     except (ImportError, OSError) as exc:
@@ -46,7 +46,7 @@ def look(formats: Formats) -> Iterator[Finding]:
 def _version(version: tuple[int, ...]) -> Finding:
     told = ".".join(map(str, version))
     if version < LEAST_VERSION:
-        found = f"{told}: 8.18.4 mended some eighty memory faults in the decoders"
+        found = f"{told}: 8.18.4 fixes some eighty memory faults in the decoders"
         return problem(VERSION, found, _UPDATE)
     return fine(VERSION, told)
 
@@ -63,7 +63,7 @@ def _reads(library: Any) -> Finding:
 
 
 def _can_read(library: Any, loader: Loader) -> bool:
-    """Read a picture just written; where its kind cannot be written here, look whether there is a loader."""
+    """Read a picture just written; if its format cannot be written here, look for its loader."""
     name, options = _ROUND_TRIP[loader]
     try:
         body = getattr(_picture(library), name)(**options)
@@ -94,7 +94,9 @@ def _can_write(library: Any, form: Format) -> bool:
 
 
 def _blocks(library: Any) -> Finding:
-    """Try to have an SVG read: it may name other files, and its reader is not made for strangers' bytes."""
+    """Try to have an SVG read: SVGs can reference other files, and their reader is unsafe for untrusted
+    input.
+    """
     for attempt in (library.Image.new_from_buffer, library.Image.svgload_buffer):
         try:
             attempt(*((_SVG, "") if attempt is library.Image.new_from_buffer else (_SVG,)))

@@ -1,4 +1,4 @@
-"""What the databases say, and whether the files they speak of are there."""
+"""The databases, and whether the files that they list exist."""
 
 import asyncio
 import time
@@ -31,14 +31,14 @@ DATABASE, ORIGINALS, LINKS = "database", "originals", "key links"
 
 
 def databases(data: Path) -> Iterator[Finding]:
-    """Open every database as the service does, on a copy of its tables, and check the small ones through."""
+    """Open every database as the service does, on a copy of its schema; check the small ones fully."""
     for name, (steps, mend) in SCHEMAS.items():
         if (data / name).exists():
             yield _database(data / name, steps(), mend)
 
 
 def damaged(data: Path) -> str:
-    """Say which database of a folder cannot be used by this version, and why; "": none."""
+    """Return which database of a folder is unusable for this version, and why; "" if none is."""
     return next((each.found for each in databases(data) if each.level is Level.PROBLEM), "")
 
 
@@ -47,7 +47,7 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
         f"stop the service and restore {path} from a backup, or: {sqlite_migrations.recover_command(path)}"
     )
     if path.name == SOURCES:
-        advice = f"nothing is lost with it: the service puts {path} aside at its next start"
+        advice = f"it holds nothing permanent: the service moves {path} aside at its next start"
     found = sqlite_migrations.examine(path)
     if found.damage:
         return problem(DATABASE, f"{path} is damaged: {found.damage}", advice)
@@ -58,12 +58,12 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
         return problem(DATABASE, f"{path} cannot be opened by this version: {why}", advice)
     if found.version == 0:
         return problem(DATABASE, f"{path} is empty: it has no tables", advice)
-    sound = "sound" if found.is_checked_through else "readable (too large to check through)"
+    sound = "sound" if found.is_checked_through else "readable (too large for a full check)"
     return fine(DATABASE, f"{path} is {sound}")
 
 
 def originals(data: Path, catalogue: Catalogue, files: OriginalFiles) -> Iterator[Finding]:
-    """Look whether the files of some originals are there, taken evenly from all."""
+    """Check that the files of a sample of originals exist."""
     if not (data / "catalogue.db").exists():
         yield warning(ORIGINALS, "there are none yet", "coverproxy import FOLDER")
         return
@@ -72,29 +72,29 @@ def originals(data: Path, catalogue: Catalogue, files: OriginalFiles) -> Iterato
     if not found:
         yield warning(ORIGINALS, "the catalogue is empty", "coverproxy import FOLDER")
     elif gone:
-        told = f"{len(gone)} of {len(found)} looked at are gone or changed, as {files.path(gone[0])}"
-        advice = "is a disk not mounted? Else import them anew: what is there already is skipped"
+        told = f"{len(gone)} of {len(found)} checked are missing or changed, such as {files.path(gone[0])}"
+        advice = "is a disk not mounted? Otherwise import them again: existing ones are skipped"
         yield problem(ORIGINALS, told, advice)
     else:
-        yield fine(ORIGINALS, f"the files of all {len(found)} looked at are there")
+        yield fine(ORIGINALS, f"the files of all {len(found)} checked exist")
 
 
 def key_links(data: Path, layout: Layout) -> Iterator[Finding]:
-    """Look whether each open key has its link, and nobody else: nginx knows keys by nothing else."""
+    """Check that exactly the open keys have links: nginx knows keys only by them."""
     if not (data / "state.db").exists():
         yield warning(LINKS, "there are no keys yet", "coverproxy key create --label NAME")
         return
     keys, now = asyncio.run(_keys(data / "state.db")), time.time()
     wanted = {key.name for key in keys if key.is_open(now)}
     present = {path.name for path in layout.by_key.glob("*") if is_name(path.name)}
-    advice = "any key command brings them in line: coverproxy key list"
+    advice = "any key command repairs them: coverproxy key list"
     if missing := wanted - present:
         yield problem(LINKS, f"{_count(missing)} no link: nginx serves nothing for it", advice)
     if extra := present - wanted:
-        yield problem(LINKS, f"{_count(extra)} a link that should not be: nginx serves it still", advice)
+        yield problem(LINKS, f"{_count(extra)} a link that should not exist: nginx still serves it", advice)
     astray = [name for name in wanted & present if not (layout.by_key / name / ".").is_dir()]
     if astray:
-        told = f"{_count(astray)} a link that leads nowhere"
+        told = f"{_count(astray)} a broken link"
         yield problem(LINKS, told, f"remove all in {layout.by_key}, then coverproxy key list")
     if not (missing or extra or astray):
         yield fine(LINKS, f"{len(keys)} keys, {len(wanted)} of them open to nginx, all with their links")

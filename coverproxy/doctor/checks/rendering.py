@@ -1,4 +1,4 @@
-"""Render processes: one is started as the service does, confined, and given a picture."""
+"""Render processes: starts one as the service does, confined, and lets it render a picture."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +14,7 @@ PROCESSES = "render processes"
 
 
 def look(config: Config) -> Iterator[Finding]:
-    """Start one and say what confines it."""
+    """Start one and report its confinement."""
     with closing(render_processes(config, 1)) as processes:
         yield _tried(processes)
 
@@ -23,8 +23,8 @@ def _tried(processes: RenderProcesses) -> Finding:
     try:
         processes.start()
     except CoverError as exc:
-        advice = "raise limits.max_decoded_bytes where it ran out of memory; else reinstall coverproxy"
-        return problem(PROCESSES, f"no cover can be made: {exc}", advice)
+        advice = "if it ran out of memory, raise limits.max_decoded_bytes; otherwise reinstall coverproxy"
+        return problem(PROCESSES, f"covers cannot be made: {exc}", advice)
     in_force = processes.confinement
     assert in_force is not None  # noqa: S101 - it has started
     return _judged(in_force)
