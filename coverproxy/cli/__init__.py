@@ -33,7 +33,7 @@ def main() -> None:
     Then put this into your catalogue:
                           <img src="http://HOST/devkey/KEY/medium/isbn/0545010225">
 
-    Everything is kept in one data folder: ./coverproxy-data, or what --data or the config says.
+    All data is in one folder: ./coverproxy-data, or the one given by --data or the config.
     """
 
 

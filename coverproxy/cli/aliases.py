@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from coverproxy.service.link_list import LinkRow
     from coverproxy.service.links import Linker
 
-_TOLD = 20
+_MOST_PRINTED = 20
 """Faults of a list that are printed; the report has all."""
 
 
 @click.group()
 def alias() -> None:
-    """Link identifiers that name one item: its ISBN, OCLC number, LCCN, record number.
+    """Link identifiers of the same item: its ISBN, OCLC number, LCCN, record number.
 
     \b
     coverproxy alias add 9780141439556 oclc:52517734
@@ -35,8 +35,8 @@ def alias() -> None:
     coverproxy alias list oclc:52517734
     coverproxy alias remove oclc:52517734
 
-    All names of an item show its best cover, whichever it came for, and count it once. A bare number is an
-    ISBN; all others are written as scheme:value.
+    All names of an item show its best cover, whichever name it came under, and count as one. A bare number is
+    an ISBN; write all others as scheme:value.
     """
 
 
@@ -50,7 +50,7 @@ def _linker(config: Config) -> "Iterator[Linker]":
 
 
 def one(text: str) -> Identifier:
-    """Read one identifier; what is not valid, or can mean several, ends the command."""
+    """Parse one identifier; an invalid or ambiguous one ends the command."""
     try:
         reading = schemes.read(text)
     except NotAnIdentifier as exc:
@@ -66,7 +66,7 @@ def one(text: str) -> Identifier:
 @click.argument("texts", metavar="ID ID...", nargs=-1, required=True)
 @needs_data
 def add(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
-    """Link two or more identifiers, with all that they are linked to already."""
+    """Link two or more identifiers, and everything that they are linked to."""
     identifiers = list(dict.fromkeys(map(one, texts)))
     if len(identifiers) < 2:
         raise click.UsageError("expected two or more different identifiers")
@@ -80,7 +80,7 @@ def add(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
 
 
 def _names(names: tuple[Identifier, ...]) -> str:
-    return f"{names[0]}: " + (", ".join(map(str, names[1:])) or "linked to nothing")
+    return f"{names[0]}: " + (", ".join(map(str, names[1:])) or "not linked")
 
 
 @alias.command()
@@ -88,16 +88,16 @@ def _names(names: tuple[Identifier, ...]) -> str:
 @click.argument("texts", metavar="ID...", nargs=-1, required=True)
 @needs_data
 def remove(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
-    """Take identifiers out of their items: each names only itself again, with the covers that came for it.
+    """Unlink identifiers: each names only itself again, with the covers that came under it.
 
-    The exit code is 1 where one was linked to nothing.
+    The exit code is 1 if one of them was not linked.
     """
     told: dict[str, list[str]] = {}
     with _linker(config) as linker:
         for each in dict.fromkeys(map(one, texts)):
             told[str(each)] = list(map(str, linker.unlink(each)))
     lines = [
-        f"{name}: no longer linked to {', '.join(others)}" if others else f"{name}: linked to nothing"
+        f"{name}: no longer linked to {', '.join(others)}" if others else f"{name}: not linked"
         for name, others in told.items()
     ]
     tell(as_json, {"removed": told}, "\n".join(lines))
@@ -110,7 +110,9 @@ def remove(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
 @click.argument("texts", metavar="[ID]...", nargs=-1)
 @needs_data
 def list_(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
-    """List what identifiers are linked to; without any, every link as `name -> item`, a line each."""
+    """List what identifiers are linked to; without arguments, list every link as `name -> item`, one per
+    line.
+    """
     asked = [one(text) for text in texts]
     with _linker(config) as linker:
         if not asked:
@@ -128,17 +130,16 @@ def list_(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
 @click.argument("listed", metavar="LIST", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--report", "report_file", type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what is wrong with the list, a JSON line each.",
+    help="Write the faults of the list, as JSON lines.",
 )  # fmt: skip
 @needs_data
 def import_(config: Config, as_json: bool, listed: Path, report_file: Path | None) -> None:
-    """Link the identifiers of each row of LIST: a CSV or TSV table whose first line names its columns.
+    """Link the identifiers in each row of LIST: a CSV or TSV table whose first line names its columns.
 
-    They are isbn, ean, upc, issn, ismn, oclc, lccn, olid, asin, ppn, doi, local:AGENCY, in any order; several
-    may be of one name, and others are passed over. A cell that is not valid costs only itself.
+    Columns: isbn, ean, upc, issn, ismn, oclc, lccn, olid, asin, ppn, doi, local:AGENCY, in any order. A name
+    may occur several times; other columns are ignored. An invalid cell loses only itself.
 
-    \b
-    Exit code: 0 every row is linked, 3 some are not or have a cell that is not valid, 1 none is.
+    \b Exit code: 0 all rows linked, 3 some not linked or with an invalid cell, 1 none linked.
     """
     from coverproxy.domain.list_text import NotAList
     from coverproxy.service.link_list import link_rows
@@ -158,7 +159,7 @@ def import_(config: Config, as_json: bool, listed: Path, report_file: Path | Non
 
 @dataclass
 class _Report:
-    """What came of a list: rows linked, rows with a fault, and faults, of which the first are kept."""
+    """The result for a list: rows linked, rows with faults, and the faults, of which the first are kept."""
 
     linked: int = 0
     faulty: int = 0
@@ -173,12 +174,12 @@ class _Report:
         self.faults += len(faults)
         for why in map(readable, faults):
             self.write(orjson.dumps({"line": row.number, "detail": why}, option=orjson.OPT_APPEND_NEWLINE))
-            if len(self.first) < _TOLD:
+            if len(self.first) < _MOST_PRINTED:
                 self.first.append(f"line {row.number}: {why}")
 
 
 def _link(linker: "Linker", rows: "Iterator[LinkRow]", report: _Report) -> None:
-    """Link a list's rows, and count what came of each."""
+    """Link a list's rows, and count the results."""
     from coverproxy.service.link_list import LEAST
 
     rows, twin = itertools.tee(rows)
@@ -191,7 +192,7 @@ def _link(linker: "Linker", rows: "Iterator[LinkRow]", report: _Report) -> None:
 
 @contextmanager
 def _written(path: Path | None) -> Iterator[Callable[[bytes], object]]:
-    """Give what writes a line of the report, if there is to be one."""
+    """Yield a function that writes a line of the report; without a report it does nothing."""
     if path is None:
         yield len
         return

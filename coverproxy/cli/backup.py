@@ -1,4 +1,4 @@
-"""Commands that save what cannot be made again, and bring it back: backup, restore."""
+"""Commands for backups: backup, restore."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @needs_data
 def backup(config: Config, as_json: bool, folder: Path) -> None:
-    """Save the databases and the originals to FOLDER, beside a running service.
+    """Save the databases and the originals to FOLDER, while the service may be running.
 
-    The databases are copied as they are at one moment. Originals that FOLDER has already are not copied
-    again, so a second backup to the same place is quick. The cache is not saved: it is made again. Save
-    config.toml yourself. Originals that were imported by reference stay where they are, and are not saved.
+    Each database is copied as of one moment. Originals that FOLDER already has are skipped, so a second
+    backup to the same place is quick. The cache is not saved: it can be made again. Save config.toml
+    yourself. Originals imported by reference are not saved.
     """
     with faults_told():
         _tell(_copied(Path(config.data.dir), folder, as_json), "saved", as_json)
@@ -33,10 +33,10 @@ def backup(config: Config, as_json: bool, folder: Path) -> None:
 @options
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def restore(config: Config, as_json: bool, folder: Path) -> None:
-    """Bring back what `coverproxy backup` saved in FOLDER, into a data folder that has no databases.
+    """Restore what `coverproxy backup` saved in FOLDER, into a data folder without databases.
 
-    Stop the service first. What is brought back belongs to the data folder's owner. Databases that are
-    damaged, or of a newer version, are refused before anything is written.
+    Stop the service first. Restored files belong to the data folder's owner. Databases that are damaged, or
+    of a newer version, are refused before anything is written.
     """
     from coverproxy.doctor.checks.records import damaged
     from coverproxy.service.backup import DATABASES
@@ -44,11 +44,11 @@ def restore(config: Config, as_json: bool, folder: Path) -> None:
     data = Path(config.data.dir)
     if there := [name for name in DATABASES if (data / name).exists()]:
         raise click.ClickException(
-            f"{data.absolute()} has {' and '.join(there)} already: move them away, with what lies beside them"
+            f"{data.absolute()} has {' and '.join(there)} already: move them away, with their companion files"
             " (-wal, -shm), or restore into another folder"
         )
     if not any((folder / name).exists() for name in DATABASES):
-        raise click.ClickException(f"{folder}: there is no {' and no '.join(DATABASES)} in it")
+        raise click.ClickException(f"{folder}: it contains neither {' nor '.join(DATABASES)}")
     if why := damaged(folder):
         raise click.ClickException(f"{why}; nothing was restored")
     with faults_told():
@@ -66,6 +66,6 @@ def _copied(source: Path, target: Path, as_json: bool) -> "Copied":
 def _tell(copied: "Copied", what: str, as_json: bool) -> None:
     text = (
         f"{counted(copied.databases, 'database')} and {counted(copied.originals, 'original')} {what}"
-        f" ({copied.bytes / 1e6:.1f} MB), {copied.there} originals there already"
+        f" ({copied.bytes / 1e6:.1f} MB), {copied.there} originals already there"
     )
     tell(as_json, asdict(copied), text)

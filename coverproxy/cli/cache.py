@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ByteCount(click.ParamType[int]):
-    """A number of bytes, or a size with its unit as in the config."""
+    """A number of bytes, or a size with a unit as in the config."""
 
     name = "bytes"
 
@@ -38,22 +38,20 @@ class ByteCount(click.ParamType[int]):
 
 @click.group()
 def cache() -> None:
-    """Look after the finished covers on disk.
+    """Manage the derivatives on disk.
 
-    \b
-    coverproxy cache stats              what is there, and how much room is left
-    coverproxy cache verify             find and remove what the disk damaged
-    coverproxy cache sweep              remove what nobody needs any more
-    coverproxy cache evict              make room now, as the running service does by itself
+    \b coverproxy cache stats              what it contains, and how much space is left coverproxy cache
+    verify             find and remove damaged files coverproxy cache sweep              remove leftovers
+    coverproxy cache evict              free space now, as the running service does by itself
 
-    All of them are safe beside a running service. Whatever they remove is made again when it is asked for;
+    All of them are safe beside a running service. Covers that they remove are made again on request;
     originals are never touched.
     """
 
 
 @contextmanager
 def _opened(config: Config) -> "Iterator[tuple[DataFolder, int]]":
-    """Open the cache alone: the shelf, and how many files dead writers had left in it."""
+    """Open the cache alone; yields the data folder, and how many files of dead writers were removed."""
     from coverproxy.wiring import DataFolder
 
     with faults_told():
@@ -67,7 +65,9 @@ def _opened(config: Config) -> "Iterator[tuple[DataFolder, int]]":
 
 
 def _take_over(shelf: "DataFolder") -> None:
-    """Take over a cache of the former layout first, so that all of it is counted; or wait for who does."""
+    """Adopt a cache of the former layout first, so that all of it is counted; or wait for the process that
+    does.
+    """
     from coverproxy.cache.janitor import alone, take_over
     from coverproxy.cache.walk import WalkPace
 
@@ -80,11 +80,11 @@ def _take_over(shelf: "DataFolder") -> None:
 @options
 @needs_data
 def stats(config: Config, as_json: bool) -> None:
-    """Tell how many covers the cache holds, in which sizes and formats, and how much room is left.
+    """Show how many covers the cache holds, by size and format, and how much space is left.
 
-    "Old" are covers made with settings that have changed since: each is served until it is asked for and made
-    anew. The days tell when the longest unused and the latest used cover were last used.
-    Bytes are those on disk, in whole blocks. Reads every file's entry: a minute for some million files.
+    "Old" covers were made with settings that have changed since: each is served until it is requested and
+    made again. The days are the last use of the least and of the most recently used cover. Bytes are those on
+    disk, in whole blocks. Reads every file's entry: a minute for some million files.
     """
     from coverproxy.cache.stats import take_stock
 
@@ -121,9 +121,9 @@ def _stats_text(told: dict[str, Any]) -> str:
     ]
     old, least = told["old_revisions"], told["min_free_bytes"]
     lines += [
-        f"of old settings: {old['files']} covers, {_size(old['bytes'])}",
+        f"with old settings: {old['files']} covers, {_size(old['bytes'])}",
         f"last used: {told['oldest_use'] or '-'} to {told['newest_use'] or '-'} (by {told['last_use_by']})",
-        f"in use, folders included: about {_size(told['estimate_bytes'])} of {_size(told['max_bytes'])}",
+        f"in use, including folders: about {_size(told['estimate_bytes'])} of {_size(told['max_bytes'])}",
         f"free on the disk: {_size(told['free_bytes'])}, of which {_size(least)} must stay",
     ]
     return "\n".join(lines)
@@ -141,10 +141,10 @@ def _size(count: float) -> str:
 @options
 @needs_data
 def verify(config: Config, as_json: bool) -> None:
-    """Read every cover in the cache, and remove those that are damaged: they are made again when asked for.
+    """Read every cover in the cache, and remove damaged ones: they are made again on request.
 
-    Damaged is what is empty, cut short, or no picture by its header: a crash of the machine leaves such.
-    They are listed. A whole cover that is not found under its ISBN-10 gets that name back.
+    Damaged files are empty, truncated, or not a picture by their header; a machine crash leaves such files.
+    They are listed. A sound cover that lacks its name by ISBN-10 gets it back.
 
     The exit code is 1 if anything was damaged. Reading does not count as a use of a cover.
     """
@@ -157,7 +157,7 @@ def verify(config: Config, as_json: bool) -> None:
         "files": findings.total(), "damaged": findings[VerifyFinding.DAMAGED],
         "mended": findings[VerifyFinding.MENDED], "paths": damaged,
     }  # fmt: skip
-    text = f"{told['files']} covers: {told['damaged']} damaged and removed, {told['mended']} mended"
+    text = f"{told['files']} covers: {told['damaged']} damaged and removed, {told['mended']} repaired"
     tell(as_json, told, text)
     if damaged:
         raise click.exceptions.Exit(1)
@@ -167,7 +167,7 @@ def verify(config: Config, as_json: bool) -> None:
 def _noting(
     shelf: "DataFolder", damaged: list[str], as_json: bool
 ) -> "Iterator[Callable[[CachedFile, VerifyFinding], None]]":
-    """Show progress, and list what is damaged."""
+    """Show progress, and list damaged files."""
     from coverproxy.cache.verify import VerifyFinding
     from coverproxy.cache.walk import derivatives, shards
 
@@ -194,11 +194,11 @@ def _noting(
 )
 @needs_data
 def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
-    """Remove leftovers: temporary files of processes that died, and lone second names.
+    """Remove leftovers: temporary files of dead processes, and lone second names.
 
-    A lone second name is a cover under its ISBN-10 whose ISBN-13 is gone. With --old-revisions, covers that
-    were made with settings that have changed since go too. They are kept otherwise, until room is needed or
-    they are made anew: until then they are what visitors get.
+    A lone second name is a cover under its ISBN-10 whose ISBN-13 is gone. --old-revisions also removes covers
+    made with settings that have changed since. Otherwise they stay, and are served, until space is needed or
+    they are made again.
     """
     from coverproxy.cache.sweep import sweep as sweep_cache
 
@@ -206,7 +206,7 @@ def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
         swept = sweep_cache(shelf.layout, shelf.room, old_revisions=old_revisions)
     told = {"temporary": temporary, **asdict(swept)}
     text = (
-        f"removed: {temporary} temporary files, {swept.lone} lone names, {swept.old} covers of old settings;"
+        f"removed: {temporary} temporary files, {swept.lone} lone names, {swept.old} old covers;"
         f" {_size(swept.bytes)} freed"
     )
     tell(as_json, told, text)
@@ -215,15 +215,18 @@ def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
 @cache.command()
 @options
 @click.option(
-    "--max-bytes", type=ByteCount(), metavar="BYTES|20GB", help="Come down to this (default: as configured)."
+    "--max-bytes",
+    type=ByteCount(),
+    metavar="BYTES|20GB",
+    help="Evict down to this size (default: as configured).",
 )
 @needs_data
 def evict(config: Config, as_json: bool, max_bytes: int | None) -> None:
-    """Make room now: remove covers until the cache is within its bounds, the longest unused first.
+    """Free space now: remove covers until the cache is within its bounds, least recently used first.
 
-    The running service does this by itself whenever the cache is nearly full. Of those last used
-    on one day, covers of old settings go first. Nothing is removed while there is room. Waits while the
-    service is evicting.
+    The running service does this by itself whenever the cache is nearly full. Of covers last used on the same
+    day, those with old settings go first. Nothing is removed while there is space. Waits while the service is
+    evicting.
     """
     from coverproxy.cache.janitor import alone
 

@@ -1,4 +1,4 @@
-"""What all commands share: where the config is, and how a result is told to people and to programs."""
+"""Shared by all commands: finding the config, and printing results for people and programs."""
 
 import difflib
 import os
@@ -19,18 +19,18 @@ from coverproxy.web import texts
 
 CONFIG_VARIABLE = "COVERPROXY_CONFIG"
 PRINTING = ("check-config", "nginx-conf", "systemd-unit")
-"""Commands that only print what a config says: whose the data folder is does not matter to them."""
+"""Commands that only print what a config says: the owner of the data folder does not matter to them."""
 
 SYSTEM_CONFIG = Path("/etc/coverproxy/config.toml")
 
-CONFIG_HELP = f"TOML file (default: ${CONFIG_VARIABLE}, else {SYSTEM_CONFIG} if it is there)."
+CONFIG_HELP = f"TOML file (default: ${CONFIG_VARIABLE}, else {SYSTEM_CONFIG} if it exists)."
 DATA_HELP = "Data folder (default: the config's data.dir, ./coverproxy-data)."
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --config, --data and --json; it gets `config` and `as_json`.
+    """Add --config, --data and --json to a command; it gets `config` and `as_json`.
 
-    The context's `obj` reads the same config anew, and raises ConfigError where it has mistakes.
+    The context's `obj` loads the same config again, and raises ConfigError if it has mistakes.
     """
 
     @click.option("--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
@@ -50,7 +50,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def found_config(given: Path | None) -> Path | None:
-    """Return which config file is meant: the one given, COVERPROXY_CONFIG's, or that of /etc if any."""
+    """Return the config file: the one given, COVERPROXY_CONFIG's, or the one in /etc if it exists."""
     if given is not None:
         return given
     if named := os.environ.get(CONFIG_VARIABLE):
@@ -59,7 +59,7 @@ def found_config(given: Path | None) -> Path | None:
 
 
 def note_owner(data: Path) -> None:
-    """Say on standard error, in one line, that the data folder belongs to another user than the command."""
+    """Note on standard error, in one line, that the data folder belongs to another user."""
     try:
         owner = data.stat().st_uid
     except OSError:
@@ -67,24 +67,24 @@ def note_owner(data: Path) -> None:
     if owner == os.geteuid():
         return
     then = (
-        f"what this makes is given to {user_name(owner)}"
+        f"files that it makes will belong to {user_name(owner)}"
         if os.geteuid() == 0
-        else "it may not be able to read and write all of it"
+        else "some files may not be readable or writable"
     )
     click.echo(
-        f"Note: {data.absolute()} belongs to {user_name(owner)}, and this runs as {user_name(os.geteuid())}:"
-        f" {then}",
+        f"Note: {data.absolute()} belongs to {user_name(owner)}, but this command runs as"
+        f" {user_name(os.geteuid())}: {then}",
         err=True,
     )
 
 
 def needs_data(command: Callable[..., Any]) -> Callable[..., Any]:
-    """End a command that looks into the data folder where there is none, rather than make an empty one."""
+    """End a command that needs the data folder if there is none, instead of making an empty one."""
 
     @wraps(command)
     def looked(config: Config, **rest: Any) -> Any:
         data = Path(config.data.dir)
-        if not is_data_folder(data) and not data.is_file():  # what a file in its place means is said later
+        if not is_data_folder(data) and not data.is_file():  # a file in its place is reported later
             raise click.ClickException(f"there is no data folder at {data.absolute()}{_elsewhere(data)}")
         return command(config=config, **rest)
 
@@ -92,12 +92,12 @@ def needs_data(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_data_folder(path: Path) -> bool:
-    """Say whether a folder holds what the service keeps."""
+    """Return whether a folder holds the service's data."""
     return any((path / name).exists() for name in ("catalogue.db", "state.db", "originals", "cache"))
 
 
 def _elsewhere(missing: Path) -> str:
-    """Name a data folder that may be meant: of a similar name beside it, or where one usually is."""
+    """Suggest a data folder: one with a similar name beside it, or at a usual place."""
     try:
         beside = [each for each in missing.absolute().parent.iterdir() if is_data_folder(each)]
     except OSError:
@@ -109,14 +109,14 @@ def _elsewhere(missing: Path) -> str:
 
 
 def load(config_file: Path | None, overrides: dict[str, Any]) -> Config:
-    """Read the config; its mistakes end the command with exit code 2."""
+    """Load the config; mistakes end the command with exit code 2."""
     with mistakes_told():
         return read(config_file, overrides)
 
 
 @contextmanager
 def mistakes_told() -> Iterator[None]:
-    """Tell mistakes of the config, and end the command with exit code 2."""
+    """Print mistakes of the config, and end the command with exit code 2."""
     try:
         yield
     except ConfigError as exc:
@@ -125,13 +125,14 @@ def mistakes_told() -> Iterator[None]:
 
 
 def read(config_file: Path | None, overrides: dict[str, Any]) -> Config:
-    """Read the config and the texts that it names. Raises ConfigError."""
+    """Load the config and its texts. Raises ConfigError."""
     return configuration.load(config_file, os.environ, overrides, texts.load)
 
 
 def with_secrets(config: Config) -> None:
-    """See that the environment has what the sources name. Raises ConfigError that lists what it has not.
+    """Check that the environment has all variables that the sources name.
 
+    Raises ConfigError listing missing ones.
     Commands that ask no source do without: an import needs no secrets.
     """
     if mistakes := configuration.unset(config.source, os.environ):
@@ -153,19 +154,19 @@ def tell(as_json: bool, value: Any, text: str) -> None:
 
 
 def counted(number: int, thing: str, things: str = "") -> str:
-    """Return "1 file", "2 files": a number with its word."""
+    """Return "1 file", "2 files": a number with its noun."""
     return f"{number} {thing if number == 1 else things or thing + 's'}"
 
 
 @contextmanager
 def faults_told() -> Iterator[None]:
-    """Turn what the machine refuses into one clear line and exit code 1."""
+    """Turn errors of the machine into one clear line and exit code 1."""
     try:
         yield
     except OSError as exc:
         raise click.ClickException(described(exc)) from None
     except StoreUnavailable as exc:
-        line = f"the data folder's database: {exc}; to look into it: coverproxy doctor"
+        line = f"the data folder's database: {exc}; for details: coverproxy doctor"
         raise click.ClickException(line) from None
     except Unavailable as exc:
         raise click.ClickException(str(exc)) from None

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.argument("text", metavar="ISBN")
 @needs_data
 def cover(config: Config, as_json: bool, text: str) -> None:
-    """Tell what is known of an ISBN, or of any identifier as scheme:value (oclc:12345).
+    """Show what is known about an ISBN, or any identifier as scheme:value (oclc:12345).
 
-    That is how it is understood, its originals, and its derivatives on disk.
+    Shows how it is read, its originals, and its derivatives on disk.
     """
     from coverproxy.wiring import open_shelf
 
@@ -84,12 +84,12 @@ def _text(book: dict[str, Any]) -> str:
         f"  original{' (best)' if best == 0 else ''}: {each['width']}x{each['height']} px {each['type']},"
         f" {each['bytes']} bytes, {each['date']}, source {each['source'] or '-'}"
         + (f", FAULT {each['fault']}" if each["fault"] else "")
-        + ("" if each["present"] else ", FILE IS GONE")
+        + ("" if each["present"] else ", FILE IS MISSING")
         + f"\n    {each['file']}"
         for best, each in enumerate(book["originals"])
     ]
     if not book["originals"]:
-        lines.append("  no original: it has no cover here")
+        lines.append("  no original, so no cover")
     lines += [
         f"  derivative{'' if each['live'] else ' (old settings)'}: {each['bytes']} bytes, {each['path']}"
         for each in book["derivatives"]
@@ -104,9 +104,10 @@ def _text(book: dict[str, Any]) -> str:
 def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     """Remove the derivatives of each ISBN or scheme:value, in every size and format, under all its names.
 
-    They are made anew when asked for.
+    They are made again on request.
 
-    Originals stay. That no source has one is forgotten: they are asked again, within ten minutes at most.
+    Originals stay. The memory that no source has a cover is cleared: sources are asked again within ten
+    minutes.
     """
     from coverproxy.service.invalidate import purge_item
     from coverproxy.wiring import open_shelf

@@ -1,4 +1,4 @@
-"""Commands that put a book's originals right: list, add, pin, hide, restore, remove, admit, history, undo."""
+"""Commands that manage a book's originals: list, add, pin, hide, restore, remove, admit, history, undo."""
 
 import getpass
 import time
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def deciding(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --note and --who, kept in the book's history; it gets `note` and `who`."""
+    """Add --note and --who to a command, for the book's history; it gets `note` and `who`."""
 
     @click.option("--note", default="", help="Why, in your words; kept in the book's history.")
-    @click.option("--who", default=None, help="Who decides (default: the name that you are logged in with).")
+    @click.option("--who", default=None, help="Who decides (default: your login name).")
     @wraps(command)
     def with_person(note: str, who: str | None, **rest: Any) -> Any:
         return command(note=note[:500], who=(who or _me())[:100], **rest)
@@ -37,13 +37,13 @@ def deciding(command: Callable[..., Any]) -> Callable[..., Any]:
 def _me() -> str:
     try:
         return getpass.getuser()
-    except OSError:  # a user id without a name, as containers have
+    except OSError:  # a user id without a name, as in containers
         return "command line"
 
 
 @contextmanager
 def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
-    """Open what decides; what is not there becomes one clear line."""
+    """Open the curator; missing originals become one clear line."""
     from coverproxy.service.curate import Curator
     from coverproxy.wiring import open_shelf
 
@@ -55,13 +55,13 @@ def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
 
 
 def book_of(text: str) -> Identifier:
-    """Read which book is meant."""
+    """Parse the identifier of the book."""
     try:
         reading = isbn.parse(text)
     except NotAnIsbn as exc:
         raise click.ClickException(str(exc)) from None
     if reading.only_one:
-        raise click.ClickException(f"{text!r} can mean any of {', '.join(reading.isbns)}; give one of them")
+        raise click.ClickException(f"{text!r} can mean any of {', '.join(reading.isbns)}; write one of them")
     return Identifier(ISBN, reading.isbns[0])
 
 
@@ -70,13 +70,13 @@ def book_of(text: str) -> Identifier:
 @needs_data
 @click.argument("text", metavar="ISBN")
 def list_(config: Config, as_json: bool, text: str) -> None:
-    """List the originals of a book, best first: digest, size, where from, and whether it is shown."""
+    """List the originals of a book, best first: digest, size, origin, and whether each is shown."""
     with curating(config) as (shelf, curator):
-        told = _told(shelf, curator.book(book_of(text)))
+        told = _as_json(shelf, curator.book(book_of(text)))
     tell(as_json, told, _text(told))
 
 
-def _told(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
+def _as_json(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
     from coverproxy.service.book_json import book_as_json
 
     told = book_as_json(book)
@@ -88,7 +88,7 @@ def _told(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
 def _text(told: dict[str, Any]) -> str:
     lines = [f"ISBN {told['isbn13']}"]
     if hidden := told["hidden"]:
-        lines.append(f"  hidden, whatever comes for it: {_by(hidden)}")
+        lines.append(f"  hidden, including future originals: {_by(hidden)}")
     for each in told["originals"]:
         marks = [
             word
@@ -103,7 +103,7 @@ def _text(told: dict[str, Any]) -> str:
         lines.append(f"    from {each['origin'] or '-'}" + (f", by {each['who']}" if each["who"] else ""))
     here = {each["digest"] for each in told["originals"]}
     lines += [
-        f"  {digest}  removed or never here, and refused when it comes: {_by(each)}"
+        f"  {digest}  not here, and refused if it comes again: {_by(each)}"
         for digest, each in told["hidden_digests"].items()
         if digest not in here
     ]
@@ -117,7 +117,7 @@ def _by(decision: dict[str, str]) -> str:
 
 
 def _done(as_json: bool, shelf: "DataFolder", curator: "Curator", book: Identifier) -> None:
-    told = _told(shelf, curator.book(book))
+    told = _as_json(shelf, curator.book(book))
     tell(as_json, told, _text(told))
 
 
@@ -128,7 +128,7 @@ def _done(as_json: bool, shelf: "DataFolder", curator: "Curator", book: Identifi
 @click.argument("text", metavar="ISBN")
 @click.argument("digest")
 def pin(config: Config, as_json: bool, text: str, digest: str, note: str, who: str) -> None:
-    """Have a book show this original, whatever else it has or gets. DIGEST: its first 8 digits or more."""
+    """Always show this original of a book. DIGEST: at least its first 8 digits."""
     from coverproxy.domain.decisions import Decision
 
     book = book_of(text)
@@ -143,7 +143,7 @@ def pin(config: Config, as_json: bool, text: str, digest: str, note: str, who: s
 @deciding
 @click.argument("text", metavar="ISBN")
 def unpin(config: Config, as_json: bool, text: str, note: str, who: str) -> None:
-    """Have the rule decide again which original of a book is shown."""
+    """Let the rule decide again which original of a book is shown."""
     from coverproxy.domain.decisions import Decision
 
     book = book_of(text)
@@ -156,16 +156,16 @@ def unpin(config: Config, as_json: bool, text: str, note: str, who: str) -> None
 @options
 @needs_data
 @deciding
-@click.option("--everywhere", is_flag=True, help="These bytes for no book any more. Needs DIGEST.")
+@click.option("--everywhere", is_flag=True, help="Hide these bytes for all books. Needs DIGEST.")
 @click.argument("text", metavar="ISBN")
 @click.argument("digest", required=False)
 def hide(
     config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
 ) -> None:
-    """Show this original of a book no more; without DIGEST nothing of the book, whatever comes for it.
+    """Hide this original of a book; without DIGEST, hide everything for the book, including future originals.
 
-    It is gone at once, and stays away whatever brings it again: imports, feeds, sources. The file stays, so
-    that `restore` brings it back. Without DIGEST the book has no cover until one is restored or pinned.
+    It disappears at once, and stays hidden if an import, a feed or a source brings it again. The file stays,
+    so `restore` brings it back. Without DIGEST the book has no cover until an original is restored or pinned.
     """
     from coverproxy.domain.decisions import Decision
 
@@ -185,13 +185,13 @@ def hide(
 @options
 @needs_data
 @deciding
-@click.option("--everywhere", is_flag=True, help="Take back `hide --everywhere`. Needs DIGEST.")
+@click.option("--everywhere", is_flag=True, help="Undo `hide --everywhere`. Needs DIGEST.")
 @click.argument("text", metavar="ISBN")
 @click.argument("digest", required=False)
 def restore(
     config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
 ) -> None:
-    """Take back what hides this original; without DIGEST all that hides any of the book."""
+    """Unhide this original; without DIGEST, all originals of the book."""
     from coverproxy.domain.decisions import Decision
 
     if everywhere and digest is None:
@@ -213,9 +213,9 @@ def restore(
 @click.argument("text", metavar="ISBN")
 @click.argument("digest", required=False)
 def remove(config: Config, as_json: bool, text: str, digest: str | None, note: str, who: str) -> None:
-    """Delete this original of a book with its file; without DIGEST all of its originals. Cannot be undone.
+    """Delete this original of a book and its file; without DIGEST, all its originals. Cannot be undone.
 
-    The bytes are refused when they come again, until `restore ISBN DIGEST`. A referenced file is not deleted.
+    The same bytes are refused later, until `restore ISBN DIGEST`. A referenced file is not deleted.
     """
     from coverproxy.domain.decisions import Decision
 
@@ -232,9 +232,10 @@ def remove(config: Config, as_json: bool, text: str, digest: str | None, note: s
 @deciding
 @click.argument("digest")
 def admit(config: Config, as_json: bool, digest: str, note: str, who: str) -> None:
-    """Let a picture in although many books have it; import its files again then. DIGEST: all 32 digits.
+    """Admit a picture although many books have it; then import its files again. DIGEST: all 32 digits.
 
-    The report of an import names the rule that refused it; `sha256sum FILE` begins with the digest.
+    The report of an import names the rule that refused it; the output of `sha256sum FILE` begins with the
+    digest.
     """
     from coverproxy.domain.decisions import Decision
     from coverproxy.domain.original import DIGEST_BYTES
@@ -245,7 +246,7 @@ def admit(config: Config, as_json: bool, digest: str, note: str, who: str) -> No
     with curating(config) as (_, curator):
         curator.admit(bytes.fromhex(plain)[:DIGEST_BYTES], Decision(who, int(time.time()), note))
     told = {"digest": plain[: 2 * DIGEST_BYTES]}
-    tell(as_json, told, f"{told['digest']} is let in: import its files again")
+    tell(as_json, told, f"{told['digest']} is admitted: import its files again")
 
 
 @click.command()
@@ -253,7 +254,7 @@ def admit(config: Config, as_json: bool, digest: str, note: str, who: str) -> No
 @needs_data
 @click.argument("text", metavar="ISBN")
 def history(config: Config, as_json: bool, text: str) -> None:
-    """Show who did what to a book's originals, the latest first; `undo NUMBER` takes one back."""
+    """Show who did what to a book's originals, latest first; `undo NUMBER` undoes an entry."""
     from coverproxy.service.book_json import deed_as_json
 
     book = book_of(text)
@@ -265,7 +266,7 @@ def history(config: Config, as_json: bool, text: str) -> None:
         + ("" if each["can_undo"] else "  (cannot be undone)")
         for each in deeds
     ]
-    tell(as_json, deeds, "\n".join(lines) or "Nobody has decided anything of this book.")
+    tell(as_json, deeds, "\n".join(lines) or "This book has no history.")
 
 
 @click.command()
@@ -274,7 +275,7 @@ def history(config: Config, as_json: bool, text: str) -> None:
 @deciding
 @click.argument("number", type=int)
 def undo(config: Config, as_json: bool, number: int, note: str, who: str) -> None:
-    """Put a book's decisions back to what they were before NUMBER of its history."""
+    """Restore a book's decisions to their state before NUMBER of its history."""
     from coverproxy.domain.decisions import Decision
 
     with curating(config) as (shelf, curator):
@@ -286,10 +287,10 @@ def undo(config: Config, as_json: bool, number: int, note: str, who: str) -> Non
 @options
 @needs_data
 @deciding
-@click.option("--source", default=None, help="Where it is from, for source priorities (default: upload).")
+@click.option("--source", default=None, help="Its source, for priorities (default: upload).")
 @click.option("--licence", default=None, help="Its licence, shown in /info.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The first day on which it is not shown.")
-@click.option("--no-crop", is_flag=True, help="It may only be shown whole.")
+@click.option("--no-crop", is_flag=True, help="Never show a part of it (no cropping).")
 @click.option("--no-pin", is_flag=True, help="Let the rule decide whether it is shown.")
 @click.argument("text", metavar="ISBN")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -297,9 +298,9 @@ def add(
     config: Config, as_json: bool, text: str, file: Path, note: str, who: str, source: str | None,
     licence: str | None, until: datetime | None, no_crop: bool, no_pin: bool,
 ) -> None:  # fmt: skip
-    """Take in FILE as the cover of a book, and show it at once. All of it is decoded first.
+    """Add FILE as the cover of a book, and show it at once. It is fully decoded first.
 
-    It takes the place of what you added to the book before, and brings a hidden book back.
+    It replaces what you added to the book before, and brings back a hidden book.
     """
     from coverproxy.domain.original import Terms
     from coverproxy.originals.examine import OriginalRefused
@@ -325,7 +326,7 @@ def add(
 @options
 @needs_data
 def pending(config: Config, as_json: bool) -> None:
-    """List what waits for a review, the oldest first: `pin` shows one, `remove` turns it down."""
+    """List uploads that wait for a review, oldest first: `pin` shows one, `remove` rejects it."""
     from coverproxy.service.book_json import original_as_json
 
     with curating(config) as (_, curator):

@@ -1,4 +1,4 @@
-"""Commands that print what an installation needs around the service: nginx's and systemd's configuration."""
+"""Commands that print files for an installation: nginx's and systemd's configuration."""
 
 import resource
 import sys
@@ -12,21 +12,19 @@ from coverproxy.config import Config
 
 @click.command("nginx-conf")
 @options
-@click.option(
-    "--whole", is_flag=True, help="Print a whole nginx.conf, not only what goes into its http part."
-)
+@click.option("--whole", is_flag=True, help="Print a whole nginx.conf, not only the part for its http block.")
 def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
-    """Print nginx's configuration for this service, made from the same config that the app reads.
+    """Print nginx's configuration for this service, generated from the app's config.
 
-    nginx then answers hits by itself, from the files on disk, and wakes the app only to make a cover:
+    nginx then answers hits by itself, from the files on disk, and asks the app only to make a cover:
 
     \b
         coverproxy nginx-conf --config config.toml > /etc/nginx/conf.d/coverproxy.conf
         nginx -t && systemctl reload nginx
 
-    Print it anew when sizes, formats, addresses or the data folder change.
+    Run it again when sizes, formats, addresses or the data folder change.
 
-    With front.open_files it needs a higher limit of open files than is usual: that is told on standard error.
+    front.open_files needs a higher limit of open files than usual: a note on standard error says so.
     """
     from coverproxy.deploy import nginx
     from coverproxy.wiring import DataFolder
@@ -44,14 +42,14 @@ def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
 @click.option("--with-socket", is_flag=True, help="Print the service for use with coverproxy.socket.")
 @click.option("--user", default="coverproxy", show_default=True, help="The user that it runs as.")
 def systemd_unit(config: Config, as_json: bool, socket: bool, with_socket: bool, user: str) -> None:
-    """Print systemd's unit for this service, hardened and bounded.
+    """Print systemd's unit for this service, hardened and with resource limits.
 
     \b
         coverproxy systemd-unit --config /etc/coverproxy/config.toml > /etc/systemd/system/coverproxy.service
         systemctl daemon-reload && systemctl enable --now coverproxy
 
-    It starts this very program with the same --config and --data. Print it anew when addresses, the data
-    folder or the number of workers change.
+    It starts this program with the same --config and --data. Run it again when addresses, the data folder or
+    the number of workers change.
     """
     from coverproxy.deploy import systemd
 
@@ -64,20 +62,18 @@ def systemd_unit(config: Config, as_json: bool, socket: bool, with_socket: bool,
 
 
 def _tell_limit(open_files: int) -> None:
-    """Say what limit nginx needs for its open files, and whether one started from here could have it."""
+    """Print which limit nginx needs for its open files, and whether the hard limit here allows it."""
     from coverproxy.deploy import nginx
 
     needed, (_, hard) = nginx.files_needed(open_files), resource.getrlimit(resource.RLIMIT_NOFILE)
     text = f"front.open_files = {open_files}: nginx needs a limit of {needed} open files, or answers 500"
     if 0 <= hard < needed:
         text += f"; the hard limit here is {hard}: raise it, or set front.open_files to 0"
-    click.echo(
-        f"{text}. The printed file says how; `coverproxy doctor` looks at the running nginx.", err=True
-    )
+    click.echo(f"{text}. The printed file says how; `coverproxy doctor` checks the running nginx.", err=True)
 
 
 def _command(data: Path) -> list[str]:
-    """Return the words that start this program as it was started, with every path absolute."""
+    """Return the command line that starts this program as it was started, with absolute paths."""
     given = click.get_current_context().params
     program = Path(sys.argv[0])
     is_script = program.name == "coverproxy" and program.is_file()
@@ -89,7 +85,7 @@ def _command(data: Path) -> list[str]:
 
 
 def _headers(config: Config) -> dict[str, dict[str, str]]:
-    """Return what the app itself says in the cases that nginx answers for it."""
+    """Return the app's headers for the cases that nginx answers."""
     from coverproxy.domain import errors
     from coverproxy.web import answers
     from coverproxy.web.errors import meaning

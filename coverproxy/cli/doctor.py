@@ -1,4 +1,4 @@
-"""The command that says what is wrong, and what to do: doctor."""
+"""The doctor command."""
 
 import os
 from collections import Counter
@@ -21,16 +21,16 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @click.command()
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help=CONFIG_HELP)
 @click.option("--data", metavar="DIR", help=DATA_HELP)
-@click.option("--url", help="Where the public reaches it, like https://covers.example.org: is asked too.")
+@click.option("--url", help="Its public address, like https://covers.example.org: checked as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(config_file: Path | None, data: str | None, url: str | None, as_json: bool) -> None:
-    """Check the whole installation, and say what to do about what is wrong.
+    """Check the whole installation, and say how to fix problems.
 
-    Looks at the config, the data folder and its file system, free space, databases, originals, key links,
-    limits of the machine, libvips and its image types, and at who answers on the service's addresses. Run it
-    as the user that runs the service. It changes nothing.
+    Checks the config, the data folder and its file system, free space, databases, originals, key links,
+    limits of the machine, libvips and its image types, and who answers on the service's addresses. Run it as
+    the user that runs the service. It changes nothing.
 
-    The exit code is 1 if there is a problem; warnings leave it 0.
+    The exit code is 1 if there are problems; warnings leave it at 0.
     """
     findings = []
     for finding in _findings(found_config(config_file), data, url):
@@ -39,7 +39,7 @@ def doctor(config_file: Path | None, data: str | None, url: str | None, as_json:
             _print(finding)
     counts = Counter(finding.level.value for finding in findings)
     text = f"\nproblems: {counts['problem']}, warnings: {counts['warning']}, ok: {counts['ok']}"
-    tell(as_json, {"findings": [_told(each) for each in findings], "problems": counts["problem"]}, text)
+    tell(as_json, {"findings": [_as_json(each) for each in findings], "problems": counts["problem"]}, text)
     if counts["problem"]:
         raise click.exceptions.Exit(1)
 
@@ -63,7 +63,7 @@ def _print(finding: "Finding") -> None:
         click.echo(f"{'':8} → {finding.advice}")
 
 
-def _told(finding: "Finding") -> dict[str, str]:
+def _as_json(finding: "Finding") -> dict[str, str]:
     return {
         "check": finding.check, "level": finding.level.value, "found": finding.found,
         "advice": finding.advice,

@@ -1,4 +1,4 @@
-"""The command that downloads the covers of a list from a server: fetch."""
+"""The fetch command, which downloads the covers of a list from a server."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,7 @@ EX_TEMPFAIL = 75
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to fetch into; made where it is missing.",
+    help="Folder to fetch into; created if missing.",
 )
 @click.option("--size", default="medium", show_default=True, metavar="NAME", help="Size to fetch.")
 @click.option(
@@ -45,7 +45,7 @@ EX_TEMPFAIL = 75
     show_default=True,
     help="Format to ask for; a server without WebP sends JPEG.",
 )
-@click.option("--column", metavar="NAME", help="Column that has the ISBNs (default: isbn, or first).")
+@click.option("--column", metavar="NAME", help="Column with the ISBNs (default: isbn, else the first).")
 @click.option(
     "--recheck-after",
     "fresh_hours",
@@ -53,13 +53,13 @@ EX_TEMPFAIL = 75
     default=24.0,
     show_default=True,
     metavar="HOURS",
-    help="Ask again whether a cover has changed once it was checked so long ago.",
+    help="Check again for changes after this time.",
 )
 @click.option(
     "--report",
     "report_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what came of each line, a JSON line each.",
+    help="Write the result of each line, as JSON lines.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def fetch(
@@ -74,34 +74,33 @@ def fetch(
     report_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Download the covers of all ISBNs in LIST from a server, at the pace that its terms ask for.
+    """Download the covers of all ISBNs in LIST from a server, at the rate that its terms allow.
 
-    LIST is a file with an ISBN a line, in any spelling, or a CSV or TSV table; - reads standard input. Each
-    cover is kept in DIR under its ISBN-13. An ISBN without a cover gets no file.
+    LIST is a file with an ISBN per line, in any spelling, or a CSV or TSV table; - reads standard input. Each
+    cover is stored in DIR under its ISBN-13. An ISBN without a cover gets no file.
 
-    No more than one new cover a second is asked for; those that the server has made already come faster. When
-    the day's quota is used up, it stops and says when to go on: run the same command again.
+    Requests at most one new cover per second; existing ones come faster. When the day's quota is used up, it
+    stops and says when to go on: run the same command again.
 
-    What is there is not fetched again: after --recheck-after it is asked for on condition that it has
-    changed, which costs no quota. Ctrl-C is safe, and so is a crash: files appear whole or not at all.
+    Existing files are not downloaded again: after --recheck-after a conditional request checks for changes,
+    which costs no quota. Ctrl-C is safe, and so is a crash: files appear complete or not at all.
 
-    \b
-    Exit code: 0 all done, 3 some lines failed or have no ISBN, 1 all did or the server refused,
-    2 a mistake in the command, 75 the quota is used up, 130 interrupted.
+    \b Exit code: 0 all done, 3 some lines failed or have no ISBN, 1 all failed or the server refused, 2 a
+    mistake in the command, 75 the quota is used up, 130 interrupted.
     """
     from coverproxy.client.download import DownloadWish
 
     wish = DownloadWish(_address(server), key, size, Format(form), fresh_hours * 3600)
     with faults_told():
         report = _run(wish, listed, column, output, report_file, quiet=as_json)
-    tell(as_json, _told(report, report_file), _summary(report, report_file))
+    tell(as_json, _as_json(report, report_file), _summary(report, report_file))
     if code := _exit_code(report):
         raise click.exceptions.Exit(code)
 
 
 def _address(server: str) -> str:
     if not server.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{server!r} is no address; expected https://…", param_hint="--server")
+        raise click.BadParameter(f"{server!r} is not an address; expected https://…", param_hint="--server")
     return server.rstrip("/")
 
 
@@ -155,7 +154,7 @@ async def _fetch(
 
 @contextmanager
 def _noted(path: Path | None) -> "Iterator[Callable[[DownloadResult], None]]":
-    """Give a function that writes down what came of a line."""
+    """Yield a function that records the result of a line."""
     if path is None:
         yield lambda result: None
         return
@@ -187,7 +186,7 @@ def _exit_code(report: "DownloadReport") -> int:
     return exit_code(report.outcomes.total() - failed, failed)
 
 
-def _told(report: "DownloadReport", where: Path | None) -> dict[str, Any]:
+def _as_json(report: "DownloadReport", where: Path | None) -> dict[str, Any]:
     from coverproxy.client.download import DownloadOutcome
 
     stopped = report.stopped
@@ -208,14 +207,14 @@ def _summary(report: "DownloadReport", where: Path | None) -> str:
     told = [
         f"{counted(report.lines, 'line')}: {counted(count[each.FETCHED], 'cover')} fetched "
         f"({report.bytes / 1e6:.1f} MB, {report.new} new), "
-        f"{count[each.UNCHANGED]} unchanged, {count[each.KEPT]} there already; "
+        f"{count[each.UNCHANGED]} unchanged, {count[each.KEPT]} already there; "
         f"{count[each.MISSING]} without a cover, {count[each.INVALID]} without an ISBN, "
         f"{count[each.FAILED]} failed"
     ]
     if report.stopped and not report.lines:
-        told.clear()  # nothing came of anything: the reason alone
+        told.clear()  # nothing was done: print only the reason
     elif where:
-        told.append(f"What came of each line: {where}")
+        told.append(f"Results by line: {where}")
     if report.stopped:
         when = report.stopped.resets_at
         again = f"; run the same command again after {_moment(when)}" if when else ""

@@ -1,4 +1,4 @@
-"""The command that takes in originals: import."""
+"""The import command."""
 
 import os
 import time
@@ -29,32 +29,31 @@ if TYPE_CHECKING:
     type=click.Choice(["copy", "link", "reference"]),
     help="Copy files (default), hard-link them, or refer to them.",
 )
-@click.option("--source", default="", help="Where these covers come from, for source priorities and reports.")
+@click.option("--source", default="", help="Source of these covers, for priorities and reports.")
 @click.option(
     "--report",
     "report_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where refusals go, a JSON line each (default: data folder).",
+    help="File for refusals, as JSON lines (default: in the data folder).",
 )
 def import_(
     config: Config, as_json: bool, path: Path, mode: str | None, source: str, report_file: Path | None
 ) -> None:
-    """Take in covers from PATH.
+    """Import covers from PATH.
 
     PATH is a folder tree of images named by ISBN (0545010225.jpg, 978-0-545-01022-1.png,
     9780545010221-front.jpg), or a CSV or TSV list (.csv, .tsv, .tab, .txt) with the columns
-    isbn,file[,source,date]. Other names in its header are known: isbn13, ISBN-13; image, filename, path,
-    cover, Bild. Linked folders are followed.
+    isbn,file[,source,date]. Other column names are known: isbn13, ISBN-13; image, filename, path, cover,
+    Bild. Linked folders are followed.
 
-    What a file is is told by its content. Only its header is read: a file that proves corrupt when its cover
-    is first made is passed over for the ISBN's next best. Files that are no images, too large, too small,
+    The content of a file decides what it is. Only its header is read: a file that turns out corrupt when its
+    cover is first made is skipped for the ISBN's next best. Files that are not images, too large, too small,
     on the list of refused hashes, or the same picture under many ISBNs ("no image" art) are refused.
 
-    Ctrl-C is safe, and so is running it again: what is in already is skipped.
+    Ctrl-C is safe, and so is running it again: imported files are skipped.
 
-    \b
-    Exit code: 0 all is in, 3 some were refused, 1 none went in (all refused, nothing there, or an error),
-    2 a mistake in the command or the config, 130 interrupted.
+    \b Exit code: 0 all imported, 3 some refused, 1 none imported (all refused, nothing found, or an error), 2
+    a mistake in the command or the config, 130 interrupted.
     """
     config = changed(config, "imports", mode=mode)
     with faults_told():
@@ -79,7 +78,7 @@ def _run(
     refusals = _Refusals(report_file or Path(config.data.dir, "imports", name))
     try:
         if next(candidates(path, source, data), None) is None and (data.is_dir() or not data.exists()):
-            raise click.ClickException(f"{path}: there are no files in it")
+            raise click.ClickException(f"{path}: it contains no files")
     except NotAList as exc:
         raise click.ClickException(f"{path}: {exc}") from None
     with ExitStack() as stack:
@@ -93,7 +92,7 @@ def _run(
 
 
 class _Refusals:
-    """The machine-readable report: a JSON line for each refusal, in a file made with the first."""
+    """The machine-readable report: a JSON line per refusal, in a file created with the first."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -120,11 +119,11 @@ def _summary(report: "ImportReport", where: Path | None) -> str:
     refused = report.refused.total()
     lines = [
         f"{counted(report.seen, 'file')}: {counted(report.added, 'cover')} added "
-        f"({report.bytes / 1e6:.1f} MB), {report.already} in already, {refused} refused"
+        f"({report.bytes / 1e6:.1f} MB), {report.already} already there, {refused} refused"
     ]
     lines += [f"  {count:7}  {reason}" for reason, count in report.refused.most_common()]
     if report.replaced:
-        lines.append(f"{report.replaced} took the place of what came before for the same book")
+        lines.append(f"{report.replaced} replaced earlier ones of the same book")
     if report.lesser:
         what = "is not the best of its book" if report.lesser == 1 else "are not the best of their books"
         lines.append(
@@ -132,7 +131,7 @@ def _summary(report: "ImportReport", where: Path | None) -> str:
             " coverproxy originals pin ISBN DIGEST"
         )
     if where:
-        lines.append(f"What was refused and why, a JSON line each: {where}")
+        lines.append(f"Refusals with reasons, as JSON lines: {where}")
     if report.unremoved:
         lines.append(f"{report.unremoved}; until then they are shown: coverproxy doctor says what to do")
     if report.interrupted:

@@ -1,4 +1,4 @@
-"""Commands about developer keys: made, shown, limited, bound, approved, replaced, ended."""
+"""Commands about developer keys: create, show, limit, bind, approve, rotate, revoke."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EXAMPLE = "9780141439518"
-"""A book that exists (Pride and Prejudice), for a URL to try."""
+"""An existing book (Pride and Prejudice), for a URL to try."""
 
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound to
 
@@ -38,29 +38,31 @@ class Moment(click.DateTime):
 
 @click.group()
 def key() -> None:
-    """Make and manage developer keys.
+    """Create and manage developer keys.
 
-    Every cover URL holds a key. A key counts the covers that had to be made from their original today;
-    covers that are made already cost nothing.
+    Every cover URL contains a key. A key counts the covers that had to be made from their original today;
+    covers that exist cost nothing.
     """
 
 
 @key.command()
 @options
-@click.option("--label", required=True, help="Who it is for: a catalogue, a shop, a person.")
-@click.option("--daily-limit", type=click.IntRange(0), help="Covers made a day (default: quota.daily_limit).")
+@click.option("--label", required=True, help="Its user: a catalogue, a shop, a person.")
+@click.option(
+    "--daily-limit", type=click.IntRange(0), help="New covers per day (default: quota.daily_limit)."
+)
 @click.option(
     "--allow-site",
     "sites",
     multiple=True,
     metavar="HOST",
-    help="Bind it to pages on HOST (*.HOST: all below it).",
+    help="Restrict it to pages on HOST (*.HOST: all below it).",
 )
-@click.option("--strict", is_flag=True, help="Answer with 404, 429 and the like, not with the pixel.")
+@click.option("--strict", is_flag=True, help="Answer with 404, 429 and so on, not with the pixel.")
 def create(
     config: Config, as_json: bool, label: str, daily_limit: int | None, sites: tuple[str, ...], strict: bool
 ) -> None:
-    """Make a key and print it, with a URL to use it in."""
+    """Create a key and print it, with a URL to try."""
     limit = config.quota.daily_limit if daily_limit is None else daily_limit
     hosts = _hosts(sites)
     made = with_accounts(config, lambda accounts: created(accounts, label, limit, hosts, strict=strict))
@@ -69,7 +71,7 @@ def create(
 
 
 def base_url(config: Config) -> str:
-    """Return the address that the service is reached at, as far as the config says."""
+    """Return the address of the service, as far as the config says."""
     if config.front.public_url:
         return config.front.public_url
     host = _LOOPBACK.get(config.server.host, config.server.host)
@@ -79,14 +81,14 @@ def base_url(config: Config) -> str:
 async def created(
     accounts: "Accounts", label: str, daily_limit: int, sites: tuple[str, ...], *, strict: bool
 ) -> Key:
-    """Make a key and keep it."""
+    """Create a key and store it."""
     made = Key(new_name(), label, daily_limit, strict, sites, int(time.time()))
     await accounts.save(made)
     return made
 
 
 def _hosts(sites: tuple[str, ...]) -> tuple[str, ...]:
-    """Read sites as the key page does: a host, *.HOST, or the address of a page."""
+    """Parse sites as the key page does: a host, *.HOST, or the address of a page."""
     from coverproxy.accounts.self_service import site_as_typed
 
     hosts = tuple(map(site_as_typed, sites))
@@ -103,7 +105,7 @@ def _hosts(sites: tuple[str, ...]) -> tuple[str, ...]:
 @needs_data
 def list_(config: Config, as_json: bool) -> None:
     """List all keys, with what each has made today."""
-    told = with_accounts(config, _told_all)
+    told = with_accounts(config, _all_as_json)
     lines = [f"{'KEY':26}  {'TODAY':>11}  {'STATE':8}  LABEL"]
     for each in told:
         today = f"{each['made_today']}/{each['daily_limit']}"
@@ -112,11 +114,11 @@ def list_(config: Config, as_json: bool) -> None:
     tell(as_json, told, "\n".join(lines) if told else none)
 
 
-async def _told_all(accounts: "Accounts") -> list[dict[str, Any]]:
-    return [await _told(accounts, each) for each in accounts.all()]
+async def _all_as_json(accounts: "Accounts") -> list[dict[str, Any]]:
+    return [await _as_json(accounts, each) for each in accounts.all()]
 
 
-async def _told(accounts: "Accounts", each: Key) -> dict[str, Any]:
+async def _as_json(accounts: "Accounts", each: Key) -> dict[str, Any]:
     days = await accounts.usage(each)
     return {
         "key": each.name,
@@ -157,7 +159,7 @@ def _iso(seconds: int | None) -> str | None:
 @needs_data
 def show(config: Config, as_json: bool, name: str) -> None:
     """Show one key: its limits, its sites, and what it made in the last 30 days."""
-    told = with_accounts(config, lambda accounts: _told_one(accounts, name))
+    told = with_accounts(config, lambda accounts: _one_as_json(accounts, name))
     days = {each["day"]: each["made"] for each in told["days"] if each["made"]}
     lines = [f"{field:12} {_shown(told[field])}" for field in told if field != "days"]
     made = [f"{'made on':12} {day}  {count}" for day, count in days.items()] or ["nothing made in 30 days"]
@@ -172,8 +174,8 @@ def _shown(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-async def _told_one(accounts: "Accounts", name: str) -> dict[str, Any]:
-    return await _told(accounts, _find(accounts, name))
+async def _one_as_json(accounts: "Accounts", name: str) -> dict[str, Any]:
+    return await _as_json(accounts, _find(accounts, name))
 
 
 @key.command()
@@ -192,9 +194,9 @@ def limit(config: Config, as_json: bool, name: str, covers: int) -> None:
 @click.argument("sites", metavar="[HOST]...", nargs=-1)
 @needs_data
 def bind(config: Config, as_json: bool, name: str, sites: tuple[str, ...]) -> None:
-    """Bind KEY to pages on HOST (*.HOST: all below it); without HOST, let it be used from anywhere."""
+    """Restrict KEY to pages on HOST (*.HOST: all below it); without HOST, allow any site."""
     hosts = _hosts(sites)
-    told = f"is bound to {', '.join(hosts)}" if hosts else "is bound to no site"
+    told = f"is bound to {', '.join(hosts)}" if hosts else "may be used from any site"
     _change(config, as_json, name, lambda found: replace(found, sites=hosts), told)
 
 
@@ -204,7 +206,7 @@ def bind(config: Config, as_json: bool, name: str, sites: tuple[str, ...]) -> No
 @click.argument("moment", metavar="DATE|never", type=Moment())
 @needs_data
 def expire(config: Config, as_json: bool, name: str, moment: int | None) -> None:
-    """Have KEY end at DATE: 2027-01-31 (its first moment, UTC) or 2027-01-31T18:00:00."""
+    """Let KEY expire at DATE: 2027-01-31 (its first moment, UTC) or 2027-01-31T18:00:00."""
     told = "never ends" if moment is None else f"ends at {_iso(moment)}"
     _change(config, as_json, name, lambda found: replace(found, expires_at=moment), told)
 
@@ -214,7 +216,7 @@ def expire(config: Config, as_json: bool, name: str, moment: int | None) -> None
 @click.argument("name", metavar="KEY")
 @needs_data
 def approve(config: Config, as_json: bool, name: str) -> None:
-    """Let a KEY that was asked for on the key page work."""
+    """Activate a KEY that was requested on the key page."""
     _change(config, as_json, name, lambda found: replace(found, is_waiting=False), "is approved")
 
 
@@ -224,9 +226,9 @@ def approve(config: Config, as_json: bool, name: str) -> None:
 @click.argument("choice", type=click.Choice(["gif", "404", "card", "own"]))
 @needs_data
 def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
-    """Choose what KEY shows where there is no cover.
+    """Choose what KEY shows for a missing cover.
 
-    gif: a transparent pixel. 404: errors are errors. card: a drawn card, with ?title= and ?author= of the
+    gif: a transparent pixel. 404: errors are errors. card: a drawn card, with ?title= and ?author= from the
     URL. own: the picture of site.placeholder.
     """
     from coverproxy.accounts.self_service import with_choice
@@ -240,12 +242,12 @@ def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
 @click.option("--keep", "days", type=click.IntRange(0, 90), default=7, show_default=True, help="Days.")
 @needs_data
 def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
-    """Make a key that takes the place of KEY, and print it; both work for some days, on one quota."""
+    """Create a replacement for KEY, and print it; both work for some days, on one quota."""
     from coverproxy.accounts.self_service import DAY_SECONDS, rotated
 
     async def apply(accounts: "Accounts") -> dict[str, Any]:
         new = await rotated(accounts, _find(accounts, name), days * DAY_SECONDS)
-        return await _told(accounts, new)
+        return await _as_json(accounts, new)
 
     try:
         told = with_accounts(config, apply)
@@ -260,7 +262,7 @@ def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
 @click.argument("name", metavar="KEY")
 @needs_data
 def word(config: Config, as_json: bool, name: str) -> None:
-    """Make and print a new owner's word for KEY: with it, KEY can be changed on its page. Shown this once."""
+    """Create and print a new owner's word for KEY, with which its page can change it. Shown only now."""
     made = new_name()
 
     async def apply(accounts: "Accounts") -> None:
@@ -275,7 +277,7 @@ def word(config: Config, as_json: bool, name: str) -> None:
 @click.argument("name", metavar="KEY")
 @needs_data
 def revoke(config: Config, as_json: bool, name: str) -> None:
-    """Stop KEY: its URLs answer 403 within a second."""
+    """Revoke KEY: its URLs answer 403 within a second."""
     now = int(time.time())
 
     def revoked(found: Key) -> Key:
@@ -289,7 +291,7 @@ def revoke(config: Config, as_json: bool, name: str) -> None:
 @click.argument("name", metavar="KEY")
 @needs_data
 def restore(config: Config, as_json: bool, name: str) -> None:
-    """Let a revoked KEY work again."""
+    """Reactivate a revoked KEY."""
     _change(config, as_json, name, lambda found: replace(found, revoked_at=None), "is active")
 
 
@@ -297,7 +299,7 @@ def _change(config: Config, as_json: bool, name: str, change: Callable[[Key], Ke
     async def apply(accounts: "Accounts") -> dict[str, Any]:
         found = change(_find(accounts, name))
         await accounts.save(found)
-        return await _told(accounts, found)
+        return await _as_json(accounts, found)
 
     told = with_accounts(config, apply)
     tell(as_json, told, f"{name} ({told['label']}) {text.format(limit=told['daily_limit'])}")
@@ -306,7 +308,7 @@ def _change(config: Config, as_json: bool, name: str, change: Callable[[Key], Ke
 def _find(accounts: "Accounts", name: str) -> Key:
     found = next((each for each in accounts.all() if each.name == name), None)
     if found is None:
-        raise click.ClickException(f"{name!r} is no key here; coverproxy key list shows them")
+        raise click.ClickException(f"{name!r} is not a key here; see coverproxy key list")
     return found
 
 

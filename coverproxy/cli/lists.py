@@ -1,4 +1,4 @@
-"""A list of ISBNs that a command is given: a file, or standard input."""
+"""Reads a command's list of ISBNs: a file, or standard input."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,13 @@ from coverproxy.domain.isbn_list import Row, lines
 STDIN = "-"
 
 NONE, SOME = 1, 3
-"""Exit codes: nothing of the list was done, or a part of it. All of it is 0."""
+"""Exit codes: nothing of the list was done, or part of it. All of it is 0."""
 
 
 def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tuple[Iterable[Row], int]:
-    """Return the list's lines, and how many there are: a file is read twice, rather than kept in memory.
+    """Return the list's rows and their number; a file is read twice instead of kept in memory.
 
-    A file that is no list, or holds no line, ends the command with one sentence. Raises NoColumn, OSError.
+    A file that is empty or not a list ends the command with one sentence. Raises NoColumn, OSError.
     """
     try:
         if listed == STDIN:
@@ -37,12 +37,12 @@ def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tu
 
 
 def readable(text: str) -> str:
-    """Return what a list says so that JSON can hold it: bytes that were not UTF-8 stand as question marks."""
+    """Return a list's text so that JSON can hold it: bytes that are not UTF-8 become question marks."""
     return text.encode(errors="replace").decode()
 
 
 def exit_code(done: int, failed: int) -> int:
-    """Return what a command over a list ends with: 0 all of it done, 3 a part of it, 1 none."""
+    """Return the exit code of a command over a list: 0 all done, 3 part of it, 1 none."""
     if not failed:
         return 0
     return SOME if done else NONE

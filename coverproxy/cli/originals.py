@@ -1,4 +1,4 @@
-"""Commands about originals: quarantined, release, and those that put a book right."""
+"""Commands about originals: quarantined, release, and those of `curate`."""
 
 import time
 from datetime import UTC, datetime
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def originals() -> None:
-    """See, choose, hide, restore and remove the originals of a book; release those that are not decoded.
+    """List, choose, hide, restore and remove the originals of a book; release quarantined ones.
 
-    An original that crashes or hangs the decoder takes its worker with it. The worker is replaced, the
-    original quarantined, and its books show their next best original, or none.
+    An original that crashes or hangs its decoder is quarantined. The decoder's process is replaced, and the
+    original's books show their next best original, or none.
     """
 
 
@@ -36,18 +36,18 @@ originals.add_command(curate.pin, "prefer")
 @options
 @needs_data
 def quarantined(config: Config, as_json: bool) -> None:
-    """List what is quarantined: digest, books, file, why, and since when.
+    """List quarantined originals: digest, books, file, reason, and since when.
 
-    Please report such a file to the maintainers of libvips, or of the decoder that the reason names.
+    Please report such a file to the maintainers of libvips, or of the decoder named in the reason.
     """
     from coverproxy.wiring import open_shelf
 
     with faults_told(), open_shelf(config, to_write=False) as shelf:
-        told = [_told(shelf, each) for each in shelf.catalogue.quarantined()]
+        told = [_as_json(shelf, each) for each in shelf.catalogue.quarantined()]
     tell(as_json, told, "\n\n".join(map(_text, told)) if told else "Nothing is quarantined.")
 
 
-def _told(shelf: "DataFolder", each: Quarantined) -> dict[str, Any]:
+def _as_json(shelf: "DataFolder", each: Quarantined) -> dict[str, Any]:
     return {
         "digest": each.digest.hex(),
         "isbns": [original.identifier.value for original in each.originals],
@@ -68,10 +68,10 @@ def _text(told: dict[str, Any]) -> str:
 @click.argument("what", metavar="DIGEST|ISBN")
 @needs_data
 def release(config: Config, as_json: bool, what: str) -> None:
-    """Let a quarantined original be decoded again, by its digest or by an ISBN that it is the cover of.
+    """Let a quarantined original be decoded again, by its digest or the ISBN of its book.
 
-    After an update of libvips, say. One that was too slow (render.time_limit_seconds) is released likewise.
-    Should it crash or hang again, it is quarantined again.
+    For example after an update of libvips. Originals that were too slow (render.time_limit_seconds) are
+    released the same way. If it crashes or hangs again, it is quarantined again.
     """
     from coverproxy.originals.changes import release as release_bytes
     from coverproxy.service.invalidate import drop_stale
@@ -82,14 +82,14 @@ def release(config: Config, as_json: bool, what: str) -> None:
         freed = [each for digest in digests for each in release_bytes(shelf.catalogue, digest, now)]
         drop_stale(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes)
     if not digests:
-        raise click.ClickException(f"{what!r} is not held; coverproxy originals quarantined shows what is")
+        raise click.ClickException(f"{what!r} is not quarantined; see coverproxy originals quarantined")
     books = [each.identifier.value for each in freed]
     told = {"digests": [digest.hex() for digest in digests], "isbns": books}
     tell(as_json, told, "\n".join(f"{digest.hex()} is released" for digest in digests))
 
 
 def _digests(shelf: "DataFolder", what: str) -> list[bytes]:
-    """Return which held originals are meant."""
+    """Return the digests of the quarantined originals that are meant."""
     if len(what) == 2 * DIGEST_BYTES and set(what.lower()) <= set("0123456789abcdef"):
         digest = bytes.fromhex(what)
         held = any(each.is_held for each in shelf.catalogue.with_digest(digest, most=1000))

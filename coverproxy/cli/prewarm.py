@@ -1,4 +1,4 @@
-"""The command that makes covers before anybody asks: warm."""
+"""The warm command, which makes covers before they are requested."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @options
 @click.argument("listed", metavar="LIST", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option(
-    "--size", "sizes", multiple=True, metavar="NAME", help="Make this size (default: all that have a name)."
+    "--size", "sizes", multiple=True, metavar="NAME", help="Make this size (default: all named sizes)."
 )
 @click.option(
     "--format",
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.0, 1.0, min_open=True),
     default=0.5,
     show_default=True,
-    help="Part of all cores that it may take.",
+    help="Share of all cores that it may use.",
 )
 @click.option(
     "--report",
     "report_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what was not made and why, a JSON line each.",
+    help="Write failures with reasons, as JSON lines.",
 )
 @needs_data
 def warm(
@@ -58,19 +58,18 @@ def warm(
     share: float,
     report_file: Path | None,
 ) -> None:
-    """Make the covers of all ISBNs in LIST that are not made yet.
+    """Make the covers of all ISBNs in LIST that do not exist yet.
 
-    LIST is a file with an ISBN a line, in any spelling, or a CSV or TSV table whose `isbn` columns (or else
-    its first) have them; - reads standard input. Blank lines and those that begin with # are passed over.
+    LIST is a file with an ISBN per line, in any spelling, or a CSV or TSV table with `isbn` columns (else the
+    first column counts); - reads standard input. Blank lines and lines that begin with # are skipped.
 
-    Needs no key and counts against no quota. Servers may run at the same time: no cover is made twice. It
-    takes no more than its share of the machine, and gives way to whoever serves.
+    Needs no key and no quota. Servers may run at the same time: no cover is made twice. It takes no more than
+    its share of the machine, and requests take precedence.
 
-    Ctrl-C is safe, and so is running it again: what is made already is skipped.
+    Ctrl-C is safe, and so is running it again: existing covers are skipped.
 
-    \b
-    Exit code: 0 all covers that there are of it are made, 3 some lines failed or have no ISBN,
-    1 all did, or it ended early, 2 a mistake in the command or the config, 130 interrupted.
+    \b Exit code: 0 all possible covers exist, 3 some lines failed or have no ISBN, 1 all failed, or it ended
+    early, 2 a mistake in the command or the config, 130 interrupted.
     """
     from coverproxy.concurrency.process_pool import cores, pace
     from coverproxy.service.prewarm import PrewarmReport
@@ -80,10 +79,10 @@ def warm(
     with faults_told():
         try:
             _run(config, listed, names, wanted, allowed, report, report_file, quiet=as_json)
-        except KeyboardInterrupt:  # before the first piece, or a second one that waits for none in hand
+        except KeyboardInterrupt:  # before the first item, or a second Ctrl-C
             report.interrupted = True
     seconds = time.monotonic() - started
-    tell(as_json, _told(report, allowed, seconds, report_file), _summary(report, report_file))
+    tell(as_json, _as_json(report, allowed, seconds, report_file), _summary(report, report_file))
     if report.interrupted:
         raise click.exceptions.Exit(130)
     if code := 1 if report.ended else _exit_code(report):
@@ -133,7 +132,7 @@ def _run(
 
     with ExitStack() as stack:
         read, total = listed_lines(stack, listed)
-        with open_shelf(config) as shelf:  # what is wrong with the folder is told here, once
+        with open_shelf(config) as shelf:  # reports faults of the folder here, once
             shelf.catalogue.ping()
         note = stack.enter_context(_unmade(report_file))
         show = stack.enter_context(progress("warming", "lines", quiet=quiet))
@@ -147,17 +146,17 @@ def _run(
             if report.ended:
                 crew.stop()
 
-        def bury(line: "Row", how: str) -> None:
+        def give_up(line: "Row", how: str) -> None:
             take([PrewarmResult(line, PrewarmOutcome.FAILED, why=f"the process that made it died: {how}")], 1)
 
-        crew = ThrottledPool(partial(open_warmer, config, sizes, formats), allowed, take, bury)
+        crew = ThrottledPool(partial(open_warmer, config, sizes, formats), allowed, take, give_up)
         crew.run(read)
         report.interrupted = crew.is_interrupted
 
 
 @contextmanager
 def _unmade(path: Path | None) -> "Iterator[Any]":
-    """Give a function that writes down what was not made."""
+    """Yield a function that records failures."""
     if path is None:
         yield lambda result: None
         return
@@ -175,7 +174,7 @@ def _note(file: TextIO, result: "PrewarmResult") -> None:
         file.write(orjson.dumps(told).decode() + "\n")
 
 
-def _told(report: "PrewarmReport", pace: "PoolPace", seconds: float, where: Path | None) -> dict[str, Any]:
+def _as_json(report: "PrewarmReport", pace: "PoolPace", seconds: float, where: Path | None) -> dict[str, Any]:
     from coverproxy.service.prewarm import PrewarmOutcome
 
     return {
@@ -192,12 +191,12 @@ def _summary(report: "PrewarmReport", where: Path | None) -> str:
     count, each = report.outcomes, PrewarmOutcome
     told = [
         f"{counted(report.lines, 'line')}: {counted(count[each.MADE], 'cover')} made, "
-        f"{count[each.ALREADY]} there already, {count[each.FAILED]} failed; "
+        f"{count[each.ALREADY]} already there, {count[each.FAILED]} failed; "
         f"{counted(count[each.MISSING], 'book')} without a cover, "
         f"{counted(count[each.INVALID], 'line')} without an ISBN"
     ]
     if where:
-        told.append(f"What was not made and why, a JSON line each: {where}")
+        told.append(f"Failures with reasons, as JSON lines: {where}")
     if report.ended:
         told.append(f"Ended early: {report.ended}")
     if report.interrupted:

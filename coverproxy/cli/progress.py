@@ -10,12 +10,12 @@ import click
 LINE_EVERY_SECONDS = 2.0
 
 Show = Callable[[int, int], None]
-"""Takes how many are done, and of how many."""
+"""Takes how many are done, and the total."""
 
 
 @contextmanager
 def progress(verb: str, things: str, *, quiet: bool = False) -> Iterator[Show]:
-    """Show on standard error how far a command is: "importing" (*verb*) so many "files" (*things*)."""
+    """Show progress on standard error: "importing" (*verb*) so many "files" (*things*)."""
     if quiet:
         yield lambda done, total: None
     elif sys.stderr.isatty():
@@ -26,17 +26,17 @@ def progress(verb: str, things: str, *, quiet: bool = False) -> Iterator[Show]:
 
 
 class _Lines:
-    """Progress where nobody watches: a plain line every two seconds."""
+    """Progress for logs: a plain line every two seconds."""
 
     def __init__(self, things: str) -> None:
         self._things = things
-        self._started = self._told = time.monotonic()
+        self._started = self._shown_at = time.monotonic()
 
     def show(self, done: int, total: int) -> None:
         """Print a line if it is time."""
         now = time.monotonic()
-        if now - self._told >= LINE_EVERY_SECONDS:
-            self._told = now
+        if now - self._shown_at >= LINE_EVERY_SECONDS:
+            self._shown_at = now
             rate = done / (now - self._started)
             click.echo(f"{done} of {total} {self._things}, {rate:.0f}/s", err=True)
 

@@ -19,9 +19,9 @@ from coverproxy.server import sd_notify
 from coverproxy.stats.process_folder import metrics_folder
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""Makes prometheus_client keep values in files that all workers add up from (metrics.MULTIPROCESS).
+"""Makes prometheus_client keep values in files that all workers sum (metrics.MULTIPROCESS).
 
-Written again here, as importing coverproxy.stats.metrics would import prometheus_client before it is set.
+Repeated here because importing coverproxy.stats.metrics would import prometheus_client before it is set.
 """
 
 if TYPE_CHECKING:
@@ -31,18 +31,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @options
-@click.option("--host", help="Address to serve covers on (default: 127.0.0.1; 0.0.0.0 is every one).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port (default: 8080; 0 takes a free one).")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes; one per core (default: 1).")
+@click.option("--host", help="Address to serve covers on (default: 127.0.0.1; 0.0.0.0: all).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port (default: 8080; 0: a free one).")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Worker processes; up to one per core (default: 1)."
+)
 def serve(config: Config, as_json: bool, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve covers until stopped.
 
-    Prints one line with its address when it is ready to answer. SIGTERM and Ctrl-C end it cleanly: what is
-    being answered is finished first. Health and metrics are on an address of their own (default:
-    http://127.0.0.1:8081/healthz, /readyz and /metrics).
+    Prints one line with its address when it is ready. SIGTERM and Ctrl-C end it cleanly: requests in progress
+    are finished first. Health and metrics have a separate address (default: http://127.0.0.1:8081/healthz,
+    /readyz and /metrics).
 
-    A worker that dies is replaced. SIGHUP reads the config file anew and changes all workers over without
-    refusing anyone; only the addresses and the data folder stay as they are.
+    A worker that dies is replaced. SIGHUP loads the config file again and replaces all workers without
+    refusing requests; only the addresses and the data folder stay as they are.
     """
 
     def given(config: Config) -> Config:
@@ -56,7 +58,7 @@ def serve(config: Config, as_json: bool, host: str | None, port: int | None, wor
 
 
 def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> None:
-    """Listen, serve in worker processes, and say so.
+    """Listen, serve in worker processes, and print the address.
 
     Imports late: prometheus_client looks for its folder when it is imported.
     """
@@ -84,7 +86,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
 
 
 def run_alone(config: Config, as_json: bool, shown: "tuple[Shown, ...]", tour: Callable[[str], str]) -> None:
-    """Listen, serve in this process, and say so; programs learn the key that the demo shows."""
+    """Listen, serve in this process, and print the address; JSON output includes the demo's key."""
     from coverproxy.server import application
 
     log.set_up(config.log)
@@ -109,12 +111,12 @@ def _announce(
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def demo(host: str, port: int, as_json: bool) -> None:
-    """Show it working, with covers of its own: nothing to set up, nothing left behind.
+    """Show it working, with covers of its own: no setup, and nothing left behind.
 
-    Draws some twenty covers of classics under their real ISBNs, imports them into a throw-away data folder,
-    makes a key and serves. Open the address it prints in a browser; Ctrl-C ends it.
+    Draws some twenty covers of classics under their real ISBNs, imports them into a temporary data folder,
+    creates a key and serves. Open the printed address in a browser; Ctrl-C ends it.
     """
-    # A demo waits rather than show holes: nobody's catalogue gives up on it after a second.
+    # The demo waits for covers instead of showing gaps: no catalogue depends on its answer within a second.
     with tempfile.TemporaryDirectory(prefix="coverproxy-demo-") as folder, faults_told():
         config = Config.model_validate(
             {
@@ -130,26 +132,26 @@ def demo(host: str, port: int, as_json: bool) -> None:
         if not as_json:
             click.echo("Drawing covers …")
         drawn = Path(folder, "drawn")
-        # In a process of its own: it reads SVG, which the service blocks in its own libvips.
+        # In a separate process: it reads SVG, which the service blocks in its own libvips.
         subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawn)], check=True)  # noqa: S603
         shown = _shelve(config, drawn)
         run_alone(config, as_json, shown, partial(_tour, shown))
 
 
 def _look_for_port(config: Config) -> None:
-    """See that the demo's port is free. Raises ClickException that names the way out."""
+    """Check that the demo's port is free. Raises ClickException that says what to do."""
     from coverproxy.server.application import listen
 
     try:
         listeners = listen(config)
     except OSError as exc:
-        raise click.ClickException(f"{exc}; take another with --port") from None
+        raise click.ClickException(f"{exc}; choose another with --port") from None
     listeners.covers.close()
     listeners.ops.close()
 
 
 def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
-    """Import the drawn covers, make a key, and say what the home page shows."""
+    """Import the drawn covers, create a key, and return what the home page shows."""
     from coverproxy.demo.classics import CLASSICS, MISSING
     from coverproxy.service.importer import candidates
     from coverproxy.web.pages import Shown
@@ -176,8 +178,10 @@ async def _demo_key(config: Config) -> Any:
 
 
 def _tour(shown: "tuple[Shown, ...]", base: str) -> str:
-    """Say where to click."""
-    base = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")  # what can be opened
+    """Return the links to try."""
+    base = base.replace("//0.0.0.0:", "//127.0.0.1:").replace(
+        "//[::]:", "//[::1]:"
+    )  # an address that browsers can open
     first, missing = shown[0], shown[-1]
     path = f"{base}/devkey/{first.key}"
     return f"""
@@ -195,19 +199,19 @@ Next, with your own covers: coverproxy import FOLDER; coverproxy key create --la
 @click.command("check-config")
 @options
 def check_config(config: Config, as_json: bool) -> None:
-    """Check the config file and the environment, and print what is in force.
+    """Check the config file and the environment, and print the effective config.
 
-    All mistakes are told at once, each with its path in the TOML file; the exit code is then 2.
+    Reports all mistakes at once, each with its path in the TOML file; the exit code is then 2.
     """
     with mistakes_told():
         with_secrets(config)
     tree = without_secrets(config.model_dump(mode="json", by_alias=True))
     _note_certificates(config)
-    tell(as_json, tree, "\n".join(["The config is right. In force:", *_lines(tree, "")]))
+    tell(as_json, tree, "\n".join(["The config is valid. In effect:", *_lines(tree, "")]))
 
 
 def _note_certificates(config: Config) -> None:
-    """Say on standard error what nginx will lack. The config is right all the same."""
+    """Warn on standard error about files that nginx will lack. The config is valid nevertheless."""
     from coverproxy.doctor.checks import front
     from coverproxy.doctor.checks.finding import Level
 

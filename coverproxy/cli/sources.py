@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def source() -> None:
-    """See and test the sources that are asked for originals which are not here.
+    """List and test the sources that are asked for missing originals.
 
-    They stand in the config file, each as a table [[source]]; config.example.toml shows them.
+    Each is a table [[source]] in the config file; config.example.toml has examples.
     """
 
 
 @source.command("list")
 @options
 def list_(config: Config, as_json: bool) -> None:
-    """List the sources in the order that they are asked in, and how each is asked."""
+    """List the sources in the order they are asked, with their settings."""
     from coverproxy.sources.build import by_preference
 
-    told = [_told(each) for each in by_preference(config.source)]
+    told = [_as_json(each) for each in by_preference(config.source)]
     lines = [
         f"{each['name']}  {each['kind']}  {each['where']}\n    priority {each['priority']},"
         f" keep {each['keep']}, {each['requests_per_second']:g} a second, {each['timeout_seconds']:g} s"
@@ -44,7 +44,7 @@ def list_(config: Config, as_json: bool) -> None:
     tell(as_json, {"side_by_side": config.asking.side_by_side, "sources": told}, text)
 
 
-def _told(each: AnySource) -> dict[str, Any]:
+def _as_json(each: AnySource) -> dict[str, Any]:
     keys = ("name", "kind", "priority", "keep", "requests_per_second", "timeout_seconds")
     return {"where": _where(each), **{key: getattr(each, key) for key in keys}}
 
@@ -59,9 +59,9 @@ def _where(each: AnySource) -> str:
 @options
 @click.argument("text", metavar="ISBN")
 def test(config: Config, as_json: bool, text: str) -> None:
-    """Ask every source for the cover of an ISBN; tell what each answered, and how long it took.
+    """Ask every source for the cover of an ISBN; print each answer and its time.
 
-    Nothing is kept or remembered. The exit code is 1 where no source has it or one could not be asked.
+    Nothing is stored or remembered. The exit code is 1 if no source has it or one was unavailable.
     """
     try:
         value = isbn.parse(text).isbns[0]
@@ -80,7 +80,7 @@ def test(config: Config, as_json: bool, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a source answered: "found", "not there" or "could not ask"; of a picture, what it is."""
+    """A source's answer: "found", "not there" or "could not ask"; for a picture, with its properties."""
 
     source: str
     answer: str
@@ -120,7 +120,7 @@ async def _ask(config: Config, source: "Source", identifier: Identifier) -> Answ
 
 
 def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched") -> tuple[str, str]:
-    """Say what picture it is, or why it would not be kept. Blocks."""
+    """Describe the picture, or say why it would not be kept. Blocks."""
     from coverproxy.imaging.decoder import ProcessDecoder, render_processes
     from coverproxy.originals.examine import OriginalRefused, measured, sketched
 
@@ -131,5 +131,5 @@ def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched"
             decoder, limits = ProcessDecoder(processes), settings.limits(config.limits)
             found = measured(sketch, got.body, decoder, limits)
         except OriginalRefused as exc:
-            return "not there", f"what it gives is refused: {exc}"
+            return "not there", f"its picture is refused: {exc}"
     return "found", f"{found.width}x{found.height} px {found.loader.value}, {found.bytes} bytes"

@@ -67,7 +67,7 @@ def test_a_keys_life(data: Path) -> None:
     assert states[name] == "revoked"
     assert "active" in run("key", "restore", name, data=data)
     assert name in run("key", "list", data=data)
-    assert "no key here" in run("key", "show", "nonsense", data=data, code=1)
+    assert "not a key here" in run("key", "show", "nonsense", data=data, code=1)
     assert "expected a host" in run(
         "key", "create", "--label", "x", "--allow-site", "https:///x", data=data, code=2
     )
@@ -80,7 +80,7 @@ def test_a_key_is_bound_and_ends(data: Path) -> None:
     assert link.is_symlink()
     assert "is bound to opac.example.org" in run("key", "bind", name, "OPAC.example.org", data=data)
     assert not link.is_symlink()
-    assert "to no site" in run("key", "bind", name, data=data)
+    assert "from any site" in run("key", "bind", name, data=data)
     assert link.is_symlink()
     assert "ends at 2020-01-31T00:00:00Z" in run("key", "expire", name, "2020-01-31", data=data)
     assert not link.is_symlink()
@@ -264,7 +264,7 @@ def test_a_broken_database_is_told_in_one_line(tmp_path: Path) -> None:
     said = run("key", "list", data=tmp_path, code=1)
 
     assert said.startswith("Error: the data folder's database: state.db: ")
-    assert said.endswith("; to look into it: coverproxy doctor\n")
+    assert said.endswith("; for details: coverproxy doctor\n")
     assert len(said.splitlines()) == 1
 
 

@@ -121,7 +121,7 @@ def test_the_demo_looks_for_its_port_before_it_draws() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         got = run("demo", "--port", str(taken.getsockname()[1]))
     assert (got.exit_code, got.output.count("\n")) == (1, 1)
-    assert got.output.endswith("take another with --port\n")
+    assert got.output.endswith("choose another with --port\n")
 
 
 @pytest.mark.usefixtures("_alone")

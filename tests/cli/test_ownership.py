@@ -119,7 +119,9 @@ def readiness(ops_url: str) -> tuple[int, dict[str, str]]:
 def test_what_root_makes_is_the_owners(place: Path, drawn: Path, isbn: str) -> None:
     """import, warm, key and serve's commands as root leave nothing of root's, and say whose the folder is."""
     said = ran("import", drawn, "--data", place / "data")
-    assert f"belongs to {NAME}, and this runs as root: what this makes is given to {NAME}" in said
+    assert (
+        f"belongs to {NAME}, but this command runs as root: files that it makes will belong to {NAME}" in said
+    )
     data = filled(place, drawn, isbn)
     assert {"state.db", "catalogue.db", "cache", "originals"} <= {path.name for path in data.iterdir()}
     assert list(owners(data)) == [OWNER], owners(data).get(0)
@@ -169,7 +171,7 @@ def test_the_service_starts_in_a_cache_of_root(place: Path, drawn: Path, isbn: s
     with serving(data) as ops_url:
         status, faults = readiness(ops_url)
     assert status == 503
-    assert "belongs to root, and this runs as daemon" in faults["cache"]
+    assert "belongs to root, but this command runs as daemon" in faults["cache"]
     assert "Traceback" not in (place / "log").read_text()
 
 

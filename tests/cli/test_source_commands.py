@@ -160,7 +160,7 @@ async def test_test_says_what_each_answers(config: Path, upstream: Upstream) -> 
     [
         ("404 Not Found", b"", "not there", "status 404"),
         ("500 Oh", b"", "could not ask", "status: 500"),
-        ("200 OK", b"<svg/>", "not there", "what it gives is refused: type: "),
+        ("200 OK", b"<svg/>", "not there", "its picture is refused: type: "),
     ],
 )
 async def test_test_keeps_three_answers_apart(

@@ -658,7 +658,7 @@ async def test_killed_in_the_middle_it_goes_on(serving, tmp_path: Path, number: 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (("--server", "covers.example.org", "--key", "k", "-o", "out", "-"), "no address"),
+        (("--server", "covers.example.org", "--key", "k", "-o", "out", "-"), "not an address"),
         (("--server", "http://127.0.0.1:1", "--key", "k", "-o", "out", "--column", "x", "-"), "no column"),
     ],
 )

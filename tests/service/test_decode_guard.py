@@ -209,7 +209,7 @@ def test_the_next_best_original_is_shown_until_the_poison_is_released(serve: Ser
     assert served.quarantined() == []
     assert (served.ask(POISON) in MADE, served.renders) == (True, 2)
     assert told["digest"] in run("originals", "release", told["digest"], data=served.data)
-    assert "is not held" in run("originals", "release", POISON, data=served.data, code=1)
+    assert "is not quarantined" in run("originals", "release", POISON, data=served.data, code=1)
     assert "neither a digest" in run("originals", "release", "x", data=served.data, code=1)
 
 

@@ -603,7 +603,7 @@ def test_the_command_answers_people(library: Library) -> None:
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 3
     first, second, third = out.splitlines()
-    assert first == "3 files: 1 cover added (0.0 MB), 0 in already, 2 refused"
+    assert first == "3 files: 1 cover added (0.0 MB), 0 already there, 2 refused"
     assert second.split() == ["2", "isbn"]
     assert third.endswith(str(refused))
     assert len(refused.read_text().splitlines()) == 2

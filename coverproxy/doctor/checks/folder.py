@@ -1,4 +1,4 @@
-"""The data folder: is it writable for the service, on what is it mounted, how much space is left?"""
+"""The data folder: checks its permissions, its mount, and its free space."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""The running nginx: may its workers open as many files as the config needs?"""
+"""The running nginx: checks that its workers may open as many files as the config needs."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The network: do the server, its health address and the web server in front answer?"""
+"""The network: checks that the server, its health address and the web server in front answer."""
 
 import http.client
 import shutil

@@ -1,4 +1,4 @@
-"""libvips: is it new enough, and does it read and write what we need, and nothing that we must not?"""
+"""libvips: checks its version, and that it reads and writes what we need, and nothing unsafe."""
 
 from collections.abc import Iterator
 from typing import Any
