@@ -28,7 +28,9 @@ from coverproxy.domain.api_key import Key, new_name
 from coverproxy.log import forget_faults
 from coverproxy.server.application import Listeners, application, listen
 from coverproxy.service.covers import Covers
-from coverproxy.service.importer import ImportReport, candidates
+from coverproxy.service.import_file import offered
+from coverproxy.service.import_steps import Sender
+from coverproxy.service.importer import ImportReport
 from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner
@@ -112,7 +114,7 @@ def take_in(config: Config, path: Path, mode: str = "link") -> ImportReport:
     """Import *path* into the config's data folder, by hard links unless told otherwise."""
     linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": mode})})
     with open_shelf(linked) as shelf, open_importer(linked, shelf, lambda refusal: None) as importer:
-        return importer.run(candidates(path, "test"), lambda report: None)
+        return importer.run(offered(path, Sender("test")), lambda report: None)
 
 
 def configured(data: Path, **sections: Any) -> Config:

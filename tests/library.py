@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import images
+from decoders import processes
 from stdnum import ean
 
 from coverproxy.config import Config, load
@@ -17,8 +18,12 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.originals.examine import Refusal
-from coverproxy.service.importer import ImportReport, candidates
-from coverproxy.wiring import DataFolder, open_importer, open_shelf
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.import_file import offered
+from coverproxy.service.import_steps import Sender
+from coverproxy.service.importer import Importer, ImportReport
+from coverproxy.stats.metrics import Metrics
+from coverproxy.wiring import DataFolder, open_shelf
 
 
 def isbn_of(number: int) -> str:
@@ -33,6 +38,22 @@ def strangers(count: int) -> list[str]:
 
 
 BOOK, *OTHERS = (isbn_of(14_143_951 + number) for number in range(20))
+
+
+@contextmanager
+def open_taker(
+    config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]
+) -> Iterator[Importer]:
+    """Open what takes files in, as open_importer() does, with the render process that all tests share."""
+    guard = DecodeGuard(Path(config.data.dir), processes(), shelf.catalogue, Metrics())
+    guard.open()
+    try:
+        yield Importer(
+            shelf.catalogue, shelf.files, guard, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
+            config.imports, on_refusal,
+        )  # fmt: skip
+    finally:
+        guard.close()
 
 
 class Library:
@@ -69,8 +90,8 @@ class Library:
             self.refusals.append(refusal)
             on_refusal(refusal)
 
-        with open_shelf(config) as shelf, open_importer(config, shelf, note) as importer:
-            return importer.run(candidates(path or self.covers, source), lambda report: None)
+        with open_shelf(config) as shelf, open_taker(config, shelf, note) as importer:
+            return importer.run(offered(path or self.covers, Sender(source)), lambda report: None)
 
     def originals(self, isbn: str = BOOK) -> list[Original]:
         with self.shelf() as shelf:

@@ -10,6 +10,7 @@ from coverproxy.cli import (
     covers,
     deploy,
     doctor,
+    feeds,
     fetch,
     import_originals,
     keys,
@@ -47,6 +48,8 @@ _SERVING = (
 )
 _KEEPING = (
     import_originals.import_,
+    feeds.feed,
+    feeds.watch,
     prewarm.warm,
     keys.key,
     covers.cover,

@@ -153,12 +153,13 @@ def _look_for_port(config: Config) -> None:
 def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
     """Import the drawn covers, create a key, and return what the home page shows."""
     from coverproxy.demo.classics import CLASSICS, MISSING
-    from coverproxy.service.importer import candidates
+    from coverproxy.service.import_file import offered
+    from coverproxy.service.import_steps import Sender
     from coverproxy.web.pages import Shown
     from coverproxy.wiring import open_importer, open_shelf
 
     with open_shelf(config) as shelf, open_importer(config, shelf, lambda refusal: None) as importer:
-        importer.run(candidates(drawn, "demo"), lambda report: None)
+        importer.run(offered(drawn, Sender("demo")), lambda report: None)
     key = asyncio.run(_demo_key(config)).name
     books = [Shown(isbn, book.title, book.author, key) for book in CLASSICS for isbn in book.isbns]
     missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key, has_cover=False)

@@ -1,6 +1,7 @@
 """The configuration: a tree of frozen values with their defaults. Names end in the unit."""
 
 from coverproxy.config.base import Section
+from coverproxy.config.feeds import FeedConfig
 from coverproxy.config.front import Front
 from coverproxy.config.ladder import Ladder, SizeTable
 from coverproxy.config.loading import PREFIX, load, without_secrets
@@ -35,9 +36,9 @@ from coverproxy.config.tree import RESERVED_SIZES, Config
 
 __all__ = [
     "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "SHAPE_NAMES", "Admin", "Answers", "AnySource",
-    "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FolderSourceConfig", "Formats",
-    "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig", "Ops",
-    "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
+    "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FeedConfig", "FolderSourceConfig",
+    "Formats", "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig",
+    "Ops", "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
     "Site", "Size", "SizeTable", "SourceConfig", "Upload", "Webp", "load", "resolved", "unset",
     "without_secrets",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from coverproxy.config.base import Section
+from coverproxy.config.feeds import FeedConfig
 from coverproxy.config.front import Front
 from coverproxy.config.ladder import Ladder, SizeTable, table
 from coverproxy.config.pages import Admin, Signup, Site
@@ -58,6 +59,7 @@ class Config(Section):
     admin: Admin = Admin()
     asking: AskingConfig = AskingConfig()
     source: Annotated[tuple[AnySource, ...], Field(strict=False)] = ()
+    feed: Annotated[tuple[FeedConfig, ...], Field(strict=False)] = ()
 
     @property
     def size_table(self) -> SizeTable:
@@ -109,6 +111,15 @@ class Config(Section):
             if names.count(name) > 1:
                 raise ValueError(f"{name!r} is the name of several sources; expected a unique name for each")
         return sources
+
+    @field_validator("feed")
+    @classmethod
+    def _feeds_have_names_of_their_own(cls, feeds: tuple[FeedConfig, ...]) -> tuple[FeedConfig, ...]:
+        names = [feed.name for feed in feeds]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name!r} is the name of several; expected another name for each")
+        return feeds
 
 
 def merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

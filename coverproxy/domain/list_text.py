@@ -14,7 +14,7 @@ _OTHERS = (
     (b"Rar!", "a RAR archive is not read: unpack it first"),
     (b"SQLite format 3\0", "a database is not read: save its table as CSV UTF-8"),
 )
-_IN_WORKBOOKS = (b"[Content_Types].xml", b"xl/", b"mimetypeapplication/vnd.oasis.opendocument")
+_IN_WORKBOOKS = (b"[Content_Types].xml", b"xl/")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _MOST_CONTROLS = 0.1
 """Share of control characters above which a file is binary. A damaged row may contain a few."""
@@ -35,8 +35,9 @@ def encoding(head: bytes) -> str:
             return name
     for magic, why in _OTHERS:
         if head.startswith(magic):
-            is_workbook = magic.startswith(b"PK") and any(part in head for part in _IN_WORKBOOKS)
-            raise NotAList("a workbook is not read: save its table as CSV UTF-8" if is_workbook else why)
+            raise NotAList(
+                "a workbook is not read: save its table as CSV UTF-8" if is_document(head) else why
+            )
     if sniff(head[:32]):
         raise NotAList("it is a picture, not a list")
     if without_bom := _utf_16_without_bom(head):
@@ -45,6 +46,14 @@ def encoding(head: bytes) -> str:
     if controls > _MOST_CONTROLS * len(head):
         raise NotAList("it is neither text nor a table: save the table as CSV UTF-8")
     return "utf-8"
+
+
+def is_document(head: bytes) -> bool:
+    """Say whether a zip is a workbook or another document, by its first HEAD_BYTES."""
+    if not head.startswith(b"PK"):
+        return False
+    # OpenDocument and EPUB have a member of this name first, behind the 30 bytes of its header
+    return head[30:38] == b"mimetype" or any(part in head for part in _IN_WORKBOOKS)
 
 
 def errors(name: str) -> str:

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -124,6 +125,13 @@ class Zip:
         if len(found) > at_most:
             raise FeedUnreadable(f"it is longer than {at_most:,} bytes")
         return found
+
+    def modified(self, name: str) -> int | None:
+        """Return a member's time in seconds since 1970; zips say no time zone, so it is taken for UTC."""
+        try:
+            return int(datetime(*self._by_name[name].date_time, tzinfo=UTC).timestamp())
+        except (KeyError, ValueError):
+            return None
 
     def koha_links(self) -> Iterator[Linked | Refusal]:
         """Yield every line of Koha's lists, in any folder; nothing without a list.

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from coverproxy.config import Import, Limits
@@ -11,21 +13,31 @@ from coverproxy.domain import file_kinds, isbn, schemes
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import NotAnIdentifier, UnusableOriginal
 from coverproxy.domain.formats import sniff
-from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, Original
+from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, NO_TERMS, Original, Terms
 from coverproxy.domain.picture_role import role_of
 from coverproxy.domain.spec import ISBN, Identifier, Reading
 from coverproxy.imaging.decoder import Decoder
+from coverproxy.originals.files import Mode
 from coverproxy.storage import bounded_read
 
 _PUBLISHER_DIGITS = 7
 """The first digits of an ISBN-13, which identify most publishers without a table of groups."""
 
 
+Read = Callable[[int], tuple[bytes, int | None]]
+"""Reads a picture, at most so many bytes and one more; gives its time as well, in seconds since 1970."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A file offered as the cover of an ISBN. `date` None: the file's own time.
 
-    `is_file_name`: the ISBN comes from the file's name alone. `others`: further identifiers in its list.
+    `is_file_name`: nothing but the file's name says which ISBN it is. `place`: where the sender's own file
+    says so, as "feed.xml:12". `read` and `address`: how and from where it is read if it is no file at `path`
+    (a member of a zip, a link); `path` is then the file that names it. `begins`: where in the file at `path`
+    its bytes begin, to be left there. `record`: the sender's own name of the record; `stamp`: what it says of
+    the picture. `others`: further identifiers in its list. `alternatives`: lesser pictures of the same, in
+    the order to try them.
     """
 
     isbn: str
@@ -33,23 +45,47 @@ class Candidate:
     source: str = ""
     date: int | None = None
     is_file_name: bool = False
+    terms: Terms = NO_TERMS
+    place: str = field(default="", compare=False)
+    read: Read | None = field(default=None, compare=False)
+    address: str = ""
+    begins: int | None = None
+    record: str = ""
+    stamp: str = ""
     others: tuple[Identifier, ...] = ()
+    alternatives: tuple["Candidate", ...] = ()
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether it comes over the network."""
+        return "://" in self.address
+
+    @property
+    def where(self) -> str:
+        """What reports call it: the address or the path that was given."""
+        return self.address or str(self.path)
 
     @property
     def origin(self) -> str:
-        """The file's absolute path as text; bytes that are not UTF-8 become \\xNN."""
-        whole = os.path.abspath(self.path)  # noqa: PTH100 - resolve() would follow links
+        """Its address, or the file's absolute path as text; bytes that are not UTF-8 become \\xNN."""
+        if self.is_fetched:
+            return self.address
+        whole = os.path.abspath(self.address or self.path)  # noqa: PTH100 - resolve() would follow links
         return os.fsencode(whole).decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a file did not become an original: a word for programs, a detail for people."""
+    """Why a file did not become an original: a word for programs, a detail for people.
+
+    `place`: where the sender's own file speaks of it, as "feed.xml:12".
+    """
 
     path: str
     isbn: str
     reason: str
     detail: str
+    place: str = field(default="", compare=False)
 
 
 class OriginalRefused(Exception):
@@ -79,15 +115,25 @@ def examine(
     pixels, memory, side, tiny, aspect, codec, hash, quarantined.
     """
     identifier = _identifier(candidate)
-    body, modified = _read(candidate.path, limits.max_bytes)
+    body, modified = _body(candidate, limits.max_bytes)
     date = modified if candidate.date is None else candidate.date
-    role = role_of(candidate.path.stem)
-    sketch = sketched(body, identifier, rules)
-    sketch = replace(sketch, date=date, source=candidate.source, origin=candidate.origin, role=role)
+    # What a record says is a front cover is one, whatever its file is called.
+    role = None if candidate.record else role_of(Path(candidate.where).stem)
+    sketch = replace(
+        sketched(body, identifier, rules), date=date, source=candidate.source, origin=candidate.origin,
+        role=role, terms=candidate.terms,
+    )  # fmt: skip
     original = measured(sketch, body, lend(sketch), limits)
-    if rules.mode == "reference":
-        original = replace(original, path=str(candidate.path.resolve()))
+    if candidate.begins is not None or (rules.mode == "reference" and not candidate.read):
+        original = replace(original, path=str(candidate.path.resolve()), begins=candidate.begins)
     return Examined(original, body, candidate.path)
+
+
+def mode_of(candidate: Candidate, rules: Import) -> Mode:
+    """Say how its bytes come to their place: what is no file cannot be linked, nor referred to."""
+    if candidate.begins is not None:
+        return "reference"
+    return "copy" if candidate.read else rules.mode
 
 
 def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
@@ -169,16 +215,26 @@ def _identifier(candidate: Candidate) -> Identifier:
     return reading.sure
 
 
-def _read(path: Path, max_bytes: int) -> tuple[bytes, int]:
+def _body(candidate: Candidate, max_bytes: int) -> tuple[bytes, int]:
+    """Read a candidate, and its time; what has none gets the present. Raises Refused."""
+    read = candidate.read or partial(_of_file, candidate.path)
+    body, modified = read(max_bytes)
+    if len(body) > max_bytes:
+        raise OriginalRefused("bytes", f"more than {max_bytes} bytes")
+    if not body:
+        raise OriginalRefused("bytes", "the file is empty")
+    seconds = time.time() if modified is None else modified
+    return body, min(max(int(seconds), 0), LATEST_DATE - 1)
+
+
+def _of_file(path: Path, max_bytes: int) -> tuple[bytes, int]:
     try:
         body, status = bounded_read.read(path, max_bytes + 1)
     except OSError as exc:
         raise OriginalRefused("unreadable", exc.strerror or str(exc)) from None
     if len(body) > max_bytes:
         raise OriginalRefused("bytes", f"{status.st_size} bytes; the limit is {max_bytes}")
-    if not body:
-        raise OriginalRefused("bytes", "the file is empty")
-    return body, min(max(int(status.st_mtime), 0), LATEST_DATE - 1)
+    return body, int(status.st_mtime)
 
 
 def _digest(body: bytes, refused: tuple[str, ...]) -> bytes:

@@ -1,8 +1,9 @@
 """Lists that an import is given: a table of ISBNs and files, as spreadsheets and other systems write them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from coverproxy.domain import list_text, schemes
 from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, simplified
-from coverproxy.domain.original import LATEST_DATE
+from coverproxy.domain.original import LATEST_DATE, Terms
 from coverproxy.domain.table_rows import table_rows
 from coverproxy.originals.examine import Candidate, Refusal
+from coverproxy.service.import_editions import edition_columns, linked_row
+from coverproxy.service.import_records import fetched
+from coverproxy.service.import_steps import Sender, Step
 
 _FILE_WORDS = [
     "file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img", "picture",
@@ -27,8 +31,14 @@ OTHER_WORDS = {
     if name != schemes.ISBN
     for word in (name, f"{name}number", f"{name}no")
 } | schemes.ALIASES
+_URL_WORDS = ("url", "link", "imageurl", "imagelink", "coverurl", "coverlink", "uri")
 _SOURCE_WORDS = ("source", "quelle", "origin")
 _DATE_WORDS = ("date", "datum", "modified")
+_LICENCE_WORDS = ("licence", "license", "lizenz", "licencia", "licenza", "rights")
+_UNTIL_WORDS = ("until", "validuntil", "allowedtill", "expires", "bis", "gueltigbis", "gültigbis")
+_NO_CROP_WORDS = ("nocrop", "donotcrop", "nichtbeschneiden")
+_YES = ("1", "true", "yes", "y", "x", "ja", "oui", "si", "sì", "sí")
+_NO = ("", "0", "false", "no", "n", "nein", "non", "nee")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,10 @@ class Columns:
     file: int | None = 1
     source: int | None = 2
     date: int | None = 3
+    url: int | None = None
+    licence: int | None = None
+    until: int | None = None
+    no_crop: int | None = None
 
 
 def open_list(path: Path) -> Iterable[str]:
@@ -58,22 +72,27 @@ def _lines(path: Path, name: str) -> Iterator[str]:
             yield line if number else line.removeprefix("\ufeff")
 
 
-def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
+def listed(path: Path, sender: Sender) -> Iterator[Step]:
     """Yield the rows of a list `isbn,file[,source,date]`; paths count from the list's own folder.
 
     A first row that names columns (isbn, isbn13, ISBN-13; file, image, cover, Bild …) has them in any order,
     also issn, oclc, lccn, ean, upc and the other schemes: these are linked to the row's item, and name it
     where there is no valid ISBN.
     Of several ISBN columns the first counts that holds an ISBN in that row. A header that lacks one of the
-    two is one refusal. Dates are ISO 8601, or seconds since 1970. Raises OSError, NotAList.
+    two is one refusal. Dates are ISO 8601, or seconds since 1970. A `url` counts where a row has no file;
+    `licence`, `until` and `no_crop` are the picture's terms. A header with `work` or `relation` makes it a
+    list of editions. Raises OSError, NotAList.
     """
     rows = table_rows(open_list(path))
     first = next(rows, None)
     if first is None:
         return
+    if linking := edition_columns(first[1]):
+        yield from (linked_row(cells, linking, f"{path}:{number}") for number, cells in rows)
+        return
     columns = columns_of(first[1])
     if isinstance(columns, str):
-        yield Refusal(f"{path}:{first[0]}", "", "header", columns)
+        yield Refusal(f"{path}:{first[0]}", "", "header", columns, f"{path}:{first[0]}")
         first = next(rows, None)
         if first is None or not _fits(first[1]):
             return
@@ -82,9 +101,9 @@ def listed(path: Path, source: str) -> Iterator[Candidate | Refusal]:
     for number, cells in rows:
         where = f"{path}:{number}"
         if isinstance(cells, str):
-            yield Refusal(where, "", "row", cells)
+            yield Refusal(where, "", "row", cells, where)
         else:
-            yield _row(cells, columns or Columns(), path.parent, where, source)
+            yield _row(cells, columns or Columns(), path, where, sender)
 
 
 def columns_of(header: list[str] | str) -> Columns | str | None:
@@ -96,9 +115,13 @@ def columns_of(header: list[str] | str) -> Columns | str | None:
         return None
     words = [simplified(cell) for cell in header]
     isbns, file = tuple(isbn_columns(header)), _first(words, _FILE_WORDS)
+    url = _first(words, _URL_WORDS)
     others = tuple((OTHER_WORDS[word], at) for at, word in enumerate(words) if word in OTHER_WORDS)
-    if (isbns or others) and file is not None:
-        return Columns(isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS))
+    if (isbns or others) and (file is not None or url is not None):
+        return Columns(
+            isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS), url,
+            _first(words, _LICENCE_WORDS), _first(words, _UNTIL_WORDS), _first(words, _NO_CROP_WORDS),
+        )  # fmt: skip
     has = ", ".join(cell.strip()[:40] for cell in header[:12])
     if isbns or others:
         return f"no column is called file (or image, filename, path, cover, …): the list has {has}"
@@ -117,19 +140,53 @@ def _fits(cells: list[str] | str) -> bool:
     return isinstance(cells, list) and len(cells) > 1 and is_isbn(cells[0]) and bool(cells[1].strip())
 
 
-def _row(cells: list[str], columns: Columns, folder: Path, where: str, source: str) -> Candidate | Refusal:
+class _BadCell(ValueError):
+    """A cell that does not hold what its column is for: a word for programs, a detail for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def _row(cells: list[str], columns: Columns, path: Path, where: str, sender: Sender) -> Candidate | Refusal:
     isbn = _named(cells, columns)
-    file, date = _cell(cells, columns.file), _cell(cells, columns.date)
-    if not isbn.strip('="') or not file:
+    file, url = _cell(cells, columns.file), _cell(cells, columns.url)
+    if not isbn.strip('="') or not (file or url):
         lacks = "file" if isbn.strip('="') else "ISBN"
-        return Refusal(where, isbn, "row", f"it has no {lacks}; expected isbn,file[,source,date]")
+        detail = f"it has no {lacks}; expected isbn,file[,source,date]"
+        return Refusal(where, isbn, "row", detail, where)
     try:
-        seconds = _seconds(date) if date else None
-    except (ValueError, OverflowError, OSError):
-        detail = f"{date[:40]!r} is not a date; expected 2008-08-04 or seconds since 1970, before 2400"
-        return Refusal(where, isbn, "date", detail)
+        seconds = _date(_cell(cells, columns.date), "date")
+        terms = _terms(cells, columns, sender.terms)
+    except _BadCell as exc:
+        return Refusal(where, isbn, exc.reason, exc.detail, where)
+    source = _cell(cells, columns.source) or sender.source
     others = tuple(filter(None, (_sure(scheme, _cell(cells, at)) for scheme, at in columns.others)))
-    return Candidate(isbn, folder / file, _cell(cells, columns.source) or source, seconds, others=others)
+    found = Candidate(isbn, path.parent / file, source, seconds, terms=terms, place=where, others=others)
+    if file:
+        return found
+    return replace(found, path=path, address=url, read=partial(fetched, url, sender))
+
+
+def _terms(cells: list[str], columns: Columns, usual: Terms) -> Terms:
+    """Read under which terms a picture comes; what a row leaves open is as usual for its sender."""
+    licence = _cell(cells, columns.licence) or usual.licence
+    until = _date(_cell(cells, columns.until), "until")
+    word = _cell(cells, columns.no_crop).casefold()
+    if word not in _YES + _NO:
+        raise _BadCell("no_crop", f"{word[:40]!r} is not yes or no; expected 1, yes, true, 0, no or false")
+    if until is not None and "T" not in _cell(cells, columns.until).upper():
+        until += 86_400 * (not _cell(cells, columns.until).isdigit())  # a day is allowed to its end
+    return Terms(licence, usual.until if until is None else until, word in _YES or usual.no_crop)
+
+
+def _date(text: str, column: str) -> int | None:
+    try:
+        return _seconds(text) if text else None
+    except (ValueError, OverflowError, OSError):
+        detail = f"{text[:40]!r} is not a date; expected 2008-08-04 or seconds since 1970, before 2400"
+        raise _BadCell(column, detail) from None
 
 
 def _sure(scheme: str, text: str) -> Identifier | None:

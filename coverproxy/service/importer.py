@@ -3,22 +3,17 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from pathlib import Path
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import NotAnIsbn, TooMany, Unavailable
-from coverproxy.domain.formats import sniff
-from coverproxy.domain.list_text import NotAList
+from coverproxy.domain.errors import TooMany, Unavailable
 from coverproxy.domain.original import QUARANTINED, Original
-from coverproxy.originals.base import Catalogue
+from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import (
     Candidate,
@@ -26,22 +21,23 @@ from coverproxy.originals.examine import (
     OriginalRefused,
     Refusal,
     examine,
+    mode_of,
 )
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.linking import link
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter, known_refusal
-from coverproxy.service.import_list import listed, open_list
+from coverproxy.service.import_given import fetched_before, note_record, renew_seen, withdraw
+from coverproxy.service.import_steps import Linked, Passed, Step, Withdrawal
 from coverproxy.service.ingest import Aftermath
 from coverproxy.service.invalidate import drop_stale
-from coverproxy.storage import bounded_read
 from coverproxy.storage.disk_set import DiskSet
 
 BATCH = 256
 """Files entered in one transaction: what an interruption makes the next run do again."""
 
-LISTS = (".csv", ".tsv", ".tab", ".txt")
-"""How the names of lists end."""
+MOST_FETCHED = 8
+"""Of these, files that are fetched: at one a second of a host, more would be lost with an interruption."""
 
 THREADS = 2
 """Threads that read, hash and write files; at most so many originals are in memory. More only contend."""
@@ -51,7 +47,8 @@ THREADS = 2
 class ImportReport:
     """What an import did so far. `lesser`: how many that it added are not what their book shows.
 
-    `unremoved`: which covers of before cannot be removed, and why.
+    `passed`: records that say nothing of covers. `withdrawn`: pictures that a sender took back. `linked`: how
+    many items were linked to other editions. `unremoved`: which covers of before cannot be removed, and why.
     """
 
     seen: int = 0
@@ -59,10 +56,18 @@ class ImportReport:
     already: int = 0
     replaced: int = 0
     lesser: int = 0
+    passed: int = 0
+    withdrawn: int = 0
+    linked: int = 0
     bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     unremoved: str = ""
+
+    @property
+    def taken(self) -> int:
+        """How many steps did what they asked for."""
+        return self.added + self.already + self.passed + self.withdrawn + self.linked
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,10 @@ class Entered:
     original: Original
     candidate: Candidate
     is_known: bool
+
+
+Result = Entered | Refusal | Withdrawal | Passed | Linked
+Note = Callable[[CatalogueTables, Sequence[Result]], None]
 
 
 class Importer:
@@ -87,7 +96,7 @@ class Importer:
         stripes: FileLocks, sizes: tuple[str, ...], limits: Limits, rules: Import,
         on_refusal: Callable[[Refusal], None],
     ) -> None:  # fmt: skip
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._files = files
         self._guard = guard
         self._cache = cache
@@ -99,78 +108,95 @@ class Importer:
         self._started = time.time_ns() // 1_000_000
 
     def run(
-        self, candidates: Iterable[Candidate | Refusal], on_batch: Callable[[ImportReport], None]
-    ) -> ImportReport:
-        """Take in all candidates; blocks. Ctrl-C ends it between two batches, with nothing half done."""
+        self, steps: Iterable[Step], on_batch: Callable[[ImportReport], None], note: Note | None = None,
+        *, started: int | None = None,
+    ) -> ImportReport:  # fmt: skip
+        """Take in all that is offered; blocks. Ctrl-C ends it between two batches, with nothing half done.
+
+        *note* writes how far it is, in each batch's own transaction. *started*: when what goes on was begun,
+        in milliseconds since 1970; what came since then does not make way.
+        """
+        self._started = self._started if started is None else started
         report = ImportReport()
-        waiting = iter(candidates)
         with DiskSet() as known, ThreadPoolExecutor(THREADS, thread_name_prefix="import") as pool:
             try:
                 self._drop_stale(report)
-                while batch := list(islice(waiting, BATCH)):
-                    self._enter(list(pool.map(self._take_in, batch)), known, report)
+                for batch in _batches(steps):
+                    self._enter(list(pool.map(self._take_in, batch)), known, report, note)
                     on_batch(report)
             except KeyboardInterrupt:
                 pool.shutdown(wait=True, cancel_futures=True)
                 report.interrupted = True
         return report
 
-    def _take_in(self, candidate: Candidate | Refusal) -> Entered | Refusal:
-        """Examine one file and bring it to its place. Runs in several threads."""
-        if isinstance(candidate, Refusal):
-            return candidate
+    def _take_in(self, step: Step) -> Result:
+        """Take in one picture, or the next best of the same that can be. Runs in several threads."""
+        if not isinstance(step, Candidate):
+            return step
+        found = [self._bring(step)]
+        for each in step.alternatives:
+            if isinstance(found[-1], Entered):
+                return found[-1]
+            found.append(self._bring(each))
+        return found[-1] if isinstance(found[-1], Entered) else found[0]
+
+    def _bring(self, candidate: Candidate) -> Entered | Refusal:
+        """Examine one file and bring it to its place."""
         try:
+            if (same := fetched_before(self.catalogue, candidate)) and self._files.has(same):
+                return Entered(same, candidate, is_known=True)
             examined = examine(candidate, self._limits, self._rules, self._guard.lend)
             original = replace(examined.original, added=time.time_ns() // 1_000_000)
-            if refused := known_refusal(self._catalogue, original, self._rules):
+            if refused := known_refusal(self.catalogue, original, self._rules):
                 raise refused
-            if self._is_known(original):
+            if self._is_known(original, is_dated=not candidate.is_fetched):
                 return Entered(original, candidate, is_known=True)
-            self._place(examined)
+            self._place(examined, candidate)
         except Unavailable as exc:
-            return Refusal(str(candidate.path), candidate.isbn, "unreadable", str(exc))
+            return _refusal(candidate, "unreadable", str(exc))
         except OriginalRefused as exc:
-            return Refusal(str(candidate.path), candidate.isbn, exc.reason, exc.detail)
+            return _refusal(candidate, exc.reason, exc.detail)
         return Entered(original, candidate, is_known=False)
 
-    def _is_known(self, original: Original) -> bool:
+    def _is_known(self, original: Original, *, is_dated: bool) -> bool:
         """Whether just this is in the catalogue, and its file in its place.
 
-        One with a fault is taken in anew, and so tried again; but a quarantined one is released by hand only.
+        *is_dated*: its date is its own; what is fetched may have the present one. One with a fault is
+        taken in anew, and so tried again; but a quarantined one is released by hand only.
         """
-        reason, _ = self._catalogue.standing(original.digest)
+        reason, _ = self.catalogue.standing(original.digest)
         fault = QUARANTINED + reason if reason else None
         return any(
             each.digest == original.digest
-            and (each.date, each.source, each.path) == (original.date, original.source, original.path)
+            and (each.date == original.date or not is_dated)
+            and (each.source, each.path, each.begins) == (original.source, original.path, original.begins)
+            and each.terms == original.terms
             and each.fault == fault
             and self._files.has(each)
-            for each in self._catalogue.find(original.identifier)
+            for each in self.catalogue.find(original.identifier)
         )
 
-    def _place(self, examined: Examined) -> None:
+    def _place(self, examined: Examined, candidate: Candidate) -> None:
+        mode = mode_of(candidate, self._rules)
         try:
-            self._files.place(examined.original, examined.body, examined.found, self._rules.mode)
+            self._files.place(examined.original, examined.body, examined.found, mode)
         except OSError as exc:
-            raise OriginalRefused("unplaced", f"{self._rules.mode}: {exc.strerror}") from None
+            raise OriginalRefused("unplaced", f"{mode}: {exc.strerror}") from None
 
-    def _enter(self, results: list[Entered | Refusal], known: DiskSet, report: ImportReport) -> None:
+    def _enter(self, results: list[Result], known: DiskSet, report: ImportReport, note: Note | None) -> None:
         """Write a batch's rows, then remove files and derivatives that they leave without a use."""
         batch = Aftermath()
-        if self._rules.mode == "copy":
+        if any(self._is_copied(each) for each in results):
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
-        with changing(self._catalogue, int(time.time())) as changes:
+        with changing(self.catalogue, int(time.time())) as changes:
             for result in results:
-                report.seen += 1
-                if isinstance(result, Refusal):
-                    self._refuse(result, report)
-                    continue
-                if result.is_known:
-                    known.add(_key(result.original))
-                    report.already += 1
+                report.seen += not isinstance(result, Linked)
+                if isinstance(result, Entered):
+                    self._enter_one(result, known, changes, batch, report)
                 else:
-                    self._add(result, known, changes, batch, report)
-                _link(result, changes)
+                    self._note_other(result, changes, batch, report)
+            if note:
+                note(changes.tables, results)
             report.lesser += sum(
                 self._lesser(changes.tables.of_item(book)) - self._lesser(before)
                 for book, before in changes.before().items()
@@ -179,9 +205,53 @@ class Importer:
             self._files.discard(original)
         self._drop_stale(report)
 
+    def _is_copied(self, result: Result) -> bool:
+        if not isinstance(result, Entered) or result.is_known:
+            return False
+        return mode_of(result.candidate, self._rules) == "copy"
+
+    def _enter_one(
+        self, result: Entered, known: DiskSet, changes: Changes, batch: Aftermath, report: ImportReport
+    ) -> None:
+        original = result.original
+        if result.is_known:
+            known.add(_key(original))
+            report.already += 1
+            renew_seen(changes.tables, result.candidate, self._started)
+        else:
+            self._add(result, known, changes, batch, report)
+        _link(result, changes)
+        if result.candidate.record and any(
+            each.digest == original.digest for each in changes.watch(original.identifier)
+        ):
+            moved = note_record(changes, result.candidate, original, self._started)
+            batch.discarded += moved
+            report.replaced += len(moved)
+
+    def _note_other(
+        self, result: Refusal | Withdrawal | Passed | Linked, changes: Changes, batch: Aftermath,
+        report: ImportReport,
+    ) -> None:  # fmt: skip
+        """Do what a step asks for that brings no picture."""
+        if isinstance(result, Refusal):
+            self._refuse(result, report)
+        elif isinstance(result, Withdrawal):
+            gone = withdraw(changes, result)
+            batch.discarded += gone
+            report.withdrawn += len(gone)
+            report.passed += not gone
+        elif isinstance(result, Linked):
+            changes.tables.editions.link(result.links)
+            changes.tables.editions.join(result.work, result.of_work)
+            report.linked += len(result.links) + len(result.of_work)
+        else:
+            report.passed += 1
+            if result.remark:
+                self._on_refusal(result.remark)
+
     def _drop_stale(self, report: ImportReport) -> None:
         """Remove the derivatives of every book that had another best before; a killed import's too."""
-        report.unremoved = drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
+        report.unremoved = drop_stale(self.catalogue, self._cache, self._stripes, self._sizes)
 
     def _add(
         self, entered: Entered, known: DiskSet, changes: Changes, batch: Aftermath, report: ImportReport
@@ -193,8 +263,8 @@ class Importer:
         batch.discarded += entry.discarded
         report.replaced += len(entry.replaced)
         if entry.refused and not entry.withdrawn:  # found out since it was examined
-            where, isbn = str(entered.candidate.path), entered.candidate.isbn
-            self._refuse(Refusal(where, isbn, entry.refused.reason, entry.refused.detail), report)
+            refused = entry.refused
+            self._refuse(_refusal(entered.candidate, refused.reason, refused.detail), report)
             return
         report.added += 1
         report.bytes += original.bytes
@@ -237,74 +307,24 @@ def _link(entered: Entered, changes: Changes) -> None:
             link(changes, (entered.original.identifier, *entered.candidate.others))
 
 
+def _refusal(candidate: Candidate, reason: str, detail: str) -> Refusal:
+    return Refusal(candidate.where, candidate.isbn, reason, detail, candidate.place)
+
+
+def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
+    """Yield steps by the batch, of which a few may be fetched."""
+    batch: list[Step] = []
+    fetched = 0
+    for each in steps:
+        batch.append(each)
+        fetched += isinstance(each, Candidate) and each.is_fetched
+        if len(batch) == BATCH or fetched == MOST_FETCHED:
+            yield batch
+            batch, fetched = [], 0
+    if batch:
+        yield batch
+
+
 def _key(original: Original) -> bytes:
     """What tells one original of one book from all others."""
     return original.digest + str(original.identifier).encode()
-
-
-def candidates(path: Path, source: str, ours: Path | None = None) -> Iterator[Candidate | Refusal]:
-    """Yield what PATH offers: a folder tree of images named by ISBN, one such image, or a CSV/TSV list.
-
-    *ours*, the data folder, is passed over where it lies in the tree. Linked folders are followed, and each
-    folder is gone through once. Raises OSError, NotAList.
-    """
-    if path.is_dir():
-        return _tree(path, source, ours)
-    if path.suffix.lower() in LISTS:
-        open_list(path)  # what is no list is noticed here, not with the first row
-        return listed(path, source)
-    if sniff(bounded_read.read(path, 32)[0]) or _is_named_by_isbn(path):
-        return iter([Candidate(path.stem, path, source, is_file_name=True)])
-    open_list(path)
-    raise NotAList(f"it is neither a picture nor a list (the name of a list ends in {', '.join(LISTS)})")
-
-
-def _is_named_by_isbn(path: Path) -> bool:
-    try:
-        isbn.parse_file_name(path.stem)
-    except NotAnIsbn:
-        return False
-    return True
-
-
-def _tree(path: Path, source: str, ours: Path | None) -> Iterator[Candidate | Refusal]:
-    """Go through a folder tree, and into linked folders.
-
-    A folder is known by its device and inode, so a link that leads back, or a second one to the same place,
-    adds nothing.
-    """
-    unread: list[Refusal] = []
-    seen = {_place(ours)} if ours and not _is_within(path, ours) else set()
-    for folder, folders, names in os.walk(
-        path, onerror=lambda exc: unread.append(_unread(exc)), followlinks=True
-    ):
-        yield from unread
-        unread.clear()
-        place = _place(Path(folder))
-        if place in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                stem = name.rpartition(".")[0] or name
-                yield Candidate(stem, Path(folder, name), source, is_file_name=True)
-    yield from unread
-
-
-def _place(folder: Path) -> tuple[int, int] | None:
-    """Return what names a folder whatever leads there; None where it is not there."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _is_within(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
-
-
-def _unread(exc: OSError) -> Refusal:
-    return Refusal(str(exc.filename), "", "unreadable", exc.strerror or str(exc))

@@ -90,7 +90,7 @@ class HttpSource:
             return NotThere("it has no ISBN-10, which this source needs")
         if self._session.closed:
             raise SourceUnavailable("closed")
-        with _mapped_errors():
+        with mapped_errors():
             # in all, including redirects: a sender of one byte a second is never idle
             async with asyncio.timeout(self._bounds.seconds):
                 return await self._follow(URL(filled, encoded=True), _conditions(known))
@@ -109,7 +109,7 @@ class HttpSource:
                 address = response.headers.get("Location", "")
             if self._missing.leads_nowhere(address):
                 return NotThere("it redirects to its page for missing covers")
-            url = _next(url, address)
+            url = next_address(url, address)
         raise SourceUnavailable("redirect", f"more than {MOST_REDIRECTS}")
 
     async def _judge(self, response: aiohttp.ClientResponse, *, is_conditional: bool) -> Answer:
@@ -147,7 +147,7 @@ def _conditions(known: Validators | None) -> dict[str, str]:
     return {name: value for name, value in both.items() if value}
 
 
-def _next(url: URL, address: str) -> URL:
+def next_address(url: URL, address: str) -> URL:
     """Return the target of a redirect. Raises SourceUnavailable if it must not be followed."""
     try:
         following = url.join(URL(address))
@@ -161,7 +161,7 @@ def _next(url: URL, address: str) -> URL:
 
 
 @contextmanager
-def _mapped_errors() -> Iterator[None]:
+def mapped_errors() -> Iterator[None]:
     """Map errors to SourceUnavailable. A URL may contain a secret, so no text of one gets out."""
     try:
         yield

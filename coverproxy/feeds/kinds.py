@@ -1,0 +1,69 @@
+"""What kind of thing a sender's file is, by its first bytes: its name says nothing that can be relied on."""
+
+import re
+from enum import StrEnum
+
+from coverproxy.domain import file_kinds, list_text
+from coverproxy.domain.formats import sniff
+from coverproxy.feeds.record import FeedUnreadable
+
+HEAD_BYTES = list_text.HEAD_BYTES
+"""First bytes of a file that say what it is."""
+
+
+class Kind(StrEnum):
+    """What a file is read as."""
+
+    PICTURE = "picture"
+    LIST = "list"
+    ONIX = "ONIX"
+    MARC = "MARC 21"
+    MARC_XML = "MARCXML"
+    ZIP = "zip"
+
+
+_LEADER = re.compile(rb"[0-9]{5}[a-z ].{3}[ a][0-9 ]{2}[0-9]{5}", re.DOTALL)
+"""MARC 21's leader to position 16: length, status, type, level, control, coding, 2, 2, base address."""
+_PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?[^>]*>)", re.DOTALL)
+_ROOT = re.compile(r"\s*<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
+_ROOTS = {
+    "onixmessage": Kind.ONIX, "product": Kind.ONIX, "collection": Kind.MARC_XML, "record": Kind.MARC_XML,
+}  # fmt: skip
+
+
+def kind_of(head: bytes) -> Kind:
+    """Say what a file is by its first HEAD_BYTES. Raises FeedUnreadable that says what it seems to be."""
+    if sniff(head[:32]):
+        return Kind.PICTURE
+    if head.startswith(b"PK") and not list_text.is_document(head):
+        return Kind.ZIP
+    if _LEADER.match(head):
+        return Kind.MARC
+    text = _decoded(head)
+    if text.lstrip().startswith("<"):
+        return _of_xml(text, head)
+    try:
+        list_text.encoding(head)
+    except list_text.NotAList as exc:
+        raise FeedUnreadable(str(exc)) from None
+    return Kind.LIST
+
+
+def _of_xml(text: str, head: bytes) -> Kind:
+    while found := _PROLOG.match(text):
+        text = text[found.end() :]
+    root = _ROOT.match(text)
+    name = root[1] if root else ""
+    if kind := _ROOTS.get(name.lower()):
+        return kind
+    what = file_kinds.described(head[: file_kinds.HEAD_BYTES])
+    first = f", its first element is {name[:40]}" if name else ""
+    raise FeedUnreadable(f"{what} is not read; ONIX, MARCXML, MARC 21, CSV and zip are{first}")
+
+
+def _decoded(head: bytes) -> str:
+    """Read the head as text as far as that goes."""
+    for bom, name in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
+        if head.startswith(bom):
+            return head[len(bom) :].decode(name, errors="replace")
+    return head.decode("latin-1")

@@ -1,0 +1,105 @@
+"""What a path offers, told by its content: a picture, a folder, a list, ONIX, MARC or a zip."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from coverproxy.domain import isbn
+from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.list_text import NotAList
+from coverproxy.feeds import marc, onix
+from coverproxy.feeds.kinds import HEAD_BYTES, Kind, kind_of
+from coverproxy.feeds.record import FeedUnreadable, Record
+from coverproxy.originals.examine import Refusal
+from coverproxy.service.import_archives import zipped
+from coverproxy.service.import_folder import files, named_by_isbn, tree
+from coverproxy.service.import_list import listed, open_list
+from coverproxy.service.import_records import steps_of
+from coverproxy.service.import_steps import Sender, Step
+from coverproxy.storage import bounded_read
+
+LISTS = (".csv", ".tsv", ".tab", ".txt")
+"""How the names of lists end."""
+
+
+def offered(path: Path, sender: Sender) -> Iterator[Step]:
+    """Yield what PATH offers, in an order that is always the same for the same bytes.
+
+    Records before a place that cannot be read are yielded, and a refusal in place of the rest. Raises
+    OSError; NotAList where it is nothing that is read, and where a list is no list.
+    """
+    if path.is_dir():
+        return tree(path, sender)
+    if path.suffix.lower() in LISTS:
+        open_list(path)  # what is no list is noticed here, not with the first row
+        return listed(path, sender)
+    try:
+        kind = kind_of(bounded_read.read(path, HEAD_BYTES)[0])
+    except FeedUnreadable as exc:
+        if is_named_by_isbn(path):  # a picture of a kind that is not read: refused as one, with its ISBN
+            return iter([named_by_isbn(path, sender)])
+        raise NotAList(str(exc)) from None
+    return _of_kind(kind, path, sender)
+
+
+def expected(path: Path) -> int:
+    """Say roughly how many steps a path will offer, fast: how many files, or ends of records, it has."""
+    if path.is_dir():
+        return sum(1 for _ in files(path, None))
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        try:
+            kind = Kind.LIST if path.suffix.lower() in LISTS else kind_of(head)
+        except FeedUnreadable:
+            return 1
+        if kind not in _ENDS:
+            return 1 if kind is Kind.PICTURE else 0
+        end, count, before = _ENDS[kind], 0, b""
+        file.seek(0)
+        while chunk := file.read(2**20):
+            count += (before + chunk).lower().count(end)
+            before = chunk[1 - len(end) :] if len(end) > 1 else b""
+    return count
+
+
+_ENDS = {
+    Kind.LIST: b"\n", Kind.MARC: b"\x1d", Kind.ONIX: b"</product>", Kind.MARC_XML: b"</record>",
+}  # fmt: skip
+
+
+def _of_kind(kind: Kind, path: Path, sender: Sender) -> Iterator[Step]:
+    if kind is Kind.PICTURE or (kind is Kind.LIST and is_named_by_isbn(path)):
+        return iter([named_by_isbn(path, sender)])
+    if kind is Kind.LIST:
+        open_list(path)
+        raise NotAList(f"it is neither a picture nor a list (the name of a list ends in {', '.join(LISTS)})")
+    if kind is Kind.ZIP:
+        return _until_unreadable(zipped(path, sender), path)
+    return _until_unreadable(_of_records(kind, path, sender), path)
+
+
+def _of_records(kind: Kind, path: Path, sender: Sender) -> Iterator[Step]:
+    with path.open("rb") as file:
+        yield from steps_of(_records(kind, file, sender), path, sender)
+
+
+def _records(kind: Kind, file: BinaryIO, sender: Sender) -> Iterable[Record]:
+    if kind is Kind.ONIX:
+        return onix.records(file, sender.onix)
+    return marc.records(file, sender.marc) if kind is Kind.MARC else marc.xml_records(file, sender.marc)
+
+
+def _until_unreadable(steps: Iterator[Step], path: Path) -> Iterator[Step]:
+    try:
+        yield from steps
+    except FeedUnreadable as exc:
+        yield Refusal(str(path), "", "unreadable", str(exc), str(path))
+
+
+def is_named_by_isbn(path: Path) -> bool:
+    """Say whether a file's name has an ISBN."""
+    try:
+        isbn.parse_file_name(path.stem)
+    except NotAnIsbn:
+        return False
+    return True
