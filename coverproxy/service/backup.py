@@ -1,4 +1,4 @@
-"""What cannot be made again, copied out of the data folder and back: databases first, then originals."""
+"""Backups: copies what cannot be made again from the data folder or back; databases first, then originals."""
 
 import os
 import shutil
@@ -9,14 +9,14 @@ from pathlib import Path
 from coverproxy.storage import atomic, ownership, sqlite_backup
 
 DATABASES = ("state.db", "catalogue.db")
-"""sources.db is a cache, as cache/ is: both are made again."""
+"""Without sources.db and cache/, which are caches and can be rebuilt."""
 
 ORIGINALS = "originals"
 
 
 @dataclass(slots=True)
 class Copied:
-    """What was copied: databases, and originals that were not there yet; `there`: those that were."""
+    """What was copied: databases, and new originals; `there`: originals that existed already."""
 
     databases: int = 0
     originals: int = 0
@@ -25,11 +25,11 @@ class Copied:
 
 
 def copy(source: Path, target: Path, on_step: Callable[[Copied], None] = lambda copied: None) -> Copied:
-    """Copy a data folder's databases and originals to *target*, in this order. Blocks. Raises OSError.
+    """Copy a data folder's databases, then its originals, to *target*. Blocks. Raises OSError.
 
-    An original that came in after the databases were copied is found again by importing it; a row whose file
-    is missing is not. An original's name holds its digest, so one that is there, with as many bytes, is not
-    copied again: a second backup to the same folder copies what is new. None is removed.
+    An original that arrives after the databases were copied can be recovered by importing it; a row whose
+    file is missing cannot. An original's name contains its digest, so an existing one of the same length is
+    skipped: a second backup to the same folder copies what is new. Nothing is removed.
     """
     copied = Copied()
     ownership.make_folder(target)
@@ -44,7 +44,7 @@ def copy(source: Path, target: Path, on_step: Callable[[Copied], None] = lambda 
 
 
 def count(source: Path) -> int:
-    """Return how many originals lie in a data folder."""
+    """Return the number of originals in a data folder."""
     return sum(1 for _ in _originals(source / ORIGINALS))
 
 

@@ -1,4 +1,4 @@
-"""A book's originals, decisions and history as JSON, for the command line and the API alike."""
+"""A book's originals, decisions and history as JSON, for the command line and the API."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,7 @@ from coverproxy.service.curate import Book
 
 
 def book_as_json(book: Book) -> dict[str, Any]:
-    """Write down what a book has, best first, and what is decided of it."""
+    """Return a book's originals, best first, and the decisions about it."""
     best = book.best
     return {
         "isbn13": book.identifier.value,
@@ -20,7 +20,7 @@ def book_as_json(book: Book) -> dict[str, Any]:
 
 
 def original_as_json(each: Original, *, is_shown: bool) -> dict[str, Any]:
-    """Write down one original. Times are ISO 8601 in UTC, sizes px and bytes."""
+    """Return one original. Times are ISO 8601 in UTC, sizes px and bytes."""
     return {
         "digest": each.digest.hex(), "shown": is_shown, "pinned": each.is_pinned,
         "state": each.state.value if each.state else None, "fault": each.fault, "role": each.role,
@@ -33,7 +33,7 @@ def original_as_json(each: Original, *, is_shown: bool) -> dict[str, Any]:
 
 
 def deed_as_json(deed: Deed) -> dict[str, Any]:
-    """Write down a line of a book's history."""
+    """Return an entry of a book's history."""
     return {
         "number": deed.number, "at": iso(deed.at), "who": deed.who, "act": deed.act.value,
         "digest": deed.digest.hex() if deed.digest else None, "source": deed.source, "origin": deed.origin,
@@ -48,5 +48,5 @@ def _decision(decision: Decision | None) -> dict[str, str] | None:
 
 
 def iso(seconds: float) -> str:
-    """Write a time in UTC (ISO 8601)."""
+    """Format a time in UTC (ISO 8601)."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

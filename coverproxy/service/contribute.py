@@ -1,4 +1,4 @@
-"""Originals that people send: examined, decoded and entered; shown at once, or after a review."""
+"""Originals that people contribute: examined, decoded and entered; shown at once, or after a review."""
 
 import time
 from collections.abc import Callable
@@ -24,11 +24,11 @@ from coverproxy.service.invalidate import drop_stale
 from coverproxy.storage import atomic, bounded_read
 
 SOURCE = "upload"
-"""The source of what a person sends without naming one."""
+"""The source of contributions that name none."""
 
 
 class Outcome(StrEnum):
-    """What became of a contribution."""
+    """The result of a contribution."""
 
     SHOWN = "shown"
     LESSER = "lesser"
@@ -37,10 +37,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What is said of a picture: who brings it, from where, under which terms, and why.
+    """The details of a contributed picture: by whom, from where, under which terms, and why.
 
-    `is_trusted`: it is shown at once; else it waits for a review. `is_choice`: it is to be shown whatever
-    else the book has, as a person's choice.
+    `is_trusted`: show it at once; otherwise it waits for a review. `is_choice`: show it whatever else the
+    book has, as a person's choice.
     """
 
     who: str
@@ -53,14 +53,14 @@ class Contribution:
 
 
 class Contributor:
-    """Takes contributions in. Blocks, but for take()."""
+    """Ingests contributions. Blocks, except take()."""
 
     def __init__(self, ingestor: Ingestor, now: Callable[[], float] = time.time) -> None:
         self._ingestor = ingestor
         self._now = now
 
     def read(self, path: Path, identifier: Identifier, said: Contribution) -> tuple[Original, bytes]:
-        """Read a file and say what can be said of it without a decoder. Raises OriginalRefused, OSError."""
+        """Read a file and describe it without a decoder. Raises OriginalRefused, OSError."""
         limit = self._ingestor.limits.max_bytes
         body, _ = bounded_read.read(path, limit + 1)
         if not body or len(body) > limit:
@@ -78,20 +78,19 @@ class Contributor:
         return self._ingestor.examine(sketch, body, decoder)
 
     def incoming(self) -> Path:
-        """Name a file that what comes in is written to."""
+        """Return a name for an incoming file."""
         return self._ingestor.files.incoming()
 
     def enter(self, original: Original, found: Path, said: Contribution) -> Outcome:
-        """Keep what was examined: its file, then its row; say what became of it.
+        """Store an examined original: its file, then its row; return the outcome.
 
-        It takes the place of what the same person sent for the book before. Raises OriginalRefused,
-        Unavailable.
+        It replaces what the same person sent for the book before. Raises OriginalRefused, Unavailable.
         """
         taker = self._ingestor
         try:
             taker.files.place(original, b"", found, "link")
         except OSError as exc:
-            raise Unavailable(f"an original cannot be kept: {exc.strerror}") from exc
+            raise Unavailable(f"an original cannot be stored: {exc.strerror}") from exc
         with changing(taker.catalogue, int(self._now())) as changes:
             refused, discarded = self._write(changes, original, said)
             outcome = _outcome(changes, original)
@@ -107,7 +106,7 @@ class Contributor:
     ) -> tuple[OriginalRefused | None, list[Original]]:
         tables, book = changes.tables, original.identifier
         changes.watch(book)
-        if said.is_trusted:  # an open act of a person: it takes back what hid the book, or these bytes of it
+        if said.is_trusted:  # a person's explicit act: it unhides the book, and these bytes
             decisions = ItemDecisions(tables, book)
             decisions.unhide(None)
             decisions.unhide(original.digest)
@@ -128,7 +127,9 @@ class Contributor:
 
 
 def _is_own_earlier(old: Original, *, new: Original) -> bool:
-    """Whether *old* is what the same person sent before; what is shown never makes way for what waits."""
+    """Return whether *old* is what the same person sent before; a shown original never makes way for a
+    pending one.
+    """
     is_own = (old.source, old.who) == (new.source, new.who)
     return is_own and (old.state is State.PENDING or (new.state is None and old.state is None))
 
@@ -145,7 +146,7 @@ def _outcome(changes: Changes, original: Original) -> Outcome:
 def add_file(
     contributor: Contributor, guard: DecodeGuard, path: Path, identifier: Identifier, said: Contribution
 ) -> Outcome:
-    """Take in a copy of the file at *path*; blocks. Raises OriginalRefused, OSError, Unavailable."""
+    """Ingest a copy of the file at *path*; blocks. Raises OriginalRefused, OSError, Unavailable."""
     sketch, body = contributor.read(path, identifier, said)
     original = guard.decode_here(sketch, partial(contributor.examine, sketch, body))
     copy = contributor.incoming()
@@ -159,7 +160,7 @@ def add_file(
 async def take(
     contributor: Contributor, fetcher: OriginalFetcher, path: Path, identifier: Identifier, said: Contribution
 ) -> tuple[Original, Outcome]:
-    """Take in the file at *path*, decoded where renders run. Raises PictureRefused, Busy, Unavailable."""
+    """Ingest the file at *path*, decoding on the render threads. Raises PictureRefused, Busy, Unavailable."""
     try:
         sketch, body = await fetcher.off_loop(partial(contributor.read, path, identifier, said))
         original = await fetcher.examine(INTERNAL, sketch, body)

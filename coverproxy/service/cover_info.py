@@ -1,4 +1,4 @@
-"""What is known of books without making a cover: it counts against no quota and opens no original twice."""
+"""Information about books without making covers: needs no quota, and decodes no original twice."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,15 +26,15 @@ from coverproxy.service.find_covers import Sought
 T = TypeVar("T")
 
 MAX_LOOKS = 4
-"""Originals that a worker looks at, or has waiting for it, at once: covers come first."""
+"""Previews that a worker makes, or has queued, at once: covers come first."""
 
 MAX_WAITING = 64
-"""Lists that a worker has in hand at once: a thousand ISBNs each take some milliseconds."""
+"""Lists in progress per worker: a thousand ISBNs take some milliseconds each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A size as it is of one cover: (width, height) in px, and the bytes of each format; None: not made."""
+    """A size for one cover: (width, height) in px, and the bytes by format; None: not made."""
 
     size: tuple[int, int]
     bytes: Mapping[Format, int | None]
@@ -42,11 +42,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a text that should be an identifier.
+    """What is known about a text that should be an identifier.
 
-    `why`: why it is not valid. `identifier`: what it is taken for, None where that is open. `names`: those of
-    its item, the item's own first. `original`: the best one, None without a cover. `sizes`: a size that the
-    cover is too thin for has no Fit. `look`: None also where nobody could look right now.
+    `why`: why it is invalid. `identifier`: how it is read, None if that is open. `names`: the names of its
+    item, the item's own first. `original`: the best one, None without a cover. `sizes`: without a Fit for
+    sizes in which the cover is too thin. `look`: None also if no preview could be made now.
     """
 
     text: str
@@ -60,9 +60,9 @@ class Known:
 
 
 class CoverInfo:
-    """Tells what the service knows; built upon its pieces.
+    """Answers questions about books, using the service's parts.
 
-    Lists have a thread of their own, so that hits do not wait behind a thousand ISBNs.
+    Lists have their own thread, so that hits do not wait behind a thousand ISBNs.
     """
 
     def __init__(self, covers: Covers, sizes: Mapping[str, Size], formats: Iterable[Format]) -> None:
@@ -74,7 +74,10 @@ class CoverInfo:
         self._waiting = 0
 
     async def about(self, text: str, scheme: str = ISBN) -> Known:
-        """Tell what is known of *text*, read by a scheme. Raises UnknownScheme, Unavailable."""
+        """Return what is known about *text*, read as an identifier of *scheme*.
+
+        Raises UnknownScheme, Unavailable.
+        """
         try:
             reading = schemes.parse(scheme, text)
         except NotAnIdentifier as exc:
@@ -85,7 +88,7 @@ class CoverInfo:
         return replace(known, look=await self._look(known.original))
 
     async def have(self, texts: Iterable[str]) -> dict[str, bool | None]:
-        """Say of each text, an ISBN or `scheme:value`, whether its item has a cover; None: it is not valid.
+        """Return for each text, an ISBN or `scheme:value`, whether its item has a cover; None: invalid.
 
         Raises Busy, Unavailable.
         """
@@ -93,7 +96,7 @@ class CoverInfo:
             return await self._off_loop(self._lists, partial(self._have, tuple(texts)))
 
     async def find(self, wanted: Mapping[str, Wanted], within: float) -> Sought:
-        """Find which of many books have a cover, asking the sources for so many seconds at most.
+        """Find which of many books have a cover, asking the sources for at most *within* seconds.
 
         Raises Busy, Unavailable.
         """
@@ -107,9 +110,9 @@ class CoverInfo:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Hold a place among the lists in hand. Raises Busy where none is free."""
+        """Hold one of the places for lists. Raises Busy if none is free."""
         if self._waiting >= MAX_WAITING:
-            raise Busy("as many lists are being looked up as may be")
+            raise Busy("too many lists are being looked up")
         self._waiting += 1
         try:
             yield
@@ -117,7 +120,7 @@ class CoverInfo:
             self._waiting -= 1
 
     async def close(self, within: float) -> None:
-        """Let what is being looked at be finished, within so many seconds."""
+        """Finish previews in progress, within so many seconds."""
         await self._looks.land(within)
         self._lists.shutdown(wait=False, cancel_futures=True)
 
@@ -154,7 +157,7 @@ class CoverInfo:
         return Fit(size, {form: cache.length(Spec(book, name, form)) for form in self._formats})
 
     async def _look(self, original: Original) -> Preview | None:
-        """Have an original looked at, unless there is too much to do: then another time."""
+        """Have a preview made, unless too many are in progress: then another time."""
         if len(self._looks) >= MAX_LOOKS:
             return None
         try:

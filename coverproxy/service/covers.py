@@ -1,4 +1,4 @@
-"""The way of one cover: found, or made once and counted."""
+"""The story of one cover: found, or made once and counted."""
 
 import asyncio
 import logging
@@ -41,22 +41,22 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 FILE_THREADS = 2
-"""Threads that look things up on disk: hits never wait behind renders, which have their own.
+"""Threads for disk lookups: hits never wait behind renders, which have their own.
 
-Each keeps up to 16 MiB of the catalogue's pages, and the GIL lets more of them bring little.
+Each keeps up to 16 MiB of the catalogue's pages, and because of the GIL more of them bring little.
 """
 
 
 REMAKES = 2
-"""Derivatives of older settings that a process makes anew at once: visitors' own come first."""
+"""Derivatives of older settings that a process remakes at once: covers that clients wait for come first."""
 
 _LOOKED_AT = 5
-"""Originals whose files are looked for to say whether their disk is there."""
+"""Originals whose files are checked to tell whether their disk is mounted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cover to answer with, whether this very request had it made, and which; `held`: in memory."""
+    """A cover to answer with; whether this request had it made; its spec; `held`: its memory entry."""
 
     derivative: Derivative
     is_made: bool
@@ -66,7 +66,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Covers:
-    """The service: every piece it needs, and the story that they tell together."""
+    """The service: all its parts, and the story that they tell together."""
 
     cache: DiskCache
     memory: Memory
@@ -94,8 +94,9 @@ class Covers:
         object.__setattr__(self, "patience", Patience(self.answer_within))
 
     async def cover(self, wanted: Wanted, form: Format, visitor: Visitor) -> Found:
-        """Return the cover that *visitor* wants, making it if need be. A hit costs no quota and no database.
+        """Return the cover that *visitor* wants, making it if necessary.
 
+        A hit needs no quota and no database.
         Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
         """
         return await self._get(await self._choose(wanted, form, visitor), visitor)
@@ -116,7 +117,7 @@ class Covers:
             return await self._get_by_name(spec, looked, visitor)
         if older := await self._off_loop(partial(self._find_older, spec)):
             self.remakes.start(str(spec), partial(self._remake, spec), REMAKES)
-            return Found(older, is_made=False, spec=spec)  # not into memory: the next view finds the new one
+            return Found(older, is_made=False, spec=spec)  # not into memory: a newer one follows
         self.renders.also_for(str(spec), visitor.key.counted_as)
         with self.patience.of(visitor) as within:
             found, is_ours = await self.flights.join(
@@ -128,7 +129,7 @@ class Covers:
         return found if is_ours else replace(found, is_made=False)
 
     async def _get_by_name(self, spec: Spec, item: Spec, visitor: Visitor) -> Found:
-        """Answer with the item's own derivative, to which the name then leads on disk too."""
+        """Answer with the item's derivative, and link the name to it on disk."""
         change = self.catalogue.change()
         try:
             found = await self._get(item, visitor)
@@ -139,10 +140,10 @@ class Covers:
         return replace(found, spec=spec, held=None)
 
     def _refuse_early(self, spec: Spec, visitor: Visitor) -> None:
-        """Raise Busy for a cover that would have to wait where there is no place to wait.
+        """Raise Busy for a cover that would have to wait when the queue is full.
 
-        By one look at the disk, on the event loop: under such a load each hop to a thread costs a tenth of a
-        cover. So only where the queue is full, and not for what is being made.
+        Checks the disk once, on the event loop: under such a load each hop to a thread costs a tenth of a
+        cover. So only when the queue is full, and not for covers in flight.
         """
         if not self.renders.is_full_for(visitor.key.counted_as) or str(spec) in self.flights:
             return
@@ -150,7 +151,7 @@ class Covers:
             raise Busy("the render queue is full")
 
     async def _choose(self, wanted: Wanted, form: Format, visitor: Visitor) -> Spec:
-        """Pick which reading is meant. Most have one, and cost nothing."""
+        """Pick the reading that is meant. Most requests have only one, which costs nothing."""
         specs = wanted.specs(form)
         if len(specs) == 1:
             return specs[0]
@@ -165,10 +166,10 @@ class Covers:
         return Spec(identifier, wanted.size, form)
 
     def _find_or_name(self, spec: Spec) -> Derivative | Spec:
-        """Return the derivative if it is there, else that of the item which the identifier names."""
+        """Return the derivative if it exists, else the spec under the name of the item."""
         try:
             return self._find(spec) or replace(spec, identifier=self.catalogue.aliases.item(spec.identifier))
-        except StoreUnavailable as exc:  # what is to be made says so too
+        except StoreUnavailable as exc:  # making the cover reports it too
             log.fault(_log, "a store cannot be used", exc)
             return spec
 
@@ -176,7 +177,7 @@ class Covers:
         return self._with_original(spec, self._readable(self.cache.find, spec))
 
     def _readable(self, find: Callable[[Spec], Derivative | None], spec: Spec) -> Derivative | None:
-        """Look for a derivative; what cannot be read is as good as none, and is made anew."""
+        """Look for a derivative; an unreadable one counts as missing, and is made again."""
         try:
             return find(spec)
         except OSError as exc:
@@ -184,7 +185,7 @@ class Covers:
             return None
 
     def _with_original(self, spec: Spec, derivative: Derivative | None) -> Derivative | None:
-        """Add the size of the original, unless it is known, or cannot be: then a header is left out."""
+        """Add the size of the original, if it is known; without it a header is omitted."""
         if derivative is None or derivative.original is not None:
             return derivative
         try:
@@ -195,16 +196,20 @@ class Covers:
         return replace(derivative, original=(best.width, best.height)) if best else derivative
 
     def _find_older(self, spec: Spec) -> Derivative | None:
-        """Return what older settings made: it is served until the present ones have made theirs."""
+        """Return the derivative of older settings, which is served until the current one exists."""
         return self._with_original(spec, self._readable(self.cache.find_older, spec))
 
     def _look_again(self, spec: Spec) -> Derivative | list[Original]:
-        """Return the derivative that another process has made meanwhile, else what to make it of."""
+        """Return the derivative if another process has made it meanwhile, else the originals to make it
+        from.
+        """
         return self._find(spec) or self.maker.originals(spec.identifier)
 
     async def _make_or_remember(self, spec: Spec, visitor: Visitor) -> Found:
-        """Make a derivative, or remember that there is no cover: what could not be asked is forgotten."""
-        change = self.catalogue.change()  # before we look: what comes in meanwhile is not overlooked
+        """Make a derivative, or enter "no cover" into the negative cache; unavailable sources are not
+        remembered.
+        """
+        change = self.catalogue.change()  # before the lookup, so that additions meanwhile are not missed
         try:
             with self.metrics.making.track_inprogress():
                 return await self._make(spec, visitor)
@@ -217,7 +222,7 @@ class Covers:
     async def _make(self, spec: Spec, visitor: Visitor) -> Found:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""
         account = visitor.key.counted_as
-        await self.asking.bring(spec.identifier, account)  # before a place is taken: it may take long
+        await self.asking.bring(spec.identifier, account)  # before taking a place: it may take long
         async with self.renders.place(account, str(spec)) as place, self.stripes.hold(str(spec)):
             looked = await self._off_loop(partial(self._look_again, spec))
             if isinstance(looked, Derivative):
@@ -225,7 +230,7 @@ class Covers:
             async with self.accounts.charged(visitor) as charge:
                 started = time.perf_counter()
                 derivative = await self._render_best(place, spec, looked)
-                charge.is_waived = derivative.place is None  # the next view makes it again
+                charge.is_waived = derivative.place is None  # the next request makes it again
         _log.info(
             "made",
             extra={
@@ -236,24 +241,26 @@ class Covers:
         return Found(derivative, is_made=True, spec=spec)
 
     async def _remake(self, spec: Spec) -> None:
-        """Make a derivative with the present settings, at the operator's cost: no key's quota or turn."""
+        """Make a derivative with the current settings, at the operator's cost: without a key's quota or
+        turn.
+        """
         try:
             async with self.renders.place(INTERNAL) as place, self.stripes.hold(str(spec)):
                 if await self._off_loop(partial(self.cache.find, spec)):
                     return
                 originals = await self._off_loop(partial(self.maker.originals, spec.identifier))
                 await self._render_best(place, spec, originals)
-        except CoverError as exc:  # what older settings made stays, and the next view tries again
-            _log.info("not made with the present settings yet", extra={"spec": str(spec), "why": str(exc)})
+        except CoverError as exc:  # the older derivative stays, and the next request tries again
+            _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})
 
     async def _render_best(self, place: Place, spec: Spec, originals: list[Original]) -> Derivative:
-        """Render the best original that can be. Raises NoCover, Unavailable."""
+        """Render the best renderable original. Raises NoCover, Unavailable."""
         attempts = Attempts(spec)
         for original in originals:
             produce = partial(self.maker.produce, spec, original, is_next=original is not originals[0])
             try:
                 made = await self.guard.decode(place, original, produce)
-            except Unavailable as exc:  # not "no cover": its file may come back with its disk
+            except Unavailable as exc:  # not "no cover": its disk may be mounted again
                 attempts.unavailable = exc
             else:
                 if made is not None:
@@ -261,7 +268,7 @@ class Covers:
         raise attempts.failure()
 
     async def preview(self, original: Original, size: Size) -> bytes:
-        """Render an original in *size*, for those who look after it. Raises Busy, NoCover, Unavailable."""
+        """Render an original in *size*, for administrators. Raises Busy, NoCover, Unavailable."""
         async with self.renders.place(INTERNAL) as place:
             return await self.guard.decode(place, original, partial(self.maker.preview, original, size))
 
@@ -270,31 +277,33 @@ class Covers:
         return await asyncio.get_running_loop().run_in_executor(self.lookups, work)
 
     async def purge(self, identifier: Identifier) -> int:
-        """Remove every derivative of *identifier*, and of its item's other names; return how many went."""
+        """Remove every derivative of *identifier*, and of its item's other names; return how many files
+        went.
+        """
         return await self._off_loop(
             partial(purge_item, self.catalogue, self.cache, self.stripes, self.sizes, identifier)
         )
 
     async def check(self) -> dict[str, str]:
-        """Say what stands in the way of answering: a fault by the name of the piece. Empty: nothing."""
+        """Return health faults by component; empty when healthy."""
         faults = await self._off_loop(self._faults)
         if fault := await self.accounts.check():
             faults["keys"] = fault
         return faults
 
     def _lost(self) -> str:
-        """Say so where the catalogue is empty beside originals: it was lost, and no book is "missing"."""
+        """Report an empty catalogue next to originals: it was lost, so its books are not "missing"."""
         if self.catalogue.totals()[0] or not self.files.is_used():
             return ""
-        return "it is empty, but there are originals: restore it and restart, or import the originals' folder"
+        return "it is empty, but originals exist: restore it and restart, or import the originals' folder"
 
     def _gone(self) -> str:
-        """Say so where none of some originals has its file: their disk is not there."""
+        """Report if a sample of originals has no files: their disk is not mounted."""
         some = self.catalogue.sample(_LOOKED_AT)
         if not some or any(self.files.has(each) for each in some):
             return ""
         return (
-            f"none of {len(some)} looked at is there, as {self.files.path(some[0])}: is a disk not mounted?"
+            f"none of {len(some)} checked exist, such as {self.files.path(some[0])}: is a disk not mounted?"
         )
 
     def _faults(self) -> dict[str, str]:
@@ -318,17 +327,17 @@ class Covers:
         return faults
 
     def _not_removed(self) -> str:
-        """Try once more what could not be removed when its book changed; say what still cannot be."""
+        """Retry removals that failed when their book changed; report those that still fail."""
         if not self.catalogue.stale(most=1):
             return ""
         return drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
     def _not_taken_in(self) -> str:
-        """Say so where what sources give cannot be kept."""
+        """Report if originals from sources cannot be stored."""
         if not self.asking.states():  # without sources, an original is only read
             return ""
         try:
             self.files.probe()
         except OSError as exc:
-            return f"none can be taken in: {described(exc)}"
+            return f"none can be stored: {described(exc)}"
         return ""

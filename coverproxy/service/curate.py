@@ -1,4 +1,4 @@
-"""What people put right: choosing, hiding, restoring and removing originals, each remembered and undoable."""
+"""Decisions of people: choosing, hiding, restoring and removing originals; recorded and undoable."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,17 +21,17 @@ from coverproxy.originals.item_decisions import ItemDecisions
 from coverproxy.service.invalidate import drop_stale
 
 MOST_DEEDS = 200
-"""Lines of a book's history that are given at once."""
+"""Most entries of a book's history that are returned at once."""
 
 MIN_DIGITS = 8
-"""Hex digits that name an original of a book at least; whole digests have 32."""
+"""Least hex digits to name an original of a book; whole digests have 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What is known and decided of a book's originals, best first.
+    """What is known and decided about a book's originals, best first.
 
-    `hidden_book`: the decision that hides all that comes for it. `hidden`: those about single digests, also
+    `hidden_book`: the decision that hides everything for it. `hidden`: decisions about single digests, also
     of originals that are no longer here.
     """
 
@@ -47,8 +47,9 @@ class Book:
 
 
 class Curator:
-    """Decides for people. Every method blocks, is one transaction, and shows in every process at once.
+    """Carries out people's decisions.
 
+    Every method blocks, is one transaction, and takes effect in all processes.
     `who`: the person's name, for the history. Raises StoreUnavailable, NoSuchOriginal.
     """
 
@@ -64,7 +65,7 @@ class Curator:
         self._now = now
 
     def book(self, identifier: Identifier) -> Book:
-        """Return what is known of a book's originals."""
+        """Return what is known about a book's originals."""
         decisions = ItemDecisions(self._catalogue, identifier)
         return Book(
             identifier, tuple(self._catalogue.of_item(identifier)),
@@ -72,13 +73,13 @@ class Curator:
         )  # fmt: skip
 
     def history(self, identifier: Identifier) -> list[Deed]:
-        """Return what was done to a book's originals, the latest first."""
+        """Return a book's history, latest first."""
         return ItemDecisions(self._catalogue, identifier).history(MOST_DEEDS)
 
     def digest(self, identifier: Identifier, text: str) -> bytes:
-        """Return which original of a book is meant by the first hex digits of its digest.
+        """Return the digest of the book's original that begins with these hex digits.
 
-        One that is hidden and gone can be meant too, by any digits; any other by all 32.
+        Digests of hidden originals that are gone count too; any other digest needs all 32 digits.
         """
         plain = text.strip().lower()
         if len(plain) < MIN_DIGITS or len(plain) > 2 * DIGEST_BYTES or set(plain) - set("0123456789abcdef"):
@@ -87,7 +88,7 @@ class Curator:
         known = {each.digest for each in book.originals} | set(book.hidden)
         found = [each for each in known if each.hex().startswith(plain)]
         if len(found) > 1:
-            raise NoSuchOriginal(f"{text!r} is the beginning of several originals' digests; give more of it")
+            raise NoSuchOriginal(f"{text!r} matches several originals; expected more digits")
         if not found and len(plain) == 2 * DIGEST_BYTES:
             return bytes.fromhex(plain)
         if not found:
@@ -95,7 +96,7 @@ class Curator:
         return found[0]
 
     def pending(self, most: int) -> list[Original]:
-        """Return what waits for a review, the oldest first."""
+        """Return what waits for a review, oldest first."""
         return self._catalogue.pending(most)
 
     def approve(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
@@ -106,7 +107,7 @@ class Curator:
         self.pin(identifier, digest, by, Act.APPROVE)
 
     def pin(self, identifier: Identifier, digest: bytes, by: Decision, act: Act = Act.PIN) -> None:
-        """Have a book show this original whatever else it has; what hid it is taken back."""
+        """Show this original of the book whatever else it has; unhides it."""
         with self._deciding(identifier, act, digest, by) as changes:
             found = _own(changes.tables.of_item(identifier), digest)
             decisions = ItemDecisions(changes.tables, identifier)
@@ -119,15 +120,15 @@ class Curator:
                 changes.tables.decide(each, None if is_chosen else each.state, is_pinned=is_chosen)
 
     def unpin(self, identifier: Identifier, by: Decision) -> None:
-        """Have the rule decide again which of a book's originals is shown."""
+        """Let the rule decide again which of a book's originals is shown."""
         with self._deciding(identifier, Act.UNPIN, None, by) as changes:
             for each in changes.tables.of_item(identifier):
                 changes.tables.decide(each, each.state, is_pinned=False)
 
     def hide(self, identifier: Identifier, digest: bytes | None, by: Decision) -> None:
-        """Show this original of a book no more; None: nothing of the book, whatever comes for it.
+        """Hide this original of the book; None: hide everything for the book, including future originals.
 
-        It is remembered against imports, feeds and sources that bring the same again.
+        Remembered against imports, feeds and sources that bring the same again.
         """
         with self._deciding(identifier, Act.HIDE, digest, by) as changes:
             ItemDecisions(changes.tables, identifier).hide(digest, by)
@@ -136,7 +137,7 @@ class Curator:
                     changes.tables.decide(each, State.HIDDEN, is_pinned=False)
 
     def hide_everywhere(self, identifier: Identifier, digest: bytes, by: Decision) -> list[Identifier]:
-        """Show these bytes for no book any more; return the books that had them."""
+        """Hide these bytes for all books; return the books that had them."""
         with self._deciding(identifier, Act.HIDE, digest, by) as changes:
             changes.tables.decisions.hide(None, digest, by)
             same = changes.tables.with_digest(digest, MOST_BOOKS)
@@ -146,7 +147,7 @@ class Curator:
         return [each.identifier for each in same]
 
     def restore(self, identifier: Identifier, digest: bytes | None, by: Decision) -> None:
-        """Take back what hides this original; None: all that hides any of the book."""
+        """Unhide this original; None: everything of the book."""
         with self._deciding(identifier, Act.RESTORE, digest, by) as changes:
             decisions = ItemDecisions(changes.tables, identifier)
             decisions.unhide(None)
@@ -159,7 +160,7 @@ class Curator:
                     changes.tables.decide(each, State.HIDDEN if still else None, is_pinned=each.is_pinned)
 
     def restore_everywhere(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
-        """Take back that these bytes are hidden for every book."""
+        """Unhide these bytes for all books."""
         with self._deciding(identifier, Act.RESTORE, digest, by) as changes:
             decisions = changes.tables.decisions
             decisions.unhide(None, digest)
@@ -171,7 +172,7 @@ class Curator:
                     changes.tables.decide(each, None, is_pinned=each.is_pinned)
 
     def remove(self, identifier: Identifier, digest: bytes | None, by: Decision) -> list[Original]:
-        """Delete this original of a book with its file, or all of them; return which.
+        """Delete this original of the book with its file, or all of them; return which.
 
         The bytes are remembered as hidden, so that the next delivery does not bring them back.
         """
@@ -188,16 +189,16 @@ class Curator:
         return found
 
     def admit(self, digest: bytes, by: Decision) -> None:
-        """Let bytes in although many books have them; they come in with the next import."""
+        """Admit bytes although many books have them; the next import brings them in."""
         with self._catalogue.writing() as tables:
             tables.decisions.admit(digest, by)
 
     def undo(self, number: int, by: Decision, of: Identifier | None = None) -> Deed:
-        """Put a book's decisions back to what they were before a deed, *of* this book if given; return it."""
+        """Restore a book's decisions to before a history entry, *of* this book if given; return the entry."""
         deed = self._catalogue.decisions.deed(number)
         item = self._catalogue.aliases.item
         if deed is None or (of is not None and item(of) != item(deed.identifier)):
-            raise NoSuchOriginal(f"there is no number {number} in the history")
+            raise NoSuchOriginal(f"the history has no number {number}")
         if deed.was is None:
             raise NoSuchOriginal(f"number {number} cannot be undone: {deed.act.value}")
         with self._deciding(deed.identifier, Act.UNDO, deed.digest, by) as changes:
@@ -208,7 +209,7 @@ class Curator:
     def _deciding(
         self, identifier: Identifier, act: Act, digest: bytes | None, by: Decision, *, can_undo: bool = True
     ) -> Iterator[Changes]:
-        """Open a transaction that decides something of a book, note it in the history, and show it."""
+        """Open a transaction for a decision about a book, record it in the history, and apply it."""
         with changing(self._catalogue, int(self._now())) as changes:
             changes.watch(identifier)
             found = changes.tables.of_item(identifier)
@@ -229,7 +230,7 @@ def _own(found: Iterable[Original], digest: bytes) -> Original:
 
 
 def _state_of(tables: CatalogueTables, identifier: Identifier, found: Iterable[Original]) -> str:
-    """Write down what is decided of a book."""
+    """Serialise a book's decisions."""
     decisions = ItemDecisions(tables, identifier)
     state = {
         "pinned": [each.digest.hex() for each in found if each.is_pinned],
@@ -240,7 +241,7 @@ def _state_of(tables: CatalogueTables, identifier: Identifier, found: Iterable[O
 
 
 def _put_back(tables: CatalogueTables, identifier: Identifier, was: dict[str, Any], by: Decision) -> None:
-    """Decide of a book what was decided before; originals that came since are shown by the rule."""
+    """Restore a book's earlier decisions; for originals added since, the rule decides."""
     decisions = ItemDecisions(tables, identifier)
     before = {bytes.fromhex(text) for text in was["hidden"]}
     now = set(decisions.hidden_digests())

@@ -1,4 +1,4 @@
-"""The databases of a data folder: those that cannot be used are named, done without, and opened later."""
+"""The databases of a data folder. Unusable ones are logged, done without, and reopened later."""
 
 import asyncio
 import logging
@@ -21,21 +21,21 @@ CATALOGUE, STATE, SOURCES = "catalogue.db", "state.db", "sources.db"
 _log = logging.getLogger(__name__)
 
 _REOPEN_SECONDS = 1.0
-"""Between tries to open a database that cannot be used."""
+"""Pause between attempts to open an unusable database."""
 
 
 class Shuttable(Protocol):
-    """A store whose file may turn out to be one that cannot be used."""
+    """A store whose file may turn out to be unusable."""
 
     @property
     def is_shut(self) -> bool:
-        """Whether it must be opened before anything else can be done with it."""
+        """Whether it must be opened before anything else can be done."""
         ...
 
 
 @dataclass(frozen=True)
 class Database:
-    """A store's file, and what opens it: raises StoreUnavailable, OSError, and may be tried again."""
+    """A store's file and the function that opens it: raises StoreUnavailable, OSError; may be retried."""
 
     path: Path
     store: Shuttable
@@ -43,7 +43,7 @@ class Database:
 
 
 def check(data: Path) -> None:
-    """Log, before any worker starts, which databases cannot be used: the workers then go on without them."""
+    """Log unusable databases before any worker starts; the workers go on without them."""
     schemas = {CATALOGUE: (catalogue_steps(), mend_catalogue), STATE: (state_steps(), None)}
     for name, (steps, mend) in schemas.items():
         path = data / name
@@ -53,7 +53,7 @@ def check(data: Path) -> None:
 
 @contextmanager
 def gone_on_without(path: Path) -> Iterator[None]:
-    """Go on where a database cannot be opened; it is named in the log."""
+    """Continue without a database that cannot be opened; it is logged."""
     try:
         yield
     except (StoreUnavailable, OSError) as exc:
@@ -62,7 +62,7 @@ def gone_on_without(path: Path) -> Iterator[None]:
 
 @contextmanager
 def used_as_it_is(folder: Path) -> Iterator[None]:
-    """Go on where a folder cannot be written: covers are shown, and /readyz says why none is kept."""
+    """Continue with a folder that cannot be written: covers are served, and /readyz reports it."""
     try:
         yield
     except OSError as exc:
@@ -70,7 +70,7 @@ def used_as_it_is(folder: Path) -> Iterator[None]:
 
 
 async def reopened(databases: Sequence[Database]) -> None:
-    """Open, for ever, what could not be used: a file that is put right needs no restart."""
+    """Keep reopening unusable databases: a repaired file needs no restart."""
     while True:
         await asyncio.sleep(_REOPEN_SECONDS)
         for each in databases:
@@ -88,8 +88,8 @@ async def _reopen(database: Database) -> None:
 
 
 def _log_unusable(path: Path, why: Exception | str) -> None:
-    """Name a database that cannot be used: in one line a minute, whichever processes found it."""
+    """Log an unusable database, once a minute, whichever process found it."""
     log.fault(
-        _log, "a database cannot be used: the service goes on without it", why, of=str(path),
+        _log, "a database cannot be used; the service goes on without it", why, of=str(path),
         file=str(path), look_into_it=f"coverproxy doctor --data {path.parent}",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The one way to decode an original: alone, bounded, and charged for what it does to its decoder."""
+"""The only way to decode an original: alone, bounded, and with consequences if it harms its decoder."""
 
 import logging
 import shutil
@@ -28,9 +28,9 @@ _log = logging.getLogger(__name__)
 
 
 class DecodeGuard:
-    """Lends a decoder to one original at a time; one that dies of it quarantines it at once.
+    """Lends a decoder to one original at a time; an original that kills it is quarantined at once.
 
-    No other original can be to blame: each is decoded alone, in a process that does nothing else.
+    No other original can be the cause: each is decoded alone, in a process that does nothing else.
     """
 
     def __init__(
@@ -44,28 +44,29 @@ class DecodeGuard:
         self._metrics = metrics
 
     def open(self) -> None:
-        """Remove what earlier versions kept to find out of what a worker died."""
+        """Remove the crash journal of earlier versions."""
         shutil.rmtree(self._earlier, ignore_errors=True)
 
     async def decode(self, place: Place, original: Original, work: Callable[[Decoder], T]) -> T:
-        """Run *work* on a render thread with a decoder for *original*, which no other process decodes now.
+        """Run *work* on a render thread with a decoder for *original*, while no other process decodes it.
 
-        Else a page with three sizes would kill three decoders. Each original that is tried passes here.
+        Otherwise a page with three sizes would kill three decoders. Every attempt on an original goes through
+        here.
         """
         async with self._locks.hold(original.digest.hex()):
             return await place.run(lambda: work(self.lend(original)))
 
     def decode_here(self, original: Original, work: Callable[[Decoder], T]) -> T:
-        """Do the same in this thread, without a place: for commands, whose processes are few. Blocks."""
+        """The same in this thread, without a place: for commands, which have few processes. Blocks."""
         with self._locks.held(original.digest.hex()):
             return work(self.lend(original))
 
     def lend(self, original: Original) -> Decoder:
-        """Return a decoder for *original* alone. Only for its header without decode() around it."""
+        """Return a decoder for *original* alone. Outside decode(), use it only for the header."""
         return _Lent(self, original)
 
     def call(self, original: Original, work: Callable[[Decoder], T]) -> T:
-        """Decode, and charge the original with what happens."""
+        """Decode, and hold the original responsible for what happens."""
         try:
             return work(self._decoder)
         except DecoderDied as exc:
@@ -86,21 +87,21 @@ class DecodeGuard:
         _log.error("an original is quarantined", extra=about)
         try:
             quarantine(self._catalogue, original.digest, reason, int(time.time()))
-        except StoreUnavailable as exc:  # it costs another process then, and no more
-            log.fault(_log, "a quarantine cannot be kept", exc)
+        except StoreUnavailable as exc:  # costs one more process, nothing else
+            log.fault(_log, "a quarantine cannot be stored", exc)
 
     def start(self) -> None:
-        """Start the render processes before they are needed. Blocks; a thread that lasts MUST call it.
+        """Start the render processes before they are needed. Blocks; MUST be called by a long-lived thread.
 
-        Where they do not start, fault() says so, and each cover tries again: what is made is served.
+        If they do not start, fault() says so, and each cover tries again; existing covers are served.
         """
         try:
             self._processes.start()
         except Unavailable as exc:
-            log.fault(_log, "no cover can be made", exc)
+            log.fault(_log, "covers cannot be made", exc)
 
     def fault(self) -> str | None:
-        """Say why nothing can be decoded, or None."""
+        """Return why nothing can be decoded, or None."""
         return self._processes.fault
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The last step of every original's way in: its row is written, and what it replaces goes."""
+"""The last step for every original: writes its row, and removes what it replaces."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ HIDDEN = "hidden"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What entering an original did.
+    """The result of entering an original.
 
-    `refused`: why it was not entered, or not kept. `replaced`: what it took the place of. `withdrawn`: all
-    originals of the same bytes, itself among them, where they proved to stand for "no image". `discarded`:
-    whose files go once the rows are committed.
+    `refused`: why it was not entered, or not kept. `replaced`: what it replaced. `withdrawn`: all originals
+    with the same bytes, including this one, if they proved to be "no image" art. `discarded`: originals whose
+    files must be removed once the rows are committed.
     """
 
     refused: OriginalRefused | None = None
@@ -31,9 +31,9 @@ class Entry:
 
 
 def enter(changes: Changes, original: Original, rules: Import, replaces: Callable[[Original], bool]) -> Entry:
-    """Write an original's row, in place of those of its book that it *replaces*.
+    """Write an original's row, replacing those of its book that it *replaces*.
 
-    Its file MUST lie in its place. Files of what goes are the caller's to remove, after the commit.
+    Its file MUST be in place. The caller removes the files of discarded originals after the commit.
     """
     tables = changes.tables
     if refused := known_refusal(tables, original, rules):
@@ -49,13 +49,13 @@ def enter(changes: Changes, original: Original, rules: Import, replaces: Callabl
 
 
 def without_row(changes: Changes, original: Original) -> list[Original]:
-    """Return the original if its file is nobody's: a hidden one's row needs the same file again one day."""
+    """Return the original if no row uses its file; a hidden one's row may need the file again."""
     others = changes.watch(original.identifier)
     return [] if any(each.digest == original.digest for each in others) else [original]
 
 
 def known_refusal(tables: CatalogueTables, original: Original, rules: Import) -> OriginalRefused | None:
-    """Return why these bytes are no cover of this book, as was found out or decided before; or None."""
+    """Return why an earlier rule or decision refuses these bytes as this book's cover; or None."""
     if reason := still_refused(tables.refusal(original.digest), rules):
         return OriginalRefused(SAME_BYTES, reason)
     if hidden := ItemDecisions(tables, original.identifier).hidden(original.digest):
@@ -68,7 +68,7 @@ def known_refusal(tables: CatalogueTables, original: Original, rules: Import) ->
 def _withdraw_art(
     changes: Changes, digest: bytes, rules: Import
 ) -> tuple[list[Original], OriginalRefused | None]:
-    """Take back bytes that prove to be "no image" art, from every book that has them."""
+    """Withdraw bytes that prove to be "no image" art from every book that has them."""
     tables = changes.tables
     same = tables.with_digest(digest, most=max(MOST_BOOKS, rules.same_bytes_isbns))
     if len(same) < 2 or tables.decisions.is_admitted(digest):

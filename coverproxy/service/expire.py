@@ -1,4 +1,4 @@
-"""What time does to originals: terms end, and what nobody reviewed is removed."""
+"""Expiry: terms end, and uploads without a review are removed."""
 
 from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.original import Original, State
@@ -10,9 +10,9 @@ _WHO = "the service"
 
 
 def expire(ingestor: Ingestor, now: int, pending_seconds: int, most: int = 100) -> int:
-    """Hide what may not be shown any longer, and remove what waited for a review for too long.
+    """Hide originals whose terms have ended, and remove uploads that waited for a review for too long.
 
-    Returns how many. Blocks. Several processes may do it at once: what one has done another no longer finds.
+    Returns how many. Blocks. Safe in several processes at once: what one has done, another no longer finds.
     """
     catalogue = ingestor.catalogue
     ended = catalogue.outdated(now, most)

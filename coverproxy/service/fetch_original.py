@@ -1,4 +1,4 @@
-"""An original brought here from a source, where a book has none: one ask, however many want it."""
+"""Fetches an original from a source for a book that has none: one fetch, however many clients want it."""
 
 import asyncio
 import logging
@@ -34,14 +34,17 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 MOST_ASKED_NAMES = 5
-"""Names of one item that the sources are asked by, one after the other."""
+"""Most names of one item by which sources are asked, one after the other."""
 
 _NO_DEADLINE = 86_400.0
-"""Whoever waits for an ask has a deadline of his own; the ask is bounded by its sources' time limits."""
+"""Each waiter has its own deadline; a fetch is bounded by its sources' time limits."""
 
 
 class Queue:
-    """How many asks may be under way or wait; one account has three of four. A full one refuses at once."""
+    """Limits the fetches in progress and waiting; an account gets three quarters at most.
+
+    Refuses at once when full.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -50,24 +53,24 @@ class Queue:
 
     @asynccontextmanager
     async def place(self, account: str) -> AsyncIterator[None]:
-        """Hold a place of *account*. Raises Busy where none is free for it."""
+        """Hold a place of *account*. Raises Busy if none is free for it."""
         if self._held.total() >= self._most or self._held[account] >= self._most_held:
-            raise Busy("as many books are being asked for as may be")
+            raise Busy("the fetch queue is full")
         self._held[account] += 1
         try:
             yield
         finally:
             self._held[account] -= 1
-            self._held += Counter()  # drops the zeros
+            self._held += Counter()  # drops zeros
 
 
 @dataclass(frozen=True)
 class OriginalFetcher:
-    """Asks the sources.
+    """Fetches originals from the sources.
 
-    `threads` are for the blocking work of asking: hits have their own. `stripes` lock books, not derivatives,
-    and MUST lie in a folder of their own: a book's lock is held for as long as a source takes, and no render
-    may wait for that.
+    `threads` do the blocking work of fetches; hits have their own. `stripes` lock books, not derivatives, and
+    MUST be in a folder of their own: a book's lock is held while sources are asked, and no render may wait
+    for that.
     """
 
     chain: Chain
@@ -88,10 +91,10 @@ class OriginalFetcher:
         object.__setattr__(self, "queue", Queue(self.settings.queue))
 
     async def bring(self, identifier: Identifier, account: str) -> None:
-        """See that a book has an original here that may be usable, if any source has one, for *account*.
+        """Make sure that a book has a usable original here if any source has one, on behalf of *account*.
 
-        Raises NoCover where no source has one, as told now or not long ago; Unavailable where one that may
-        have it could not be asked; Busy where as many asks are under way as may be.
+        Raises NoCover if no source has one, now or according to memory; Unavailable if a source that may have
+        it is unavailable; Busy if the fetch queue is full.
         """
         if not self.chain.gates or await self.off_loop(partial(self.taker.has, identifier)):
             return
@@ -99,12 +102,12 @@ class OriginalFetcher:
         await self.flights.join(str(identifier), ask, _NO_DEADLINE, lambda fault: True)
 
     async def choose(self, reading: Reading, account: str, within: float) -> Identifier:
-        """Pick which identifier is meant, where none has an original here: as DerivativeMaker.choose() does.
+        """Pick the identifier that is meant if none has an original here, like DerivativeMaker.choose().
 
-        Raises what bring() raises, and Pending after *within* seconds: the asks go on.
+        Raises what bring() raises, and Pending after *within* seconds: the fetches go on.
         """
         if not self.chain.gates:
-            raise NoCover("none of what this can mean has a cover, or more than one has")
+            raise NoCover("no reading of this has a cover, or several have")
         covered: list[Identifier] = []
         try:
             async with asyncio.timeout(within):
@@ -115,7 +118,7 @@ class OriginalFetcher:
             raise Pending("the sources are being asked") from None
         picked = reading.pick(covered)
         if picked is None:
-            raise NoCover("none of what this can mean has a cover, or more than one has")
+            raise NoCover("no reading of this has a cover, or several have")
         return picked
 
     async def _has(self, identifier: Identifier, account: str) -> bool:
@@ -135,10 +138,10 @@ class OriginalFetcher:
                 continue
             except Unavailable as exc:
                 silent = exc
-        raise silent or NoCover(f"no source has a cover of {identifier}")
+        raise silent or NoCover(f"no source has a cover for {identifier}")
 
     def _names(self, identifier: Identifier) -> tuple[Identifier, ...]:
-        """Return the names that sources are asked by: the asked one first."""
+        """Return the names to ask sources by, the requested one first."""
         names = self.taker.catalogue.aliases.names(identifier)
         return tuple(dict.fromkeys((identifier, *names)))[:MOST_ASKED_NAMES]
 
@@ -149,68 +152,68 @@ class OriginalFetcher:
             if known is None:
                 return
             if known.is_absent:
-                raise NoCover(f"no source has a cover of {identifier}")
+                raise NoCover(f"no source has a cover for {identifier}")
             outcome = await self.chain.ask(identifier, partial(self.take, account, identifier), known.paused)
             await self.off_loop(partial(self._remember, identifier, outcome))
         if outcome.found is None and outcome.silent:
-            raise Unavailable(f"could not be asked: {', '.join(outcome.silent)}")
+            raise Unavailable(f"unavailable: {', '.join(outcome.silent)}")
         if outcome.found is None:
-            raise NoCover(f"no source has a cover of {identifier}")
+            raise NoCover(f"no source has a cover for {identifier}")
 
     def _look_again(self, identifier: Identifier) -> Remembered | None:
-        """Return what is remembered, or None where another process has brought it meanwhile."""
+        """Return what is remembered, or None if another process has fetched it meanwhile."""
         return None if self.taker.has(identifier) else self.remembered(identifier)
 
     def remembered(self, identifier: Identifier) -> Remembered:
-        """Return what is remembered of a book and of all sources. Blocks."""
+        """Return what is remembered about a book and all sources. Blocks."""
         try:
             return self.recall.look(identifier, self.now())
-        except StoreUnavailable as exc:  # asked once too often is better than not at all
-            log.fault(_log, "what is remembered of sources cannot be read", exc)
+        except StoreUnavailable as exc:  # better one request too many than none
+            log.fault(_log, "the memory of sources cannot be read", exc)
             return Remembered(False, {})
 
     async def take(self, account: str, identifier: Identifier, source: str, got: Fetched) -> Original | None:
-        """Take in what a source gave, in *account*'s turn; None: it is not a cover. Raises Unavailable."""
+        """Ingest what a source returned, in *account*'s turn; None: it is not a cover. Raises Unavailable."""
         taker = self.taker
         try:
             sketch = await self.off_loop(partial(taker.sketch, identifier, source, got))
-            original = await self.examine(account, sketch, got.body, must=True)  # the asks are bounded
+            original = await self.examine(account, sketch, got.body, must=True)  # fetches are bounded
             return await self.off_loop(partial(taker.enter, original, got))
         except OriginalRefused as exc:
             self.metrics.source_refused.labels(source, exc.reason).inc()
             about = {"source": source, "of": str(identifier), "why": str(exc)}
-            _log.info("what a source gave is not kept", extra=about)
+            _log.info("a picture from a source is refused", extra=about)
             return None
 
     async def examine(self, account: str, sketch: Original, body: bytes, *, must: bool = False) -> Original:
-        """Measure and decode what came, in *account*'s turn. Raises OriginalRefused, Unavailable, Busy."""
+        """Measure and decode a body, in *account*'s turn. Raises OriginalRefused, Unavailable, Busy."""
         async with self.renders.place(account, must=must) as place:
             return await self.guard.decode(place, sketch, partial(self.taker.examine, sketch, body))
 
     def _remember(self, identifier: Identifier, outcome: ChainOutcome[Original]) -> None:
-        """Remember what none has, and who wishes to be left alone; never that one could not be asked."""
+        """Remember that no source has it, and which asked us to wait; but not that one was unavailable."""
         now, settings = self.now(), self.settings
         for source, wait in outcome.waits.items():
             self.note_wait(source, wait)
         try:
             if outcome.found is None and not outcome.silent:
-                # not all at once: a list of books that was asked for together would be again
+                # not all at the same time: books requested together would expire together
                 jitter = 1 + settings.absent_jitter * (2 * self.chance() - 1)
                 self.recall.note_absent(identifier, now + settings.absent_seconds * jitter, now)
         except StoreUnavailable as exc:
-            log.fault(_log, "what sources said cannot be remembered", exc)
+            log.fault(_log, "the memory of sources cannot be written", exc)
 
     def note_wait(self, source: str, wait: float) -> None:
-        """Have every process leave a source alone for as long as it wished, a day at most. Blocks."""
+        """Have every process leave a source alone for *wait* seconds, at most a day. Blocks."""
         try:
             self.recall.pause(source, self.now() + min(wait, LONGEST_WISH))
         except StoreUnavailable as exc:
-            log.fault(_log, "what sources said cannot be remembered", exc)
+            log.fault(_log, "the memory of sources cannot be written", exc)
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Do blocking work in one hop."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
     def states(self) -> dict[str, str]:
-        """Say of each source whether it is asked: "closed", "half-open" or "open"."""
+        """Return the circuit breaker's state by source: "closed", "half-open" or "open"."""
         return {gate.name: gate.state.value for gate in self.chain.gates}

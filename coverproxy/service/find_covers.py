@@ -1,4 +1,4 @@
-"""Which of many books have a cover: what is here, and what the sources say within some seconds."""
+"""Finds which of many books have a cover: here, or at the sources within some seconds."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.service.covers import Covers
 
 MOST_ASKED = 100
-"""Books of one question that the sources are asked for: more than any result page has."""
+"""Most books of one request that sources are asked for: more than any result page has."""
 
 AT_ONCE = 16
-"""Of these at a time: one question must not take the places of all others (`asking.queue`)."""
+"""Of these at a time: one request must not occupy the whole queue (`asking.queue`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What was found: by the text that asked for it, the original that its cover is made from.
+    """The result: by the requested text, the original of its cover.
 
-    `is_settled`: whether "none" is an answer for all others, or only for now.
+    `is_settled`: whether "none" is final for all others, or only for now.
     """
 
     found: Mapping[str, Original]
@@ -29,9 +29,9 @@ class Sought:
 
 
 def here(covers: Covers, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
-    """Return the best original of each book that has one here, under the name to tell of it by. Blocks.
+    """Return the best local original of each book, under the name to report. Blocks.
 
-    That is the ISBN that asked, else what the item is called: links make an ISBN of many an OCLC number.
+    That is the requested ISBN, else the item's name: by links, an OCLC number can be an ISBN.
     """
     found: dict[str, Original] = {}
     for text, each in wanted.items():
@@ -45,9 +45,9 @@ def here(covers: Covers, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
 
 
 async def ask(covers: Covers, wanted: Mapping[str, Wanted], within: float) -> bool:
-    """Ask the sources for books; return whether they have said all that they will.
+    """Ask the sources for books; return whether all of them have answered.
 
-    What comes later than *within* seconds comes in all the same, for the next who asks.
+    Answers after *within* seconds are still ingested, for the next request.
     """
     if not wanted or not covers.asking.chain.gates:
         return True

@@ -1,4 +1,4 @@
-"""Lists that an import is given: a table of ISBNs and files, as spreadsheets and other systems write them."""
+"""Lists for imports: a table of ISBNs and files, as spreadsheets and other systems write them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ _NO = ("", "0", "false", "no", "n", "nein", "non", "nee")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a table has what; without a header `isbn,file[,source,date]`.
+    """The positions of the columns; without a header `isbn,file[,source,date]`.
 
     `others`: columns with identifiers of other schemes, in the order to try them.
     """
@@ -60,7 +60,7 @@ class Columns:
 
 
 def open_list(path: Path) -> Iterable[str]:
-    """Yield a list's lines with their ends. Blocks on the disk. Raises OSError, NotAList."""
+    """Yield a list's lines with their line ends. Blocks on the disk. Raises OSError, NotAList."""
     with path.open("rb") as file:
         name = list_text.encoding(file.read(list_text.HEAD_BYTES))
     return _lines(path, name)
@@ -73,15 +73,14 @@ def _lines(path: Path, name: str) -> Iterator[str]:
 
 
 def listed(path: Path, sender: Sender) -> Iterator[Step]:
-    """Yield the rows of a list `isbn,file[,source,date]`; paths count from the list's own folder.
+    """Yield the rows of a list `isbn,file[,source,date]`; paths are relative to the list's folder.
 
-    A first row that names columns (isbn, isbn13, ISBN-13; file, image, cover, Bild …) has them in any order,
-    also issn, oclc, lccn, ean, upc and the other schemes: these are linked to the row's item, and name it
-    where there is no valid ISBN.
-    Of several ISBN columns the first counts that holds an ISBN in that row. A header that lacks one of the
-    two is one refusal. Dates are ISO 8601, or seconds since 1970. A `url` counts where a row has no file;
-    `licence`, `until` and `no_crop` are the picture's terms. A header with `work` or `relation` makes it a
-    list of editions. Raises OSError, NotAList.
+    A header may name its columns in any order (isbn, isbn13, ISBN-13; file, image, cover, Bild …), also issn,
+    oclc, lccn, ean, upc and the other schemes: these are linked to the row's item, and name it if there is no
+    valid ISBN. Of several ISBN columns, the first with an ISBN in that row counts. A header that lacks either
+    is one refusal. Dates are ISO 8601, or seconds since 1970. `url` counts if a row has no file; `licence`,
+    `until` and `no_crop` are the picture's terms. `work` or `relation` makes it a list of editions. Raises
+    OSError, NotAList.
     """
     rows = table_rows(open_list(path))
     first = next(rows, None)
@@ -96,7 +95,7 @@ def listed(path: Path, sender: Sender) -> Iterator[Step]:
         first = next(rows, None)
         if first is None or not _fits(first[1]):
             return
-        columns = None  # unknown names above the usual order
+        columns = None  # unknown names over the usual columns
     rows = rows if columns else chain([first], rows)
     for number, cells in rows:
         where = f"{path}:{number}"
@@ -107,9 +106,9 @@ def listed(path: Path, sender: Sender) -> Iterator[Step]:
 
 
 def columns_of(header: list[str] | str) -> Columns | str | None:
-    """Find the columns that a first row names; None where it is a row of the table itself.
+    """Find the columns in a header; None if the first row is not a header.
 
-    A text says what a header lacks. A first row with neither a digit nor a known name is taken for a header.
+    A text says what the header lacks. A first row with neither a digit nor a known name counts as a header.
     """
     if isinstance(header, str) or any(map(is_isbn, header)):
         return None
@@ -136,7 +135,7 @@ def _first(words: list[str], known: Iterable[str]) -> int | None:
 
 
 def _fits(cells: list[str] | str) -> bool:
-    """Whether a row has an ISBN and a file where a table without a header has them."""
+    """Return whether a row has an ISBN and a file where a table without a header has them."""
     return isinstance(cells, list) and len(cells) > 1 and is_isbn(cells[0]) and bool(cells[1].strip())
 
 
@@ -190,7 +189,7 @@ def _date(text: str, column: str) -> int | None:
 
 
 def _sure(scheme: str, text: str) -> Identifier | None:
-    """Return what a cell means beyond doubt; None for one that is empty or not valid."""
+    """Return the identifier that a cell means beyond doubt; None if it is empty or invalid."""
     try:
         return schemes.parse(scheme, text).sure if text else None
     except NotAnIdentifier:
@@ -198,9 +197,9 @@ def _sure(scheme: str, text: str) -> Identifier | None:
 
 
 def _named(cells: list[str], columns: Columns) -> str:
-    """Return what names a row's item: its first valid ISBN, else its first valid other identifier.
+    """Return the name of a row's item: its first valid ISBN, else its first valid other identifier.
 
-    Without any valid one it is the first that there is, for the refusal to say what is wrong with it.
+    Without a valid one, the first of any kind, so that the refusal can say what is wrong.
     """
     isbn = first_isbn([_cell(cells, at) for at in columns.isbns]) if columns.isbns else ""
     others = [f"{scheme}:{text}" for scheme, at in columns.others if (text := _cell(cells, at))]
@@ -228,5 +227,5 @@ def _seconds(text: str) -> int:
         moment = datetime.fromisoformat(text)
         seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
     if not 0 <= seconds < LATEST_DATE:
-        raise ValueError("a time that no file can have")
+        raise ValueError("not a plausible time of a file")
     return seconds

@@ -1,4 +1,4 @@
-"""The way of a file into the catalogue: examined, refused or placed, entered, and old pictures dropped."""
+"""Imports files: examined, refused or placed, entered; then outdated derivatives are removed."""
 
 import os
 import time
@@ -34,21 +34,21 @@ from coverproxy.service.invalidate import drop_stale
 from coverproxy.storage.disk_set import DiskSet
 
 BATCH = 256
-"""Files entered in one transaction: what an interruption makes the next run do again."""
+"""Files entered per transaction: as many an interrupted import repeats at most."""
 
 MOST_FETCHED = 8
-"""Of these, files that are fetched: at one a second of a host, more would be lost with an interruption."""
+"""Files fetched per transaction: at one per second and host, an interruption would lose more."""
 
 THREADS = 2
-"""Threads that read, hash and write files; at most so many originals are in memory. More only contend."""
+"""Threads that read, hash and write files; as many originals are in memory. More would only contend."""
 
 
 @dataclass
 class ImportReport:
-    """What an import did so far. `lesser`: how many that it added are not what their book shows.
+    """The progress of an import. `lesser`: added originals that their book does not show.
 
-    `passed`: records that say nothing of covers. `withdrawn`: pictures that a sender took back. `linked`: how
-    many items were linked to other editions. `unremoved`: which covers of before cannot be removed, and why.
+    `passed`: records without covers. `withdrawn`: pictures that a sender withdrew. `linked`: items linked to
+    other editions. `unremoved`: outdated covers that cannot be removed, and why.
     """
 
     seen: int = 0
@@ -72,7 +72,7 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A file that is in its place and only needs its row. `is_known`: that row is there already."""
+    """A file in place that only needs its row. `is_known`: the row exists already."""
 
     original: Original
     candidate: Candidate
@@ -84,11 +84,11 @@ Note = Callable[[CatalogueTables, Sequence[Result]], None]
 
 
 class Importer:
-    """Takes files in, in batches. `on_refusal` gets every refusal once, as it happens.
+    """Imports files in batches. `on_refusal` is called once per refusal, as it happens.
 
-    A file takes the place of what came for its book in an earlier run under the same path or from the same
-    source, also if that was larger: a cover that is sent again is meant to replace. Of several that one run
-    brings for a book all are kept, and the best is shown.
+    A file replaces what an earlier run brought for its book under the same path or from the same source, even
+    if that was larger: a cover that is sent again is meant to replace. If one run brings several for a book,
+    all are kept, and the best is shown.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class Importer:
         self, steps: Iterable[Step], on_batch: Callable[[ImportReport], None], note: Note | None = None,
         *, started: int | None = None,
     ) -> ImportReport:  # fmt: skip
-        """Take in all that is offered; blocks. Ctrl-C ends it between two batches, with nothing half done.
+        """Import all steps; blocks. Ctrl-C ends it between two batches, with nothing half done.
 
-        *note* writes how far it is, in each batch's own transaction. *started*: when what goes on was begun,
-        in milliseconds since 1970; what came since then does not make way.
+        *note* records the progress in each batch's transaction. *started*: when a resumed import began, in
+        milliseconds since 1970; originals added since then are not replaced.
         """
         self._started = self._started if started is None else started
         report = ImportReport()
@@ -272,27 +272,27 @@ class Importer:
             self._take_back(each, entry.refused, report)
 
     def _take_back(self, original: Original, refused: OriginalRefused | None, report: ImportReport) -> None:
-        """Report that an original was withdrawn, by the path of the file that was given."""
+        """Report a withdrawn original, by the path of the given file."""
         where = original.origin or str(self._files.path(original))
         if refused:
             self._refuse(Refusal(where, original.identifier.value, refused.reason, refused.detail), report)
-        if original.added >= self._started:  # an earlier run's was never counted in this one
+        if original.added >= self._started:  # originals of earlier runs were not counted
             report.added -= 1
             report.bytes -= original.bytes
 
     def _gives_way(self, old: Original, new: Original, known: DiskSet) -> bool:
-        """Whether *new* replaces *old*: what a person pinned or hid stays, and what this run brought too."""
+        """Return whether *new* replaces *old*: not what a person pinned or hid, nor what this run brought."""
         is_of_this_run = old.added >= self._started or _key(old) in known
         is_predecessor = old.source == new.source or (old.origin is not None and old.origin == new.origin)
         return is_predecessor and not is_of_this_run and not old.is_decided
 
     def _lesser(self, originals: list[Original]) -> int:
-        """Count what this run added to a book and is not shown."""
+        """Return how many of this run's originals of a book are not shown."""
         best = next((each for each in originals if each.is_usable), None)
         return sum(each is not best and each.added >= self._started for each in originals)
 
     def _is_moved(self, old: Original, new: Original) -> bool:
-        """Whether *new* takes the place of *old*, but not its file's."""
+        """Return whether *new* replaces *old* but is stored in another file."""
         return old.digest == new.digest and self._files.path(old) != self._files.path(new)
 
     def _refuse(self, refusal: Refusal, report: ImportReport) -> None:
@@ -301,7 +301,7 @@ class Importer:
 
 
 def _link(entered: Entered, changes: Changes) -> None:
-    """Link what a list calls a book, unless that is too many names: its cover is taken in all the same."""
+    """Link the identifiers that a list gives for a book. Too many names are no reason to refuse the cover."""
     if entered.candidate.others:
         with suppress(TooMany):
             link(changes, (entered.original.identifier, *entered.candidate.others))
@@ -326,5 +326,5 @@ def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
 
 
 def _key(original: Original) -> bytes:
-    """What tells one original of one book from all others."""
+    """Return a key for one original of one book."""
     return original.digest + str(original.identifier).encode()

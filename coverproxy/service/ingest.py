@@ -1,4 +1,4 @@
-"""The way of what a source gave into the catalogue: examined, decoded, entered, or withdrawn as art."""
+"""Ingests what a source returned: examined, decoded and entered, or withdrawn as art."""
 
 import hashlib
 import random
@@ -26,7 +26,7 @@ from coverproxy.sources.base import Fetched, Validators
 DAY_SECONDS = 86_400
 
 MOMENT_SECONDS = 60
-"""How long an original stays that may not be kept: the sizes of a page, and other workers, need it once."""
+"""How long an original that must not be kept stays: other sizes on the page, and other workers, need it."""
 
 _MOST_SAME = 1000
 _JITTER = 0.1
@@ -34,16 +34,17 @@ _JITTER = 0.1
 
 @dataclass
 class Aftermath:
-    """What is left to do once the rows are committed: files go only after the rows that named them."""
+    """What remains to do after the commit: files are removed only after the rows that name them."""
 
     discarded: list[Original] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Ingestor:
-    """Takes in what sources give. Every method blocks, and is safe in several threads and processes.
+    """Ingests what sources return. Every method blocks; safe in several threads and processes.
 
-    `sources`: their settings by name. `now`: seconds since 1970. `chance`: a number from 0 to 1.
+    `sources`: their settings by name. `now`: returns seconds since 1970. `chance`: returns a number from 0 to
+    1.
     """
 
     catalogue: Catalogue
@@ -59,11 +60,11 @@ class Ingestor:
     chance: Callable[[], float] = random.random
 
     def has(self, identifier: Identifier) -> bool:
-        """Say whether an item has an original here that may be usable. Raises Unavailable."""
+        """Return whether an item has an original here that may be usable. Raises Unavailable."""
         return any(each.is_usable for each in self.catalogue.of_item(identifier))
 
     def sketch(self, identifier: Identifier, source: str, got: Fetched) -> Original:
-        """Say what can be said of it without a decoder. Raises Refused, Unavailable."""
+        """Describe it without a decoder. Raises OriginalRefused, Unavailable."""
         original = sketched(got.body, identifier, self.rules)
         if refused := known_refusal(self.catalogue, original, self.rules):
             raise refused
@@ -72,14 +73,14 @@ class Ingestor:
         return replace(original, source=source, date=date, added=int(now * 1000))
 
     def is_same(self, row: Provenance, got: Fetched) -> bool:
-        """Say whether a source gave again what it gave before."""
+        """Return whether a source returned the same bytes as before."""
         return hashlib.sha256(got.body).digest()[:DIGEST_BYTES] == row.digest
 
     def examine(self, sketch: Original, body: bytes, decoder: Decoder) -> Original:
-        """Measure it, and decode all of it: what breaks off in the middle is never kept.
+        """Measure it, and decode all of it: truncated pictures are never kept.
 
-        Just what would be refused later is refused now, and nothing is scaled or encoded for it.
-        Raises Refused, Unavailable.
+        Refuses exactly what rendering would refuse later; nothing is scaled or encoded for it.
+        Raises OriginalRefused, Unavailable.
         """
         largest = max(self.sizes.values(), key=lambda size: size.width * size.height)
         try:
@@ -92,10 +93,10 @@ class Ingestor:
         return original
 
     def enter(self, original: Original, got: Fetched) -> Original:
-        """Keep it: its file, then its row, in place of what the same source gave before.
+        """Store it: its file, then its row, replacing what the same source returned before.
 
-        What the book's derivatives were made from is another one then, so they go. Raises Refused for what
-        proves to stand for "no image" now that one more book has it; Unavailable.
+        Then the book's derivatives are outdated, so they are removed. Raises OriginalRefused if it proves to
+        be "no image" art now that one more book has it; Unavailable.
         """
         aftermath = Aftermath()
         before = self.catalogue.provenance.of(original.identifier, original.source)
@@ -111,7 +112,7 @@ class Ingestor:
         try:
             self.files.place(original, body, Path(), "copy")
         except OSError as exc:
-            raise Unavailable(f"an original cannot be kept: {exc.strerror}") from exc
+            raise Unavailable(f"an original cannot be stored: {exc.strerror}") from exc
 
     def _write(
         self, changes: Changes, original: Original, before: Provenance | None, said: Validators,
@@ -119,7 +120,7 @@ class Ingestor:
     ) -> OriginalRefused | None:  # fmt: skip
         """Write the rows; return why the bytes are refused, if they are."""
         tables = changes.tables
-        if refused := known_refusal(tables, original, self.rules):  # found out since it was examined
+        if refused := known_refusal(tables, original, self.rules):  # found since it was examined
             aftermath.discarded += without_row(changes, original)
             return refused
         tables.provenance.put(self.provenance(original.identifier, original.source, original.digest, said))
@@ -134,7 +135,7 @@ class Ingestor:
     def _refuse_art(
         self, changes: Changes, original: Original, aftermath: Aftermath
     ) -> OriginalRefused | None:
-        """Withdraw bytes that one source gave for many books: its way to say "no image"."""
+        """Withdraw bytes that one source returned for many books: its way to say "no image"."""
         tables, most = changes.tables, max(_MOST_SAME, self.rules.same_bytes_isbns)
         same = tables.provenance.with_digest(original.digest, original.source, most)
         if len(same) < 2 or tables.decisions.is_admitted(original.digest):
@@ -159,7 +160,7 @@ class Ingestor:
         drop_stale(self.catalogue, self.cache, self.stripes, self.every_size)
 
     def provenance(self, identifier: Identifier, source: str, digest: bytes, said: Validators) -> Provenance:
-        """Say when it is to be asked for again, and to be gone, as its source's settings have it."""
+        """Return when to revalidate it, and when to delete it, by its source's settings."""
         settings, now = self.sources[source], int(self.now())
         after = settings.recheck_after_seconds * (1 + _JITTER * (2 * self.chance() - 1))
         kept = {"always": None, "never": MOMENT_SECONDS}
@@ -172,9 +173,9 @@ class Ingestor:
         )  # fmt: skip
 
     def remove_outstayed(self, most: int = 100) -> int:
-        """Remove originals that their source lets nobody keep any longer; return how many there were.
+        """Remove originals that their source does not allow to keep any longer; return how many there were.
 
-        Derivatives stay, and so does the row that tells whether the source has another picture since.
+        Derivatives stay, and so does the row for checking whether the source has another picture.
         """
         rows = self.catalogue.provenance.outstayed(int(self.now()), most)
         for row in rows:
@@ -190,7 +191,7 @@ class Ingestor:
 
 
 def _is_predecessor(old: Original, new: Original, before: Provenance | None) -> bool:
-    """Whether a source gave *old* before, and no person chose or hid it."""
+    """Return whether a source returned *old* before, and no person chose or hid it."""
     is_what_it_gave = before is not None and (old.digest, old.source) == (before.digest, new.source)
     return is_what_it_gave and not old.is_decided
 
@@ -198,7 +199,7 @@ def _is_predecessor(old: Original, new: Original, before: Provenance | None) -> 
 def _note_what_outstayed(
     tables: CatalogueTables, new: Original, others: list[Original], before: Provenance | None
 ) -> None:
-    """Note that a book shows another picture, which earlier versions removed without a note of it."""
+    """Record that a book shows another picture; earlier versions removed the old one without a record."""
     if before is None or before.digest == new.digest or others:
         return
     if tables.last_shown(new.identifier) is None:

@@ -1,4 +1,4 @@
-"""Derivatives removed, in step with whoever is making one."""
+"""Removes derivatives, in step with processes that make them."""
 
 import logging
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ _log = logging.getLogger(__name__)
 
 _BATCH = 1000
 _MOST_STUCK = 10_000
-"""Where so many cannot be removed, none can: the cache is another user's, or read-only."""
+"""If this many cannot be removed, none can: the cache is another user's, or read-only."""
 
 
 def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier) -> int:
-    """Remove every derivative of *identifier*, in step with whoever is making one. Blocks.
+    """Remove every derivative of *identifier*, in step with makers. Blocks.
 
-    MUST hold each spec's stripe once: a maker that looked the originals up before they changed has stored
-    its file by the time we get the lock, so it is removed too.
+    MUST hold each spec's lock once: a maker that looked up the originals before they changed has stored its
+    file by the time we get the lock, so it is removed too.
     """
     for size in sizes:
         for form in Format:
@@ -40,11 +40,10 @@ def purge_item(
 
 
 def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]) -> str:
-    """Remove the derivatives of every book that the catalogue has marked as changed. Blocks.
+    """Remove the derivatives of every book that the catalogue has marked stale. Blocks.
 
-    Return what could not be removed, or "". Such a book stays marked, is tried again the next time, and keeps
-    neither the others nor the caller from going on: an old cover is shown until then. It is logged once a
-    minute.
+    Return what could not be removed, or "". Such a book stays marked and is retried next time; until then its
+    old cover is shown. It stops neither the others nor the caller, and is logged once a minute.
     """
     stuck: dict[Identifier, str] = {}
     while len(stuck) < _MOST_STUCK:
@@ -60,6 +59,6 @@ def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes
     if not stuck:
         return ""
     identifier, why = next(iter(stuck.items()))
-    told = f"old covers of {len(stuck)} books cannot be removed, as of {identifier.value}: {why}"
+    told = f"old covers of {len(stuck)} books cannot be removed, such as {identifier.value}: {why}"
     log.fault(_log, "old covers cannot be removed", why, of="stale", books=len(stuck))
     return told

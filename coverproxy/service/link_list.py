@@ -1,4 +1,4 @@
-"""Tables that link identifiers: a row names one item by all that is known of it."""
+"""Tables that link identifiers: each row names one item by several identifiers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from coverproxy.domain.table_rows import table_rows
 from coverproxy.service.import_list import OTHER_WORDS, open_list
 
 LEAST = 2
-"""Identifiers that a row links at least."""
+"""Least number of identifiers in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkRow:
-    """A row: its line's number, its valid identifiers, and what is wrong with others, or with the row."""
+    """A row: its line number, its valid identifiers, and the faults of others, or of the row."""
 
     number: int
     identifiers: tuple[Identifier, ...] = ()
@@ -28,7 +28,7 @@ class LinkRow:
 def link_rows(path: Path) -> Iterator[LinkRow]:
     """Yield the rows of a table whose first line names its columns: isbn, issn, oclc, lccn, ean, olid, ….
 
-    Columns of other names are passed over. Raises OSError, NotAList.
+    Other columns are ignored. Raises OSError, NotAList.
     """
     rows = table_rows(open_list(path))
     first = next(rows, None)
@@ -36,12 +36,12 @@ def link_rows(path: Path) -> Iterator[LinkRow]:
     columns = columns_of(header) if isinstance(header, list) else []
     if not columns:
         known = ", ".join((*schemes.ALL, f"{schemes.LOCAL}AGENCY"))
-        raise NotAList(f"its first line names no column of identifiers; expected some of {known}")
+        raise NotAList(f"its first line has no column for identifiers; expected some of {known}")
     return (_row(number, cells, columns) for number, cells in rows)
 
 
 def columns_of(header: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the columns that hold identifiers, as (scheme, place), in the order of the table."""
+    """Return the columns with identifiers, as (scheme, index), in the table's order."""
     isbns = set(isbn_columns(header))
     found = (_scheme(cell, is_isbn=at in isbns) for at, cell in enumerate(header))
     return [(scheme, at) for at, scheme in enumerate(found) if scheme]

@@ -1,4 +1,4 @@
-"""Links between identifiers: made and undone by people and lists, and followed on disk."""
+"""Links between identifiers: made and removed by people and lists, and mirrored on disk."""
 
 import logging
 import time
@@ -21,25 +21,25 @@ _log = logging.getLogger(__name__)
 _BATCH = 1000
 
 _ROWS = 256
-"""Rows linked in one transaction: others that write wait no longer than these take."""
+"""Rows linked per transaction: other writers wait no longer than these take."""
 
 
 def lead(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, name: Spec, item: Spec) -> None:
-    """Have a name lead to its item's derivative on disk, so that a web server finds it there. Blocks.
+    """Link a name to its item's derivative on disk, so that nginx finds it there. Blocks.
 
-    MUST look again under the name's lock: who takes the link back purges under it, after the fact is written.
+    MUST check again under the name's lock: unlinking purges under it, after writing the catalogue.
     """
     try:
         with stripes.held(str(name)):
             if catalogue.aliases.item(name.identifier) == item.identifier:
                 cache.lead(name, item)
-    except OSError as exc:  # the app answers all the same
+    except OSError as exc:  # the app still answers
         log.fault(_log, "a cover's other name cannot be written", exc, spec=str(name))
 
 
 @dataclass(frozen=True)
 class Linker:
-    """Links identifiers for people and lists. Every method blocks, and shows in every process at once.
+    """Links identifiers for people and lists. Every method blocks, and takes effect in all processes at once.
 
     Raises StoreUnavailable.
     """
@@ -51,14 +51,14 @@ class Linker:
     now: Callable[[], float] = time.time
 
     def link(self, identifiers: Sequence[Identifier]) -> Identifier:
-        """Have identifiers name one item; return it. Raises TooMany."""
+        """Make identifiers name one item; return it. Raises TooMany."""
         with changing(self.catalogue, int(self.now())) as changes:
             item = linking.link(changes, identifiers)
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
         return item
 
     def unlink(self, name: Identifier) -> tuple[Identifier, ...]:
-        """Have an identifier name only itself again; return what it was linked to."""
+        """Unlink an identifier, so that it names only itself; return what it was linked to."""
         with changing(self.catalogue, int(self.now())) as changes:
             others = linking.unlink(changes, name)
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
@@ -72,7 +72,7 @@ class Linker:
             last = batch[-1][0]
 
     def link_all(self, rows: Iterable[Sequence[Identifier]]) -> Iterator[str]:
-        """Link the identifiers of each row, many rows in one transaction; yield of each why not, or ""."""
+        """Link the identifiers of each row, many rows per transaction; yield per row why not, or ""."""
         waiting = iter(rows)
         while batch := list(islice(waiting, _ROWS)):
             told: list[str] = []

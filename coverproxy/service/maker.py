@@ -1,4 +1,4 @@
-"""The way of an original into a derivative: chosen, read, rendered, stored; all of it blocks."""
+"""Makes derivatives from originals: chosen, read, rendered, stored. All of it blocks."""
 
 import logging
 import time
@@ -24,16 +24,16 @@ from coverproxy.stats.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 GONE_SECONDS = 60
-"""How long a file must be away, and its folder not, to count as deleted."""
+"""How long a file must be missing, while its folder exists, to count as deleted."""
 
 _MOST_AWAY = 1000
 
 
 @dataclass(frozen=True)
 class DerivativeMaker:
-    """Makes derivatives, for the service and for commands alike. Safe in several threads at once.
+    """Makes derivatives, for the service and for commands. Thread-safe.
 
-    `now`: seconds since 1970. `away`: originals whose file is not there, by digest, and since when.
+    `now`: returns seconds since 1970. `away`: since when originals' files are missing, by digest.
     """
 
     cache: DiskCache
@@ -46,12 +46,12 @@ class DerivativeMaker:
     away: dict[bytes, float] = field(default_factory=dict)
 
     def choose(self, reading: Reading) -> Identifier:
-        """Pick which identifier is meant, by which of them have a usable original. Raises NoCover."""
+        """Pick the identifier that is meant, by which have a usable original. Raises NoCover."""
         find = self.catalogue.of_item
         covered = {each for each in reading.identifiers if any(one.is_usable for one in find(each))}
         picked = reading.pick(covered)
         if picked is None:
-            raise NoCover("none of what this can mean has a cover, or more than one has")
+            raise NoCover("no reading of this has a cover, or several have")
         return picked
 
     def originals(self, identifier: Identifier) -> list[Original]:
@@ -65,9 +65,9 @@ class DerivativeMaker:
     def produce(
         self, spec: Spec, original: Original, decoder: Decoder, *, is_next: bool = False
     ) -> Derivative | None:
-        """Make a derivative of *original* and store it; None where that original cannot be rendered.
+        """Make a derivative of *original* and store it; None if that original cannot be rendered.
 
-        Where storing fails it is answered from memory all the same. Raises Unavailable.
+        If storing fails, it is still answered from memory. Raises Unavailable.
         """
         derivative = self.derive(spec, original, decoder, is_next=is_next)
         if derivative is None:
@@ -78,17 +78,17 @@ class DerivativeMaker:
         except CacheFull as full:
             self.metrics.cache_refusals.inc()
             if full.is_news:
-                _log.warning("covers are answered and not stored", extra={"why": full.strerror})
+                _log.warning("covers are answered but not stored", extra={"why": full.strerror})
         except OSError as exc:
             self.metrics.store_failures.inc()
             log.fault(_log, "a derivative cannot be stored", exc, spec=str(spec))
         return derivative
 
     def store(self, spec: Spec, derivative: Derivative) -> Derivative:
-        """Store a derivative in place of what older settings made of it; return it as it is answered.
+        """Store a derivative, replacing that of older settings; return it as it is answered.
 
-        Another picture gets a later time than its predecessor: clients then see that it has changed. Raises
-        CacheFull or another OSError; then the predecessor stays.
+        A changed picture gets a later time than its predecessor, so that clients notice. Raises CacheFull or
+        another OSError; then the predecessor stays.
         """
         if older := self.cache.find_older(spec):
             least = older.mtime + (older.body != derivative.body)
@@ -101,9 +101,9 @@ class DerivativeMaker:
     def derive(
         self, spec: Spec, original: Original, decoder: Decoder, *, is_next: bool = False
     ) -> Derivative | None:
-        """Render *original*; None where that is not possible, which is noted. Raises Unavailable.
+        """Render *original*; None if that is impossible, which is recorded. Raises Unavailable.
 
-        *is_next*: a faulty one has made way for it, so it is read again since when it is shown.
+        *is_next*: a faulty original has made way for it, so its date is read again.
         """
         if is_next:
             now = self.catalogue.of_item(spec.identifier)
@@ -118,7 +118,7 @@ class DerivativeMaker:
         return Derivative(made.body, spec.format, original.mtime, made.size, made.original)
 
     def _back_again(self, known: list[Original]) -> list[Original]:
-        """Return those whose deleted file is there again, and take back their fault."""
+        """Return originals whose deleted file is back, and clear their fault."""
         found = []
         for each in known:
             is_gone = (each.fault or "").startswith(GONE) and each.state is None
@@ -130,7 +130,7 @@ class DerivativeMaker:
         return found
 
     def look(self, original: Original, decoder: Decoder) -> Preview | None:
-        """Look at an original, once and for all; None where it turns out that it cannot be rendered.
+        """Make the preview of an original, once and for all; None if it cannot be rendered.
 
         Raises Unavailable.
         """
@@ -141,19 +141,24 @@ class DerivativeMaker:
             return None
         try:
             self.catalogue.keep_look(original.digest, found)
-        except StoreUnavailable as exc:  # somebody looks again
-            log.fault(_log, "a look cannot be kept", exc)
+        except StoreUnavailable as exc:  # it will be made again
+            log.fault(_log, "a preview cannot be stored", exc)
         return found
 
     def preview(self, original: Original, size: Size, decoder: Decoder) -> bytes:
-        """Render *original* in another size than covers have; keep nothing. Raises NoCover, Unavailable."""
+        """Render *original* in a size that covers do not have; stores nothing.
+
+        Raises NoCover, Unavailable.
+        """
         try:
             return decoder.render(self.read(original), size, Format.JPEG, self.limits).body
         except UnusableOriginal as exc:
-            raise NoCover(f"it cannot be shown: {exc}") from exc
+            raise NoCover(f"it cannot be rendered: {exc}") from exc
 
     def read(self, original: Original) -> bytes:
-        """Read an original. Raises UnusableOriginal("limit"), Unavailable: its disk may come back."""
+        """Read an original. Raises UnusableOriginal("limit"); Unavailable, as its disk may be mounted
+        again.
+        """
         try:
             with self.metrics.spans.labels("read").time():
                 body = self._read(original)
@@ -165,11 +170,11 @@ class DerivativeMaker:
         return body
 
     def _read(self, original: Original) -> bytes:
-        """Read an original's file; one that is away for a while, and its folder is not, was deleted."""
+        """Read an original's file; one that is missing for a while, in an existing folder, was deleted."""
         try:
             body = self.files.read(original, self.limits.max_bytes)
         except FileNotFoundError as exc:
-            if not self.files.path(original).parent.is_dir():  # its disk is not mounted, rather
+            if not self.files.path(original).parent.is_dir():  # rather an unmounted disk
                 raise
             if not self._is_long_gone(original):
                 raise
@@ -178,10 +183,10 @@ class DerivativeMaker:
         return body
 
     def _is_long_gone(self, original: Original) -> bool:
-        """Whether this process has missed a file for GONE_SECONDS; a disk that comes and goes is not that."""
+        """Return whether this process has missed a file for GONE_SECONDS without seeing it in between."""
         now = self.now()
         if len(self.away) >= _MOST_AWAY:
-            self.away.clear()  # a disk, rather than files
+            self.away.clear()  # a disk rather than single files
         return now - self.away.setdefault(original.digest, now) >= GONE_SECONDS
 
     def _note_fault(self, original: Original, fault: UnusableOriginal) -> None:
@@ -191,17 +196,17 @@ class DerivativeMaker:
             return
         try:
             mark_faulty(self.catalogue, original, str(fault), int(time.time()))
-        except StoreUnavailable as exc:  # it is then tried again, and fails again
-            log.fault(_log, "a fault cannot be noted", exc)
+        except StoreUnavailable as exc:  # it is tried again, and fails again
+            log.fault(_log, "a fault cannot be stored", exc)
 
 
 @dataclass
 class Attempts:
-    """What became of a book's originals, tried one after the other: none could be rendered."""
+    """The record of trying a book's originals in turn, none of which could be rendered."""
 
     spec: Spec
     unavailable: Unavailable | None = None
 
     def failure(self) -> NoCover | Unavailable:
-        """Return what to raise: "no cover" only where each of them was read."""
+        """Return the exception to raise: "no cover" only if each original was read."""
         return self.unavailable or NoCover(f"no original of {self.spec.identifier} can be rendered")

@@ -1,4 +1,4 @@
-"""How long a visitor waits for a cover that is being made: browsers for long, and not all at once."""
+"""How long a client waits for a cover in progress: browsers longer, but not all of them at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from coverproxy.accounts.visitor import Visitor
 
 MOST_PATIENT = 256
-"""Visitors of a worker that wait for longer than others: each holds a connection and some 10 kB."""
+"""Clients of a worker that wait longer than others: each holds a connection and some 10 kB."""
 
 
 class Patience:
-    """Hands out the seconds that each visitor waits: *least* for those that give up soon."""
+    """Assigns waiting times to clients: *least* for those that give up early."""
 
     def __init__(self, least: float, most: int = MOST_PATIENT) -> None:
         self.least = least
@@ -18,7 +18,7 @@ class Patience:
 
     @contextmanager
     def of(self, visitor: Visitor) -> Iterator[float]:
-        """Return the seconds that are worth waiting, while it is waited; the least where too many wait."""
+        """Yield the seconds that this client waits; the least if too many wait."""
         if visitor.waits <= self.least or not self._free:
             yield self.least
             return

@@ -1,4 +1,4 @@
-"""The way of a list of ISBNs into finished covers, before anybody asks for them."""
+"""Prewarming: makes the covers for a list of ISBNs before they are requested."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from coverproxy.service.maker import Attempts, DerivativeMaker
 
 
 class PrewarmOutcome(StrEnum):
-    """What came of a derivative, or of a whole line."""
+    """The result for a derivative, or for a whole line."""
 
     MADE = "made"
     ALREADY = "already"
@@ -32,7 +32,7 @@ class PrewarmOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PrewarmResult:
-    """What came of one derivative of a line; `spec` is empty where it is of the whole line.
+    """The result for one derivative of a line; `spec` is empty if it concerns the whole line.
 
     `stops`: nothing else can be stored either.
     """
@@ -46,7 +46,7 @@ class PrewarmResult:
 
 @dataclass
 class PrewarmReport:
-    """What warming did so far. `outcomes` counts derivatives; for missing and invalid, lines."""
+    """The progress of prewarming. `outcomes` counts derivatives; for missing and invalid, lines."""
 
     lines: int = 0
     outcomes: Counter[PrewarmOutcome] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class PrewarmReport:
 
 @dataclass(frozen=True)
 class Prewarmer:
-    """Makes what is not on disk yet. It asks for no key and counts against no quota; it blocks."""
+    """Makes missing derivatives. Needs no key and no quota; blocks."""
 
     cache: DiskCache
     room: DiskBudget
@@ -73,7 +73,7 @@ class Prewarmer:
     formats: tuple[Format, ...]
 
     def warm(self, line: Row) -> Iterator[PrewarmResult]:
-        """Make all derivatives of a line's book, and tell what came of each."""
+        """Make all derivatives of a line's book, and yield the results."""
         try:
             identifier = self._meant(schemes.read(line.text))
         except NotAnIdentifier as exc:
@@ -86,7 +86,10 @@ class Prewarmer:
             yield from self._warm(line, identifier)
 
     def _meant(self, reading: Reading) -> Identifier:
-        """Pick the item as the service does for a visitor. Most lines mean one, and cost nothing."""
+        """Pick the item as the service does for a client.
+
+        Most lines have only one reading, which costs nothing.
+        """
         one = reading.identifiers[0] if len(reading.identifiers) == 1 else None
         return one or self.maker.choose(reading)
 
@@ -100,22 +103,22 @@ class Prewarmer:
                 else self._result(line, spec)
             )
             if result.outcome is PrewarmOutcome.MISSING and has_failed:
-                return  # its originals proved faulty just now, and that is told
+                return  # its originals just proved faulty, which is reported
             yield result
             if result.outcome is PrewarmOutcome.MISSING:
                 return
             has_failed = has_failed or result.outcome is PrewarmOutcome.FAILED
 
     def _is_there(self, spec: Spec) -> bool:
-        """Look without reading: a list that is done already is gone through at the speed of stat()."""
+        """Check without reading, so that a finished list takes only a stat() per cover."""
         try:
-            return bool(self.cache.length(spec))  # a torn file is mostly an empty one
-        except OSError:  # mostly, that it is not there; what else is wrong shows when it is made
+            return bool(self.cache.length(spec))  # truncated files are usually empty
+        except OSError:  # usually it is missing; other faults show when it is made
             return False
 
     def _result(self, line: Row, spec: Spec) -> PrewarmResult:
         try:
-            if self.room.is_tight():  # what is made now would push out what visitors ask for
+            if self.room.is_tight():  # prewarming now would evict covers in use
                 raise OSError("the cache is full (cache.max_bytes) or its disk is (cache.min_free_…)")
             outcome = self._make(spec)
             if outcome is PrewarmOutcome.MISSING:
@@ -128,9 +131,9 @@ class Prewarmer:
             return PrewarmResult(line, PrewarmOutcome.FAILED, str(spec), why, stops=True)
 
     def _make(self, spec: Spec) -> PrewarmOutcome:
-        """Make a derivative as the service does: same lock, same second look, same bytes.
+        """Make a derivative as the service does: same lock, same second check, same bytes.
 
-        The lock is not held while resting, so a server waits for it as long as one cover takes.
+        The lock is not held while resting, so a server waits only as long as one cover takes.
         """
         with self.stripes.held(str(spec)):
             if self.cache.find(spec):
@@ -143,7 +146,7 @@ class Prewarmer:
         return PrewarmOutcome.MADE
 
     def _render_best(self, spec: Spec, originals: list[Original]) -> Derivative:
-        """Render the best original that can be. Raises NoCover, Unavailable."""
+        """Render the best renderable original. Raises NoCover, Unavailable."""
         attempts = Attempts(spec)
         for original in originals:
             try:

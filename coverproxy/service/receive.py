@@ -1,4 +1,4 @@
-"""A body that streams to a file of its own, within bounds of bytes and time; nothing of it is left behind."""
+"""Streams a request body to a temporary file, with limits on bytes and time."""
 
 import asyncio
 import os
@@ -14,22 +14,22 @@ from coverproxy.domain.errors import BadQuestion, TooLarge, TooSlow, Unavailable
 
 @asynccontextmanager
 async def received(chunks: AsyncIterator[bytes], path: Path, most: int, seconds: float) -> AsyncIterator[int]:
-    """Write *chunks* to *path*, on disk when the context begins; give their number of bytes.
+    """Write *chunks* to *path*, on disk when the context begins; yields the number of bytes.
 
-    The file is removed at the end, whatever happened; where the process is killed, the next start sweeps it.
-    Raises TooLarge past *most* bytes, TooSlow after *seconds*, BadQuestion where the client breaks off,
-    Unavailable where the disk does not take it.
+    The file is always removed at the end; if the process is killed, the next start sweeps it. Raises TooLarge
+    past *most* bytes, TooSlow after *seconds*, BadQuestion if the client disconnects, Unavailable if the disk
+    fails.
     """
     try:
         async with asyncio.timeout(seconds):
             size = await _write(chunks, path, most)
         yield size
     except TimeoutError as exc:
-        raise TooSlow(f"the body did not come within {seconds:g} seconds") from exc
+        raise TooSlow(f"the body did not arrive within {seconds:g} seconds") from exc
     except (aiohttp.ClientError, ConnectionError) as exc:
-        raise BadQuestion("the body broke off") from exc
+        raise BadQuestion("the body is incomplete") from exc
     except OSError as exc:
-        raise Unavailable(f"an upload cannot be kept: {exc.strerror}") from exc
+        raise Unavailable(f"an upload cannot be stored: {exc.strerror}") from exc
     finally:
         await asyncio.shield(asyncio.to_thread(path.unlink, missing_ok=True))
 

@@ -1,4 +1,4 @@
-"""Originals kept fresh: sources are asked again in the background, and what may not stay is removed."""
+"""Revalidates originals with their sources in the background, and removes those that may not stay."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 _MOST = 5
 _LEASE_SECONDS = 600
-"""How long a claimed row is left alone by the others: a worker that dies with it costs that much."""
+"""How long a claimed row is reserved: a worker that dies with it delays it this much."""
 
 _RESTS = 3
 """Of four requests that a source allows, one is ours."""
@@ -25,14 +25,14 @@ _RESTS = 3
 _LONGEST_REST = 60.0
 
 _SOON_SECONDS = 3600
-"""When to ask again where a source could not be asked; the old picture stands meanwhile."""
+"""When to ask again if a source was unavailable; the old picture stays meanwhile."""
 
 
 @dataclass(frozen=True)
 class Revalidator:
-    """Goes through what is due, oldest first. Several processes share the work: rows are claimed.
+    """Works through rows that are due, oldest first. Several processes share the work by claiming rows.
 
-    Served covers are not looked at: whoever is asked for one by the web server in front wakes nobody here.
+    Hits never trigger a refresh; nginx serves them without waking the app.
     """
 
     asking: OriginalFetcher
@@ -41,17 +41,17 @@ class Revalidator:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:
-        """Go on for ever; a fault is told, and tried again."""
+        """Run forever; a fault is logged, and retried."""
         while True:
             await self.sleep(self.every)
             try:
                 while await self.round() == _MOST:
                     pass
             except Exception as exc:  # any piece's errors: the loop must outlive them
-                log.fault(_log, "originals cannot be kept fresh", exc)
+                log.fault(_log, "originals cannot be revalidated", exc)
 
     async def round(self) -> int:
-        """Remove what may not be kept any longer, and ask again for some that are due; return how many."""
+        """Remove what may not be kept any longer, and revalidate some rows that are due; return how many."""
         asking = self.asking
         while await asking.off_loop(asking.taker.remove_outstayed):
             pass
@@ -68,13 +68,13 @@ class Revalidator:
         return len(rows)
 
     async def _rest(self, source: str) -> None:
-        """Leave most of what may be asked in a second to those who wait for a cover."""
+        """Leave most of a source's rate limit to clients that wait for a cover."""
         settings = self.asking.taker.sources.get(source)
         if settings is not None:
             await self.sleep(min(_RESTS / settings.requests_per_second, _LONGEST_REST))
 
     async def _recheck(self, row: Provenance) -> Provenance | None:
-        """Ask one source whether it has another picture; return what to write of it, if nobody has yet."""
+        """Ask one source for changes; return the row to write, if nobody has written it yet."""
         asking = self.asking
         gate = next((gate for gate in asking.chain.gates if gate.name == row.source), None)
         if gate is None:  # it is no longer in the config
@@ -87,8 +87,10 @@ class Revalidator:
             if exc.retry_after is not None:
                 await asking.off_loop(partial(asking.note_wait, row.source, exc.retry_after))
             return replace(row, due=int(asking.now() + max(exc.retry_after or 0.0, _SOON_SECONDS)))
-        if isinstance(answer, NotThere):  # what was there once is better than nothing
-            _log.info("a source has it no longer", extra={"source": row.source, "of": str(row.identifier)})
+        if isinstance(answer, NotThere):  # keep the old picture: better than nothing
+            _log.info(
+                "a source no longer has a cover", extra={"source": row.source, "of": str(row.identifier)}
+            )
         if isinstance(answer, Fetched):
             said = answer.validators
             is_same = await asking.off_loop(partial(asking.taker.is_same, row, answer))

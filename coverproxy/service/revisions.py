@@ -1,4 +1,4 @@
-"""Which folders of the cache the settings name: the present ones, and those of the layout before."""
+"""The cache folders for the settings: the current revisions, and those of layout v1."""
 
 from coverproxy.cache.layout import Former, Revisions
 from coverproxy.config import Config
@@ -7,7 +7,7 @@ from coverproxy.imaging.render import REVISION
 
 
 def revisions(config: Config) -> tuple[Revisions, Former]:
-    """Return the present revisions, and those that a cache of layout v1 may hold by their present names."""
+    """Return the current revisions, and the revisions of a cache of layout v1 by their present names."""
     present = {
         (name, form): size.revision(form, REVISION)
         for name, size in config.size_table.sizes.items()

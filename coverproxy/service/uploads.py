@@ -1,4 +1,4 @@
-"""Uploads: bounded while they come, taken in as every original is, and answered alike when sent twice."""
+"""Uploads: bounded while they arrive, ingested like other originals, and idempotent."""
 
 import hashlib
 import logging
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Uploads:
-    """Takes uploads of one process. `now`: seconds since 1970."""
+    """Handles the uploads of one process. `now`: returns seconds since 1970."""
 
     def __init__(
         self,
@@ -44,17 +44,17 @@ class Uploads:
         self, chunks: AsyncIterator[bytes], length: int | None, book: Identifier, said: Contribution,
         account: str, once: str,
     ) -> tuple[int, dict[str, Any]]:  # fmt: skip
-        """Receive a picture of a book and take it in; return the answer's status and JSON.
+        """Receive a picture for a book and ingest it; return the answer's status and JSON.
 
-        *length*: bytes, where the client says so. *account*: whose uploads are counted. *once*: the client's
-        own key for this upload, or "". Raises TooLarge, TooSlow, TooFast, Busy, SentTwice, PictureRefused,
+        *length*: bytes, if the client says so. *account*: the one to count the upload for. *once*: the
+        client's idempotency key, or "". Raises TooLarge, TooSlow, TooFast, Busy, SentTwice, PictureRefused,
         BadQuestion, Unavailable.
         """
         if length is not None and length > self._most:
             raise TooLarge(f"the picture has {length} bytes; expected at most {self._most}")
         await self._pace(account, said)
         if not self._free:
-            raise Busy("as many uploads are under way as may be")
+            raise Busy("too many uploads are in progress")
         self._free -= 1
         try:
             path = self._fetcher.taker.files.incoming()
@@ -64,11 +64,11 @@ class Uploads:
             self._free += 1
 
     async def _pace(self, account: str, said: Contribution) -> None:
-        """Let so many an hour pass, and so many wait for a review."""
+        """Limit uploads per hour, and the number that wait for a review."""
         if not said.is_trusted:
             catalogue = self._fetcher.taker.catalogue
             if await self._fetcher.off_loop(catalogue.count_pending) >= self._config.max_pending:
-                raise Busy("as many pictures wait for a review as may; try again later")
+                raise Busy("too many pictures wait for a review; try again later")
         a_second = self._config.per_hour / 3600
         if wait := await self._rates.take("upload", account, self._now(), a_second, self._config.per_hour):
             raise TooFast(account, wait)
@@ -80,7 +80,7 @@ class Uploads:
         digest = await self._fetcher.off_loop(partial(_digest, path))
         if once and (before := await self._fetcher.off_loop(partial(decisions.answered, once))):
             if before[0] != digest:
-                raise SentTwice("another picture came under this Idempotency-Key")
+                raise SentTwice("another picture was sent with this Idempotency-Key")
             return 200, orjson.loads(before[1])
         original, outcome = await take(self._contributor, self._fetcher, path, book, said)
         told = {
@@ -88,7 +88,9 @@ class Uploads:
             "width": original.width, "height": original.height, "bytes": original.bytes,
             "type": original.loader.value,
         }  # fmt: skip
-        _log.info("an original was sent", extra={"of": str(book), "by": said.who, "status": outcome.value})
+        _log.info(
+            "an original was uploaded", extra={"of": str(book), "by": said.who, "status": outcome.value}
+        )
         if once:
             answer = orjson.dumps(told).decode()
             note = partial(decisions.note_answer, once, int(self._now()), digest, answer)
@@ -102,5 +104,5 @@ def _digest(path: Path) -> bytes:
 
 
 def _once_key(account: str, book: str, once: str) -> str:
-    """Make the key that an answer is kept under: one client's keys are nothing to another."""
+    """Return the key that an answer is stored under; clients cannot reach each other's."""
     return hashlib.sha256(f"{account}\n{book}\n{once}".encode()).hexdigest() if once else ""

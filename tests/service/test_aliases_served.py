@@ -134,7 +134,7 @@ async def test_a_table_links_its_rows(server: Running, tmp_path: Path) -> None:
     assert (await server.get(path(server, "lccn:n78890351"))).cover == "made"
     (tmp_path / "none.csv").write_text("title,author\na,b\n")
     none = await command(server, "alias", "import", str(tmp_path / "none.csv"))
-    assert (none.exit_code, "names no column of identifiers" in none.output) == (1, True)
+    assert (none.exit_code, "has no column for identifiers" in none.output) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ async def test_a_disk_without_inodes(
         full = [await server.get(server.path(isbn)) for isbn in drawn_isbns[1:6]]
         assert [got.cover for got in full] == ["made"] * 5
         assert [got.headers["X-RateLimit-Remaining"] for got in full] == ["999"] * 5
-        lines = [each for each in caplog.records if each.msg == "covers are answered and not stored"]
+        lines = [each for each in caplog.records if each.msg == "covers are answered but not stored"]
         assert ["min_free_inodes" in vars(each)["why"] for each in lines] == [True]
 
         shutil.rmtree(few_inodes / "filler")
