@@ -1,1 +1,1 @@
-"""HTTP: what is asked, and what is answered."""
+"""The HTTP layer: routes, shapes, answers, pages."""

@@ -8,31 +8,31 @@ from multidict import CIMultiDictProxy
 from coverproxy.domain.formats import Format
 
 _PREFERENCE = (Format.AVIF, Format.WEBP, Format.JPEG)
-"""Between formats that a client likes equally, the smaller one."""
+"""Order of preference between formats that a client accepts equally: the smaller first."""
 
 
 MAX_ACCEPT = 1000
-"""Characters of an Accept header that are read; browsers send up to 200."""
+"""Longest Accept header that is read, in characters; browsers send up to 200."""
 
 MAX_KEPT = 300
-"""Characters of one that may enter a cache: what a client sends must not fill our memory."""
+"""Longest Accept header that enters a cache: client input must not fill our memory."""
 
 _MOST_KEPT = 512
 
 
 def accepted(headers: CIMultiDictProxy[str]) -> str:
-    """Return what the client accepts: several lines of one header are one list (RFC 9110 §5.3).
+    """Return the Accept header; several lines of one header form one list (RFC 9110 §5.3).
 
-    Of a longer one, the media ranges that lie whole within MAX_ACCEPT.
+    Of a longer header, only the media ranges that are complete within MAX_ACCEPT.
     """
     text = ", ".join(headers.getall("Accept", ()))
     return text if len(text) <= MAX_ACCEPT else text[:MAX_ACCEPT].rpartition(",")[0]
 
 
 def negotiate(accept: str, formats: frozenset[Format]) -> Format:
-    """Choose the format of *formats* that *accept* likes best; JPEG where it likes none.
+    """Choose the best of *formats* for *accept*; JPEG if none is acceptable.
 
-    WebP and AVIF must be named: clients that send `image/*` or `*/*` may still not show them.
+    WebP and AVIF must be named: clients that send `image/*` or `*/*` may not be able to show them.
     """
     return (_kept_choice if len(accept) <= MAX_KEPT else _choice)(accept, formats)
 
@@ -53,9 +53,10 @@ _kept_choice = functools.lru_cache(maxsize=_MOST_KEPT)(_choice)
 
 
 def wants_json(accept: str) -> bool:
-    """Say whether the client asks for JSON where a picture is: it names JSON, and takes no picture at all.
+    """Return whether the client wants JSON at a picture's address: it names JSON and accepts no pictures.
 
-    axios, Angular and jQuery send `application/json, text/plain, */*` for whatever they ask: they take it.
+    axios, Angular and jQuery send `application/json, text/plain, */*` with every request: they accept
+    pictures.
     """
     liked = _liked(accept)
     takes_pictures = any(q > 0 for name, q in liked.items() if name == "*/*" or name.startswith("image/"))
@@ -63,19 +64,19 @@ def wants_json(accept: str) -> bool:
 
 
 def prefers_json(accept: str) -> bool:
-    """Say whether the client asks for JSON where a page is too: it names JSON, and likes no page as much."""
+    """Return whether the client wants JSON at a page's address: it names JSON, and prefers it to HTML."""
     liked = _liked(accept)
     return _json(liked) > liked.get("text/html", 0.0)
 
 
 def wants_html(accept: str) -> bool:
-    """Say whether the client names pages, as browsers do, and likes nothing for programs better."""
+    """Return whether the client names HTML, as browsers do, and does not prefer JSON."""
     liked = _liked(accept)
     return 0 < liked.get("text/html", 0.0) >= liked.get("application/json", 0.0)
 
 
 def names_no_picture_as_much(accept: str) -> bool:
-    """Say whether the client names pages, and neither JPEG, GIF nor JSON as much."""
+    """Return whether the client names HTML, and prefers it to JPEG, GIF and JSON."""
     liked = _liked(accept)
     others = max(liked.get(name, 0.0) for name in ("image/jpeg", "image/gif", "application/json"))
     return liked.get("text/html", 0.0) > others
@@ -90,7 +91,7 @@ def _liked(accept: str) -> Mapping[str, float]:
 
 
 def _parse(accept: str) -> Mapping[str, float]:
-    """Read media ranges and their q; a range with a q that is none is passed over."""
+    """Parse media ranges and their q; a range with an invalid q is skipped."""
     liked: dict[str, float] = {}
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
@@ -104,7 +105,7 @@ _kept_parse = functools.lru_cache(maxsize=_MOST_KEPT)(_parse)
 
 
 def _quality(text: str) -> float | None:
-    """Read a qvalue: 0 to 1 with at most three decimals."""
+    """Parse a qvalue: 0 to 1 with at most three decimals."""
     if not text.replace(".", "", 1).isdecimal() or not text.isascii() or len(text) > 5:
         return None
     value = float(text)

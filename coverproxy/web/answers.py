@@ -1,4 +1,4 @@
-"""Answers: values prepared whole, then sent; one way for every picture, placeholder and problem."""
+"""Answers: built as values, then sent; one way for every picture, placeholder and problem."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -17,7 +17,7 @@ from coverproxy.web import conditional
 from coverproxy.web.errors import Meaning
 
 SERVER = f"coverproxy/{__version__}"
-"""Our name, without the versions of what is below us."""
+"""Our name, without versions of the libraries below."""
 
 COMMON = {
     "Vary": "Accept",
@@ -47,16 +47,16 @@ class Answer:
 
 
 def send(answer: Answer) -> web.Response:
-    """Make the answer one that aiohttp sends; it leaves the body out for HEAD and keeps every header."""
+    """Convert an answer to aiohttp's response, which omits the body for HEAD and keeps every header."""
     return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
 
 def picture(
     derivative: Derivative, label: str, config: Answers, asked: web.BaseRequest, *, x_accel: bool = False
 ) -> Answer:
-    """Answer with a derivative: all of it, a part, or that the client has it already.
+    """Answer with a derivative: all of it, a part, or 304.
 
-    *x_accel*: nginx stands in front and is told which file is all of it.
+    *x_accel*: nginx is in front, and is told which file to send.
     """
     etag, mtime, length = derivative.etag, derivative.mtime, len(derivative.body)
     headers = _picture_headers(derivative, label, config)
@@ -67,7 +67,7 @@ def picture(
     headers["Content-Type"] = derivative.format.media_type
     wanted = conditional.part(asked.headers, etag, mtime, length)
     if wanted is None:
-        headers["Accept-Ranges"] = "bytes"  # as nginx, which says it in a 200 only
+        headers["Accept-Ranges"] = "bytes"  # like nginx, only in a 200
         if x_accel and derivative.place:
             return Answer(200, headers | {"X-Accel-Redirect": ACCEL + derivative.place}, b"")
         return Answer(200, headers, derivative.body)
@@ -91,7 +91,7 @@ def _picture_headers(derivative: Derivative, label: str, config: Answers) -> dic
 
 
 def hit_headers(config: Answers) -> dict[str, str]:
-    """Return what every hit says, whatever the cover: a web server that has the file says the same."""
+    """Return the headers that every hit has; nginx sends the same with the file."""
     age, stale = config.cover_max_age_seconds, config.cover_stale_seconds
     keep = f"public, max-age={age}, stale-while-revalidate={stale}"
     return {**COMMON, "X-Cover-Status": "hit", "Cache-Control": keep}
@@ -100,10 +100,10 @@ def hit_headers(config: Answers) -> dict[str, str]:
 def refusal(
     error: CoverError, meaning: Meaning, config: Answers, *, is_strict: bool, as_json: bool
 ) -> Answer:
-    """Answer that there is no picture, and why: as the placeholder, a status, or a problem (RFC 9457).
+    """Answer without a picture, and say why: with the placeholder, a status, or a problem (RFC 9457).
 
-    The strict body is text: a browser would show a 404's picture, and Koha hides a slide only when it
-    shows none.
+    The strict body is text: a browser would show a picture in a 404, and Koha hides a slide only if it shows
+    none.
     """
     headers = refusal_headers(error, meaning, config)
     if as_json:
@@ -117,7 +117,7 @@ def refusal(
 
 
 def refusal_headers(error: CoverError, meaning: Meaning, config: Answers) -> dict[str, str]:
-    """Return what every refusal says, whatever its body: the word for it, and when to ask again."""
+    """Return the headers that every refusal has: the status word, and when to try again."""
     headers = {**COMMON, "X-Cover-Status": meaning.label, "Cache-Control": _keep(meaning, config)}
     if meaning.status in (429, 503):
         seconds = error.retry_after if isinstance(error, OwnFault) else config.retry_after_seconds
@@ -130,7 +130,7 @@ def _keep(meaning: Meaning, config: Answers) -> str:
 
 
 def problem(error: CoverError, meaning: Meaning) -> bytes:
-    """Write problem details; `code` is the word that X-Cover-Status says."""
+    """Return problem details; `code` is the X-Cover-Status."""
     details = {
         "type": "about:blank",
         "title": meaning.title,
@@ -142,10 +142,10 @@ def problem(error: CoverError, meaning: Meaning) -> bytes:
 
 
 def quota_headers(allowance: Allowance) -> dict[str, str]:
-    """Say what a key may still make today.
+    """Return headers about a key's remaining quota.
 
-    `RateLimit` and its policy as draft-ietf-httpapi-ratelimit-headers-10 has them, and the older plain names;
-    `X-RateLimit-Reset` is the moment in seconds since 1970, as GitHub's.
+    `RateLimit` and its policy follow draft-ietf-httpapi-ratelimit-headers-10; the older plain names are sent
+    too. `X-RateLimit-Reset` is in seconds since 1970, like GitHub's.
     """
     return {
         "RateLimit-Policy": f'"daily";q={allowance.limit};w=86400',
@@ -157,6 +157,6 @@ def quota_headers(allowance: Allowance) -> dict[str, str]:
 
 
 def json(value: object, status: int = 200) -> Answer:
-    """Answer with JSON that nobody keeps."""
+    """Answer with JSON that must not be cached."""
     headers = {**COMMON, "Cache-Control": "no-store", "Content-Type": "application/json"}
     return Answer(status, headers, orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))

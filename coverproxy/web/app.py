@@ -1,4 +1,4 @@
-"""The application: its routes, its middlewares in their order, and the service it is opened with."""
+"""The application: its routes, its middlewares in order, and the service behind it."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -24,13 +24,13 @@ from coverproxy.web.preflight import allowed
 from coverproxy.web.shapes import info, librarything, table
 
 MAX_REQUEST_BYTES = 65_536
-"""What a body may have at most, where an address does not say otherwise (web/shapes/info.py does)."""
+"""Largest body, unless an address sets its own limit (as web/shapes/info.py does)."""
 
 
 def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> web.Application:
-    """Make the application that answers for covers; COVERS and INFORMER are set once the service is open.
+    """Make the application for covers; COVERS and INFORMER are set once the service is open.
 
-    *shown*: the covers that the home page shows (the demo's).
+    *shown*: the covers on the home page (for the demo).
     """
     app = web.Application(
         middlewares=[middlewares.remember, middlewares.observe, middlewares.explain],
@@ -45,12 +45,12 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
         [*info.routes, *originals_api.routes, *allowed(originals_api.routes), *openapi.routes, *pages.routes]
     )
     table.add_routes(app, config)
-    app.add_routes(librarything.routes)  # takes what is left
+    app.add_routes(librarything.routes)  # catches all other paths
     return app
 
 
 def open_for(app: web.Application, service: Covers) -> None:
-    """Let the application answer by *service*, which has just been opened."""
+    """Make the application use *service*, which has just been opened."""
     config = app[CONFIG]
     app[COVERS] = service
     app[CURATOR] = Curator(service.catalogue, service.files, service.cache, service.stripes, service.sizes)
@@ -64,12 +64,12 @@ def open_for(app: web.Application, service: Covers) -> None:
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Name the server without the versions of what is below it."""
+    """Set the Server header, without versions of the libraries below."""
     response.headers["Server"] = answers.SERVER
 
 
 def build_ops(service: Covers, metrics: Metrics) -> web.Application:
-    """Make the application that answers for health and metrics."""
+    """Make the application for health and metrics."""
     app = web.Application()
     app[COVERS], app[METRICS] = service, metrics
     app.add_routes(ops.routes)

@@ -1,4 +1,4 @@
-"""What handlers find in the application and in a request, by typed keys."""
+"""Typed keys for values in the application and in a request."""
 
 from typing import Any
 
@@ -27,16 +27,16 @@ DESK: web.AppKey[PageContext] = web.AppKey("desk", PageContext)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 
 HOT: web.AppKey[FastPath | None] = web.AppKey("hot", FastPath)
-"""What answers hits from memory; None where it must not: nginx sends them, or each answer is logged."""
+"""Answers hits from memory; None if it must not: nginx sends them, or each answer is logged."""
 
 KEY: web.RequestKey[Key] = web.RequestKey("key", Key)
-"""The known key that asks: set once it is authorized, so that even an error can tell its quota."""
+"""The request's key, set once it is authorized, so that even errors can report its quota."""
 
 SPEC: web.RequestKey[Spec] = web.RequestKey("spec", Spec)
-"""What is asked for; once a cover is found, the one that is served."""
+"""What is requested; once a cover is found, the one that is served."""
 
 IS_PROGRAM: web.RequestKey[bool] = web.RequestKey("is_program", bool)
-"""Set where only programs ask: errors are then problem details, whatever `Accept` says."""
+"""Set where only programs make requests: errors are then problem details, whatever `Accept` says."""
 
 SHOWN: web.AppKey[tuple[Any, ...]] = web.AppKey("shown", tuple)
-"""The books that the home page shows."""
+"""The books on the home page."""

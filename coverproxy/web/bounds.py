@@ -1,4 +1,4 @@
-"""Bounds on a request's address and body: what is too much is refused before the router sees it."""
+"""Limits on a request's address and body, checked before the router."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,19 +13,19 @@ from coverproxy.web.app_keys import CONFIG, METRICS
 from coverproxy.web.errors import meaning
 
 MAX_FIELDS = 50
-"""Fields of a query at most, where an address is not asked for many identifiers at once."""
+"""Most fields of a query, on addresses that do not take lists of identifiers."""
 
 MAX_LONG_FIELDS = 1100
-"""Fields at most where it is: a thousand times `isbn=`, and some."""
+"""Most fields on addresses that do: a thousand `isbn=`, and some more."""
 
 NEVER_FAILS = "/images/P/"
-"""What stands in the addresses of Amazon's shape, whose clients must not see another status than 200."""
+"""Part of the addresses of Amazon's shape, whose clients must never see a status other than 200."""
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def excess(target: str) -> str:
-    """Say what of a request's target (its path and query, as sent) is too much; the empty text: nothing."""
+    """Return which limit a request's target (path and query, as sent) exceeds; "" if none."""
     path, _, query = target.partition("?")
     if len(path) > MAX_PATH_BYTES:
         return f"the path has {len(path)} bytes; expected at most {MAX_PATH_BYTES}"
@@ -45,19 +45,19 @@ def _excess_of_query(path: str, query: str) -> str:
 
 
 def is_encoded(request: web.BaseRequest) -> bool:
-    """Say whether the body is compressed: a few bytes of it could become any number."""
+    """Return whether the body is compressed: a few bytes could expand to any number."""
     return request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("identity", "")
 
 
 def around(app: web.Application) -> Callable[[Handle], Handle]:
-    """Return what refuses too much, and gives everything else to the handler that it is put around."""
+    """Return a wrapper that refuses requests over the limits, and passes all others to the handler."""
 
     def bounded(handle: Handle) -> Handle:
         async def bounding(request: web.BaseRequest) -> web.StreamResponse:
             if why := excess(request.raw_path):
                 return _refused(app, request, TooLong(why))
             if hdrs.CONTENT_ENCODING in request.headers and is_encoded(request):
-                return _refused(app, request, UnreadType("a compressed body is not read; send it as it is"))
+                return _refused(app, request, UnreadType("a compressed body is not supported"))
             return await handle(request)
 
         return bounding
@@ -66,7 +66,7 @@ def around(app: web.Application) -> Callable[[Handle], Handle]:
 
 
 def _refused(app: web.Application, request: web.BaseRequest, error: CoverError) -> web.StreamResponse:
-    """Answer as the rest of the application does, without its router and middlewares."""
+    """Answer like the rest of the application, without its router and middlewares."""
     how = meaning(error)
     if NEVER_FAILS in request.raw_path[:200]:
         how = replace(how, is_hard=False)

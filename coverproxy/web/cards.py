@@ -1,4 +1,4 @@
-"""A card in place of a cover that is not there: drawn with title and author, as the URL gives them."""
+"""Cards for missing covers: drawn with the title and author from the URL."""
 
 import colorsys
 import unicodedata
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from coverproxy.accounts.self_service import tidy
 
 MOST_CHARACTERS = 120
-"""Of a title or an author; the rest is left out."""
+"""Longest title or author, in characters; the rest is cut."""
 
 _FONT = "Charter, Cambria, Georgia, serif"
 _LINES = 6
@@ -21,18 +21,18 @@ _ROOM = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """Lines, and the size of their letters in px."""
+    """Lines of text, and the size of their letters in px."""
 
     lines: tuple[str, ...]
     size: float
 
 
 def draw(width: int, height: int, title: str, author: str, name: str) -> bytes:
-    """Draw a card of *width* by *height* px, in a colour that goes with *name* (its ISBN), as SVG.
+    """Draw a card of *width* by *height* px, in a colour derived from *name* (its ISBN), as SVG.
 
-    SVG and not a picture of ours: the reader's own fonts set every script, where a server's few (often none)
-    would show boxes; it is sharp on every screen; and hostile text costs no decoder and no CPU. The answer's
-    Content-Security-Policy lets nothing in it run, and all text is escaped.
+    SVG instead of a raster picture: the reader's own fonts cover every script, where a server's few (often
+    none) would show boxes; it is sharp on every screen; and hostile text needs no decoder and no CPU. The
+    answer's Content-Security-Policy forbids scripts, and all text is escaped.
     """
     hue = zlib.crc32(name.encode()) % 360 / 360
     paper, ink, line = (_colour(hue, light, full) for light, full in ((0.86, 0.35), (0.2, 0.45), (0.55, 0.4)))
@@ -58,7 +58,7 @@ def _colour(hue: float, light: float, full: float) -> str:
 
 
 def _set(text: str, width: float, height: float, largest: float = _LARGEST) -> Lettering:
-    """Break a text at the largest size at which it fits; what does not fit at the least is cut."""
+    """Break a text at the largest size that fits; what does not fit at the smallest is cut."""
     size = width * largest
     while True:
         lines = broken(text, width * _ROOM / size)
@@ -73,7 +73,7 @@ def _set(text: str, width: float, height: float, largest: float = _LARGEST) -> L
 
 
 def broken(text: str, ems: float) -> list[str]:
-    """Break a text into lines of at most *ems* widths of an em; a word that is longer is cut."""
+    """Break a text into lines of at most *ems* em; a longer word is cut."""
     lines: list[str] = []
     line = ""
     for word in text.split():
@@ -97,7 +97,7 @@ def _cut(word: str, ems: float) -> list[str]:
 
 
 def _ems(text: str) -> float:
-    """Guess how wide a text is set, in ems: no font is at hand, so rather too wide than too narrow."""
+    """Estimate the width of a text in ems; without a font at hand, rather too wide than too narrow."""
     return sum(map(_em, text))
 
 

@@ -1,4 +1,4 @@
-"""Who asks and under which address, as the trusted web server in front tells it, or the connection itself."""
+"""The client's address and the site's own, from the trusted web server in front or the connection."""
 
 import ipaddress
 from functools import lru_cache
@@ -9,14 +9,14 @@ from coverproxy.config import Front
 from coverproxy.web.app_keys import CONFIG
 
 _MAX_ADDRESS = 64
-"""Characters of an address, with brackets and a zone; what is longer is none, and enters no cache."""
+"""Longest address in characters, with brackets and a zone; longer ones are invalid, and enter no cache."""
 
 
 def client_address(request: web.BaseRequest, front: Front) -> str:
-    """Return the client's address: of those in `X-Forwarded-For`, the last that no trusted front has.
+    """Return the client's address: the last one in `X-Forwarded-For` that is not a trusted front.
 
-    Each front appends whom it heard; what stands before the first untrusted one, anybody can have written.
-    The empty text where nobody knows (a Unix socket without a front).
+    Each front appends the address it saw; anybody can have written what precedes the first untrusted one.
+    Empty if it is unknown (a Unix socket without a front).
     """
     if not believes(request, front):
         return request.remote or ""
@@ -28,24 +28,24 @@ def client_address(request: web.BaseRequest, front: Front) -> str:
 
 
 def base_url(request: web.Request) -> str:
-    """Return the address that clients know this site by, without a last slash: for links in pages."""
+    """Return the site's public address, without a trailing slash, for links in pages."""
     return request.app[CONFIG].front.public_url or asked_url(request)
 
 
 def asked_url(request: web.Request) -> str:
-    """Return the address that this request was sent to, without a last slash."""
+    """Return the address that this request was sent to, without a trailing slash."""
     front = request.app[CONFIG].front
     scheme = request.headers.get("X-Forwarded-Proto", "") if believes(request, front) else ""
     return f"{scheme if scheme in ('http', 'https') else request.scheme}://{request.host}"
 
 
 def believes(request: web.BaseRequest, front: Front) -> bool:
-    """Say whether the connection comes from the front; over a Unix socket nobody else can come."""
+    """Return whether the connection comes from the front; over a Unix socket nothing else can connect."""
     return not request.remote or is_trusted(request.remote, front)
 
 
 def is_trusted(address: str, front: Front) -> bool:
-    """Say whether an address is one of `front.trusted`."""
+    """Return whether an address is one of `front.trusted`."""
     return len(address) <= _MAX_ADDRESS and _is_trusted(address, front)
 
 
@@ -56,7 +56,7 @@ def _is_trusted(address: str, front: Front) -> bool:
 
 
 def _plain(address: str) -> str:
-    """Return an address without port, brackets or IPv4-in-IPv6; the empty text where it is none."""
+    """Return an address without port, brackets or IPv4-in-IPv6; empty if it is invalid."""
     text = address.strip().strip("[]")
     try:
         parsed = ipaddress.ip_address(text)

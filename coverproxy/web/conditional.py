@@ -9,13 +9,13 @@ _RANGE = re.compile(r"bytes=\s*(\d{0,15})-(\d{0,15})\s*", re.IGNORECASE | re.ASC
 _TAG = re.compile(r'(W/)?("[^"]*")')
 
 NOTHING = slice(0, 0)
-"""A range behind the end: 416 is the answer."""
+"""A range beyond the end: the answer is 416."""
 
 
 def is_unchanged(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
-    """Say whether the client has this already, and 304 is the answer (§13.2.2).
+    """Return whether the client has this already, so that the answer is 304 (§13.2.2).
 
-    If-None-Match decides alone where it is sent. Dates are read as "not newer than", not as equality.
+    If-None-Match alone decides if it is sent. Dates mean "not newer than", not equality.
     """
     tags = headers.get("If-None-Match")
     if tags is not None:
@@ -25,7 +25,7 @@ def is_unchanged(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
 
 
 def has_failed(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
-    """Say whether a precondition on the present state does not hold, and 412 is the answer."""
+    """Return whether a precondition fails, so that the answer is 412."""
     tags = headers.get("If-Match")
     if tags is not None:
         return tags.strip() != "*" and not any(tag == etag and not weak for weak, tag in _TAG.findall(tags))
@@ -34,9 +34,9 @@ def has_failed(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
 
 
 def part(headers: Mapping[str, str], etag: str, mtime: int, length: int) -> slice | None:
-    """Return what a Range header asks for: a slice, None for all of it, NOTHING where there is no such part.
+    """Return the slice that a Range header asks for; None for all of it, NOTHING if there is no such part.
 
-    Several ranges at once, or a header that is none, are answered with all of it (§14.2 allows both).
+    Several ranges, or an invalid header, are answered with all of it (§14.2 allows both).
     """
     match = _RANGE.fullmatch(headers.get("Range", ""))
     if not match or not any(match.groups()) or not _is_current(headers.get("If-Range"), etag, mtime):
@@ -52,13 +52,13 @@ def part(headers: Mapping[str, str], etag: str, mtime: int, length: int) -> slic
 
 
 def _is_current(validator: str | None, etag: str, mtime: int) -> bool:
-    """Say whether If-Range still names what we have; a weak tag never does (§13.1.5)."""
+    """Return whether If-Range still matches; a weak tag never does (§13.1.5)."""
     if validator is None or validator == etag:
         return True
     return _seconds(validator) == mtime
 
 
 def _seconds(text: str | None) -> int | None:
-    """Read an HTTP date as whole seconds since 1970; None where it is none."""
+    """Parse an HTTP date to whole seconds since 1970; None if it is invalid."""
     moment = http_date.seconds(text)
     return None if moment is None else int(moment)

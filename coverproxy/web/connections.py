@@ -1,4 +1,4 @@
-"""Connections: how many there are at once, and how long one may take for a head, an answer, or nothing."""
+"""Limits on connections: how many at once, and how long each may take for a head, an answer, or idle."""
 
 import asyncio
 import logging
@@ -11,22 +11,22 @@ from typing import Any
 from aiohttp import web
 
 MAX_LINE_BYTES = 32_768
-"""A request's first line at most: a GET for a thousand ISBNs has some 17,000 (aiohttp takes 8,190)."""
+"""Longest request line: a GET for a thousand ISBNs has about 17,000 bytes (aiohttp's limit is 8,190)."""
 
 MAX_HEADERS = 64
-"""Lines of a head at most; browsers behind two proxies send some 30."""
+"""Most header lines; browsers behind two proxies send about 30."""
 
 MOST_CONNECTIONS = 4096
-"""Connections of one process at most, however many files it may have open: an idle one takes some 10 kB."""
+"""Most connections of a process, whatever its limit of open files: an idle one takes some 10 kB."""
 
 _OWN_FILES = 256
-"""Files that a process needs beside its connections: databases, covers read, sources asked, renders."""
+"""Files that a process needs besides its connections: databases, covers, sources, renders."""
 
 _LOOK_SECONDS = 1.0
-"""How often it is looked for connections that take too long."""
+"""Interval between checks for connections that take too long."""
 
 _QUIET_SECONDS = 60.0
-"""One line in the log so often, however many connections are turned away."""
+"""Interval between log lines, however many connections are turned away."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one process allows its connections.
+    """The limits on a process's connections.
 
-    `most`: at once. `head_seconds`: for a request's head, from its first byte, or from the connection's
-    beginning. `idle_seconds`: between requests; longer than the 60 that nginx keeps a connection to us, or a
-    request would now and then meet one that is just being closed. `send_seconds`: without a byte taken by a
-    client that does not read. `linger_seconds`: for a body that nobody wanted.
+    `most`: at once. `head_seconds`: for a request's head, from its first byte, or from the start of the
+    connection. `idle_seconds`: between requests; longer than the 60 for which nginx keeps a connection to us,
+    or a request could meet one that is just closing. `send_seconds`: without progress for a client that does
+    not read. `linger_seconds`: for a body that is not wanted.
     """
 
     most: int = MOST_CONNECTIONS
@@ -51,19 +51,19 @@ class ConnectionLimits:
 
 
 def limits_here() -> ConnectionLimits:
-    """Return the limits of this process: connections leave room below the limit of open files."""
+    """Return the limits of this process: connections must leave some of the open files free."""
     return ConnectionLimits(most=fitting(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
 
 
 def fitting(files: int) -> int:
-    """Return how many connections fit where a process may have *files* open (-1: no limit)."""
+    """Return how many connections fit into *files* open files (-1: no limit)."""
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
     return min(max(files - _OWN_FILES, files // 2, 1), MOST_CONNECTIONS)
 
 
 class BoundedRunner(web.AppRunner):
-    """aiohttp's runner, with bounds on every connection. *around*: what sees a request before the router."""
+    """aiohttp's runner, with limits on every connection. *around*: wraps the handler, before the router."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class BoundedRunner(web.AppRunner):
 
 
 class BoundedServer(web.Server):
-    """The connections of one process. Where they are too many, the one that is idle longest gives way."""
+    """The connections of one process. If there are too many, the one that is idle longest is closed."""
 
     def __init__(self, limits: ConnectionLimits, handle: Handle, request_factory: Any) -> None:
         super().__init__(begun(handle), request_factory=request_factory)
@@ -95,13 +95,13 @@ class BoundedServer(web.Server):
             "lingering_time": limits.linger_seconds,
         }  # fmt: skip
         self.limits = limits
-        self._idle: dict[Connection, None] = {}  # in the order in which they became so
+        self._idle: dict[Connection, None] = {}  # in the order in which they became idle
         self._sweeping: asyncio.TimerHandle | None = None
         self._quiet_until = float("-inf")
         self._turned_away = 0
 
     def __call__(self) -> Any:
-        """Return what a new connection speaks with. Called by the event loop for each."""
+        """Return the protocol for a new connection; called by the event loop."""
         if len(self._connections) >= self.limits.most and not self._make_room():
             return _TurnedAway()
         if self._sweeping is None:
@@ -124,22 +124,22 @@ class BoundedServer(web.Server):
             return
         self._quiet_until = now + _QUIET_SECONDS
         _log.warning(
-            "too many connections: the one that was idle longest gives way",
+            "too many connections: the one that is idle longest is closed",
             extra={"connections": len(self.connections), "closed": self._turned_away},
         )
         self._turned_away = 0
 
     def became_idle(self, connection: "Connection") -> None:
-        """Remember that it waits for a request, since now."""
+        """Record that the connection waits for a request from now on."""
         self._idle.pop(connection, None)
         self._idle[connection] = None
 
     def became_busy(self, connection: "Connection") -> None:
-        """Remember that it is not to be closed to make room."""
+        """Record that the connection must not be closed to make room."""
         self._idle.pop(connection, None)
 
     def _sweep(self) -> None:
-        """Close what takes too long: one look at all of them a second, instead of timers for each."""
+        """Close connections that take too long: one check of all per second, instead of timers for each."""
         now = time.monotonic()
         for connection in list(self.connections):
             if isinstance(connection, Connection) and connection.is_late(now):
@@ -159,7 +159,7 @@ class BoundedServer(web.Server):
 
 
 def begun(handle: Handle) -> Handle:
-    """Let a connection know that its request is being answered."""
+    """Tell a connection that its request is being answered."""
 
     async def beginning(request: web.BaseRequest) -> web.StreamResponse:
         if isinstance(request.protocol, Connection):
@@ -170,14 +170,14 @@ def begun(handle: Handle) -> Handle:
 
 
 class _TurnedAway(asyncio.Protocol):
-    """A connection that there is no room for."""
+    """A connection that is closed at once for lack of room."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
 
 
 class Connection(web.RequestHandler):
-    """One client's connection, which knows since when it waits for what."""
+    """One client's connection, which tracks how long it waits for what."""
 
     __slots__ = ("_bounds", "_head_since", "_is_busy", "_unsent", "_unsent_since")
 
@@ -189,7 +189,7 @@ class Connection(web.RequestHandler):
         self._unsent, self._unsent_since = 0, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See Protocol. A new connection owes us a head at once."""
+        """See Protocol. A new connection must send a head within the time limit."""
         super().connection_made(transport)
         self._head_since = time.monotonic()
         self._bounds.became_idle(self)
@@ -200,20 +200,20 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """See Protocol. The first byte of a head begins its time."""
+        """See Protocol. The first byte of a head starts its time."""
         if self._head_since is None and not self._is_busy:
             self._head_since = time.monotonic()
         super().data_received(data)
 
     def begin(self) -> None:
-        """Remember that a request is here whole, its body apart."""
+        """Record that a request's head has arrived."""
         self._is_busy, self._head_since = True, None
         self._bounds.became_busy(self)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """See RequestHandler: it sends the answer."""
+        """See RequestHandler: sends the answer."""
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
@@ -222,7 +222,7 @@ class Connection(web.RequestHandler):
                 self._bounds.became_idle(self)
 
     def is_late(self, now: float) -> bool:
-        """Say whether its head, or its reading of our answer, takes too long; idle ones aiohttp closes."""
+        """Return whether its head, or its reading of our answer, takes too long; aiohttp closes idle ones."""
         limits = self._bounds.limits
         if self._head_since is not None:
             return now - self._head_since > limits.head_seconds
@@ -233,7 +233,7 @@ class Connection(web.RequestHandler):
         return now - self._unsent_since > limits.send_seconds
 
     def give_up(self) -> None:
-        """Close at once: what is not sent yet is dropped, as who does not read would keep it here."""
+        """Close at once, dropping unsent data: a client that does not read would keep it here."""
         transport = self.transport
         self.force_close()
         if transport is not None:
@@ -246,9 +246,11 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """See RequestHandler. What is not HTTP is refused without a line in the log: it holds client text."""
+        """See RequestHandler. Invalid HTTP is refused without a log line, which would contain client
+        input.
+        """
         if status >= 500:
             return super().handle_error(request, status, exc, message)
-        answer = web.Response(status=status, text="This is not HTTP that can be read.\n")
+        answer = web.Response(status=status, text="This is not valid HTTP.\n")
         answer.force_close()
         return answer

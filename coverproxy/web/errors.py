@@ -1,4 +1,4 @@
-"""The one table: what each error of the domain means to a client."""
+"""The one table that maps errors of the domain to answers."""
 
 from dataclasses import dataclass, replace
 
@@ -11,9 +11,9 @@ from coverproxy.domain.errors import KeyRequestReason
 class Meaning:
     """How an error is answered.
 
-    `label`: X-Cover-Status, and the metric's label. `status`: what a strict client gets. `title`: the
-    public text. `is_hard`: lenient clients get the status too, with the placeholder as its body. `keep`:
-    how long the answer may be kept: "missing" (its own max-age) or "no" (no-store).
+    `label`: X-Cover-Status, and the metric's label. `status`: for strict clients. `title`: the public text.
+    `is_hard`: lenient clients get the status too, with the placeholder as its body. `keep`: cacheability of
+    the answer: "missing" (its own max-age) or "no" (no-store).
     """
 
     label: CoverStatus
@@ -41,18 +41,18 @@ TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.UnknownKey: _line(CoverStatus.KEY, "This key is not known, or revoked", is_hard=True),
     errors.KeyNotForSite: _line(CoverStatus.KEY, "This key is bound to other sites", is_hard=True),
     errors.UnknownSize: _line(CoverStatus.SIZE, "There is no such size", is_hard=True),
-    errors.BadQuestion: _line(CoverStatus.QUESTION, "The question cannot be read", is_hard=True),
-    errors.UnreadType: _line(CoverStatus.TYPE, "A body of this type is not read", is_hard=True),
-    errors.TooMany: _line(CoverStatus.MANY, "This is more than is answered at once", is_hard=True),
+    errors.BadQuestion: _line(CoverStatus.QUESTION, "Malformed request", is_hard=True),
+    errors.UnreadType: _line(CoverStatus.TYPE, "Unsupported media type", is_hard=True),
+    errors.TooMany: _line(CoverStatus.MANY, "Too many identifiers at once", is_hard=True),
     errors.TooLong: _line(CoverStatus.LONG, "The address is too long", is_hard=True),
     errors.TooLarge: _line(CoverStatus.LARGE, "The body is too large", is_hard=True),
-    errors.TooSlow: _line(CoverStatus.SLOW, "The body did not come in time", is_hard=True),
-    errors.PictureRefused: _line(CoverStatus.REFUSED, "This picture is not taken", is_hard=True),
+    errors.TooSlow: _line(CoverStatus.SLOW, "The body did not arrive in time", is_hard=True),
+    errors.PictureRefused: _line(CoverStatus.REFUSED, "This picture is not accepted", is_hard=True),
     errors.NotTheOwner: _line(CoverStatus.OWNER, "Only the key's owner may do this", is_hard=True),
-    errors.SentTwice: _line(CoverStatus.TWICE, "Another body came under this Idempotency-Key", is_hard=True),
+    errors.SentTwice: _line(CoverStatus.TWICE, "This Idempotency-Key had another body", is_hard=True),
     errors.NoSuchOriginal: _line(CoverStatus.ORIGINAL, "There is no such original", is_hard=True),
     errors.MalformedPath: _line(CoverStatus.PATH, "There is no such page", is_hard=True),
-    errors.KeyRequestRefused: _line(CoverStatus.FORM, "This form is not taken", is_hard=True),
+    errors.KeyRequestRefused: _line(CoverStatus.FORM, "This form is not accepted", is_hard=True),
 }
 
 KEY_REQUESTS: dict[KeyRequestReason, int] = {
@@ -68,11 +68,11 @@ KEY_REQUESTS: dict[KeyRequestReason, int] = {
     KeyRequestReason.ROTATED: 409,
     KeyRequestReason.ACTION: 400,
 }
-"""The status of each reason of a KeyRequestRefused, of which the table has one line; a test compares them."""
+"""The status by reason of a KeyRequestRefused, which has one row in the table; a test compares them."""
 
 
 def meaning(error: errors.CoverError) -> Meaning:
-    """Return what an error means. Anything unforeseen is ours: it cannot be looked up right now."""
+    """Return how an error is answered. An unknown error is our fault: "cannot be looked up right now"."""
     how = TABLE.get(type(error), TABLE[errors.Unavailable])
     if isinstance(error, errors.KeyRequestRefused):
         return replace(how, status=KEY_REQUESTS[error.reason])

@@ -1,4 +1,4 @@
-"""Hits from memory: the whole head of an answer is prepared once, and sent with its body in one write."""
+"""Hits from memory: the answer's head is prepared once, and sent with its body in one write."""
 
 import asyncio
 from collections import OrderedDict
@@ -15,26 +15,26 @@ from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
 
 MOST_BYTES = 8 * 2**20
-"""Memory that known paths take at most. A book has several: by its spellings, keys and Accept headers."""
+"""Memory for known paths. A book has several: by its spellings, keys and Accept headers."""
 
 MAX_NAME = 300
-"""Characters of a path and its Accept header together that are known at all; usual ones have some 150."""
+"""Longest path plus Accept header that is remembered, in characters; usual ones have about 150."""
 
 _ENTRY_BYTES = 500
-"""What an entry takes beside its characters: two texts, two tuples, and its place in the table."""
+"""Overhead of an entry besides its characters: two strings, two tuples, and its slot in the table."""
 
 MOST_KEYS = 10_000
 
 _COUNT_SECONDS = 0.1
-"""Hits show in the metrics after this long."""
+"""Hits show in the metrics after this time."""
 
 _HTTP_1_1 = (1, 1)
 
 
 class Ready(web.StreamResponse):
-    """An answer whose bytes are ready, for HTTP/1.1: aiohttp would put each together anew.
+    """An answer with prepared bytes, for HTTP/1.1: aiohttp would assemble each again.
 
-    `headers` stay empty: who asks for them afterwards comes too late.
+    `headers` stay empty: nothing may read them afterwards.
     """
 
     def __init__(self, *parts: bytes) -> None:
@@ -48,19 +48,19 @@ class Ready(web.StreamResponse):
         return self._is_kept_alive
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """See StreamResponse; all is sent here, in one write."""
+        """See StreamResponse; everything is sent here, in one write."""
         if not request.keep_alive:
             self._is_kept_alive = False
             self._parts = (b"HTTP/1.1 200 OK\r\nConnection: close\r\n", *self._parts[1:])
         await request.writer.write(b"".join(self._parts))
-        await request.writer.drain()  # a client that pipelines and never reads must not fill our memory
+        await request.writer.drain()  # else a client that pipelines and never reads fills our memory
 
     async def write_eof(self, data: bytes = b"") -> None:
         """See StreamResponse; nothing is left to send."""
 
 
 class Clock:
-    """What a head says of the moment, written once a second."""
+    """The time-dependent header lines, written once a second."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -69,7 +69,7 @@ class Clock:
         self._quotas: dict[str, tuple[int, int, bytes]] = {}
 
     def lines(self, key: Key) -> tuple[bytes, bytes]:
-        """Return the lines of the date (RFC 9110 §6.6.1) and of the key's quota."""
+        """Return the lines with the date (RFC 9110 §6.6.1) and the key's quota."""
         second = int(time())
         if second != self._second or len(self._quotas) > MOST_KEYS:
             self._second = second
@@ -85,7 +85,7 @@ class Clock:
 
 
 class KnownPaths:
-    """What was learned of paths, bounded in bytes: those that were not asked for longest give way."""
+    """Remembered paths, bounded in bytes; least recently used ones are evicted."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
         self._most = most
@@ -100,7 +100,7 @@ class KnownPaths:
         return self._paths.get(name)
 
     def touch(self, name: tuple[str, ...]) -> None:
-        """Remember that it was asked for just now."""
+        """Mark it as just used."""
         self._paths.move_to_end(name)
 
     def learn(self, name: tuple[str, ...], key_name: str, held: MemoryEntry) -> None:
@@ -122,7 +122,7 @@ def _bytes(name: tuple[str, ...]) -> int:
 
 
 class FastPath:
-    """The paths that lead to what is held in memory, each for one key and one Accept header."""
+    """Maps paths to entries in memory, each for one key and one Accept header."""
 
     def __init__(self, memory: Memory, accounts: Accounts, config: Answers, metrics: Metrics) -> None:
         self._memory = memory
@@ -134,7 +134,7 @@ class FastPath:
         self._paths = KnownPaths()
 
     def answer(self, request: web.Request) -> Ready | None:
-        """Return the answer of a plain request that was answered before, if nothing stands against it now."""
+        """Return the answer to a plain request that was answered before, if it is still valid."""
         name = _name(request)
         known = self._paths.get(name)
         if known is None or not _is_plain(request):
@@ -153,9 +153,10 @@ class FastPath:
         return Ready(b"HTTP/1.1 200 OK\r\n", held.head, quota, date, b"\r\n", body)
 
     def _note(self) -> None:
-        """Count a hit, with those of the next moment: to count one alone is a third of its time.
+        """Count a hit, batched with those of the next moment: counting each alone would take a third of its
+        time.
 
-        Nor is its time taken: it would not hold the wait for the event loop, which is most of it.
+        Its duration is not measured: it would not include the wait for the event loop, which is most of it.
         """
         if not self._uncounted:
             asyncio.get_running_loop().call_later(_COUNT_SECONDS, self._count)
@@ -166,7 +167,7 @@ class FastPath:
         self._uncounted = 0
 
     def learn(self, request: web.Request, key: Key, held: MemoryEntry) -> None:
-        """Remember that a request leads to what is held, if it is one that answer() may answer."""
+        """Remember that a request leads to this entry, if answer() may answer such requests."""
         derivative = held.derivative
         name = _name(request)
         if derivative is None or sum(map(len, name)) > MAX_NAME:
@@ -184,13 +185,13 @@ def _name(request: web.Request) -> tuple[str, ...]:
 
 
 def _is_plain(request: web.Request) -> bool:
-    """Say whether the answer is the whole picture for whoever asks: no query, no condition, HTTP/1.1."""
+    """Return whether every client gets the whole picture: no query, no condition, HTTP/1.1."""
     headers = request.headers
     return (
         request.method in ("GET", "HEAD")
         and request.version == _HTTP_1_1
         and "?" not in request.raw_path
-        # written out, as a loop takes twice as long; If-Range says nothing without Range
+        # unrolled, since a loop takes twice as long; If-Range has no effect without Range
         and hdrs.IF_NONE_MATCH not in headers
         and hdrs.IF_MODIFIED_SINCE not in headers
         and hdrs.RANGE not in headers

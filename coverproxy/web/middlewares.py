@@ -1,4 +1,4 @@
-"""Around every handler: errors become answers, answers tell the quota, all is counted and logged."""
+"""Middlewares: errors become answers, answers report the quota, everything is counted and logged."""
 
 import logging
 import time
@@ -39,14 +39,14 @@ _access = logging.getLogger("coverproxy.access")
 
 @web.middleware
 async def remember(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer at once what was answered before and is in memory."""
+    """Answer at once from memory what was answered before."""
     hot = request.app[HOT]
     return (hot.answer(request) if hot else None) or await handler(request)
 
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count and time every answer for a cover; log it where the config asks for that."""
+    """Count and time every answer for a cover; log it if the config says so."""
     started = time.perf_counter()
     response = await handler(request)
     label = response.headers.get("X-Cover-Status")
@@ -56,12 +56,12 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         metrics.answers.labels(label).inc()
         metrics.seconds.labels(label).observe(seconds)
     if request.app[CONFIG].log.access:
-        _access.info("answer", extra=_told(request, response, seconds))
+        _access.info("answer", extra=_access_fields(request, response, seconds))
     return response
 
 
-def _told(request: web.Request, response: web.StreamResponse, seconds: float) -> dict[str, object]:
-    """What an access line tells: never the path, as it holds the key."""
+def _access_fields(request: web.Request, response: web.StreamResponse, seconds: float) -> dict[str, object]:
+    """Return the fields of an access log line; never the path, which contains the key."""
     key = request.get(KEY)
     return {
         "method": request.method,
@@ -76,7 +76,7 @@ def _told(request: web.Request, response: web.StreamResponse, seconds: float) ->
 
 @web.middleware
 async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error into its answer, and put the key's quota on whatever is answered."""
+    """Turn errors into answers, and add the key's quota to every answer."""
     try:
         response = await handler(request)
     except CoverError as exc:
@@ -95,27 +95,29 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         if key.sites:
             _keep_from_others(response)
         accounts = request.app[COVERS].accounts
-        if accounts.is_counted(key):  # else the store cannot be read: better nothing than a wrong number
+        if accounts.is_counted(key):  # else the store cannot be read: no number is better than a wrong one
             response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response
 
 
 def _failed(request: web.Request, exc: Exception) -> web.Response:
-    """Answer what nobody foresaw: a fault of ours, or of the machine."""
+    """Answer an unforeseen exception: a fault of ours, or of the machine."""
     log.fault(_log, "an answer failed", exc, trace=True, spec=str(request.get(SPEC, "-")))
     fault = Unavailable("an internal error")
     return _refused(request, fault, meaning(fault))
 
 
 def _keep_from_others(response: web.StreamResponse) -> None:
-    """Let no shared cache keep an answer for a key that is bound to sites: it would hand it to every site."""
+    """Forbid shared caches to store the answer for a key bound to sites: they would serve it to every
+    site.
+    """
     kept = response.headers.get("Cache-Control", "")
     if kept.startswith("public"):
         response.headers["Cache-Control"] = kept.replace("public", "private", 1)
 
 
 def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Response:
-    is_sent = request.method not in ("GET", "HEAD")  # a picture answers nobody who sends something
+    is_sent = request.method not in ("GET", "HEAD")  # a client that sends something does not want a picture
     as_json = wants_json(accepted(request.headers)) or request.get(IS_PROGRAM, False) or is_sent
     is_strict = _is_strict(request)
     if (shape := request.get(SHAPE)) and (own := shape.refuse(request, error, how, is_strict)):
@@ -129,9 +131,9 @@ def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Respo
 
 
 def _note(request: web.Request, error: CoverError, label: CoverStatus) -> None:
-    """Note for the key's owner what was not answered with a cover, and why. A count in memory: see Ledger.
+    """Record for the key's owner what was refused, and why. Counts in memory: see KeyActivity.
 
-    A store that cannot be used is a matter for the operator: it is logged.
+    An unavailable store concerns the operator: it is logged.
     """
     key = request.get(KEY)
     account = key.counted_as if key else error.account if isinstance(error, KeyNotForSite) else ""
@@ -148,13 +150,15 @@ def _note(request: web.Request, error: CoverError, label: CoverStatus) -> None:
 
 
 def _detail(request: web.Request, error: CoverError) -> str:
-    """Say what was refused; of a key that is bound, also to which site."""
+    """Describe what was refused; for a bound key, also to which site."""
     asking = f" ({site(request) or 'the request names none'})" if isinstance(error, KeyNotForSite) else ""
     return f"{error}{asking}"
 
 
 def _is_strict(request: web.Request) -> bool:
-    """Say whether errors are to be errors: by `?default=404` (Open Library: `false`), or by the key."""
+    """Return whether errors are answered as errors: by `?default=404` (Open Library: `false`), or by the
+    key.
+    """
     wish = request.query.get("default", "").lower()
     if wish in ("404", "false"):
         return True

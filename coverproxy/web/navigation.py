@@ -1,4 +1,4 @@
-"""An address opened in a browser's own window: where it shows no cover, a page says why."""
+"""Cover addresses opened in a browser window: if there is no cover, a page says why."""
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
@@ -9,10 +9,10 @@ from coverproxy.web.pages.page import problem
 
 
 def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
-    """Say whether a browser opens the address itself.
+    """Return whether a browser opens the address itself.
 
-    Browsers say so by Sec-Fetch-Mode and Sec-Fetch-Dest, but over https alone. Else by Accept: they name
-    text/html, and no JPEG or GIF beside it as Java does, which then wants a picture.
+    Browsers say so by Sec-Fetch-Mode and Sec-Fetch-Dest, but only over https. Otherwise by Accept: they name
+    text/html, without JPEG or GIF beside it as Java does, which then wants a picture.
     """
     mode, dest = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
     if mode or dest:
@@ -21,9 +21,10 @@ def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
 
 
 def page_of(request: web.Request, how: Meaning) -> web.Response:
-    """Answer with a page that says what is the case; a last slash too many leads to the page without it.
+    """Answer with a page that explains the error; a superfluous trailing slash redirects to the page without
+    it.
 
-    Leading slashes are taken away with it: `//host/` would lead to another site.
+    Leading slashes are removed with it: `//host/` would lead to another site.
     """
     if how.label == "path" and request.path.endswith("/") and (plain := request.path.strip("/")):
         where = request.rel_url.with_path(f"/{plain}", keep_query=True)

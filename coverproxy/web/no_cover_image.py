@@ -1,4 +1,4 @@
-"""What is shown in place of a cover that is not there, as a key's owner or a URL chooses."""
+"""The picture for a missing cover, as a key's owner or a URL chooses."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from coverproxy.web.errors import Meaning
 from coverproxy.web.navigation import is_navigation
 
 CHOICES = NO_COVER_CHOICES
-"""What `?default=` may ask for instead of what the key chose; 404 (and false) are errors."""
+"""Values of `?default=` that override the key's choice; 404 (and false) make errors."""
 
 _TYPES = {"jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp"}
 
@@ -37,9 +37,9 @@ OWN: web.AppKey[OwnPicture] = web.AppKey("own", OwnPicture)
 
 
 def stand_in(request: web.Request, how: Meaning) -> Answer | None:
-    """Return what is to be shown instead of the pixel; None: the pixel it is.
+    """Return what to show instead of the pixel; None: the pixel.
 
-    Only where there is no cover, or no ISBN: what may be there a moment later stays the pixel.
+    Only if there is no cover, or no valid identifier: a cover that may exist a moment later stays the pixel.
     """
     key = request.get(KEY)
     if key is None or how.keep != "missing":
@@ -53,9 +53,10 @@ def stand_in(request: web.Request, how: Meaning) -> Answer | None:
 
 
 def _shows_svg(accept: str) -> bool:
-    """Say whether the client names SVG or pictures at large, as browsers do for an image.
+    """Return whether the client names SVG or pictures in general, as browsers do for an image.
 
-    Others fetch for somebody else, and pass on what they can decode: the pixel tells them what is the case.
+    Other clients fetch for somebody else, and pass on only what they can decode: the pixel means "no cover"
+    to them.
     """
     return "image/svg+xml" in accept.lower() or "image/*" in accept
 

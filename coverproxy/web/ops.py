@@ -1,4 +1,4 @@
-"""Health and metrics, on an address of their own."""
+"""Health and metrics, on a separate address."""
 
 from aiohttp import web
 
@@ -10,15 +10,15 @@ routes = web.RouteTableDef()
 
 @routes.get("/healthz")
 async def alive(request: web.Request) -> web.Response:
-    """Say that the process answers."""
+    """Report that the process answers."""
     return answers.send(answers.json({"status": "alive"}))
 
 
 @routes.get("/readyz")
 async def able(request: web.Request) -> web.Response:
-    """Say whether covers can be served, and by name what stands in the way.
+    """Report whether covers can be served, and faults by component.
 
-    A source that is down is told and is no fault: what is here is served all the same.
+    A source that is down is reported but is not a fault: local covers are served all the same.
     """
     covers = request.app[COVERS]
     faults = await covers.check()
@@ -28,7 +28,7 @@ async def able(request: web.Request) -> web.Response:
 
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
-    """Give every metric in the Prometheus text format."""
+    """Return every metric in the Prometheus text format."""
     return web.Response(
         body=request.app[METRICS].text(),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

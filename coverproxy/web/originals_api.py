@@ -1,4 +1,4 @@
-"""PUT /devkey/{key}/original/isbn/{isbn}…: programs send covers, and put a book's originals right."""
+"""PUT /devkey/{key}/original/isbn/{isbn}…: programs upload covers, and manage a book's originals."""
 
 import asyncio
 import hmac
@@ -43,7 +43,10 @@ _YES = frozenset({"1", "true", "yes", "on"})
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who sends or decides: an administrator, or a key's owner. `is_trusted`: no review is needed."""
+    """The person who uploads or decides: an administrator, or a key's owner.
+
+    `is_trusted`: needs no review.
+    """
 
     name: str
     is_admin: bool
@@ -51,12 +54,12 @@ class Person:
 
 
 _MALFORMED = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
-"""What aiohttp raises of a form whose boundary, part's head, charset or transfer encoding is wrong."""
+"""aiohttp's exceptions for a form with a wrong boundary, part head, charset or transfer encoding."""
 
 
 @routes.put(ONE)
 async def put(request: web.Request) -> web.StreamResponse:
-    """Take the body as a picture of the book; what is said of it stands in the query."""
+    """Take the body as a picture of the book; its details are in the query."""
     person = await _person(request, _bearer(request))
     book = _book(request)
     fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.query.items()}
@@ -66,7 +69,7 @@ async def put(request: web.Request) -> web.StreamResponse:
 
 @routes.post(ONE)
 async def post(request: web.Request) -> web.StreamResponse:
-    """Take a form's file, multipart/form-data: fields that say something of it come before the file."""
+    """Take a form's file, multipart/form-data; fields with details come before the file."""
     request[IS_PROGRAM] = True
     if request.content_type != "multipart/form-data":
         raise UnreadType("expected multipart/form-data with a field `file`; or send the picture with PUT")
@@ -92,7 +95,7 @@ async def _of_form(request: web.Request) -> web.StreamResponse:
 
 @routes.get(ALL)
 async def get(request: web.Request) -> web.StreamResponse:
-    """Tell which originals the book has, what is decided of them, and what was done."""
+    """Return the book's originals, the decisions about them, and its history."""
     await _person(request, _bearer(request))
     book = _book(request)
     return answers.send(answers.json(await _told(request, book)))
@@ -100,11 +103,11 @@ async def get(request: web.Request) -> web.StreamResponse:
 
 @routes.post(ALL)
 async def act(request: web.Request) -> web.StreamResponse:
-    """Decide: `{"act": "pin", "digest": "…", "note": "…"}`; the answer is what the book has then."""
+    """Decide: `{"act": "pin", "digest": "…", "note": "…"}`; returns the book's new state."""
     person = await _person(request, _bearer(request))
     book = _book(request)
     if not person.is_trusted:
-        raise NotTheOwner("only an administrator, or a key that is trusted, may decide of originals")
+        raise NotTheOwner("only an administrator, or a key that is trusted, may decide about originals")
     wish = _wish(await bodies.read(request, MAX_ACT_BYTES))
     decision = Decision(person.name, int(request.app[COVERS].accounts.now()), wish["note"])
     await _off_loop(request, partial(_decide, request, book, wish, decision))
@@ -113,7 +116,7 @@ async def act(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/devkey/{key}/originals")
 async def pending(request: web.Request) -> web.StreamResponse:
-    """Tell an administrator which originals wait for a review, the oldest first."""
+    """Return the originals that wait for a review, oldest first; for administrators."""
     person = await _person(request, _bearer(request))
     if not person.is_admin:
         raise NotTheOwner("only an administrator sees what waits for a review")
@@ -123,7 +126,7 @@ async def pending(request: web.Request) -> web.StreamResponse:
 
 
 def _book(request: web.Request) -> Identifier:
-    """Return which book is meant. Raises NotAnIsbn, BadQuestion, UnknownScheme."""
+    """Return the book that is meant. Raises NotAnIsbn, BadQuestion, UnknownScheme."""
     request[IS_PROGRAM] = True
     if request.match_info["scheme"].lower() != ISBN:
         raise UnknownScheme(request.match_info["scheme"], (ISBN,))
@@ -134,13 +137,13 @@ def _book(request: web.Request) -> Identifier:
 
 
 def _bearer(request: web.Request) -> str:
-    """Return the word that the request brings; no cookie counts, as a page elsewhere could make use of it."""
+    """Return the request's bearer token; cookies do not count, since another site's page could use them."""
     scheme, _, word = request.headers.get("Authorization", "").partition(" ")
     return word.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _person(request: web.Request, word: str) -> Person:
-    """Return who asks. Raises UnknownKey, NotTheOwner; wrong words are few an hour from one address."""
+    """Authenticate the request. Raises UnknownKey, NotTheOwner; wrong words are rate limited per address."""
     request[IS_PROGRAM] = True
     accounts, config = request.app[COVERS].accounts, request.app[CONFIG]
     key = request[KEY] = await accounts.known(request.match_info["key"])
@@ -155,7 +158,7 @@ async def _person(request: web.Request, word: str) -> Person:
 
 def _owner(key: Key, owners: str, trusted: tuple[str, ...]) -> Person:
     if owners == "off" and key.name not in trusted:
-        raise NotTheOwner("this service takes covers from its administrators only")
+        raise NotTheOwner("this service accepts covers from its administrators only")
     is_trusted = owners == "trusted" or key.name in trusted or key.counted_as in trusted
     return Person(f"key {abridged(key.name)} {key.label}"[:100], is_admin=False, is_trusted=is_trusted)
 
@@ -167,7 +170,7 @@ def _is_admin(word: str, token: str) -> bool:
 
 
 def _said(fields: dict[str, str], person: Person, filename: str | None) -> Contribution:
-    """Read what is said of a picture. Raises BadQuestion that names the field."""
+    """Parse the details of a picture. Raises BadQuestion naming the field."""
     until = fields.get("until", "")
     terms = Terms(
         licence=fields.get("licence", "")[:500] or None,
@@ -195,7 +198,7 @@ def _seconds(text: str) -> int:
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
     if part.headers.get("Content-Transfer-Encoding", "binary").lower() not in ("binary", "8bit", "7bit"):
-        raise UnreadType("the file is encoded; send its bytes as they are")
+        raise UnreadType("the file is encoded; send its plain bytes")
     while chunk := await part.read_chunk(_CHUNK):
         yield chunk
 
@@ -213,7 +216,7 @@ async def _text(part: BodyPartReader) -> str:
 async def _keep(
     request: web.Request, chunks: AsyncIterator[bytes], book: Identifier, person: Person, said: Contribution
 ) -> web.StreamResponse:
-    """Receive the file, take it in, and answer what became of it."""
+    """Receive the file, ingest it, and answer with the result."""
     uploads, key = request.app[UPLOADS], request[KEY]
     once = request.headers.get("Idempotency-Key", "")[:200]
     account = "admin" if person.is_admin else key.counted_as
@@ -230,7 +233,7 @@ def _wish(body: bytes) -> dict[str, Any]:
     if not isinstance(wish, dict) or not isinstance(wish.get("act"), str):
         raise BadQuestion('expected {"act": "pin", "digest": "…", "note": "…"}')
     if not isinstance(wish.get("digest", ""), str) or not isinstance(wish.get("note", ""), str):
-        raise BadQuestion("digest and note are texts")
+        raise BadQuestion("digest and note must be strings")
     return {"digest": wish.get("digest", ""), "note": wish.get("note", "")[:500]} | {
         "act": wish["act"], "number": wish.get("number"),
     }  # fmt: skip
@@ -246,7 +249,7 @@ _ANY: dict[str, Callable[[Curator, Identifier, bytes | None, Decision], object]]
 
 
 def _decide(request: web.Request, book: Identifier, wish: dict[str, Any], by: Decision) -> None:
-    """Do what is wished. Raises BadQuestion, NoSuchOriginal."""
+    """Carry out the decision. Raises BadQuestion, NoSuchOriginal."""
     curator, act, number = request.app[CURATOR], wish["act"], wish["number"]
     digest = curator.digest(book, wish["digest"]) if wish["digest"] else None
     if act in _ANY:
@@ -257,7 +260,7 @@ def _decide(request: web.Request, book: Identifier, wish: dict[str, Any], by: De
         _WITH_DIGEST[act](curator, book, digest, by)
     elif act == "undo":
         if not isinstance(number, int) or not 0 < number < 2**62:
-            raise BadQuestion("undo needs the number of a line of the history")
+            raise BadQuestion("undo needs the number of a history entry")
         curator.undo(number, by, of=book)
     else:
         acts = ", ".join(sorted([*_ANY, *_WITH_DIGEST, "undo"]))

@@ -1,4 +1,4 @@
-"""What the pages for people need beside the covers: keys given, notes, history, the cache's room."""
+"""What the pages for people need besides the covers: key issuing, activity, history, the cache's size."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from coverproxy.stats.key_activity import KeyActivity
 
 @dataclass(frozen=True)
 class PageContext:
-    """All of it, as each process opens it."""
+    """The context, as each process opens it."""
 
     keys: KeySelfService
     ledger: KeyActivity
@@ -25,5 +25,5 @@ class PageContext:
 
     @property
     def secret(self) -> bytes:
-        """What forms and sessions are signed with."""
+        """The secret that signs forms and sessions."""
         return self.signing.value

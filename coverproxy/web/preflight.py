@@ -1,4 +1,4 @@
-"""OPTIONS where more than GET is taken: what Allow says follows from the routes themselves."""
+"""OPTIONS on paths with more than GET: the Allow header follows from the routes."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -7,9 +7,9 @@ from aiohttp import web
 
 
 def allowed(routes: Iterable[web.AbstractRouteDef]) -> Iterator[web.RouteDef]:
-    """Give a route for OPTIONS to each path that takes another method than GET.
+    """Yield an OPTIONS route for each path that takes a method other than GET.
 
-    The answer says nothing of other sites (CORS): their pages may send nothing there.
+    The answer has no CORS headers: pages of other sites must not send anything there.
     """
     methods: dict[str, set[str]] = {}
     for route in routes:

@@ -1,4 +1,4 @@
-"""The one way from a request to a cover, whatever shape it has: same cache, same quota, same answers."""
+"""The one way from a request to a cover, for every shape: same cache, same quota, same answers."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ from coverproxy.web.visitor import visitor
 async def serve(
     request: web.Request, key: Key, wanted: Wanted, *, own: bool = False, called: str = ""
 ) -> web.Response:
-    """Answer with the cover that is wanted, in the format that the path or `Accept` asks for.
+    """Answer with the requested cover, in the format that the path or `Accept` asks for.
 
-    *own*: the request's path is our own address of this cover. Any other names it in `Content-Location`, and
-    does not enter the fast path, whose prepared heads know nothing of the path. *called*: what its size is
-    called there. Raises what Covers.cover() does.
+    *own*: the request's path is our own address of this cover. Other shapes name it in `Content-Location`,
+    and do not enter the fast path, whose prepared heads do not depend on the path. *called*: the size's name
+    in that shape. Raises what Covers.cover() raises.
     """
     covers, config = request.app[COVERS], request.app[CONFIG]
     form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
@@ -37,7 +37,7 @@ async def serve(
 
 
 async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted]) -> web.Response:
-    """Answer with the first of several books that has a cover. Raises NoCover where none has."""
+    """Answer with the first of several books that has a cover. Raises NoCover if none has."""
     for wanted in choices:
         try:
             return await serve(request, key, wanted)
@@ -47,7 +47,7 @@ async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted])
 
 
 def address(key: Key, wanted: Wanted, size: str) -> str:
-    """Return our own address of what is wanted, without the host."""
+    """Return our own address of the cover, without the host."""
     named = wanted.identifiers[0]
     ending = f".{wanted.forced.value}" if wanted.forced else ""
     return f"/devkey/{key.name}/{size}/{named.scheme}/{named.value}{ending}"

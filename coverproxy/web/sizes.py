@@ -1,4 +1,4 @@
-"""Which size a request asks for: by its name in the path, and by wishes in pixels."""
+"""The size that a request asks for: by its name in the path, and by pixels."""
 
 import re
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from coverproxy.config import SizeTable
 from coverproxy.domain.errors import UnknownSize
 
 MOST_WISHED = 9999
-"""A wish of more, or one that is not a number, is passed over: the size in the path stands."""
+"""A larger number of pixels, or an invalid one, is ignored: the size in the path counts."""
 
 _SHARP = re.compile(r"(.+)@([123])x")
 _PX = re.compile("[1-9][0-9]{0,3}")
 
 
 def asked(table: SizeTable, name: str, query: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the size that `medium`, `medium@2x` or `w320` and `?w= ?h= ?dpr=` mean, as it is called on disk.
+    """Return the size on disk for `medium`, `medium@2x` or `w320` and `?w= ?h= ?dpr=`.
 
-    And whether that is a wish, which leads to the next rung that is no smaller. Raises UnknownSize.
+    And whether it was chosen by pixels, which lead to the next rung that is not smaller. Raises UnknownSize.
     """
     sharp = _SHARP.fullmatch(name)
     plain, factor = (sharp[1], int(sharp[2])) if sharp else (name, 1)

@@ -1,4 +1,4 @@
-"""Who asks, as the request says: from which site, and whether a browser shows a page."""
+"""The client that makes a request: its site, and whether it is a browser that shows a page."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from coverproxy.web.app_keys import CONFIG
 
 
 def site(request: web.BaseRequest) -> str | None:
-    """Return the host of the page that asks, by Referer or Origin; None where the client does not say."""
+    """Return the host of the requesting page, by Referer or Origin; None if the client does not say."""
     for name in ("Referer", "Origin"):
         try:
             parts = urlsplit(request.headers.get(name, ""))
@@ -22,9 +22,9 @@ def site(request: web.BaseRequest) -> str | None:
 
 
 def visitor(request: web.Request, key: Key) -> Visitor:
-    """Say who asks. A browser that shows a page says so; a client that says nothing is a program.
+    """Classify the client. A browser that shows a page says so; a client that says nothing is automated.
 
-    A Referer alone does not make one wait: programs send it too, and give up after a second.
+    A Referer alone does not prolong the wait: programs send it too, and give up after a second.
     """
     shows_page = request.headers.get("Sec-Fetch-Dest") == "image"
     waits = request.app[CONFIG].render.browser_answer_within_seconds if shows_page else 0.0

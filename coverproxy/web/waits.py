@@ -1,4 +1,4 @@
-"""How long a client waits for a cover that is not here yet."""
+"""Waiting times for covers that are not here yet."""
 
 JSON_SECONDS = 3.0
-"""What answers in JSON waits for the sources: clients keep a "none" of theirs for a day (Coce)."""
+"""How long JSON answers wait for the sources: clients cache a "none" for a day (Coce)."""

@@ -1,4 +1,4 @@
-"""One address of the service as /openapi.json describes it: values only."""
+"""An address of the service as /openapi.json describes it: values only."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from coverproxy.domain.errors import CoverError
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A part of an address: where it stands, what it says, and its JSON Schema."""
+    """A parameter of an address: its place, its meaning, and its JSON Schema."""
 
     name: str
     place: str
@@ -21,13 +21,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address with one method.
+    """An address with a method.
 
-    `gives`: by media type, the shape (a type) or the schema of a 200's body. `refuses`: the errors it can
-    answer with beside what every address can. `takes`: likewise, by media type, of the request's body.
-    `route`: the router's pattern, where it is not the path itself. `is_image`: a cover's answers.
-    `refuses_as`: by media type, the body of a refusal where it is not a problem. `is_page`: for people, to
-    whom every other answer is a page that says why.
+    `gives`: by media type, the shape (a type) or the schema of a 200's body. `refuses`: its errors, besides
+    those that every address can have. `takes`: by media type, the request's body. `route`: the router's
+    pattern, if it differs from the path. `is_image`: answers with a cover. `refuses_as`: by media type, the
+    body of a refusal, if it is not a problem. `is_page`: for people; all other answers are pages that say
+    why.
     """
 
     path: str
@@ -45,5 +45,5 @@ class Address:
 
     @property
     def is_of_key(self) -> bool:
-        """Whether a key is part of the path: the quota is then on the answer."""
+        """Whether a key is part of the path: then the answer has quota headers."""
         return "{key}" in self.path

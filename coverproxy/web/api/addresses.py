@@ -1,4 +1,4 @@
-"""Every address that the service answers to, as /openapi.json describes it: data, a line or a few each."""
+"""Every address of the service, as /openapi.json describes it: data, a few lines each."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +25,7 @@ ISBN = Parameter(
     {"type": "string", "minLength": 1}, "9780141439556",
 )  # fmt: skip
 SCHEME = Parameter(
-    "scheme", "path", "What kind of number follows; local:AGENCY is the operator's own.",
+    "scheme", "path", "The identifier's scheme; local:AGENCY is the operator's own.",
     {"type": "string", "enum": [*schemes.ALL]}, "isbn",
 )  # fmt: skip
 VALUE = Parameter(
@@ -34,7 +34,7 @@ VALUE = Parameter(
 )  # fmt: skip
 _TEXT = {"type": "string"}
 _BINARY: dict[str, Any] = {}
-"""Bytes, as OpenAPI 3.1 has them: a media type and an empty schema."""
+"""Bytes in OpenAPI 3.1: a media type and an empty schema."""
 
 _KEYED = (errors.UnknownKey, errors.KeyNotForSite)
 _LISTED = (
@@ -49,13 +49,13 @@ _COVER = (
 
 
 _EACH = (
-    "By identifier as it was sent, an ISBN or scheme:value: true, it has a cover; false, none is known; "
-    "null, it is not valid."
+    "By identifier as sent, an ISBN or scheme:value: true, it has a cover; false, no cover is known; "
+    "null, it is invalid."
 )
 
 
 def addresses(config: Config) -> tuple[Address, ...]:
-    """Describe every address as it is under this config."""
+    """Describe every address under this config."""
     sizes, formats = tuple(config.sizes), config.formats.enabled
     every = (*config.size_table.sizes, *config.size_table.aliases)
     return (
@@ -70,17 +70,17 @@ def addresses(config: Config) -> tuple[Address, ...]:
 
 
 def page(path: str, summary: str, media_type: str = HTML) -> Address:
-    """Describe a page, or what belongs to one: for people, and so by its address and type alone."""
+    """Describe a page, or a part of one: for people, so only by its address and type."""
     return Address(path, summary, {media_type: _TEXT})
 
 
 def shown(path: str, summary: str, *parameters: Parameter) -> Address:
-    """Describe a page that is JSON too."""
+    """Describe a page that is also available as JSON."""
     return Address(path, summary, {HTML: _TEXT, JSON: _OBJECT}, parameters=parameters, is_page=True)
 
 
 def form(path: str, summary: str, *parameters: Parameter) -> Address:
-    """Describe what a page's form is sent to: it holds a token that only our pages give."""
+    """Describe the target of a page's form: it contains a token that only our pages issue."""
     takes = {"application/x-www-form-urlencoded": _OBJECT}
     gives: dict[str, Any] = {HTML: _TEXT, JSON: _OBJECT}
     return Address(path, summary, gives, "post", parameters=parameters, takes=takes, is_page=True)
@@ -90,47 +90,47 @@ _OBJECT: dict[str, Any] = {"type": "object"}
 _TYPED = Parameter("isbn", "query", "An ISBN to look up, as it was typed.", {"type": "string"}, "0141439513")
 
 _PAGES = (
-    shown("/", "The home page, with a try of an ISBN", _TYPED),
-    shown("/keys", "What a key is, and the form for one"),
+    shown("/", "The home page, where an ISBN can be tried", _TYPED),
+    shown("/keys", "About keys, with the form to request one"),
     form("/keys", "Get a key"),
-    shown("/keys/given", "The key that this browser has just got; else it leads to the form (303)"),
-    shown("/status", "What the service holds, how it is, and how it did"),
-    Address("/status.json", "The same as JSON, whoever asks", {JSON: _OBJECT}),
+    shown("/keys/given", "The key just issued to this browser; else redirects to the form (303)"),
+    shown("/status", "The service's contents, health and history"),
+    Address("/status.json", "The same as JSON, whatever Accept says", {JSON: _OBJECT}),
     page("/style.css", "The pages' stylesheet", "text/css"),
-    page("/page.js", "The pages' script, which adds buttons that copy", "text/javascript"),
+    page("/page.js", "The pages' script, which adds copy buttons", "text/javascript"),
     page("/favicon.svg", "The pages' icon", "image/svg+xml"),
-    page("/favicon.ico", "The same, where browsers look that were told nothing", "image/svg+xml"),
-    page("/robots.txt", "A word to robots", "text/plain"),
+    page("/favicon.ico", "The same, at the default location", "image/svg+xml"),
+    page("/robots.txt", "robots.txt", "text/plain"),
     Address("/openapi.json", "This document", {JSON: {"type": "object"}}),
 )
 
 _OF_KEYS = (
     Address(
-        "/devkey/{key}/usage", "A key's quota, what it made of it, lacked, and was refused",
+        "/devkey/{key}/usage", "A key's quota, usage, missing covers and refusals",
         {JSON: Usage, HTML: _TEXT}, parameters=(KEY, _TYPED), is_page=True,
     ),
     form("/devkey/{key}/usage", "Change or replace a key, with its owner's word", KEY),
     Address(
-        "/devkey/{key}/usage/missing.csv", "The ISBNs most asked for that had no cover", {"text/csv": _TEXT},
+        "/devkey/{key}/usage/missing.csv", "The most requested ISBNs without a cover", {"text/csv": _TEXT},
         parameters=(KEY,), is_page=True,
     ),
     Address(
-        "/devkey/{key}/info/{scheme}/{value}", "What is known of a cover; counts nothing", {JSON: Info},
+        "/devkey/{key}/info/{scheme}/{value}", "What is known about a cover; free of quota", {JSON: Info},
         parameters=(KEY, SCHEME, VALUE), refuses=(*_KEYED, errors.UnknownScheme, errors.Unavailable),
         route=ABOUT,
     ),
     Address(
-        "/devkey/{key}/info", "Which of a list of ISBNs have covers; counts nothing",
+        "/devkey/{key}/info", "Which of a list of ISBNs have covers; free of quota",
         {JSON: Have, "text/javascript": _TEXT}, tells=f"{_EACH} With a callback, as JSONP.",
         parameters=(
             KEY,
             Parameter(
-                "isbn", "query", f"At most {MAX_ISBNS} ISBNs in all, several with commas between.",
+                "isbn", "query", f"At most {MAX_ISBNS} ISBNs in all, separated by commas.",
                 {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_ISBNS},
                 ["9780141439556", "0140449132"], is_list=True,
             ),
             Parameter(
-                "callback", "query", "JSONP: the function to hand the answer to.",
+                "callback", "query", "JSONP: the function to call with the answer.",
                 {"type": "string", "maxLength": MAX_CALLBACK,
                  "pattern": r"^[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*$"},
                 "show",
@@ -139,8 +139,8 @@ _OF_KEYS = (
         refuses=_LISTED,
     ),
     Address(
-        "/devkey/{key}/info", "Which of a list of ISBNs have covers; counts nothing", {JSON: Have},
-        method="post", tells=f"{_EACH} A text has one a line.", parameters=(KEY,),
+        "/devkey/{key}/info", "Which of a list of ISBNs have covers; free of quota", {JSON: Have},
+        method="post", tells=f"{_EACH} Text has one per line.", parameters=(KEY,),
         takes={JSON: Asked, "text/plain": _TEXT | {"minLength": 1}}, refuses=(*_LISTED, errors.UnreadType),
     ),
 )  # fmt: skip
@@ -149,8 +149,8 @@ _OF_KEYS = (
 _ADMIN = (
     form("/admin/login", "Log in"),
     form("/admin/logout", "Log out"),
-    Address("/admin/login", "Leads to the keys", {}, is_page=True),
-    Address("/admin/logout", "Leads to the keys", {}, is_page=True),
+    Address("/admin/login", "Redirects to the keys", {}, is_page=True),
+    Address("/admin/logout", "Redirects to the keys", {}, is_page=True),
     shown("/admin", "The keys and their use"),
     form("/admin", "Approve, limit, bind, replace or revoke a key"),
     shown("/admin/book", "A book's originals and derivatives", _TYPED),
@@ -168,7 +168,7 @@ _ADMIN = (
     shown("/admin/service", "Quarantine, cache and sources"),
     form("/admin/service", "Release an original from quarantine"),
 )  # fmt: skip
-"""Where no way in is set (config: [admin]) all of them are 404."""
+"""Without a way to log in (config: [admin]) all of them are 404."""
 
 
 def _try(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
@@ -182,7 +182,7 @@ def _try(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
 
 
 def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
-    """Describe the address that the whole service exists for."""
+    """Describe the main address of the service."""
     size = Parameter(
         "size", "path", "A size of the config, in any case.", {"type": "string", "enum": [*sizes]}, sizes[-1]
     )
@@ -190,14 +190,14 @@ def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
         "/devkey/{key}/{size}/{scheme}/{value}", "A cover",
         dict.fromkeys(sorted({"image/gif", *(form.media_type for form in formats)}), _BINARY),
         tells=(
-            "Never a redirect. A cover that is merely not there is 200 with a transparent 1x1 GIF of 43 "
+            "Never a redirect. A missing cover is 200 with a transparent 1x1 GIF of 43 "
             "bytes, and X-Cover-Status says why. With ?default=404 or for a strict key it is an error as "
             "text, and with Accept: application/json a problem. WebP and AVIF come only where Accept names "
             "them, or where the address ends in .webp or .avif."
         ),
         parameters=(KEY, size, SCHEME, VALUE, Parameter(
             "default", "query",
-            "404 or false: errors are errors. gif, card and own: what is shown where there is no cover.",
+            "404 or false: errors are errors. gif, card and own: what to show for a missing cover.",
             {"type": "string"}, "gif",
         )),
         refuses=_COVER, route="/{path:.*}", is_image=True,

@@ -1,4 +1,4 @@
-"""GET /openapi.json: the OpenAPI 3.1 document, built from addresses.py and from the code itself."""
+"""GET /openapi.json: the OpenAPI 3.1 document, built from addresses.py and the code."""
 
 import asyncio
 from collections.abc import Iterable
@@ -26,21 +26,21 @@ _REF = "#/components/{}/{}"
 
 _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "X-Cover-Status": (
-        "What happened, in a word.",
+        "The result, in a word.",
         {"type": "string", "enum": [each.value for each in CoverStatus]},
     ),
     "X-Cover-Size": ("Width and height of the picture in px, as WxH.", {"type": "string"}),
     "X-Cover-Original": ("The same of its original.", {"type": "string"}),
-    "ETag": ("What nginx says of the same file.", {"type": "string"}),
+    "ETag": ("The same as nginx sends for the file.", {"type": "string"}),
     "Last-Modified": ("The original's own time.", {"type": "string"}),
     "Accept-Ranges": ("bytes", {"type": "string"}),
-    "Content-Range": ("The part that this is.", {"type": "string"}),
-    "Cache-Control": ("How long it may be kept.", {"type": "string"}),
+    "Content-Range": ("The returned part.", {"type": "string"}),
+    "Cache-Control": ("How long it may be cached.", {"type": "string"}),
     "Vary": ("Accept, always.", {"type": "string"}),
-    "Retry-After": ("Seconds until to ask again.", {"type": "integer", "minimum": 1}),
+    "Retry-After": ("Seconds to wait before trying again.", {"type": "integer", "minimum": 1}),
     "RateLimit": ("draft-ietf-httpapi-ratelimit-headers-10: what is left today.", {"type": "string"}),
-    "RateLimit-Policy": ("Covers that a key may have made a day.", {"type": "string"}),
-    "X-RateLimit-Limit": ("Covers that a key may have made a day.", {"type": "integer", "minimum": 0}),
+    "RateLimit-Policy": ("New covers per day for this key.", {"type": "string"}),
+    "X-RateLimit-Limit": ("New covers per day for this key.", {"type": "integer", "minimum": 0}),
     "X-RateLimit-Remaining": ("How many are left today.", {"type": "integer", "minimum": 0}),
     "X-RateLimit-Reset": ("When the day ends: seconds since 1970.", {"type": "integer"}),
 }
@@ -59,9 +59,9 @@ routes = web.RouteTableDef()
 
 @routes.get("/openapi.json")
 async def openapi(request: web.Request) -> web.StreamResponse:
-    """Describe every address of the service to programs."""
+    """Describe every address of the service for programs."""
     made = request.app[MADE]
-    if not made:  # once, and in a thread: it takes 32 ms and more, in which others are to be answered
+    if not made:  # once, in a thread: it takes 32 ms and more, which would block others
         made.append(await asyncio.to_thread(_made, request.app[CONFIG]))
     headers = made[0].headers | {"Cache-Control": "public, max-age=3600"}
     return answers.send(replace(made[0], headers=headers))
@@ -124,14 +124,14 @@ def _responses(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other(schemas: dict[str, Any]) -> dict[str, Any]:
-    """What a page says instead: why not, or where to go; to programs as a problem."""
+    """Describe a page's other answers: why not, or where to go; for programs as a problem."""
     content = {"text/html": {"type": "string"}, PROBLEM: Problem, "application/json": {"type": "object"}}
     plain: dict[str, Any] = {GIF: {}, "text/plain": {"type": "string"}}
     return {"description": "Why not, or where to go.", "content": _content(content | plain, schemas)}
 
 
 def _conditional(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
-    """What preconditions and ranges turn a cover into (RFC 9110 §13, §14)."""
+    """Describe the answers by preconditions and ranges (RFC 9110 §13, §14)."""
     if not address.is_image:
         return {}
     part = _response(206, address.gives, (*_PICTURE, "Content-Range"), address, schemas)
@@ -147,7 +147,7 @@ def _refusals(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
         content: dict[str, Any] = dict(address.refuses_as or {PROBLEM: Problem})
         if address.is_image:
             content |= {GIF: {}} if any(each.is_hard for each in meanings) else {}
-        if address.is_image or status == 400:  # what aiohttp itself cannot read, it refuses as text
+        if address.is_image or status == 400:  # aiohttp refuses invalid requests as text
             content |= {"text/plain": {"type": "string"}}
         names = (*_REFUSAL, "Retry-After") if status in (429, 503) else _REFUSAL
         told[str(status)] = _response(status, content, names, address, schemas, meanings)
@@ -176,7 +176,7 @@ def _content(shapes: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema(shape: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a shape, by reference where it has a name: it then stands in *schemas*."""
+    """Return the schema of a shape; a named one by reference, added to *schemas*."""
     if isinstance(shape, dict):
         return shape
     made = TypeAdapter(shape).json_schema(

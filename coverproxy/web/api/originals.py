@@ -1,4 +1,4 @@
-"""The addresses by which programs send covers and put originals right, as /openapi.json describes them."""
+"""The addresses for uploading covers and managing originals, as /openapi.json describes them."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _FORM: dict[str, Any] = {
     "properties": {"file": {"type": "string", "format": "binary"}},
     "additionalProperties": False,
 }
-"""Further fields say something of the picture, as the query of PUT does; others are few and passed over."""
+"""Further fields are details of the picture, as in the query of PUT; unknown ones are ignored."""
 _BINARY: dict[str, Any] = {}
 _TEXT = {"type": "string"}
 _REFUSED = (
@@ -28,7 +28,7 @@ _SENT = (
 )  # fmt: skip
 _WHO = (
     "`Authorization: Bearer` with the owner's word of the key, or with the admin token. The same "
-    "`Idempotency-Key` within a day is answered as the first time."
+    "`Idempotency-Key` within a day gets the first answer again."
 )
 
 
@@ -41,22 +41,22 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
     said = tuple(
         Parameter(name, "query", text, {"type": "string"}, example)
         for name, text, example in (
-            ("source", "Where the picture is from, for source priorities.", "publisher"),
-            ("from", "The address or file that it is from.", "cover.jpg"),
+            ("source", "The picture's source, for priorities.", "publisher"),
+            ("from", "The address or file that it came from.", "cover.jpg"),
             ("licence", "Its licence.", "CC BY 4.0"),
-            ("until", "The first day on which it may not be shown any more.", "2030-01-31"),
-            ("no_crop", "1: it may only be shown whole.", "1"),
+            ("until", "The first day on which it must not be shown.", "2030-01-31"),
+            ("no_crop", "1: never crop it.", "1"),
             ("note", "Why, for the book's history.", "the right edition"),
-            ("pin", "0: the rule decides whether it is shown, not this.", "1"),
+            ("pin", "0: let the rule decide whether it is shown.", "1"),
         )
     )
     pictures = {f"image/{name}": _BINARY for name in ("jpeg", "png", "webp", "gif", "tiff", "avif")}
     return (
         Address(one, "Send a cover", {JSON: _OBJECT}, "put", parameters=(*book, *said), takes=pictures,
                 refuses=_SENT, tells=_WHO, route=ONE),
-        Address(one, "Send a cover by a form", {JSON: _OBJECT}, "post", parameters=book,
+        Address(one, "Send a cover with a form", {JSON: _OBJECT}, "post", parameters=book,
                 takes={"multipart/form-data": _FORM}, refuses=_SENT, tells=_WHO, route=ONE),
-        Address(all_, "What a book has, what is decided of it, and its history", {JSON: _OBJECT},
+        Address(all_, "A book's originals, decisions and history", {JSON: _OBJECT},
                 parameters=book, refuses=_REFUSED, tells=_WHO, route=ALL),
         Address(all_, "Pin, unpin, hide, restore, remove, approve or undo", {JSON: _OBJECT}, "post",
                 parameters=book, takes={JSON: _OBJECT}, refuses=(*_REFUSED, errors.TooLarge, errors.TooSlow),

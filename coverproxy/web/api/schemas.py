@@ -1,4 +1,4 @@
-"""The JSON that goes out, shape by shape: what handlers write and what /openapi.json describes."""
+"""The JSON answers as types: what handlers return and /openapi.json describes."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 MAX_ISBNS = 1000
-"""ISBNs that one question may have."""
+"""Most ISBNs in one request."""
 
 Px = Annotated[int, Field(ge=1, description="Pixels.")]
 Moment = Annotated[
@@ -16,17 +16,17 @@ Isbn13 = Annotated[str, Field(pattern="^97[89][0-9]{10}$", description="A canoni
 
 
 class Problem(TypedDict):
-    """Why there is no answer (RFC 9457)."""
+    """Why a request failed (RFC 9457)."""
 
     type: Literal["about:blank"]
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str
-    code: Annotated[str, Field(description="The word that X-Cover-Status says.")]
+    code: Annotated[str, Field(description="The value of X-Cover-Status.")]
 
 
 class Refusal(TypedDict):
-    """Why there is no answer, as the services say it whose addresses answer with JSON."""
+    """Why a request failed, in the form of services whose addresses answer with JSON."""
 
     error: str
 
@@ -41,7 +41,7 @@ class UsageDay(TypedDict):
 
 
 class UsageLacking(TypedDict):
-    """An ISBN that had no cover."""
+    """An ISBN without a cover."""
 
     isbn: str
     asked: Annotated[int, Field(ge=1)]
@@ -49,29 +49,29 @@ class UsageLacking(TypedDict):
 
 
 class UsageRefusal(TypedDict):
-    """What was refused to a key, and why."""
+    """A refusal to a key, and why."""
 
     at: Moment
-    reason: Annotated[str, Field(description="The word that X-Cover-Status said.")]
+    reason: Annotated[str, Field(description="The value of X-Cover-Status.")]
     detail: str
 
 
 class Usage(TypedDict):
-    """A key's quota, and what it made of it."""
+    """A key's quota and usage."""
 
     label: str
-    limit: Annotated[int, Field(ge=0, description="Covers that may be made a day.")]
+    limit: Annotated[int, Field(ge=0, description="New covers per day.")]
     made_today: Annotated[int, Field(ge=0)]
     left: Annotated[int, Field(ge=0)]
     resets_at: Moment
     resets_in: Annotated[int, Field(ge=0, description="Seconds until the day ends.")]
     days: Annotated[list[UsageDay], Field(description="The last 30 days, today last.")]
     state: Literal["active", "waiting", "revoked", "expired"]
-    sites: Annotated[list[str], Field(description="Sites whose pages may use it; none: every site.")]
+    sites: Annotated[list[str], Field(description="Sites whose pages may use it; empty: every site.")]
     no_cover: Literal["gif", "404", "card", "own"]
     expires_at: Moment | None
-    lacking: Annotated[list[UsageLacking], Field(description="ISBNs most asked for that had no cover.")]
-    refusals: Annotated[list[UsageRefusal], Field(description="The latest, the last one first.")]
+    lacking: Annotated[list[UsageLacking], Field(description="The most requested ISBNs without a cover.")]
+    refusals: Annotated[list[UsageRefusal], Field(description="The latest refusals, newest first.")]
 
 
 class InfoOriginal(TypedDict):
@@ -81,12 +81,12 @@ class InfoOriginal(TypedDict):
     height: Px
     bytes: Annotated[int, Field(ge=0)]
     type: Annotated[str, Field(description="jpeg, png, webp, gif, tiff or heif.")]
-    source: Annotated[str, Field(description="Who it came from, as its import said; may be empty.")]
+    source: Annotated[str, Field(description="Its source according to its import; may be empty.")]
     date: Annotated[Moment, Field(description="The image's own time: the covers' Last-Modified.")]
-    added: Annotated[Moment, Field(description="When it came in.")]
-    licence: Annotated[str | None, Field(description="Under which licence it may be shown, as was said.")]
-    until: Annotated[Moment | None, Field(description="From when on it is not shown any more.")]
-    no_crop: Annotated[bool, Field(description="It may only be shown whole.")]
+    added: Annotated[Moment, Field(description="When it was added.")]
+    licence: Annotated[str | None, Field(description="Its licence, as stated by its source.")]
+    until: Annotated[Moment | None, Field(description="From when on it is not shown.")]
+    no_crop: Annotated[bool, Field(description="It must not be cropped.")]
 
 
 class InfoFormat(TypedDict):
@@ -97,7 +97,7 @@ class InfoFormat(TypedDict):
 
 
 class InfoSize(TypedDict):
-    """A size as it is of this cover."""
+    """A size for this cover."""
 
     width: Px
     height: Px
@@ -105,25 +105,23 @@ class InfoSize(TypedDict):
 
 
 class Info(TypedDict):
-    """What is known of an ISBN."""
+    """What is known about an identifier."""
 
     text: Annotated[str, Field(description="The identifier as it was sent.")]
     identifier: Annotated[
-        str | None, Field(description="What the text is taken for, as scheme:value; null: that is open.")
+        str | None, Field(description="How the text is read, as scheme:value; null: ambiguous.")
     ]
-    item: Annotated[str | None, Field(description="The item that it names: itself, or what it is linked to.")]
+    item: Annotated[str | None, Field(description="Its item: itself, or what it is linked to.")]
     linked: Annotated[list[str], Field(description="All other names of that item, as scheme:value.")]
     isbn13: Annotated[Isbn13 | None, Field(description="The same, where it is an ISBN.")]
-    isbn10: Annotated[str | None, Field(description="Its ISBN-10; null: none, as a 979 has.")]
+    isbn10: Annotated[str | None, Field(description="Its ISBN-10; null: none, as for 979.")]
     readings: Annotated[list[Isbn13], Field(description="All ISBNs that the text can mean, in order.")]
     only_one: Annotated[
-        bool, Field(description="The readings contradict each other: a cover only if one alone has one.")
+        bool, Field(description="The readings exclude each other: served only if one alone has a cover.")
     ]
     has_cover: bool
-    status: Annotated[
-        Literal["found", "missing", "invalid"], Field(description="invalid: the text is not valid; see why.")
-    ]
-    why: Annotated[str | None, Field(description="Why the text is not valid.")]
+    status: Annotated[Literal["found", "missing", "invalid"], Field(description="invalid: see why.")]
+    why: Annotated[str | None, Field(description="Why the text is invalid.")]
     original: InfoOriginal | None
     sizes: Annotated[
         dict[str, InfoSize | None], Field(description="By name; null: the cover is too thin for it.")
@@ -138,10 +136,10 @@ class Info(TypedDict):
 
 
 Have = dict[str, bool | None]
-"""By ISBN as sent. true: it has a cover, false: none is known, null: it is no ISBN."""
+"""By identifier as sent. true: it has a cover, false: no cover is known, null: it is invalid."""
 
 
 class Asked(TypedDict):
-    """Which ISBNs are meant."""
+    """The ISBNs to look up."""
 
     isbns: Annotated[list[str], Field(max_length=MAX_ISBNS)]
