@@ -139,7 +139,8 @@ def import_(config: Config, as_json: bool, listed: Path, report_file: Path | Non
     Columns: isbn, ean, upc, issn, ismn, oclc, lccn, olid, asin, ppn, doi, local:AGENCY, in any order. A name
     may occur several times; other columns are ignored. An invalid cell loses only itself.
 
-    \b Exit code: 0 all rows linked, 3 some not linked or with an invalid cell, 1 none linked.
+    \b
+    Exit code: 0 all rows linked, 3 some not linked or with an invalid cell, 1 none linked.
     """
     from coverproxy.domain.list_text import NotAList
     from coverproxy.service.link_list import link_rows

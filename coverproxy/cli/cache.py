@@ -40,8 +40,10 @@ class ByteCount(click.ParamType[int]):
 def cache() -> None:
     """Manage the derivatives on disk.
 
-    \b coverproxy cache stats              what it contains, and how much space is left coverproxy cache
-    verify             find and remove damaged files coverproxy cache sweep              remove leftovers
+    \b
+    coverproxy cache stats              what it contains, and how much space is left
+    coverproxy cache verify             find and remove damaged files
+    coverproxy cache sweep              remove leftovers
     coverproxy cache evict              free space now, as the running service does by itself
 
     All of them are safe beside a running service. Covers that they remove are made again on request;

@@ -13,9 +13,9 @@ import click
 
 from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import NoSuchOriginal, NotAnIsbn
-from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.domain import schemes
+from coverproxy.domain.errors import NoSuchOriginal, NotAnIdentifier
+from coverproxy.domain.spec import Identifier
 
 if TYPE_CHECKING:
     from coverproxy.service.curate import Book, Curator
@@ -57,18 +57,19 @@ def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
 def book_of(text: str) -> Identifier:
     """Parse the identifier of the book."""
     try:
-        reading = isbn.parse(text)
-    except NotAnIsbn as exc:
+        reading = schemes.read(text)
+    except NotAnIdentifier as exc:
         raise click.ClickException(str(exc)) from None
-    if reading.only_one:
-        raise click.ClickException(f"{text!r} can mean any of {', '.join(reading.isbns)}; write one of them")
-    return Identifier(ISBN, reading.isbns[0])
+    if reading.sure is None:
+        can_mean = ", ".join(each.listed for each in reading.identifiers)
+        raise click.ClickException(f"{text!r} can mean any of {can_mean}; write one of them")
+    return reading.sure
 
 
 @click.command("list")
 @options
 @needs_data
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 def list_(config: Config, as_json: bool, text: str) -> None:
     """List the originals of a book, best first: digest, size, origin, and whether each is shown."""
     with curating(config) as (shelf, curator):
@@ -86,7 +87,7 @@ def _as_json(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
 
 
 def _text(told: dict[str, Any]) -> str:
-    lines = [f"ISBN {told['isbn13']}"]
+    lines = [f"ISBN {told['isbn13']}" if told["isbn13"] else told["identifier"]]
     if hidden := told["hidden"]:
         lines.append(f"  hidden, including future originals: {_by(hidden)}")
     for each in told["originals"]:
@@ -125,7 +126,7 @@ def _done(as_json: bool, shelf: "DataFolder", curator: "Curator", book: Identifi
 @options
 @needs_data
 @deciding
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 @click.argument("digest")
 def pin(config: Config, as_json: bool, text: str, digest: str, note: str, who: str) -> None:
     """Always show this original of a book. DIGEST: at least its first 8 digits."""
@@ -141,7 +142,7 @@ def pin(config: Config, as_json: bool, text: str, digest: str, note: str, who: s
 @options
 @needs_data
 @deciding
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 def unpin(config: Config, as_json: bool, text: str, note: str, who: str) -> None:
     """Let the rule decide again which original of a book is shown."""
     from coverproxy.domain.decisions import Decision
@@ -157,7 +158,7 @@ def unpin(config: Config, as_json: bool, text: str, note: str, who: str) -> None
 @needs_data
 @deciding
 @click.option("--everywhere", is_flag=True, help="Hide these bytes for all books. Needs DIGEST.")
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 @click.argument("digest", required=False)
 def hide(
     config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
@@ -186,7 +187,7 @@ def hide(
 @needs_data
 @deciding
 @click.option("--everywhere", is_flag=True, help="Undo `hide --everywhere`. Needs DIGEST.")
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 @click.argument("digest", required=False)
 def restore(
     config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
@@ -210,7 +211,7 @@ def restore(
 @options
 @needs_data
 @deciding
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 @click.argument("digest", required=False)
 def remove(config: Config, as_json: bool, text: str, digest: str | None, note: str, who: str) -> None:
     """Delete this original of a book and its file; without DIGEST, all its originals. Cannot be undone.
@@ -252,7 +253,7 @@ def admit(config: Config, as_json: bool, digest: str, note: str, who: str) -> No
 @click.command()
 @options
 @needs_data
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 def history(config: Config, as_json: bool, text: str) -> None:
     """Show who did what to a book's originals, latest first; `undo NUMBER` undoes an entry."""
     from coverproxy.service.book_json import deed_as_json
@@ -292,7 +293,7 @@ def undo(config: Config, as_json: bool, number: int, note: str, who: str) -> Non
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The first day on which it is not shown.")
 @click.option("--no-crop", is_flag=True, help="Never show a part of it (no cropping).")
 @click.option("--no-pin", is_flag=True, help="Let the rule decide whether it is shown.")
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def add(
     config: Config, as_json: bool, text: str, file: Path, note: str, who: str, source: str | None,
@@ -327,15 +328,12 @@ def add(
 @needs_data
 def pending(config: Config, as_json: bool) -> None:
     """List uploads that wait for a review, oldest first: `pin` shows one, `remove` rejects it."""
-    from coverproxy.service.book_json import original_as_json
+    from coverproxy.service.book_json import waiting_as_json
 
     with curating(config) as (_, curator):
-        found = [
-            {"isbn13": each.identifier.value} | original_as_json(each, is_shown=False)
-            for each in curator.pending(1000)
-        ]
+        found = [waiting_as_json(each) for each in curator.pending(1000)]
     lines = [
-        f"{each['isbn13']}  {each['digest']}  {each['width']}x{each['height']}"
+        f"{each['isbn13'] or each['of']}  {each['digest']}  {each['width']}x{each['height']}"
         f"  {each['added']}  {each['who']}"
         for each in found
     ]

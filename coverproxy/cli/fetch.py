@@ -14,6 +14,7 @@ from coverproxy.cli.common import counted, faults_told, tell
 from coverproxy.cli.lists import exit_code, listed_lines, readable
 from coverproxy.cli.progress import progress
 from coverproxy.domain.formats import Format
+from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.isbn_list import NoColumn, Row
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ EX_TEMPFAIL = 75
     show_default=True,
     help="Format to ask for; a server without WebP sends JPEG.",
 )
-@click.option("--column", metavar="NAME", help="Column with the ISBNs (default: isbn, else the first).")
+@click.option("--column", metavar="NAME", help="Column to use (default: isbn, oclc, …, else the first).")
 @click.option(
     "--recheck-after",
     "fresh_hours",
@@ -76,8 +77,9 @@ def fetch(
 ) -> None:
     """Download the covers of all ISBNs in LIST from a server, at the rate that its terms allow.
 
-    LIST is a file with an ISBN per line, in any spelling, or a CSV or TSV table; - reads standard input. Each
-    cover is stored in DIR under its ISBN-13. An ISBN without a cover gets no file.
+    LIST is a file with an ISBN or scheme:value (oclc:12345) per line, or a CSV or TSV table; - reads standard
+    input. Each cover is stored in DIR under its ISBN-13, or as oclc=12345. An item without a cover gets no
+    file.
 
     Requests at most one new cover per second; existing ones come faster. When the day's quota is used up, it
     stops and says when to go on: run the same command again.
@@ -85,8 +87,9 @@ def fetch(
     Existing files are not downloaded again: after --recheck-after a conditional request checks for changes,
     which costs no quota. Ctrl-C is safe, and so is a crash: files appear complete or not at all.
 
-    \b Exit code: 0 all done, 3 some lines failed or have no ISBN, 1 all failed or the server refused, 2 a
-    mistake in the command, 75 the quota is used up, 130 interrupted.
+    \b
+    Exit code: 0 all done, 3 some lines failed or have no identifier, 1 all failed or the server refused,
+    2 a mistake in the command, 75 the quota is used up, 130 interrupted.
     """
     from coverproxy.client.download import DownloadWish
 
@@ -168,8 +171,11 @@ def _write(file: BinaryIO, result: "DownloadResult") -> None:
 
 
 def _line(result: "DownloadResult") -> dict[str, Any]:
+    item = result.item
     return {
-        "line": result.line.number, "isbn": readable(result.line.text), "isbn13": result.isbn or None,
+        "line": result.line.number, "isbn": readable(result.line.text),
+        "isbn13": item.value if item and item.scheme == ISBN else None,
+        "identifier": str(item) if item else None,
         "outcome": result.outcome.value, "file": result.file or None, "bytes": result.bytes,
         "detail": readable(result.why) or None,
     }  # fmt: skip

@@ -9,10 +9,9 @@ import click
 from coverproxy.cli import curate
 from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain import schemes
+from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
-from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
     from coverproxy.wiring import DataFolder
@@ -50,7 +49,7 @@ def quarantined(config: Config, as_json: bool) -> None:
 def _as_json(shelf: "DataFolder", each: Quarantined) -> dict[str, Any]:
     return {
         "digest": each.digest.hex(),
-        "isbns": [original.identifier.value for original in each.originals],
+        "isbns": [original.identifier.listed for original in each.originals],
         "files": [str(shelf.files.path(original)) for original in each.originals],
         "reason": each.reason,
         "at": datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -65,10 +64,10 @@ def _text(told: dict[str, Any]) -> str:
 
 @originals.command()
 @options
-@click.argument("what", metavar="DIGEST|ISBN")
+@click.argument("what", metavar="DIGEST|ID")
 @needs_data
 def release(config: Config, as_json: bool, what: str) -> None:
-    """Let a quarantined original be decoded again, by its digest or the ISBN of its book.
+    """Let a quarantined original be decoded again, by its digest or the ID of its book.
 
     For example after an update of libvips. Originals that were too slow (render.time_limit_seconds) are
     released the same way. If it crashes or hangs again, it is quarantined again.
@@ -83,7 +82,7 @@ def release(config: Config, as_json: bool, what: str) -> None:
         drop_stale(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes)
     if not digests:
         raise click.ClickException(f"{what!r} is not quarantined; see coverproxy originals quarantined")
-    books = [each.identifier.value for each in freed]
+    books = [each.identifier.listed for each in freed]
     told = {"digests": [digest.hex() for digest in digests], "isbns": books}
     tell(as_json, told, "\n".join(f"{digest.hex()} is released" for digest in digests))
 
@@ -95,10 +94,10 @@ def _digests(shelf: "DataFolder", what: str) -> list[bytes]:
         held = any(each.is_held for each in shelf.catalogue.with_digest(digest, most=1000))
         return [digest] if held or shelf.catalogue.standing(digest)[0] else []
     try:
-        values = isbn.parse(what).isbns
-    except NotAnIsbn as exc:
+        named = schemes.read(what).identifiers
+    except NotAnIdentifier as exc:
         raise click.ClickException(
-            f"{what!r} is neither a digest (32 hex digits) nor an ISBN: {exc.why}"
+            f"{what!r} is neither a digest (32 hex digits) nor an identifier: {exc.why}"
         ) from None
-    found = (each for value in values for each in shelf.catalogue.find(Identifier(ISBN, value)))
+    found = (each for one in named for each in shelf.catalogue.of_item(one))
     return list(dict.fromkeys(each.digest for each in found if each.is_held))

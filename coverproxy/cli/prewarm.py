@@ -60,16 +60,18 @@ def warm(
 ) -> None:
     """Make the covers of all ISBNs in LIST that do not exist yet.
 
-    LIST is a file with an ISBN per line, in any spelling, or a CSV or TSV table with `isbn` columns (else the
-    first column counts); - reads standard input. Blank lines and lines that begin with # are skipped.
+    LIST is a file with an ISBN or scheme:value (oclc:12345) per line, or a CSV or TSV table with columns
+    isbn, oclc, issn, … (else the first column counts); - reads standard input. Blank lines and lines that
+    begin with # are skipped.
 
     Needs no key and no quota. Servers may run at the same time: no cover is made twice. It takes no more than
     its share of the machine, and requests take precedence.
 
     Ctrl-C is safe, and so is running it again: existing covers are skipped.
 
-    \b Exit code: 0 all possible covers exist, 3 some lines failed or have no ISBN, 1 all failed, or it ended
-    early, 2 a mistake in the command or the config, 130 interrupted.
+    \b
+    Exit code: 0 all possible covers exist, 3 some lines failed or have no identifier, 1 all failed, or it
+    ended early, 2 a mistake in the command or the config, 130 interrupted.
     """
     from coverproxy.concurrency.process_pool import cores, pace
     from coverproxy.service.prewarm import PrewarmReport

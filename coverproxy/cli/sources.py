@@ -11,8 +11,8 @@ import click
 
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import AnySource, Config, FolderSourceConfig, ObjectSourceConfig, unset
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain import schemes
+from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
@@ -57,22 +57,24 @@ def _where(each: AnySource) -> str:
 
 @source.command()
 @options
-@click.argument("text", metavar="ISBN")
+@click.argument("text", metavar="ID")
 def test(config: Config, as_json: bool, text: str) -> None:
-    """Ask every source for the cover of an ISBN; print each answer and its time.
+    """Ask every source for a cover, by ISBN or scheme:value; print each answer and its time.
 
     Nothing is stored or remembered. The exit code is 1 if no source has it or one was unavailable.
     """
     try:
-        value = isbn.parse(text).isbns[0]
-    except NotAnIsbn as exc:
+        identifier = schemes.read(text).identifiers[0]
+    except NotAnIdentifier as exc:
         raise click.ClickException(str(exc)) from None
     if mistakes := unset(config.source, os.environ):
         raise click.ClickException("\n".join(mistakes))
     with faults_told():
-        answers = asyncio.run(_ask_all(config, Identifier(ISBN, value)))
+        answers = asyncio.run(_ask_all(config, identifier))
     told = [each.told for each in answers]
-    tell(as_json, {"isbn13": value, "answers": told}, "\n".join(map(_line, told)) or "There are no sources.")
+    isbn13 = identifier.value if identifier.scheme == ISBN else None
+    answered = {"identifier": str(identifier), "isbn13": isbn13, "answers": told}
+    tell(as_json, answered, "\n".join(map(_line, told)) or "There are no sources.")
     found = any(each.answer == "found" for each in answers)
     if not found or any(each.answer == "could not ask" for each in answers):
         raise click.exceptions.Exit(1)

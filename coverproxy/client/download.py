@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from coverproxy import __version__
 from coverproxy.client.classify import (
@@ -21,10 +23,11 @@ from coverproxy.client.classify import (
     seconds_to_wait,
 )
 from coverproxy.client.folder import Entry, Folder
-from coverproxy.domain import isbn
+from coverproxy.domain import schemes
 from coverproxy.domain.api_key import abridged
-from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.formats import Format
+from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.isbn_list import Row
 
 AGENT = f"coverproxy/{__version__} (fetch)"
@@ -59,11 +62,11 @@ class DownloadOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
-    """The result of a line: the book's ISBN-13 and file if there is one, else the reason."""
+    """The result of a line: the item and its file if there is one, else the reason."""
 
     line: Row
     outcome: DownloadOutcome
-    isbn: str = ""
+    item: Identifier | None = None
     file: str = ""
     bytes: int = 0
     why: str = ""
@@ -127,9 +130,10 @@ class DownloadWish:
         name = self.format.media_type
         return name if self.format is Format.JPEG else f"{name}, image/jpeg;q=0.5"
 
-    def url(self, isbn13: str) -> str:
-        """The address of a book's cover."""
-        return f"{self.server}/devkey/{self.key}/{self.size}/isbn/{isbn13}"
+    def url(self, item: Identifier) -> str:
+        """The address of an item's cover."""
+        place = f"{item.scheme}/{quote(item.value, safe='')}"
+        return f"{self.server}/devkey/{self.key}/{self.size}/{place}"
 
 
 class Downloader:
@@ -173,38 +177,37 @@ class Downloader:
         Raises Stop, OSError.
         """
         try:
-            reading = isbn.parse(line.text)
-        except NotAnIsbn as exc:
+            reading = schemes.read(line.text)
+        except NotAnIdentifier as exc:
             return DownloadResult(line, DownloadOutcome.INVALID, why=exc.why)
         if reading.only_one:
-            return DownloadResult(
-                line, DownloadOutcome.INVALID, why=f"it can mean either of {', '.join(reading.isbns)}"
-            )
-        for value in reading.isbns:
-            result = await self._book(line, value)
+            can_mean = ", ".join(each.listed for each in reading.identifiers)
+            return DownloadResult(line, DownloadOutcome.INVALID, why=f"it can mean either of {can_mean}")
+        for item in reading.identifiers:
+            result = await self._book(line, item)
             if result.outcome is not DownloadOutcome.MISSING:
                 break
         return result
 
-    async def _book(self, line: Row, value: str) -> DownloadResult:
-        entry = self._folder.find(value, self._wish.of)
+    async def _book(self, line: Row, item: Identifier) -> DownloadResult:
+        entry = self._folder.find(item.listed, self._wish.of)
         if entry and 0 <= self._now() - entry.checked < self._wish.fresh_seconds:
-            return DownloadResult(line, DownloadOutcome.KEPT, value, entry.file, entry.bytes)
+            return DownloadResult(line, DownloadOutcome.KEPT, item, entry.file, entry.bytes)
         try:
-            answer = await self._ask_patiently(value, entry)
+            answer = await self._ask_patiently(item, entry)
         except _GaveUp as exc:
-            return DownloadResult(line, DownloadOutcome.FAILED, value, why=str(exc))
+            return DownloadResult(line, DownloadOutcome.FAILED, item, why=str(exc))
         verdict = judge(answer)
         self._keep_pace(answer, verdict)
         match verdict:
             case Verdict.PICTURE:
-                return self._store(line, value, answer)
+                return self._store(line, item, answer)
             case Verdict.UNCHANGED if entry:
                 self._folder.note(replace(entry, checked=self._now()))
-                return DownloadResult(line, DownloadOutcome.UNCHANGED, value, entry.file, entry.bytes)
+                return DownloadResult(line, DownloadOutcome.UNCHANGED, item, entry.file, entry.bytes)
             case Verdict.MISSING:
                 return DownloadResult(
-                    line, DownloadOutcome.MISSING, value, why="the server has no cover for it"
+                    line, DownloadOutcome.MISSING, item, why="the server has no cover for it"
                 )
             case Verdict.QUOTA:
                 raise Stop("the day's quota of the key is used up", True, resets_at(answer, self._now()))
@@ -214,15 +217,15 @@ class Downloader:
         return DownloadResult(
             line,
             DownloadOutcome.FAILED,
-            value,
+            item,
             why=f"not a picture: {_describe(answer)}, starts with {head!r}",
         )
 
-    async def _ask_patiently(self, value: str, entry: Entry | None) -> ServerAnswer:
+    async def _ask_patiently(self, item: Identifier, entry: Entry | None) -> ServerAnswer:
         """Ask until an answer is final, at most TRIES times. Raises _GaveUp, Stop."""
         for tried in range(TRIES):
             try:
-                answer = await self._ask(value, entry)
+                answer = await self._ask(item, entry)
             except (aiohttp.ClientError, TimeoutError) as exc:
                 why, wait, is_heard = self._said(exc), 2.0**tried, False
             else:
@@ -249,7 +252,7 @@ class Downloader:
             self._report.new += 1
             self._not_before = self._now() + NEW_EVERY_SECONDS
 
-    async def _ask(self, value: str, entry: Entry | None) -> ServerAnswer:
+    async def _ask(self, item: Identifier, entry: Entry | None) -> ServerAnswer:
         """Ask once, after the due wait. Raises aiohttp.ClientError, TimeoutError."""
         if (early := self._not_before - self._now()) > 0:
             await self._sleep(min(early, MAX_WAIT_SECONDS))
@@ -258,7 +261,7 @@ class Downloader:
             headers["If-None-Match"] = entry.etag
         elif entry and entry.modified:
             headers["If-Modified-Since"] = entry.modified
-        url = self._wish.url(value)
+        url = URL(self._wish.url(item), encoded=True)
         async with self._client.get(url, headers=headers, max_redirects=_MAX_REDIRECTS) as response:
             body = bytearray()
             async for chunk in response.content.iter_any():
@@ -267,19 +270,25 @@ class Downloader:
                     break
             return ServerAnswer(response.status, response.headers, bytes(body))
 
-    def _store(self, line: Row, value: str, answer: ServerAnswer) -> DownloadResult:
+    def _store(self, line: Row, item: Identifier, answer: ServerAnswer) -> DownloadResult:
         """Store a cover. Raises OSError."""
         found = form(answer.body)
         assert found is not None  # noqa: S101 - judge() has checked it
-        name, length = f"{value}.{found.value}", len(answer.body)
+        name, length = f"{file_stem(item)}.{found.value}", len(answer.body)
         etag, date = (answer.headers.get(header, "") for header in ("ETag", "Last-Modified"))
-        entry = Entry(value, name, length, self._wish.of, self._now(), etag, date)
+        entry = Entry(item.listed, name, length, self._wish.of, self._now(), etag, date)
         self._folder.store(entry, answer.body, modified(answer))
-        return DownloadResult(line, DownloadOutcome.FETCHED, value, name, length)
+        return DownloadResult(line, DownloadOutcome.FETCHED, item, name, length)
 
     def _said(self, exc: Exception) -> str:
         """Describe a failed request, with the key in its address abridged."""
         return (str(exc) or type(exc).__name__).replace(self._wish.key, abridged(self._wish.key))
+
+
+def file_stem(item: Identifier) -> str:
+    """Name an item's file: an ISBN by its digits, all else as scheme=value; no two items have one name."""
+    stem = schemes.stems(item)[0]
+    return stem if item.scheme == ISBN else f"{item.scheme.replace(':', '-')}={stem}"
 
 
 def _describe(answer: ServerAnswer) -> str:

@@ -19,6 +19,11 @@ class Identifier:
     def __str__(self) -> str:
         return f"{self.scheme}:{self.value}"
 
+    @property
+    def listed(self) -> str:
+        """As lists and pages have it, for schemes.read(): an ISBN by its digits, all else as scheme:value."""
+        return self.value if self.scheme == ISBN else str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

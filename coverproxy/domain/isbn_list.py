@@ -1,22 +1,30 @@
-"""Lists of ISBNs: a file with one per line, or a table with an ISBN column."""
+"""Lists of identifiers: a file with one per line, or a table with columns of ISBNs or others."""
 
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import NotAnIsbn
+from coverproxy.domain import isbn, schemes
+from coverproxy.domain.errors import NotAnIsbn, UnknownScheme
 from coverproxy.domain.table_rows import delimiter_of
 
 _ISBN = re.compile(r"(?:[ep]|print)?isbns?(?:1[03])?(?:ean|nr|no|number|nummer)?")
 _EAN = re.compile(r"(?:ean|gtin)(?:13)?(?:code)?")
 _NO_WORD = re.compile(r"[\W_]+")
 
+OTHER_WORDS = {
+    word: name
+    for name in schemes.ALL
+    if name != schemes.ISBN
+    for word in (name, f"{name}number", f"{name}no")
+} | schemes.ALIASES
+"""What columns of other identifiers than ISBNs are called, simplified, and their schemes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the list: its number, and the text that should be an ISBN."""
+    """A line of the list: its number, and the text that should be an ISBN or scheme:value."""
 
     number: int
     text: str
@@ -27,13 +35,15 @@ class NoColumn(ValueError):
 
 
 def lines(file: Iterable[str], column: str | None = None) -> Iterator[Row]:
-    """Read a list: one ISBN per line, or a table. *column* names its column; default: `isbn`, else the first.
+    """Read a list: one ISBN or scheme:value per line, or a table. *column* names its column.
 
-    With several ISBN columns, the first that holds an ISBN in that line counts. Blank lines and lines that
-    begin with # are skipped. Each line is parsed on its own, so that a stray quotation mark cannot swallow
-    the rest of the list, as it would in strict CSV. Raises NoColumn.
+    By default a table's `isbn` columns count and, where they hold none in that line, its columns of other
+    schemes (oclc, issn, lccn, local:AGENCY); without a header its first column. With several ISBN columns,
+    the first that holds an ISBN in that line counts. Blank lines and lines that begin with # are skipped.
+    Each line is parsed on its own, so that a stray quotation mark cannot swallow the rest of the list, as it
+    would in strict CSV. Raises NoColumn.
     """
-    delimiter, at, is_first = ",", [0], True
+    delimiter, at, is_first = ",", Columns([0]), True
     for number, text in enumerate(file, 1):
         text = text.strip("\ufeff\r\n ")
         if not text.strip() or text.startswith("#"):
@@ -46,7 +56,42 @@ def lines(file: Iterable[str], column: str | None = None) -> Iterator[Row]:
             if named := _named(cells, column):
                 at = named
                 continue
-        yield Row(number, first_isbn([cells[each] for each in at if each < len(cells)]))
+        yield Row(number, at.read(cells))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a table has identifiers: ISBNs, and others as (scheme, index) in the order to try them."""
+
+    isbns: Sequence[int] = ()
+    others: Sequence[tuple[str, int]] = ()
+
+    def read(self, cells: Sequence[str]) -> str:
+        """Return what names a line's item: its first ISBN, else its first other identifier, valid or not."""
+        isbns = [cells[each] for each in self.isbns if each < len(cells)]
+        text = first_isbn(isbns) if isbns else ""
+        if is_isbn(text) or not self.others:
+            return text
+        named = ((scheme, cells[at].strip()) for scheme, at in self.others if at < len(cells))
+        return next((f"{scheme}:{value}" for scheme, value in named if value), text)
+
+
+def other_columns(header: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the columns of a header that hold other identifiers than ISBNs, as (scheme, index)."""
+    found = ((_scheme(cell), at) for at, cell in enumerate(header))
+    return [(scheme, at) for scheme, at in found if scheme]
+
+
+def _scheme(cell: str) -> str:
+    own = cell.strip().lower()
+    return own if own.startswith(schemes.LOCAL) and _is_scheme(own) else OTHER_WORDS.get(simplified(cell), "")
+
+
+def _is_scheme(name: str) -> bool:
+    try:
+        return bool(schemes.named(name))
+    except UnknownScheme:
+        return False
 
 
 def isbn_columns(header: Sequence[str]) -> list[int]:
@@ -84,12 +129,15 @@ def is_isbn(text: str) -> bool:
     return True
 
 
-def _named(cells: list[str], column: str | None) -> list[int]:
-    """Find the ISBN columns in the first line; empty if it is not a header. Raises NoColumn."""
+def _named(cells: list[str], column: str | None) -> Columns | None:
+    """Find the columns in the first line; None if it is not a header. Raises NoColumn."""
     names = [cell.strip() for cell in cells]
+    others = other_columns(names)
     if column is None:
-        return isbn_columns(names)
+        found = Columns(isbn_columns(names), others)
+        return found if found.isbns or others else None
     for at, name in enumerate(names):
         if name.casefold() == column.strip().casefold():
-            return [at]
+            scheme = next((scheme for scheme, place in others if place == at), None)
+            return Columns(others=[(scheme, at)]) if scheme else Columns([at])
     raise NoColumn(f"the list has no column {column!r}: its first line has {', '.join(map(repr, names))}")

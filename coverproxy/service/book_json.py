@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coverproxy.domain.decisions import Decision, Deed
+from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.original import Original
 from coverproxy.service.curate import Book
 
@@ -12,7 +13,8 @@ def book_as_json(book: Book) -> dict[str, Any]:
     """Return a book's originals, best first, and the decisions about it."""
     best = book.best
     return {
-        "isbn13": book.identifier.value,
+        "identifier": str(book.identifier),
+        "isbn13": book.identifier.value if book.identifier.scheme == ISBN else None,
         "hidden": _decision(book.hidden_book),
         "originals": [original_as_json(each, is_shown=each is best) for each in book.originals],
         "hidden_digests": {digest.hex(): _decision(each) for digest, each in book.hidden.items()},
@@ -22,7 +24,7 @@ def book_as_json(book: Book) -> dict[str, Any]:
 def original_as_json(each: Original, *, is_shown: bool) -> dict[str, Any]:
     """Return one original. Times are ISO 8601 in UTC, sizes px and bytes."""
     return {
-        "digest": each.digest.hex(), "shown": is_shown, "pinned": each.is_pinned,
+        "of": str(each.identifier), "digest": each.digest.hex(), "shown": is_shown, "pinned": each.is_pinned,
         "state": each.state.value if each.state else None, "fault": each.fault, "role": each.role,
         "width": each.width, "height": each.height, "bytes": each.bytes, "type": each.loader.value,
         "date": iso(each.date), "added": iso(each.added / 1000), "source": each.source,
@@ -30,6 +32,12 @@ def original_as_json(each: Original, *, is_shown: bool) -> dict[str, Any]:
         "until": iso(each.terms.until) if each.terms.until is not None else None,
         "no_crop": each.terms.no_crop,
     }  # fmt: skip
+
+
+def waiting_as_json(each: Original) -> dict[str, Any]:
+    """Write down one original that waits for a review, and whose it is."""
+    isbn13 = each.identifier.value if each.identifier.scheme == ISBN else None
+    return {"isbn13": isbn13} | original_as_json(each, is_shown=False)
 
 
 def deed_as_json(deed: Deed) -> dict[str, Any]:

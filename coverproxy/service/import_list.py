@@ -10,7 +10,7 @@ from pathlib import Path
 from coverproxy.domain import list_text, schemes
 from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.identifier import Identifier
-from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, simplified
+from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, other_columns, simplified
 from coverproxy.domain.original import LATEST_DATE, Terms
 from coverproxy.domain.table_rows import table_rows
 from coverproxy.originals.examine import Candidate, Refusal
@@ -25,12 +25,6 @@ _FILE_WORDS = [
     "umschlag", "titelbild", "fichier", "couverture", "archivo", "imagen", "portada", "immagine", "copertina",
     "bestand", "afbeelding", "omslag",
 ]  # fmt: skip
-OTHER_WORDS = {
-    word: name
-    for name in schemes.ALL
-    if name != schemes.ISBN
-    for word in (name, f"{name}number", f"{name}no")
-} | schemes.ALIASES
 _URL_WORDS = ("url", "link", "imageurl", "imagelink", "coverurl", "coverlink", "uri")
 _SOURCE_WORDS = ("source", "quelle", "origin")
 _DATE_WORDS = ("date", "datum", "modified")
@@ -115,7 +109,7 @@ def columns_of(header: list[str] | str) -> Columns | str | None:
     words = [simplified(cell) for cell in header]
     isbns, file = tuple(isbn_columns(header)), _first(words, _FILE_WORDS)
     url = _first(words, _URL_WORDS)
-    others = tuple((OTHER_WORDS[word], at) for at, word in enumerate(words) if word in OTHER_WORDS)
+    others = tuple(other_columns(header))
     if (isbns or others) and (file is not None or url is not None):
         return Columns(
             isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS), url,

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coverproxy.domain import schemes
-from coverproxy.domain.errors import NotAnIdentifier, UnknownScheme
+from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.identifier import ISBN, Identifier
-from coverproxy.domain.isbn_list import isbn_columns, simplified
+from coverproxy.domain.isbn_list import isbn_columns, other_columns
 from coverproxy.domain.list_text import NotAList
 from coverproxy.domain.table_rows import table_rows
-from coverproxy.service.import_list import OTHER_WORDS, open_list
+from coverproxy.service.import_list import open_list
 
 LEAST = 2
 """Least number of identifiers in a row."""
@@ -42,20 +42,10 @@ def link_rows(path: Path) -> Iterator[LinkRow]:
 
 def columns_of(header: Sequence[str]) -> list[tuple[str, int]]:
     """Return the columns with identifiers, as (scheme, index), in the table's order."""
-    isbns = set(isbn_columns(header))
-    found = (_scheme(cell, is_isbn=at in isbns) for at, cell in enumerate(header))
-    return [(scheme, at) for at, scheme in enumerate(found) if scheme]
-
-
-def _scheme(cell: str, *, is_isbn: bool) -> str:
-    own = cell.strip().lower()
-    if own.startswith(schemes.LOCAL):
-        try:
-            return schemes.named(own).name
-        except UnknownScheme:
-            return ""
-    word = simplified(cell)
-    return OTHER_WORDS.get(word, ISBN if is_isbn else "")
+    others = other_columns(header)
+    taken = {at for _, at in others}
+    isbns = [(ISBN, at) for at in isbn_columns(header) if at not in taken]
+    return sorted((*isbns, *others), key=lambda each: each[1])
 
 
 def _row(number: int, cells: list[str] | str, columns: list[tuple[str, int]]) -> LinkRow:

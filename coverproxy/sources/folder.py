@@ -39,7 +39,7 @@ class FolderSource:
         """See Source."""
         inner = self._template.fill(identifier)
         if inner is None:
-            return NotThere("it has no ISBN-10, which this source needs")
+            return NotThere("it has no ISBN of the form that this source needs")
         if self._is_closed:
             raise SourceUnavailable("closed")
         looking = asyncio.get_running_loop().run_in_executor(

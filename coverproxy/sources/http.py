@@ -87,7 +87,7 @@ class HttpSource:
         """See Source."""
         filled = self._template.fill(identifier)
         if filled is None:
-            return NotThere("it has no ISBN-10, which this source needs")
+            return NotThere("it has no ISBN of the form that this source needs")
         if self._session.closed:
             raise SourceUnavailable("closed")
         with mapped_errors():

@@ -124,7 +124,7 @@ class ObjectSource:
         """See Source."""
         key = self._template.fill(identifier)
         if key is None:
-            return NotThere("it has no ISBN-10, which this source needs")
+            return NotThere("it has no ISBN of the form that this source needs")
         if self._store is None:
             raise SourceUnavailable("closed")
         conditions = _conditions(known)

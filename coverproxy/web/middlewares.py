@@ -18,7 +18,6 @@ from coverproxy.domain.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from coverproxy.domain.identifier import ISBN
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
@@ -142,9 +141,8 @@ def _note(request: web.Request, error: CoverError, label: CoverStatus) -> None:
     if not account:
         return
     if isinstance(error, NoCover):
-        spec = request.get(SPEC)
-        if spec and spec.identifier.scheme == ISBN:
-            request.app[DESK].ledger.note_lacking(account, spec.identifier.value)
+        if spec := request.get(SPEC):
+            request.app[DESK].ledger.note_lacking(account, spec.identifier.listed)
     elif label.is_noted:
         request.app[DESK].ledger.note_refusal(account, label, _detail(request, error))
 

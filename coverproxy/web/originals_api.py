@@ -12,10 +12,10 @@ import orjson
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from coverproxy.domain import isbn
+from coverproxy.domain import schemes
 from coverproxy.domain.api_key import Key, abridged
 from coverproxy.domain.decisions import Decision
-from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnknownScheme, UnreadType
+from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnreadType
 from coverproxy.domain.original import LATEST_DATE, Terms
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
@@ -121,19 +121,22 @@ async def pending(request: web.Request) -> web.StreamResponse:
     if not person.is_admin:
         raise NotTheOwner("only an administrator sees what waits for a review")
     found = await _off_loop(request, partial(request.app[CURATOR].pending, MOST_PENDING))
-    told = [{"isbn13": each.identifier.value} | original_as_json(each, is_shown=False) for each in found]
+    told = [
+        {"isbn13": each.identifier.value if each.identifier.scheme == ISBN else None}
+        | original_as_json(each, is_shown=False)
+        for each in found
+    ]
     return answers.send(answers.json({"pending": told}))
 
 
 def _book(request: web.Request) -> Identifier:
-    """Return the book that is meant. Raises NotAnIsbn, BadQuestion, UnknownScheme."""
+    """Return the book that is meant. Raises NotAnIdentifier, BadQuestion, UnknownScheme."""
     request[IS_PROGRAM] = True
-    if request.match_info["scheme"].lower() != ISBN:
-        raise UnknownScheme(request.match_info["scheme"], (ISBN,))
-    reading = isbn.parse(request.match_info["value"].rstrip("/"))
-    if reading.only_one:
-        raise BadQuestion(f"this can mean any of {', '.join(reading.isbns)}; name one of them")
-    return Identifier(ISBN, reading.isbns[0])
+    reading = schemes.parse(request.match_info["scheme"], request.match_info["value"].rstrip("/"))
+    if reading.sure is None:
+        can_mean = ", ".join(each.listed for each in reading.identifiers)
+        raise BadQuestion(f"this can mean any of {can_mean}; name one of them")
+    return reading.sure
 
 
 def _bearer(request: web.Request) -> str:

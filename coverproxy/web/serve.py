@@ -10,6 +10,7 @@ from coverproxy.domain.spec import Spec, Wanted
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, negotiate
 from coverproxy.web.app_keys import CONFIG, COVERS, HOT, SPEC
+from coverproxy.web.paths import path_of
 from coverproxy.web.visitor import visitor
 
 
@@ -50,4 +51,4 @@ def address(key: Key, wanted: Wanted, size: str) -> str:
     """Return our own address of the cover, without the host."""
     named = wanted.identifiers[0]
     ending = f".{wanted.forced.value}" if wanted.forced else ""
-    return f"/devkey/{key.name}/{size}/{named.scheme}/{named.value}{ending}"
+    return f"/devkey/{key.name}/{size}/{path_of(named)}{ending}"

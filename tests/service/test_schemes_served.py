@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from conftest import COVERED, Running, Start, take_in
 from images import small_jpeg
 
@@ -13,6 +13,7 @@ from coverproxy.cli import main
 from coverproxy.domain import schemes
 from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.service.import_list import listed
+from coverproxy.web.app_keys import DESK
 
 IDENTIFIERS = [
     *(f"{scheme.name}:{scheme.example}" for scheme in schemes.ALL.values() if scheme.name != "isbn"),
@@ -148,3 +149,50 @@ def test_a_list_has_a_column_for_each_scheme(tmp_path: Path) -> None:
         "9780545010221": Candidate, "issn:0378-5955": Candidate, "oclc:(OCoLC)12345": Candidate, "": Refusal,
         "issn:0378-5954": Candidate,
     }  # fmt: skip
+
+
+async def run(server: Running, *arguments: str) -> Result:
+    """What a command says over the server's data folder, beside the running service."""
+    line = [*arguments, "--data", server.config.data.dir]
+    return await asyncio.to_thread(CliRunner().invoke, main, line)
+
+
+async def test_lists_of_commands_take_every_scheme(others: Running, tmp_path: Path) -> None:
+    """What is warmed and downloaded is named by ISBN, by scheme:value, or by the columns of a table."""
+    table, lines, folder = tmp_path / "list.csv", tmp_path / "list.txt", tmp_path / "got"
+    table.write_text(f"Title,OCLC,ISBN,local:koha\na,1,,\nb,,{COVERED},\nc,,,4711\n")
+    lines.write_text("oclc:1\nlocal:koha:b/1 x\n")
+    command = ["warm", str(table), "--size", "small", "--json", "--data", others.config.data.dir]
+    warmed = orjson.loads(CliRunner().invoke(main, command).output)  # it takes signals, so: this thread
+    assert (warmed["lines"], warmed["made"], warmed["missing"], warmed["invalid"]) == (3, 3, 0, 0)
+    server = ("--server", others.listeners.url, "--key", others.key.name, "-o", str(folder), "--json")
+    command = ["fetch", str(lines), *server, "--size", "small"]
+    fetched = await asyncio.to_thread(CliRunner().invoke, main, command)
+    assert (fetched.exit_code, orjson.loads(fetched.output)["fetched"]) == (0, 2), fetched.output
+    names = {each.name for each in folder.glob("*.jpg")}
+    assert names == {"oclc=1.jpg", "local-koha=b=2f1=20x.jpg"}
+
+
+async def test_decisions_take_every_scheme(others: Running) -> None:
+    """Originals are listed, hidden and restored, and sources are tested, by scheme:value."""
+    shown = orjson.loads((await run(others, "originals", "list", "oclc:1", "--json")).output)
+    (digest,) = [each["digest"] for each in shown["originals"]]
+    assert (shown["identifier"], shown["isbn13"]) == ("oclc:1", None)
+    assert (await run(others, "originals", "hide", "oclc:1", digest)).exit_code == 0
+    assert (await others.get(path(others, "oclc:1"))).cover == "missing"
+    assert (await run(others, "originals", "restore", "oclc:1", digest)).exit_code == 0
+    assert (await others.get(path(others, "oclc:1"))).cover == "made"
+    asked = await run(others, "source", "test", "oclc:1", "--json")
+    assert orjson.loads(asked.output) == {"identifier": "oclc:1", "isbn13": None, "answers": []}
+
+
+async def test_pages_take_every_scheme(others: Running) -> None:
+    """The home page's form shows a cover by any identifier, and what a key lacks is told by any name."""
+    page = await others.get("/?isbn=oclc:1", Accept="text/html")
+    tried = await others.get("/try/medium/oclc/1", Sec_Fetch_Site="same-origin")
+    assert b'src="/try/medium/oclc/1"' in page.body
+    assert (tried.status, tried.cover) == (200, "made")
+    assert (await others.get(path(others, "oclc:2"))).cover == "missing"
+    await others.app[DESK].ledger.write()
+    missing = await others.get(f"/devkey/{others.key.name}/usage/missing.csv")
+    assert b"oclc:2," in missing.body

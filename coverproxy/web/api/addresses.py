@@ -156,14 +156,13 @@ _ADMIN = (
     shown("/admin/book", "A book's originals and derivatives", _TYPED),
     form("/admin/book", "Remove a book's derivatives"),
     Address(
-        "/admin/original/{isbn}/{digest}", "An original, rendered small", {"image/jpeg": _BINARY},
+        "/admin/original/{digest}", "An original, rendered small", {"image/jpeg": _BINARY},
         parameters=(
-            Parameter("isbn", "path", "An ISBN-13.", {"type": "string", "pattern": "^[0-9]{13}$"},
-                      "9780141439556"),
+            Parameter("isbn", "query", "An ISBN, or scheme:value.", {"type": "string"}, "9780141439556"),
             Parameter("digest", "path", "The original's digest.",
                       {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "0" * 32),
         ),
-        is_page=True, route="/admin/original/{isbn:[0-9]{13}}/{digest:[0-9a-f]{32}}",
+        is_page=True, route="/admin/original/{digest:[0-9a-f]{32}}",
     ),
     shown("/admin/service", "Quarantine, cache and sources"),
     form("/admin/service", "Release an original from quarantine"),
@@ -175,9 +174,10 @@ def _try(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
     """Describe the home page's own covers."""
     size = Parameter("size", "path", "A size of the config.", {"type": "string", "enum": [*sizes]}, sizes[-1])
     return Address(
-        "/try/{size}/isbn/{isbn}", "A cover for this site's own pages, without a key",
+        "/try/{size}/{scheme}/{value}", "A cover for this site's own pages, without a key",
         dict.fromkeys(sorted({"image/gif", *(form.media_type for form in formats)}), _BINARY),
-        parameters=(size, ISBN), refuses=_COVER, is_image=True,
+        parameters=(size, SCHEME, VALUE), refuses=_COVER, is_image=True,
+        route=r"/try/{size}/{scheme}/{value:[\s\S]+}",
     )  # fmt: skip
 
 

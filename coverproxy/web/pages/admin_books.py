@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.config import Size
-from coverproxy.domain import isbn
-from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoCover, NotAnIsbn
+from coverproxy.domain import isbn, schemes
+from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoCover, NotAnIdentifier
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.covers import Covers
@@ -29,37 +29,40 @@ MOST_ORIGINALS = 50
 @routes.get("/admin/book")
 @admin
 async def book(request: web.Request) -> web.StreamResponse:
-    """Show what is known of the ISBN in `?isbn=`."""
+    """Show what is known of the ISBN, or scheme:value, in `?isbn=`."""
     return await _page(request, request.query.get("isbn", "").strip())
 
 
 async def _page(request: web.Request, typed: str, purged: int | None = None) -> web.Response:
     data: dict[str, Any] = {"asked": typed[:200], "why": None, "books": [], "purged": purged}
     try:
-        reading = isbn.parse(typed) if typed else None
-    except NotAnIsbn as exc:
+        reading = schemes.read(typed) if typed else None
+    except NotAnIdentifier as exc:
         data["why"], reading = exc.why, None
     covers = request.app[COVERS]
-    for value in reading.isbns if reading else ():
-        data["books"].append(await asked(covers, partial(_known, covers, value)))
+    for each in reading.identifiers if reading else ():
+        data["books"].append(await asked(covers, partial(_known, covers, each)))
     return shown(request, "admin_book.html", data, token=forms.token(request, who(request)))
 
 
-def _known(covers: Covers, value: str) -> dict[str, Any]:
-    """Tell all of one ISBN-13. Blocks."""
-    identifier = Identifier(ISBN, value)
+def _known(covers: Covers, identifier: Identifier) -> dict[str, Any]:
+    """Tell all of one identifier, and of the item that it names. Blocks."""
+    names = covers.catalogue.aliases.names(identifier)
+    found = covers.catalogue.of_item(identifier)[:MOST_ORIGINALS]
     return {
-        "isbn13": value,
-        "isbn10": isbn.to_isbn10(value),
-        "originals": [_original(covers, each) for each in covers.catalogue.find(identifier)[:MOST_ORIGINALS]],
-        "derivatives": list(_derivatives(covers, identifier)),
+        "name": identifier.listed,
+        "isbn10": isbn.to_isbn10(identifier.value) if identifier.scheme == ISBN else None,
+        "linked": [each.listed for each in names if each != identifier],
+        "originals": [_original(covers, each) for each in found],
+        "derivatives": list(_derivatives(covers, names[0])),
     }
 
 
 def _original(covers: Covers, each: Original) -> dict[str, Any]:
     return {
-        "digest": each.digest.hex(), "width": each.width, "height": each.height, "bytes": each.bytes,
-        "type": each.loader.value, "source": each.source, "date": iso(each.date), "fault": each.fault,
+        "of": each.identifier.listed, "digest": each.digest.hex(),
+        "width": each.width, "height": each.height, "bytes": each.bytes, "type": each.loader.value,
+        "source": each.source, "date": iso(each.date), "fault": each.fault,
         "is_held": each.is_held, "is_present": covers.files.path(each).exists(),
     }  # fmt: skip
 
@@ -78,20 +81,27 @@ async def purge(request: web.Request) -> web.StreamResponse:
     """Remove a book's derivatives; they are made anew when asked for."""
     fields = await form(request)
     try:
-        reading = isbn.parse(fields.get("isbn", ""))
-    except NotAnIsbn as exc:
+        reading = schemes.read(fields.get("isbn", ""))
+    except NotAnIdentifier as exc:
         raise KeyRequestRefused(KeyRequestReason.FIELD, "isbn") from exc
-    purged = [await request.app[COVERS].purge(Identifier(ISBN, value)) for value in reading.isbns]
+    purged = [await request.app[COVERS].purge(each) for each in reading.identifiers]
     return await _page(request, fields["isbn"].strip(), sum(purged))
 
 
-@routes.get("/admin/original/{isbn:[0-9]{13}}/{digest:[0-9a-f]{32}}")
+@routes.get("/admin/original/{digest:[0-9a-f]{32}}")
 @admin
 async def preview(request: web.Request) -> web.StreamResponse:
-    """Show one original, small, rendered as a cover is: what came in from outside is never sent as it is."""
+    """Show one original of the item in `?isbn=`, small.
+
+    It is rendered as a cover is: what came in from outside is never sent as it is.
+    """
     covers = request.app[COVERS]
     digest = bytes.fromhex(request.match_info["digest"])[:DIGEST_BYTES]
-    found = await asked(covers, partial(covers.catalogue.find, Identifier(ISBN, request.match_info["isbn"])))
+    try:
+        identifier = schemes.read(request.query.get("isbn", "")).identifiers[0]
+    except NotAnIdentifier as exc:
+        raise NoCover("there is no such original") from exc
+    found = await asked(covers, partial(covers.catalogue.of_item, identifier))
     original = next((each for each in found if each.digest == digest and not each.is_held), None)
     if original is None:
         raise NoCover("there is no such original")

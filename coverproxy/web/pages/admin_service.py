@@ -54,7 +54,7 @@ def _found(covers: Covers, desk: PageContext) -> tuple[list[dict[str, Any]], dic
 def _told(each: Quarantined) -> dict[str, Any]:
     return {
         "digest": each.digest.hex(),
-        "isbns": [original.identifier.value for original in each.originals][:20],
+        "isbns": [original.identifier.listed for original in each.originals][:20],
         "reason": each.reason,
         "at": iso(each.at),
     }

@@ -10,7 +10,7 @@ from aiohttp import web
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.domain import isbn, schemes, spec
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import KeyNotForSite, NoCover, NotAnIsbn, UnknownSize
+from coverproxy.domain.errors import KeyNotForSite, NoCover, NotAnIdentifier, UnknownSize
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Reading
 from coverproxy.imaging.transform import target_size
@@ -23,6 +23,7 @@ from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.paths import path_of
 from coverproxy.web.shapes import chilifresh
 from coverproxy.web.visitor import site, visitor
 
@@ -86,23 +87,26 @@ async def home(request: web.Request) -> web.StreamResponse:
 
 
 async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, Any] | None:
-    """Tell all of the ISBN that a visitor typed: None where there is none.
+    """Tell all of the ISBN, or scheme:value, that a visitor typed: None where there is none.
 
     *start*: what the addresses to copy begin with; *shown_at*: what those shown on this page do.
     """
     typed = request.query.get("isbn", "").strip()
     if not typed:
         return None
-    told: dict[str, Any] = {"asked": typed[:MOST_TYPED], "isbn13": None, "isbn10": None, "why": None}
+    told: dict[str, Any] = {
+        "asked": typed[:MOST_TYPED], "name": None, "isbn13": None, "isbn10": None, "why": None,
+    }  # fmt: skip
     try:
-        reading = schemes.parse(ISBN, typed)
-    except NotAnIsbn as exc:
+        reading = schemes.read(typed)
+    except NotAnIdentifier as exc:
         return {**told, "has_cover": False, "why": exc.why, "sizes": []}
     covers = request.app[COVERS]
     found = await asked(covers, partial(_best, covers, reading))
     meant = found.identifier if found else reading.sure
-    value = meant.value if meant else None
+    value = meant.value if meant and meant.scheme == ISBN else None
     told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value) if value else None}
+    told |= {"name": meant.listed if meant else None}
     told |= {"has_cover": found is not None, "sizes": []}
     if shown_at == "/try":
         key, left = _home_key(request), covers.accounts.allowance(_home_key(request)).left
@@ -133,24 +137,25 @@ async def example(request: web.Request) -> tuple[str, bool]:
 
 
 def _best(covers: Covers, reading: Reading) -> Original | None:
-    """Find the original that the service would show of what an ISBN can mean. Blocks."""
+    """Find the original that the service would show of what a text can mean. Blocks."""
     try:
-        return covers.maker.originals(covers.maker.choose(reading))[0]
+        book = covers.maker.choose(reading)
+        return replace(covers.maker.originals(book)[0], identifier=book)
     except NoCover:
         return None
 
 
 def _pictures(request: web.Request, original: Original, start: str, shown_at: str) -> dict[str, Any]:
-    value = original.identifier.value
+    place = path_of(original.identifier)
     pictures = [
-        Picture(name, *target_size((original.width, original.height), size), f"{start}/{name}/isbn/{value}")
+        Picture(name, *target_size((original.width, original.height), size), f"{start}/{name}/{place}")
         for name, size in request.app[CONFIG].sizes.items()
     ]
-    alt = request.app[PAGES].texts("try.alt", isbn=value)
+    alt = request.app[PAGES].texts("try.alt", isbn=original.identifier.listed)
     return {
         "original": {"width": original.width, "height": original.height, "source": original.source},
         "sizes": [
-            asdict(each) | {"shown": f"{shown_at}/{each.name}/isbn/{value}", "html": snippets.html(each, alt)}
+            asdict(each) | {"shown": f"{shown_at}/{each.name}/{place}", "html": snippets.html(each, alt)}
             for each in pictures
         ],
         "html_sharp": snippets.html_sharp(pictures, alt),
@@ -163,7 +168,7 @@ def _is_from_here(request: web.Request) -> bool:
     return told == "same-origin" if told else site(request) == urlsplit(base_url(request)).hostname
 
 
-@routes.get("/try/{size}/isbn/{isbn}")
+@routes.get(r"/try/{size}/{scheme}/{value:[\s\S]+}")
 async def try_cover(request: web.Request) -> web.StreamResponse:
     """Serve a cover to the home page: counted for all its visitors together, and shown on no other site."""
     covers, config = request.app[COVERS], request.app[CONFIG]
@@ -172,7 +177,8 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
     size = request.match_info["size"].lower()
     if size not in config.sizes:
         raise UnknownSize(size, tuple(config.sizes))
-    wanted = spec.parse(size, request.match_info["isbn"], config.formats.enabled)
+    asked_for = request.match_info
+    wanted = spec.parse(size, asked_for["value"], config.formats.enabled, asked_for["scheme"])
     form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
     found = await covers.cover(wanted, form, _home_visitor(request))
     label = "made" if found.is_made else "hit"

@@ -4,20 +4,20 @@ import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 from aiohttp import web
 
 from coverproxy.domain import isbn, schemes
 from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
-from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
 from coverproxy.web import answers, bodies, jsonp
 from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
 from coverproxy.web.app_keys import COVERS, INFORMER, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
+from coverproxy.web.paths import path_of
 from coverproxy.web.visitor import site
 
 routes = web.RouteTableDef()
@@ -142,11 +142,6 @@ def _told(known: Known, base: str) -> Info:
         "colour": known.look.hex if known.look else None,
         "thumbhash": base64.b64encode(known.look.thumbhash).decode() if known.look else None,
     }
-
-
-def path_of(identifier: Identifier) -> str:
-    """Return the end of an identifier's address; only what is plain in a path stays as it is."""
-    return f"{identifier.scheme}/{quote(identifier.value, safe='')}"
 
 
 def _original(original: Original) -> InfoOriginal:
