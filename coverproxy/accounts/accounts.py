@@ -7,16 +7,17 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as day_time
+from datetime import date, timedelta
 from math import inf
 from zoneinfo import ZoneInfo
 
 from coverproxy import log
 from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.nginx_links import KeyLinks
+from coverproxy.accounts.quota_day import QuotaDay
 from coverproxy.accounts.shared_quota import SharedQuota
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
+from coverproxy.accounts.validity import Validity
 from coverproxy.accounts.visitor import Allowance, Visitor
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, is_name
@@ -58,28 +59,29 @@ class Accounts:
         now: Callable[[], float] = time.time,
         *,
         answer_within: float = 5.0,
-        workers: int = 1,
+        workers: int | None = 1,
+        valid_seconds: float = inf,
     ) -> None:
         self.store = keys
         self.counts = counts
         self.rates = rates
         self.shared = SharedQuota(rates, now)
         self._links = links
-        self._zone = ZoneInfo(quota.time_zone)
+        self._day = QuotaDay(ZoneInfo(quota.time_zone), now)
         self._automated = automated
         self.now = now
         self._keys: dict[str, Key] = {}
         self._version = -1
         self._looked_at = float("-inf")
         self._mend_at = 0.0
-        self._today = date.min, datetime.min
-        self._began = self._ends = 0.0
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
         self._fault = ""
         self._owed: Counter[tuple[str, date]] = Counter()
         self._answer_within = answer_within
         self._workers = workers
+        self._validity = Validity(valid_seconds)
+        self._news = asyncio.Event()
         self._count_again_at = float("-inf")
 
     async def open(self) -> None:
@@ -97,6 +99,7 @@ class Accounts:
         """MUST hold _looking: two looks at once could replace newer keys by older ones."""
         self._looked_at = time.monotonic()
         version = await self.store.version()
+        self._validity.renew()
         if version != self._version:
             self._keys = {key.name: key for key in await self.store.keys()}
             self._version = version
@@ -131,11 +134,26 @@ class Accounts:
     async def keep_fresh(self, every: float = 1.0) -> None:
         """Refresh forever. A failing store is retried; until then the known state stays in use."""
         while True:
-            await asyncio.sleep(every)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every):
+                    await self._news.wait()
+            self._news.clear()
             try:
                 await self.look_after()
             except Exception as exc:  # any store's errors: the loop must outlive them
                 log.fault(_log, "keys cannot be read", exc)
+                await self._close_if_over()
+
+    def wake(self) -> None:
+        """Refresh now: a key changed elsewhere."""
+        self._news.set()
+
+    async def _close_if_over(self) -> None:
+        """Take all key links away where keys were not read for too long: a web server must not use them."""
+        if self._validity.is_over:
+            self._mend_at = 0.0
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self._links.repair, (), self.now())
 
     async def _repair_links(self) -> None:
         now = self.now()
@@ -175,6 +193,7 @@ class Accounts:
 
         Raises UnknownKey, KeyNotForSite; Unavailable if the store does not answer in time.
         """
+        self._validity.check()
         key = self._keys.get(name)
         if key is None and is_name(name):
             await self._in_time(self._look_for_news())
@@ -245,6 +264,8 @@ class Accounts:
         try:
             return await self.counts.take(key.counted_as, today, key.daily_limit)
         except Unavailable as exc:
+            if self._workers is None:
+                raise
             made, owed = self._made.get((key.counted_as, today), 0), self._owed[key.counted_as, today]
             if owed >= (key.daily_limit - (made - owed)) // self._workers:
                 return None
@@ -288,22 +309,12 @@ class Accounts:
     def open_key(self, name: str) -> Key | None:
         """Return the key if it may now be used from any site, from memory alone."""
         key = self._keys.get(name)
-        return key if key is not None and key.is_open(self.now()) else None
+        is_open = key is not None and key.is_open(self.now()) and not self._validity.is_over
+        return key if is_open else None
 
     def today(self) -> date:
         """The current day in the quota's time zone."""
-        return self._day()[0]
-
-    def _day(self) -> tuple[date, datetime]:
-        """Return the quota's day and its end (UTC); recomputed when the day has ended."""
-        now = self.now()
-        if not self._began <= now < self._ends:
-            moment = datetime.fromtimestamp(now, self._zone)
-            midnight = datetime.combine(moment.date() + timedelta(days=1), day_time(), self._zone)
-            self._today = moment.date(), midnight.astimezone(UTC)
-            # a clock set back may be in another day: recompute
-            self._began, self._ends = now, midnight.timestamp()
-        return self._today
+        return self._day.today()
 
     def is_counted(self, key: Key) -> bool:
         """Return whether the number of covers that a key has made today is known."""
@@ -315,8 +326,7 @@ class Accounts:
 
     def allowance(self, key: Key) -> Allowance:
         """Return what a key has left today, from memory: other processes' covers show up within a second."""
-        midnight = self._day()[1]
-        left = max(int(self._ends - self.now()), 1)
+        midnight, left = self._day.end()
         return Allowance(key.daily_limit, self.made_today(key), midnight, left)
 
     async def usage(self, key: Key) -> dict[date, int]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -186,6 +187,15 @@ class DiskCache:
         for path in self.layout.paths(name):
             ownership.make_folder(path.parent)
             atomic.link(os.path.relpath(target, path.parent), path)
+
+    def empty(self) -> None:
+        """Remove every derivative: nobody knows any longer which of them are out of date."""
+        aside = atomic.temporary(self.layout.temporary)
+        with suppress(FileNotFoundError):
+            self.layout.images.rename(aside)
+        self.purges.add(1)
+        self.open()
+        shutil.rmtree(aside, ignore_errors=True)
 
     def probe(self) -> None:
         """Write a file and remove it. Raises OSError if the cache cannot be written, or is gone."""

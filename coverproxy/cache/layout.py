@@ -72,6 +72,11 @@ class Layout:
         return self.top / "purges"
 
     @property
+    def changes(self) -> Path:
+        """Up to which change of the shared catalogue this cache is true: see ChangeLog."""
+        return self.top / "changes.json"
+
+    @property
     def live(self) -> Path:
         """One symlink per size and format, to its current revision."""
         return self.top / "live"

@@ -18,6 +18,7 @@ from coverproxy.config.sources import (
     resolved,
     unset,
 )
+from coverproxy.config.store import Store
 from coverproxy.config.tables import (
     Answers,
     Automated,
@@ -39,6 +40,6 @@ __all__ = [
     "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FeedConfig", "FolderSourceConfig",
     "Formats", "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig",
     "Ops", "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
-    "Site", "Size", "SizeTable", "SourceConfig", "Upload", "Webp", "load", "resolved", "unset",
+    "Site", "Size", "SizeTable", "SourceConfig", "Store", "Upload", "Webp", "load", "resolved", "unset",
     "without_secrets",
 ]  # fmt: skip

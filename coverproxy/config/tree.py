@@ -13,6 +13,7 @@ from coverproxy.config.pages import Admin, Signup, Site
 from coverproxy.config.shapes import Shapes
 from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
 from coverproxy.config.sources import AnySource, AskingConfig, with_presets
+from coverproxy.config.store import Store
 from coverproxy.config.tables import (
     Answers,
     Automated,
@@ -39,6 +40,7 @@ class Config(Section):
     front: Front = Front()
     ops: Ops = Ops()
     data: Data = Data()
+    store: Store = Store()
     log: Log = Log()
     formats: Formats = Formats()
     sizes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], Size] = Field(

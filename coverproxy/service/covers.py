@@ -33,6 +33,7 @@ from coverproxy.service.invalidate import drop_stale, purge_item
 from coverproxy.service.links import lead
 from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.service.patience import Patience
+from coverproxy.stats.base import Notes
 from coverproxy.stats.metrics import Metrics
 from coverproxy.storage.ownership import described
 
@@ -84,6 +85,8 @@ class Covers:
     answer_within: float
     lookups: ThreadPoolExecutor
     asking: OriginalFetcher
+    notes: Notes
+    unheard: Callable[[], str] = lambda: ""
     maker: DerivativeMaker = field(init=False)
     patience: Patience = field(init=False)
     remakes: SingleFlight[None] = field(init=False, default_factory=SingleFlight)
@@ -289,6 +292,8 @@ class Covers:
         faults = await self._off_loop(self._faults)
         if fault := await self.accounts.check():
             faults["keys"] = fault
+        if fault := self.unheard():
+            faults["nodes"] = fault
         return faults
 
     def _lost(self) -> str:

@@ -33,11 +33,15 @@ class Shuttable(Protocol):
         ...
 
 
+Place = Path | str
+"""Where a database is: its file, or its server and name."""
+
+
 @dataclass(frozen=True)
 class Database:
-    """A store's file and the function that opens it: raises StoreUnavailable, OSError; may be retried."""
+    """Where a store is and the function that opens it: raises StoreUnavailable, OSError; may be retried."""
 
-    path: Path
+    place: Place
     store: Shuttable
     open: Callable[[], Awaitable[None]]
 
@@ -52,12 +56,12 @@ def check(data: Path) -> None:
 
 
 @contextmanager
-def gone_on_without(path: Path) -> Iterator[None]:
+def gone_on_without(place: Place) -> Iterator[None]:
     """Continue without a database that cannot be opened; it is logged."""
     try:
         yield
     except (StoreUnavailable, OSError) as exc:
-        _log_unusable(path, exc)
+        _log_unusable(place, exc)
 
 
 @contextmanager
@@ -82,14 +86,15 @@ async def _reopen(database: Database) -> None:
     try:
         await database.open()
     except (StoreUnavailable, OSError) as exc:
-        _log_unusable(database.path, exc)
+        _log_unusable(database.place, exc)
     else:
-        _log.warning("a database can be used again", extra={"file": str(database.path)})
+        _log.warning("a database can be used again", extra={"file": str(database.place)})
 
 
-def _log_unusable(path: Path, why: Exception | str) -> None:
+def _log_unusable(place: Place, why: Exception | str) -> None:
     """Log an unusable database, once a minute, whichever process found it."""
+    doctor = f"coverproxy doctor --data {place.parent}" if isinstance(place, Path) else "coverproxy doctor"
     log.fault(
-        _log, "a database cannot be used; the service goes on without it", why, of=str(path),
-        file=str(path), look_into_it=f"coverproxy doctor --data {path.parent}",
+        _log, "a database cannot be used; the service goes on without it", why, of=str(place),
+        file=str(place), look_into_it=doctor,
     )  # fmt: skip

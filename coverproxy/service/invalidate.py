@@ -34,9 +34,16 @@ def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier
 def purge_item(
     catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier
 ) -> int:
-    """Remove every derivative of the item that *identifier* names, under all its names. Blocks."""
+    """Remove every derivative of the item that *identifier* names, under all its names. Blocks.
+
+    It is noted first, so that other nodes remove theirs, and one that is interrupted is finished later.
+    """
     names = catalogue.aliases.names(identifier)
-    return sum(purge(cache, stripes, sizes, name) for name in names)
+    for name in names:
+        catalogue.mark_stale(name)
+    removed = sum(purge(cache, stripes, sizes, name) for name in names)
+    catalogue.unmark_stale(names)
+    return removed
 
 
 def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]) -> str:

@@ -100,3 +100,7 @@ class HistoryStore(Protocol):
     def samples(self, step: int, since: int) -> list[Sample]:
         """Return the samples of a *step* from the time *since* on, oldest first."""
         ...
+
+
+class Notes(ActivityStore, HistoryStore, Protocol):
+    """What is noted of accounts, and of the service: one store keeps both."""

@@ -64,6 +64,10 @@ class Metrics:
             multiprocess_mode="livesum",
         )  # fmt: skip
 
+        self.database_up = Gauge(
+            "coverproxy_database_up", "Whether the database that nodes share is heard: 1 yes, 0 no.",
+            registry=self.registry, multiprocess_mode="livemin",
+        )  # fmt: skip
         self._of_sources()
 
     def _of_sources(self) -> None:

@@ -13,6 +13,9 @@ CHANNEL = "coverproxy"
 KEYS, BOOKS, CATALOGUE = "keys", "books", "catalogue"
 """What is told of: keys; books whose derivatives have to go; anything else that the catalogue answers by."""
 
+CONNECTED = "connected"
+"""What is never told of: called with all others when the connection is made."""
+
 _ASK_SECONDS = 1.0
 """How often the server is asked something where it tells nothing: so a cut connection is noticed."""
 
@@ -28,13 +31,13 @@ class PostgresNews:
 
     So *url* MUST lead to the server itself, not through PgBouncer's transaction mode. What on() is given is
     called in that thread and MUST be short; all of it whenever the connection is made anew, as anything may
-    have been missed. *on_fault* is told why there is no connection.
+    have been missed. `on_fault` is told why there is no connection, `fault` says so ("": there is one).
     """
 
     def __init__(self, url: str, on_fault: Callable[[str], None] = lambda why: None) -> None:
         self._url = url
-        self._on_fault = on_fault
-        self._calls: dict[str, list[Callable[[], None]]] = {}
+        self.on_fault = on_fault
+        self._calls: dict[str, list[Callable[[], object]]] = {}
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._heard = threading.Event()
@@ -42,7 +45,7 @@ class PostgresNews:
         self._number = time.time_ns()
         self.fault = "not connected yet"
 
-    def on(self, topic: str, call: Callable[[], None]) -> None:
+    def on(self, topic: str, call: Callable[[], object]) -> None:
         """Have something called whenever *topic* may have changed. MUST come before start()."""
         self._calls.setdefault(topic, []).append(call)
 
@@ -79,7 +82,7 @@ class PostgresNews:
             except psycopg.Error as exc:
                 self._heard.clear()
                 self.fault = told(exc)
-                self._on_fault(f"{place(self._url)}: {self.fault}")
+                self.on_fault(f"{place(self._url)}: {self.fault}")
             self._stopped.wait(_AGAIN_SECONDS)
 
     def _listen(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from math import inf
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.config import Config
@@ -16,10 +17,12 @@ async def open_accounts(
     """Open keys and counts. Raises StoreUnavailable, unless it *goes_on* until they can be read."""
     accounts = Accounts(
         shelf.state, shelf.state, shelf.state.rates, shelf.links, config.quota, config.automated,
-        answer_within=config.render.answer_within_seconds, workers=config.server.workers,
+        answer_within=config.render.answer_within_seconds,
+        workers=None if config.store.is_shared else config.server.workers,
+        valid_seconds=config.store.keys_valid_seconds if config.store.is_shared else inf,
     )  # fmt: skip
     try:
-        with gone_on_without(shelf.data / STATE) if goes_on else nullcontext():
+        with gone_on_without(shelf.stores.places[STATE]) if goes_on else nullcontext():
             await shelf.state.open()
             await accounts.open()
         yield accounts

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.janitor import Janitor
 from coverproxy.cache.memory import Memory
 from coverproxy.cache.negative import NegativeCache
@@ -33,6 +34,14 @@ async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics
         yield
     finally:
         await asyncio.to_thread(upkeep.stop)
+
+
+@asynccontextmanager
+async def kept_true(shelf: DataFolder, accounts: Accounts, metrics: Metrics) -> AsyncIterator[None]:
+    """Open again what failed, follow what other nodes change, and read keys anew, in the background."""
+    following = shelf.stores.follow(accounts, metrics, shelf.drop_stale)
+    async with beside(reopened(shelf.databases())), following, beside(accounts.keep_fresh()):
+        yield
 
 
 @asynccontextmanager
@@ -70,9 +79,10 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
             answer_within=config.render.answer_within_seconds,
             lookups=lookups,
             asking=asking,
+            notes=shelf.stores.notes,
+            unheard=shelf.stores.unheard,
         )
-        await stack.enter_async_context(beside(reopened(shelf.databases())))
-        await stack.enter_async_context(beside(accounts.keep_fresh()))
+        await stack.enter_async_context(kept_true(shelf, accounts, metrics))
         try:
             yield covers
         finally:

@@ -1,13 +1,10 @@
 """The data folder: its stores, files and cache, for commands and the service."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from coverproxy.accounts.nginx_links import KeyLinks
-from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.cache.budget import DiskBounds, DiskBudget
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Evictor
@@ -16,11 +13,10 @@ from coverproxy.cache.layout import Layout
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Config
 from coverproxy.originals.files import OriginalFiles
-from coverproxy.originals.sqlite import SqliteCatalogue
-from coverproxy.service.databases import CATALOGUE, SOURCES, STATE, Database, gone_on_without, used_as_it_is
+from coverproxy.service.databases import CATALOGUE, SOURCES, Database, gone_on_without, used_as_it_is
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.service.revisions import revisions
-from coverproxy.sources.sqlite import SqliteSourceMemory
+from coverproxy.wiring.stores import stores
 
 
 class DataFolder:
@@ -29,16 +25,14 @@ class DataFolder:
     def __init__(self, config: Config) -> None:
         self.data = data = Path(config.data.dir)
         self.layout = Layout(data / "cache", *revisions(config), config.size_table.aliases)
-        priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
         self.sizes = tuple(config.size_table.sizes)
-        self.catalogue = SqliteCatalogue(data / CATALOGUE, priority)
         self.files = OriginalFiles(data / "originals")
         self.room = DiskBudget(self.layout, DiskBounds.of(config.cache))
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
         self.stripes = FileLocks(self.layout.locks)
-        self.state = SqliteState(data / STATE)
         self.links = KeyLinks(self.layout.by_key)
-        self.recall = SqliteSourceMemory(data / SOURCES, config.asking.absent_entries)
+        self.stores = stores(config, self.cache)
+        self.catalogue, self.state, self.recall = self.stores.catalogue, self.stores.state, self.stores.recall
 
     def open(self) -> None:
         """Create missing folders and files. Raises OSError, StoreUnavailable."""
@@ -50,6 +44,10 @@ class DataFolder:
     def open_catalogue(self) -> None:
         """Open the catalogue, and finish an interrupted import; may be retried. Raises StoreUnavailable."""
         self.catalogue.open()
+        self.drop_stale()
+
+    def drop_stale(self) -> None:
+        """Remove derivatives that are out of date. Raises StoreUnavailable."""
         drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
 
     def open_what_can_be(self) -> None:
@@ -58,17 +56,12 @@ class DataFolder:
             with used_as_it_is(self.data / name):
                 opening()
         for name, opening in ((SOURCES, self.recall.open), (CATALOGUE, self.open_catalogue)):
-            with gone_on_without(self.data / name):
+            with gone_on_without(self.stores.places[name]):
                 opening()
 
     def databases(self) -> list[Database]:
         """Return each database with the functions that open it, also repeatedly."""
-        catalogue, recall, state = self.catalogue, self.recall, self.state
-        return [
-            Database(self.data / STATE, state, state.open),
-            Database(self.data / CATALOGUE, catalogue, partial(asyncio.to_thread, self.open_catalogue)),
-            Database(self.data / SOURCES, recall, partial(asyncio.to_thread, recall.open)),
-        ]
+        return self.stores.databases(self.open_catalogue)
 
     def close(self) -> None:
         """Close files and threads."""

@@ -2,27 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.signing import SigningSecret
 from coverproxy.cache.budget import DiskBounds, DiskBudget
 from coverproxy.config import Config
 from coverproxy.service.covers import Covers
-from coverproxy.service.databases import STATE
 from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
-from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.web.page_context import PageContext
 
 
 @asynccontextmanager
 async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[PageContext]:
     """Open the services of the pages for people."""
-    data, accounts = Path(config.data.dir), covers.accounts
-    notes = SqliteActivity(data / STATE)
-    layout = covers.cache.layout
+    accounts = covers.accounts
+    layout, notes = covers.cache.layout, covers.notes
     desk = PageContext(
         keys=KeySelfService(
             accounts, accounts.store, accounts.rates, config.signup, config.quota.daily_limit, accounts.now

@@ -1,0 +1,102 @@
+"""The stores in PostgreSQL, and what follows the news of other nodes."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from coverproxy import log
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.postgres import PostgresState
+from coverproxy.cache.disk import DiskCache
+from coverproxy.config import Config
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.originals.postgres import PostgresCatalogue
+from coverproxy.originals.postgres_changes import ChangeLog
+from coverproxy.service.databases import CATALOGUE, SOURCES, STATE
+from coverproxy.sources.postgres import PostgresSourceMemory
+from coverproxy.stats.metrics import Metrics
+from coverproxy.stats.postgres import PostgresActivity
+from coverproxy.storage.postgres_news import BOOKS, CONNECTED, KEYS, PostgresNews
+from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.wiring.stores import Stores
+
+_log = logging.getLogger(__name__)
+
+
+def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores:
+    """Make the stores; none is opened, and nothing is connected to."""
+    pool = PostgresPool(config.store.url, StoreUnavailable, config.store.connections)
+    news = PostgresNews(config.store.listening)
+    changes = ChangeLog(cache.layout.changes, cache.empty)
+    return Stores(
+        PostgresState(pool),
+        PostgresCatalogue(pool, news, changes, priority),
+        PostgresSourceMemory(pool, config.asking.absent_entries),
+        PostgresActivity(pool),
+        dict.fromkeys((STATE, CATALOGUE, SOURCES), pool.place),
+        partial(following, news),
+        lambda: news.fault and f"what they change is not heard: {news.fault}",
+    )
+
+
+class Follower:
+    """Removes the derivatives of books that changed elsewhere, in a thread of its own. *drop* does it."""
+
+    def __init__(self, drop: Callable[[], object]) -> None:
+        self._drop = drop
+        self._woken = threading.Event()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have it look now."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End, once what it is at is done."""
+        self._is_over = True
+        self._woken.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while True:
+            self._woken.wait()
+            self._woken.clear()
+            if self._is_over:
+                return
+            try:
+                self._drop()
+            except (StoreUnavailable, OSError) as exc:  # the next connection wakes it again
+                log.fault(_log, "changes of other nodes cannot be followed", exc)
+
+
+@asynccontextmanager
+async def following(
+    news: PostgresNews, accounts: Accounts, metrics: Metrics, drop: Callable[[], object]
+) -> AsyncIterator[None]:
+    """Act on what other nodes do: their keys are known here, and their changed books' covers removed here."""
+    loop = asyncio.get_running_loop()
+    follower = Follower(drop)
+
+    def deaf(why: str) -> None:
+        metrics.database_up.set(0)
+        log.fault(_log, "what other nodes change is not heard", why, of="news")
+
+    news.on_fault = deaf
+    news.on(CONNECTED, partial(metrics.database_up.set, 1))
+    news.on(KEYS, partial(loop.call_soon_threadsafe, accounts.wake))
+    news.on(BOOKS, follower.wake)
+    follower.start()
+    news.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(news.stop)
+        await asyncio.to_thread(follower.stop)

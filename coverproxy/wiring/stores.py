@@ -1,0 +1,120 @@
+"""The stores of a service: in files of the data folder, or in a PostgreSQL that several nodes share."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
+from coverproxy.cache.disk import DiskCache
+from coverproxy.config import Config
+from coverproxy.domain.errors import ConfigError
+from coverproxy.originals.base import Catalogue
+from coverproxy.originals.sqlite import SqliteCatalogue
+from coverproxy.service.databases import CATALOGUE, SOURCES, STATE, Database, Place, Shuttable
+from coverproxy.sources.memory import SourceMemory
+from coverproxy.sources.sqlite import SqliteSourceMemory
+from coverproxy.stats.base import Notes
+from coverproxy.stats.metrics import Metrics
+from coverproxy.stats.sqlite import SqliteActivity
+
+
+class StateStore(KeyStore, QuotaStore, Shuttable, Protocol):
+    """Keys and counts, with what paces clients."""
+
+    @property
+    def rates(self) -> RateLimiter:
+        """The rate limits."""
+        ...
+
+    async def open(self) -> None:
+        """Open it; may be tried again. Raises StoreUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Close it; open() may follow."""
+        ...
+
+
+class ShelfCatalogue(Catalogue, Shuttable, Protocol):
+    """A catalogue that commands open to look only."""
+
+    def open_to_read(self) -> None:
+        """Open it as it is. Raises StoreUnavailable."""
+        ...
+
+
+class OpenedMemory(SourceMemory, Shuttable, Protocol):
+    """A SourceMemory that is opened."""
+
+    def open(self) -> None:
+        """Open it; may be tried again. Raises StoreUnavailable, OSError."""
+        ...
+
+    def close(self) -> None:
+        """Close it; open() may follow."""
+        ...
+
+
+class Follow(Protocol):
+    """Has this node act on what others do, for as long as the block lasts."""
+
+    def __call__(
+        self, accounts: Accounts, metrics: Metrics, drop: Callable[[], object], /
+    ) -> AbstractAsyncContextManager[None]:
+        """*drop* removes derivatives of books that changed elsewhere."""
+        ...
+
+
+def _alone(accounts: Accounts, metrics: Metrics, drop: Callable[[], object]) -> nullcontext[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Every store. `places`: where each is, for messages. `unheard`: why other nodes are not heard, or ""."""
+
+    state: StateStore
+    catalogue: ShelfCatalogue
+    recall: OpenedMemory
+    notes: Notes
+    places: dict[str, Place]
+    follow: Follow = _alone
+    unheard: Callable[[], str] = lambda: ""
+
+    def databases(self, open_catalogue: Callable[[], None]) -> list[Database]:
+        """Return what each database is opened by, again too."""
+        state, recall, places = self.state, self.recall, self.places
+        return [
+            Database(places[STATE], state, state.open),
+            Database(places[CATALOGUE], self.catalogue, partial(asyncio.to_thread, open_catalogue)),
+            Database(places[SOURCES], recall, partial(asyncio.to_thread, recall.open)),
+        ]
+
+
+def stores(config: Config, cache: DiskCache) -> Stores:
+    """Make the stores of a config; none is opened. Raises ConfigError if a library is missing."""
+    data = Path(config.data.dir)
+    priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
+    if config.store.is_shared:
+        return _shared(config, cache, priority)
+    return Stores(
+        SqliteState(data / STATE),
+        SqliteCatalogue(data / CATALOGUE, priority),
+        SqliteSourceMemory(data / SOURCES, config.asking.absent_entries),
+        SqliteActivity(data / STATE),
+        {name: data / name for name in (STATE, CATALOGUE, SOURCES)},
+    )
+
+
+def _shared(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores:
+    try:  # psycopg comes with an extra, and is imported only where it is used
+        from coverproxy.wiring import postgres
+    except ImportError as exc:
+        raise ConfigError(f"store.url needs a library: pip install 'coverproxy[postgres]' ({exc})") from exc
+    return postgres.stores(config, cache, priority)

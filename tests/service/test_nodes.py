@@ -1,0 +1,276 @@
+"""Two nodes that share one PostgreSQL, each with its data folder: what one does is true on the other."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from conftest import COVERED, UNCOVERED, Running, configured, take_in
+from cut_proxy import CutProxy
+from ending import end
+from postgres_server import Cluster, database, emptied, postgres
+
+from coverproxy.domain.api_key import Key, new_name
+from coverproxy.domain.decisions import Decision
+from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.server.application import application, listen
+from coverproxy.web.app_keys import CURATOR
+from coverproxy.wiring import open_shelf
+
+__all__ = ["database", "postgres"]
+
+BOOK = Identifier(ISBN, COVERED)
+ANNA = Decision("anna", 1_800_000_000)
+
+WITHIN = 3.0
+"""Seconds in which a test sees what has to be so within one: the machine may be busy."""
+
+
+@asynccontextmanager
+async def running(config: Any) -> AsyncIterator[Running]:
+    """A node over its data folder as it is."""
+    listeners = listen(config)
+    app = application(config, listeners, lambda: None, prestart=False)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, listeners.covers).start()
+    async with aiohttp.ClientSession() as client:
+        try:
+            yield Running(config, app, listeners, client, Key(new_name(), "tests", 1000))
+        finally:
+            await end(runner)
+
+
+@pytest.fixture
+def ways(postgres: Cluster) -> Iterator[list[CutProxy]]:
+    """Each node's way to the database."""
+    with CutProxy(postgres.port) as one, CutProxy(postgres.port) as other:
+        yield [one, other]
+
+
+@pytest.fixture(scope="module")
+def cover(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the drawn cover of one book."""
+    folder = tmp_path_factory.mktemp("cover")
+    shutil.copy(min(drawn.rglob("*.jpg")), folder / f"{COVERED}.jpg")
+    return folder
+
+
+Settings = dict[str, Any]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """What [store] has beside its URL."""
+    return {}
+
+
+@pytest.fixture
+async def nodes(
+    database: str, ways: list[CutProxy], tmp_path: Path, cover: Path, postgres: Cluster, settings: Settings
+) -> AsyncIterator[list[Running]]:
+    """Two nodes with one cover in their common catalogue, and one key that both know."""
+    url = emptied(database)
+    configs = [
+        configured(
+            tmp_path / f"node{number}",
+            store={"url": url.replace(f":{postgres.port}", f":{way.port}")} | settings,
+        )
+        for number, way in enumerate(ways)
+    ]
+    await asyncio.to_thread(take_in, configs[0], cover, "reference")
+    async with running(configs[0]) as one, running(configs[1]) as other:
+        await one.covers.accounts.save(one.key)
+        other.key = one.key
+        yield [one, other]
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within: float = WITHIN) -> float:
+    """Wait until something holds; return after how many seconds it did."""
+    started = time.monotonic()
+    async with asyncio.timeout(within):
+        while not await holds():
+            await asyncio.sleep(0.02)
+    return time.monotonic() - started
+
+
+async def test_keys_are_known_everywhere(nodes: list[Running]) -> None:
+    """A key made on one node works on the other; one revoked there is refused here, and its link is gone."""
+    one, other = nodes
+    assert (await one.get(one.path())).cover == "made"
+    links = other.covers.cache.layout.by_key
+
+    async def has_link() -> bool:
+        return await asyncio.to_thread((links / one.key.name).is_symlink)
+
+    await until(has_link)
+    assert (await other.get(other.path())).status == 200
+    await one.covers.accounts.save(replace(one.key, revoked_at=1))
+
+    async def is_refused() -> bool:
+        return (await other.get(other.path())).cover == "key" and not await has_link()
+
+    await until(is_refused)
+
+
+async def test_what_is_hidden_on_one_is_gone_on_the_other(nodes: list[Running]) -> None:
+    """A book hidden on one node shows no cover on the other, from disk or memory; restored, it does."""
+    one, other = nodes
+    for _ in range(2):
+        assert (await other.get(other.path())).status == 200
+    assert (await other.get(other.path())).cover == "hit"
+    await asyncio.to_thread(one.app[CURATOR].hide, BOOK, None, ANNA)
+
+    async def is_missing() -> bool:
+        return (await other.get(other.path())).cover == "missing"
+
+    await until(is_missing)
+    assert list(other.covers.cache.held(BOOK)) == []
+    await asyncio.to_thread(one.app[CURATOR].restore, BOOK, None, ANNA)
+
+    async def is_made() -> bool:
+        return (await other.get(other.path())).cover in ("made", "hit")
+
+    await until(is_made)
+
+
+async def test_what_is_purged_on_one_is_purged_on_the_other(nodes: list[Running]) -> None:
+    """A purge on one node removes the other's derivatives too."""
+    one, other = nodes
+    assert (await other.get(other.path())).cover == "made"
+    await one.covers.purge(BOOK)
+
+    async def is_gone() -> bool:
+        return not list(await asyncio.to_thread(lambda: list(other.covers.cache.held(BOOK))))
+
+    await until(is_gone)
+
+
+async def test_a_new_original_ends_missing_everywhere(
+    nodes: list[Running], drawn: Path, tmp_path: Path
+) -> None:
+    """What one node remembers as missing it shows once another takes in an original of it."""
+    one, other = nodes
+    assert (await other.get(other.path(UNCOVERED))).cover == "missing"
+    coming = tmp_path / "coming" / f"{UNCOVERED}.jpg"
+    coming.parent.mkdir()
+    coming.write_bytes(next(drawn.rglob("*.jpg")).read_bytes())
+    await asyncio.to_thread(take_in, one.config, coming.parent, "reference")
+
+    async def is_there() -> bool:
+        return (await other.get(other.path(UNCOVERED))).cover == "made"
+
+    await until(is_there)
+
+
+async def test_a_node_that_was_cut_off_catches_up(nodes: list[Running], ways: list[CutProxy]) -> None:
+    """What changed while a node was cut off is true there soon after the cut's end, with nothing told."""
+    one, other = nodes
+    new = Key(new_name(), "later", 1000)
+    assert (await other.get(other.path())).cover == "made"
+    ways[1].refuse()
+    await asyncio.to_thread(one.app[CURATOR].hide, BOOK, None, ANNA)
+    await one.covers.accounts.save(new)
+    await one.covers.accounts.save(replace(one.key, revoked_at=1))
+    assert (await other.get(other.path())).cover == "hit"  # as last known
+    ways[1].heal()
+
+    async def is_true() -> bool:
+        gone = not await asyncio.to_thread(lambda: list(other.covers.cache.held(BOOK)))
+        return gone and (await other.get(other.path())).cover == "key"
+
+    await until(is_true, 6.0)
+    assert (await other.get(other.path(key=new.name))).cover == "missing"
+
+
+@pytest.mark.parametrize("cut", ["refuse", "fall_silent"])
+async def test_without_the_database_hits_are_served(
+    nodes: list[Running], ways: list[CutProxy], cut: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server down or its cable torn: hits as before, new covers unavailable in time, and recovery."""
+    one, _ = nodes
+    assert (await one.get(one.path())).cover == "made"
+    getattr(ways[0], cut)()
+    started = time.monotonic()
+    got = [await one.get(one.path(size="large")) for _ in range(12)]
+
+    assert time.monotonic() - started < 12
+    assert {each.cover for each in got} == {"unavailable"}
+    assert (await one.get(one.path())).cover == "hit"
+    async with one.client.get(one.listeners.ops_url + "/readyz") as response:
+        told = await response.json()
+        assert response.status == 503
+        assert told["faults"].keys() >= {"catalogue", "keys"}
+    async with one.client.get(one.listeners.ops_url + "/metrics") as response:
+        text = await response.text()
+    ways[0].heal()
+
+    async def is_made() -> bool:
+        return (await one.get(one.path(size="large"))).cover == "made"
+
+    await until(is_made, 10.0)
+
+    async def is_ready() -> bool:
+        async with one.client.get(one.listeners.ops_url + "/readyz") as response:
+            return response.status == 200
+
+    await until(is_ready, 10.0)
+    assert "coverproxy_database_up" in text
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+
+
+@pytest.mark.parametrize("settings", [{"keys_valid_seconds": 1.5}])
+async def test_keys_are_not_trusted_for_ever(nodes: list[Running], ways: list[CutProxy]) -> None:
+    """A node that is cut off for longer than the bound serves no key and has no link; then it does again."""
+    one, _ = nodes
+    assert (await one.get(one.path())).cover == "made"
+    ways[0].refuse()
+    links = one.covers.cache.layout.by_key
+
+    async def is_closed() -> bool:
+        linked = await asyncio.to_thread((links / one.key.name).is_symlink)
+        return not linked and (await one.get(one.path())).cover == "unavailable"
+
+    await until(is_closed, 8.0)
+    ways[0].heal()
+
+    async def is_open() -> bool:
+        linked = await asyncio.to_thread((links / one.key.name).is_symlink)
+        return linked and (await one.get(one.path())).cover == "hit"
+
+    await until(is_open, 8.0)
+
+
+async def test_a_node_starts_without_the_database(nodes: list[Running], ways: list[CutProxy]) -> None:
+    """A node that starts while the server is away goes on without, and needs no restart once it is back."""
+    one, other = nodes
+    config = other.config.model_copy(
+        update={"data": one.config.data.model_copy(update={"dir": other.config.data.dir + "-new"})}
+    )
+    ways[1].refuse()
+    async with running(config) as late:
+        assert (await late.get(late.path(key=one.key.name))).cover == "unavailable"
+        ways[1].heal()
+
+        async def is_made() -> bool:
+            return (await late.get(late.path(key=one.key.name))).cover == "made"
+
+        await until(is_made, 10.0)
+
+
+def test_commands_use_the_shared_catalogue(database: str, tmp_path: Path, cover: Path) -> None:
+    """What a command takes in on one node another's finds; neither makes a file for a database."""
+    url = emptied(database)
+    here, there = (configured(tmp_path / name, store={"url": url}) for name in "ab")
+    take_in(here, cover, "reference")
+    with open_shelf(there) as shelf:
+        assert len(shelf.catalogue.find(BOOK)) == 1
+        assert shelf.catalogue.totals() == (1, 1)
+    assert list(tmp_path.rglob("*.db")) == []
