@@ -1,4 +1,4 @@
-"""The pages for people: home, getting a key, a key's use, the service's status, and its administration."""
+"""The pages for people: home, getting a key, a key's usage, the service's status, and administration."""
 
 from coverproxy.web.pages import (
     admin_books,

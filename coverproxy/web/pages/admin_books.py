@@ -1,4 +1,4 @@
-"""The admin page of one book: its originals side by side, its derivatives, and their removal."""
+"""The admin page of a book: its originals side by side, its derivatives, and their removal."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from coverproxy.web.pages.usage import iso
 routes = web.RouteTableDef()
 
 PREVIEW = Size(width=200, height=300)
-"""How large originals are shown side by side."""
+"""Size in which originals are shown side by side."""
 
 MOST_ORIGINALS = 50
 
@@ -29,7 +29,7 @@ MOST_ORIGINALS = 50
 @routes.get("/admin/book")
 @admin
 async def book(request: web.Request) -> web.StreamResponse:
-    """Show what is known of the ISBN, or scheme:value, in `?isbn=`."""
+    """Show what is known about the ISBN, or scheme:value, in `?isbn=`."""
     return await _page(request, request.query.get("isbn", "").strip())
 
 
@@ -46,7 +46,7 @@ async def _page(request: web.Request, typed: str, purged: int | None = None) -> 
 
 
 def _known(covers: Covers, identifier: Identifier) -> dict[str, Any]:
-    """Tell all of one identifier, and of the item that it names. Blocks."""
+    """Return everything about an identifier and its item. Blocks."""
     names = covers.catalogue.aliases.names(identifier)
     found = covers.catalogue.of_item(identifier)[:MOST_ORIGINALS]
     return {
@@ -78,7 +78,7 @@ def _derivatives(covers: Covers, identifier: Identifier) -> Any:
 @routes.post("/admin/book")
 @admin
 async def purge(request: web.Request) -> web.StreamResponse:
-    """Remove a book's derivatives; they are made anew when asked for."""
+    """Remove a book's derivatives; they are made again on request."""
     fields = await form(request)
     try:
         reading = schemes.read(fields.get("isbn", ""))

@@ -1,4 +1,4 @@
-"""The admin pages' first: every key and its use; approved, limited, bound, replaced, revoked."""
+"""The first admin page: every key and its use; approve, limit, bind, replace, revoke."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 _log = logging.getLogger(__name__)
 
 MOST_SHOWN = 100
-"""Keys on one page; those that wait for approval come first, then the latest."""
+"""Keys per page; those that wait for approval come first, then the latest."""
 
 MOST_LIMIT = 1_000_000_000
 
@@ -35,7 +35,7 @@ _ROTATED_KEEP_DAYS = 7
 @routes.get("/admin")
 @admin
 async def keys(request: web.Request) -> web.StreamResponse:
-    """Show the keys, or those in whose name, label or contact `?find=` stands."""
+    """Show all keys, or those whose name, label or contact contains `?find=`."""
     return await _page(request)
 
 
@@ -62,9 +62,9 @@ async def _page(request: web.Request, done: dict[str, Any] | None = None) -> web
 
 
 def _number(text: str, most: int, field: str) -> int:
-    """Read a whole number from 0 to *most*. Raises KeyRequestRefused("field", *field*).
+    """Parse a whole number from 0 to *most*. Raises KeyRequestRefused("field", *field*).
 
-    The length first: Python refuses to read thousands of digits, with an error of its own.
+    Checks the length first: Python refuses to parse thousands of digits, with another error.
     """
     if not (text.isascii() and text.isdecimal()) or len(text) > len(str(most)) or int(text) > most:
         raise KeyRequestRefused(KeyRequestReason.FIELD, field)
@@ -100,7 +100,10 @@ def _told(key: Key, accounts: Accounts, made: int) -> dict[str, Any]:
 @routes.post("/admin")
 @admin
 async def act(request: web.Request) -> web.StreamResponse:
-    """Do one thing to one key. Its name is in the form and in no address, so that no log can hold it."""
+    """Carry out one action on one key.
+
+    Its name is in the form, not in the address, so that no log contains it.
+    """
     fields = await form(request)
     accounts, desk = request.app[COVERS].accounts, request.app[DESK]
     do = ACTS.get(fields.get("action", ""))
@@ -108,7 +111,7 @@ async def act(request: web.Request) -> web.StreamResponse:
         raise KeyRequestRefused(KeyRequestReason.ACTION)
     key = await accounts.known(fields.get("key", ""))
     more = await do(accounts, desk, key, fields)
-    _log.info("a key was looked after", extra={"action": fields["action"], "key": abridged(key.name)})
+    _log.info("a key was administered", extra={"action": fields["action"], "key": abridged(key.name)})
     return await _page(request, {"action": fields["action"], "label": key.label, **more})
 
 
@@ -136,7 +139,7 @@ async def _restore(accounts: Accounts, desk: PageContext, key: Key, fields: dict
 
 
 async def _settle(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    """Set the limit, the sites and the choice of "no cover"."""
+    """Set the limit, the sites and the choice for missing covers."""
     limit = _number(fields.get("daily_limit", ""), MOST_LIMIT, "daily_limit")
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
     await desk.keys.settle(replace(key, daily_limit=limit), sites, fields.get("no_cover", choice_of(key)))
@@ -151,7 +154,7 @@ async def _rotate(accounts: Accounts, desk: PageContext, key: Key, fields: dict[
 async def _give_word(
     accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]
 ) -> dict[str, Any]:
-    """Make the owner a new word, in place of one that was lost or never given."""
+    """Create a new owner's word, replacing a lost or missing one."""
     word = new_name()
     await accounts.save(replace(key, owner=hashed(word)))
     return {"word": word}

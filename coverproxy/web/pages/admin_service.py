@@ -1,4 +1,4 @@
-"""The admin page of the service: quarantine and release, how full the cache is, where originals come from."""
+"""The admin page of the service: quarantine and release, the cache's size, and the sources."""
 
 import time
 from functools import partial
@@ -27,7 +27,7 @@ MOST_QUARANTINED = 100
 @routes.get("/admin/service")
 @admin
 async def service(request: web.Request) -> web.StreamResponse:
-    """Show it."""
+    """Show the page."""
     return await _page(request)
 
 
@@ -45,7 +45,7 @@ async def _page(request: web.Request, released: int | None = None) -> web.Respon
 
 
 def _found(covers: Covers, desk: PageContext) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Look at what is held back, and how full the cache is. Blocks."""
+    """Look up what is quarantined, and the cache's size. Blocks."""
     quarantined = [_told(each) for each in covers.catalogue.quarantined()[:MOST_QUARANTINED]]
     cache = {"held_bytes": desk.room.held(), "free_bytes": desk.room.free().bytes}
     return quarantined, cache

@@ -1,4 +1,4 @@
-"""What pages are made of beside their HTML: one stylesheet, one script, an icon; and a word to robots."""
+"""Static files of the pages: stylesheet, script, icon, robots.txt."""
 
 from aiohttp import web
 
@@ -19,7 +19,7 @@ _TYPES = {
 @routes.get("/favicon.svg")
 @routes.get("/robots.txt")
 async def asset(request: web.Request) -> web.StreamResponse:
-    """Serve one of them; for an hour, so that an update of the service is soon seen whole."""
+    """Serve a file; cacheable for an hour, so that an update of the service is soon complete."""
     name = request.path.removeprefix("/")
     headers = HEADERS | {"Content-Type": _TYPES[name], "Cache-Control": "max-age=3600"}
     return web.Response(headers=headers, body=file(name).encode())
@@ -27,6 +27,6 @@ async def asset(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/favicon.ico")
 async def old_icon(request: web.Request) -> web.StreamResponse:
-    """Give the icon also where browsers look that were told nothing; they take any type there."""
+    """Serve the icon also at its default location; browsers accept any type there."""
     headers = HEADERS | {"Content-Type": _TYPES["favicon.svg"], "Cache-Control": "max-age=86400"}
     return web.Response(headers=headers, body=file("favicon.svg").encode())

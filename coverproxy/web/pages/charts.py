@@ -1,4 +1,4 @@
-"""Charts as inline SVG: bars over time, that a screen reader reads as a title and a description."""
+"""Charts as inline SVG: bars over time, with a title and a description for screen readers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _GAP = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its name, how high it stands, and how much of that, from below, is of a second colour."""
+    """A bar: its name, its value, and how much of that, from the bottom, has the second colour."""
 
     name: str
     value: float
@@ -19,10 +19,10 @@ class Bar:
 
 
 def bars(id: str, title: str, description: str, values: Sequence[Bar], unit: str = "") -> Markup:
-    """Draw bars from left to right, to the scale of the highest, with a line of text below.
+    """Draw bars from left to right, scaled to the highest, with a line of text below.
 
-    `id` is unique in its page: the title and the description are found by it. The text is HTML, as the
-    drawing is stretched to the width there is, and letters in it would be too.
+    `id` is unique in its page and links the title and the description. The text is HTML, because the drawing
+    is stretched to the available width, which would distort letters.
     """
     most = max((bar.value for bar in values), default=0)
     step = WIDTH / max(len(values), 1)
@@ -40,7 +40,7 @@ def bars(id: str, title: str, description: str, values: Sequence[Bar], unit: str
 
 
 def _bar(number: int, bar: Bar, step: float, most: float, unit: str) -> Markup:
-    """Draw one bar with its own title, which shows when a pointer rests on it."""
+    """Draw one bar with its own title, a tooltip."""
     x, width = number * step + step * _GAP / 2, step * (1 - _GAP)
     high = HEIGHT * bar.value / most if most else 0.0
     second = HEIGHT * min(bar.second, bar.value) / most if most else 0.0

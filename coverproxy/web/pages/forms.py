@@ -1,4 +1,4 @@
-"""Forms that only our own pages can send: each holds a token that is signed for a cookie of the browser's."""
+"""CSRF protection: each form has a token, signed for a cookie of the browser."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import base_url, client_address
 
 FORM = "coverproxy_form"
-"""The cookie that names a browser, for as long as it runs."""
+"""The session cookie that identifies a browser."""
 
 FIELD = "form_token"
 
@@ -23,8 +23,8 @@ _NONCE: web.RequestKey[str] = web.RequestKey("form_nonce", str)
 def token(request: web.Request, who: str = "") -> str:
     """Return the token for a form of *who* (an administrator's session; "": anybody); send() sets its cookie.
 
-    The signed double-submit cookie of OWASP's CSRF cheat sheet, bound to the session: a cookie that
-    somebody else managed to set does not fit an administrator's forms.
+    The signed double-submit cookie of OWASP's CSRF cheat sheet, bound to the session: a cookie that an
+    attacker managed to set does not match an administrator's forms.
     """
     nonce = request.get(_NONCE) or request.cookies.get(FORM, "")
     if not _is_nonce(nonce):
@@ -34,9 +34,9 @@ def token(request: web.Request, who: str = "") -> str:
 
 
 async def read(request: web.Request, who: str = "") -> dict[str, str]:
-    """Return the fields of a form of ours.
+    """Return the fields of one of our forms.
 
-    Raises KeyRequestRefused("form") for one from elsewhere, or too old.
+    Raises KeyRequestRefused("form") for a form from elsewhere, or one too old.
     """
     fields = await fields_of(request)
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
@@ -49,12 +49,12 @@ async def read(request: web.Request, who: str = "") -> dict[str, str]:
 
 
 async def fields_of(request: web.Request) -> dict[str, str]:
-    """Return the fields of a form, whoever sent it. Raises what bodies.form() does."""
+    """Return the fields of a form from anywhere. Raises what bodies.form() raises."""
     return await bodies.form(request)
 
 
 def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
-    """Set the cookie that a form of this answer needs."""
+    """Set the cookie that a form in this answer needs."""
     if nonce := request.get(_NONCE):
         set_safe_cookie(request, response, FORM, nonce)
 
@@ -62,20 +62,20 @@ def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
 def set_safe_cookie(
     request: web.Request, response: web.StreamResponse, name: str, value: str, path: str = "/"
 ) -> None:
-    """Set a cookie that no script reads and no other site sends; it goes when the browser is closed."""
+    """Set a session cookie that no script reads and no other site sends."""
     is_https = base_url(request).startswith("https://")
     response.set_cookie(name, value, httponly=True, samesite="Strict", secure=is_https, path=path)
 
 
 def signed(request: web.Request, text: str) -> str:
-    """Return the signature of *text* by this service."""
+    """Return the service's signature of *text*."""
     return hmac.new(request.app[DESK].secret, text.encode(), hashlib.sha256).hexdigest()
 
 
 def address(request: web.Request) -> str:
-    """Return who asks, for limits: the same for the same address, and not the address itself.
+    """Return a pseudonym of the client's address for rate limits: the same address gives the same one.
 
-    Of IPv6 the network of 64 bits, which is what one household or host has.
+    For IPv6, of the /64 network, which is what one household or host has.
     """
     told = client_address(request, request.app[CONFIG].front)
     try:

@@ -20,20 +20,20 @@ routes = web.RouteTableDef()
 
 _COOKIE, _SHOWN_AT = "coverproxy_given", "/keys/given"
 _SHOWN_SECONDS = 600
-"""How long a new key can be seen again by reloading its page."""
+"""How long reloading the page still shows a new key."""
 
 
 @routes.get("/keys")
 @person
 async def ask(request: web.Request) -> web.StreamResponse:
-    """Show what a key is, and the form for one where keys are given."""
+    """Show the page about keys, with the form if keys are issued."""
     return shown(request, "getting.html", _told(request), **_form(request, {}))
 
 
 @routes.post("/keys")
 @person
 async def give(request: web.Request) -> web.StreamResponse:
-    """Give a key; or the form again, with what is wrong and all that was typed."""
+    """Issue a key; or show the form again, with what is wrong and everything that was typed."""
     fields = await forms.read(request)
     wish = KeyWish(
         fields.get("label", ""), fields.get("contact", ""), fields.get("site", ""), "is_bound" in fields
@@ -56,7 +56,7 @@ async def give(request: web.Request) -> web.StreamResponse:
 @routes.get("/keys/given")
 @person
 async def given_key(request: web.Request) -> web.StreamResponse:
-    """Show the key that this browser has just got, also when it is reloaded; later the way to the form."""
+    """Show the key just issued to this browser, also after a reload; later redirect to the form."""
     try:
         name, word = _signer(request).loads(request.cookies.get(_COOKIE, ""), max_age=_SHOWN_SECONDS)
         key = await request.app[COVERS].accounts.known(name)
@@ -66,9 +66,10 @@ async def given_key(request: web.Request) -> web.StreamResponse:
 
 
 def _led_on(request: web.Request, given: KeyRequest) -> web.Response:
-    """Redirect to the page that shows the key, so that reloading it sends no form (post, redirect, get).
+    """Redirect to the page that shows the key, so that a reload sends no form (post, redirect, get).
 
-    Key and word wait in a signed cookie that only that page gets; there is no session here to keep them in.
+    Key and word are in a signed cookie that only that page receives, since there is no session to store them
+    in.
     """
     response = web.Response(status=303, headers={"Location": _SHOWN_AT, "Cache-Control": "no-store"})
     value = _signer(request).dumps([given.key.name, given.word])
@@ -81,7 +82,7 @@ def _signer(request: web.Request) -> URLSafeTimedSerializer:
 
 
 def _seeds(request: web.Request, once: str) -> tuple[bytes, bytes] | None:
-    """Return what a form's key is named from: the same for the same form of the same browser."""
+    """Return the seeds of a form's key: the same for the same form in the same browser."""
     if not once:
         return None
     nonce = request.cookies.get(forms.FORM, "")
@@ -102,7 +103,7 @@ def _told(request: web.Request) -> dict[str, Any]:
 
 
 def _form(request: web.Request, fields: dict[str, str]) -> dict[str, Any]:
-    """What was typed, at no more length than the fields take."""
+    """Return what was typed, cut to the length of the fields."""
     typed = {name: fields.get(name, "")[:300] for name in ("label", "contact", "site")}
     is_open = request.app[CONFIG].signup.mode != "closed"
     return {

@@ -1,4 +1,4 @@
-"""The home page: what this is, a try of it, how it is used; and the demo's covers where it is one."""
+"""The home page: what this is, a field to try an ISBN, how to use it, and the demo's covers."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -30,21 +30,21 @@ from coverproxy.web.visitor import site, visitor
 routes = web.RouteTableDef()
 
 NO_KEY = "YOUR-KEY"
-"""What stands in an address where a reader puts the own key."""
+"""Placeholder for the reader's own key in an address."""
 
 MOST_TYPED = 200
-"""Characters of an ISBN that somebody typed which are shown again."""
+"""Most characters of a typed ISBN that are shown again."""
 
 _SAMPLED = 8
-"""Originals among which an ISBN to try is looked for."""
+"""Number of originals sampled for an example ISBN."""
 
 _TRY = "try"
-"""Whom covers of the home page are counted for: no real key's name is so short."""
+"""The account for covers of the home page: no real key's name is this short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A book that the home page shows, with the key its covers are asked with."""
+    """A book on the home page, with the key for its covers."""
 
     isbn: str
     title: str
@@ -55,7 +55,7 @@ class Shown:
 
 @routes.get("/")
 async def root(request: web.Request) -> web.StreamResponse:
-    """Show the home page; or a cover to a client of ChiliFresh, which has no path of its own."""
+    """Show the home page; or serve a cover to a client of ChiliFresh, whose path is /."""
     if "chilifresh" not in request.app[CONFIG].shapes.off and chilifresh.is_meant(request):
         return await chilifresh.at_root(request)
     return await home(request)
@@ -63,7 +63,7 @@ async def root(request: web.Request) -> web.StreamResponse:
 
 @person
 async def home(request: web.Request) -> web.StreamResponse:
-    """Show the home page, with a try of the ISBN in `?isbn=`."""
+    """Show the home page, and the result for the ISBN in `?isbn=`."""
     config, base = request.app[CONFIG], base_url(request)
     covers = request.app[COVERS]
     originals, isbns = await asked(covers, covers.catalogue.totals)
@@ -89,7 +89,7 @@ async def home(request: web.Request) -> web.StreamResponse:
 async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, Any] | None:
     """Tell all of the ISBN, or scheme:value, that a visitor typed: None where there is none.
 
-    *start*: what the addresses to copy begin with; *shown_at*: what those shown on this page do.
+    *start*: the beginning of the addresses to copy; *shown_at*: that of the addresses used on this page.
     """
     typed = request.query.get("isbn", "").strip()
     if not typed:
@@ -121,12 +121,12 @@ def _home_key(request: web.Request) -> Key:
 
 
 def _home_visitor(request: web.Request) -> Visitor:
-    """Say who tries. Anybody can write the headers by which a page of ours is known, so addresses count."""
+    """Return the visitor. The headers that identify our page can be faked, so the address counts."""
     return replace(visitor(request, _home_key(request)), address=forms.address(request))
 
 
 async def example(request: web.Request) -> tuple[str, bool]:
-    """Return an ISBN to try, and whether there is a cover for it: a classic, or one that is here."""
+    """Return an ISBN to try, and whether it has a cover: a classic, or one that is here."""
     covers = request.app[COVERS]
     if await asked(covers, partial(_best, covers, schemes.parse(ISBN, snippets.EXAMPLE))):
         return snippets.EXAMPLE, True
@@ -163,17 +163,19 @@ def _pictures(request: web.Request, original: Original, start: str, shown_at: st
 
 
 def _is_from_here(request: web.Request) -> bool:
-    """Say whether a page of ours asks; a browser without Sec-Fetch-Site (on http) tells by its Referer."""
+    """Return whether our own page asks; a browser without Sec-Fetch-Site (on http) shows it by its
+    Referer.
+    """
     told = request.headers.get("Sec-Fetch-Site")
     return told == "same-origin" if told else site(request) == urlsplit(base_url(request)).hostname
 
 
 @routes.get(r"/try/{size}/{scheme}/{value:[\s\S]+}")
 async def try_cover(request: web.Request) -> web.StreamResponse:
-    """Serve a cover to the home page: counted for all its visitors together, and shown on no other site."""
+    """Serve a cover to the home page: counted for all its visitors together, and for no other site."""
     covers, config = request.app[COVERS], request.app[CONFIG]
     if not _is_from_here(request):
-        raise KeyNotForSite("without a key, covers are shown on this site's own pages only")
+        raise KeyNotForSite("without a key, covers are available on this site's own pages only")
     size = request.match_info["size"].lower()
     if size not in config.sizes:
         raise UnknownSize(size, tuple(config.sizes))

@@ -1,4 +1,4 @@
-"""Questions to the catalogue, asked beside the event loop."""
+"""Catalogue queries off the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,20 +11,21 @@ T = TypeVar("T")
 
 
 async def asked(covers: Covers, look: Callable[[], T]) -> T:
-    """Return what *look* finds. Raises Unavailable where it cannot be read.
+    """Return the result of *look*. Raises Unavailable if it cannot be read.
 
-    In the threads that look up covers, as each thread that asks the catalogue keeps pages of it in memory.
+    Uses the threads that look up covers, since each thread that queries the catalogue caches pages of it.
     """
     try:
         return await asyncio.get_running_loop().run_in_executor(covers.lookups, look)
     except OSError as exc:
-        raise Unavailable("what is kept here cannot be read") from exc
+        raise Unavailable("the data folder cannot be read") from exc
 
 
 async def sources(covers: Covers) -> list[dict[str, Any]]:
-    """Return how many originals each source gave, and of those that are asked whether they answer.
+    """Return the number of originals by source, and the circuit breaker's state of configured sources.
 
-    "closed": it does; "open": it is down, and left alone; "half-open": it is tried again; None: not asked.
+    "closed": it answers; "open": it is down and not asked; "half-open": it is being tried; None: not
+    configured.
     """
     states = covers.asking.states()
     counts = dict(await asked(covers, covers.catalogue.sources))

@@ -1,4 +1,4 @@
-"""A page: one value shown as HTML to people and as JSON to programs, with what keeps it safe."""
+"""A page: one value, shown as HTML to people and as JSON to programs, with security headers."""
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    # The origin and no more, even among our own pages: a path here may hold a key.
+    # Only the origin, even between our own pages: a path may contain a key.
     "Referrer-Policy": "strict-origin",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -53,7 +53,7 @@ class Pages:
         self._environment.filters |= {"number": number, "bytes": in_bytes}
 
     def render(self, name: str, values: Mapping[str, Any]) -> str:
-        """Fill in a template."""
+        """Render a template."""
         return self._environment.get_template(name).render(values)
 
 
@@ -70,10 +70,10 @@ def shown(
     is_shared: bool = False,
     **more: Any,
 ) -> web.Response:
-    """Show *data*: by the template, which has it as `d` and *more* beside it, or as JSON.
+    """Show *data*: with the template, as `d` next to *more*, or as JSON.
 
-    `by_default`: what a client gets that names neither in Accept. `is_shared`: scripts of other sites may
-    read the JSON.
+    `by_default`: for clients that name neither in Accept. `is_shared`: scripts of other sites may read the
+    JSON.
     """
     if is_for_program(request, by_default):
         if is_shared:
@@ -90,13 +90,13 @@ def shown(
 
 
 def is_for_program(request: web.Request, by_default: str = "html") -> bool:
-    """Say whether JSON is wanted rather than a page."""
+    """Return whether the client wants JSON instead of a page."""
     accept = accepted(request.headers)
     return not wants_html(accept) if by_default == "json" else prefers_json(accept)
 
 
 def person(handler: Handler) -> Handler:
-    """Turn what goes wrong in a page's handler into a page; programs get the problem that all others get."""
+    """Turn errors in a page's handler into pages; programs get problem details."""
 
     @functools.wraps(handler)
     async def handled(request: web.Request) -> web.StreamResponse:
@@ -124,19 +124,19 @@ def problem(request: web.Request, status: int, text: str, code: str) -> web.Resp
 
 
 def _default(request: web.Request) -> str:
-    """Below a key programs have always asked, and most name nothing in Accept."""
+    """Return the default below a key: programs have always used these paths, and most send no Accept."""
     return "json" if request.path.startswith("/devkey/") else "html"
 
 
 def number(value: float | None) -> str:
-    """Write a number in groups of three, parted by a narrow space (ISO 80000-1)."""
+    """Format a number in groups of three, separated by a narrow space (ISO 80000-1)."""
     if value is None:
         return "–"
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.1f}"
 
 
 def in_bytes(value: float) -> str:
-    """Write a number of bytes."""
+    """Format a number of bytes."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
@@ -146,5 +146,5 @@ def in_bytes(value: float) -> str:
 
 @functools.cache
 def file(name: str) -> str:
-    """Return a file that comes with the pages."""
+    """Return a file that ships with the pages."""
     return resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")

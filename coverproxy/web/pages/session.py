@@ -1,4 +1,4 @@
-"""Who may look after the service: by a password, by a program's token, or let in by the front server."""
+"""Administrators' authentication: by password, by a program's token, or by the front server's header."""
 
 import functools
 import hashlib
@@ -20,13 +20,13 @@ from coverproxy.web.pages.page import PAGES, Handler, person, shown
 routes = web.RouteTableDef()
 
 SESSION = "coverproxy_admin"
-"""The cookie of somebody who logged in."""
+"""The cookie of a logged-in administrator."""
 
 _PATH = "/admin"
-"""Where that cookie is sent: no cover's request carries it."""
+"""The path of that cookie: requests for covers never carry it."""
 
 GUESSING: web.AppKey[dict[str, float]] = web.AppKey("guessing", dict)
-"""Addresses (signed) that tried too many wrong tokens, and until when they are held back (monotonic)."""
+"""Addresses (pseudonyms) that tried too many wrong tokens, and until when they are blocked (monotonic)."""
 
 _MOST_GUESSING = 10_000
 _MOST_HELD_SECONDS = 3600.0
@@ -35,12 +35,14 @@ _WHO: web.RequestKey[str] = web.RequestKey("who", str)
 
 
 def admin(handler: Handler) -> Handler:
-    """Let only administrators through: others get the way in as a 401; where there is none, a 404."""
+    """Admit only administrators: others get the login page as a 401, or a 404 if there is no way to log
+    in.
+    """
 
     @functools.wraps(handler)
     async def guarded(request: web.Request) -> web.StreamResponse:
         if not request.app[CONFIG].admin.is_on:
-            raise MalformedPath("there are no admin pages here: no way in is set")
+            raise MalformedPath("there are no admin pages here: no login is configured")
         if await _is_guessing(request):
             return _way_in(request, KEY_REQUESTS[KeyRequestReason.ADDRESS], "address")
         who = _who(request)
@@ -53,14 +55,14 @@ def admin(handler: Handler) -> Handler:
 
 
 def who(request: web.Request) -> str:
-    """Return which administrator asks, for the tokens of forms; only within admin()."""
+    """Return the administrator, for form tokens; only within admin()."""
     return request[_WHO]
 
 
 async def form(request: web.Request) -> dict[str, str]:
     """Return the fields of an administrator's form. Raises KeyRequestRefused("form") for a forged one.
 
-    A program that brings the token itself needs no form of ours: no browser adds that header by itself.
+    A program that sends the token itself needs no form token: browsers never add that header on their own.
     """
     return await (forms.fields_of(request) if _is_program(request) else forms.read(request, who(request)))
 
@@ -77,10 +79,10 @@ def _who(request: web.Request) -> str | None:
 
 
 def _is_own_host(request: web.Request) -> bool:
-    """Say whether the request names this site as its host.
+    """Return whether the request names this site as its host.
 
-    A page elsewhere that lets its own name resolve to this machine (DNS rebinding) makes a browser here send
-    requests from the loopback, but with that name. Without front.public_url only what is no name is believed.
+    A foreign page whose name resolves to this machine (DNS rebinding) makes a browser here send requests over
+    the loopback, but with that name. Without front.public_url, only addresses and localhost are trusted.
     """
     public = urlsplit(request.app[CONFIG].front.public_url)
     try:
@@ -93,10 +95,10 @@ def _is_own_host(request: web.Request) -> bool:
 
 
 async def _is_guessing(request: web.Request) -> bool:
-    """Say whether this address tried too many wrong tokens: then a right one is refused as well.
+    """Return whether this address tried too many wrong tokens: then a right one is refused as well.
 
-    They are counted with the form's tries, so that the two ways in have one limit. The store is asked only
-    once a token was wrong; who is known to guess is held back from memory.
+    Counted together with the login form's tries, so that both share one limit. The store is queried only
+    after a wrong token; known guessers are blocked from memory.
     """
     if not _bearer(request):
         return False
@@ -115,7 +117,7 @@ async def _is_guessing(request: web.Request) -> bool:
 
 
 def _bearer(request: web.Request) -> str:
-    """Return the token of `Authorization: Bearer …`; the empty text: there is none."""
+    """Return the token of `Authorization: Bearer …`, or ""."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
@@ -125,14 +127,14 @@ def _is_program(request: web.Request) -> bool:
 
 
 def _is_token(request: web.Request, text: str) -> bool:
-    """Compare as digests: in the same time, however much of it is right, and however long it is."""
+    """Compare digests: in constant time, whatever the length and the matching part."""
     token = request.app[CONFIG].admin.token
     given, wanted = (hashlib.sha256(each.encode(errors="surrogateescape")).digest() for each in (text, token))
     return bool(token) and hmac.compare_digest(given, wanted)
 
 
 def _session(request: web.Request, ends: str, nonce: str) -> str:
-    """Sign a session; another token in the config ends it."""
+    """Sign a session; changing the token in the config invalidates it."""
     token = hashlib.sha256(request.app[CONFIG].admin.token.encode()).hexdigest()
     return f"{ends}.{nonce}.{forms.signed(request, f'session {ends} {nonce} {token}')}"
 
@@ -147,13 +149,13 @@ def _is_session(request: web.Request, text: str) -> bool:
 
 
 async def _has_ended(request: web.Request, who: str) -> bool:
-    """Say whether *who* is a session that was ended by logging out. Raises Unavailable."""
+    """Return whether *who* is a session that was logged out. Raises Unavailable."""
     is_session = who == request.cookies.get(SESSION, "")
     return is_session and await request.app[DESK].sessions.has_ended(_parts(who)[1])
 
 
 def _parts(session: str) -> tuple[str, str]:
-    """Return when a session ends, as text, and what names it."""
+    """Return a session's end, as text, and its nonce."""
     ends, _, rest = session.partition(".")
     return ends, rest.partition(".")[0]
 
@@ -170,10 +172,10 @@ def _way_in(request: web.Request, status: int = 401, why: str = "") -> web.Respo
 @routes.post("/admin/login")
 @person
 async def log_in(request: web.Request) -> web.StreamResponse:
-    """Begin a session for whoever knows the token; so many tries an hour from one address."""
+    """Start a session for the right token; tries per hour and address are limited."""
     config, desk = request.app[CONFIG], request.app[DESK]
     if not config.admin.token:
-        raise MalformedPath("there is no password to log in with")
+        raise MalformedPath("password login is not configured")
     fields = await forms.read(request)
     if await desk.keys.wait("login", forms.address(request)):
         return _way_in(request, KEY_REQUESTS[KeyRequestReason.ADDRESS], "address")
@@ -189,7 +191,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 @routes.post("/admin/logout")
 @admin
 async def log_out(request: web.Request) -> web.StreamResponse:
-    """End the session, in whichever browser it is: who copied its cookie has nothing of it."""
+    """End the session everywhere: copies of its cookie become useless."""
     await form(request)
     if (session := who(request)) == request.cookies.get(SESSION, ""):
         ends, nonce = _parts(session)
@@ -203,5 +205,5 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 @routes.get("/admin/login")
 @routes.get("/admin/logout")
 async def back(request: web.Request) -> web.StreamResponse:
-    """Lead on whoever comes back here by the browser's history."""
+    """Redirect GETs of form URLs to /admin."""
     return web.Response(status=303, headers={"Location": "/admin", "Cache-Control": "no-store"})

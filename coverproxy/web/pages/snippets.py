@@ -1,4 +1,4 @@
-"""The HTML to copy for a book's cover, and the same in the terms of catalogues."""
+"""The HTML to copy for a book's cover, and the templates of catalogues."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from markupsafe import escape
 
 LIST_SIZE = "medium"
-"""The size that a catalogue's list shows; every config has it."""
+"""The size for lists in catalogues; every config has it."""
 
 EXAMPLE = "9780141439518"
-"""The ISBN in a URL to try: a classic that most collections have."""
+"""The ISBN in an example URL: a classic that most collections have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A size of a cover: its name, its true sides in px, and where it is."""
+    """A size of a cover: its name, its true sides in px, and its address."""
 
     name: str
     width: int
@@ -23,7 +23,7 @@ class Picture:
 
 
 def html(picture: Picture, alt: str) -> str:
-    """Write an image tag that keeps its room free while the picture is on its way."""
+    """Return an image tag that reserves the picture's space while it loads."""
     return (
         f'<img src="{escape(picture.url)}" alt="{escape(alt)}"'
         f' width="{picture.width}" height="{picture.height}">'
@@ -31,7 +31,7 @@ def html(picture: Picture, alt: str) -> str:
 
 
 def html_sharp(pictures: Iterable[Picture], alt: str) -> str:
-    """Write the tag with every size, from which the browser takes the one that its screen needs."""
+    """Return a tag with every size, from which the browser picks the one for its screen."""
     ordered = sorted(pictures, key=lambda each: each.width)
     chosen = next(each for each in ordered if each.name == LIST_SIZE)
     choice = ",\n             ".join(f"{escape(each.url)} {each.width}w" for each in ordered)
@@ -42,9 +42,9 @@ def html_sharp(pictures: Iterable[Picture], alt: str) -> str:
 
 
 def of_catalogues(base: str, key: str, size: str) -> list[dict[str, str]]:
-    """Say what to set where: Koha's and others' own words for the ISBN in place of one.
+    """Return what to set where: templates of Koha and others, with their placeholders for the ISBN.
 
-    Koha shows whatever has a height, so it is to get errors: there a pixel would be a cover.
+    Koha shows anything with a height, so it must get errors: the pixel would count as a cover.
     """
     start = f"{base}/devkey/{key}/{size}/isbn/"
     return [

@@ -1,4 +1,4 @@
-"""The status page: what the service holds, how it is, and how it did in the last day and month."""
+"""The status page: the service's contents, health, and history of the last day and month."""
 
 import asyncio
 import time
@@ -20,11 +20,11 @@ from coverproxy.web.pages.page import PAGES, person, shown
 routes = web.RouteTableDef()
 
 KEPT_SECONDS = 5.0
-"""How long what was found is shown again: the page is for everybody, and adds up a month."""
+"""How long the result is cached: the page is public, and sums up a month."""
 
 
 class Kept:
-    """What was found last, and when."""
+    """The last result, and its age."""
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
@@ -38,7 +38,7 @@ KEPT: web.AppKey[Kept] = web.AppKey("status", Kept)
 @routes.get("/status")
 @person
 async def status(request: web.Request) -> web.StreamResponse:
-    """Show it as a page."""
+    """Show the page."""
     data = await _found(request)
     return shown(request, "status.html", data, is_shared=True, charts=_charts(request, data))
 
@@ -46,7 +46,7 @@ async def status(request: web.Request) -> web.StreamResponse:
 @routes.get("/status.json")
 @person
 async def as_json(request: web.Request) -> web.StreamResponse:
-    """Give it as JSON, whoever asks; other sites may read it too."""
+    """Return it as JSON for all clients; other sites may read it too."""
     return answers.send(answers.json(await _found(request)))
 
 
@@ -71,7 +71,7 @@ async def _find(request: web.Request) -> dict[str, Any]:
 
 
 async def _figures(request: web.Request) -> dict[str, Any]:
-    """Find all that is counted. Raises Unavailable."""
+    """Collect all figures. Raises Unavailable."""
     covers = request.app[COVERS]
     originals, isbns = await asked(covers, covers.catalogue.totals)
     day, day_steps, month_steps = await asyncio.to_thread(_history, request.app[DESK])
@@ -87,12 +87,12 @@ async def _figures(request: web.Request) -> dict[str, Any]:
 
 
 def _history(desk: PageContext) -> tuple[Summary, list[Summary], list[Summary]]:
-    """Return the last day in all, and its and the month's steps. Blocks. Raises Unavailable."""
+    """Return the last day's sum, its steps, and the month's steps. Blocks. Raises Unavailable."""
     return desk.history.last_day(), desk.history.day(), desk.history.month()
 
 
 def told(summary: Summary) -> dict[str, Any]:
-    """Tell a stretch of time as JSON; the hit rate is that of the app: what nginx answers is not in it."""
+    """Return a summary as JSON; the hit rate covers the app only, not what nginx serves."""
     at = datetime.fromtimestamp(summary.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     rounded = {
         name: None if value is None else round(value, 2)
@@ -103,7 +103,9 @@ def told(summary: Summary) -> dict[str, Any]:
 
 
 def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the page draws: covers answered (those made apart), and how long it took, by day and by month."""
+    """Return the page's charts: covers served (new ones in the second colour), and times, by day and
+    month.
+    """
     texts = request.app[PAGES].texts
     drawn = []
     for span, shown_part in (("day", slice(11, 16)), ("month", slice(0, 10))):

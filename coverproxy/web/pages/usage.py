@@ -1,4 +1,4 @@
-"""GET /devkey/{key}/usage: what a key made and may still make, what it lacked, its owner's choices."""
+"""GET /devkey/{key}/usage: a key's usage, quota, missing covers, and its owner's choices."""
 
 import asyncio
 import csv
@@ -24,10 +24,10 @@ from coverproxy.web.pages.page import HEADERS, PAGES, is_for_program, person, sh
 routes = web.RouteTableDef()
 
 SHOWN_LACKING = 50
-"""ISBNs without a cover that the page shows; the CSV has all that are kept."""
+"""ISBNs without a cover shown on the page; the CSV has all that are stored."""
 
 KEPT_DAYS = (1, 7, 30)
-"""Days for which an old key may go on working beside its replacement, to choose from."""
+"""Choices for how many days an old key works beside its replacement."""
 
 _CHOICES = ("gif", "404", "card", "own")
 
@@ -35,14 +35,14 @@ _CHOICES = ("gif", "404", "card", "own")
 @routes.get("/devkey/{key}/usage")
 @person
 async def usage(request: web.Request) -> web.StreamResponse:
-    """Show it as a page to browsers, and to programs as JSON."""
+    """Show it as a page to browsers, and as JSON to programs."""
     return await _page(request, await _known(request))
 
 
 @routes.post("/devkey/{key}/usage")
 @person
 async def change(request: web.Request) -> web.StreamResponse:
-    """Let the owner, who has the word for it, bind the key, choose what "no cover" shows, or replace it."""
+    """Let the owner, with the word, bind the key, choose what missing covers show, or replace it."""
     fields = await forms.read(request)
     keys = request.app[DESK].keys
     try:
@@ -71,7 +71,7 @@ async def change(request: web.Request) -> web.StreamResponse:
 @routes.get("/devkey/{key}/usage/missing.csv")
 @person
 async def missing(request: web.Request) -> web.StreamResponse:
-    """Give the ISBNs that had no cover as CSV, the most asked for first."""
+    """Return the ISBNs without a cover as CSV, most requested first."""
     key = await _known(request)
     rows = await asyncio.to_thread(request.app[DESK].notes.lacking, key.counted_as)
     text = io.StringIO()
@@ -86,7 +86,7 @@ async def missing(request: web.Request) -> web.StreamResponse:
 
 
 async def _known(request: web.Request) -> Key:
-    """Return the key, whatever its state and site: who looks here shows no cover. Raises UnknownKey."""
+    """Return the key in any state and for any site, since no cover is shown here. Raises UnknownKey."""
     request[IS_PROGRAM] = True
     key = request[KEY] = await request.app[COVERS].accounts.known(request.match_info["key"])
     return key
@@ -101,7 +101,7 @@ async def _page(
     why: str = "",
     status: int = 200,
 ) -> web.Response:
-    """Show the page; *typed* and *why*: a form that was refused, which keeps what was typed."""
+    """Show the page; *typed* and *why*: a refused form, which keeps its input."""
     accounts, notes = request.app[COVERS].accounts, request.app[DESK].notes
     data = await _counted(accounts, key)
     lacking = await asyncio.to_thread(notes.lacking, key.counted_as, SHOWN_LACKING)
@@ -138,7 +138,7 @@ async def _counted(accounts: Accounts, key: Key) -> dict[str, Any]:
 
 
 def state_of(key: Key, accounts: Accounts) -> str:
-    """Say in a word whether a key works, or why not."""
+    """Return in a word whether a key works, or why not."""
     if key.revoked_at is not None:
         return "revoked"
     if key.is_waiting:
@@ -155,13 +155,13 @@ def _chart(data: dict[str, Any]) -> list[Bar]:
 
 
 def _choices(request: web.Request) -> list[str]:
-    """The choices for "no cover": the operator's picture only where there is one."""
+    """Return the choices for missing covers: the operator's picture only if there is one."""
     has_own = bool(request.app[CONFIG].site.placeholder)
     return [choice for choice in _CHOICES if choice != "own" or has_own]
 
 
 def iso(seconds: int | None) -> str | None:
-    """Write a time in UTC (ISO 8601)."""
+    """Format a time in UTC (ISO 8601)."""
     return (
         datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds is not None else None
     )

@@ -1,7 +1,7 @@
-"""Amazon's pictures by ISBN: /images/P/{id}.{cc}.{modifiers}.jpg, where everything is 200.
+"""Amazon's pictures by ISBN: /images/P/{id}.{cc}.{modifiers}.jpg, always with status 200.
 
-Evergreen switches covers off for everybody for ten minutes after some answers that are not 200, and asks for
-addresses without any number.
+Evergreen disables covers for everybody for ten minutes after some other statuses, and requests addresses
+without any number.
 """
 
 import re
@@ -32,14 +32,14 @@ _IN_WIDTH = ("SX", "UX")
 
 
 async def cover(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve a cover by whatever stands before the first dot, in the size that the modifiers name."""
+    """Serve a cover by the part before the first dot, in the size that the modifiers name."""
     named, _, modifiers = request.match_info["name"].partition(".")
     choices = identify.all_of(size(request.app[SIZES], modifiers), [("isbn", named), ("asin", named)])
     return await serve_first(request, key, choices)
 
 
 def size(sizes: SizeTable, modifiers: str) -> str:
-    """Return the size that modifiers such as `01._SX200_.jpg` ask for; those that are unknown do nothing."""
+    """Return the size for modifiers such as `01._SX200_.jpg`; unknown ones are ignored."""
     if found := _PIXELS.search(modifiers):
         px = min(int(found["px"]), MOST_WISHED)
         return sizes.snapped(width=px) if found["side"] in _IN_WIDTH else sizes.snapped(height=px)
@@ -48,7 +48,7 @@ def size(sizes: SizeTable, modifiers: str) -> str:
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer:
-    """Answer with the placeholder and 200, whatever it is, and whatever the key or the query wishes."""
+    """Answer with the placeholder and 200, whatever the error, the key or the query."""
     lenient = replace(how, is_hard=False)
     return answers.refusal(error, lenient, request.app[CONFIG].answers, is_strict=False, as_json=False)
 
@@ -57,7 +57,7 @@ SHAPE = Shape(
     "amazon",
     (
         Route(
-            "/images/P/{name}", cover, "A cover, as Amazon has it: never another status than 200",
+            "/images/P/{name}", cover, "A cover, as Amazon has it: always with status 200",
             parameters=(
                 Parameter(
                     "name", "path", "An ISBN, and modifiers such as 01._SX200_.jpg.", {"type": "string"},

@@ -1,4 +1,4 @@
-"""What every shape of another service is made of: its routes, where it has the key, how it says no."""
+"""The parts of every foreign shape: its routes, where its key is, how it refuses."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from coverproxy.web.visitor import site
 from coverproxy.web.waits import JSON_SECONDS
 
 MAX_IDS = 1000
-"""Identifiers that one question may name: what openBD takes, and several times what any client sends."""
+"""Most identifiers in one request: as many as openBD takes, and several times what any client sends."""
 
 MAX_QUERY = 16_384
-"""Characters of a query: a thousand ISBNs with their commas."""
+"""Longest query in characters: a thousand ISBNs with their commas."""
 
 JSON = "application/json"
 SCRIPT = "application/javascript"
@@ -39,11 +39,10 @@ Refuse = Callable[[web.Request, CoverError, Meaning, bool], Answer | None]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address of a shape, without what stands before it.
+    """One address of a shape, without its prefix.
 
     `gives`: the media types of a 200's body. `takes`: the schema of a request's body by its media type.
-    `pattern`: the router's, where it is not the path itself.
-    `has_root`: it is added without our prefix too.
+    `pattern`: the router's, if it differs from the path. `has_root`: also added without our prefix.
     """
 
     path: str
@@ -63,30 +62,30 @@ class Route:
 
 
 def as_ever(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Refuse as our own image addresses do: the placeholder, or a status where the client wants one."""
+    """Refuse as our own image addresses do: with the placeholder, or a status if the client wants one."""
     return None
 
 
 def as_json(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Refuse with `{"error": "…"}`, as the services that answer with JSON do."""
+    """Refuse with `{"error": "…"}`, as services with JSON answers do."""
     return with_body(request, error, how, JSON, orjson.dumps({"error": str(error)}))
 
 
 def with_body(
     request: web.Request, error: CoverError, how: Meaning, kind: str, body: bytes, status: int = 0
 ) -> Answer:
-    """Refuse with a body of the shape's own; *status*: another than the table has."""
+    """Refuse with the shape's own body; *status*: overrides the table's."""
     headers = answers.refusal_headers(error, how, request.app[CONFIG].answers)
     return Answer(status or how.status, headers | {"Content-Type": kind}, body)
 
 
 async def no_field(request: web.Request) -> str | None:
-    """Say that this shape has no place of its own for a key."""
+    """Return no key: this shape has no field for one."""
     return None
 
 
 def in_field(*names: str) -> Callable[[web.Request], Awaitable[str | None]]:
-    """Say that the key stands in a field of the query, whatever its case."""
+    """Return a function that reads the key from a field of the query, ignoring the case of its name."""
 
     async def key_of(request: web.Request) -> str | None:
         return field(request, *names).strip() or None
@@ -96,10 +95,10 @@ def in_field(*names: str) -> Callable[[web.Request], Awaitable[str | None]]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The addresses of another service, in front of the same covers.
+    """The addresses of another service, serving the same covers.
 
-    `key_of`: the key that stands in a field of its own. `refuse`: its own way to say no; None from it: as
-    our own addresses do.
+    `key_of`: returns the key from the shape's own field. `refuse`: the shape's own refusal; None: as our own
+    addresses do.
     """
 
     name: ShapeName
@@ -114,14 +113,14 @@ CALLBACK = Parameter(
 )  # fmt: skip
 
 SHAPE: web.RequestKey[Shape] = web.RequestKey("shape", Shape)
-"""The shape of the request's path: set before anything can go wrong, as it decides how that is said."""
+"""The shape of the request's path: set first, since it determines how errors look."""
 
 PREFIX: web.RequestKey[str] = web.RequestKey("prefix", str)
-"""What stands before a shape's paths in an answer: `/devkey/KEY`, or nothing where the host pays."""
+"""The prefix of a shape's paths in answers: `/devkey/KEY`, or nothing if the host's key is used."""
 
 
 def answering(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Make a route's handler one that first finds out who pays."""
+    """Wrap a route's handler, so that it is called with the key."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         request[SHAPE] = shape
@@ -132,7 +131,7 @@ def answering(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[w
 
 
 async def _authorize(request: web.Request, shape: Shape) -> Key:
-    """Return the key that pays: of the path, of the shape's own field, or of the host.
+    """Return the key: of the path, of the shape's own field, or of the host.
 
     Raises UnknownKey, KeyNotForSite.
     """
@@ -145,12 +144,12 @@ async def _authorize(request: web.Request, shape: Shape) -> Key:
 
 
 def _host(request: web.Request) -> str:
-    """Return the host that was asked, without its port."""
+    """Return the requested host, without its port."""
     return request.host.rpartition("@")[2].partition(":")[0].lower().rstrip(".")
 
 
 def field(request: web.Request, *names: str) -> str:
-    """Return the first value of the first of these fields that there is, whatever the case; else ""."""
+    """Return the first value of the first of these fields that exists, ignoring case; else ""."""
     found = fields(request)
     return next((found[name][0] for name in names if name in found), "")
 
@@ -169,37 +168,37 @@ def fields(request: web.Request) -> Mapping[str, list[str]]:
 
 
 def listed(values: list[str], most: int = MAX_IDS) -> list[str]:
-    """Return what comma-separated lists hold: each once, in order, no blanks. Raises TooMany."""
+    """Return the entries of comma-separated lists: unique, in order, without blanks. Raises TooMany."""
     texts = [text for value in values for text in value.split(",")]
     if len(texts) > most:
-        raise TooMany(f"{len(texts)} identifiers at once; at most {most} are answered")
+        raise TooMany(f"{len(texts)} identifiers at once; the limit is {most}")
     return list(dict.fromkeys(text for text in texts if text.strip()))
 
 
 def start(request: web.Request) -> str:
-    """Return what an address in an answer begins with: the host and what stood before this path.
+    """Return the beginning of addresses in an answer: the host and the prefix of this path.
 
-    Where the host pays, the address keeps that host: no other would be served without a key.
+    If the host's key is used, the address keeps that host: no other would be served without a key.
     """
     return f"{base_url(request) if request[PREFIX] else asked_url(request)}{request[PREFIX]}"
 
 
 async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
-    """Find which of these books have a cover, and ask the sources. Raises Busy, Unavailable."""
+    """Find which of these books have a cover, asking the sources too. Raises Busy, Unavailable."""
     return await request.app[INFORMER].find(wanted, JSON_SECONDS) if wanted else Sought({})
 
 
 def cover_address(request: web.Request, book: Identifier, size: str = "medium") -> str:
-    """Return the address of a cover for an answer of JSON: our own, or Open Library's where the host pays."""
+    """Return a cover's address for a JSON answer: our own, or Open Library's if the host's key is used."""
     if request[PREFIX]:
         return f"{start(request)}/{size}/{book.scheme}/{quote(book.value)}.jpg"
     return f"{start(request)}/b/{book.scheme}/{quote(book.value)}-{size[0].upper()}.jpg"
 
 
 def keep(request: web.Request, *, is_settled: bool) -> dict[str, str]:
-    """Say how long an answer about covers may be kept: as long as "no cover", or not at all.
+    """Return how long an answer about covers may be cached: as long as "no cover", or not at all.
 
-    Not at all where a source has not said yet: clients keep "none" for a day (Coce).
+    Not at all while a source has not answered: clients cache "none" for a day (Coce).
     """
     seconds = request.app[CONFIG].answers.missing_max_age_seconds
     for_whom = "private" if request[KEY].sites else "public"
@@ -209,10 +208,10 @@ def keep(request: web.Request, *, is_settled: bool) -> dict[str, str]:
 def json(
     request: web.Request, value: object, *, is_settled: bool, name: str | None, variable: str = ""
 ) -> web.Response:
-    """Answer with JSON; as JSONP where a callback is named; else as a script that sets *variable*, if any."""
+    """Answer with JSON; as JSONP with a callback; else as a script that sets *variable*, if any."""
     headers = {**answers.COMMON, **keep(request, is_settled=is_settled)}
     if not name and not variable:
         return answers.send(Answer(200, headers | {"Content-Type": JSON}, orjson.dumps(value)))
     text = jsonp.call(value, name) if name else f"var {variable} = {jsonp.in_script(value)};\n"
-    # with nosniff a browser runs no script that has another type
+    # with nosniff, browsers refuse scripts of another type
     return answers.send(Answer(200, headers | {"Content-Type": f"{SCRIPT}; charset=utf-8"}, text.encode()))

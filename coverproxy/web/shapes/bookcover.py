@@ -1,4 +1,4 @@
-"""bookcover-api: /bookcover?isbn=… and /bookcover/{isbn}, which answer with an address."""
+"""bookcover-api: /bookcover?isbn=… and /bookcover/{isbn}, which return an address."""
 
 import re
 
@@ -15,7 +15,7 @@ _INVALID = "Invalid ISBN (please use ISBN-13)"
 
 
 async def by_query(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell where the cover of `isbn=` is. A title and an author name no book here."""
+    """Return the address of the cover for `isbn=`. Title and author do not identify a book here."""
     asked = fields(request)
     if "isbn" not in asked:
         if "book_title" in asked or "author_name" in asked:
@@ -27,7 +27,7 @@ async def by_query(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 async def by_path(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell where the cover of the path's ISBN is."""
+    """Return the address of the cover for the path's ISBN."""
     return await _answer(request, request.match_info["isbn"])
 
 
@@ -48,7 +48,7 @@ async def _answer(request: web.Request, text: str) -> web.Response:
 
 _ISBN13 = {"type": "string", "enum": ["9780141439556", "9780306406157"]}
 _SIZE = Parameter(
-    "image_size", "query", "Ignored: the address is of the large size.", {"type": "string"}, "large"
+    "image_size", "query", "Ignored: the address is that of the large size.", {"type": "string"}, "large"
 )
 
 SHAPE = Shape(
@@ -57,7 +57,7 @@ SHAPE = Shape(
         Route(
             "/bookcover",
             by_query,
-            "Where a cover is, as bookcover-api",
+            "A cover's address, as bookcover-api",
             (JSON,),
             (Parameter("isbn", "query", "An ISBN-13.", _ISBN13, "9780141439556", is_required=True), _SIZE),
         ),

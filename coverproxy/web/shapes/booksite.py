@@ -10,7 +10,7 @@ from coverproxy.web.shapes.base import Route, Shape, field, in_field
 
 
 async def picture(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve the one size that Booksite has."""
+    """Serve Booksite's only size."""
     text = field(request, "ean")
     return await serve_first(request, key, identify.all_of("medium", [("isbn", text), ("ean", text)]))
 

@@ -12,7 +12,7 @@ LETTERS = {"s": "small", "m": "medium", "l": "large"}
 
 
 async def picture(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve a book's picture by its letter."""
+    """Serve a book's picture in the size of the letter."""
     size = LETTERS[request.match_info["letter"].lower()]
     return await serve(request, key, identify.wanted(size, "isbn", request.match_info["isbn"]))
 

@@ -1,4 +1,4 @@
-"""ChiliFresh: /?isbn=A,B,…&size=S|M|L, at the very root, with all of a record's numbers in one list."""
+"""ChiliFresh: /?isbn=A,B,…&size=S|M|L at the root, with all numbers of a record in one list."""
 
 from aiohttp import web
 
@@ -22,13 +22,17 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 def is_meant(request: web.Request) -> bool:
-    """Say whether a request for the home page is one for a cover: with both fields, and a size of theirs."""
+    """Return whether a request to / is for a cover: with both fields, and one of their sizes."""
     return "isbn" in request.query and request.query.get("size", "").upper() in SIZES
 
 
 _PARAMETERS = (
     Parameter(
-        "isbn", "query", "ISBNs, ISSNs, UPCs, (OCOLC)…, with commas.", {"type": "string"}, "9780141439556"
+        "isbn",
+        "query",
+        "ISBNs, ISSNs, UPCs, (OCOLC)…, separated by commas.",
+        {"type": "string"},
+        "9780141439556",
     ),
     Parameter("size", "query", "S, M or L.", {"type": "string"}, "M"),
 )
@@ -39,4 +43,4 @@ SHAPE = Shape(
 )
 
 at_root = answering(SHAPE, SHAPE.routes[0])
-"""What answers at /, where the home page is too."""
+"""Answers at /, next to the home page."""

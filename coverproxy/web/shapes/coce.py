@@ -25,13 +25,13 @@ from coverproxy.web.shapes.base import (
 
 PROVIDERS = ("ol", "gb", "aws", "orb")
 SEEN_BY_ASPEN = ("ol", "gb", "aws")
-"""Aspen looks under these names only."""
+"""Aspen reads only these names."""
 
 _SHORTEST = 8
 
 
 async def cover(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell of each identifier that has a cover where it is: identifiers without one are left out."""
+    """Return the address of each identifier's cover; identifiers without one are omitted."""
     asked = fields(request)
     name = jsonp.callback(asked.get("callback", []))
     texts = asked.get("id", [])
@@ -45,7 +45,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 def chosen(values: Sequence[str]) -> str:
-    """Return the provider that our cover goes by: the first that Aspen knows. Raises BadQuestion."""
+    """Return the provider to report our cover under: the first that Aspen knows. Raises BadQuestion."""
     named = [name for value in values for name in value.split(",") if name]
     for name in named:
         if name not in PROVIDERS:
@@ -59,13 +59,13 @@ SHAPE = Shape(
         Route(
             "/cover",
             cover,
-            "Where the covers of a list are, as Coce",
+            "Addresses of the covers of a list, as Coce",
             (JSON, SCRIPT),
             (
                 Parameter(
                     "id",
                     "query",
-                    "ISBNs, with commas.",
+                    "ISBNs, separated by commas.",
                     {"type": "string", "minLength": 8},
                     "9780141439556",
                     is_required=True,
@@ -73,7 +73,7 @@ SHAPE = Shape(
                 Parameter(
                     "provider",
                     "query",
-                    "ol, gb, aws, orb, with commas.",
+                    "ol, gb, aws, orb, separated by commas.",
                     {"type": "string", "enum": [*PROVIDERS]},
                     "ol",
                 ),

@@ -22,7 +22,7 @@ from coverproxy.web.visitor import visitor
 NAMESPACE = "http://ContentCafe2.btol.com"
 SIZES = {"S": "small", "M": "medium", "L": "large"}
 MOST_KEYS = 20
-"""Identifiers that one request names: Evergreen sends a book's ISBNs and UPCs."""
+"""Most identifiers in one request: Evergreen sends a book's ISBNs and UPCs."""
 
 MOST_PICTURES = 3
 _FORM = "application/x-www-form-urlencoded"
@@ -37,7 +37,7 @@ _POSTED: web.RequestKey[Any] = web.RequestKey("posted", object)
 
 
 async def jacket(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve the picture of `Value=`, in the size of `Type=`."""
+    """Serve the picture for `Value=`, in the size of `Type=`."""
     size = SIZES.get(field(request, "type").strip().upper(), "medium")
     text = field(request, "value")
     choices = identify.all_of(size, [(identify.scheme_of(text), text)])
@@ -45,7 +45,7 @@ async def jacket(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 async def key_of(request: web.Request) -> str | None:
-    """Return `UserID`: a field of the query, or an attribute in what is posted."""
+    """Return `UserID`: a field of the query, or an attribute in the posted XML."""
     if request.method != "POST":
         return field(request, "userid").strip() or None
     posted = await _posted(request)
@@ -54,7 +54,7 @@ async def key_of(request: web.Request) -> str | None:
 
 
 async def xml_post(request: web.Request, key: Key) -> web.StreamResponse:
-    """Answer each `JacketDetail` with the picture in hexadecimal digits; without one where there is none."""
+    """Answer each `JacketDetail` with the picture in hex, or without one if there is no cover."""
     posted = await _posted(request)
     texts = [text for each in _named(posted, "Key") if (text := (each.text or "").strip())]
     kinds = [
@@ -63,7 +63,7 @@ async def xml_post(request: web.Request, key: Key) -> web.StreamResponse:
         if (each.text or "").strip() == "JacketDetail"
     ]
     if not texts:
-        raise BadQuestion("there is no Key in the request")
+        raise BadQuestion("the request has no Key")
     if len(texts) > MOST_KEYS or len(kinds) > MOST_PICTURES:
         raise TooMany(f"more than {MOST_KEYS} keys or {MOST_PICTURES} pictures at once")
     answer = etree.Element("ContentCafe", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
@@ -86,7 +86,10 @@ def _add(jackets: etree._Element, kind: str, body: bytes) -> None:
 
 
 async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) -> bytes | None:
-    """Return the JPEG of the first identifier that has a cover. Raises what cover() raises, but NoCover."""
+    """Return the JPEG of the first identifier that has a cover.
+
+    Raises what cover() raises, except NoCover.
+    """
     try:
         choices = identify.all_of(size, [(identify.scheme_of(text), text) for text in texts])
     except (NoCover, NotAnIdentifier):
@@ -101,12 +104,12 @@ async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) 
 
 
 async def _posted(request: web.Request) -> etree._Element:
-    """Return the root of what was posted, as XML or as the form field `xmlRequest`. Raises BadQuestion."""
+    """Return the root of the posted XML, from the body or the form field `xmlRequest`. Raises BadQuestion."""
     if _POSTED not in request:
         body = await request.read()
         if request.content_type == _FORM:
             body = next(iter(parse_qs(body, max_num_fields=10).get(b"xmlRequest", [])), b"")
-        # no entities, no DTD, no network: this is anybody's text
+        # no entities, no DTD, no network: this is untrusted input
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         try:
             request[_POSTED] = etree.fromstring(body, parser)
@@ -121,7 +124,7 @@ def _named(root: etree._Element, name: str) -> Any:
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Say no of what was posted as XML, and of a picture as our own addresses do."""
+    """Refuse posted XML with XML, and a picture as our own addresses do."""
     if request.method != "POST":
         return None
     refusal = etree.Element("Error")

@@ -17,12 +17,12 @@ from coverproxy.web.shapes.base import Route, Shape, field
 
 
 async def picture(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve the largest picture of a book."""
+    """Serve a book's picture in the largest size."""
     return await serve(request, key, identify.wanted("large", "isbn", field(request, "query", "isbn")))
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Say no with a status where `return_error=true` asks for it, else as our own addresses do."""
+    """Refuse with a status if `return_error=true` asks for it, else as our own addresses do."""
     if request.query.get("return_error", "").lower() not in ("true", "1"):
         return None
     status = replace(how, status=404) if how.keep == "missing" else how
@@ -39,7 +39,7 @@ SHAPE = Shape(
             parameters=(
                 Parameter("query", "query", "An ISBN.", {"type": "string"}, "9780141439556"),
                 Parameter(
-                    "return_error", "query", "true: 404 where there is no cover.", {"type": "string"}, "true"
+                    "return_error", "query", "true: 404 for a missing cover.", {"type": "string"}, "true"
                 ),
             ),
         ),

@@ -32,7 +32,7 @@ _NONE: list[object] = ["", [], [], []]
 
 
 async def covers(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve the picture of `id=`, tell of it, or tell which formats there are."""
+    """Serve the picture for `id=`, describe it, or list the formats."""
     name = jsonp.callback(fields(request).get("callback", []))
     wanted = field(request, "format").lower()
     if wanted == "img":
@@ -74,7 +74,7 @@ def _formats(request: web.Request) -> Answer:
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Say no of a picture as our own addresses do, and else as JSON."""
+    """Refuse a picture as our own addresses do, everything else with JSON."""
     is_picture = request.query.get("format", "").lower() == "img"
     return (as_ever if is_picture else as_json)(request, error, how, is_strict)
 
@@ -85,7 +85,7 @@ SHAPE = Shape(
         Route(
             path,
             covers,
-            "A cover, or where it is, as GBV's cover service",
+            "A cover, or its address, as GBV's cover service",
             ("image/gif", "image/jpeg", JSON, SCRIPT, "application/xml"),
             (
                 Parameter("id", "query", "An ISBN, hyphens anywhere.", {"type": "string"}, "9780141439556"),

@@ -37,13 +37,13 @@ from coverproxy.web.sizes import MOST_WISHED
 
 VARIABLE = "_GBSBookInfo"
 ZOOMS = {"5": "small", "1": "medium"}
-"""What Google's numbers mean; all others are large."""
+"""Google's zoom numbers; all others are large."""
 
 _FIFE = re.compile(r"(?:^|-)([wh])([0-9]{1,9})(?=-|$)")
 
 
 async def books(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell of each key that has a cover where its thumbnail is; keys without one are left out."""
+    """Return a thumbnail's address for each key that has a cover; keys without one are omitted."""
     asked = fields(request)
     name = jsonp.callback(asked.get("callback", []))
     command = asked.get("jscmd", ["viewapi"])[0]
@@ -57,7 +57,7 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 def _view(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
-    """Describe a book. Clients turn `zoom=5` of the thumbnail into `zoom=1` to get a larger one."""
+    """Describe a book. Clients replace `zoom=5` in the thumbnail by `zoom=1` to get a larger one."""
     page = f"{base_url(request)}/?isbn={quote(book.value)}"
     named = book.value if book.scheme == ISBN else str(book)
     picture = f"{start(request)}/books/content?id={quote(named)}&printsec=frontcover&img=1&zoom=5"
@@ -72,13 +72,13 @@ def _view(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
 
 
 async def content(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve the picture of `id=`, in the size of `zoom=` or of `fife=w800-h900`."""
+    """Serve the picture for `id=`, in the size of `zoom=` or of `fife=w800-h900`."""
     size = size_of(request.app[SIZES], field(request, "zoom"), field(request, "fife"))
     return await serve(request, key, identify.bibkey(size, field(request, "id", "vid")))
 
 
 def size_of(sizes: SizeTable, zoom: str, fife: str) -> str:
-    """Return the size that is asked for: fife says pixels, and so goes before zoom."""
+    """Return the requested size: fife gives pixels, so it takes precedence over zoom."""
     sides = {side: min(int(px), MOST_WISHED) for side, px in _FIFE.findall(fife)}
     if sides:
         return sizes.snapped(sides.get("w", 0), sides.get("h", 0))
@@ -86,7 +86,7 @@ def size_of(sizes: SizeTable, zoom: str, fife: str) -> str:
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Say no as JSON, but of a picture as our own addresses do."""
+    """Refuse with JSON, but a picture as our own addresses do."""
     is_picture = request.path.rstrip("/").lower().endswith("/content")
     return (as_ever if is_picture else as_json)(request, error, how, is_strict)
 
@@ -103,7 +103,7 @@ SHAPE = Shape(
                 Parameter(
                     "bibkeys",
                     "query",
-                    "ISBN:…, OCLC:… or bare, with commas.",
+                    "ISBN:…, OCLC:… or bare, separated by commas.",
                     {"type": "string"},
                     "ISBN:9780141439556",
                     is_required=True,

@@ -1,4 +1,4 @@
-"""Identifiers as other services' clients spell them, read into what is wanted."""
+"""Parses identifiers as other services' clients spell them."""
 
 import contextlib
 import re
@@ -13,7 +13,7 @@ _PREFIXED = re.compile(r"(isbn|issn|oclc|lccn|olid|ean|upc)[:\s]*(.*)", re.IGNOR
 
 
 def wanted(size: str, scheme: str, text: str) -> Wanted:
-    """Read *text* as an identifier of a scheme, to be shown in a size. Raises NotAnIdentifier."""
+    """Read *text* as an identifier of a scheme, for a size. Raises NotAnIdentifier."""
     reading = schemes.parse(scheme, text)
     return Wanted(size, reading, None)
 
@@ -21,7 +21,7 @@ def wanted(size: str, scheme: str, text: str) -> Wanted:
 def bibkey(size: str, text: str) -> Wanted:
     """Read a key of Open Library or Google: `ISBN:x`, `ISBNx`, `OCLC:x`, `OL1M`, or a bare ISBN.
 
-    Raises NotAnIdentifier, NoCover. Case and hyphens do not matter, and SearchWorks writes no colon.
+    Raises NotAnIdentifier, NoCover. Case and hyphens do not matter, and SearchWorks omits the colon.
     """
     plain = text.strip()
     if _OLID.fullmatch(plain):
@@ -32,7 +32,7 @@ def bibkey(size: str, text: str) -> Wanted:
 
 
 def bibkeys(size: str, texts: Iterable[str]) -> dict[str, Wanted]:
-    """Read keys by their text, leaving out those that cannot be read."""
+    """Read keys by their text, omitting invalid ones."""
     found: dict[str, Wanted] = {}
     for text in texts:
         with contextlib.suppress(NotAnIdentifier, NoCover):
@@ -41,7 +41,7 @@ def bibkeys(size: str, texts: Iterable[str]) -> dict[str, Wanted]:
 
 
 def scheme_of(text: str) -> str:
-    """Say what one of a list of mixed numbers is: how many digits it has decides (ChiliFresh)."""
+    """Return the scheme of a number in a mixed list, by its number of digits (ChiliFresh)."""
     if text.strip().lower().startswith("(ocolc)"):
         return "oclc"
     digits = re.sub(r"[^0-9Xx]", "", text)
@@ -52,9 +52,9 @@ def scheme_of(text: str) -> str:
 
 
 def all_of(size: str, named: Iterable[tuple[str, str]]) -> list[Wanted]:
-    """Read several (scheme, text), leaving out what cannot be read.
+    """Read several (scheme, text), omitting invalid ones.
 
-    Raises NotAnIdentifier or NoCover, whichever came first, where none can.
+    If all are invalid, raises the first NotAnIdentifier or NoCover.
     """
     found: list[Wanted] = []
     refused: CoverError | None = None

@@ -1,6 +1,7 @@
 """IIIF Image API 3.0 and 2.1 at level 0: covers in the sizes of the ladder, for viewers.
 
-Regions and free sizes (level 1 and 2) would be an endless number of files: see compliance in the standard.
+Regions and free sizes (level 1 and 2) would make an unlimited number of files: see compliance in the
+standard.
 """
 
 import re
@@ -31,7 +32,7 @@ Sides = tuple[int, int]
 CONTEXT = "http://iiif.io/api/image/{}/context.json"
 PROFILE = {"2": "http://iiif.io/api/image/2/level0.json", "3": "http://iiif.io/api/image/3/level0.json"}
 FEATURES = ("baseUriRedirect", "cors", "jsonldMediaType", "profileLinkHeader", "canonicalLinkHeader")
-"""Beyond level 0. Never sizeByWh or sizeByW: viewers would begin to tile, and ask for regions."""
+"""Features beyond level 0. Never sizeByWh or sizeByW: viewers would start tiling, and request regions."""
 
 LD_JSON = "application/ld+json"
 _DAY = "max-age=86400"
@@ -39,13 +40,13 @@ _WISH = re.compile(r"(?P<inside>!?)(?P<w>[1-9][0-9]{0,4})?,(?P<h>[1-9][0-9]{0,4}
 
 
 async def base(request: web.Request, key: Key) -> web.StreamResponse:
-    """Lead to the description, as the standard asks for."""
+    """Redirect to the description, as the standard requires."""
     headers = {**answers.COMMON, "Location": f"{_address(request)}/info.json", "Content-Type": "text/plain"}
     return answers.send(Answer(303, headers, b""))
 
 
 async def info(request: web.Request, key: Key) -> web.StreamResponse:
-    """Describe a cover: its sides, and the sizes that it comes in. Counts nothing."""
+    """Describe a cover: its sides, and its sizes. Needs no quota."""
     version = request.match_info["version"]
     original = await _original(request)
     rungs = sizes(original, request.app[SIZES].sizes)
@@ -64,12 +65,12 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
     asked = request.match_info
     version, form = asked["version"], _format(request, asked["format"])
     if (asked["region"], asked["rotation"], asked["quality"]) != ("full", "0", "default"):
-        raise MalformedPath("only the full region, rotation 0 and quality default are here (level 0)")
+        raise MalformedPath("only the full region, rotation 0 and quality default are available (level 0)")
     original = await _original(request)
     rungs = sizes(original, request.app[SIZES].sizes)
     sides = chosen(asked["size"], list(rungs), is_lenient=request.app[CONFIG].shapes.iiif_lenient)
     if sides is None:
-        raise MalformedPath(f"{asked['size'][:40]!r} is not a size of this cover; info.json has them")
+        raise MalformedPath(f"{asked['size'][:40]!r} is not a size of this cover; see info.json")
     response = await serve(request, key, Wanted(rungs[sides], Reading((original.identifier,)), form))
     spelled = f"{sides[0]},{sides[1]}" if version == "3" else f"{sides[0]},"
     canonical = f"{_address(request)}/full/{spelled}/0/default.{form.value}"
@@ -80,7 +81,7 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
 def sizes(original: Original, table: Mapping[str, Size]) -> dict[Sides, str]:
     """Return the sides that a cover has in each size, ascending, with the size's name.
 
-    Where several sizes come to the same, as the original has no more pixels, the smallest one.
+    If several sizes give the same sides, because the original has no more pixels, the smallest counts.
     """
     found: dict[Sides, str] = {}
     for name, box in sorted(table.items(), key=lambda each: each[1].width * each[1].height):
@@ -89,10 +90,10 @@ def sizes(original: Original, table: Mapping[str, Size]) -> dict[Sides, str]:
 
 
 def chosen(text: str, known: list[Sides], *, is_lenient: bool) -> Sides | None:
-    """Return the sides that the standard's size parameter means; None where level 0 has none.
+    """Return the sides for the standard's size parameter; None if level 0 does not have it.
 
-    `w,` and `,h` of a size, and `!w,h`, are taken too. *is_lenient*: `w,` of any width leads to the next
-    size that is no narrower.
+    `w,` and `,h` of a size, and `!w,h`, are accepted too. *is_lenient*: `w,` with any width leads to the next
+    size that is not narrower.
     """
     if text in ("max", "full"):
         return known[-1]
@@ -123,7 +124,7 @@ def _described(version: str, address: str, known: list[Sides]) -> dict[str, obje
 
 
 async def _original(request: web.Request) -> Original:
-    """Find what the cover is made of. Raises NotAnIdentifier, NoCover, Pending."""
+    """Find the cover's original. Raises NotAnIdentifier, NoCover, Pending."""
     reading = schemes.read(request.match_info["id"])
     sought = await find(request, {"": Wanted("large", reading, None)})
     if "" not in sought.found:
@@ -139,7 +140,7 @@ def _format(request: web.Request, ending: str) -> Format:
 
 
 def _address(request: web.Request) -> str:
-    """Return the address of the image, spelled just as it was asked for: viewers compare it."""
+    """Return the image's address, spelled exactly as requested: viewers compare it."""
     raw = request.rel_url.raw_path
     host = base_url(request) if request[PREFIX] else asked_url(request)
     start, behind, rest = raw.partition(f"/iiif/{request.match_info['version']}/")
@@ -147,7 +148,7 @@ def _address(request: web.Request) -> str:
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer:
-    """Say no in words: a viewer would show the pixel as the picture."""
+    """Refuse with text: a viewer would show the pixel as the picture."""
     status = 404 if isinstance(error, NoCover | NotAnIdentifier) else how.status
     return with_body(request, error, how, "text/plain; charset=utf-8", f"{error}\n".encode(), status)
 
@@ -172,7 +173,7 @@ SHAPE = Shape(
         Route("/iiif/{version}/{id}/{region}/{size}/{rotation}/{quality}.{format}", picture,
               "A cover, as the IIIF Image API has it", ("image/jpeg", "image/webp"), (_VERSION, _ID, *_PARTS),
               pattern=f"{_AT}/{{region}}/{{size}}/{{rotation}}/{{quality}}.{{format}}"),
-        Route("/iiif/{version}/{id}", base, "Leads to a cover's IIIF description", (),
+        Route("/iiif/{version}/{id}", base, "Redirects to a cover's IIIF description", (),
               (_VERSION, _ID), pattern=_AT),
     ),
     refuse,

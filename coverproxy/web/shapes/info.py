@@ -1,4 +1,4 @@
-"""GET /devkey/{key}/info…: what is known of covers, without making one or counting anything."""
+"""GET /devkey/{key}/info…: information about covers, without making them or using quota."""
 
 import base64
 from collections.abc import Iterable
@@ -23,19 +23,19 @@ from coverproxy.web.visitor import site
 routes = web.RouteTableDef()
 
 MAX_BODY_BYTES = 524_288
-"""A thousand texts of the length that is looked at (isbn.MAX_TEXT), and their punctuation."""
+"""A thousand texts of maximum length (isbn.MAX_TEXT), with punctuation."""
 
 _METHODS = "GET, HEAD, POST, OPTIONS"
 
 
 ABOUT = r"/devkey/{key}/info/{scheme:[^/]+}/{value:[\s\S]+}"
-"""Whatever stands behind the scheme, line ends too: what is not valid is answered as such."""
+"""Matches anything after the scheme, including line breaks: invalid values get a proper answer."""
 
 
 @routes.get(ABOUT)
 async def about(request: web.Request) -> web.StreamResponse:
-    """Tell what is known of one identifier: how it is understood, its original, its sizes, its look."""
-    await _authorize(request)  # first: what asks here is a program, and gets no placeholder
+    """Return what is known about an identifier: how it is read, its original, sizes and preview."""
+    await _authorize(request)  # first: clients here are programs, and get no placeholder
     scheme = schemes.named(request.match_info["scheme"])
     known = await request.app[INFORMER].about(request.match_info["value"].rstrip("/"), scheme.name)
     return answers.send(answers.json(_told(known, f"{base_url(request)}/devkey/{request[KEY].name}")))
@@ -43,7 +43,7 @@ async def about(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/devkey/{key}/info")
 async def have(request: web.Request) -> web.StreamResponse:
-    """Say which of up to 1,000 ISBNs have covers: `?isbn=A,B&isbn=C`, with `&callback=NAME` as JSONP."""
+    """Return which of up to 1,000 ISBNs have covers: `?isbn=A,B&isbn=C`, with `&callback=NAME` as JSONP."""
     await _authorize(request)
     callback = jsonp.callback(request.query.getall("callback", []))
     values = request.query.getall("isbn", [])
@@ -56,7 +56,9 @@ async def have(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/devkey/{key}/info")
 async def have_all(request: web.Request) -> web.StreamResponse:
-    """Say which of up to 1,000 ISBNs have covers: of a JSON body `{"isbns": […]}`, or of a text's lines."""
+    """Return which of up to 1,000 ISBNs have covers: from a JSON body `{"isbns": […]}`, or from lines of
+    text.
+    """
     await _authorize(request)
     asked = _bounded(_sent(request.content_type, await bodies.read(request, MAX_BODY_BYTES)))
     return answers.send(answers.json(await request.app[INFORMER].have(asked)))
@@ -64,7 +66,7 @@ async def have_all(request: web.Request) -> web.StreamResponse:
 
 @routes.options("/devkey/{key}/info")
 async def preflight(request: web.Request) -> web.StreamResponse:
-    """Say that pages of other sites may POST here (CORS)."""
+    """Allow POST from other sites' pages (CORS)."""
     methods = {"Allow": _METHODS, "Access-Control-Allow-Methods": _METHODS}
     return answers.send(answers.Answer(204, answers.COMMON | answers.PREFLIGHT | methods, b""))
 
@@ -81,12 +83,12 @@ def _sent(content_type: str, body: bytes) -> list[str]:
         raise BadQuestion("there is no body")
     if content_type == "application/json":
         return _of_json(body)
-    if content_type in ("text/plain", "application/octet-stream"):  # the latter: none was given
+    if content_type in ("text/plain", "application/octet-stream"):  # the latter: no type was sent
         try:
             return _not_blank(body.decode("utf-8-sig").splitlines())
         except UnicodeDecodeError as exc:
             raise BadQuestion("the text is not UTF-8") from exc
-    raise UnreadType(f"{content_type[:60]!r} is not read; expected application/json or text/plain")
+    raise UnreadType(f"{content_type[:60]!r} is not supported; expected application/json or text/plain")
 
 
 def _of_json(body: bytes) -> list[str]:
@@ -101,9 +103,9 @@ def _of_json(body: bytes) -> list[str]:
 
 
 def _bounded(texts: list[str]) -> list[str]:
-    """Return the texts, unless they are too many. Raises TooMany."""
+    """Return the texts, unless there are too many. Raises TooMany."""
     if len(texts) > MAX_ISBNS:
-        raise TooMany(f"{len(texts)} ISBNs at once; at most {MAX_ISBNS} are answered")
+        raise TooMany(f"{len(texts)} ISBNs at once; the limit is {MAX_ISBNS}")
     return texts
 
 
@@ -119,7 +121,7 @@ def _script(text: str) -> answers.Answer:
 
 
 def _told(known: Known, base: str) -> Info:
-    """Write down what is known; *base* is the address up to the key."""
+    """Return what is known as JSON; *base* is the address up to the key."""
     reading, named = known.reading, known.identifier
     isbn13 = named.value if named and named.scheme == ISBN else None
     return {

@@ -1,4 +1,4 @@
-"""GET /devkey/{key}/{size}/{scheme}/{value}: the address that the whole service exists for."""
+"""GET /devkey/{key}/{size}/{scheme}/{value}: the main address of the service."""
 
 import re
 
@@ -14,10 +14,10 @@ from coverproxy.web.visitor import site
 routes = web.RouteTableDef()
 
 
-# Every path that no other route has: doubled slashes before "devkey" are a cover's path all the same.
+# Every path without a route of its own: doubled slashes before "devkey" still make a cover's path.
 @routes.get("/{path:.*}")
 async def cover(request: web.Request) -> web.StreamResponse:
-    """Serve one cover: who asks, what for, then ask the service. No decisions live here."""
+    """Serve one cover: who asks, for what, then ask the service. No decisions here."""
     covers, config = request.app[COVERS], request.app[CONFIG]
     name, size, scheme, value = split(request.match_info["path"])
     key = request[KEY] = await covers.accounts.authorize(name, site(request))
@@ -29,7 +29,7 @@ async def cover(request: web.Request) -> web.StreamResponse:
 
 @routes.options("/{path:.*}")
 async def preflight(request: web.Request) -> web.StreamResponse:
-    """Say what may be asked from another site (CORS), whatever the path: that tells nothing."""
+    """Answer preflights (CORS) the same way for every path, which reveals nothing."""
     headers = answers.COMMON | answers.PREFLIGHT | {"X-Cover-Status": "options"}
     return answers.send(answers.Answer(204, headers, b""))
 
@@ -38,9 +38,9 @@ _PATH = re.compile(r"/*devkey/+([^/]+)/+([^/]+)/+([^/]+)/+(.*)", re.DOTALL)
 
 
 def split(path: str) -> tuple[str, str, str, str]:
-    """Split `devkey/{key}/{size}/{scheme}/{value}`; doubled slashes do no harm.
+    """Split `devkey/{key}/{size}/{scheme}/{value}`; doubled slashes are tolerated.
 
-    Raises MalformedPath; UnknownScheme.
+    Raises MalformedPath, UnknownScheme.
     """
     found = _PATH.fullmatch(path)
     if found is None or not found[4].strip("/"):
@@ -48,5 +48,5 @@ def split(path: str) -> tuple[str, str, str, str]:
     key, size, name, value = found.groups()
     scheme = schemes.named(name)
     if not scheme.has_slashes and "/" in value.strip("/"):
-        raise MalformedPath(f"{scheme.title} has no slash in it")
+        raise MalformedPath(f"{scheme.title} contains no slash")
     return key, size.lower(), scheme.name, value

@@ -1,4 +1,4 @@
-"""openBD: /v1/get?isbn=A,B, a list as long as was asked, and /{isbn13}.jpg."""
+"""openBD: /v1/get?isbn=A,B, which returns a list of the same length, and /{isbn13}.jpg."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -37,7 +37,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 async def get(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell of each ISBN, in the order that was asked; null where there is no cover."""
+    """Describe each ISBN, in the requested order; null if it has no cover."""
     asked = fields(request)
     if "isbn" not in asked:
         raise BadQuestion("expected isbn=…")
@@ -45,9 +45,9 @@ async def get(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 async def post(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell the same of more ISBNs, which are posted as a form."""
+    """The same for more ISBNs, posted as a form."""
     if request.content_type != _FORM:
-        raise UnreadType(f"{request.content_type[:60]!r} is not read; expected {_FORM}")
+        raise UnreadType(f"{request.content_type[:60]!r} is not supported; expected {_FORM}")
     try:
         body = await request.clone(client_max_size=MAX_BODY_BYTES).read()
         isbns = parse_qs(body.decode(), max_num_fields=10).get("isbn", [])
@@ -63,7 +63,7 @@ async def post(request: web.Request, key: Key) -> web.StreamResponse:
 async def _answer(request: web.Request, text: str, most: int) -> web.Response:
     texts = text.split(",")
     if len(texts) > most:
-        raise TooMany(f"{len(texts)} ISBNs at once; at most {most} are answered")
+        raise TooMany(f"{len(texts)} ISBNs at once; the limit is {most}")
     wanted: dict[str, Wanted] = {}
     for each in dict.fromkeys(texts):
         try:
@@ -77,7 +77,7 @@ async def _answer(request: web.Request, text: str, most: int) -> web.Response:
 
 
 def _told(request: web.Request, book: Identifier) -> dict[str, Any]:
-    """Describe a book as openBD does: a summary, and the part of an ONIX record that has the cover."""
+    """Describe a book as openBD does: a summary, and the part of an ONIX record with the cover."""
     url = cover_address(request, book, "large")
     summary = {
         "isbn": book.value,
@@ -110,7 +110,7 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Say no as JSON; of a picture with a status: openBD has none to stand in for it."""
+    """Refuse with JSON; a picture with a status: openBD has no placeholder."""
     if not request.path.lower().endswith(".jpg"):
         return as_json(request, error, how, is_strict)
     if not isinstance(error, NoCover | NotAnIdentifier):
@@ -120,14 +120,14 @@ def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: boo
 
 
 _ISBNS = Parameter(
-    "isbn", "query", "ISBNs, with commas.", {"type": "string"}, "9780141439556", is_required=True
+    "isbn", "query", "ISBNs, separated by commas.", {"type": "string"}, "9780141439556", is_required=True
 )
 
 SHAPE = Shape(
     "openbd",
     (
         Route("/v1/get", get, "Which of a list have covers, as openBD", (JSON,), (_ISBNS,)),
-        Route("/v1/get", post, "The same of more ISBNs", (JSON,), method="post", takes={_FORM: _POSTED}),
+        Route("/v1/get", post, "The same for more ISBNs", (JSON,), method="post", takes={_FORM: _POSTED}),
         Route(
             "/{isbn}.jpg",
             picture,

@@ -35,17 +35,17 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 def read(size: str, kind: str, value: str) -> Wanted:
-    """Read what is named. Raises MalformedPath, NoCover, NotAnIdentifier.
+    """Read the requested identifier. Raises MalformedPath, NoCover, NotAnIdentifier.
 
-    `id` is Open Library's own number of a picture. Ours is the ISBN-13 itself: it fits a JSON number, and
-    needs no table.
+    `id` is Open Library's number of a picture. Ours is the ISBN-13 itself: it fits a JSON number, and needs
+    no table.
     """
     if kind not in KEYS:
         raise MalformedPath(f"{kind[:40]!r} is not a key; expected one of {', '.join(sorted(KEYS))}")
     if kind != "id":
         return identify.wanted(size, kind, value)
     if not re.fullmatch("97[89][0-9]{10}", value):
-        raise NoCover(f"{value[:60]!r} is not the number of a cover here; it is an ISBN-13")
+        raise NoCover(f"{value[:60]!r} is not the number of a cover here; expected an ISBN-13")
     return identify.wanted(size, ISBN, value)
 
 
@@ -59,9 +59,9 @@ async def _as_json(request: web.Request, wanted: Wanted) -> web.Response:
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Say no as Open Library does: `default=false` is 404 with an empty body.
+    """Refuse as Open Library does: `default=false` is 404 with an empty body.
 
-    A picture's number that is unknown is 404 always: BookWyrm keeps whatever opens as a picture.
+    An unknown picture number is always 404: BookWyrm stores whatever opens as a picture.
     """
     if request.path.lower().endswith(".json"):
         return as_json(request, error, how, is_strict)
@@ -80,7 +80,7 @@ _PARAMETERS = (
         "name", "path", "The value; -S, -M or -L for a size; .jpg or .json.", {"type": "string"},
         "9780141439556-M.jpg",
     ),
-    Parameter("default", "query", "false: 404 where there is no cover.", {"type": "string"}, "false"),
+    Parameter("default", "query", "false: 404 for a missing cover.", {"type": "string"}, "false"),
 )  # fmt: skip
 
 SHAPE = Shape(

@@ -34,7 +34,7 @@ VARIABLE = "_OLBookInfo"
 
 
 async def books(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell of each key that has a cover where the cover is; keys without one are left out."""
+    """Return the cover's addresses for each key that has one; keys without one are omitted."""
     asked = fields(request)
     name = jsonp.callback(asked.get("callback", []))
     command = asked.get("jscmd", ["viewapi"])[0] or "viewapi"
@@ -86,14 +86,14 @@ def _identifiers(book: Identifier) -> dict[str, list[str]]:
 
 
 def _pictures(request: web.Request, book: Identifier) -> dict[str, str]:
-    """Return the three addresses: of a book by its number, as BookWyrm reads that out of them."""
+    """Return the three addresses; for ISBNs by number, since BookWyrm parses that from them."""
     kind = "id" if book.scheme == ISBN else book.scheme
     below = f"{start(request)}/b/{kind}/{quote(book.value)}"
     return {"small": f"{below}-S.jpg", "medium": f"{below}-M.jpg", "large": f"{below}-L.jpg"}
 
 
 async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell of each item, `id:1;isbn:…;oclc:…|id:2;…`, the first of its identifiers that has a cover."""
+    """Return for each item, `id:1;isbn:…;oclc:…|id:2;…`, its first identifier that has a cover."""
     name = jsonp.callback(fields(request).get("callback", []))
     items = _items(request.match_info["items"])
     every = {text for texts in items.values() for text in texts}
@@ -107,7 +107,7 @@ async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
 
 
 def _items(text: str) -> Mapping[str, list[str]]:
-    """Read the items by the name that they are answered under: their `id`, else their whole text."""
+    """Parse the items, by the name to answer under: their `id`, else their whole text."""
     items: dict[str, list[str]] = {}
     for item in text.split("|"):
         parts = [part for part in item.split(";") if part.strip()]
@@ -115,7 +115,7 @@ def _items(text: str) -> Mapping[str, list[str]]:
         items[names[0] if names else item] = [part for part in parts if not part.lower().startswith("id:")]
     count = sum(map(len, items.values()))
     if count > MAX_IDS:
-        raise TooMany(f"{count} identifiers at once; at most {MAX_IDS} are answered")
+        raise TooMany(f"{count} identifiers at once; the limit is {MAX_IDS}")
     return items
 
 
@@ -136,7 +136,7 @@ SHAPE = Shape(
                 Parameter(
                     "bibkeys",
                     "query",
-                    "ISBN:…, OCLC:… or bare, with commas.",
+                    "ISBN:…, OCLC:… or bare, separated by commas.",
                     {"type": "string"},
                     "ISBN:9780141439556",
                     is_required=True,

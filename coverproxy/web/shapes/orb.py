@@ -1,4 +1,4 @@
-"""ORB (base-orb.fr): /v1/products?eans=A,B, with the key as the name or word of Basic authentication."""
+"""ORB (base-orb.fr): /v1/products?eans=A,B, with the key as user or password of Basic authentication."""
 
 import base64
 from typing import Any
@@ -14,7 +14,7 @@ from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_addres
 
 
 async def products(request: web.Request, key: Key) -> web.StreamResponse:
-    """Tell of each EAN that has a cover where it is; the others are left out."""
+    """Return the address of each EAN's cover; EANs without one are omitted."""
     asked = fields(request)
     if "eans" not in asked:
         raise BadQuestion("expected eans=…")
@@ -32,7 +32,9 @@ def _told(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
 
 
 async def key_of(request: web.Request) -> str | None:
-    """Return the key of `Authorization: Basic`: clients have a user and a word, and either may be it."""
+    """Return the key from `Authorization: Basic`: clients have a user and a password, and either may be
+    it.
+    """
     kind, _, told = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "basic":
         return None
@@ -49,13 +51,13 @@ SHAPE = Shape(
         Route(
             "/v1/products",
             products,
-            "Where the covers of a list are, as ORB",
+            "Addresses of the covers of a list, as ORB",
             (JSON,),
             (
                 Parameter(
                     "eans",
                     "query",
-                    "ISBN-13s, with commas.",
+                    "ISBN-13s, separated by commas.",
                     {"type": "string"},
                     "9780141439556",
                     is_required=True,

@@ -13,7 +13,7 @@ MOST_ISBNS = 20
 
 
 async def picture(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve the first of several ISBNs that has a cover: its bytes, where Summon would lead elsewhere."""
+    """Serve the first of several ISBNs that has a cover: its bytes, where Summon would redirect."""
     texts = listed([request.match_info["isbns"].replace("_", ",")], MOST_ISBNS)
     choices = identify.all_of(request.match_info["size"].lower(), [("isbn", text) for text in texts])
     return await serve_first(request, key, choices)
@@ -33,7 +33,7 @@ SHAPE = Shape(
             "A cover, as Summon has it",
             parameters=(
                 Parameter("client", "path", "The developer key.", {"type": "string"}, "abcdefgh23456789"),
-                Parameter("isbns", "path", "ISBNs, with _ between.", {"type": "string"}, "9780141439556"),
+                Parameter("isbns", "path", "ISBNs, separated by _.", {"type": "string"}, "9780141439556"),
                 Parameter(
                     "size",
                     "path",

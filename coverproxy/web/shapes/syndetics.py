@@ -1,4 +1,4 @@
-"""Syndetics: /index.aspx?isbn=…/MC.GIF&client=KEY, and the index that VuFind reads before."""
+"""Syndetics: /index.aspx?isbn=…/MC.GIF&client=KEY, and the index that VuFind reads first."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape, fields, find, in_field, keep, with_body
 
 SCHEMES = ("isbn", "issn", "oclc", "upc")
-"""Its identifiers, in the order in which they are tried."""
+"""Its identifiers, in the order to try them."""
 
 SIZES = {"sc": "small", "mc": "medium", "lc": "large"}
 
@@ -27,22 +27,22 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 async def page(request: web.Request, key: Key) -> web.StreamResponse:
-    """Serve a picture, or the index of those that there are. Reviews and contents are 404."""
+    """Serve a picture, or the index of existing ones. Reviews and tables of contents are 404."""
     named, wanted = read(fields(request))
     if wanted == _INDEX:
         return await _index(request, named)
     found = _PICTURE.fullmatch(wanted)
     if found is None:
         raise MalformedPath(
-            f"{wanted[:40]!r} is not here; expected index.xml, or SC, MC or LC with .GIF or .JPG"
+            f"{wanted[:40]!r} is not available; expected index.xml, or SC, MC or LC with .GIF or .JPG"
         )
     return await serve_first(request, key, identify.all_of(SIZES[found[1].lower()], named))
 
 
 def read(asked: Mapping[str, list[str]]) -> tuple[list[tuple[str, str]], str]:
-    """Return the identifiers as (scheme, text), and the page that is asked for, in lower case.
+    """Return the identifiers as (scheme, text), and the requested page, in lower case.
 
-    It stands behind the last identifier, whichever that is, or in a field of its own.
+    The page follows the last identifier, whichever that is, or is in a field of its own.
     """
     named: list[tuple[str, str]] = []
     wanted = asked.get("pagename", [""])[0].strip("/")
@@ -55,7 +55,7 @@ def read(asked: Mapping[str, list[str]]) -> tuple[list[tuple[str, str]], str]:
 
 
 async def _index(request: web.Request, named: list[tuple[str, str]]) -> web.Response:
-    """Tell which pictures there are: all three of a cover, or none."""
+    """List the existing pictures: all three of a cover, or none."""
     try:
         choices = identify.all_of("medium", named)
     except (NoCover, NotAnIdentifier):
@@ -68,7 +68,7 @@ async def _index(request: web.Request, named: list[tuple[str, str]]) -> web.Resp
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
-    """Say no of the index as XML, and of a picture as our own addresses do."""
+    """Refuse the index with XML, and a picture as our own addresses do."""
     if _INDEX not in request.path_qs.lower():
         return None
     return with_body(request, error, how, _XML, f"{_HEAD}<ERROR>{how.title}</ERROR>\n".encode())
@@ -86,7 +86,7 @@ SHAPE = Shape(
                 Parameter(
                     "isbn",
                     "query",
-                    "The ISBN, and /MC.GIF or /index.xml behind the last identifier.",
+                    "The ISBN, and /MC.GIF or /index.xml after the last identifier.",
                     {"type": "string"},
                     "9780141439556/MC.GIF",
                 ),

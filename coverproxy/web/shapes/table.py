@@ -1,4 +1,4 @@
-"""The shapes of other services: all of them, and their way into the application."""
+"""The table of all shapes, and how they are added to the application."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -45,7 +45,7 @@ def _befores(route: Route) -> tuple[str, ...]:
 
 
 def switched_on(config: Config) -> Iterator[tuple[Shape, Route]]:
-    """Yield every route of the shapes that are on."""
+    """Yield every route of the enabled shapes."""
     for shape in SHAPES:
         if shape.name not in config.shapes.off:
             for route in shape.routes:
@@ -53,7 +53,7 @@ def switched_on(config: Config) -> Iterator[tuple[Shape, Route]]:
 
 
 def add_routes(app: web.Application, config: Config) -> None:
-    """Add every shape's addresses twice: with our prefix, which holds the key, and as they are."""
+    """Add every shape's addresses twice: with our prefix, which contains the key, and without."""
     for shape, route in switched_on(config):
         handler = answering(shape, route)
         for before in _befores(route):
@@ -68,12 +68,12 @@ def add_routes(app: web.Application, config: Config) -> None:
 
 
 async def not_allowed(request: web.Request) -> web.StreamResponse:
-    """Refuse GET where only POST is taken."""
+    """Refuse GET where only POST is accepted."""
     raise web.HTTPMethodNotAllowed(request.method, ["OPTIONS", "POST"])
 
 
 def _allowed(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Answer OPTIONS where more than the usual methods are taken (CORS)."""
+    """Answer OPTIONS where more than the usual methods are accepted (CORS)."""
     methods = {each.method.upper() for each in shape.routes if each.path == route.path}
     allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
     named = {"Allow": allow, "Access-Control-Allow-Methods": allow, "X-Cover-Status": "options"}
@@ -96,7 +96,7 @@ _REFUSES_AS: dict[str, Any] = {
     "image/gif": {},
 }  # fmt: skip
 
-_KEYLESS = "Without a key only where the config names one that pays for this host."
+_KEYLESS = "Without a key, only if the config names a key for this host."
 
 
 def described(config: Config, key: Parameter) -> Iterator[Address]:
