@@ -17,6 +17,7 @@ COMMANDS = {
     "scale": "What do 30 million books and a million covers cost?",
     "info": "To how many ISBNs a second does a worker say whether they have covers?",
     "quality": "Bytes against SSIMULACRA2, per size and format, ours and the peers'.",
+    "feeds": "How many records of ONIX, and editions of a dump, are read a second?",
     "soak": "Do memory, latency and disk use stay flat over time?",
     "bad-images": "Does memory stay flat while bad images are decoded?",
     "crashes": "Who else fails when originals crash, hang or exhaust their decoder?",

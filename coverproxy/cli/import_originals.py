@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,21 @@ if TYPE_CHECKING:
     from coverproxy.service.importer import ImportReport
 
 
-@click.command("import")
+class _Import(click.Command):
+    """The import command; `import openlibrary` is one of its own, as its material is."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """See click.Command."""
+        if args[:1] == ["openlibrary"] and len(args) > 1:  # alone, it is a folder of that name
+            from coverproxy.cli.import_openlibrary import openlibrary
+
+            return openlibrary.make_context(f"{info_name} openlibrary", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command("import", cls=_Import)
 @options
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option(
@@ -78,6 +92,8 @@ def import_(
     are refused.
 
     Ctrl-C is safe, and so is running it again: imported files are skipped.
+
+    Open Library's dump and archives of covers are taken in by: coverproxy import openlibrary --help
 
     \b
     Exit code: 0 all imported, 3 some refused, 1 none imported (all refused, nothing found, or an error),

@@ -43,9 +43,10 @@ class Unread:
     why: str
 
 
-def editions(dump: BinaryIO) -> Iterator[tuple[int, Edition | Unread | None]]:
-    """Read a decompressed dump: line numbers, and the edition, None if it has no cover.
+def editions(dump: BinaryIO, skipped: int = 0) -> Iterator[tuple[int, Edition | Unread | None]]:
+    """Read a decompressed dump: line numbers, and the edition, None if it has neither cover nor work.
 
+    *skipped*: so many lines are passed over unread: an earlier run read them.
     Raises FeedUnreadable if a line is longer than MAX_LINE_BYTES: then it is not a dump.
     """
     number = 0
@@ -53,7 +54,8 @@ def editions(dump: BinaryIO) -> Iterator[tuple[int, Edition | Unread | None]]:
         number += 1
         if len(line) > MAX_LINE_BYTES:
             raise FeedUnreadable(f"line {number}: more than {MAX_LINE_BYTES:,} bytes")
-        yield number, _edition(number, line)
+        if number > skipped:
+            yield number, _edition(number, line)
 
 
 def _edition(number: int, line: bytes) -> Edition | Unread | None:
@@ -61,7 +63,7 @@ def _edition(number: int, line: bytes) -> Edition | Unread | None:
     fields = line.split(b"\t", 4)
     if len(fields) != 5:
         return Unread(number, f"expected five fields separated by tabs, found {len(fields)}")
-    if fields[0] != b"/type/edition" or b'"covers"' not in fields[4]:
+    if fields[0] != b"/type/edition" or not (b'"covers"' in fields[4] or b'"works"' in fields[4]):
         return None
     try:
         found = orjson.loads(fields[4])
@@ -70,14 +72,14 @@ def _edition(number: int, line: bytes) -> Edition | Unread | None:
     if not isinstance(found, dict):
         return Unread(number, "its JSON is not an object")
     covers = tuple(each for each in _list(found, "covers") if type(each) is int and each > 0)
-    if not covers:
-        return None
     key = str(found.get("key") or fields[1].decode(errors="replace"))
     works = tuple(
         each["key"]
         for each in _list(found, "works")
         if isinstance(each, dict) and isinstance(each.get("key"), str)
     )
+    if not covers and not works:
+        return None
     return Edition(key, (*_identifiers(found), Identifier("olid", key.rpartition("/")[2])), works, covers)
 
 

@@ -279,7 +279,11 @@ def _kind(path: Path) -> Kind | None:
 def _add(report: FeedReport, name: str, found: ImportReport) -> None:
     """Count what one file brought."""
     report.files[name] = found
-    total = report.total
+    add_up(report.total, found)
+
+
+def add_up(total: ImportReport, found: ImportReport) -> None:
+    """Add what one run brought to the total of several."""
     for each in ("seen", "added", "already", "replaced", "lesser", "passed", "withdrawn", "linked", "bytes"):
         setattr(total, each, getattr(total, each) + getattr(found, each))
     total.refused.update(found.refused)

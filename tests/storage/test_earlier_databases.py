@@ -19,6 +19,7 @@ from coverproxy.domain.spec import Identifier
 from coverproxy.originals.provenance import Provenance
 from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
+from coverproxy.originals.wanted_covers import wanted_steps
 from coverproxy.sources.sqlite import SqliteSourceMemory
 from coverproxy.sources.sqlite import schema_steps as source_steps
 from coverproxy.storage import sqlite_migrations
@@ -49,6 +50,7 @@ RELEASED = {
             "a8ea880dfc6b47ef",
         ],
     ),
+    "wanted": (wanted_steps, ["37f3c73c1e8087cb"]),
     "sources": (source_steps, ["be2d9f2f07a2f04c"]),
 }
 """The first 16 digits of each step's SHA-256.
