@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,23 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def printed(data: Path, avif: bool = False, **front: Any) -> str:
-    """What `coverproxy nginx-conf --whole` prints for a data folder and some keys of [front]."""
-    environment = {
-        "COVERPROXY_FORMATS__AVIF": orjson.dumps(avif).decode(),
-        **{
-            f"COVERPROXY_FRONT__{name.upper()}": orjson.dumps(value).decode() for name, value in front.items()
-        },
-    }
+def printed(data: Path, tables: Mapping[str, Any] | None = None, **front: Any) -> str:
+    """What `coverproxy nginx-conf --whole` prints for a data folder, some tables, and keys of [front]."""
+    environment = dict(named("COVERPROXY", {**(tables or {}), "front": front}))
     command = ["nginx-conf", "--whole", "--data", str(data)]
     result = CliRunner().invoke(main, command, env=environment)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def named(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield a table's keys as the environment spells them."""
+    if isinstance(value, Mapping):
+        between = "_" if name == "COVERPROXY" else "__"
+        for key, each in value.items():
+            yield from named(f"{name}{between}{key.upper()}", each)
+    else:
+        yield name, orjson.dumps(value).decode()
 
 
 def laid(folder: Path, conf: str) -> list[str]:
@@ -56,7 +61,9 @@ def readable(data: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def fronted(data: Path, app: str, folder: Path, **front: Any) -> AsyncIterator[str]:
+async def fronted(
+    data: Path, app: str, folder: Path, tables: Mapping[str, Any] | None = None, **front: Any
+) -> AsyncIterator[str]:
     """Run nginx before the app of that URL, over its data folder; yield nginx's URL."""
     program("nginx")
     readable(data)
@@ -66,7 +73,7 @@ async def fronted(data: Path, app: str, folder: Path, **front: Any) -> AsyncIter
         "apps": [app.removeprefix("http://")],
         "access_log": f"{folder}/access.log",
     }
-    command = laid(folder, printed(data, **(given | front)))
+    command = laid(folder, printed(data, tables, **(given | front)))
     process = await asyncio.create_subprocess_exec(*command)
     try:
         await _listening(port)
@@ -79,8 +86,11 @@ async def fronted(data: Path, app: str, folder: Path, **front: Any) -> AsyncIter
 @contextlib.asynccontextmanager
 async def before(server: Running, folder: Path, **front: Any) -> AsyncIterator[str]:
     """Run nginx before a server of this process."""
-    given = {"avif": server.config.formats.avif, "x_accel": server.config.front.x_accel} | front
-    async with fronted(Path(server.config.data.dir), server.listeners.url, folder, **given) as url:
+    given = {"x_accel": server.config.front.x_accel} | front
+    config = server.config
+    offers = {name: {"offers": size.offers} for name, size in config.sizes.items()}
+    tables = {"formats": config.formats.model_dump(), "sizes": offers}
+    async with fronted(Path(config.data.dir), server.listeners.url, folder, tables, **given) as url:
         yield url
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from coverproxy.config.base import Section
-from coverproxy.config.sizes import Jpeg, Size, Webp
+from coverproxy.config.sizes import Avif, Jpeg, Size, Webp
 
 MOST_RUNGS = 16
 """Each rung is one more derivative per cover and format, for a client that requests all."""
@@ -87,21 +87,26 @@ def _rung(width: int) -> Size:
 
 
 _SMALL_QUALITY = {60: 93, 100: 90, 200: 68}
+_AVIF_QUALITY = {60: 91, 100: 89, 200: 62, 500: 64, 1000: 66}
 _LARGE_QUALITY = {200: 88, 320: 86, 500: 82, 1000: 78}
 
 
 def _encoders(width: int) -> dict[str, Any]:
     """Return the settings from one curve through the default sizes: the smaller, the finer.
 
-    Up to 200 px, chroma is not subsampled: small lettering would smear.
+    Up to 200 px, JPEG's chroma is not subsampled: small lettering would smear. WebP, which always subsamples,
+    is offered from there on. Beyond 500 px an AVIF of effort 4 takes seconds.
     """
+    avif = Avif(quality=_between(_AVIF_QUALITY, width), effort=4 if width <= 500 else 1)
     if width <= 200:
         quality = _between(_SMALL_QUALITY, width)
-        return {"jpeg": Jpeg(quality=quality), "webp": Webp(quality=_between({100: 93, 200: 86}, width))}
-    quality = _between(_LARGE_QUALITY, width)
+        webp = Webp(quality=_between({100: 93, 200: 86}, width))
+        return {"jpeg": Jpeg(quality=quality), "webp": webp, "avif": avif}
     return {
-        "jpeg": Jpeg(quality=quality, chroma="4:2:0", quant_table=2),
-        "webp": Webp(quality=86, smart_subsample=width < 500),
+        "offers": ("avif", "webp"),
+        "jpeg": Jpeg(quality=_between(_LARGE_QUALITY, width), chroma="4:2:0", quant_table=2),
+        "webp": Webp(quality=_between({200: 86, 500: 83, 1000: 80}, width), effort=4),
+        "avif": avif,
     }
 
 

@@ -12,10 +12,13 @@ from coverproxy.domain.formats import Format
 
 
 class Formats(Section):
-    """Which formats are offered besides JPEG."""
+    """Which formats there are besides JPEG, and what the background may spend on them."""
 
     webp: bool = True
-    avif: bool = False
+    avif: bool = True
+    background_cores: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    background_idle: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    background_queue: Annotated[int, Field(ge=1, le=100_000)] = 1000
 
     @property
     def enabled(self) -> frozenset[Format]:
@@ -45,9 +48,13 @@ class Webp(Section):
 class Avif(Section):
     """How a size's AVIFs are encoded."""
 
-    quality: Annotated[int, Field(ge=1, le=100)] = 68
-    effort: Annotated[int, Field(ge=0, le=9)] = 1
+    quality: Annotated[int, Field(ge=1, le=100)] = 62
+    effort: Annotated[int, Field(ge=0, le=9)] = 4
     chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
+
+
+QUICK_EFFORT = 1
+"""Of an AVIF that somebody waits for: a tenth of the time of effort 4, for a tenth more bytes."""
 
 
 class Size(Section):
@@ -56,9 +63,20 @@ class Size(Section):
     width: Annotated[int, Field(ge=10, le=4000)]
     height: Annotated[int, Field(ge=10, le=4000)]
     decode_scale: Annotated[float, Field(ge=1.0, le=8.0)] = 2.0
+    offers: Annotated[tuple[Literal["avif", "webp"], ...], Field(strict=False)] = ("avif",)
     jpeg: Jpeg = Jpeg()
     webp: Webp = Webp()
     avif: Avif = Avif()
+
+    def offered(self, formats: Formats) -> frozenset[Format]:
+        """The formats beside JPEG that a client which names them gets of this size."""
+        return frozenset(Format(name) for name in self.offers) & formats.enabled
+
+    @property
+    def quick(self) -> "Size":
+        """The same, made with less effort: for who waits. An AVIF of much detail may take half a minute."""
+        effort = min(self.avif.effort, QUICK_EFFORT)
+        return self.model_copy(update={"avif": self.avif.model_copy(update={"effort": effort})})
 
     def revision(self, form: Format, renderer: int) -> str:
         """Return a revision for the bytes of this size in one format, ten hex digits.
@@ -111,15 +129,16 @@ def default_sizes() -> dict[str, dict[str, Any]]:
             "height": 150,
             "jpeg": {"quality": 90, "optimize": True},
             "webp": {"quality": 93},
-            "avif": {"quality": 87},
+            "avif": {"quality": 89},
         },
         "medium": {"width": 200, "height": 300},
         "large": {
             "width": 500,
             "height": 750,
             "jpeg": {"quality": 83, "chroma": "4:2:0", "quant_table": 2, "optimize": True},
-            "webp": {"smart_subsample": False},
-            "avif": {"quality": 66},
+            "offers": ["avif", "webp"],
+            "webp": {"quality": 83, "effort": 4},
+            "avif": {"quality": 64},
         },
     }
 

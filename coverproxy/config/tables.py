@@ -132,5 +132,6 @@ class Answers(Section):
 
     cover_max_age_seconds: Annotated[int, Field(ge=0)] = 86_400
     cover_stale_seconds: Annotated[int, Field(ge=0)] = 86_400
+    interim_max_age_seconds: Annotated[int, Field(ge=0)] = 300
     missing_max_age_seconds: Annotated[int, Field(ge=0)] = 3600
     retry_after_seconds: Annotated[int, Field(ge=1)] = 5

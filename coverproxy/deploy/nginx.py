@@ -1,7 +1,9 @@
 """nginx's configuration, generated from the app's config: a pure function from values to text."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from coverproxy.config import Config, ShapeName
@@ -61,8 +63,9 @@ _FORM_BYTES = 65_536
 def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -> str:
     """Return the part for nginx's http context: maps, limits, upstream and server.
 
-    *root*: the cache's top folder. *headers*: the app's headers of a hit ("hit"), of an answer while the app
-    is down ("down") and of a throttled response ("throttled").
+    *root*: the cache's top folder. *headers*: the app's headers of a hit ("hit"), of one that a better format
+    is to follow ("interim"), of an answer while the app is down ("down") and of a throttled response
+    ("throttled").
     """
     front, on = config.front, config.formats.enabled
     endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]
@@ -70,8 +73,9 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         "nginx.conf.jinja",
         front=front,
         root=root,
-        webp=Format.WEBP in on,
-        avif=Format.AVIF in on,
+        **_formats(config),
+        keep=headers["hit"]["Cache-Control"],
+        keep_interim=headers["interim"]["Cache-Control"],
         endings=endings,
         ending_pattern="|".join(ending for ending, _ in endings),
         sizes="|".join(sorted([*config.size_table.sizes, *config.size_table.aliases])),
@@ -99,7 +103,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         placeholder=PLACEHOLDER_FILE,
         upload_bytes=config.upload.max_bytes + _FORM_BYTES,
         admin_header=config.admin.header,
-        **{f"{case}_headers": _quotable(told.items()) for case, told in headers.items()},
+        **{f"{case}_headers": _quotable(told.items()) for case, told in _kept(headers, config).items()},
     )
 
 
@@ -128,6 +132,72 @@ http {{
 def files_needed(open_files: int) -> int:
     """Return how many files a worker of nginx may need: those kept open, two per connection, and its own."""
     return open_files + 2 * DEBIAN_CONNECTIONS + _OWN_FILES
+
+
+BETTER = (Format.AVIF, Format.WEBP)
+"""The formats beside JPEG, and which goes first where a client takes both, as in web/accept.py."""
+
+_NAMED = r"(?=(?:.*,)?[ \t]*image/{}[ \t]*(?:,|$))"
+_TAKES_JPEG = r"(?=(?:.*,)?[ \t]*(?:image/jpeg|image/\*|\*/\*)[ \t]*(?:,|;|$))"
+
+
+_BROWSERS = (
+    "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
+    "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,"
+    "image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
+)
+"""What Chrome, Firefox and Safari send for an image: compared first, as most readers have one of them."""
+
+
+def _formats(config: Config) -> dict[str, Any]:
+    """Return what the maps of formats are made from.
+
+    `known`, `accepts`: expressions for Accept headers, and the formats that each names beside JPEG. `chains`:
+    for what is named and a size, the formats to try; no expressions, so that each is found at once. `later`:
+    what the variables of the second and third format end in, where there can be one.
+    """
+    formats, sizes = config.formats, config.size_table
+    on = [form for form in BETTER if form in formats.enabled]
+    named = [on[:2], *([form] for form in on)] if len(on) > 1 else [on] if on else []
+    boxes = {**sizes.sizes, **{alias: sizes.sizes[name] for alias, name in sizes.aliases.items()}}
+    offers = {name: [form for form in on if form in box.offered(formats)] for name, box in boxes.items()}
+    chains = {
+        f"{_told(each)} {name} ": _chain(form for form in offered if form in each)
+        for each in named
+        for name, offered in offers.items()
+    }
+    longest = max(map(len, offers.values()))
+    is_making = bool(longest and formats.background_cores)
+    return {
+        "better": [form.value for form in on],
+        "known": [(re.escape(accept).join("^$"), _told(on)) for accept in _BROWSERS],
+        "accepts": [
+            ("^" + "".join(_NAMED.format(form.value) for form in each) + _TAKES_JPEG, _told(each))
+            for each in named
+        ],
+        "chains": sorted((chains | {f"ask {name} ": ["ask", "", ""] for name in offers}).items()),
+        "later": ["2", "3"][:longest],
+        "is_making": is_making,
+    }
+
+
+def _told(forms: Iterable[Format]) -> str:
+    return "".join(f"<{form.value}>" for form in forms)
+
+
+def _chain(better: Iterable[Format]) -> list[str]:
+    """Return three formats to try; "" where there are fewer."""
+    return [*(form.value for form in better), Format.JPEG.value, "", ""][:3]
+
+
+def _kept(headers: Mapping[str, Mapping[str, str]], config: Config) -> dict[str, dict[str, str]]:
+    """Return all headers; a hit's Cache-Control is a variable where it depends on the format."""
+    varies = {"Cache-Control": "$coverproxy_keep"} if config.formats.background_cores else {}
+    hit = {**headers["hit"], **varies}
+    return {case: dict(told) for case, told in headers.items() if case not in ("hit", "interim")} | {
+        "hit": hit
+    }
 
 
 def _canonical() -> str:
@@ -165,6 +235,6 @@ def _server(app: str) -> str:
 
 def _quotable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     for name, value in headers:
-        if set(value) & set('"$\\\n'):
+        if value != "$coverproxy_keep" and set(value) & set('"$\\\n'):
             raise ValueError(f"{name}: {value!r} cannot be quoted in nginx's configuration")
     return list(headers)

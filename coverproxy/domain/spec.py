@@ -38,10 +38,6 @@ class Wanted:
         """The possible meanings of the path, in the order to try them."""
         return self.reading.identifiers
 
-    def specs(self, form: Format) -> tuple[Spec, ...]:
-        """Return the derivatives that satisfy the request, in the order to try them."""
-        return tuple(Spec(identifier, self.size, form) for identifier in self.identifiers)
-
 
 def parse(size: str, text: str, formats: frozenset[Format], scheme: str = ISBN) -> Wanted:
     """Parse the end of a cover's path, `{size}/{scheme}/{value}[.ending]`.

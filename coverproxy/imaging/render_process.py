@@ -77,6 +77,7 @@ class RenderProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._failed_at = float("-inf")
+        self._is_stopped = False
         self.fault: str | None = None
         self.confinement: Confinement | None = None
 
@@ -112,6 +113,8 @@ class RenderProcess:
                 finally:
                     self._give_back()
             code = self._end(_DYING_SECONDS)
+            if self._is_stopped:
+                raise DecoderDied("the service stops")
             self.restart()
             if code != -signal.SIGKILL:
                 raise DecoderDied(_cause(code))
@@ -169,6 +172,8 @@ class RenderProcess:
 
     def ready(self) -> socket.socket:
         """Return the socket of a ready process, starting one if necessary. Raises Unavailable."""
+        if self._is_stopped:
+            raise Unavailable("the service stops")
         if self._process is None or self._process.poll() is not None:
             if time.monotonic() - self._failed_at < _AGAIN_SECONDS:
                 raise Unavailable(self.fault or "render processes do not start")
@@ -211,6 +216,18 @@ class RenderProcess:
             return process.wait(patience)
         process.kill()
         return process.wait()
+
+    def rest(self) -> None:
+        """End the process for now, and give its memory back. The next run() starts another."""
+        self._end(_DYING_SECONDS)
+        self.confinement = None
+        os.ftruncate(self._memory, 0)
+
+    def stop(self) -> None:
+        """Kill the process for good, from any thread: who has a picture in it gets DecoderDied."""
+        self._is_stopped = True
+        if process := self._process:
+            process.kill()
 
     @property
     def number(self) -> int:
@@ -287,6 +304,16 @@ class RenderProcesses:
     def cpu_seconds(self) -> float:
         """Return the CPU time of all living processes."""
         return sum(process.cpu_seconds() for process in self._all)
+
+    def rest(self) -> None:
+        """End them for now. None may be in use."""
+        for process in self._all:
+            process.rest()
+
+    def stop(self) -> None:
+        """Kill them for good, also one that is in use."""
+        for process in self._all:
+            process.stop()
 
     def close(self) -> None:
         """End all processes. None may be in use."""

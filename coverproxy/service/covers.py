@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,15 +27,16 @@ from coverproxy.domain.spec import Identifier, Spec, Wanted
 from coverproxy.imaging.render_pool import INTERNAL, Place, RenderPool
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.better_formats import BetterFormats
+from coverproxy.service.cover_faults import Faults
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.invalidate import drop_stale, purge_item
+from coverproxy.service.invalidate import purge_item
 from coverproxy.service.links import lead
 from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.service.patience import Patience
 from coverproxy.stats.base import Notes
 from coverproxy.stats.metrics import Metrics
-from coverproxy.storage.ownership import described
 
 T = TypeVar("T")
 
@@ -51,18 +52,19 @@ Each keeps up to 16 MiB of the catalogue's pages, and because of the GIL more of
 REMAKES = 2
 """Derivatives of older settings that a process remakes at once: covers that clients wait for come first."""
 
-_LOOKED_AT = 5
-"""Originals whose files are checked to tell whether their disk is mounted."""
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cover to answer with; whether this request had it made; its spec; `held`: its memory entry."""
+    """A cover to answer with; whether this request had it made; its spec; `held`: its memory entry.
+
+    `is_interim`: a better format is to follow soon.
+    """
 
     derivative: Derivative
     is_made: bool
     spec: Spec
     held: MemoryEntry | None = None
+    is_interim: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,37 +87,74 @@ class Covers:
     answer_within: float
     lookups: ThreadPoolExecutor
     asking: OriginalFetcher
+    better: BetterFormats
     notes: Notes
     unheard: Callable[[], str] = lambda: ""
     maker: DerivativeMaker = field(init=False)
     patience: Patience = field(init=False)
+    faults: Faults = field(init=False)
     remakes: SingleFlight[None] = field(init=False, default_factory=SingleFlight)
 
     def __post_init__(self) -> None:
-        maker = DerivativeMaker(self.cache, self.catalogue, self.files, self.metrics, self.sizes, self.limits)
+        quick = {name: size.quick for name, size in self.sizes.items()}
+        maker = DerivativeMaker(self.cache, self.catalogue, self.files, self.metrics, quick, self.limits)
         object.__setattr__(self, "maker", maker)
         object.__setattr__(self, "patience", Patience(self.answer_within))
+        faults = Faults(
+            self.cache, self.stripes, self.catalogue, self.files, self.guard, self.asking, tuple(self.sizes)
+        )
+        object.__setattr__(self, "faults", faults)
 
-    async def cover(self, wanted: Wanted, form: Format, visitor: Visitor) -> Found:
-        """Return the cover that *visitor* wants, making it if necessary.
+    async def cover(self, wanted: Wanted, forms: Sequence[Format], visitor: Visitor) -> Found:
+        """Return the cover that *visitor* wants, making it if necessary. A hit needs no quota, no database.
 
-        A hit needs no quota and no database.
-        Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
+        *forms*: what the visitor would like, best first. All but the last are answered with if they exist
+        already; the last is made. Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
         """
-        return await self._get(await self._choose(wanted, form, visitor), visitor)
+        identifier = await self._choose(wanted, visitor)
+        *better, spec = (Spec(identifier, wanted.size, form) for form in forms)
+        if self.absent.has(str(spec), self.catalogue.change):
+            raise NoCover(f"{identifier} has no cover")
+        for each in better:
+            if found := self._held(each) or await self._on_disk(each):
+                return self._awaited(found, better[0])
+        found = await self._get(spec, visitor)
+        return self._awaited(found, better[0]) if better else found
+
+    def _awaited(self, found: Found, best: Spec) -> Found:
+        """Wish for *best* unless it is what was found, and say so where it may come soon."""
+        if found.spec == best or not self.better.wish(best):
+            return found
+        self.metrics.interim.inc()
+        return replace(found, is_interim=True)
+
+    def _held(self, spec: Spec) -> Found | None:
+        """Return the cover from memory."""
+        held = self.memory.get(str(spec))
+        if held is None or held.derivative is None:
+            return None
+        return Found(held.derivative, is_made=False, spec=spec, held=held)
+
+    async def _on_disk(self, spec: Spec) -> Found | None:
+        mark = self.memory.mark()
+        derivative = await self._off_loop(partial(self._find, spec))
+        return self._remembered(spec, derivative, mark) if derivative else None
+
+    def _remembered(self, spec: Spec, derivative: Derivative, mark: bytes) -> Found:
+        """Hold in memory what was found on disk after memory.mark() gave *mark*."""
+        return Found(derivative, is_made=False, spec=spec, held=self.memory.put(str(spec), derivative, mark))
 
     async def _get(self, spec: Spec, visitor: Visitor) -> Found:
         """Find a derivative, or make it. Raises what cover() raises."""
-        if (held := self.memory.get(str(spec))) and held.derivative:
-            return Found(held.derivative, is_made=False, spec=spec, held=held)
+        if found := self._held(spec):
+            return found
         if self.absent.has(str(spec), self.catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
         mark = self.memory.mark()
         self._refuse_early(spec, visitor)
         looked = await self._off_loop(partial(self._find_or_name, spec))
         if isinstance(looked, Derivative):
-            held = self.memory.put(str(spec), looked, mark)
-            return Found(looked, is_made=False, spec=spec, held=held)
+            return self._remembered(spec, looked, mark)
         if looked != spec:
             return await self._get_by_name(spec, looked, visitor)
         if older := await self._off_loop(partial(self._find_older, spec)):
@@ -153,20 +192,18 @@ class Covers:
         if self.cache.length(spec) is None and not self.cache.has_older(spec):
             raise Busy("the render queue is full")
 
-    async def _choose(self, wanted: Wanted, form: Format, visitor: Visitor) -> Spec:
+    async def _choose(self, wanted: Wanted, visitor: Visitor) -> Identifier:
         """Pick the reading that is meant. Most requests have only one, which costs nothing."""
-        specs = wanted.specs(form)
-        if len(specs) == 1:
-            return specs[0]
+        if len(wanted.identifiers) == 1:
+            return wanted.identifiers[0]
         choose = partial(self.maker.choose, wanted.reading)
         try:
-            identifier = await self._off_loop(choose)
+            return await self._off_loop(choose)
         except NoCover:
             account = visitor.key.counted_as
             with self.patience.of(visitor) as within:
                 ask = self.asking.choose(wanted.reading, account, within)
-                identifier = await ask
-        return Spec(identifier, wanted.size, form)
+                return await ask
 
     def _find_or_name(self, spec: Spec) -> Derivative | Spec:
         """Return the derivative if it exists, else the spec under the name of the item."""
@@ -217,7 +254,7 @@ class Covers:
             with self.metrics.making.track_inprogress():
                 return await self._make(spec, visitor)
         except NoCover:
-            if lost := await self._off_loop(self._lost):
+            if lost := await self._off_loop(self.faults.lost):
                 raise Unavailable(lost) from None
             self.absent.add(str(spec), change)
             raise
@@ -289,60 +326,9 @@ class Covers:
 
     async def check(self) -> dict[str, str]:
         """Return health faults by component; empty when healthy."""
-        faults = await self._off_loop(self._faults)
+        faults = await self._off_loop(self.faults.found)
         if fault := await self.accounts.check():
             faults["keys"] = fault
         if fault := self.unheard():
             faults["nodes"] = fault
         return faults
-
-    def _lost(self) -> str:
-        """Report an empty catalogue next to originals: it was lost, so its books are not "missing"."""
-        if self.catalogue.totals()[0] or not self.files.is_used():
-            return ""
-        return "it is empty, but originals exist: restore it and restart, or import the originals' folder"
-
-    def _gone(self) -> str:
-        """Report if a sample of originals has no files: their disk is not mounted."""
-        some = self.catalogue.sample(_LOOKED_AT)
-        if not some or any(self.files.has(each) for each in some):
-            return ""
-        return (
-            f"none of {len(some)} checked exist, such as {self.files.path(some[0])}: is a disk not mounted?"
-        )
-
-    def _faults(self) -> dict[str, str]:
-        faults: dict[str, str] = {}
-        try:
-            self.catalogue.ping()
-            found = {
-                "catalogue": self._lost(),
-                "originals": self._gone() or self._not_taken_in(),
-                "replaced": self._not_removed(),
-            }
-            faults |= {name: what for name, what in found.items() if what}
-        except StoreUnavailable as exc:
-            faults["catalogue"] = str(exc)
-        try:
-            self.cache.probe()
-        except OSError as exc:
-            faults["cache"] = f"it cannot be written: {described(exc)}"
-        if fault := self.guard.fault():
-            faults["render"] = fault
-        return faults
-
-    def _not_removed(self) -> str:
-        """Retry removals that failed when their book changed; report those that still fail."""
-        if not self.catalogue.stale(most=1):
-            return ""
-        return drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
-
-    def _not_taken_in(self) -> str:
-        """Report if originals from sources cannot be stored."""
-        if not self.asking.states():  # without sources, an original is only read
-            return ""
-        try:
-            self.files.probe()
-        except OSError as exc:
-            return f"none can be stored: {described(exc)}"
-        return ""

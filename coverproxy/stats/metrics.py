@@ -68,7 +68,26 @@ class Metrics:
             "coverproxy_database_up", "Whether the database that nodes share is heard: 1 yes, 0 no.",
             registry=self.registry, multiprocess_mode="livemin",
         )  # fmt: skip
+        self._of_formats()
         self._of_sources()
+
+    def _of_formats(self) -> None:
+        self.better = Counter(
+            "coverproxy_better", "Covers wished for in a better format, by what came of it.", ["outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.better_waiting = Gauge(
+            "coverproxy_better_waiting", "Covers that wait to be made in a better format.",
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.better_pauses = Counter(
+            "coverproxy_better_pauses", "Times that better formats waited, as the machine had other work.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.interim = Counter(
+            "coverproxy_answers_interim", "Covers answered in a format that a better one is to follow.",
+            registry=self.registry,
+        )  # fmt: skip
 
     def _of_sources(self) -> None:
         self.source_asks = Counter(

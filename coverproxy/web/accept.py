@@ -37,12 +37,36 @@ def negotiate(accept: str, formats: frozenset[Format]) -> Format:
     return (_kept_choice if len(accept) <= MAX_KEPT else _choice)(accept, formats)
 
 
+def choices(accept: str, formats: frozenset[Format], offered: frozenset[Format]) -> tuple[Format, ...]:
+    """Return what a client may be answered with, what it likes best first; the last is what to make for it.
+
+    That is JPEG, after those of *offered* that it names and likes as much: they are given out where they are
+    there. A client that does not take JPEG gets what it likes best of *formats*, those that are switched on.
+    """
+    return (_kept_choices if len(accept) <= MAX_KEPT else _choices)(accept, formats, offered)
+
+
+def _choices(accept: str, formats: frozenset[Format], offered: frozenset[Format]) -> tuple[Format, ...]:
+    liked = _parse(accept)
+    jpeg = _likes_jpeg(liked)
+    if jpeg <= 0:
+        return (_choice(accept, formats),)
+    named = {form: liked.get(form.media_type, 0.0) for form in offered & formats}
+    better = [form for form in _PREFERENCE if named.get(form, 0.0) >= jpeg]
+    return (*sorted(better, key=lambda form: -named[form]), Format.JPEG)
+
+
+_kept_choices = functools.lru_cache(maxsize=_MOST_KEPT)(_choices)
+
+
+def _likes_jpeg(liked: Mapping[str, float]) -> float:
+    return next((liked[name] for name in ("image/jpeg", "image/*", "*/*") if name in liked), 0.0)
+
+
 def _choice(accept: str, formats: frozenset[Format]) -> Format:
     liked = _parse(accept)
     offered = {form: liked.get(form.media_type, 0.0) for form in formats}
-    offered[Format.JPEG] = next(
-        (liked[name] for name in ("image/jpeg", "image/*", "*/*") if name in liked), 0.0
-    )
+    offered[Format.JPEG] = _likes_jpeg(liked)
     best = max(offered.values())
     if best <= 0:
         return Format.JPEG

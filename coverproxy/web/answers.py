@@ -52,14 +52,18 @@ def send(answer: Answer) -> web.Response:
 
 
 def picture(
-    derivative: Derivative, label: str, config: Answers, asked: web.BaseRequest, *, x_accel: bool = False
-) -> Answer:
+    derivative: Derivative, label: str, config: Answers, asked: web.BaseRequest, *, x_accel: bool = False,
+    is_interim: bool = False,
+) -> Answer:  # fmt: skip
     """Answer with a derivative: all of it, a part, or 304.
 
-    *x_accel*: nginx is in front, and is told which file to send.
+    *x_accel*: nginx is in front, and is told which file to send. *is_interim*: a better format is to follow
+    soon, so this one is not kept for long.
     """
     etag, mtime, length = derivative.etag, derivative.mtime, len(derivative.body)
     headers = _picture_headers(derivative, label, config)
+    if is_interim:
+        headers["Cache-Control"] = interim_keep(config)
     if conditional.has_failed(asked.headers, etag, mtime):
         return Answer(412, headers, b"")
     if conditional.is_unchanged(asked.headers, etag, mtime):
@@ -95,6 +99,11 @@ def hit_headers(config: Answers) -> dict[str, str]:
     age, stale = config.cover_max_age_seconds, config.cover_stale_seconds
     keep = f"public, max-age={age}, stale-while-revalidate={stale}"
     return {**COMMON, "X-Cover-Status": "hit", "Cache-Control": keep}
+
+
+def interim_keep(config: Answers) -> str:
+    """Return how long a cover is kept that a better format is to follow: who shows it asks again soon."""
+    return f"public, max-age={config.interim_max_age_seconds}"
 
 
 def refusal(

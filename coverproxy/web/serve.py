@@ -6,10 +6,11 @@ from aiohttp import web
 
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import NoCover
+from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Spec, Wanted
 from coverproxy.web import answers
-from coverproxy.web.accept import accepted, negotiate
-from coverproxy.web.app_keys import CONFIG, COVERS, HOT, SPEC
+from coverproxy.web.accept import accepted, choices
+from coverproxy.web.app_keys import CONFIG, COVERS, HOT, SIZES, SPEC
 from coverproxy.web.paths import path_of
 from coverproxy.web.visitor import visitor
 
@@ -24,17 +25,28 @@ async def serve(
     in that shape. Raises what Covers.cover() raises.
     """
     covers, config = request.app[COVERS], request.app[CONFIG]
-    form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
-    request[SPEC] = Spec(wanted.identifiers[0], wanted.size, form)
-    found = await covers.cover(wanted, form, visitor(request, key))
+    forms = forms_for(request, wanted)
+    request[SPEC] = Spec(wanted.identifiers[0], wanted.size, forms[-1])
+    found = await covers.cover(wanted, forms, visitor(request, key))
     request[SPEC] = found.spec
-    if own and found.held and (hot := request.app[HOT]):
+    if own and found.held and not found.is_interim and (hot := request.app[HOT]):
         hot.learn(request, key, found.held)
     label = "made" if found.is_made else "hit"
-    answer = answers.picture(found.derivative, label, config.answers, request, x_accel=config.front.x_accel)
+    answer = answers.picture(
+        found.derivative, label, config.answers, request,
+        x_accel=config.front.x_accel, is_interim=found.is_interim,
+    )  # fmt: skip
     if not own:
         answer.headers["Content-Location"] = address(key, wanted, called or wanted.size)
     return answers.send(answer)
+
+
+def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:
+    """Return the formats that a request may be answered with, best first: see accept.choices()."""
+    if wanted.forced:
+        return (wanted.forced,)
+    formats, size = request.app[CONFIG].formats, request.app[SIZES].sizes[wanted.size]
+    return choices(accepted(request.headers), formats.enabled, size.offered(formats))
 
 
 async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted]) -> web.Response:

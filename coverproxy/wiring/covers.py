@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.janitor import Janitor
@@ -17,6 +18,7 @@ from coverproxy.service.covers import FILE_THREADS, Covers
 from coverproxy.service.databases import reopened
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.accounts import open_accounts
+from coverproxy.wiring.better import open_better
 from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.decoding import open_guard
 from coverproxy.wiring.sources import LAST_SECONDS, open_asking
@@ -54,14 +56,16 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
         await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
         accounts = await stack.enter_async_context(open_accounts(config, shelf, goes_on=True))
         lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
-        threads = config.render.threads
-        opening = open_guard(config, shelf, metrics, threads, niceness=_NICENESS)
+        opening = open_guard(config, shelf, metrics, config.render.threads, niceness=_NICENESS)
         guard, _ = await asyncio.to_thread(stack.enter_context, opening)
-        renders = RenderPool(threads, config.render.queue, config.render.answer_within_seconds)
+        renders = RenderPool(config.render.threads, config.render.queue, config.render.answer_within_seconds)
         stack.callback(renders.close)
         if prestart:  # on a render thread: the kernel kills a child when the thread that started it ends
             await renders.start(guard.start)
         asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
+        better = await stack.enter_async_context(
+            open_better(config, shelf, metrics, partial(_is_busy, renders))
+        )
         covers = Covers(
             cache=shelf.cache,
             memory=Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
@@ -81,6 +85,7 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
             asking=asking,
             notes=shelf.stores.notes,
             unheard=shelf.stores.unheard,
+            better=better,
         )
         await stack.enter_async_context(kept_true(shelf, accounts, metrics))
         try:
@@ -88,3 +93,8 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
         finally:
             await covers.flights.land(config.server.stop_seconds)
             await covers.remakes.land(LAST_SECONDS)
+
+
+def _is_busy(renders: RenderPool) -> bool:
+    """Say whether covers are being made for visitors, or wait for it."""
+    return renders.taken > 0

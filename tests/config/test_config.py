@@ -13,9 +13,10 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from coverproxy.config import RESERVED_SIZES, Config, Jpeg, Size, load, resolved, unset, without_secrets
+from coverproxy.config import RESERVED_SIZES, Avif, Config, Jpeg, Size, load, resolved, unset, without_secrets
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.sizes import default_sizes
+from coverproxy.config.tree import merged
 from coverproxy.domain.errors import ConfigError
 from coverproxy.domain.formats import Format
 from coverproxy.web import texts
@@ -280,13 +281,14 @@ def test_a_variable_changes_no_url() -> None:
 
 
 def test_default_sizes() -> None:
-    """Without a config there are three sizes, each larger than the one before, and JPEG and WebP."""
+    """Without a config there are three sizes, each larger than the one before, and all formats."""
     config = load(None, {})
 
     assert [(name, size.width, size.height) for name, size in config.sizes.items()] == [
         ("small", 100, 150), ("medium", 200, 300), ("large", 500, 750),
     ]  # fmt: skip
-    assert config.formats.enabled == {Format.JPEG, Format.WEBP}
+    assert config.formats.enabled == set(Format)
+    assert config.sizes["medium"].offers == ("avif",)
 
 
 @pytest.mark.parametrize(
@@ -768,7 +770,7 @@ def other(value: Any) -> Any:
 SIZE = Size(width=300, height=400)
 
 
-@pytest.mark.parametrize("path", [path for path, _ in walked(SIZE, "")])
+@pytest.mark.parametrize("path", [path for path, _ in walked(SIZE, "") if path != "offers"])
 def test_every_setting_of_a_size_changes_its_revision(path: str) -> None:
     """Whatever is changed of a size, the derivatives that it changes get another folder, and no others."""
     tree = SIZE.model_dump()
@@ -792,20 +794,24 @@ def test_a_revision_is_a_short_name() -> None:
     assert len({SIZE.revision(form, 1) for form in Format}) == len(Format)
 
 
-EARLIER = {"small": {"quality": 90}, "medium": {"quality": 68}, "large": {"quality": 82, "optimize": False}}
-"""The JPEG settings that earlier versions had by default, where they were others."""
+EARLIER: dict[str, dict[str, dict[str, Any]]] = {
+    "small": {"jpeg": {"quality": 90}, "avif": {"quality": 87, "effort": 1}},
+    "medium": {"jpeg": {"quality": 68}, "avif": {"quality": 68, "effort": 1}},
+    "large": {
+        "jpeg": {"quality": 82, "optimize": False}, "avif": {"quality": 66, "effort": 1},
+        "webp": {"quality": 86, "effort": 2, "smart_subsample": False},
+    },
+}  # fmt: skip
+"""The settings that earlier versions had by default, where they were others."""
 
 
 def test_revisions_stay_what_they_are() -> None:
     """The names of derivatives on disk are for good: a change here would have every cover made again."""
-    size = Size(width=300, height=400, jpeg=Jpeg(quality=68))
+    size = Size(width=300, height=400, jpeg=Jpeg(quality=68), avif=Avif(quality=68, effort=1))
     assert {form.value: size.revision(form, 2) for form in Format} == {
         "jpg": "d5af228b1e", "webp": "a0c25cb6ac", "avif": "65a65ad8e4",
     }  # fmt: skip
-    sizes = {
-        name: Size(**{**settings, "jpeg": {**settings.get("jpeg", {}), **EARLIER[name]}})
-        for name, settings in default_sizes().items()
-    }
+    sizes = {name: Size(**merged(settings, EARLIER[name])) for name, settings in default_sizes().items()}
     assert {name: each.former_revision(2) for name, each in sizes.items()} == {
         "small": "1d0fcf2543", "medium": "d3007378b9", "large": "e02ae045a1",
     }  # fmt: skip

@@ -63,14 +63,11 @@ def test_what_is_no_isbn_is_refused(text: str) -> None:
 
 
 def test_every_reading_is_kept() -> None:
-    """A list becomes identifiers in its order, and specs of one format in the same order."""
+    """A list becomes identifiers in its order."""
     wanted = parse("large", "9780804429573 | 0545010225", ALL)
 
     assert wanted == Wanted("large", Reading((LOWRY, POTTER)), forced=None)
-    assert wanted.specs(Format.WEBP) == (
-        Spec(LOWRY, "large", Format.WEBP),
-        Spec(POTTER, "large", Format.WEBP),
-    )
+    assert wanted.identifiers == (LOWRY, POTTER)
 
 
 def test_contradicting_readings_are_marked() -> None:
@@ -127,9 +124,9 @@ def test_both_spellings_name_the_same_derivative(nine: str, formats: frozenset[F
     ten = to_isbn10(isbn)
     assert ten
 
-    specs = {parse("medium", text, formats).specs(form) for text in (isbn, ten)}
+    both = [parse("medium", text, formats).identifiers for text in (isbn, ten)]
 
-    assert {tuple(map(str, each)) for each in specs} == {(f"medium/isbn/{isbn}.{form.value}",)}
+    assert [str(Spec(each, "medium", form)) for (each,) in both] == [f"medium/isbn/{isbn}.{form.value}"] * 2
 
 
 @settings(deadline=None)

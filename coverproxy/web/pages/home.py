@@ -16,7 +16,6 @@ from coverproxy.domain.spec import ISBN, Reading
 from coverproxy.imaging.transform import target_size
 from coverproxy.service.covers import Covers
 from coverproxy.web import answers
-from coverproxy.web.accept import accepted, negotiate
 from coverproxy.web.app_keys import CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
@@ -24,6 +23,7 @@ from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.paths import path_of
+from coverproxy.web.serve import forms_for
 from coverproxy.web.shapes import chilifresh
 from coverproxy.web.visitor import site, visitor
 
@@ -181,8 +181,7 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
         raise UnknownSize(size, tuple(config.sizes))
     asked_for = request.match_info
     wanted = spec.parse(size, asked_for["value"], config.formats.enabled, asked_for["scheme"])
-    form = wanted.forced or negotiate(accepted(request.headers), config.formats.enabled)
-    found = await covers.cover(wanted, form, _home_visitor(request))
+    found = await covers.cover(wanted, forms_for(request, wanted), _home_visitor(request))
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request)
     own = {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "private, max-age=60"}

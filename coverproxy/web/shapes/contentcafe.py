@@ -96,7 +96,7 @@ async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) 
         return None
     for wanted in choices:
         try:
-            found = await request.app[COVERS].cover(wanted, Format.JPEG, visitor(request, key))
+            found = await request.app[COVERS].cover(wanted, (Format.JPEG,), visitor(request, key))
         except NoCover:
             continue
         return found.derivative.body

@@ -1,0 +1,39 @@
+"""How much of its CPU time a machine has to spare."""
+
+import asyncio
+from pathlib import Path
+
+STAT = Path("/proc/stat")
+
+_IDLE, _IO_WAIT = 3, 4
+_GUEST = 8
+"""Fields of a `cpu` line, proc_stat(5): from here on, what is counted among the others already."""
+
+
+async def has_spare(share: float, seconds: float, stat: Path = STAT) -> bool:
+    """Say whether at least *share* (0 to 1) of all cores' time was idle for *seconds*.
+
+    At once where nothing is asked for, and where the machine does not tell. The load average is the way not
+    taken: it counts what waited a minute ago.
+    """
+    if share <= 0 or (before := _ticks(stat)) is None:
+        return True
+    await asyncio.sleep(seconds)
+    after = _ticks(stat)
+    return after is None or spare(before, after) >= share
+
+
+def spare(before: tuple[int, ...], after: tuple[int, ...]) -> float:
+    """Return the share of idle time between two looks; 1.0 where no time has passed."""
+    passed = [max(later - earlier, 0) for earlier, later in zip(before, after, strict=False)]
+    whole = sum(passed[:_GUEST])
+    return (passed[_IDLE] + passed[_IO_WAIT]) / whole if whole else 1.0
+
+
+def _ticks(stat: Path) -> tuple[int, ...] | None:
+    try:
+        name, *fields = stat.read_text(encoding="ascii").split("\n", 1)[0].split()
+        ticks = tuple(map(int, fields))
+    except (OSError, ValueError):
+        return None
+    return ticks if name == "cpu" and len(ticks) > _IO_WAIT else None
