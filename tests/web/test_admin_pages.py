@@ -326,7 +326,7 @@ async def test_pages_are_used_by_keyboard_alone(start: Start, tab: Page) -> None
         visible = "getComputedStyle(document.activeElement).outlineStyle != 'none'"
         assert await tab.ask(visible)
     assert seen == [
-        "To the content",
+        "Skip to content",
         "Book covers by ISBN",
         "Home",
         "Get a key",
