@@ -5,17 +5,20 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Memory, MemoryEntry
 from coverproxy.cache.negative import NegativeCache
 from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.leases import Leases, NoLeases
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Limits, Size
 from coverproxy.domain.api_key import abridged
@@ -89,6 +92,7 @@ class Covers:
     asking: OriginalFetcher
     better: BetterFormats
     notes: Notes
+    leases: Leases = field(default_factory=NoLeases)
     unheard: Callable[[], str] = lambda: ""
     maker: DerivativeMaker = field(init=False)
     patience: Patience = field(init=False)
@@ -209,8 +213,7 @@ class Covers:
         """Return the derivative if it exists, else the spec under the name of the item."""
         try:
             return self._find(spec) or replace(spec, identifier=self.catalogue.aliases.item(spec.identifier))
-        except StoreUnavailable as exc:  # making the cover reports it too
-            log.fault(_log, "a store cannot be used", exc)
+        except StoreUnavailable:  # making the cover reports it
             return spec
 
     def _find(self, spec: Spec) -> Derivative | None:
@@ -246,9 +249,7 @@ class Covers:
         return self._find(spec) or self.maker.originals(spec.identifier)
 
     async def _make_or_remember(self, spec: Spec, visitor: Visitor) -> Found:
-        """Make a derivative, or enter "no cover" into the negative cache; unavailable sources are not
-        remembered.
-        """
+        """Make a derivative, or enter "no cover" into the negative cache, unless a source was unavailable."""
         change = self.catalogue.change()  # before the lookup, so that additions meanwhile are not missed
         try:
             with self.metrics.making.track_inprogress():
@@ -263,27 +264,24 @@ class Covers:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""
         account = visitor.key.counted_as
         await self.asking.bring(spec.identifier, account)  # before taking a place: it may take long
-        async with self.renders.place(account, str(spec)) as place, self.stripes.hold(str(spec)):
+        name = str(spec)
+        locks = self.stripes.hold(name), self.leases.hold(name)
+        async with self.renders.place(account, name) as place, locks[0], locks[1] as lease:
             looked = await self._off_loop(partial(self._look_again, spec))
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
-            async with self.accounts.charged(visitor) as charge:
+            free = nullcontext(Charge())
+            async with free if lease.is_paid else self.accounts.charged(visitor) as charge:
                 started = time.perf_counter()
                 derivative = await self._render_best(place, spec, looked)
                 charge.is_waived = derivative.place is None  # the next request makes it again
-        _log.info(
-            "made",
-            extra={
-                "spec": str(spec), "key": abridged(visitor.key.name), "bytes": len(derivative.body),
-                "ms": round((time.perf_counter() - started) * 1000, 1),
-            },
-        )  # fmt: skip
+            lease.is_made = not charge.is_waived
+        about = {"spec": name, "key": abridged(visitor.key.name), "bytes": len(derivative.body)}
+        _log.info("made", extra=about | {"ms": round((time.perf_counter() - started) * 1000, 1)})
         return Found(derivative, is_made=True, spec=spec)
 
     async def _remake(self, spec: Spec) -> None:
-        """Make a derivative with the current settings, at the operator's cost: without a key's quota or
-        turn.
-        """
+        """Make a derivative with the current settings, at the operator's cost: no key's quota or turn."""
         try:
             async with self.renders.place(INTERNAL) as place, self.stripes.hold(str(spec)):
                 if await self._off_loop(partial(self.cache.find, spec)):

@@ -84,6 +84,7 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
             lookups=lookups,
             asking=asking,
             notes=shelf.stores.notes,
+            leases=shelf.stores.leases,
             unheard=shelf.stores.unheard,
             better=better,
         )

@@ -11,6 +11,7 @@ from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.postgres import PostgresState
 from coverproxy.cache.disk import DiskCache
+from coverproxy.concurrency.postgres_leases import PostgresLeases
 from coverproxy.config import Config
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.postgres import PostgresCatalogue
@@ -30,6 +31,7 @@ def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores
     """Make the stores; none is opened, and nothing is connected to."""
     pool = PostgresPool(config.store.url, StoreUnavailable, config.store.connections)
     news = PostgresNews(config.store.listening)
+    leases = PostgresLeases(pool)
     changes = ChangeLog(cache.layout.changes, cache.empty)
     return Stores(
         PostgresState(pool),
@@ -37,7 +39,8 @@ def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores
         PostgresSourceMemory(pool, config.asking.absent_entries),
         PostgresActivity(pool),
         dict.fromkeys((STATE, CATALOGUE, SOURCES), pool.place),
-        partial(following, news),
+        leases,
+        partial(following, news, leases),
         lambda: news.fault and f"what they change is not heard: {news.fault}",
     )
 
@@ -79,7 +82,11 @@ class Follower:
 
 @asynccontextmanager
 async def following(
-    news: PostgresNews, accounts: Accounts, metrics: Metrics, drop: Callable[[], object]
+    news: PostgresNews,
+    leases: PostgresLeases,
+    accounts: Accounts,
+    metrics: Metrics,
+    drop: Callable[[], object],
 ) -> AsyncIterator[None]:
     """Act on what other nodes do: their keys are known here, and their changed books' covers removed here."""
     loop = asyncio.get_running_loop()
@@ -100,3 +107,4 @@ async def following(
     finally:
         await asyncio.to_thread(news.stop)
         await asyncio.to_thread(follower.stop)
+        leases.close()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
 from coverproxy.cache.disk import DiskCache
+from coverproxy.concurrency.leases import Leases, NoLeases
 from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError
 from coverproxy.originals.base import Catalogue
@@ -84,6 +85,7 @@ class Stores:
     recall: OpenedMemory
     notes: Notes
     places: dict[str, Place]
+    leases: Leases = field(default_factory=NoLeases)
     follow: Follow = _alone
     unheard: Callable[[], str] = lambda: ""
 

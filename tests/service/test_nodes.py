@@ -265,6 +265,17 @@ async def test_a_node_starts_without_the_database(nodes: list[Running], ways: li
         await until(is_made, 10.0)
 
 
+async def test_a_cover_that_both_make_counts_once(nodes: list[Running]) -> None:
+    """Both nodes asked at once, several times, for one cold cover: its key pays for one."""
+    asked = [node.get(node.path(size="small")) for node in nodes for _ in range(5)]
+    got = await asyncio.gather(*asked)
+
+    assert {each.status for each in got} == {200}
+    assert len({each.body for each in got}) == 1
+    one = nodes[0].covers.accounts
+    assert await one.counts.made([nodes[0].key.name], one.today()) == {nodes[0].key.name: 1}
+
+
 def test_commands_use_the_shared_catalogue(database: str, tmp_path: Path, cover: Path) -> None:
     """What a command takes in on one node another's finds; neither makes a file for a database."""
     url = emptied(database)

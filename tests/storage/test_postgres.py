@@ -27,6 +27,7 @@ from postgres_server import database, emptied, postgres
 
 from coverproxy.accounts.postgres import PostgresState
 from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRateLimiter
+from coverproxy.concurrency.postgres_leases import LEASE_SECONDS, PostgresLeases
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import QUARANTINED
 from coverproxy.originals.postgres import PostgresCatalogue, schema_steps
@@ -283,6 +284,70 @@ def test_a_node_that_was_away_for_too_long_starts_empty(
     here.mark_stale(THIRD)
     assert there.stale(10) == [THIRD]
     assert not (tmp_path / "b" / "emptied").exists()
+
+
+class Maker:
+    """A node that makes a cover of a common name, slowly, and notes that it did."""
+
+    def __init__(self, url: str, made: list[str]) -> None:
+        self.pool = PostgresPool(url, StoreUnavailable)
+        self.leases = PostgresLeases(self.pool)
+        self.made = made
+
+    async def make(self, name: str = "spec") -> bool:
+        """Make it unless another has; say whether it was paid for already."""
+        async with self.leases.hold(name) as lease:
+            if name not in self.made:
+                await asyncio.sleep(0.05)
+                self.made.append(name)
+                lease.is_made = True
+            return lease.is_paid
+
+
+@pytest.fixture
+def makers(database: str) -> Iterator[list[Maker]]:
+    """Four nodes that see what each other made, as with a second tier of derivatives."""
+    made: list[str] = []
+    nodes = [Maker(emptied(database), made) for _ in range(4)]
+    yield nodes
+    for each in nodes:
+        each.leases.close()
+        each.pool.close()
+
+
+async def test_one_of_all_nodes_makes_a_cover(makers: list[Maker]) -> None:
+    """Four nodes asked three times each at once for one cold cover make it once, and pay for it once."""
+    paid = await asyncio.gather(*(each.make() for each in makers for _ in range(3)))
+
+    assert makers[0].made == ["spec"]
+    assert paid.count(False) == 1
+    assert await makers[1].make("another") is False
+
+
+async def test_a_failure_frees_the_lease_unpaid(makers: list[Maker]) -> None:
+    """After one that failed the next makes it at once, and it is not free."""
+
+    async def fail() -> None:
+        async with makers[0].leases.hold("spec"):
+            raise RuntimeError("no such picture")
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    async with asyncio.timeout(2):
+        assert await makers[1].make() is False
+
+
+async def test_a_dead_node_frees_its_covers(makers: list[Maker], pool: PostgresPool) -> None:
+    """A lease is renewed while its holder lives, however long it takes; of a dead one it ends in seconds."""
+    async with makers[0].leases.hold("spec"):
+        await asyncio.sleep(LEASE_SECONDS / 3 + 0.5)
+        (left,) = pool.read("SELECT extract(epoch FROM until - clock_timestamp()) FROM making")[0]
+        assert left > LEASE_SECONDS / 2
+    with pool.lent() as connection:  # as a process writes it that is killed then
+        connection.execute("UPDATE making SET holder = 'dead', until = clock_timestamp() + interval '1.5 s'")
+    started = asyncio.get_running_loop().time()
+    await makers[1].make()
+    assert asyncio.get_running_loop().time() - started < LEASE_SECONDS
 
 
 def test_a_later_schema_is_used_as_it_is(catalogue: PostgresCatalogue, pool: PostgresPool) -> None:
