@@ -18,6 +18,7 @@ COMMANDS = {
     "info": "To how many ISBNs a second does a worker say whether they have covers?",
     "quality": "Bytes against SSIMULACRA2, per size and format, ours and the peers'.",
     "feeds": "How many records of ONIX, and editions of a dump, are read a second?",
+    "sharpness": "Does the sharper of two pictures win, where the blurred one has more pixels?",
     "soak": "Do memory, latency and disk use stay flat over time?",
     "bad-images": "Does memory stay flat while bad images are decoded?",
     "crashes": "Who else fails when originals crash, hang or exhaust their decoder?",

@@ -48,6 +48,24 @@ class CatalogueContract:
         assert catalogue.find(BOOK) == [largest, publisher, later, plain, twin, scans]
         assert catalogue.find(OTHER) == []
 
+    def test_a_sharp_picture_comes_before_a_larger_blurred_one(self, catalogue: Catalogue) -> None:
+        """What counts is the detail that pixels show; what is measured later is put in its place then."""
+        blurred, sharp = original(1, width=2000, height=3000), original(2, width=800, height=1200, detail=0.9)
+        for each in (blurred, sharp, original(1, identifier=OTHER, width=2000, height=3000)):
+            catalogue.add(each)
+        assert catalogue.find(BOOK) == [blurred, sharp]
+        catalogue.keep_measure(digest(1), 0.3, 0.95)
+        assert catalogue.find(BOOK) == [sharp, replace(blurred, detail=0.3, content=0.95)]
+        assert catalogue.find(OTHER)[0].detail == 0.3
+
+    def test_what_is_to_be_measured_is_remembered(self, catalogue: Catalogue) -> None:
+        """Items are told once each, at most as many as wanted, until they are measured."""
+        for each in (BOOK, BOOK, OTHER, THIRD):
+            catalogue.mark_unmeasured(each)
+        assert len(catalogue.unmeasured(2)) == 2
+        catalogue.unmark_unmeasured(OTHER)
+        assert set(catalogue.unmeasured(9)) == {BOOK, THIRD}
+
     def test_every_value_survives(self, catalogue: Catalogue) -> None:
         """Any loader, a referenced path with odd letters, a long source: nothing is changed."""
         for number, loader in enumerate(Loader):
@@ -55,6 +73,7 @@ class CatalogueContract:
                 number, loader=loader, path="/covers/ü \u201c.jpg", source="ж" * 300, fault="x", added=7,
                 origin="/incoming/ü.jpg", who="anna", role="back", state=State.HIDDEN, is_pinned=True,
                 since=1_800_000_000, detail=0.5, terms=Terms("CC BY 4.0", 1_900_000_000, no_crop=True),
+                content=0.25,
             )  # fmt: skip
             catalogue.add(odd)
             assert odd in catalogue.find(BOOK)

@@ -63,12 +63,26 @@ def _known(shelf: "DataFolder", identifier: Identifier) -> dict[str, Any]:
 
 
 def _original(shelf: "DataFolder", each: "Original") -> dict[str, Any]:
+    from coverproxy.service.book_json import score_as_json
+
     path = shelf.files.path(each)
     return {
         "of": str(each.identifier), "file": str(path), "present": path.exists(),
         "type": each.loader.value, "width": each.width, "height": each.height, "bytes": each.bytes,
         "source": each.source, "date": _iso(each.date), "fault": each.fault,
+        "score": score_as_json(each),
     }  # fmt: skip
+
+
+def score_text(score: dict[str, Any]) -> str:
+    """Say in words what decides which original is best."""
+    marks = ["pinned"] if score["pinned"] else []
+    marks += [] if score["front"] else ["not the front"]
+    marks += ["odd shape or border"] if score["odd"] else []
+    width, height = score["effective"]
+    sharp = "not measured" if score["detail"] is None else f"detail {score['detail']:.2f}"
+    content = "" if score["content"] is None else f", content {score['content']:.2f}"
+    return ", ".join([*marks, f"counts as {width}x{height} px ({sharp}{content})"])
 
 
 def _iso(seconds: float) -> str:
@@ -85,7 +99,7 @@ def _text(book: dict[str, Any]) -> str:
         f" {each['bytes']} bytes, {each['date']}, source {each['source'] or '-'}"
         + (f", FAULT {each['fault']}" if each["fault"] else "")
         + ("" if each["present"] else ", FILE IS MISSING")
-        + f"\n    {each['file']}"
+        + f"\n    {score_text(each['score'])}\n    {each['file']}"
         for best, each in enumerate(book["originals"])
     ]
     if not book["originals"]:

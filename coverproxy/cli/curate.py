@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coverproxy.cli.common import faults_told, needs_data, options, tell
+from coverproxy.cli.covers import score_text
 from coverproxy.config import Config
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import NoSuchOriginal, NotAnIdentifier
@@ -101,6 +102,7 @@ def _text(told: dict[str, Any]) -> str:
             f"  {each['digest']}  {each['width']}x{each['height']} {each['type']}"
             f"  source {each['source'] or '-'}  {', '.join(marks) or 'not the best'}"
         )
+        lines.append(f"    {score_text(each['score'])}")
         lines.append(f"    from {each['origin'] or '-'}" + (f", by {each['who']}" if each["who"] else ""))
     here = {each["digest"] for each in told["originals"]}
     lines += [

@@ -22,6 +22,12 @@ GONE = "gone: "
 MAX_COVER_ASPECT = 3.0
 """Highest aspect ratio (long to short side) that fits every size; beyond it, some sizes are too thin."""
 
+WIDEST_COVER = 1.35
+"""Width by height of a cover at most. A jacket that was scanned with its back and spine is wider."""
+
+LEAST_CONTENT = 0.5
+"""What plain borders leave of a cover at least; less is a picture on a page or on the lid of a scanner."""
+
 
 class State(StrEnum):
     """Why an original is not shown although it could be rendered."""
@@ -79,6 +85,7 @@ class Original:
     detail: float | None = None
     terms: Terms = NO_TERMS
     begins: int | None = None
+    content: float | None = None
 
     @property
     def is_held(self) -> bool:
@@ -106,6 +113,18 @@ class Original:
         return self.width * self.height
 
     @property
+    def effective_pixels(self) -> int:
+        """Its area in px as far as it shows detail; what was not measured counts as sharp."""
+        return round(self.pixels * (1.0 if self.detail is None else self.detail) ** 2)
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether it has no cover's shape, or is mostly border: another picture of the item is preferred."""
+        is_wide = self.width > WIDEST_COVER * self.height
+        is_bordered = self.content is not None and self.content < LEAST_CONTENT
+        return is_wide or is_bordered or self.is_stripe
+
+    @property
     def is_stripe(self) -> bool:
         """Whether it is so long and thin that some sizes may have to show another original."""
         longer, shorter = max(self.width, self.height), min(self.width, self.height)
@@ -123,8 +142,8 @@ class Quarantined:
 
 
 def best_first(originals: Iterable[Original], priority: Mapping[str, int]) -> list[Original]:
-    """Sort originals: pinned by a person, then front before backs and spines, more pixels, the higher source
-    priority (0 if unset), the later date.
+    """Sort originals: pinned by a person, then front before backs and spines, the shape of a cover before odd
+    ones, more effective pixels, the higher source priority (0 if unset), the later date.
 
     The digest breaks ties, so that every process and node picks the same.
     """
@@ -133,7 +152,8 @@ def best_first(originals: Iterable[Original], priority: Mapping[str, int]) -> li
         key=lambda original: (
             not original.is_pinned,
             original.role is not None,
-            -original.pixels,
+            original.is_odd,
+            -original.effective_pixels,
             -priority.get(original.source, 0),
             -original.date,
             original.digest,
@@ -163,4 +183,5 @@ def renewed(new: Original, old: Original) -> Original:
         is_pinned=old.is_pinned,
         since=old.since,
         detail=old.detail if new.detail is None else new.detail,
+        content=old.content if new.content is None else new.content,
     )

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from coverproxy.config import Config, Limits, Size
 from coverproxy.domain.errors import DecoderDied
 from coverproxy.domain.formats import Format, Loader, dimensions
+from coverproxy.imaging.detail import Measure
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
 from coverproxy.imaging.render_process import Answer, Bounds, RenderProcesses
@@ -45,6 +46,10 @@ class Decoder(Protocol):
         """Read its header, but no pixels."""
         ...
 
+    def detail(self, body: bytes, limits: Limits) -> Measure:
+        """Say how much of its size is real, as detail.measure() does."""
+        ...
+
 
 class ProcessDecoder:
     """Decodes in render processes. Also raises DecoderDied if the process died, and Unavailable."""
@@ -72,6 +77,12 @@ class ProcessDecoder:
         """See Decoder."""
         answer = self._processes.run("measure", (loader, most_decoded), body)
         return Measured(_sides(answer, "sides"), _text(answer, "coding"), _text(answer, "too_large"))
+
+    def detail(self, body: bytes, limits: Limits) -> Measure:
+        """See Decoder."""
+        facts = self._processes.run("detail", (limits,), body).facts
+        detail, content = (_number(facts.get(name), 100) for name in ("detail", "content"))
+        return Measure(detail / 100, content / 100)
 
 
 _MOST_SIDE = 10_000_000

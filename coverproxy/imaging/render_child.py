@@ -17,7 +17,7 @@ import orjson
 from coverproxy.config import Jpeg, Limits, Size
 from coverproxy.domain.errors import CoverError, UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
-from coverproxy.imaging import memory, preview, render, sandbox, scale, turbo, vips
+from coverproxy.imaging import detail, memory, preview, render, sandbox, scale, turbo, vips
 from coverproxy.imaging.render_process import REQUEST_BYTES
 
 Facts = dict[str, Any]
@@ -51,11 +51,17 @@ def _measure(body: bytes, loader: Loader, most_decoded: int) -> tuple[Facts, byt
     return {"sides": vips.upright(image), "coding": coding, "too_large": too_large}, b""
 
 
+def _detail(body: bytes, limits: Limits) -> tuple[Facts, bytes]:
+    found = detail.measure(body, limits)
+    return {"detail": round(found.detail * 100), "content": round(found.content * 100)}, b""
+
+
 OPERATIONS: dict[str, Operation] = {
     "render": _render,
     "verify": _verify,
     "glance": _glance,
     "measure": _measure,
+    "detail": _detail,
 }
 """The operations of a render process by name: body and arguments in, facts and bytes out."""
 
@@ -72,6 +78,7 @@ def main() -> None:
     vips.library()
     turbo.library()
     scale.fast()
+    detail.library()
     PIL.Image.preinit()  # Pillow would import these at its first save, in the sandbox
     # Until here our own faults go to the log. From here on they are sent, since a picture could write to it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

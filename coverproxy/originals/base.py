@@ -193,6 +193,22 @@ class CatalogueTables(Protocol):
         """Set whether an original may be shown, and whether it is pinned before all others."""
         ...
 
+    def keep_measure(self, digest: bytes, detail: float, content: float) -> None:
+        """Remember how much of these bytes' size is real, for every item that has them."""
+        ...
+
+    def mark_unmeasured(self, identifier: Identifier) -> None:
+        """Remember that an item has several originals, and that some of them are to be measured."""
+        ...
+
+    def unmeasured(self, most: int) -> list[Identifier]:
+        """Return at most *most* items of which some originals are to be measured."""
+        ...
+
+    def unmark_unmeasured(self, identifier: Identifier) -> None:
+        """Note that an item's originals are measured, as far as they can be."""
+        ...
+
     def set_since(self, original: Original, since: int) -> None:
         """Record when an original replaced another, in seconds since 1970."""
         ...

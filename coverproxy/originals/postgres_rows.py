@@ -17,7 +17,7 @@ def values(original: Original) -> tuple[Any, ...]:
         original.date, original.source, original.path, original.added, original.origin, original.who,
         original.role, original.state.value if original.state else None, original.is_pinned, original.since,
         original.detail, original.terms.licence, original.terms.until, original.terms.no_crop,
-        original.begins,
+        original.begins, original.content,
     )  # fmt: skip
 
 

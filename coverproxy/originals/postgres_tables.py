@@ -160,6 +160,25 @@ class Tables:
         values = (state.value if state else None, is_pinned, *_place(original))
         self._write(f"UPDATE original SET state = %s, pinned = %s WHERE {_PLACE}", values)  # noqa: S608
 
+    def keep_measure(self, digest: bytes, detail: float, content: float) -> None:
+        """See CatalogueTables."""
+        sql = "UPDATE original SET detail = %s, content = %s WHERE digest = %s"
+        self._write(sql, (detail, content, digest))
+
+    def mark_unmeasured(self, identifier: Identifier) -> None:
+        """See CatalogueTables."""
+        sql = "INSERT INTO unmeasured VALUES (%s, %s) ON CONFLICT DO NOTHING"
+        self._write(sql, as_text(identifier))
+
+    def unmeasured(self, most: int) -> list[Identifier]:
+        """See CatalogueTables."""
+        rows = self._read("SELECT scheme, value FROM unmeasured LIMIT %s", (most,))
+        return readable(rows, lambda row: from_text(*row))
+
+    def unmark_unmeasured(self, identifier: Identifier) -> None:
+        """See CatalogueTables."""
+        self._write("DELETE FROM unmeasured WHERE scheme = %s AND value = %s", as_text(identifier))
+
     def set_since(self, original: Original, since: int) -> None:
         """See CatalogueTables."""
         self._write(f"UPDATE original SET since = %s WHERE {_PLACE}", (since, *_place(original)))  # noqa: S608

@@ -5,16 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.domain.original import (
-    QUARANTINED,
-    Original,
-    Quarantined,
-    State,
-    best_first,
-)
+from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State, best_first
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.sqlite_aliases import SqliteAliases
@@ -33,7 +28,7 @@ _FIND = f"SELECT {COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa
 _WITH_DIGEST = f"SELECT scheme, value, {COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
 _AFTER_DIGEST = "SELECT digest FROM original WHERE digest >= ? ORDER BY digest LIMIT ?"
 _ADD = (
-    f"INSERT OR REPLACE INTO original (scheme, value, {COLUMNS}) VALUES ({'?, ' * 22}"  # noqa: S608 - likewise
+    f"INSERT OR REPLACE INTO original (scheme, value, {COLUMNS}) VALUES ({'?, ' * 23}"  # noqa: S608 - likewise
     " coalesce((SELECT ? || reason FROM quarantined WHERE digest = ?), ?))"
 )
 _FREE = "UPDATE original SET fault = NULL WHERE digest = ? AND (fault LIKE ? OR fault LIKE 'slow: %')"
@@ -45,6 +40,10 @@ _STANDING = (
     "SELECT (SELECT reason FROM quarantined WHERE digest = ?1),"
     " EXISTS (SELECT 1 FROM suspect WHERE digest = ?1)"
 )
+
+
+def _item(row: tuple[Any, ...]) -> Identifier:
+    return read_identifier(*row)
 
 
 class _Tables:
@@ -151,6 +150,7 @@ class _Tables:
             original.date, original.source, original.path, original.added, original.origin, original.who,
             original.role, original.state, original.is_pinned, original.since, original.detail,
             original.terms.licence, original.terms.until, original.terms.no_crop, original.begins,
+            original.content,
         )  # fmt: skip
         fault = (QUARANTINED, original.digest, original.fault)
         self._write(_ADD, (*stored(original.identifier), *plain, *fault))
@@ -175,6 +175,22 @@ class _Tables:
         sql = "UPDATE original SET state = ?, pinned = ? WHERE scheme = ? AND value = ? AND digest = ?"
         self._write(sql, (state, is_pinned, *stored(original.identifier), original.digest))
 
+    def keep_measure(self, digest: bytes, detail: float, content: float) -> None:
+        """See CatalogueTables."""
+        self._write("UPDATE original SET detail = ?, content = ? WHERE digest = ?", (detail, content, digest))
+
+    def mark_unmeasured(self, identifier: Identifier) -> None:
+        """See CatalogueTables."""
+        self._write("INSERT OR IGNORE INTO unmeasured VALUES (?, ?)", stored(identifier))
+
+    def unmeasured(self, most: int) -> list[Identifier]:
+        """See CatalogueTables."""
+        return readable(self._read("SELECT scheme, value FROM unmeasured LIMIT ?", (most,)), _item)
+
+    def unmark_unmeasured(self, identifier: Identifier) -> None:
+        """See CatalogueTables."""
+        self._write("DELETE FROM unmeasured WHERE scheme = ? AND value = ?", stored(identifier))
+
     def set_since(self, original: Original, since: int) -> None:
         """See CatalogueTables."""
         sql = "UPDATE original SET since = ? WHERE scheme = ? AND value = ? AND digest = ?"
@@ -182,8 +198,9 @@ class _Tables:
 
     def last_shown(self, identifier: Identifier) -> tuple[bytes, int] | None:
         """See CatalogueTables."""
-        sql = "SELECT digest, mtime FROM last_shown WHERE scheme = ? AND value = ?"
-        rows = self._read(sql, stored(identifier))
+        rows = self._read(
+            "SELECT digest, mtime FROM last_shown WHERE scheme = ? AND value = ?", stored(identifier)
+        )
         return (rows[0][0], rows[0][1]) if rows else None
 
     def note_last_shown(self, identifier: Identifier, digest: bytes, mtime: int) -> None:
@@ -234,8 +251,7 @@ class _Tables:
 
     def stale(self, most: int) -> list[Identifier]:
         """See CatalogueTables."""
-        rows = self._read("SELECT scheme, value FROM stale LIMIT ?", (most,))
-        return readable(rows, lambda row: read_identifier(*row))
+        return readable(self._read("SELECT scheme, value FROM stale LIMIT ?", (most,)), _item)
 
     def unmark_stale(self, identifiers: Iterable[Identifier]) -> None:
         """See CatalogueTables."""

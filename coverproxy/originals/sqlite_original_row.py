@@ -9,7 +9,7 @@ from coverproxy.originals.sqlite_provenance import read_identifier
 
 COLUMNS = (
     "digest, loader, width, height, bytes, date, source, path, added, origin, who, role, state, pinned,"
-    " since, detail, licence, until, no_crop, begins, fault"
+    " since, detail, licence, until, no_crop, begins, content, fault"
 )
 
 
@@ -21,9 +21,10 @@ def any_original(row: tuple[Any, ...]) -> Original:
 def original(identifier: Identifier, row: tuple[Any, ...]) -> Original:
     """Read a row of COLUMNS of the identifier that it was asked by."""
     digest, loader, width, height, length, date, source, path, added, *about, fault = row
-    origin, who, role, state, pinned, since, detail, licence, until, no_crop, begins = about
+    origin, who, role, state, pinned, since, detail, licence, until, no_crop, begins, content = about
     return Original(
         identifier, digest, Loader(loader), width, height, length, date, source, path, fault, added,
         origin, who, role, State(state) if state else None, bool(pinned), since, detail,
         Terms(licence, until, bool(no_crop)) if licence or until or no_crop else NO_TERMS, begins,
+        content,
     )  # fmt: skip

@@ -30,7 +30,21 @@ def original_as_json(each: Original, *, is_shown: bool) -> dict[str, Any]:
         "date": iso(each.date), "added": iso(each.added / 1000), "source": each.source,
         "origin": each.origin, "who": each.who, "licence": each.terms.licence,
         "until": iso(each.terms.until) if each.terms.until is not None else None,
-        "no_crop": each.terms.no_crop,
+        "no_crop": each.terms.no_crop, "score": score_as_json(each),
+    }  # fmt: skip
+
+
+def score_as_json(each: Original) -> dict[str, Any]:
+    """Write down what decides which original is best, in the order in which it does; source and date follow.
+
+    `detail`: the share of its pixels along a side that show detail; `content`: the share of its area that is
+    not border; None: not measured yet. `effective`: its width and height in px as far as they show detail.
+    """
+    share = 1.0 if each.detail is None else each.detail
+    return {
+        "pinned": each.is_pinned, "front": each.role is None, "odd": each.is_odd,
+        "detail": each.detail, "content": each.content,
+        "effective": [round(each.width * share), round(each.height * share)],
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from coverproxy.domain.errors import DecoderDied, StoreUnavailable, Unavailable,
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.original import Original
 from coverproxy.imaging.decoder import Decoder, Measured, ProcessDecoder
+from coverproxy.imaging.detail import Measure
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
 from coverproxy.imaging.render_pool import Place
@@ -127,6 +128,10 @@ class _Lent:
     def glance(self, body: bytes, limits: Limits) -> Preview:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.glance(body, limits))
+
+    def detail(self, body: bytes, limits: Limits) -> Measure:
+        self._guard.refuse_quarantined(self._original)
+        return self._guard.call(self._original, lambda decoder: decoder.detail(body, limits))
 
     def measure(self, body: bytes, loader: Loader, most_decoded: int) -> Measured:
         return self._guard.call(self._original, lambda decoder: decoder.measure(body, loader, most_decoded))

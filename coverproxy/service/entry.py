@@ -44,8 +44,16 @@ def enter(changes: Changes, original: Original, rules: Import, replaces: Callabl
         tables.remove(each)
     same = next((each for each in others if each.digest == original.digest), None)
     tables.add(renewed(original, same) if same else original)
+    _note_unmeasured(tables, original)
     withdrawn, refused = _withdraw_art(changes, original.digest, rules)
     return Entry(refused, replaced, withdrawn, [*replaced, *withdrawn])
+
+
+def _note_unmeasured(tables: CatalogueTables, original: Original) -> None:
+    """Have those measured that are to be compared: a single original is the best, however blurred it is."""
+    found = tables.of_item(original.identifier)
+    if len(found) > 1 and any(each.detail is None and each.fault is None for each in found):
+        tables.mark_unmeasured(original.identifier)
 
 
 def without_row(changes: Changes, original: Original) -> list[Original]:

@@ -88,9 +88,10 @@ class Ingestor:
             limits = source.limits(self.limits) if source else self.limits
             original = measured(sketch, body, decoder, limits)
             decoder.verify(body, largest, self.limits)
+            found = decoder.detail(body, self.limits)
         except UnusableOriginal as exc:
             raise OriginalRefused(exc.reason, str(exc)) from None
-        return original
+        return replace(original, detail=found.detail, content=found.content)
 
     def enter(self, original: Original, got: Fetched) -> Original:
         """Store it: its file, then its row, replacing what the same source returned before.

@@ -11,6 +11,7 @@ from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.provenance import Provenance
 from coverproxy.service.expire import expire
 from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.service.measure import measure_some
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Validators
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class Revalidator:
             pass
         now = int(asking.now())
         while await asking.off_loop(partial(expire, asking.taker, now, self.pending_seconds)):
+            pass
+        while await measure_some(asking):
             pass
         claim = partial(asking.taker.catalogue.provenance.claim, now, now + _LEASE_SECONDS, _MOST)
         rows = await asking.off_loop(claim)

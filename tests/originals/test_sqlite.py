@@ -84,6 +84,8 @@ originals = st.lists(
         width=st.integers(1, 4).map(lambda side: side * 100),
         height=st.integers(1, 4).map(lambda side: side * 100),
         date=st.integers(0, 3),
+        detail=st.sampled_from([None, 0.5, 1.0]),
+        content=st.sampled_from([None, 0.4, 1.0]),
         source=st.sampled_from(["", "publisher", "scans", "members"]),
         fault=st.sampled_from([None, "decode: cut"]),
     ),
@@ -97,12 +99,15 @@ priorities = st.dictionaries(st.sampled_from(["publisher", "scans"]), st.integer
 
 @given(found=originals, priority=priorities)
 def test_the_best_original_is_told_by_one_rule(found: list[Original], priority: dict[str, int]) -> None:
-    """More pixels win, then the source's priority, the later date, the digest, however they came."""
+    """A cover's shape wins, then more effective pixels, the source's priority, the later date, the digest."""
     ordered = best_first(found, priority)
     assert sorted(ordered, key=lambda one: one.digest) == sorted(found, key=lambda one: one.digest)
     assert best_first(reversed(found), priority) == ordered
     for better, worse in pairwise(ordered):
-        ranks = [(one.pixels, priority.get(one.source, 0), one.date) for one in (better, worse)]
+        ranks = [
+            (not one.is_odd, one.effective_pixels, priority.get(one.source, 0), one.date)
+            for one in (better, worse)
+        ]
         assert ranks[0] > ranks[1] or (ranks[0] == ranks[1] and better.digest < worse.digest)
 
 

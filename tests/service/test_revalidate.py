@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Got, Running, Start
+from conftest import Got, Running, Start, take_in
 from images import cover, jpeg
 from upstream import BOOK, Asked, Upstream, gives, picture, silent
 
@@ -270,3 +271,31 @@ async def test_changed_is_seen_though_nothing_was_kept(serve: Serve, upstream: U
     await recheck(server)
 
     assert (await server.get(server.path(BOOK))).headers["X-Cover-Original"] == "330x440"
+
+
+async def test_originals_that_were_imported_are_measured_in_the_background(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Of two, the larger was shown until both are measured: it is blurred, so the other is; a pin stays."""
+    server = await serve()
+    pictures = {"blurred": cover(900, 1350).gaussblur(8), "sharp": cover(500, 750)}
+    for name, picture_ in pictures.items():
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / f"{BOOK}.jpg").write_bytes(jpeg(picture_))
+    await asyncio.to_thread(take_in, server.config, tmp_path / "in")
+    covers = server.covers
+    assert covers.catalogue.find(NAME)[0].width == 900
+    before = await server.get(server.path(BOOK))
+
+    await Revalidator(covers.asking, 1.0).round()
+
+    first, second = covers.catalogue.find(NAME)
+    assert (first.width, second.width) == (500, 900)
+    assert first.detail is not None
+    assert second.detail is not None
+    assert covers.catalogue.unmeasured(9) == []
+    assert (await server.get(server.path(BOOK))).headers["ETag"] != before.headers["ETag"]
+    covers.catalogue.decide(second, None, is_pinned=True)
+    covers.catalogue.mark_unmeasured(NAME)
+    await Revalidator(covers.asking, 1.0).round()
+    assert covers.catalogue.find(NAME)[0].width == 900

@@ -37,6 +37,7 @@ RELEASED = {
             "eb82c62b7f92936c",
             "d3dd219744476841",
             "bc2c9cc51717b670",
+            "8709be6db7ecba76",
         ],
     ),
     "state": (

@@ -1,0 +1,41 @@
+"""What pictures show is told from how many pixels they have."""
+
+import images
+import pytest
+from decoders import decoder
+
+from coverproxy.config import Limits
+from coverproxy.domain.errors import UnusableOriginal
+
+
+def detail(picture: object) -> float:
+    """What a render process measures of it."""
+    return decoder().detail(images.jpeg(picture, Q=90), Limits()).detail
+
+
+def test_blur_and_scaling_up_are_told_from_detail() -> None:
+    """A sharp cover shows all of its pixels; a blurred one, and one of half the size, show about theirs."""
+    sharp = images.cover(600, 900)
+    assert detail(sharp) >= 0.9
+    assert detail(sharp.gaussblur(3)) <= 0.5
+    assert detail(sharp.resize(0.5).resize(2, kernel="cubic")) <= 0.75
+
+
+def test_border_is_told_from_content() -> None:
+    """A cover in the middle of a white page has a share of its area; a plain picture counts whole."""
+    page = images.cover(400, 600).embed(300, 300, 1000, 1200, extend="white")
+    found = decoder().detail(images.jpeg(page), Limits())
+    assert 0.1 < found.content < 0.3
+    assert decoder().detail(images.jpeg(images.solid(images.RED, 200, 300)), Limits()).content == 1.0
+
+
+@pytest.mark.parametrize("body", [images.png(images.cover(30, 40)), images.webp(images.grey(images.cover()))])
+def test_little_and_grey_pictures_are_measured(body: bytes) -> None:
+    """Whatever is a picture has a measure; lines too short to say anything count as sharp."""
+    assert 0 < decoder().detail(body, Limits()).detail <= 1
+
+
+def test_what_is_no_picture_is_told() -> None:
+    """Bytes of no known type are refused as in a render."""
+    with pytest.raises(UnusableOriginal):
+        decoder().detail(b"plain text", Limits())
