@@ -18,6 +18,7 @@ from coverproxy.cli import (
     prewarm,
     serve,
     sources,
+    store,
 )
 
 
@@ -61,6 +62,7 @@ _KEEPING = (
     fetch.fetch,
     backup.backup,
     backup.restore,
+    store.store,
 )
 for command in (*_SERVING, *_KEEPING):
     main.add_command(command)

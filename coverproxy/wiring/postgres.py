@@ -3,25 +3,30 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.postgres import PostgresState
+from coverproxy.accounts.postgres import schema_steps as state_steps
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.postgres_leases import PostgresLeases
 from coverproxy.config import Config
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.postgres import PostgresCatalogue
+from coverproxy.originals.postgres import schema_steps as catalogue_steps
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.service.databases import CATALOGUE, SOURCES, STATE
 from coverproxy.sources.postgres import PostgresSourceMemory
+from coverproxy.sources.postgres import schema_steps as source_steps
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.postgres import PostgresActivity
+from coverproxy.storage import postgres_migrations
 from coverproxy.storage.postgres_news import BOOKS, CONNECTED, KEYS, PostgresNews
 from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.storage.postgres_tables import PostgresTables
 from coverproxy.wiring.stores import Stores
 
 _log = logging.getLogger(__name__)
@@ -108,3 +113,16 @@ async def following(
         await asyncio.to_thread(news.stop)
         await asyncio.to_thread(follower.stop)
         leases.close()
+
+
+@contextmanager
+def opened_database(url: str) -> Iterator[PostgresTables]:
+    """Open a database as tables to copy, brought to its present schema. Raises StoreUnavailable."""
+    pool = PostgresPool(url, StoreUnavailable)
+    parts = {"state": state_steps(), "catalogue": catalogue_steps(), "sources": source_steps()}
+    try:
+        for part, taken in parts.items():
+            postgres_migrations.apply(pool, part, taken)
+        yield PostgresTables(pool)
+    finally:
+        pool.close()

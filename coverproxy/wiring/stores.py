@@ -10,6 +10,7 @@ from typing import Protocol
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.leases import Leases, NoLeases
@@ -17,12 +18,16 @@ from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.sqlite import SqliteCatalogue
+from coverproxy.originals.sqlite_mend import mend as mend_catalogue
+from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.service.databases import CATALOGUE, SOURCES, STATE, Database, Place, Shuttable
 from coverproxy.sources.memory import SourceMemory
 from coverproxy.sources.sqlite import SqliteSourceMemory
+from coverproxy.sources.sqlite import schema_steps as source_steps
 from coverproxy.stats.base import Notes
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
+from coverproxy.storage import sqlite_migrations
 
 
 class StateStore(KeyStore, QuotaStore, Shuttable, Protocol):
@@ -120,3 +125,16 @@ def _shared(config: Config, cache: DiskCache, priority: dict[str, int]) -> Store
     except ImportError as exc:
         raise ConfigError(f"store.url needs a library: pip install 'coverproxy[postgres]' ({exc})") from exc
     return postgres.stores(config, cache, priority)
+
+
+def sqlite_files(config: Config) -> list[Path]:
+    """Make the files of the embedded store, or bring them to their present schema; return where they are."""
+    data = Path(config.data.dir)
+    steps = {
+        STATE: (state_steps(), None),
+        CATALOGUE: (catalogue_steps(), mend_catalogue),
+        SOURCES: (source_steps(), None),
+    }
+    for name, (taken, mend) in steps.items():
+        sqlite_migrations.apply(data / name, taken, mend)
+    return [data / name for name in steps]

@@ -1,0 +1,160 @@
+"""All that a service keeps moves from SQLite to PostgreSQL and back, row by row the same."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import configured, take_in
+from contracts import TODAY
+from contracts_catalogue import BOOK, original
+from postgres_server import Cluster, postgres
+from running import key, run
+
+from coverproxy.accounts.postgres import PostgresState
+from coverproxy.accounts.sqlite import SqliteState
+from coverproxy.domain.decisions import Decision
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.spec import Identifier
+from coverproxy.service.store_copy import Progress, copy, differing
+from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.storage.sqlite_tables import SqliteTables
+from coverproxy.storage.table_copy import Row, Table, as_stored, as_text
+from coverproxy.wiring import open_shelf
+from coverproxy.wiring.postgres import opened_database
+from coverproxy.wiring.stores import sqlite_files
+
+__all__ = ["postgres"]
+
+LOCAL = Identifier("local:a", "b:c/d eä")
+
+
+@pytest.fixture
+async def data(tmp_path: Path, drawn: Path) -> Path:
+    """A data folder in which something of every kind lies."""
+    folder = tmp_path / "data"
+    config = configured(folder)
+    take_in(config, drawn, "reference")
+    with open_shelf(config) as shelf, shelf.catalogue.writing() as tables:
+        for number, identifier in enumerate((BOOK, LOCAL, Identifier("oclc", "1"))):
+            tables.add(original(number, identifier=identifier, path="/a\u201c.jpg", fault="x", detail=0.1))
+            tables.decisions.hide(identifier, bytes([number]), Decision("anna", 5, "é\n"))
+            tables.aliases.number(identifier)
+        tables.decisions.hide(None, b"1", Decision("anna", 5))
+        tables.quarantine(b"2", "crash", 7)
+        tables.aliases.put(LOCAL, BOOK)
+        shelf.recall.note_absent(BOOK, 5.25, 1.0)
+    state = SqliteState(folder / "state.db")
+    await state.open()
+    await state.take("k", TODAY, 9)
+    for item in ("a", "a", "b"):
+        await state.take("k", TODAY, 9, item)
+    await state.secret(b"\x00\xff secret")
+    await state.close()
+    key(folder)
+    return folder
+
+
+def rows(folder: Path) -> dict[str, list[Row]]:
+    """Every row of every table that is copied."""
+    found = SqliteTables(sorted(folder.glob("*.db")))
+    with closing(found):
+        return {name: found.rows(table, None, 10_000) for name, table in found.tables().items()}
+
+
+async def test_there_and_back_all_is_the_same(data: Path, postgres: Cluster, tmp_path: Path) -> None:
+    """What comes back from PostgreSQL is what went there: every row of every table; and both work."""
+    url, back = postgres.new_database(), tmp_path / "back"
+    told = run("store", "copy", "--from", "sqlite", "--to", "postgres", "--url", url, data=data)
+    assert "the same in both" in told
+    run("store", "copy", "--from", "postgres", "--to", "sqlite", "--url", url, data=back)
+
+    before = rows(data)
+    assert rows(back) == before
+    assert {name for name, found in before.items() if found} >= {
+        "absent", "alias", "hidden", "key", "made", "made_item", "numbered", "original", "quarantined",
+        "secret",
+    }  # fmt: skip
+    state = PostgresState(PostgresPool(url, StoreUnavailable))
+    await state.open()
+    assert await state.take("k", TODAY, 9) == 4
+    assert await state.secret(b"another") == b"\x00\xff secret"
+    await state.close()
+    with open_shelf(configured(tmp_path / "node", store={"url": url})) as shelf:
+        assert shelf.catalogue.totals() == shelf.catalogue.counts()[::-1]
+        assert shelf.catalogue.aliases.number(Identifier("oclc", "2")) == 4
+    with open_shelf(configured(back)) as shelf:
+        assert shelf.catalogue.totals() == shelf.catalogue.counts()[::-1]
+
+
+class Failing:
+    """Tables that take so many portions, and then no more."""
+
+    def __init__(self, whole: Any, portions: int) -> None:
+        self._whole = whole
+        self._left = portions
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+    def write(self, table: Table, rows: Sequence[Row]) -> None:
+        """Write, or fail."""
+        self._left -= 1
+        if self._left < 0:
+            raise StoreUnavailable("the cable is cut")
+        self._whole.write(table, rows)
+
+
+def test_an_interrupted_copy_goes_on(data: Path, postgres: Cluster, tmp_path: Path) -> None:
+    """Cut off after some tables, the same command copies the rest; a used target is refused without that."""
+    url, files = postgres.new_database(), SqliteTables(sqlite_files(configured(data)))
+    with closing(files), opened_database(url) as database:
+        with pytest.raises(StoreUnavailable):
+            copy(files, Failing(database, 9), Progress(tmp_path / "p.json", "x"))
+        assert (tmp_path / "p.json").exists()
+        with pytest.raises(StoreUnavailable, match="expected none"):
+            copy(files, database, Progress(tmp_path / "other.json", "x"))
+        result = copy(files, database, Progress(tmp_path / "p.json", "x"))
+
+    assert result.differing == {}
+    assert not (tmp_path / "p.json").exists()
+
+
+def test_the_check_sees_what_differs(data: Path, postgres: Cluster, tmp_path: Path) -> None:
+    """A row that is lacking and a value that is another one are told, by table."""
+    url, files = postgres.new_database(), SqliteTables(sqlite_files(configured(data)))
+    with closing(files), opened_database(url) as database:
+        copy(files, database, Progress(tmp_path / "p.json", "x"))
+        with closing(sqlite3.connect(data / "catalogue.db")) as changed, changed:
+            changed.execute("UPDATE hidden SET note = 'other'")
+            changed.execute("DELETE FROM alias")
+        found = differing(files, database, files.tables())
+
+    assert found.keys() == {"hidden", "alias"}
+
+
+def test_both_engines_have_the_same_tables(postgres: Cluster, tmp_path: Path) -> None:
+    """Every table and column that SQLite keeps PostgreSQL keeps too: none is forgotten by a copy."""
+    files = SqliteTables(sqlite_files(configured(tmp_path)))
+    with closing(files), opened_database(postgres.new_database()) as database:
+        ours, theirs = files.tables(), database.tables()
+
+    assert {name: set(each.columns) for name, each in ours.items()} == {
+        name: set(each.columns) for name, each in theirs.items()
+    }
+    assert {name: each.key for name, each in ours.items()} == {
+        name: each.key for name, each in theirs.items()
+    }
+
+
+def test_values_of_identifiers_change_their_form() -> None:
+    """ISBNs are 13 digits as text there and numbers here; other values are as they are."""
+    columns = ("scheme", "value", "item_scheme", "item_value")
+    for here, there in (
+        ((1, 9780141439518, 5, "007"), (1, "9780141439518", 5, "007")),
+        ((0, 0, 100, "a:7"), (0, "0", 100, "a:7")),
+    ):
+        assert as_text(columns, here) == there
+        assert as_stored(columns, there) == here
