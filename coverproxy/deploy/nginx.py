@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 from coverproxy.config import Config, ShapeName
 from coverproxy.deploy.template import filled
 from coverproxy.domain import schemes
-from coverproxy.domain.address_bounds import MANY_AT_ONCE, MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_SEGMENTS
+from coverproxy.domain.address_bounds import (
+    LONG_PATHS,
+    MANY_AT_ONCE,
+    MAX_LONG_PATH_BYTES,
+    MAX_PATH_BYTES,
+    MAX_QUERY_BYTES,
+    MAX_SEGMENTS,
+)
 from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
@@ -89,6 +96,8 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         http2=front.tls == "http2",
         tls_port=_tls_port(config),
         max_path=MAX_PATH_BYTES,
+        long_paths=LONG_PATHS,
+        max_long_path=MAX_LONG_PATH_BYTES,
         max_segments=MAX_SEGMENTS,
         max_query=MAX_QUERY_BYTES,
         many_at_once="|".join(sorted(MANY_AT_ONCE)),

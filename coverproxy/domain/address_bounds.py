@@ -3,6 +3,12 @@
 MAX_PATH_BYTES = 2048
 """Longest path, in bytes as sent. The longest valid path is a DOI in percent-encoding."""
 
+LONG_PATHS = "/api/volumes/brief/json/"
+"""Where a list of identifiers stands in the path itself (Open Library's Read API)."""
+
+MAX_LONG_PATH_BYTES = 16_384
+"""Longest path there, in bytes as sent."""
+
 MAX_SEGMENTS = 20
 """Most slashes in a path. aiohttp's router tries and copies the path once per slash: n² work."""
 

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from aiohttp import hdrs, web
 
-from coverproxy.domain.address_bounds import MANY_AT_ONCE, MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_SEGMENTS
+from coverproxy.domain.address_bounds import (
+    LONG_PATHS,
+    MANY_AT_ONCE,
+    MAX_LONG_PATH_BYTES,
+    MAX_PATH_BYTES,
+    MAX_QUERY_BYTES,
+    MAX_SEGMENTS,
+)
 from coverproxy.domain.errors import CoverError, TooLong, UnreadType
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
@@ -27,8 +34,8 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 def excess(target: str) -> str:
     """Return which limit a request's target (path and query, as sent) exceeds; "" if none."""
     path, _, query = target.partition("?")
-    if len(path) > MAX_PATH_BYTES:
-        return f"the path has {len(path)} bytes; expected at most {MAX_PATH_BYTES}"
+    if len(path) > (most := MAX_LONG_PATH_BYTES if LONG_PATHS in path[:200] else MAX_PATH_BYTES):
+        return f"the path has {len(path)} bytes; expected at most {most}"
     if (slashes := path.count("/")) > MAX_SEGMENTS:
         return f"the path has {slashes} segments; expected at most {MAX_SEGMENTS}"
     return _excess_of_query(path, query) if query else ""

@@ -1,6 +1,7 @@
 """Hits from memory: the answer's head is prepared once, and sent with its body in one write."""
 
 import asyncio
+import re
 from collections import OrderedDict
 from email.utils import formatdate
 from time import time
@@ -20,7 +21,7 @@ MOST_BYTES = 8 * 2**20
 MAX_NAME = 300
 """Longest path plus Accept header that is remembered, in characters; usual ones have about 150."""
 
-_ENTRY_BYTES = 500
+_ENTRY_BYTES = 650
 """Overhead of an entry besides its characters: two strings, two tuples, and its slot in the table."""
 
 MOST_KEYS = 10_000
@@ -29,6 +30,9 @@ _COUNT_SECONDS = 0.1
 """Hits show in the metrics after this time."""
 
 _HTTP_1_1 = (1, 1)
+
+_SAYS_NOTHING = re.compile(r"\A[^?]*\?(?:default=[A-Za-z0-9]{0,8})?\Z")
+"""A path whose query only says what to show if there is no cover."""
 
 
 class Ready(web.StreamResponse):
@@ -84,29 +88,33 @@ class Clock:
         return self._date, known[2]
 
 
+KnownPath = tuple[str, MemoryEntry, bytes]
+"""Whose key a path names, what it leads to, and the lines of the head that are the path's own."""
+
+
 class KnownPaths:
     """Remembered paths, bounded in bytes; least recently used ones are evicted."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
         self._most = most
         self._bytes = 0
-        self._paths: OrderedDict[tuple[str, ...], tuple[str, MemoryEntry]] = OrderedDict()
+        self._paths: OrderedDict[tuple[str, ...], KnownPath] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._paths)
 
-    def get(self, name: tuple[str, ...]) -> tuple[str, MemoryEntry] | None:
-        """Return what a path leads to, and for which key."""
+    def get(self, name: tuple[str, ...]) -> KnownPath | None:
+        """Return what a path leads to."""
         return self._paths.get(name)
 
     def touch(self, name: tuple[str, ...]) -> None:
         """Mark it as just used."""
         self._paths.move_to_end(name)
 
-    def learn(self, name: tuple[str, ...], key_name: str, held: MemoryEntry) -> None:
+    def learn(self, name: tuple[str, ...], known: KnownPath) -> None:
         """Remember what a path leads to."""
         self.forget(name)
-        self._paths[name] = key_name, held
+        self._paths[name] = known
         self._bytes += _bytes(name)
         while self._bytes > self._most:
             self.forget(next(iter(self._paths)))
@@ -139,7 +147,7 @@ class FastPath:
         known = self._paths.get(name)
         if known is None or not _is_plain(request):
             return None
-        key_name, held = known
+        key_name, held, lines = known
         key = self._accounts.open_key(key_name)
         derivative = held.derivative
         if key is None or derivative is None or not self._memory.is_good(held):
@@ -150,7 +158,7 @@ class FastPath:
         date, quota = self._clock.lines(key)
         body = derivative.body if request.method == hdrs.METH_GET else b""
         self._note()
-        return Ready(b"HTTP/1.1 200 OK\r\n", held.head, quota, date, b"\r\n", body)
+        return Ready(b"HTTP/1.1 200 OK\r\n", held.head, lines, quota, date, b"\r\n", body)
 
     def _note(self) -> None:
         """Count a hit, batched with those of the next moment: counting each alone would take a third of its
@@ -166,8 +174,11 @@ class FastPath:
         self._hits.inc(self._uncounted)
         self._uncounted = 0
 
-    def learn(self, request: web.Request, key: Key, held: MemoryEntry) -> None:
-        """Remember that a request leads to this entry, if answer() may answer such requests."""
+    def learn(self, request: web.Request, key: Key, held: MemoryEntry, location: str = "") -> None:
+        """Remember that a request leads to this entry, if answer() may answer such requests.
+
+        The key MUST stand in the request's path. *location*: what Content-Location says; "": no such header.
+        """
         derivative = held.derivative
         name = _name(request)
         if derivative is None or sum(map(len, name)) > MAX_NAME:
@@ -177,7 +188,8 @@ class FastPath:
         whole = answers.picture(derivative, "hit", self._config, request)
         length = {"Content-Length": str(len(derivative.body)), "Server": answers.SERVER}
         held.head = _lines(whole.headers | length)
-        self._paths.learn(name, key.name, held)
+        lines = _lines({"Content-Location": location}) if location else b""
+        self._paths.learn(name, (key.name, held, lines))
 
 
 def _name(request: web.Request) -> tuple[str, ...]:
@@ -185,12 +197,12 @@ def _name(request: web.Request) -> tuple[str, ...]:
 
 
 def _is_plain(request: web.Request) -> bool:
-    """Return whether every client gets the whole picture: no query, no condition, HTTP/1.1."""
+    """Return whether every client gets the whole picture: no query that matters, no condition, HTTP/1.1."""
     headers = request.headers
     return (
         request.method in ("GET", "HEAD")
         and request.version == _HTTP_1_1
-        and "?" not in request.raw_path
+        and ("?" not in request.raw_path or _SAYS_NOTHING.search(request.raw_path) is not None)
         # unrolled, since a loop takes twice as long; If-Range has no effect without Range
         and hdrs.IF_NONE_MATCH not in headers
         and hdrs.IF_MODIFIED_SINCE not in headers

@@ -20,24 +20,25 @@ async def serve(
 ) -> web.Response:
     """Answer with the requested cover, in the format that the path or `Accept` asks for.
 
-    *own*: the request's path is our own address of this cover. Other shapes name it in `Content-Location`,
-    and do not enter the fast path, whose prepared heads do not depend on the path. *called*: the size's name
-    in that shape. Raises what Covers.cover() raises.
+    *own*: the request's path is our own address of this cover; any other names it in `Content-Location`.
+    *called*: the size's name there. Raises what Covers.cover() raises.
     """
     covers, config = request.app[COVERS], request.app[CONFIG]
     forms = forms_for(request, wanted)
     request[SPEC] = Spec(wanted.identifiers[0], wanted.size, forms[-1])
     found = await covers.cover(wanted, forms, visitor(request, key))
     request[SPEC] = found.spec
-    if own and found.held and not found.is_interim and (hot := request.app[HOT]):
-        hot.learn(request, key, found.held)
+    location = "" if own else address(key, wanted, called or wanted.size)
+    has_key = own or bool(request.match_info.get("key"))
+    if found.held and not found.is_interim and has_key and (hot := request.app[HOT]):
+        hot.learn(request, key, found.held, location)
     label = "made" if found.is_made else "hit"
     answer = answers.picture(
         found.derivative, label, config.answers, request,
         x_accel=config.front.x_accel, is_interim=found.is_interim,
     )  # fmt: skip
-    if not own:
-        answer.headers["Content-Location"] = address(key, wanted, called or wanted.size)
+    if location:
+        answer.headers["Content-Location"] = location
     return answers.send(answer)
 
 

@@ -34,15 +34,19 @@ _IN_WIDTH = ("SX", "UX")
 async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve a cover by the part before the first dot, in the size that the modifiers name."""
     named, _, modifiers = request.match_info["name"].partition(".")
-    choices = identify.all_of(size(request.app[SIZES], modifiers), [("isbn", named), ("asin", named)])
+    schemes = [("isbn", named), ("ean", named), ("asin", named)]
+    choices = identify.all_of(size(request.app[SIZES], modifiers), schemes)
     return await serve_first(request, key, choices)
 
 
 def size(sizes: SizeTable, modifiers: str) -> str:
     """Return the size for modifiers such as `01._SX200_.jpg`; unknown ones are ignored."""
-    if found := _PIXELS.search(modifiers):
-        px = min(int(found["px"]), MOST_WISHED)
-        return sizes.snapped(width=px) if found["side"] in _IN_WIDTH else sizes.snapped(height=px)
+    wished = {"w": 0, "h": 0}
+    for found in _PIXELS.finditer(modifiers):
+        side = "w" if found["side"] in _IN_WIDTH else "h"
+        wished[side] = max(wished[side], min(int(found["px"]), MOST_WISHED))
+    if any(wished.values()):
+        return sizes.snapped(wished["w"], wished["h"])
     words = modifiers.rpartition(".")[0]
     return next((name for pattern, name in _WORDS if pattern.search(words)), "medium")
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from coverproxy.config import ShapeName
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import CoverError, TooLong, TooMany, UnknownKey
+from coverproxy.domain.errors import Busy, CoverError, TooLong, TooMany, Unavailable, UnknownKey
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.spec import Wanted
 from coverproxy.service.find_covers import Sought
@@ -184,8 +184,17 @@ def start(request: web.Request) -> str:
 
 
 async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
-    """Find which of these books have a cover, asking the sources too. Raises Busy, Unavailable."""
-    return await request.app[INFORMER].find(wanted, JSON_SECONDS) if wanted else Sought({})
+    """Find which of these books have a cover, and ask the sources.
+
+    When that cannot be said now, they are left out of an answer that nobody keeps, as those that a source has
+    not answered yet: some clients count an error, and stop asking for everybody.
+    """
+    if not wanted:
+        return Sought({})
+    try:
+        return await request.app[INFORMER].find(wanted, JSON_SECONDS)
+    except (Busy, Unavailable):
+        return Sought({}, is_settled=False)
 
 
 def cover_address(request: web.Request, book: Identifier, size: str = "medium") -> str:

@@ -38,7 +38,7 @@ async def _answer(request: web.Request, text: str) -> web.Response:
     try:
         wanted = identify.wanted("large", "isbn", digits)
     except CoverError as exc:
-        raise BadQuestion(_INVALID) from exc
+        raise NoCover(_NONE) from exc  # it looks no further than at the number of digits
     sought = await find(request, {"": wanted})
     if "" not in sought.found:
         raise (NoCover if sought.is_settled else Pending)(_NONE)

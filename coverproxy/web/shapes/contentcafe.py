@@ -7,7 +7,17 @@ from aiohttp import web
 from lxml import etree
 
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, NotAnIdentifier, TooMany
+from coverproxy.domain.errors import (
+    BadQuestion,
+    Busy,
+    CoverError,
+    NoCover,
+    NotAnIdentifier,
+    OwnFault,
+    Pending,
+    TooMany,
+    Unavailable,
+)
 from coverproxy.domain.formats import Format
 from coverproxy.web import answers
 from coverproxy.web.answers import Answer
@@ -21,8 +31,8 @@ from coverproxy.web.visitor import visitor
 
 NAMESPACE = "http://ContentCafe2.btol.com"
 SIZES = {"S": "small", "M": "medium", "L": "large"}
-MOST_KEYS = 20
-"""Most identifiers in one request: Evergreen sends a book's ISBNs and UPCs."""
+MOST_KEYS = 50
+"""Most identifiers that are looked up of one request: Evergreen sends a book's ISBNs and UPCs."""
 
 MOST_PICTURES = 3
 _FORM = "application/x-www-form-urlencoded"
@@ -64,13 +74,13 @@ async def xml_post(request: web.Request, key: Key) -> web.StreamResponse:
     ]
     if not texts:
         raise BadQuestion("the request has no Key")
-    if len(texts) > MOST_KEYS or len(kinds) > MOST_PICTURES:
-        raise TooMany(f"more than {MOST_KEYS} keys or {MOST_PICTURES} pictures at once")
+    if len(kinds) > MOST_PICTURES:
+        raise TooMany(f"{len(kinds)} pictures at once; at most {MOST_PICTURES} are answered")
     answer = etree.Element("ContentCafe", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
     item = etree.SubElement(etree.SubElement(answer, "RequestItems"), "RequestItem")
     jackets = etree.SubElement(item, "JacketItems")
     for kind in kinds:
-        body = await _picture(request, key, SIZES.get(kind, "medium"), texts)
+        body = await _picture(request, key, SIZES.get(kind, "medium"), texts[:MOST_KEYS])
         if body is not None:
             _add(jackets, kind, body)
     text = etree.tostring(answer, xml_declaration=True, encoding="utf-8")
@@ -86,9 +96,9 @@ def _add(jackets: etree._Element, kind: str, body: bytes) -> None:
 
 
 async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) -> bytes | None:
-    """Return the JPEG of the first identifier that has a cover.
+    """Return the JPEG of the first identifier that has a cover; None where none has, or not now.
 
-    Raises what cover() raises, except NoCover.
+    The answer is kept by nobody, and Evergreen counts each error: after some it asks no more for anybody.
     """
     try:
         choices = identify.all_of(size, [(identify.scheme_of(text), text) for text in texts])
@@ -99,6 +109,8 @@ async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) 
             found = await request.app[COVERS].cover(wanted, (Format.JPEG,), visitor(request, key))
         except NoCover:
             continue
+        except (OwnFault, Busy, Pending, Unavailable):
+            return None
         return found.derivative.body
     return None
 

@@ -1,5 +1,7 @@
 """GBV's cover service: /covers/?id=…&format=img or seealso."""
 
+from urllib.parse import quote
+
 from aiohttp import web
 
 from coverproxy.domain.api_key import Key
@@ -57,8 +59,8 @@ async def _see_also(request: web.Request, name: str | None) -> web.Response:
 def _told(request: web.Request, original: Original) -> list[object]:
     sides = (original.width, original.height)
     width, height = target_size(sides, request.app[CONFIG].sizes["medium"])
-    value = original.identifier.value
-    return [value, ["image/jpeg"], [f"{width}x{height}"], [f"?format=img&id={value}"]]
+    value = original.identifier.listed
+    return [value, ["image/jpeg"], [f"{width}x{height}"], [f"?format=img&id={quote(value)}"]]
 
 
 def _formats(request: web.Request) -> Answer:

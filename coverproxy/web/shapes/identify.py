@@ -19,7 +19,7 @@ def wanted(size: str, scheme: str, text: str) -> Wanted:
 
 
 def bibkey(size: str, text: str) -> Wanted:
-    """Read a key of Open Library or Google: `ISBN:x`, `ISBNx`, `OCLC:x`, `OL1M`, or a bare ISBN.
+    """Read a key of Open Library or Google: `ISBN:x`, `ISBNx`, `OCLC:x`, `OL1M`, `doi:x`, or a bare ISBN.
 
     Raises NotAnIdentifier, NoCover. Case and hyphens do not matter, and SearchWorks omits the colon.
     """
@@ -28,7 +28,7 @@ def bibkey(size: str, text: str) -> Wanted:
         return wanted(size, "olid", plain)
     if found := _PREFIXED.fullmatch(plain):
         return wanted(size, found[1].lower(), found[2])
-    return wanted(size, ISBN, plain)
+    return Wanted(size, schemes.read(plain), None)
 
 
 def bibkeys(size: str, texts: Iterable[str]) -> dict[str, Wanted]:

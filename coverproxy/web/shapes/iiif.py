@@ -68,6 +68,8 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
         raise MalformedPath("only the full region, rotation 0 and quality default are available (level 0)")
     original = await _original(request)
     rungs = sizes(original, request.app[SIZES].sizes)
+    if version == "3" and asked["size"] == "full":
+        raise MalformedPath("version 3 has no size full; expected max")
     sides = chosen(asked["size"], list(rungs), is_lenient=request.app[CONFIG].shapes.iiif_lenient)
     if sides is None:
         raise MalformedPath(f"{asked['size'][:40]!r} is not a size of this cover; see info.json")

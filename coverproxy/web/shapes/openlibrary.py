@@ -1,20 +1,25 @@
 """Open Library's covers: /b/{key}/{value}-{S|M|L}.jpg, and .json (openlibrary.org/dev/docs/api/covers)."""
 
+import asyncio
 import re
+from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier
-from coverproxy.domain.spec import ISBN, Wanted
+from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier, Pending
+from coverproxy.domain.identifier import ISBN, Identifier, Reading
+from coverproxy.domain.spec import Wanted
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import INFORMER
+from coverproxy.web.app_keys import COVERS
+from coverproxy.web.app_keys import SIZES as SIZE_TABLE
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, json, with_body
-from coverproxy.web.waits import JSON_SECONDS
+from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, find, json, with_body
+from coverproxy.web.sizes import MOST_WISHED
 
 SIZES = {"S": "small", "M": "medium", "L": "large"}
 KEYS = frozenset({"isbn", "id", "oclc", "lccn", "olid", "issn", "upc", "ean"})
@@ -27,35 +32,53 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     found = _NAME.fullmatch(request.match_info["name"])
     if found is None:
         raise MalformedPath("expected /b/KEY/VALUE-S.jpg, -M.jpg, -L.jpg, .jpg or .json")
-    size = SIZES[(found["size"] or "L").upper()]
-    wanted = read(size, request.match_info["kind"].lower(), found["value"])
+    largest = request.app[SIZE_TABLE].snapped(width=MOST_WISHED)
+    size = SIZES[found["size"].upper()] if found["size"] else largest
+    wanted = await _read(request, size, request.match_info["kind"].lower(), found["value"])
     if found["ending"].lower() == "json":
         return await _as_json(request, wanted)
     return await serve(request, key, wanted)
 
 
-def read(size: str, kind: str, value: str) -> Wanted:
-    """Read the requested identifier. Raises MalformedPath, NoCover, NotAnIdentifier.
+async def _read(request: web.Request, size: str, kind: str, value: str) -> Wanted:
+    """Read what is named. Raises NoCover, NotAnIdentifier, Unavailable.
 
-    `id` is Open Library's number of a picture. Ours is the ISBN-13 itself: it fits a JSON number, and needs
-    no table.
+    `id` is Open Library's own number of a picture. Ours is the ISBN-13 itself, which fits a JSON number and
+    needs no table; an item without ISBN has a number of its own, which is smaller.
     """
     if kind not in KEYS:
-        raise MalformedPath(f"{kind[:40]!r} is not a key; expected one of {', '.join(sorted(KEYS))}")
+        raise NoCover(f"{kind[:40]!r} is not a key; expected one of {', '.join(sorted(KEYS))}")
     if kind != "id":
         return identify.wanted(size, kind, value)
-    if not re.fullmatch("97[89][0-9]{10}", value):
-        raise NoCover(f"{value[:60]!r} is not the number of a cover here; expected an ISBN-13")
-    return identify.wanted(size, ISBN, value)
+    if re.fullmatch("97[89][0-9]{10}", value):
+        return identify.wanted(size, ISBN, value)
+    item = None
+    if re.fullmatch("[1-9][0-9]{0,11}", value):
+        covers = request.app[COVERS]
+        numbered = partial(covers.catalogue.aliases.numbered, int(value))
+        item = await asyncio.get_running_loop().run_in_executor(covers.lookups, numbered)
+    if item is None:
+        raise NoCover(f"{value[:60]!r} is not the number of a cover here; that is mostly an ISBN-13")
+    return Wanted(size, Reading((item,)), None)
 
 
 async def _as_json(request: web.Request, wanted: Wanted) -> web.Response:
-    sought = await request.app[INFORMER].find({"": wanted}, JSON_SECONDS)
+    sought = await find(request, {"": wanted})
     original = sought.found.get("")
     if original is None:
-        raise NoCover("no cover is known")
-    about = {"id": int(original.identifier.value), "width": original.width, "height": original.height}
+        raise NoCover("no cover is known") if sought.is_settled else Pending("the sources are being asked")
+    number = await _number(request, original.identifier)
+    about = {"id": number, "width": original.width, "height": original.height}
     return json(request, about, is_settled=sought.is_settled, name=None)
+
+
+async def _number(request: web.Request, item: Identifier) -> int:
+    """Return an item's number, which is given to it by this. Raises Unavailable."""
+    if item.scheme == ISBN:
+        return int(item.value)
+    covers = request.app[COVERS]
+    number = partial(covers.catalogue.aliases.number, item)
+    return await asyncio.get_running_loop().run_in_executor(covers.lookups, number)
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
@@ -63,9 +86,9 @@ def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: boo
 
     An unknown picture number is always 404: BookWyrm stores whatever opens as a picture.
     """
-    if request.path.lower().endswith(".json"):
-        return as_json(request, error, how, is_strict)
     is_absent = isinstance(error, NoCover | NotAnIdentifier)
+    if request.path.lower().endswith(".json"):
+        return as_json(request, error, replace(how, status=404) if is_absent else how, is_strict)
     is_number = request.match_info.get("kind", "").lower() == "id"
     if is_absent and (is_strict or is_number):
         return with_body(request, error, how, "text/plain; charset=utf-8", b"", 404)

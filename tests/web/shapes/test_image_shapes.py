@@ -8,6 +8,7 @@ from lxml import etree
 
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import PLACEHOLDER
+from coverproxy.web.app_keys import HOT
 
 TEN = isbn.to_isbn10(COVERED)
 HYPHENS = f"{COVERED[0]}-{COVERED[1:8]}-{COVERED[8:]}"
@@ -155,7 +156,8 @@ async def test_content_cafe_posts_xml(server: Running) -> None:
 async def test_content_cafe_refuses_as_xml(server: Running) -> None:
     """What is not XML, has no key in it, bombs, or names too much is an error as XML; never a 5xx."""
     bomb = b'<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'
-    many = posted(server.key.name).replace(b"<Key>", b"<Key>1</Key>" * 30 + b"<Key>", 1)
+    picture = b'<Content Type="S" Encoding="HEX">JacketDetail</Content>'
+    many = posted(server.key.name).replace(picture, picture * 4, 1)
     for body, status in (
         (b"", 400),
         (b"nonsense", 400),
@@ -194,7 +196,7 @@ async def test_bookcover_api(server: Running) -> None:
         assert (await server.get(url.removeprefix(server.listeners.url))).status == 200
     for rest, status, why in (
         (f"/bookcover?isbn={TEN}", 400, "Invalid ISBN (please use ISBN-13)"),
-        ("/bookcover/9780141439519", 400, "Invalid ISBN (please use ISBN-13)"),
+        ("/bookcover/9780141439519", 404, "Bookcover was not found."),
         (f"/bookcover?isbn={UNCOVERED}", 404, "Bookcover was not found."),
         ("/bookcover?book_title=a&author_name=b", 404, "Bookcover was not found."),
         (
@@ -269,3 +271,24 @@ async def test_bad_input_is_answered(server: Running) -> None:
     for start in ("/index.aspx?isbn=", "/?size=M&isbn=", "/covers/?format=img&id=", "/poca/content_img?ean="):
         assert (await ask(server, start + "9" * 20_000)).status == 414
     assert (await ask(server, f"/?size=M&isbn={','.join(['1'] * 1001)}")).status == 400
+
+
+async def test_hits_of_shapes_take_the_fast_path(server: Running) -> None:
+    """Once answered from memory, a shape's address is answered at once, with every header that it had."""
+    hot = server.app[HOT]
+    assert hot is not None
+    addresses = (
+        f"/b/isbn/{COVERED}-M.jpg?default=false",
+        f"/images/P/{TEN}.01.MZZZZZZZ.jpg",
+        f"/{COVERED}.jpg",
+    )
+    for rest in addresses:
+        for _ in range(2):
+            slow = await ask(server, rest)
+        known = len(hot._paths)
+        fast = await ask(server, rest)
+        assert (fast.body, {**fast.headers, "Date": ""}) == (slow.body, {**slow.headers, "Date": ""}), rest
+        assert len(hot._paths) == known
+        assert f"/devkey/{server.key.name}{rest}" in {name[0] for name in hot._paths._paths}
+    other = await server.new_key(sites=("opac.example.org",))
+    assert (await server.get(f"/devkey/{other.name}/{COVERED}.jpg")).status == 403

@@ -1,0 +1,255 @@
+"""What real clients send, replayed: each asks as its own code does, and decides by its own rule."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import orjson
+from conftest import BROWSER, UNCOVERED, Got, Running
+from fronting import before
+from lxml import etree
+from PIL import Image
+
+from coverproxy.domain import isbn
+
+BOOK = isbn.parse("014143984X").isbns[0]
+"""It has a cover, and an ISBN-10 that ends in X: some clients strip that."""
+
+MAGIC = "fc94fb0c3ed8a8f909dbc7630a0987ff"
+"""The MD5 of the placeholder that Evergreen's ChiliFresh module compares."""
+
+Fill = Callable[[str], str]
+Says = Callable[[Got, Fill], bool]
+
+
+def sides(got: Got) -> tuple[int, int]:
+    """What getimagesize() says; nothing where the bytes are no picture."""
+    try:
+        return Image.open(BytesIO(got.body)).size
+    except OSError:
+        return 0, 0
+
+
+def more_than_a_pixel(got: Got, _: Fill) -> bool:
+    """VuFind, Koha's Amazon pages and Aspen: a picture of more than one pixel, and no error."""
+    return got.status < 300 and min(sides(got)) >= 2
+
+
+def longer_than(least: int) -> Says:
+    """Clients that go by the length in the head."""
+    return lambda got, _: got.status == 200 and int(got.headers.get("Content-Length", 0)) > least
+
+
+def is_ok(got: Got, _: Fill) -> bool:
+    """Clients for which 200 is a cover and 404 is none."""
+    return got.status == 200
+
+
+def opens(got: Got, _: Fill) -> bool:
+    """BookWyrm: whatever is not refused and opens as a picture is kept."""
+    return got.status < 400 and min(sides(got)) > 0
+
+
+def no_magic(got: Got, _: Fill) -> bool:
+    """Evergreen's ChiliFresh module."""
+    return got.status == 200 and hashlib.md5(got.body, usedforsecurity=False).hexdigest() != MAGIC
+
+
+def has(*way: str | int) -> Says:
+    """JSON, or JSON in a script read as VuFind reads it, that has something behind these names."""
+
+    def says(got: Got, fill: Fill) -> bool:
+        found = re.fullmatch(r"[^{]*({.*})[^}]*", got.body.decode(), re.DOTALL)
+        assert got.status == 200, got
+        assert found, got
+        told = orjson.loads(found[1])
+        try:
+            for name in way:
+                told = told[fill(name) if isinstance(name, str) else name]
+        except (KeyError, IndexError):
+            return False
+        return str(told).startswith("http")
+
+    return says
+
+
+def has_record(got: Got, fill: Fill) -> bool:
+    """Evergreen looks up the key that it asked with, and takes the first record's cover."""
+    records = orjson.loads(got.body).get(fill("isbn:{i}"), {}).get("records", {})
+    return got.status == 200 and any(each["data"]["cover"]["small"] for each in records.values())
+
+
+def has_page(got: Got, _: Fill) -> bool:
+    """VuFind goes on only where the index names the page."""
+    return got.status == 200 and etree.fromstring(got.body).findtext("MC") == "MC.GIF"
+
+
+def has_address(got: Got, _: Fill) -> bool:
+    """bookcover-api's and openBD's answers name an address, or are none."""
+    return got.status == 200 and b'":"http' in got.body
+
+
+def is_jpeg_by_name(got: Got, _: Fill) -> bool:
+    """calibre-web compares the type for equality."""
+    return got.status == 200 and got.headers["Content-Type"] in ("image/jpeg", "image/jpg")
+
+
+def has_total(got: Got, _: Fill) -> bool:
+    """Readarr reads the length behind the slash of Content-Range."""
+    return got.status == 206 and int(got.headers["Content-Range"].rpartition("/")[2]) > 2048
+
+
+def is_picture_for_axios(got: Got, _: Fill) -> bool:
+    """A program that goes by status, type and length."""
+    return got.status == 200 and got.headers["Content-Type"].startswith("image/") and len(got.body) > 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """A client's request; `path` has {i} for an ISBN-13, {t} for the ISBN-10, {k} for the key.
+
+    `is_front`: a web server in front answers it without the app, once the cover is made.
+    """
+
+    client: str
+    path: str
+    is_cover: Says = more_than_a_pixel
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_front: bool = False
+
+
+PERL = {"User-Agent": "libwww-perl/6.36"}
+K = "/devkey/{k}"
+OWN = K + "/{0}/isbn/{i}"
+OL = K + "/b/isbn/{i}-{0}.jpg?default=false"
+AMAZON = K + "/images/P/{t}.01.{0}.jpg"
+SYNDETICS = "/index.aspx?isbn={i}/mc.gif&upc=&issn=0378-4371&client={k}"
+
+
+def of(template: str, word: str) -> str:
+    return template.replace("{0}", word)
+
+
+ROWS = [
+    *(Row(f"VuFind LibraryThing {size}", of(OWN, size), is_front=True)
+      for size in ("small", "medium", "large")),
+    Row("VuFind 0.8, raw ISBN", of(OWN, "medium").replace("{i}", "{t}%20%28pbk.%29"), no_magic),
+    *(Row(f"VuFind OpenLibrary {letter}", of(OL, letter), is_ok, is_front=True) for letter in "SML"),
+    Row("VuFind ContentCafe", "/ContentCafe/Jacket.aspx?UserID={k}&Password=P&Return=1&Type=M&Value={i}"
+        "&erroroverride=1"),
+    Row("VuFind Google", K + "/books?jscmd=viewapi&bibkeys=ISBN:{i}&callback=addTheCover",
+        has("ISBN:{i}", "thumbnail_url")),
+    Row("VuFind Syndetics index", "/index.aspx?client={k}&isbn={i}&issn=03784371&oclc=1/index.xml", has_page),
+    Row("VuFind Syndetics", "/index.aspx?client={k}&isbn={i}&issn=03784371&oclc=1&upc=/MC.GIF"),
+    Row("VuFind Booksite", "/poca/content_img?apikey={k}&ean={i}"),
+    Row("VuFind Buchhandel", "/{i}/m?access_token={k}"),
+    Row("VuFind Summon", "/2.0.0/image/isbn/{k}/{i}_{t}/medium"),
+    Row("Koha Coce", K + "/cover?id={i},{t}&provider=ol&callback=jQuery1&_=1", has("{t}")),
+    Row("Koha Open Library", K + "/api/books?bibkeys=ISBN%3A{t}%2CISBN%3A{i}"
+        "&callback=KOHA.OpenLibrary.olCallBack&jscmd=data", has("ISBN:{t}", "cover", "medium")),
+    Row("Koha Read API", K + "/api/volumes/brief/json/id:1;isbn:{t}%7Cid:2;oclc:1?callback=cb",
+        has("1", "records", "/books/isbn:{i}", "data", "cover", "large")),
+    Row("Koha Read API, a page of 60 books", K + "/api/volumes/brief/json/"
+        + "%7C".join(f"id:{number};isbn:{{t}};oclc:{number};lccn:n7889{number:04d}" for number in range(60)),
+        has("59", "records", "/books/isbn:{i}", "data", "cover", "large")),
+    Row("Koha Google", K + "/books?bibkeys={t}&jscmd=viewapi&callback=KOHA.Google.gbsCallBack",
+        has("{t}", "thumbnail_url")),
+    *(Row(f"Koha Amazon {word}", of(AMAZON, word), is_front=True)
+      for word in ("TZZZZZZZ", "MZZZZZZZ", "LZZZZZZZ")),
+    Row("Koha custom", of(OWN, "medium").replace("{i}", "{i}%20%7C%20{t}") + "?default=404",
+        lambda got, _: got.status == 200 and sides(got)[1] != 0),
+    Row("Koha Syndetics", "/index.aspx?isbn={t}/MC.GIF&client={k}&type=xw10&upc=&oclc="),
+    *(Row(f"Evergreen Amazon {page}", of(AMAZON, page), headers=PERL, is_front=True)
+      for page in ("_SCMZZZZZZZ_", "_SCZZZZZZZ_")),
+    Row("Evergreen ChiliFresh", K + "/?isbn={i},{t},(OCOLC)000000012345678&size=M", no_magic, headers=PERL),
+    Row("Evergreen OpenLibrary", K + "/api/volumes/brief/json/isbn:{i}", has_record, headers=PERL),
+    Row("Evergreen Syndetics", SYNDETICS, headers=PERL),
+    Row("Aspen Coce", K + "/cover?id={t}&provider=gb,aws,ol&all", has("{t}", "gb")),
+    Row("Aspen Syndetics", "/index.aspx?isbn={t}&pagename=LC.JPG&client={k}"),
+    Row("Umlaut, X stripped", K + "/medium/isbn/{n}", longer_than(50), "HEAD"),
+    Row("Umlaut OpenLibrary", K + "/b/isbn/{t}-M.jpg?default=false", longer_than(50), "HEAD", is_front=True),
+    Row("Rust tagger", of(OWN, "large"), longer_than(999), "HEAD", is_front=True),
+    Row("TypeScript, axios", of(OWN, "large"), is_picture_for_axios,
+        headers={"Accept": "application/json, text/plain, */*"}, is_front=True),
+    Row("Ruby", of(OWN, "medium"), longer_than(900), is_front=True),
+    Row("PHP", of(OWN, "large"), longer_than(100), is_front=True),
+    Row("JavaScript", of(OWN, "small"), lambda got, _: sides(got)[0] != 1, is_front=True),
+    Row("Perl", K + "/medium/isbn/{t}", is_front=True),
+    Row("calibre", of(OL, "L"), lambda got, _: got.status == 200 and min(sides(got)) >= 50,
+        is_front=True),
+    Row("calibre-web", of(OL, "L"), is_jpeg_by_name, is_front=True),
+    Row("BookWyrm", K + "/b/id/{i}-L.jpg", opens, headers={"User-Agent": "BookWyrm (BookWyrm/0.7)"},
+        is_front=True),
+    Row("Inventaire", of(OL, "L"), is_ok, "HEAD", is_front=True),
+    Row("NeverTooManyBooks", of(OL, "L"),
+        lambda got, _: got.status == 200 and len(got.body) >= 2048 and min(sides(got)) >= 10, is_front=True),
+    Row("Readarr", of(OWN, "large"), has_total, headers={"Range": "bytes=0-0"}, is_front=True),
+    Row("orangelight", K + "/books?callback=addBookCoversToDom&jscmd=viewapi"
+        "&bibkeys=isbn:{n},oclc:1299297250", has("isbn:{n}", "thumbnail_url")),
+    Row("SearchWorks", K + "/books?jscmd=viewapi&callback=jsonp_1_2&bibkeys=OCLC123,LCCNsa64009056,ISBN{i}",
+        has("ISBN{i}", "thumbnail_url")),
+    Row("GBV", K + "/covers/?id={h}&format=img", lambda got, _: sides(got)[1] > 1),
+    Row("biblioteq Amazon", of(AMAZON, "_SCMZZZZZZZ_"), is_front=True),
+    Row("biblioteq OpenLibrary", K + "/b/isbn/{t}-L.jpg", is_front=True),
+    Row("Coce's aws", of(AMAZON, "MZZZZZZZZZ"), is_front=True),
+    Row("Coce's gb", K + "/books?bibkeys={t},{i}&jscmd=viewapi&amp;hl=en", has("{i}", "thumbnail_url")),
+    Row("Coce's ol", K + "/api/books?bibkeys={i}&jscmd=data", has("{i}", "cover", "medium")),
+    Row("Finna", K + "/getImage.php?query={i}&return_error=true", is_ok),
+    Row("openBD", K + "/{i}.jpg", is_ok, is_front=True),
+    Row("openBD list", K + "/v1/get?isbn={i}", has_address),
+    Row("bookcover-api", K + "/bookcover?isbn={i}", has_address),
+    Row("ORB", K + "/v1/products?eans={i}&sort=ean_asc",
+        has("data", 0, "images", "front", "original", "src")),
+]  # fmt: skip
+
+
+def filling(key: str, thirteen: str) -> Fill:
+    """What a client puts into its template for a book."""
+    ten = isbn.to_isbn10(thirteen) or ""
+    hyphens = f"{thirteen[0]}-{thirteen[1:8]}-{thirteen[8:]}"
+    values = {"k": key, "i": thirteen, "t": ten, "n": ten.rstrip("X"), "h": hyphens}
+    return lambda text: re.sub(r"\{([kitnh])\}", lambda found: values[found[1]], text)
+
+
+async def played(server: Running, row: Row, base: str, book: str) -> tuple[Got, bool]:
+    """Ask as a client does, and decide as it does."""
+    fill = filling(server.key.name, book)
+    headers = {**({} if row.headers else BROWSER), **row.headers}
+    url = base + fill(row.path)
+    request = server.client.request(row.method, url, headers=headers, allow_redirects=False)
+    async with request as response:
+        got = Got(response.status, response.headers, await response.read())
+    return got, row.is_cover(got, fill)
+
+
+async def test_each_client_finds_the_cover_and_sees_that_there_is_none(server: Running) -> None:
+    """Asked as its own code asks, each client decides rightly; nothing leads elsewhere or fails."""
+    for row in ROWS:
+        (found, is_cover), (none, is_none_cover) = [
+            await played(server, row, server.listeners.url, book) for book in (BOOK, UNCOVERED)
+        ]
+        assert is_cover, (row.client, found)
+        assert not is_none_cover, (row.client, none)
+        for got in (found, none):
+            assert not 300 <= got.status < 400, row.client
+            assert got.status < 500, row.client
+            assert got.headers["Access-Control-Allow-Origin"] == "*", row.client
+
+
+async def test_each_client_is_served_through_nginx(server: Running, tmp_path: Path) -> None:
+    """The same behind nginx, which answers hits of pictures by itself, without the app's headers."""
+    for row in ROWS:
+        await played(server, row, server.listeners.url, BOOK)
+    async with before(server, tmp_path / "nginx") as front:
+        for row in ROWS:
+            found, is_cover = await played(server, row, front, BOOK)
+            none, is_none_cover = await played(server, row, front, UNCOVERED)
+            assert is_cover, (row.client, found)
+            assert not is_none_cover, (row.client, none)
+            assert none.status < 500, row.client
+            why = (row.client, dict(found.headers), (tmp_path / "nginx" / "error.log").read_text()[-2000:])
+            assert not (row.is_front and "RateLimit" in found.headers), why
