@@ -55,7 +55,7 @@ def fill(folder: Path, found: Sequence[Path], books: int) -> None:
 
     Past the import, which would rightly take so many ISBNs with one picture for "no image" art.
     """
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     kinds = [(str(path.resolve()), sniff(_start(path)) or Loader.JPEG) for path in found]
     with open_shelf(config_of(folder)) as shelf, shelf.catalogue.writing() as tables:
@@ -72,7 +72,7 @@ def store(folder: Path, found: Sequence[Path], numbers: Iterable[int], size: str
     Through the product's own render() and cache, but without a request each: how they come there is not what
     hits are about, and the files are the same.
     """
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     config = config_of(folder)
     made = [_rendered(path, config, size) for path in found]

@@ -68,7 +68,7 @@ def main(covers: Path | None, workers: int, each: int, rate: float, out: Path) -
 
 def _poison(folder: Path, cover: Path, first: int, each: int) -> Iterator[int]:
     """Enter *each* marked originals of every kind; yield their books' numbers."""
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     body = cover.read_bytes()
     with open_shelf(books.config_of(folder / "data")) as shelf, shelf.catalogue.writing() as tables:

@@ -25,7 +25,8 @@ from coverproxy.originals.wanted_covers import SqliteWantedCovers
 from coverproxy.service.import_file import offered
 from coverproxy.service.import_steps import Sender
 from coverproxy.service.openlibrary_join import DumpReader
-from coverproxy.wiring import open_importer, open_shelf
+from coverproxy.wiring.commands import open_importer
+from coverproxy.wiring.data_folder import open_shelf
 
 _ROUNDS = 2
 

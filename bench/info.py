@@ -29,7 +29,7 @@ from coverproxy.domain.formats import Loader
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 
 LIST = 1000
 LISTS = 50

@@ -21,7 +21,7 @@ import click
 
 from bench import books, catalogue, command, evict, plots, report, serve
 from bench.goals import Goal, at_most
-from coverproxy.wiring import DataFolder
+from coverproxy.wiring.data_folder import DataFolder
 
 GOAL_BOOKS = 30_000_000
 STARTS = 3

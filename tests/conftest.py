@@ -34,7 +34,8 @@ from coverproxy.service.importer import ImportReport
 from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner
-from coverproxy.wiring import open_importer, open_shelf
+from coverproxy.wiring.commands import open_importer
+from coverproxy.wiring.data_folder import open_shelf
 
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

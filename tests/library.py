@@ -23,7 +23,7 @@ from coverproxy.service.import_file import offered
 from coverproxy.service.import_steps import Sender
 from coverproxy.service.importer import Importer, ImportReport
 from coverproxy.stats.metrics import Metrics
-from coverproxy.wiring import DataFolder, open_shelf
+from coverproxy.wiring.data_folder import DataFolder, open_shelf
 
 
 def isbn_of(number: int) -> str:

@@ -43,7 +43,7 @@ def alias() -> None:
 @contextmanager
 def _linker(config: Config) -> "Iterator[Linker]":
     from coverproxy.service.links import Linker
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:
         yield Linker(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coverproxy.cache.stats import CacheStats
     from coverproxy.cache.verify import VerifyFinding
     from coverproxy.cache.walk import CachedFile
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
 
 class ByteCount(click.ParamType[int]):
@@ -54,7 +54,7 @@ def cache() -> None:
 @contextmanager
 def _opened(config: Config) -> "Iterator[tuple[DataFolder, int]]":
     """Open the cache alone; yields the data folder, and how many files of dead writers were removed."""
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
     with faults_told():
         shelf = DataFolder(config)

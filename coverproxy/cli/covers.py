@@ -13,7 +13,7 @@ from coverproxy.domain.spec import ISBN, Identifier, Reading
 
 if TYPE_CHECKING:
     from coverproxy.domain.original import Original
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
 
 @click.command()
@@ -25,7 +25,7 @@ def cover(config: Config, as_json: bool, text: str) -> None:
 
     Shows how it is read, its originals, and its derivatives on disk.
     """
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     reading = _parse(text)
     with faults_told(), open_shelf(config, to_write=False) as shelf:
@@ -124,7 +124,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     minutes.
     """
     from coverproxy.service.invalidate import purge_item
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     readings = [_parse(text) for text in texts]
     removed: dict[str, int] = {}

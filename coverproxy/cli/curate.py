@@ -20,7 +20,7 @@ from coverproxy.domain.spec import Identifier
 
 if TYPE_CHECKING:
     from coverproxy.service.curate import Book, Curator
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
 
 def deciding(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +46,7 @@ def _me() -> str:
 def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
     """Open the curator; missing originals become one clear line."""
     from coverproxy.service.curate import Curator
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:
         try:
@@ -308,7 +308,7 @@ def add(
     from coverproxy.domain.original import Terms
     from coverproxy.originals.examine import OriginalRefused
     from coverproxy.service.contribute import SOURCE, Contribution, add_file
-    from coverproxy.wiring import open_contributor
+    from coverproxy.wiring.commands import open_contributor
 
     book = book_of(text)
     ends = int(until.replace(tzinfo=UTC).timestamp()) if until else None

@@ -27,7 +27,7 @@ def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
     front.open_files needs a higher limit of open files than usual: a note on standard error says so.
     """
     from coverproxy.deploy import nginx
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
     if config.front.open_files:
         _tell_limit(config.front.open_files)

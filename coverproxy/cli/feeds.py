@@ -19,7 +19,7 @@ from coverproxy.config import Config, FeedConfig
 if TYPE_CHECKING:
     from coverproxy.originals.feed_store import FeedFile
     from coverproxy.service.feed_run import FeedReport, FeedRun
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
 _SHOWN = 20
 
@@ -51,7 +51,7 @@ def list_(config: Config, as_json: bool) -> None:
 @click.argument("name", required=False)
 def status(config: Config, as_json: bool, name: str | None) -> None:
     """Say how far each feed's files are read: the last 20 of each."""
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     chosen = _named(config, (name,) if name else ())
     with faults_told(), open_shelf(config, to_write=False) as shelf:
@@ -136,7 +136,8 @@ def opened_feed(
     config: Config, feed: FeedConfig, refusals: Refusals, *, quiet: bool
 ) -> "Iterator[tuple[FeedRun, Path, DataFolder]]":
     """Open a feed for a command, with a bar."""
-    from coverproxy.wiring import open_feed, open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
+    from coverproxy.wiring.feeds import open_feed
 
     with ExitStack() as stack:
         shelf = stack.enter_context(open_shelf(config))
@@ -162,7 +163,7 @@ def _of_url(
     """Finish what an earlier run left, then fetch the file and read it; it is removed once it is read."""
     from coverproxy.service.feed_run import FeedReport
     from coverproxy.sources.links import LinkRefused
-    from coverproxy.wiring import download
+    from coverproxy.wiring.feeds import download
 
     left = list(runs.waiting(folder)) if folder.is_dir() else []
     try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from coverproxy.service.importer import Importer, ImportReport
     from coverproxy.service.openlibrary_join import JoinReport
     from coverproxy.storage.disk_set import DiskSet
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
 WORK_FILE = "openlibrary.db"
 
@@ -75,7 +75,8 @@ def _run(
     from coverproxy.originals.wanted_covers import SqliteWantedCovers
     from coverproxy.service.importer import ImportReport
     from coverproxy.service.openlibrary_join import DumpReader, JoinReport
-    from coverproxy.wiring import open_importer, open_shelf
+    from coverproxy.wiring.commands import open_importer
+    from coverproxy.wiring.data_folder import open_shelf
 
     chosen, chosen_by = _holdings(stack, only) if only else (None, "")
     shelf = stack.enter_context(open_shelf(config))

@@ -130,7 +130,9 @@ def _run(
     quiet: bool,
 ) -> "tuple[ImportReport, Path | None]":  # fmt: skip
     from coverproxy.service.import_file import expected
-    from coverproxy.wiring import open_importer, open_sender, open_shelf
+    from coverproxy.wiring.commands import open_importer
+    from coverproxy.wiring.data_folder import open_shelf
+    from coverproxy.wiring.feeds import open_sender
 
     data = Path(config.data.dir)
     refusals = Refusals(report_file or report_path(config))

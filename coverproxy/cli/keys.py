@@ -314,7 +314,8 @@ def _find(accounts: "Accounts", name: str) -> Key:
 
 def with_accounts(config: Config, work: "Callable[[Accounts], Awaitable[T]]") -> T:
     """Run *work* on the accounts of the data folder."""
-    from coverproxy.wiring import DataFolder, open_accounts
+    from coverproxy.wiring.accounts import open_accounts
+    from coverproxy.wiring.data_folder import DataFolder
 
     async def run() -> T:
         shelf = DataFolder(config)

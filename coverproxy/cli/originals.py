@@ -14,7 +14,7 @@ from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 
 if TYPE_CHECKING:
-    from coverproxy.wiring import DataFolder
+    from coverproxy.wiring.data_folder import DataFolder
 
 
 @click.group()
@@ -39,7 +39,7 @@ def quarantined(config: Config, as_json: bool) -> None:
 
     Please report such a file to the maintainers of libvips, or of the decoder named in the reason.
     """
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     with faults_told(), open_shelf(config, to_write=False) as shelf:
         told = [_as_json(shelf, each) for each in shelf.catalogue.quarantined()]
@@ -74,7 +74,7 @@ def release(config: Config, as_json: bool, what: str) -> None:
     """
     from coverproxy.originals.changes import release as release_bytes
     from coverproxy.service.invalidate import drop_stale
-    from coverproxy.wiring import open_shelf
+    from coverproxy.wiring.data_folder import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:
         digests, now = _digests(shelf, what), int(time.time())

@@ -130,7 +130,8 @@ def _run(
 ) -> None:
     from coverproxy.concurrency.process_pool import ThrottledPool
     from coverproxy.service.prewarm import PrewarmOutcome, PrewarmResult
-    from coverproxy.wiring import open_shelf, open_warmer
+    from coverproxy.wiring.commands import open_warmer
+    from coverproxy.wiring.data_folder import open_shelf
 
     with ExitStack() as stack:
         read, total = listed_lines(stack, listed)

@@ -156,7 +156,8 @@ def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
     from coverproxy.service.import_file import offered
     from coverproxy.service.import_steps import Sender
     from coverproxy.web.pages import Shown
-    from coverproxy.wiring import open_importer, open_shelf
+    from coverproxy.wiring.commands import open_importer
+    from coverproxy.wiring.data_folder import open_shelf
 
     with open_shelf(config) as shelf, open_importer(config, shelf, lambda refusal: None) as importer:
         importer.run(offered(drawn, Sender("demo")), lambda report: None)
@@ -168,7 +169,8 @@ def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
 
 async def _demo_key(config: Config) -> Any:
     from coverproxy.cli.keys import created
-    from coverproxy.wiring import DataFolder, open_accounts
+    from coverproxy.wiring.accounts import open_accounts
+    from coverproxy.wiring.data_folder import DataFolder
 
     shelf = DataFolder(config)
     try:

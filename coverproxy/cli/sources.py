@@ -100,7 +100,7 @@ def _line(told: dict[str, Any]) -> str:
 
 
 async def _ask_all(config: Config, identifier: Identifier) -> list[Answered]:
-    from coverproxy.wiring import open_sources
+    from coverproxy.wiring.sources import open_sources
 
     async with open_sources(config) as sources:
         return list(await asyncio.gather(*(_ask(config, each, identifier) for each in sources)))

@@ -8,7 +8,7 @@ from coverproxy.config import PREFIX, Config
 from coverproxy.doctor.checks import folder, front, machine, network, pictures, records, rendering
 from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import Unavailable
-from coverproxy.wiring import DataFolder
+from coverproxy.wiring.data_folder import DataFolder
 
 CONFIG = "config"
 

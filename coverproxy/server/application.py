@@ -16,7 +16,8 @@ from coverproxy.web.app import build, open_for, run_ops
 from coverproxy.web.app_keys import COVERS, DESK, INFORMER
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.pages import Shown
-from coverproxy.wiring import open_covers, open_desk
+from coverproxy.wiring.covers import open_covers
+from coverproxy.wiring.pages import open_desk
 
 _BACKLOG = 2048
 

@@ -16,7 +16,7 @@ from coverproxy.cache.last_use import DAY
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.wiring import DataFolder
+from coverproxy.wiring.data_folder import DataFolder
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 # A JPEG in all that the cache looks at: SOI, a frame header of 200x300, EOI.

@@ -11,7 +11,8 @@ from conftest import configured
 
 from coverproxy.cli import main
 from coverproxy.domain.api_key import Key, new_name
-from coverproxy.wiring import DataFolder, open_accounts
+from coverproxy.wiring.accounts import open_accounts
+from coverproxy.wiring.data_folder import DataFolder
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from coverproxy.doctor.checks import front
 from coverproxy.doctor.checks.finding import Level
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier, Spec
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # at the end, so that an installed coverproxy is not shadowed

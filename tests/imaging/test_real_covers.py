@@ -11,7 +11,7 @@ from conftest import Running, configured, take_in
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import Format, Loader, dimensions, sniff
 from coverproxy.imaging import transform, vips
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -20,7 +20,7 @@ from running import ENVIRONMENT, children, get, key, run
 from samples import shrunk
 
 from coverproxy.domain.spec import Identifier
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 
 SERVER = Path(__file__).parents[1] / "crashing_server.py"
 MARK = "POISON-FOR-TESTS"

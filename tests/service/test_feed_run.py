@@ -15,7 +15,7 @@ from coverproxy.originals.feed_store import FeedFile
 from coverproxy.service.feed_run import FeedReport, FeedRules, FeedRun
 from coverproxy.service.import_steps import Sender
 from coverproxy.service.settled import Settled
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 
 NOW = 1_800_000_000.0
 

@@ -22,7 +22,8 @@ from coverproxy.domain.original import Original, State, Terms
 from coverproxy.service.import_file import offered
 from coverproxy.service.import_steps import Sender
 from coverproxy.service.importer import ImportReport
-from coverproxy.wiring import open_sender, open_shelf
+from coverproxy.wiring.data_folder import open_shelf
+from coverproxy.wiring.feeds import open_sender
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared/data/samples"
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not here")

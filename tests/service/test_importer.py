@@ -831,7 +831,7 @@ from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, dimensions
 from coverproxy.imaging.decoder import ProcessDecoder, render_processes
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 config = load(None, {}, {"data": {"dir": sys.argv[1]}})
 processes = render_processes(config, 1)
 render = ProcessDecoder(processes).render

@@ -22,7 +22,7 @@ from coverproxy.domain.decisions import Decision
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.server.application import application, listen
 from coverproxy.web.app_keys import CURATOR
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 
 __all__ = ["database", "postgres"]
 
