@@ -8,6 +8,7 @@ import pytest
 
 from coverproxy.accounts.stores import EndedSessions, KeyStore, QuotaStore, RateLimiter
 from coverproxy.domain.api_key import Key
+from coverproxy.domain.editions import Relation
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.sources.base import Fetched, NotThere, Source, SourceUnavailable, Unchanged, Validators
 
@@ -152,7 +153,8 @@ class KeyContract:
                 "c" * 26, "x", 1, created_at=12, is_waiting=True, no_cover="card", contact="é@x.org",
                 account="a" * 26, owner="f" * 64, site="x.example",
             ),
-            Key("d" * 26, "y", 1, created_at=13, role="server", asked_role="batch", named_sizes_only=True),
+            Key("d" * 26, "y", 1, created_at=13, role="server", asked_role="batch", named_sizes_only=True,
+                fallback=Relation.EDITION),
         ]  # fmt: skip
         for key in saved:
             await keys.save(key)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRateLimiter
 from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
+from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import postgres_migrations
 from coverproxy.storage.postgres_pool import PostgresPool, Run
@@ -37,18 +38,19 @@ _GIVE_BACK = "UPDATE made SET n = n - 1 WHERE key = %s AND day = %s AND n > 0 RE
 
 _KEY = (
     "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at, is_waiting, no_cover,"
-    " contact, account, owner, site, role, asked_role, named_sizes_only"
+    " contact, account, owner, site, role, asked_role, named_sizes_only, fallback"
 )
 _SAVE = f"""
 INSERT INTO key ({_KEY})
 VALUES (%(name)s, %(label)s, %(daily_limit)s, %(strict)s, %(sites)s, %(created_at)s, %(revoked_at)s,
     %(expires_at)s, %(is_waiting)s, %(no_cover)s, %(contact)s, %(account)s, %(owner)s, %(site)s,
-    %(role)s, %(asked_role)s, %(named_sizes_only)s)
+    %(role)s, %(asked_role)s, %(named_sizes_only)s, %(fallback)s)
 ON CONFLICT (name) DO UPDATE SET label = excluded.label, daily_limit = excluded.daily_limit,
     strict = excluded.strict, sites = excluded.sites, revoked_at = excluded.revoked_at,
     expires_at = excluded.expires_at, is_waiting = excluded.is_waiting, no_cover = excluded.no_cover,
     contact = excluded.contact, account = excluded.account, owner = excluded.owner, site = excluded.site,
-    role = excluded.role, asked_role = excluded.asked_role, named_sizes_only = excluded.named_sizes_only
+    role = excluded.role, asked_role = excluded.asked_role, named_sizes_only = excluded.named_sizes_only,
+    fallback = excluded.fallback
 """  # noqa: S608 - constants only
 
 _ENTER = """
@@ -125,6 +127,7 @@ class PostgresState:
             "expires_at": key.expires_at, "is_waiting": key.is_waiting, "no_cover": key.no_cover,
             "contact": key.contact, "account": key.account, "owner": key.owner, "site": key.site,
             "role": key.role, "asked_role": key.asked_role, "named_sizes_only": key.named_sizes_only,
+            "fallback": key.fallback,
         }  # fmt: skip
         await self._write(_SAVE, values)
 
@@ -197,4 +200,5 @@ def _entered(run: Run, values: dict[str, Any]) -> SignupFull | None:
 
 def _read_key(row: Sequence[Any]) -> Key:
     values = dict(zip(_KEY.split(", "), row, strict=True))
-    return Key(**values | {"sites": tuple(json.loads(values["sites"]))})
+    fallback = Relation(values["fallback"]) if values["fallback"] else ""
+    return Key(**values | {"sites": tuple(json.loads(values["sites"])), "fallback": fallback})

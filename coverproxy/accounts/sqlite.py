@@ -17,6 +17,7 @@ from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
 from coverproxy.accounts.sqlite_sessions import SqliteEndedSessions
 from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
+from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import sqlite_migrations
 
@@ -45,16 +46,17 @@ _GIVE_BACK = "UPDATE made SET n = n - 1 WHERE key = ? AND day = ? AND n > 0 RETU
 
 _KEY = (
     "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at, is_waiting, no_cover,"
-    " contact, account, owner, site, role, asked_role, named_sizes_only"
+    " contact, account, owner, site, role, asked_role, named_sizes_only, fallback"
 )
 _SAVE = f"""
 INSERT INTO key ({_KEY})
 VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at, :expires_at, :is_waiting,
-    :no_cover, :contact, :account, :owner, :site, :role, :asked_role, :named_sizes_only)
+    :no_cover, :contact, :account, :owner, :site, :role, :asked_role, :named_sizes_only, :fallback)
 ON CONFLICT (name) DO UPDATE SET label = :label, daily_limit = :daily_limit, strict = :strict,
     sites = :sites, revoked_at = :revoked_at, expires_at = :expires_at, is_waiting = :is_waiting,
     no_cover = :no_cover, contact = :contact, account = :account, owner = :owner, site = :site,
-    role = :role, asked_role = :asked_role, named_sizes_only = :named_sizes_only
+    role = :role, asked_role = :asked_role, named_sizes_only = :named_sizes_only,
+    fallback = :fallback
 """  # noqa: S608 - constants only
 
 _ENTER = """
@@ -240,6 +242,7 @@ class SqliteState:
             "expires_at": key.expires_at, "is_waiting": key.is_waiting, "no_cover": key.no_cover,
             "contact": key.contact, "account": key.account, "owner": key.owner, "site": key.site,
             "role": key.role, "asked_role": key.asked_role, "named_sizes_only": key.named_sizes_only,
+            "fallback": key.fallback,
         }  # fmt: skip
         await self._write(_SAVE, values, _PATIENT_SECONDS)
 
@@ -309,7 +312,8 @@ class SqliteState:
 def _read(row: Sequence[Any]) -> Key:
     values = dict(zip(_KEY.split(", "), row, strict=True))
     are_flags = {name: bool(values[name]) for name in ("strict", "is_waiting", "named_sizes_only")}
-    return Key(**values | are_flags | {"sites": tuple(json.loads(values["sites"]))})
+    fallback = Relation(values["fallback"]) if values["fallback"] else ""
+    return Key(**values | are_flags | {"sites": tuple(json.loads(values["sites"])), "fallback": fallback})
 
 
 def _marks(values: Iterable[str]) -> str:

@@ -5,13 +5,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain.api_key import Key, hashed, is_host, new_name
+from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import KeyRequestRefused
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ async def _as_json(accounts: "Accounts", each: Key) -> dict[str, Any]:
         "strict": each.strict,
         "sites": list(each.sites),
         "no_cover": "404" if each.strict else each.no_cover,
+        "fallback": each.fallback or None,
         "contact": each.contact,
         "site": each.site,
         "counted_as": each.counted_as,
@@ -234,6 +236,21 @@ def no_cover(config: Config, as_json: bool, name: str, choice: str) -> None:
     from coverproxy.accounts.self_service import with_choice
 
     _change(config, as_json, name, lambda found: with_choice(found, choice), f"shows: {choice}")
+
+
+@key.command()
+@options
+@click.argument("name", metavar="KEY")
+@click.argument("relation", type=click.Choice([*Relation, "none"]))
+@needs_data
+def fallback(config: Config, as_json: bool, name: str, relation: str) -> None:
+    """Let another edition stand in where KEY asks for a missing cover.
+
+    format: the same text in another form. edition: also another edition of the work. translation: also a
+    translation or its original. none: nothing stands in (the default).
+    """
+    chosen: Relation | Literal[""] = Relation(relation) if relation != "none" else ""
+    _change(config, as_json, name, lambda found: replace(found, fallback=chosen), f"stands in: {relation}")
 
 
 @key.command()

@@ -42,6 +42,7 @@ class Verdict(Enum):
 
 _LABELS = {
     CoverStatus.MISSING: Verdict.MISSING,
+    CoverStatus.EDITION: Verdict.MISSING,
     CoverStatus.INVALID: Verdict.MISSING,
     CoverStatus.QUOTA: Verdict.QUOTA,
     CoverStatus.THROTTLED: Verdict.LATER,

@@ -7,6 +7,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from coverproxy.domain.editions import Relation
+
 NoCoverChoice = Literal["gif", "card", "own"]
 """What to show where a book has no cover: the 1×1 GIF, a drawn card, or the operator's own picture."""
 
@@ -35,7 +37,7 @@ class Key:
     where the key is used, as the owner wrote it. `role`: sets the rate of its automated
     clients and how long they wait; `asked_role`: the role its owner requested, until the operator decides
     ("": none). `named_sizes_only`: a size in pixels leads to small, medium or large, not to a rung of the
-    ladder.
+    ladder. `fallback`: how far another edition may be that stands in for a missing cover; "": none does.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Key:
     role: KeyRole = "browser"
     asked_role: KeyRole | Literal[""] = ""
     named_sizes_only: bool = False
+    fallback: Relation | Literal[""] = ""
 
     @property
     def counted_as(self) -> str:

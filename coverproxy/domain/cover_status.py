@@ -34,6 +34,7 @@ class CoverStatus(StrEnum):
 
     HIT = "hit"
     MADE = "made"
+    EDITION = "edition", 200, Outcome.NONE
     MISSING = "missing", 404, Outcome.NONE
     INVALID = "invalid", 400, Outcome.REFUSAL, True
     QUOTA = "quota", 429, Outcome.REFUSAL, True

@@ -11,6 +11,7 @@ from typing import TypeVar
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Size
 from coverproxy.domain import schemes
+from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import Busy, NoCover, NotAnIdentifier, Pending, Unavailable
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
@@ -22,6 +23,7 @@ from coverproxy.imaging.transform import target_size
 from coverproxy.service import find_covers
 from coverproxy.service.covers import Covers
 from coverproxy.service.find_covers import Sought
+from coverproxy.service.other_editions import nearest
 
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ class Known:
     `why`: why it is invalid. `identifier`: how it is read, None if that is open. `names`: the names of its
     item, the item's own first. `original`: the best one, None without a cover. `sizes`: without a Fit for
     sizes in which the cover is too thin. `look`: None also if no preview could be made now.
+    `edition`: what stands in for a missing cover, where that is asked for.
     """
 
     text: str
@@ -57,6 +60,7 @@ class Known:
     original: Original | None = None
     sizes: Mapping[str, Fit | None] | None = None
     look: Preview | None = None
+    edition: EditionLink | None = None
 
 
 class CoverInfo:
@@ -73,16 +77,17 @@ class CoverInfo:
         self._lists = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._waiting = 0
 
-    async def about(self, text: str, scheme: str = ISBN) -> Known:
+    async def about(self, text: str, scheme: str = ISBN, farthest: Relation | None = None) -> Known:
         """Return what is known about *text*, read as an identifier of *scheme*.
 
+        *farthest*: how far another edition may be that stands in for a missing cover; None: none does.
         Raises UnknownScheme, Unavailable.
         """
         try:
             reading = schemes.parse(scheme, text)
         except NotAnIdentifier as exc:
             return Known(text, why=exc.why)
-        known = await self._off_loop(self._covers.lookups, partial(self._known, text, reading))
+        known = await self._off_loop(self._covers.lookups, partial(self._known, text, reading, farthest))
         if known.original is None or known.look is not None:
             return known
         return replace(known, look=await self._look(known.original))
@@ -135,14 +140,16 @@ class CoverInfo:
             text: reading.pick(covered) is not None if reading else None for text, reading in readings.items()
         }
 
-    def _known(self, text: str, reading: Reading) -> Known:
+    def _known(self, text: str, reading: Reading, farthest: Relation | None) -> Known:
         maker, aliases = self._covers.maker, self._covers.catalogue.aliases
         try:
             book = maker.choose(reading)
             original = maker.originals(book)[0]
         except NoCover:
             sure = reading.sure
-            return Known(text, reading, identifier=sure, names=aliases.names(sure) if sure else ())
+            names = aliases.names(sure) if sure else ()
+            link = nearest(self._covers.catalogue, sure, farthest) if sure and farthest else None
+            return Known(text, reading, identifier=sure, names=names, edition=link)
         names, look = aliases.names(book), self._covers.catalogue.look(original.digest)
         return Known(text, reading, None, book, names, original, self._sizes(names[0], original), look)
 

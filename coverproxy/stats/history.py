@@ -59,7 +59,8 @@ def summed(samples: Iterable[Sample], at: int = 0) -> Summary:
         seconds.update(sample.seconds)
     return Summary(
         at=at, answers=answers.total(), hits=answers[CoverStatus.HIT],
-        made=answers[CoverStatus.MADE], missing=answers[CoverStatus.MISSING],
+        made=answers[CoverStatus.MADE],
+        missing=answers[CoverStatus.MISSING] + answers[CoverStatus.EDITION],
         refused=sum(answers[each] for each in CoverStatus if each.is_refusal),
         failed=sum(answers[each] for each in CoverStatus if each.is_failure),
         p50_ms=quantile(seconds, 0.5), p99_ms=quantile(seconds, 0.99),

@@ -1,32 +1,48 @@
 """The one way from a request to a cover, for every shape: same cache, same quota, same answers."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
 from coverproxy.domain.api_key import Key
+from coverproxy.domain.cover_status import CoverStatus
+from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import NoCover
 from coverproxy.domain.formats import Format
-from coverproxy.domain.spec import Spec, Wanted
-from coverproxy.web import answers
+from coverproxy.domain.spec import Reading, Spec, Wanted
+from coverproxy.service.covers import Covers
+from coverproxy.service.other_editions import nearest
+from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
-from coverproxy.web.app_keys import CONFIG, COVERS, HOT, SIZES, SPEC
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, SIZES, SPEC
 from coverproxy.web.paths import path_of
 from coverproxy.web.visitor import visitor
 
 
 async def serve(
-    request: web.Request, key: Key, wanted: Wanted, *, own: bool = False, called: str = ""
-) -> web.Response:
+    request: web.Request, key: Key, wanted: Wanted,
+    *, own: bool = False, called: str = "", by_edition: bool = True,
+) -> web.Response:  # fmt: skip
     """Answer with the requested cover, in the format that the path or `Accept` asks for.
 
     *own*: the request's path is our own address of this cover; any other names it in `Content-Location`.
-    *called*: the size's name there. Raises what Covers.cover() raises.
+    *called*: the size's name there. *by_edition*: another edition may stand in, if that is asked for.
+    Raises what Covers.cover() raises.
     """
     covers, config = request.app[COVERS], request.app[CONFIG]
     forms = forms_for(request, wanted)
     request[SPEC] = Spec(wanted.identifiers[0], wanted.size, forms[-1])
-    found = await covers.cover(wanted, forms, visitor(request, key))
+    far = fallback.farthest(request, key, own=own) if by_edition else None
+    try:
+        found = await covers.cover(wanted, forms, visitor(request, key))
+    except NoCover:
+        link = await _nearest(covers, wanted, far) if far else None
+        if link is None:
+            raise
+        return await _of_edition(request, key, link, wanted, called or wanted.size)
     request[SPEC] = found.spec
     location = "" if own else address(key, wanted, called or wanted.size)
     has_key = own or bool(request.match_info.get("key"))
@@ -42,6 +58,36 @@ async def serve(
     return answers.send(answer)
 
 
+async def _nearest(covers: Covers, wanted: Wanted, far: Relation) -> EditionLink | None:
+    """Find the edition that stands in; an identifier that can mean several items has none."""
+    sure = wanted.reading.sure
+    if sure is None:
+        return None
+    work = partial(nearest, covers.catalogue, sure, far)
+    return await asyncio.get_running_loop().run_in_executor(covers.lookups, work)
+
+
+async def _of_edition(
+    request: web.Request, key: Key, link: EditionLink, wanted: Wanted, size: str
+) -> web.Response:
+    """Answer with another edition's cover. The item goes on being noted as one without a cover.
+
+    Not by X-Accel-Redirect: nginx would leave out the headers that say what it is. Raises as serve() does.
+    """
+    request.app[DESK].ledger.note_lacking(key.counted_as, request[SPEC].identifier.listed)
+    other = replace(wanted, reading=Reading((link.other,)))
+    found = await request.app[COVERS].cover(other, forms_for(request, wanted), visitor(request, key))
+    answer = answers.picture(
+        found.derivative, CoverStatus.EDITION, request.app[CONFIG].answers, request,
+        is_interim=found.is_interim,
+    )  # fmt: skip
+    kept = answer.headers["Cache-Control"]
+    answer.headers.update(fallback.headers(link, address(key, other, size)))
+    if found.is_interim:  # a better format of it is being made: it is kept as shortly as any interim one
+        answer.headers["Cache-Control"] = kept
+    return answers.send(answer)
+
+
 def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:
     """Return the formats that a request may be answered with, best first: see accept.choices()."""
     if wanted.forced:
@@ -52,9 +98,12 @@ def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:
 
 async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted]) -> web.Response:
     """Answer with the first of several books that has a cover. Raises NoCover if none has."""
-    for wanted in choices:
+    tries = [(wanted, False) for wanted in choices]
+    if key.fallback:  # a book's own cover, by whichever name, before that of another edition
+        tries += [(wanted, True) for wanted in choices]
+    for wanted, by_edition in tries:
         try:
-            return await serve(request, key, wanted)
+            return await serve(request, key, wanted, by_edition=by_edition)
         except NoCover:
             continue
     raise NoCover("none of the identifiers has a cover")

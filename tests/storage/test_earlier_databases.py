@@ -49,6 +49,7 @@ RELEASED = {
             "5e0153ee9e2144ae",
             "0df0774d6cca050d",
             "a8ea880dfc6b47ef",
+            "5221fdc60bf964a0",
         ],
     ),
     "wanted": (wanted_steps, ["37f3c73c1e8087cb"]),

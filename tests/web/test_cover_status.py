@@ -14,7 +14,7 @@ from coverproxy.web.api.openapi import _HEADERS
 from coverproxy.web.errors import KEY_REQUESTS, TABLE, meaning
 
 WORDS = list(CoverStatus)
-ANSWERED = [each for each in WORDS if each not in ("hit", "made")]
+ANSWERED = [each for each in WORDS if each not in ("hit", "made", "edition")]
 INTEGRATE = Path(__file__).resolve().parents[2] / "docs" / "integrate.md"
 
 
@@ -54,6 +54,11 @@ def test_the_client_knows_every_word(word: CoverStatus) -> None:
     assert (verdict is Verdict.QUOTA) == (word is CoverStatus.QUOTA)
     if word.is_failure:
         assert verdict is Verdict.LATER
+
+
+def test_the_client_keeps_no_other_edition() -> None:
+    """What stands in for a missing cover is no cover of the book: `coverproxy fetch` does not save it."""
+    assert judge(ServerAnswer(200, {"X-Cover-Status": "edition"}, b"picture")) is Verdict.MISSING
 
 
 @pytest.mark.parametrize("word", WORDS)

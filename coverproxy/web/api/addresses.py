@@ -32,6 +32,12 @@ VALUE = Parameter(
     "value", "path", "An identifier in any spelling that a catalogue sends.",
     {"type": "string", "minLength": 1}, "9780141439556",
 )  # fmt: skip
+FALLBACK = Parameter(
+    "fallback", "query",
+    "How far another edition may be that stands in for a missing cover: format, edition or translation; "
+    "any other word: none does.",
+    {"type": "string"}, "none",
+)  # fmt: skip
 _TEXT = {"type": "string"}
 _BINARY: dict[str, Any] = {}
 """Bytes in OpenAPI 3.1: a media type and an empty schema."""
@@ -116,7 +122,8 @@ _OF_KEYS = (
     ),
     Address(
         "/devkey/{key}/info/{scheme}/{value}", "What is known about a cover; free of quota", {JSON: Info},
-        parameters=(KEY, SCHEME, VALUE), refuses=(*_KEYED, errors.UnknownScheme, errors.Unavailable),
+        parameters=(KEY, SCHEME, VALUE, FALLBACK),
+        refuses=(*_KEYED, errors.UnknownScheme, errors.Unavailable),
         route=ABOUT,
     ),
     Address(
@@ -199,6 +206,6 @@ def _cover(sizes: tuple[str, ...], formats: Iterable[Format]) -> Address:
             "default", "query",
             "404 or false: errors are errors. gif, card and own: what to show for a missing cover.",
             {"type": "string"}, "gif",
-        )),
+        ), FALLBACK),
         refuses=_COVER, route="/{path:.*}", is_image=True,
     )  # fmt: skip

@@ -104,6 +104,15 @@ class InfoSize(TypedDict):
     formats: Annotated[dict[str, InfoFormat], Field(description="By file ending: jpg, webp, avif.")]
 
 
+class InfoEdition(TypedDict):
+    """Another edition that stands in for a missing cover."""
+
+    identifier: Annotated[str, Field(description="Whose cover it is, as scheme:value.")]
+    isbn13: Annotated[Isbn13 | None, Field(description="The same, where it is an ISBN.")]
+    relation: Literal["format", "edition", "translation"]
+    linked_by: Annotated[str, Field(description="Who says so: csv, marc-776, openlibrary …")]
+
+
 class Info(TypedDict):
     """What is known about an identifier."""
 
@@ -119,7 +128,11 @@ class Info(TypedDict):
     only_one: Annotated[
         bool, Field(description="The readings exclude each other: served only if one alone has a cover.")
     ]
-    has_cover: bool
+    has_cover: Annotated[bool, Field(description="Whether it has a cover of its own.")]
+    edition: Annotated[
+        InfoEdition | None,
+        Field(description="What stands in for a missing cover, by ?fallback= or by the key; else null."),
+    ]
     status: Annotated[Literal["found", "missing", "invalid"], Field(description="invalid: see why.")]
     why: Annotated[str | None, Field(description="Why the text is invalid.")]
     original: InfoOriginal | None

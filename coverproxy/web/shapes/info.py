@@ -9,12 +9,13 @@ import orjson
 from aiohttp import web
 
 from coverproxy.domain import isbn, schemes
+from coverproxy.domain.editions import EditionLink
 from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
 from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
-from coverproxy.web import answers, bodies, jsonp
-from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoOriginal, InfoSize
+from coverproxy.web import answers, bodies, fallback, jsonp
+from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoEdition, InfoOriginal, InfoSize
 from coverproxy.web.app_keys import COVERS, INFORMER, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.paths import path_of
@@ -37,7 +38,8 @@ async def about(request: web.Request) -> web.StreamResponse:
     """Return what is known about an identifier: how it is read, its original, sizes and preview."""
     await _authorize(request)  # first: clients here are programs, and get no placeholder
     scheme = schemes.named(request.match_info["scheme"])
-    known = await request.app[INFORMER].about(request.match_info["value"].rstrip("/"), scheme.name)
+    value, far = request.match_info["value"].rstrip("/"), fallback.farthest(request, request[KEY], own=True)
+    known = await request.app[INFORMER].about(value, scheme.name, far)
     return answers.send(answers.json(_told(known, f"{base_url(request)}/devkey/{request[KEY].name}")))
 
 
@@ -134,6 +136,7 @@ def _told(known: Known, base: str) -> Info:
         "readings": [each.value for each in reading.identifiers if each.scheme == ISBN] if reading else [],
         "only_one": reading is not None and reading.only_one,
         "has_cover": known.original is not None,
+        "edition": _edition(known.edition) if known.edition else None,
         "status": "found" if known.original else "missing" if reading else "invalid",
         "why": known.why,
         "original": _original(known.original) if known.original else None,
@@ -144,6 +147,14 @@ def _told(known: Known, base: str) -> Info:
         "colour": known.look.hex if known.look else None,
         "thumbhash": base64.b64encode(known.look.thumbhash).decode() if known.look else None,
     }
+
+
+def _edition(link: EditionLink) -> InfoEdition:
+    other = link.other
+    return {
+        "identifier": str(other), "isbn13": other.value if other.scheme == ISBN else None,
+        "relation": link.relation.value, "linked_by": link.linked_by,
+    }  # fmt: skip
 
 
 def _original(original: Original) -> InfoOriginal:

@@ -1,0 +1,1 @@
+ALTER TABLE key ADD COLUMN fallback TEXT NOT NULL DEFAULT '';  -- how far another edition may be: 'format', …; '': none is shown
