@@ -25,6 +25,10 @@ def backup(config: Config, as_json: bool, folder: Path) -> None:
     backup to the same place is quick. The cache is not saved: it can be made again. Save config.toml
     yourself. Originals imported by reference are not saved.
     """
+    if config.store.is_shared:
+        raise click.ClickException(
+            "the databases are in PostgreSQL: save them by pg_dump, originals as files"
+        )
     with faults_told():
         _tell(_copied(Path(config.data.dir), folder, as_json), "saved", as_json)
 

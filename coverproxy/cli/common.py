@@ -84,7 +84,8 @@ def needs_data(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def looked(config: Config, **rest: Any) -> Any:
         data = Path(config.data.dir)
-        if not is_data_folder(data) and not data.is_file():  # a file in its place is reported later
+        has_data = config.store.is_shared or is_data_folder(data)
+        if not has_data and not data.is_file():  # a file in its place is reported later
             raise click.ClickException(f"there is no data folder at {data.absolute()}{_elsewhere(data)}")
         return command(config=config, **rest)
 

@@ -8,6 +8,7 @@ from coverproxy.config import PREFIX, Config
 from coverproxy.doctor.checks import folder, front, machine, network, pictures, records, rendering
 from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import Unavailable
+from coverproxy.service.databases import CATALOGUE, STATE
 from coverproxy.wiring.data_folder import DataFolder
 
 CONFIG = "config"
@@ -24,9 +25,7 @@ def examine(
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         CONFIG: partial(_config, file, environ),
         folder.DATA: partial(folder.look, data, shelf.layout, config.cache.min_free_bytes),
-        records.DATABASE: partial(records.databases, data),
-        records.ORIGINALS: partial(records.originals, data, shelf.catalogue, shelf.files),
-        records.LINKS: partial(records.key_links, data, shelf.layout),
+        **_records(config, shelf),
         machine.VERSIONS: partial(machine.look, config.quota),
         pictures.VERSION: partial(pictures.look, config.formats),
         rendering.PROCESSES: partial(rendering.look, config),
@@ -39,6 +38,32 @@ def examine(
             yield from _findings(name, look)
     finally:
         shelf.close()
+
+
+def _records(config: Config, shelf: DataFolder) -> dict[str, Callable[[], Iterator[Finding]]]:
+    """Return the checks of what the databases say: of files, or of a database that nodes share."""
+    is_shared = config.store.is_shared
+    look = partial(_shared, config) if is_shared else partial(records.databases, shelf.data)
+    has_catalogue, has_keys = ((shelf.data / name).exists() for name in (CATALOGUE, STATE))
+    return {
+        records.DATABASE: look,
+        records.ORIGINALS: partial(
+            _originals, shelf, is_shared=is_shared, is_there=is_shared or has_catalogue
+        ),
+        records.LINKS: partial(records.key_links, shelf.state, shelf.layout, is_there=is_shared or has_keys),
+    }
+
+
+def _shared(config: Config) -> Iterator[Finding]:
+    from coverproxy.doctor.checks import shared_database  # psycopg comes with an extra
+
+    yield from shared_database.look(config)
+
+
+def _originals(shelf: DataFolder, *, is_shared: bool, is_there: bool) -> Iterator[Finding]:
+    if is_shared:
+        shelf.catalogue.open_to_read()
+    yield from records.originals(shelf.catalogue, shelf.files, is_there=is_there)
 
 
 def mistaken(mistakes: str) -> Finding:

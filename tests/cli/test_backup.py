@@ -47,4 +47,4 @@ def test_a_restore_overwrites_nothing_and_takes_nothing_damaged(tmp_path: Path) 
     said = run("restore", saved, data=other, code=1)
     assert f"{saved}/state.db is damaged" in said
     assert not other.exists()
-    assert "there is no state.db" in run("restore", tmp_path, data=other, code=1)
+    assert "neither state.db" in run("restore", tmp_path, data=other, code=1)

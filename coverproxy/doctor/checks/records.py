@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, Level, fine, problem, warning
@@ -16,6 +15,7 @@ from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.sources.sqlite import schema_steps as source_steps
 from coverproxy.storage import sqlite_migrations
+from coverproxy.wiring.stores import StateStore
 
 SAMPLE = 100
 
@@ -62,9 +62,9 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
     return fine(DATABASE, f"{path} is {sound}")
 
 
-def originals(data: Path, catalogue: Catalogue, files: OriginalFiles) -> Iterator[Finding]:
-    """Check that the files of a sample of originals exist."""
-    if not (data / "catalogue.db").exists():
+def originals(catalogue: Catalogue, files: OriginalFiles, *, is_there: bool) -> Iterator[Finding]:
+    """Check that the files of a sample of originals exist. *is_there*: the catalogue was made."""
+    if not is_there:
         yield warning(ORIGINALS, "there are none yet", "coverproxy import FOLDER")
         return
     found = catalogue.sample(SAMPLE)
@@ -79,12 +79,12 @@ def originals(data: Path, catalogue: Catalogue, files: OriginalFiles) -> Iterato
         yield fine(ORIGINALS, f"the files of all {len(found)} checked exist")
 
 
-def key_links(data: Path, layout: Layout) -> Iterator[Finding]:
+def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[Finding]:
     """Check that exactly the open keys have links: nginx knows keys only by them."""
-    if not (data / "state.db").exists():
+    if not is_there:
         yield warning(LINKS, "there are no keys yet", "coverproxy key create --label NAME")
         return
-    keys, now = asyncio.run(_keys(data / "state.db")), time.time()
+    keys, now = asyncio.run(_keys(state)), time.time()
     wanted = {key.name for key in keys if key.is_open(now)}
     present = {path.name for path in layout.by_key.glob("*") if is_name(path.name)}
     advice = "any key command repairs them: coverproxy key list"
@@ -104,8 +104,7 @@ def _count(names: "set[str] | list[str]") -> str:
     return f"{len(names)} key{' has' if len(names) == 1 else 's have'}"
 
 
-async def _keys(path: Path) -> list[Key]:
-    state = SqliteState(path)
+async def _keys(state: StateStore) -> list[Key]:
     await state.open()
     try:
         return await state.keys()
