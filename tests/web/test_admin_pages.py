@@ -228,7 +228,7 @@ async def test_a_book_shows_its_originals_side_by_side(guarded: Running, tab: Pa
     assert f"{first.width}×{first.height}" in text
     assert "20×30" in text
     assert "<i>shop</i>" in text
-    await tab.click(".danger")
+    await tab.click(".purge button")
     assert "removed" in await tab.text(".note.good")
     assert (await guarded.get(guarded.path())).cover == "made"
 

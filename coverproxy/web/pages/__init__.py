@@ -2,6 +2,7 @@
 
 from coverproxy.web.pages import (
     admin_books,
+    admin_decide,
     admin_keys,
     admin_service,
     assets,
@@ -19,7 +20,7 @@ __all__ = ["PAGES", "Pages", "Shown", "routes"]
 
 _PAGES = [
     *assets.routes, *home.routes, *getting.routes, *usage.routes, *status.routes, *session.routes,
-    *admin_keys.routes, *admin_books.routes, *admin_service.routes,
+    *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *admin_service.routes,
 ]  # fmt: skip
 
 

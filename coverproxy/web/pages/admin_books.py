@@ -10,8 +10,10 @@ from coverproxy.domain import isbn, schemes
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoCover, NotAnIdentifier
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
 from coverproxy.service.covers import Covers
-from coverproxy.web.app_keys import COVERS
+from coverproxy.service.curate import Curator
+from coverproxy.web.app_keys import COVERS, CURATOR
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import HEADERS, shown
@@ -24,47 +26,67 @@ PREVIEW = Size(width=200, height=300)
 """Size in which originals are shown side by side."""
 
 MOST_ORIGINALS = 50
+MOST_DEEDS = 50
+
+MOST_ELSEWHERE = 20
+"""Other books with the same picture that are named."""
 
 
 @routes.get("/admin/book")
 @admin
 async def book(request: web.Request) -> web.StreamResponse:
     """Show what is known about the ISBN, or scheme:value, in `?isbn=`."""
-    return await _page(request, request.query.get("isbn", "").strip())
+    return await page(request, request.query.get("isbn", "").strip())
 
 
-async def _page(request: web.Request, typed: str, purged: int | None = None) -> web.Response:
+async def page(
+    request: web.Request, typed: str, *, purged: int | None = None, done: str = "", fault: str = ""
+) -> web.Response:
+    """Show the books that *typed* can mean. *done*: the act just done; *fault*: why it was not."""
     data: dict[str, Any] = {"asked": typed[:200], "why": None, "books": [], "purged": purged}
+    data |= {"done": done, "fault": fault}
     try:
         reading = schemes.read(typed) if typed else None
     except NotAnIdentifier as exc:
         data["why"], reading = exc.why, None
     covers = request.app[COVERS]
     for each in reading.identifiers if reading else ():
-        data["books"].append(await asked(covers, partial(_known, covers, each)))
+        data["books"].append(await asked(covers, partial(_known, covers, request.app[CURATOR], each)))
     return shown(request, "admin_book.html", data, token=forms.token(request, who(request)))
 
 
-def _known(covers: Covers, identifier: Identifier) -> dict[str, Any]:
+def _known(covers: Covers, curator: Curator, identifier: Identifier) -> dict[str, Any]:
     """Return everything about an identifier and its item. Blocks."""
     names = covers.catalogue.aliases.names(identifier)
-    found = covers.catalogue.of_item(identifier)[:MOST_ORIGINALS]
+    known = curator.book(identifier)
+    here = {each.digest for each in known.originals}
+    told = book_as_json(known)
     return {
         "name": identifier.listed,
         "isbn10": isbn.to_isbn10(identifier.value) if identifier.scheme == ISBN else None,
         "linked": [each.listed for each in names if each != identifier],
-        "originals": [_original(covers, each) for each in found],
+        "hidden": told["hidden"],
+        "originals": [
+            _original(covers, each, is_shown=each is known.best) for each in known.originals[:MOST_ORIGINALS]
+        ],
+        "hidden_digests": {
+            digest: said
+            for digest, said in told["hidden_digests"].items()
+            if bytes.fromhex(digest) not in here
+        },
+        "history": [deed_as_json(each) for each in curator.history(identifier)[:MOST_DEEDS]],
         "derivatives": list(_derivatives(covers, names[0])),
     }
 
 
-def _original(covers: Covers, each: Original) -> dict[str, Any]:
-    return {
-        "of": each.identifier.listed, "digest": each.digest.hex(),
-        "width": each.width, "height": each.height, "bytes": each.bytes, "type": each.loader.value,
-        "source": each.source, "date": iso(each.date), "fault": each.fault,
-        "is_held": each.is_held, "is_present": covers.files.path(each).exists(),
-    }  # fmt: skip
+def _original(covers: Covers, each: Original, *, is_shown: bool) -> dict[str, Any]:
+    same = covers.catalogue.with_digest(each.digest, MOST_ELSEWHERE)
+    return original_as_json(each, is_shown=is_shown) | {
+        "of": each.identifier.listed,
+        "is_held": each.is_held,
+        "is_present": covers.files.path(each).exists(),
+        "elsewhere": [one.identifier.listed for one in same if one.identifier != each.identifier],
+    }
 
 
 def _derivatives(covers: Covers, identifier: Identifier) -> Any:
@@ -85,7 +107,7 @@ async def purge(request: web.Request) -> web.StreamResponse:
     except NotAnIdentifier as exc:
         raise KeyRequestRefused(KeyRequestReason.FIELD, "isbn") from exc
     purged = [await request.app[COVERS].purge(each) for each in reading.identifiers]
-    return await _page(request, fields["isbn"].strip(), sum(purged))
+    return await page(request, fields["isbn"].strip(), purged=sum(purged))
 
 
 @routes.get("/admin/original/{digest:[0-9a-f]{32}}")
