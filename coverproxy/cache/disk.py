@@ -13,10 +13,11 @@ from pathlib import Path
 from coverproxy.cache.budget import UNBOUNDED, DiskBudget, allocated, to_blocks
 from coverproxy.cache.former_layout import FormerLayout
 from coverproxy.cache.layout import Layout
+from coverproxy.domain import schemes
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
 from coverproxy.domain.spec import Identifier, Spec
-from coverproxy.storage import atomic, ownership
+from coverproxy.storage import atomic, cached_read, ownership
 from coverproxy.storage.shared_counters import SharedCounters
 
 _ORIGINAL = "user.coverproxy.original"
@@ -47,6 +48,7 @@ class DiskCache:
         self.former = FormerLayout(layout)
         self.purges = SharedCounters(layout.purges)
         self._fsync = fsync
+        self._folders: dict[tuple[str, Format], str] = {}
 
     def open(self) -> int:
         """Make the folders, update the live links, sweep files of dead writers; return how many.
@@ -86,6 +88,31 @@ class DiskCache:
             written = atomic.temporary(self.layout.temporary)
             atomic.write(written, PLACEHOLDER)
             atomic.move(written, self.layout.placeholder)
+
+    def glance(self, spec: Spec) -> Derivative | None:
+        """Return the derivative if that needs no disk, on the event loop too; None if it is not stored here.
+
+        Raises BlockingIOError if find() has to tell: it is not in the kernel's memory, or not whole.
+        """
+        below = "/".join((spec.identifier.scheme, *schemes.shard(spec.identifier)))
+        stem = schemes.stems(spec.identifier)[0]
+        return self.glance_below(spec.size, spec.format, f"{below}/{stem}.{spec.format.value}")
+
+    def glance_below(self, size: str, form: Format, below: str) -> Derivative | None:
+        """Do the same for a path below the folder of a size and format, as a web server spells it."""
+        folder = self._folders.get((size, form))
+        if folder is None:
+            folder = self._folders[size, form] = str(self.layout.folder(size, form))
+        file = cached_read.read(f"{folder}/{below}", _ORIGINAL)
+        if file is None:
+            return None
+        pixels = dimensions(file.body, form)
+        if pixels is None:
+            raise BlockingIOError("it is not whole")
+        width, _, height = file.attribute.partition(b"x")
+        original = (int(width), int(height)) if width.isdigit() and height.isdigit() else None
+        place = f"{size}/{form.value}/{self.layout.revisions[size, form]}/{below}"
+        return Derivative(file.body, form, file.mtime, pixels, original, place)
 
     def find(self, spec: Spec) -> Derivative | None:
         """Return the derivative if it is stored here. A truncated file (after a machine crash) is removed."""

@@ -87,7 +87,7 @@ def _rung(width: int) -> Size:
 
 
 _SMALL_QUALITY = {60: 93, 100: 90, 200: 68}
-_AVIF_QUALITY = {60: 91, 100: 89, 200: 62, 500: 64, 1000: 66}
+_AVIF_QUALITY = {60: 91, 100: 89, 200: 62, 500: 64, 640: 73, 800: 80, 1000: 80}
 _LARGE_QUALITY = {200: 88, 320: 86, 500: 82, 1000: 78}
 
 
@@ -103,7 +103,7 @@ def _encoders(width: int) -> dict[str, Any]:
         webp = Webp(quality=_between({100: 93, 200: 86}, width))
         return {"jpeg": Jpeg(quality=quality), "webp": webp, "avif": avif}
     return {
-        "offers": ("avif", "webp"),
+        "offers": ("avif", "webp") if width <= 500 else ("avif",),
         "jpeg": Jpeg(quality=_between(_LARGE_QUALITY, width), chroma="4:2:0", quant_table=2),
         "webp": Webp(quality=_between({200: 86, 500: 83, 1000: 80}, width), effort=4),
         "avif": avif,

@@ -1,6 +1,7 @@
 """The story of one cover: found, or made once and counted."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -141,8 +142,18 @@ class Covers:
 
     async def _on_disk(self, spec: Spec) -> Found | None:
         mark = self.memory.mark()
-        derivative = await self._off_loop(partial(self._find, spec))
+        try:
+            derivative = self._glance(spec)
+        except BlockingIOError:
+            derivative = await self._off_loop(partial(self._find, spec))
         return self._remembered(spec, derivative, mark) if derivative else None
+
+    def _glance(self, spec: Spec) -> Derivative | None:
+        """Look on disk if that does not wait. Raises BlockingIOError if a thread has to look."""
+        derivative = self.cache.glance(spec)
+        if derivative and derivative.original is None:
+            raise BlockingIOError("the catalogue knows its original's size")
+        return derivative
 
     def _remembered(self, spec: Spec, derivative: Derivative, mark: bytes) -> Found:
         """Hold in memory what was found on disk after memory.mark() gave *mark*."""
@@ -155,6 +166,9 @@ class Covers:
         if self.absent.has(str(spec), self.catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
         mark = self.memory.mark()
+        with contextlib.suppress(BlockingIOError):
+            if derivative := self._glance(spec):
+                return self._remembered(spec, derivative, mark)
         self._refuse_early(spec, visitor)
         looked = await self._off_loop(partial(self._find_or_name, spec))
         if isinstance(looked, Derivative):

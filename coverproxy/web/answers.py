@@ -94,6 +94,18 @@ def _picture_headers(derivative: Derivative, label: str, config: Answers) -> dic
     return headers
 
 
+def hit_head(derivative: Derivative) -> bytes:
+    """Return the lines that a hit adds to hit_headers(): what picture() says of the whole cover, prepared."""
+    original = "X-Cover-Original: {}x{}\r\n".format(*derivative.original) if derivative.original else ""
+    width, height = derivative.size
+    return (
+        f"ETag: {derivative.etag}\r\nLast-Modified: {derivative.last_modified}\r\n"
+        f"X-Cover-Size: {width}x{height}\r\n{original}"
+        f"Content-Type: {derivative.format.media_type}\r\nAccept-Ranges: bytes\r\n"
+        f"Content-Length: {len(derivative.body)}\r\n"
+    ).encode("ascii")
+
+
 def hit_headers(config: Answers) -> dict[str, str]:
     """Return the headers that every hit has; nginx sends the same with the file."""
     age, stale = config.cover_max_age_seconds, config.cover_stale_seconds

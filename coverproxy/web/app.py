@@ -33,7 +33,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     *shown*: the covers on the home page (for the demo).
     """
     app = web.Application(
-        middlewares=[middlewares.remember, middlewares.observe, middlewares.explain],
+        middlewares=[middlewares.observe, middlewares.explain],
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
@@ -59,7 +59,7 @@ def open_for(app: web.Application, service: Covers) -> None:
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (
         None if is_asked_each_time
-        else FastPath(service.memory, service.accounts, config.answers, app[METRICS])
+        else FastPath(service.memory, service.accounts, service.cache, config, app[METRICS])
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Hits from memory: the answer's head is prepared once, and sent with its body in one write."""
+"""Hits that need no disk: the answer's head is prepared once, and sent with its body in one write."""
 
 import asyncio
 import re
@@ -9,11 +9,16 @@ from time import time
 from aiohttp import hdrs, web
 
 from coverproxy.accounts.accounts import Accounts
+from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Memory, MemoryEntry
-from coverproxy.config import Answers
+from coverproxy.config import Config
 from coverproxy.domain.api_key import Key
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import ENDINGS, Format
+from coverproxy.domain.identifier import ISBN
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
+from coverproxy.web.accept import accepted, choices
 
 MOST_BYTES = 8 * 2**20
 """Memory for known paths. A book has several: by its spellings, keys and Accept headers."""
@@ -26,8 +31,17 @@ _ENTRY_BYTES = 650
 
 MOST_KEYS = 10_000
 
+_MOST_SEEN = 5_000
+"""Paths that are known to have been asked for once, from disk."""
+
 _COUNT_SECONDS = 0.1
 """Hits show in the metrics after this time."""
+
+_NATIVE = re.compile(
+    r"/devkey/(?P<key>[a-z0-9]{8,64})/(?P<size>[a-z0-9_-]{1,32})"
+    r"/isbn/(?P<isbn>97[89][0-9]{5}(?P<a>[0-9]{2})(?P<b>[0-9]{2})[0-9])(?:\.(?P<ending>jpe?g|webp|avif))?"
+)
+"""Our own address of a book by its ISBN-13: the path on disk follows from it (cache/layout.py)."""
 
 _HTTP_1_1 = (1, 1)
 
@@ -132,33 +146,97 @@ def _bytes(name: tuple[str, ...]) -> int:
 class FastPath:
     """Maps paths to entries in memory, each for one key and one Accept header."""
 
-    def __init__(self, memory: Memory, accounts: Accounts, config: Answers, metrics: Metrics) -> None:
+    def __init__(
+        self, memory: Memory, accounts: Accounts, cache: DiskCache, config: Config, metrics: Metrics
+    ) -> None:
         self._memory = memory
         self._accounts = accounts
-        self._config = config
+        self._cache = cache
+        self._sizes = config.size_table
+        self._enabled = config.formats.enabled
+        self._offered = {name: size.offered(config.formats) for name, size in self._sizes.sizes.items()}
+        self._static = _lines(answers.hit_headers(config.answers) | {"Server": answers.SERVER})
+        self._seen: dict[str, None] = {}
         self._clock = Clock(accounts)
         self._hits = metrics.answers.labels("hit")
         self._uncounted = 0
         self._paths = KnownPaths()
 
-    def answer(self, request: web.Request) -> Ready | None:
-        """Return the answer to a plain request that was answered before, if it is still valid."""
+    def answer(self, request: web.BaseRequest) -> Ready | None:
+        """Return the answer to a plain request for a cover that memory, or the kernel's, has."""
+        if not _is_plain(request):
+            return None
         name = _name(request)
-        known = self._paths.get(name)
-        if known is None or not _is_plain(request):
-            return None
-        key_name, held, lines = known
-        key = self._accounts.open_key(key_name)
-        derivative = held.derivative
-        if key is None or derivative is None or not self._memory.is_good(held):
+        if known := self._paths.get(name):
+            key_name, held, lines = known
+            key = self._accounts.open_key(key_name)
+            if key and held.derivative and self._memory.is_good(held):
+                self._paths.touch(name)
+                self._memory.touch(held)
+                return self._ready(request, key, held.derivative.body, held.head + lines)
             self._paths.forget(name)
+        return self._from_disk(request)
+
+    def _from_disk(self, request: web.BaseRequest) -> Ready | None:
+        """Answer as a web server in front does, by the path alone: with the best format that is there.
+
+        Not if it would have to wait for the disk, and not if a better format may be on its way.
+        """
+        parts = _NATIVE.fullmatch(request.raw_path)
+        if parts is None:
             return None
-        self._paths.touch(name)
-        self._memory.touch(held)
+        key_name, named, isbn, one, two, ending = parts.groups()
+        size = self._sizes.named(named)
+        key = self._accounts.open_key(key_name)
+        if size is None or key is None or (form := self._form(request, size, ending)) is None:
+            return None
+        mark = self._memory.mark()
+        try:
+            derivative = self._cache.glance_below(size, form, f"{ISBN}/{one}/{two}/{isbn}.{form.value}")
+        except BlockingIOError:
+            return None
+        if derivative is None or derivative.original is None:
+            return None
+        head = self._static + answers.hit_head(derivative)
+        if self._is_second(request.raw_path):
+            self._keep(request, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
+        return self._ready(request, key, derivative.body, head)
+
+    def _form(self, request: web.BaseRequest, size: str, ending: str | None) -> Format | None:
+        """Return the format to look for; None if the ending's is switched off."""
+        if ending:
+            return form if (form := ENDINGS[ending]) in self._enabled else None
+        return choices(accepted(request.headers), self._enabled, self._offered[size])[0]
+
+    def _is_second(self, path: str) -> bool:
+        """Return whether a path was seen lately: what is asked for once is not worth the memory."""
+        if path in self._seen:
+            return True
+        self._seen[path] = None
+        if len(self._seen) > _MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        return False
+
+    def _keep(
+        self,
+        request: web.BaseRequest,
+        key_name: str,
+        spec: str,
+        derivative: Derivative,
+        mark: bytes,
+        head: bytes,
+    ) -> None:
+        name = _name(request)
+        held = self._memory.put(spec, derivative, mark) if sum(map(len, name)) <= MAX_NAME else None
+        if held:
+            held.head = head
+            self._paths.learn(name, (key_name, held, b""))
+
+    def _ready(self, request: web.BaseRequest, key: Key, body: bytes, head: bytes) -> Ready:
         date, quota = self._clock.lines(key)
-        body = derivative.body if request.method == hdrs.METH_GET else b""
         self._note()
-        return Ready(b"HTTP/1.1 200 OK\r\n", held.head, lines, quota, date, b"\r\n", body)
+        sent = body if request.method == hdrs.METH_GET else b""
+        return Ready(b"HTTP/1.1 200 OK\r\n", head, quota, date, b"\r\n", sent)
 
     def _note(self) -> None:
         """Count a hit, batched with those of the next moment: counting each alone would take a third of its
@@ -174,29 +252,25 @@ class FastPath:
         self._hits.inc(self._uncounted)
         self._uncounted = 0
 
-    def learn(self, request: web.Request, key: Key, held: MemoryEntry, location: str = "") -> None:
+    def learn(self, request: web.BaseRequest, key: Key, held: MemoryEntry, location: str = "") -> None:
         """Remember that a request leads to this entry, if answer() may answer such requests.
 
         The key MUST stand in the request's path. *location*: what Content-Location says; "": no such header.
         """
-        derivative = held.derivative
-        name = _name(request)
+        derivative, name = held.derivative, _name(request)
         if derivative is None or sum(map(len, name)) > MAX_NAME:
             return
-        if not _is_plain(request) or not self._accounts.open_key(key.name):
-            return
-        whole = answers.picture(derivative, "hit", self._config, request)
-        length = {"Content-Length": str(len(derivative.body)), "Server": answers.SERVER}
-        held.head = _lines(whole.headers | length)
-        lines = _lines({"Content-Location": location}) if location else b""
-        self._paths.learn(name, (key.name, held, lines))
+        if _is_plain(request) and self._accounts.open_key(key.name):
+            held.head = self._static + answers.hit_head(derivative)
+            lines = _lines({"Content-Location": location}) if location else b""
+            self._paths.learn(name, (key.name, held, lines))
 
 
-def _name(request: web.Request) -> tuple[str, ...]:
+def _name(request: web.BaseRequest) -> tuple[str, ...]:
     return (request.raw_path, *request.headers.getall(hdrs.ACCEPT, ()))
 
 
-def _is_plain(request: web.Request) -> bool:
+def _is_plain(request: web.BaseRequest) -> bool:
     """Return whether every client gets the whole picture: no query that matters, no condition, HTTP/1.1."""
     headers = request.headers
     return (

@@ -21,7 +21,7 @@ from coverproxy.domain.errors import (
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
-from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, IS_PROGRAM, KEY, METRICS, SPEC
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY, METRICS, SPEC
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.navigation import is_navigation, page_of
@@ -34,13 +34,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
 
 _access = logging.getLogger("coverproxy.access")
-
-
-@web.middleware
-async def remember(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer at once from memory what was answered before."""
-    hot = request.app[HOT]
-    return (hot.answer(request) if hot else None) or await handler(request)
 
 
 @web.middleware
