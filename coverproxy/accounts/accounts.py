@@ -14,14 +14,15 @@ from zoneinfo import ZoneInfo
 from coverproxy import log
 from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.nginx_links import KeyLinks
+from coverproxy.accounts.pace import RolePaces
 from coverproxy.accounts.quota_day import QuotaDay
 from coverproxy.accounts.shared_quota import SharedQuota
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
 from coverproxy.accounts.validity import Validity
 from coverproxy.accounts.visitor import Allowance, Visitor
-from coverproxy.config import Automated, Quota
+from coverproxy.config import Automated, Quota, Roles
 from coverproxy.domain.api_key import Key, is_name
-from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, Unavailable, UnknownKey
+from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, Unavailable, UnknownKey
 from coverproxy.storage.ownership import described
 
 _log = logging.getLogger(__name__)
@@ -30,9 +31,6 @@ HISTORY_DAYS = 30
 _MAX_TRACKED = 10_000
 _MEND_SECONDS = 30.0
 _NO_LIMIT = 2**62
-_AUTOMATED = "automated"
-"""Scope of the rate limit for automated clients."""
-
 _COUNT_PAUSE_SECONDS = 1.0
 """Pause after the store failed to say what a key has made, so that hits do not each wait for it."""
 
@@ -61,6 +59,7 @@ class Accounts:
         answer_within: float = 5.0,
         workers: int | None = 1,
         valid_seconds: float = inf,
+        roles: Roles | None = None,
     ) -> None:
         self.store = keys
         self.counts = counts
@@ -68,7 +67,8 @@ class Accounts:
         self.shared = SharedQuota(rates, now)
         self._links = links
         self._day = QuotaDay(ZoneInfo(quota.time_zone), now)
-        self._automated = automated
+        self._paces = RolePaces(rates, automated, roles or Roles(), now)
+        self._counts_items = quota.per == "item"
         self.now = now
         self._keys: dict[str, Key] = {}
         self._version = -1
@@ -232,15 +232,17 @@ class Accounts:
         self._made.setdefault((name, today), counts.get(name, 0))
 
     @asynccontextmanager
-    async def charged(self, visitor: Visitor) -> AsyncIterator[Charge]:
+    async def charged(self, visitor: Visitor, item: str = "") -> AsyncIterator[Charge]:
         """Count one cover while it is made; uncount it if making fails for any reason, or it is waived.
 
+        *item*: the book that it is of, which counts once a day where the config has quota.per = "item".
         A crash in between leaves one count too many, never one too few. Raises TooFast, QuotaExceeded.
         """
         key, account, today = visitor.key, visitor.key.counted_as, self.today()
-        await self._pace(visitor)
+        item = item if self._counts_items else ""
+        await self._paces.take(visitor)
         await self.shared.take(key, visitor.address)
-        count = await self._take(key, today)
+        count = await self._take(key, today, item)
         if count is None:
             self._made[account, today] = max(key.daily_limit, self._made.get((account, today), 0))
             await self._give_back_pace(visitor)
@@ -250,19 +252,19 @@ class Accounts:
         try:
             yield charge
         except BaseException:
-            await self._give_back(account, today)
+            await self._give_back(account, today, item)
             await self._give_back_pace(visitor)
             raise
         if charge.is_waived:
-            await self._give_back(account, today)
+            await self._give_back(account, today, item)
 
-    async def _take(self, key: Key, today: date) -> int | None:
+    async def _take(self, key: Key, today: date, item: str) -> int | None:
         """Take one from the quota. If the store cannot be written, remember it and count it later.
 
         Meanwhile each process has an equal share of the remaining quota, so that all together stay within it.
         """
         try:
-            return await self.counts.take(key.counted_as, today, key.daily_limit)
+            return await self.counts.take(key.counted_as, today, key.daily_limit, item)
         except Unavailable as exc:
             if self._workers is None:
                 raise
@@ -273,13 +275,13 @@ class Accounts:
             log.fault(_log, "a cover cannot be counted yet", exc, owed=self._owed.total())
             return made + 1
 
-    async def _give_back(self, account: str, today: date) -> None:
+    async def _give_back(self, account: str, today: date, item: str) -> None:
         if self._owed[account, today] > 0:
             self._owed[account, today] -= 1
             self._made[account, today] -= 1
             return
         with contextlib.suppress(Unavailable):  # errs by counting one too many
-            self._made[account, today] = await self.counts.give_back(account, today)
+            self._made[account, today] = await self.counts.give_back(account, today, item)
 
     async def _pay(self) -> None:
         """Count in the store what could not be counted at the time."""
@@ -288,23 +290,9 @@ class Accounts:
                 await self.counts.take(name, day, _NO_LIMIT)
                 self._owed[name, day] -= 1
 
-    async def _pace(self, visitor: Visitor) -> None:
-        if visitor.is_automated:
-            pace = self._automated
-            wait = 0.0
-            with contextlib.suppress(Unavailable):  # a broken rate limiter blocks nobody
-                wait = await self.rates.take(
-                    _AUTOMATED, visitor.key.counted_as, self.now(), pace.covers_per_second, pace.burst
-                )
-            if wait > 0:
-                raise TooFast(visitor.key.counted_as, wait)
-
     async def _give_back_pace(self, visitor: Visitor) -> None:
         await self.shared.give_back(visitor.key, visitor.address)
-        if visitor.is_automated:
-            with contextlib.suppress(Unavailable):
-                pace = self._automated.covers_per_second
-                await self.rates.give_back(_AUTOMATED, visitor.key.counted_as, pace)
+        await self._paces.give_back(visitor)
 
     def open_key(self, name: str) -> Key | None:
         """Return the key if it may now be used from any site, from memory alone."""

@@ -5,12 +5,23 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 from urllib.parse import urlsplit
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.stores import KeyStore, RateLimiter
 from coverproxy.config import Signup
-from coverproxy.domain.api_key import Key, NoCoverChoice, abridged, hashed, is_host, name_from, new_name
+from coverproxy.domain.api_key import (
+    KEY_ROLES,
+    Key,
+    KeyRole,
+    NoCoverChoice,
+    abridged,
+    hashed,
+    is_host,
+    name_from,
+    new_name,
+)
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, UnknownKey
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
@@ -32,6 +43,7 @@ class KeyWish:
     contact: str
     site: str = ""
     is_bound: bool = False
+    role: str = "browser"
 
     def read(self) -> "KeyWish":
         """Return it validated and normalised. Raises KeyRequestRefused("field", which) for invalid values."""
@@ -42,7 +54,14 @@ class KeyWish:
             raise KeyRequestRefused(KeyRequestReason.FIELD, "contact")
         if (tidy(self.site) or self.is_bound) and not is_host(site):
             raise KeyRequestRefused(KeyRequestReason.FIELD, "site")
-        return KeyWish(label, contact, site, self.is_bound)
+        if self.role not in KEY_ROLES:
+            raise KeyRequestRefused(KeyRequestReason.FIELD, "role")
+        return KeyWish(label, contact, site, self.is_bound, self.role)
+
+    @property
+    def asked_role(self) -> KeyRole | Literal[""]:
+        """The role that the operator is to decide on; "": the usual one, which nobody needs to allow."""
+        return next((role for role in KEY_ROLES if role == self.role != "browser"), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +116,7 @@ class KeySelfService:
         key = Key(
             name, asked.label, self._daily_limit, sites=(asked.site,) if asked.is_bound else (),
             created_at=int(now), is_waiting=self.config.mode == "approve", contact=asked.contact,
-            owner=hashed(word), site=asked.site,
+            owner=hashed(word), site=asked.site, asked_role=asked.asked_role,
         )  # fmt: skip
         await self._accounts.save(key)
         _log.info("a key was requested", extra={"key": abridged(name), "mode": self.config.mode})
@@ -165,6 +184,13 @@ async def rotated(accounts: Accounts, key: Key, keep_seconds: int) -> Key:
     await accounts.save(new)  # first: a crash in between leaves two working keys, not none
     await accounts.save(replace(key, expires_at=min(ends, key.expires_at or ends)))
     return new
+
+
+def approved(key: Key, role: KeyRole | None = None) -> Key:
+    """Return the key as it is approved: in *role*, else in the one that was asked for."""
+    return replace(
+        key, is_waiting=False, revoked_at=None, role=role or key.asked_role or key.role, asked_role=""
+    )
 
 
 def with_choice(key: Key, choice: str) -> Key:

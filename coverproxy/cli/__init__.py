@@ -13,6 +13,7 @@ from coverproxy.cli import (
     feeds,
     fetch,
     import_originals,
+    key_changes,
     keys,
     originals,
     prewarm,
@@ -64,5 +65,7 @@ _KEEPING = (
     backup.restore,
     store.store,
 )
+for change in key_changes.COMMANDS:
+    keys.key.add_command(change)
 for command in (*_SERVING, *_KEEPING):
     main.add_command(command)

@@ -168,14 +168,14 @@ def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
 
 
 async def _demo_key(config: Config) -> Any:
-    from coverproxy.cli.keys import created
+    from coverproxy.cli.key_store import created
     from coverproxy.wiring.accounts import open_accounts
     from coverproxy.wiring.data_folder import DataFolder
 
     shelf = DataFolder(config)
     try:
         async with open_accounts(config, shelf) as accounts:
-            return await created(accounts, "Demo", config.quota.daily_limit, (), strict=False)
+            return await created(accounts, "Demo", config.quota.daily_limit)
     finally:
         shelf.close()
 

@@ -28,8 +28,10 @@ from coverproxy.config.tables import (
     Limits,
     Log,
     Ops,
+    Pace,
     Quota,
     RenderConfig,
+    Roles,
     Server,
     Upload,
 )  # fmt: skip
@@ -39,7 +41,7 @@ __all__ = [
     "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "SHAPE_NAMES", "Admin", "Answers", "AnySource",
     "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FeedConfig", "FolderSourceConfig",
     "Formats", "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig",
-    "Ops", "Quota", "RenderConfig", "Section", "Server", "ShapeName", "Shapes", "Signup",
+    "Ops", "Pace", "Quota", "RenderConfig", "Roles", "Section", "Server", "ShapeName", "Shapes", "Signup",
     "Site", "Size", "SizeTable", "SourceConfig", "Store", "Upload", "Webp", "load", "resolved", "unset",
     "without_secrets",
 ]  # fmt: skip

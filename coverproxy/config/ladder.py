@@ -40,16 +40,24 @@ class SizeTable:
     `sizes`: by their names on disk: those of the config, and the rungs that differ from them. `aliases`:
     rungs that equal a size of the config: w200 is medium, the same file. `wishes`: by name, the boxes that a
     size in pixels may map to.
+    `only`: the sizes that are served to keys with named_sizes_only; empty: all.
     """
 
     sizes: Mapping[str, Size]
     aliases: Mapping[str, str]
     wishes: Mapping[str, Size]
+    only: frozenset[str] = frozenset()
 
     def named(self, name: str) -> str | None:
         """Return the name on disk of the size *name*; None if it is unknown."""
         name = self.aliases.get(name, name)
         return name if name in self.sizes else None
+
+    def given(self, size: str) -> str:
+        """Return the size served for *size*: itself, or the next larger one if it is not in `only`."""
+        if not self.only or size in self.only:
+            return size
+        return self.snapped(self.sizes[size].width, self.sizes[size].height)
 
     def snapped(self, width: int = 0, height: int = 0) -> str:
         """Return the smallest rung whose box has at least this width and height, else the largest."""
@@ -78,8 +86,16 @@ def table(named: Mapping[str, Size], ladder: Ladder, *, has_iiif: bool) -> SizeT
     }
     own = {rung: size for rung, size in rungs.items() if rung not in aliases and rung not in named}
     wishes = {f"w{width}": rungs[f"w{width}"] for width in ladder.widths}
-    by_area = sorted(named.items(), key=lambda each: each[1].width * each[1].height)
-    return SizeTable({**named, **own}, aliases, wishes or dict(by_area))
+    return SizeTable({**named, **own}, aliases, wishes or _by_area(named))
+
+
+def named_only(every: SizeTable, named: Mapping[str, Size]) -> SizeTable:
+    """Return a table whose wishes lead to the *named* sizes alone; `w320` is a wish there."""
+    return SizeTable(every.sizes, every.aliases, _by_area(named), only=frozenset(named))
+
+
+def _by_area(named: Mapping[str, Size]) -> dict[str, Size]:
+    return dict(sorted(named.items(), key=lambda each: each[1].width * each[1].height))
 
 
 def _rung(width: int) -> Size:

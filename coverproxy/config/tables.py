@@ -108,6 +108,7 @@ class Quota(Section):
     """How covers made from originals are counted."""
 
     daily_limit: Annotated[int, Field(ge=0)] = 1000
+    per: Literal["derivative", "item"] = "derivative"
     time_zone: str = "UTC"
 
     @field_validator("time_zone")
@@ -120,11 +121,41 @@ class Quota(Section):
         return name
 
 
-class Automated(Section):
+class Pace(Section):
+    """A rate limit on new covers: so many a second after a burst."""
+
+    covers_per_second: Annotated[float, Field(gt=0)]
+    burst: Positive
+
+
+class Automated(Pace):
     """Rate limit on new covers for clients that are not browsers."""
 
     covers_per_second: Annotated[float, Field(gt=0)] = 1.0
     burst: Positive = 60
+
+
+class ServerRole(Pace):
+    """What a key in the role "server" gets: a catalogue's server that fetches covers for all its readers."""
+
+    covers_per_second: Annotated[float, Field(gt=0)] = 20.0
+    burst: Positive = 500
+    answer_within_seconds: Seconds = 0.9
+
+
+class BatchRole(Pace):
+    """What a key in the role "batch" gets: a program that fetches many covers, and has time."""
+
+    covers_per_second: Annotated[float, Field(gt=0)] = 5.0
+    burst: Positive = 100
+    answer_within_seconds: Annotated[float, Field(gt=0, le=50)] = 30.0
+
+
+class Roles(Section):
+    """What keys of other roles than "browser" get; those have [automated] and render's seconds."""
+
+    server: ServerRole = ServerRole()
+    batch: BatchRole = BatchRole()
 
 
 class Answers(Section):

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from coverproxy.config.base import Section
 from coverproxy.config.feeds import FeedConfig
 from coverproxy.config.front import Front
-from coverproxy.config.ladder import Ladder, SizeTable, table
+from coverproxy.config.ladder import Ladder, SizeTable, named_only, table
 from coverproxy.config.pages import Admin, Signup, Site
 from coverproxy.config.shapes import Shapes
 from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
@@ -25,6 +25,7 @@ from coverproxy.config.tables import (
     Ops,
     Quota,
     RenderConfig,
+    Roles,
     Server,
     Upload,
 )  # fmt: skip
@@ -53,6 +54,7 @@ class Config(Section):
     render: RenderConfig = RenderConfig()
     quota: Quota = Quota()
     automated: Automated = Automated()
+    roles: Roles = Roles()
     answers: Answers = Answers()
     shapes: Shapes = Shapes()
     ladder: Ladder = Ladder()
@@ -67,6 +69,11 @@ class Config(Section):
     def size_table(self) -> SizeTable:
         """Every size that is served: those named here, and the ladder's."""
         return table(self.sizes, self.ladder, has_iiif="iiif" not in self.shapes.off)
+
+    @property
+    def named_size_table(self) -> SizeTable:
+        """The same for keys that keep to the sizes named here: a wish leads to the next of those."""
+        return named_only(self.size_table, self.sizes)
 
     @model_validator(mode="before")
     @classmethod

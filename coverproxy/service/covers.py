@@ -285,7 +285,9 @@ class Covers:
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
             free = nullcontext(Charge())
-            async with free if lease.is_paid else self.accounts.charged(visitor) as charge:
+            async with (
+                free if lease.is_paid else self.accounts.charged(visitor, str(spec.identifier)) as charge
+            ):
                 started = time.perf_counter()
                 derivative = await self._render_best(place, spec, looked)
                 charge.is_waived = derivative.place is None  # the next request makes it again

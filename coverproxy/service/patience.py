@@ -1,5 +1,6 @@
 """How long a client waits for a cover in progress: browsers longer, but not all of them at once."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,15 +16,27 @@ class Patience:
     def __init__(self, least: float, most: int = MOST_PATIENT) -> None:
         self.least = least
         self._free = most
+        self._most_of_one = max(1, most * 3 // 4)
+        self._held: Counter[str] = Counter()
 
     @contextmanager
     def of(self, visitor: Visitor) -> Iterator[float]:
-        """Yield the seconds that this client waits; the least if too many wait."""
-        if visitor.waits <= self.least or not self._free:
+        """Yield the seconds that this client waits; the least if too many wait.
+
+        One account holds at most three places of four: one that waits long for many leaves some to others.
+        """
+        account = visitor.key.counted_as
+        if visitor.waits <= self.least:
+            yield visitor.waits or self.least
+            return
+        if not self._free or self._held[account] >= self._most_of_one:
             yield self.least
             return
         self._free -= 1
+        self._held[account] += 1
         try:
             yield visitor.waits
         finally:
             self._free += 1
+            self._held[account] -= 1
+            self._held += Counter()  # drops those that hold none

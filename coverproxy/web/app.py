@@ -13,7 +13,18 @@ from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, middlewares, ops, originals_api, pages
 from coverproxy.web.api import openapi
-from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, HOT, INFORMER, METRICS, SHOWN, SIZES, UPLOADS
+from coverproxy.web.app_keys import (
+    CONFIG,
+    COVERS,
+    CURATOR,
+    HOT,
+    INFORMER,
+    METRICS,
+    NAMED_SIZES,
+    SHOWN,
+    SIZES,
+    UPLOADS,
+)
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
@@ -38,6 +49,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app[SIZES] = config.size_table
+    app[NAMED_SIZES] = config.named_size_table
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[openapi.MADE] = {}, []
     app.on_response_prepare.append(_sign)

@@ -20,6 +20,7 @@ INFORMER: web.AppKey[CoverInfo] = web.AppKey("informer", CoverInfo)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 CURATOR: web.AppKey[Curator] = web.AppKey("curator", Curator)
 UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads", Uploads)
+NAMED_SIZES: web.AppKey[SizeTable] = web.AppKey("named sizes", SizeTable)
 SIZES: web.AppKey[SizeTable] = web.AppKey("sizes", SizeTable)
 """Every size that is served: the config's and the ladder's."""
 

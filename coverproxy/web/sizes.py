@@ -3,14 +3,23 @@
 import re
 from collections.abc import Mapping
 
+from aiohttp import web
+
 from coverproxy.config import SizeTable
+from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import UnknownSize
+from coverproxy.web.app_keys import NAMED_SIZES, SIZES
 
 MOST_WISHED = 9999
 """A larger number of pixels, or an invalid one, is ignored: the size in the path counts."""
 
 _SHARP = re.compile(r"(.+)@([123])x")
 _PX = re.compile("[1-9][0-9]{0,3}")
+
+
+def sizes_for(request: web.Request, key: Key) -> SizeTable:
+    """Return the sizes that a key's requests lead to: all, or those of the config alone."""
+    return request.app[NAMED_SIZES if key.named_sizes_only else SIZES]
 
 
 def asked(table: SizeTable, name: str, query: Mapping[str, str]) -> tuple[str, bool]:
@@ -28,7 +37,7 @@ def asked(table: SizeTable, name: str, query: Mapping[str, str]) -> tuple[str, b
     if width or height:
         return table.snapped(width, height), True
     if factor == 1:
-        return size, False
+        return (size, False) if (given := table.given(size)) == size else (given, True)
     box = table.sizes[size]
     return table.snapped(box.width * factor, box.height * factor), True
 

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from coverproxy.accounts.visitor import Visitor
-from coverproxy.domain.api_key import Key
+from coverproxy.config import Config
+from coverproxy.domain.api_key import Key, KeyRole
 from coverproxy.web.app_keys import CONFIG
 
 
@@ -25,10 +26,18 @@ def visitor(request: web.Request, key: Key) -> Visitor:
     """Classify the client. A browser that shows a page says so; a client that says nothing is automated.
 
     A Referer alone does not prolong the wait: programs send it too, and give up after a second.
+    How long a program waits is set by its key's role.
     """
     shows_page = request.headers.get("Sec-Fetch-Dest") == "image"
-    waits = request.app[CONFIG].render.browser_answer_within_seconds if shows_page else 0.0
+    config = request.app[CONFIG]
+    waits = config.render.browser_answer_within_seconds if shows_page else _waits(config, key.role)
     return Visitor(key, is_automated=not (shows_page or _has_referer(request)), waits=waits)
+
+
+def _waits(config: Config, role: KeyRole) -> float:
+    if role == "server":
+        return config.roles.server.answer_within_seconds
+    return config.roles.batch.answer_within_seconds if role == "batch" else 0.0
 
 
 def _has_referer(request: web.BaseRequest) -> bool:

@@ -19,6 +19,7 @@ async def open_accounts(
         shelf.state, shelf.state, shelf.state.rates, shelf.links, config.quota, config.automated,
         answer_within=config.render.answer_within_seconds,
         workers=None if config.store.is_shared else config.server.workers,
+        roles=config.roles,
         valid_seconds=config.store.keys_valid_seconds if config.store.is_shared else inf,
     )  # fmt: skip
     try:

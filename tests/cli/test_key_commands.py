@@ -1,13 +1,14 @@
 """The commands for keys that people asked for: approved, replaced, changed, and a word for their owner."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from click.testing import CliRunner
-from conftest import configured
+from conftest import configured, take_in
 
 from coverproxy.cli import main
 from coverproxy.domain.api_key import Key, new_name
@@ -64,6 +65,40 @@ def test_what_a_key_shows_is_chosen(tmp_path: Path, waiting: Key) -> None:
     chosen = told(tmp_path, "no-cover", waiting.name, "card")
     assert (chosen["strict"], chosen["no_cover"]) == (False, "card")
     run(tmp_path, "no-cover", waiting.name, "html", code=2)
+
+
+def test_a_key_gets_a_role_and_sizes(tmp_path: Path, waiting: Key) -> None:
+    """Role and sizes are chosen when a key is made or later, and shown and listed."""
+    made = told(tmp_path, "create", "--label", "opac", "--role", "server", "--named-sizes")["key"]
+    shown = told(tmp_path, "show", made)
+    assert (shown["role"], shown["named_sizes_only"]) == ("server", True)
+    assert told(tmp_path, "role", made, "batch")["role"] == "batch"
+    assert told(tmp_path, "sizes", made, "all")["named_sizes_only"] is False
+    assert "batch" in run(tmp_path, "list")
+    run(tmp_path, "role", made, "robot", code=2)
+
+
+def test_approving_gives_the_role_asked_for(tmp_path: Path, waiting: Key) -> None:
+    """The role that was asked for is listed, and given with the approval unless another is named."""
+    config = configured(tmp_path)
+
+    async def ask() -> None:
+        async with open_accounts(config, DataFolder(config)) as accounts:
+            await accounts.save(replace(waiting, asked_role="server"))
+
+    asyncio.run(ask())
+    assert "asks for the role server" in run(tmp_path, "list")
+    approved = told(tmp_path, "approve", waiting.name)
+    assert (approved["role"], approved["asked_role"]) == ("server", None)
+    assert told(tmp_path, "approve", waiting.name, "--role", "browser")["role"] == "browser"
+
+
+def test_the_url_to_try_is_of_a_book_that_is_here(tmp_path: Path, drawn: Path) -> None:
+    """The URL that key create prints names a book with a cover; a card where there is none yet."""
+    empty = told(tmp_path / "empty", "create", "--label", "a")
+    assert empty["url"].endswith("?default=card")
+    take_in(configured(tmp_path / "full"), drawn / "0140449132.jpg")
+    assert told(tmp_path / "full", "create", "--label", "a")["url"].endswith("/medium/isbn/9780140449136")
 
 
 def test_an_owner_gets_another_word(tmp_path: Path, waiting: Key) -> None:

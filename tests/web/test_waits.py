@@ -1,6 +1,7 @@
 """Who waits how long for a cover that a slow source gives: browsers long, programs as ever."""
 
 import asyncio
+from contextlib import ExitStack
 
 import orjson
 from conftest import Start
@@ -24,6 +25,22 @@ def test_so_many_wait_for_long_and_no_more() -> None:
         assert again == 8.0
 
 
+def test_an_account_leaves_places_to_others() -> None:
+    """Of four places for long waits one account holds three; another gets the fourth."""
+    patience = Patience(0.9, most=4)
+    batch = Visitor(KEY, is_automated=True, waits=30.0)
+    with ExitStack() as held:
+        waits = [held.enter_context(patience.of(batch)) for _ in range(4)]
+        other = Visitor(Key("hgfedcba", "other", 1), is_automated=False, waits=8.0)
+        assert (waits, held.enter_context(patience.of(other))) == ([30.0, 30.0, 30.0, 0.9], 8.0)
+
+
+def test_a_role_may_wait_less_than_the_config_says() -> None:
+    """A server that gives up after half a second is told to ask again before."""
+    with Patience(0.9).of(Visitor(KEY, is_automated=True, waits=0.4)) as seconds:
+        assert seconds == 0.4
+
+
 async def slow(asked: Asked) -> None:
     """A source with a second and a half of latency."""
     await asyncio.sleep(1.5)
@@ -42,6 +59,21 @@ async def test_a_browser_waits_and_a_program_does_not(start: Start) -> None:
     assert (browser.status, browser.headers["Content-Type"]) == (200, "image/jpeg")
     assert browser.cover in ("made", "hit")
     assert len(upstream.asked) == 1
+
+
+async def test_a_batch_program_waits(start: Start) -> None:
+    """A program with a batch key gets the cover that a slow source gives, one with a server key does not."""
+    async with Upstream(slow).running() as upstream:
+        server = await start(
+            source=[upstream.source()], render={"answer_within_seconds": 0.3},
+            roles={"server": {"answer_within_seconds": 0.2}},
+        )  # fmt: skip
+        program = {"Sec_Fetch_Dest": "empty"}
+        keys = [await server.new_key(role=role) for role in ("server", "batch")]
+        hasty, patient = [await server.get(server.path(BOOK, key=key.name), **program) for key in keys]
+
+    assert hasty.cover == "pending"
+    assert (patient.status, patient.headers["Content-Type"]) == (200, "image/jpeg")
 
 
 async def test_json_waits_for_the_sources(start: Start) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, site_as_typed, tidy
-from coverproxy.domain.api_key import Key, abridged, hashed, new_name
+from coverproxy.accounts.self_service import DAY_SECONDS, approved, choice_of, site_as_typed, tidy
+from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, abridged, hashed, new_name
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
 from coverproxy.web.page_context import PageContext
@@ -58,7 +58,9 @@ async def _page(request: web.Request, done: dict[str, Any] | None = None) -> web
     token = forms.token(request, who(request))
     has_own = bool(request.app[CONFIG].site.placeholder)
     choices = ["gif", "404", "card", *(["own"] if has_own else [])]
-    return shown(request, "admin_keys.html", data, token=token, following=following, choices=choices)
+    return shown(
+        request, "admin_keys.html", data, token=token, following=following, choices=choices, roles=KEY_ROLES
+    )
 
 
 def _number(text: str, most: int, field: str) -> int:
@@ -91,6 +93,9 @@ def _told(key: Key, accounts: Accounts, made: int) -> dict[str, Any]:
         "daily_limit": key.daily_limit,
         "sites": list(key.sites),
         "no_cover": choice_of(key),
+        "role": key.role,
+        "asked_role": key.asked_role,
+        "named_sizes_only": key.named_sizes_only,
         "created_at": iso(key.created_at),
         "expires_at": iso(key.expires_at),
         "counted_as": key.counted_as,
@@ -119,7 +124,7 @@ Act = Callable[[Accounts, PageContext, Key, dict[str, str]], Awaitable[dict[str,
 
 
 async def _approve(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    await accounts.save(replace(key, is_waiting=False, revoked_at=None))
+    await accounts.save(approved(key, _role(fields)))
     return {}
 
 
@@ -139,11 +144,23 @@ async def _restore(accounts: Accounts, desk: PageContext, key: Key, fields: dict
 
 
 async def _settle(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    """Set the limit, the sites and the choice for missing covers."""
+    """Set the limit, the sites, the role, the sizes and the choice for missing covers."""
     limit = _number(fields.get("daily_limit", ""), MOST_LIMIT, "daily_limit")
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
-    await desk.keys.settle(replace(key, daily_limit=limit), sites, fields.get("no_cover", choice_of(key)))
+    changed = replace(key, daily_limit=limit)
+    if role := _role(fields):
+        changed = replace(changed, role=role, asked_role="", named_sizes_only="named_sizes_only" in fields)
+    await desk.keys.settle(changed, sites, fields.get("no_cover", choice_of(key)))
     return {}
+
+
+def _role(fields: dict[str, str]) -> KeyRole | None:
+    """Return the role that a form names. Raises KeyRequestRefused("field", "role")."""
+    if not (text := fields.get("role", "")):
+        return None
+    if found := next((role for role in KEY_ROLES if role == text), None):
+        return found
+    raise KeyRequestRefused(KeyRequestReason.FIELD, "role")
 
 
 async def _rotate(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from aiohttp import web
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from coverproxy.accounts.self_service import KeyRequest, KeyWish
-from coverproxy.domain.api_key import Key
+from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.errors import KeyRequestRefused, UnknownKey
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
 from coverproxy.web.client_ip import base_url
@@ -36,7 +36,11 @@ async def give(request: web.Request) -> web.StreamResponse:
     """Issue a key; or show the form again, with what is wrong and everything that was typed."""
     fields = await forms.read(request)
     wish = KeyWish(
-        fields.get("label", ""), fields.get("contact", ""), fields.get("site", ""), "is_bound" in fields
+        fields.get("label", ""),
+        fields.get("contact", ""),
+        fields.get("site", ""),
+        "is_bound" in fields,
+        fields.get("role", "browser"),
     )
     try:
         seeds = _seeds(request, fields.get("once", ""))
@@ -107,7 +111,8 @@ def _form(request: web.Request, fields: dict[str, str]) -> dict[str, Any]:
     typed = {name: fields.get(name, "")[:300] for name in ("label", "contact", "site")}
     is_open = request.app[CONFIG].signup.mode != "closed"
     return {
-        "typed": typed | {"is_bound": "is_bound" in fields},
+        "typed": typed | {"is_bound": "is_bound" in fields, "role": fields.get("role", "browser")},
+        "roles": KEY_ROLES,
         "token": forms.token(request) if is_open else "",
         "once": secrets.token_urlsafe(12),
     }
@@ -120,6 +125,7 @@ async def _given(request: web.Request, key: Key, word: str) -> dict[str, Any]:
         "key": key.name,
         "word": word,
         "is_waiting": key.is_waiting,
+        "asked_role": key.asked_role,
         "daily_limit": key.daily_limit,
         "sites": list(key.sites),
         "url": f"{base}/{snippets.LIST_SIZE}/isbn/{isbn}" + ("" if has_cover else "?default=card"),

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,10 @@ from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, site_as_typed
-from coverproxy.domain.api_key import Key
+from coverproxy.domain.api_key import KEY_ROLES, Key
+from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import KeyRequestRefused
-from coverproxy.stats.base import Lacking
+from coverproxy.stats.base import ActivityStore, Lacking
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
@@ -64,8 +66,23 @@ async def change(request: web.Request) -> web.StreamResponse:
         }
         return shown(request, "rotated.html", data, by_default="json")
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
-    changed = await keys.settle(key, sites, fields.get("no_cover", choice_of(key)))
+    choice = fields.get("no_cover", choice_of(key))
+    changed = await keys.settle(_with_role(_with_sizes(key, fields), fields), sites, choice)
     return await _page(request, changed, is_changed=True)
+
+
+def _with_sizes(key: Key, fields: dict[str, str]) -> Key:
+    """Return the key with the sizes that the form chose; without a choice, as it is."""
+    which = fields.get("sizes_of", "")
+    return replace(key, named_sizes_only=which == "named") if which in ("all", "named") else key
+
+
+def _with_role(key: Key, fields: dict[str, str]) -> Key:
+    """Return the key with the role that its owner asks for; only "browser" needs nobody's leave."""
+    role = next((each for each in KEY_ROLES if each == fields.get("role")), key.asked_role or key.role)
+    if role == "browser":
+        return replace(key, role=role, asked_role="")
+    return replace(key, asked_role="" if role == key.role else role)
 
 
 @routes.get("/devkey/{key}/usage/missing.csv")
@@ -111,6 +128,10 @@ async def _page(
         "state": state_of(key, accounts),
         "sites": list(key.sites),
         "no_cover": choice_of(key),
+        "role": key.role,
+        "asked_role": key.asked_role,
+        "named_sizes_only": key.named_sizes_only,
+        "throttled": await asyncio.to_thread(_throttled, notes, key.counted_as, accounts.now()),
         "expires_at": iso(key.expires_at),
         "lacking": [_lacking(each) for each in lacking],
         "refusals": [{"at": iso(each.at), "reason": each.label, "detail": each.detail} for each in refused],
@@ -119,8 +140,14 @@ async def _page(
     return shown(
         request, "usage.html", data, by_default="json", is_shared=True, key=key, chart=_chart(data),
         token=forms.token(request), choices=_choices(request), kept_days=KEPT_DAYS, is_changed=is_changed,
+        roles=KEY_ROLES,
         typed=typed or {}, why=why, status=status, example=(await example(request))[0],
     )  # fmt: skip
+
+
+def _throttled(notes: ActivityStore, account: str, now: float) -> int:
+    """Return how many answers were "throttled" in the last seven days (UTC). Blocks."""
+    return notes.refusal_counts(account, int(now) - 6 * DAY_SECONDS).get(CoverStatus.THROTTLED, 0)
 
 
 async def _counted(accounts: Accounts, key: Key) -> dict[str, Any]:

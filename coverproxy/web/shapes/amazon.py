@@ -15,12 +15,12 @@ from coverproxy.domain.errors import CoverError
 from coverproxy.web import answers
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import CONFIG, SIZES
+from coverproxy.web.app_keys import CONFIG
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape
-from coverproxy.web.sizes import MOST_WISHED
+from coverproxy.web.sizes import MOST_WISHED, sizes_for
 
 _WORDS = (
     (re.compile(r"(?:^|\.)(?:THUMBZ+|TZ+)(?:\.|$)|_SCT[A-Z]*_"), "small"),
@@ -35,7 +35,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve a cover by the part before the first dot, in the size that the modifiers name."""
     named, _, modifiers = request.match_info["name"].partition(".")
     schemes = [("isbn", named), ("ean", named), ("asin", named)]
-    choices = identify.all_of(size(request.app[SIZES], modifiers), schemes)
+    choices = identify.all_of(size(sizes_for(request, key), modifiers), schemes)
     return await serve_first(request, key, choices)
 
 

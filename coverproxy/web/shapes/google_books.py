@@ -13,7 +13,6 @@ from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.web import jsonp
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import SIZES
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
@@ -33,7 +32,7 @@ from coverproxy.web.shapes.base import (
     listed,
     start,
 )
-from coverproxy.web.sizes import MOST_WISHED
+from coverproxy.web.sizes import MOST_WISHED, sizes_for
 
 VARIABLE = "_GBSBookInfo"
 ZOOMS = {"5": "small", "1": "medium"}
@@ -73,7 +72,7 @@ def _view(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
 
 async def content(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve the picture for `id=`, in the size of `zoom=` or of `fife=w800-h900`."""
-    size = size_of(request.app[SIZES], field(request, "zoom"), field(request, "fife"))
+    size = size_of(sizes_for(request, key), field(request, "zoom"), field(request, "fife"))
     return await serve(request, key, identify.bibkey(size, field(request, "id", "vid")))
 
 

@@ -21,11 +21,12 @@ from coverproxy.imaging.transform import target_size
 from coverproxy.web import answers
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import CONFIG, SIZES
+from coverproxy.web.app_keys import CONFIG
 from coverproxy.web.client_ip import asked_url, base_url
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes.base import JSON, PREFIX, Route, Shape, find, with_body
+from coverproxy.web.sizes import sizes_for
 
 Sides = tuple[int, int]
 
@@ -49,7 +50,7 @@ async def info(request: web.Request, key: Key) -> web.StreamResponse:
     """Describe a cover: its sides, and its sizes. Needs no quota."""
     version = request.match_info["version"]
     original = await _original(request)
-    rungs = sizes(original, request.app[SIZES].sizes)
+    rungs = sizes(original, _boxes(request, key))
     described = _described(version, _address(request), list(rungs))
     wants_ld = LD_JSON in request.headers.get("Accept", "")
     kind = f'{LD_JSON};profile="{CONTEXT.format(version)}"' if wants_ld else JSON
@@ -67,7 +68,7 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
     if (asked["region"], asked["rotation"], asked["quality"]) != ("full", "0", "default"):
         raise MalformedPath("only the full region, rotation 0 and quality default are available (level 0)")
     original = await _original(request)
-    rungs = sizes(original, request.app[SIZES].sizes)
+    rungs = sizes(original, _boxes(request, key))
     if version == "3" and asked["size"] == "full":
         raise MalformedPath("version 3 has no size full; expected max")
     sides = chosen(asked["size"], list(rungs), is_lenient=request.app[CONFIG].shapes.iiif_lenient)
@@ -78,6 +79,11 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
     canonical = f"{_address(request)}/full/{spelled}/0/default.{form.value}"
     response.headers["Link"] = f'<{canonical}>;rel="canonical", <{PROFILE[version]}>;rel="profile"'
     return response
+
+
+def _boxes(request: web.Request, key: Key) -> Mapping[str, Size]:
+    table = sizes_for(request, key)
+    return {name: box for name, box in table.sizes.items() if table.given(name) == name}
 
 
 def sizes(original: Original, table: Mapping[str, Size]) -> dict[Sides, str]:

@@ -21,7 +21,7 @@ async def cover(request: web.Request) -> web.StreamResponse:
     covers, config = request.app[COVERS], request.app[CONFIG]
     name, size, scheme, value = split(request.match_info["path"])
     key = request[KEY] = await covers.accounts.authorize(name, site(request))
-    named, is_wish = sizes.asked(request.app[SIZES], size, request.query)
+    named, is_wish = sizes.asked(sizes.sizes_for(request, key), size, request.query)
     wanted = spec.parse(named, value, config.formats.enabled, scheme)
     called = request.app[SIZES].rung(named) if is_wish else ""
     return await serve(request, key, wanted, own=not is_wish, called=called)
