@@ -7,6 +7,7 @@ from contracts_catalogue import BOOK, OTHER, THIRD, digest, original
 
 from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.original import QUARANTINED
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.feed_store import FeedFile, FeedRecord
 
@@ -73,6 +74,17 @@ class FeedContract:
         for number, begins in enumerate((None, 0, 2**40)):
             catalogue.add(original(number, path="/covers/covers_0012_34.zip", begins=begins))
         assert {each.begins for each in catalogue.find(BOOK)} == {None, 0, 2**40}
+
+
+class CorruptContract:
+    """The list of originals that cannot be rendered."""
+
+    def test_what_is_corrupt_is_listed(self, catalogue: Catalogue) -> None:
+        """The latest first and bounded; what is sound, or quarantined, is not on it."""
+        for number, fault in enumerate(("decode: cut", None, f"{QUARANTINED}crash", "gone: deleted")):
+            catalogue.add(original(number, fault=fault, added=number))
+        assert [each.fault for each in catalogue.corrupt(most=10)] == ["gone: deleted", "decode: cut"]
+        assert len(catalogue.corrupt(most=1)) == 1
 
 
 class EditionContract:

@@ -46,6 +46,29 @@ def quarantined(config: Config, as_json: bool) -> None:
     tell(as_json, told, "\n\n".join(map(_text, told)) if told else "Nothing is quarantined.")
 
 
+@originals.command()
+@options
+@click.option("--most", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="How many.")
+@needs_data
+def corrupt(config: Config, as_json: bool, most: int) -> None:
+    """List originals that cannot be shown: damaged, deleted, or too slow to render; latest first.
+
+    Their books show their next best original, or none. To put one right, import a sound file.
+    """
+    from coverproxy.service.book_json import original_as_json
+    from coverproxy.wiring.data_folder import open_shelf
+
+    with faults_told(), open_shelf(config, to_write=False) as shelf:
+        found = shelf.catalogue.corrupt(most)
+        files = [str(shelf.files.path(each)) for each in found]
+    told = [
+        original_as_json(each, is_shown=False) | {"file": file}
+        for each, file in zip(found, files, strict=True)
+    ]
+    lines = [f"{each['of']}  {each['digest'][:8]}  {each['fault']}\n    {each['file']}" for each in told]
+    tell(as_json, told, "\n".join(lines) or "No original is known to be corrupt.")
+
+
 def _as_json(shelf: "DataFolder", each: Quarantined) -> dict[str, Any]:
     return {
         "digest": each.digest.hex(),

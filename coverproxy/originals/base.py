@@ -148,6 +148,10 @@ class CatalogueTables(Protocol):
         """Return at most *most* originals that wait for a review, longest waiting first."""
         ...
 
+    def corrupt(self, most: int) -> list[Original]:
+        """Return at most *most* originals that cannot be rendered, latest first; not those quarantined."""
+        ...
+
     def count_pending(self) -> int:
         """Return how many originals wait for a review."""
         ...

@@ -95,6 +95,11 @@ class Tables:
         sql = f"{_ANY} WHERE state = 'pending' ORDER BY added LIMIT %s"
         return readable(self._read(sql, (most,)), any_original)
 
+    def corrupt(self, most: int) -> list[Original]:
+        """See CatalogueTables."""
+        sql = f"{_ANY} WHERE fault IS NOT NULL AND NOT starts_with(fault, %s) ORDER BY added DESC LIMIT %s"
+        return readable(self._read(sql, (QUARANTINED, most)), any_original)
+
     def count_pending(self) -> int:
         """See CatalogueTables."""
         return int(self._read("SELECT count(*) FROM original WHERE state = 'pending'")[0][0])

@@ -15,6 +15,7 @@ from coverproxy.imaging.preview import Preview
 from coverproxy.originals.sqlite_aliases import SqliteAliases
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_feeds import SqliteEditions, SqliteFeeds
+from coverproxy.originals.sqlite_lists import SqliteLists
 from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.sqlite_original_row import COLUMNS, any_original, original
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
@@ -46,11 +47,11 @@ def _item(row: tuple[Any, ...]) -> Identifier:
     return read_identifier(*row)
 
 
-class _Tables:
+class _Tables(SqliteLists):
     """See CatalogueTables. *read* and *write* run a statement, within one transaction or each in its own."""
 
     def __init__(self, read: Run, write: Run, priority: Mapping[str, int]) -> None:
-        self._read = read
+        super().__init__(read)
         self._write = write
         self._priority = priority
         self._provenance = SqliteProvenance(read, write)
@@ -93,20 +94,6 @@ class _Tables:
         """See CatalogueTables."""
         found = [each for name in self._aliases.names(identifier) for each in self.find(name)]
         return best_first(found, self._priority) if len(found) > 1 else found
-
-    def pending(self, most: int) -> list[Original]:
-        """See CatalogueTables."""
-        sql = f"SELECT scheme, value, {COLUMNS} FROM original WHERE state = 'pending' ORDER BY added LIMIT ?"  # noqa: S608
-        return readable(self._read(sql, (most,)), any_original)
-
-    def count_pending(self) -> int:
-        """See CatalogueTables."""
-        return int(self._read("SELECT count(*) FROM original WHERE state = 'pending'")[0][0])
-
-    def outdated(self, now: int, most: int) -> list[Original]:
-        """See CatalogueTables."""
-        sql = f"SELECT scheme, value, {COLUMNS} FROM original WHERE until <= ? AND state IS NULL LIMIT ?"  # noqa: S608
-        return readable(self._read(sql, (now, most)), any_original)
 
     def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         """See CatalogueTables."""

@@ -22,7 +22,7 @@ from contracts_catalogue import (
     ProvenanceContract,
     original,
 )
-from contracts_feeds import EditionContract, FeedContract
+from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +67,10 @@ class TestDecisions(DecisionContract):
 
 class TestFeeds(FeedContract):
     """SQLite keeps what is remembered of feeds."""
+
+
+class TestCorrupt(CorruptContract):
+    """What is corrupt is listed."""
 
 
 class TestEditions(EditionContract):

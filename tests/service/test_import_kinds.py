@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from library import BOOK, OTHERS, Library, open_taker
 from link_host import LinkHost, link_host
 from senders import BLUE, GREEN, RED, bytes_of, dated, feature, onix, product, zip_of
 
+from coverproxy.cli import main
 from coverproxy.config import FeedConfig
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.identifier import ISBN, Identifier
@@ -402,3 +404,14 @@ def test_the_zip_samples_have_their_right_outcome(library: Library) -> None:
     assert take(library, SAMPLES / "koha-covers.zip").added >= 4
     report = take(library, SAMPLES / "koha-covers-hostile.zip")
     assert (report.added + report.already, dict(report.refused)) == (1, {"row": 3})
+
+
+def test_corrupt_originals_are_listed(library: Library) -> None:
+    """The command names the book, the reason and the file."""
+    take(library, zip_of(library, {f"{BOOK}.jpg": BLUE}))
+    with library.shelf() as shelf:
+        found = shelf.catalogue.find(Identifier(ISBN, BOOK))[0]
+        shelf.catalogue.mark_faulty(found, "decode: cut off")
+        file = shelf.files.path(found)
+    ran = CliRunner().invoke(main, ["originals", "corrupt", "--data", str(library.data)])
+    assert ran.output == f"isbn:{BOOK}  {found.digest.hex()[:8]}  decode: cut off\n    {file}\n"

@@ -38,6 +38,7 @@ RELEASED = {
             "d3dd219744476841",
             "bc2c9cc51717b670",
             "8709be6db7ecba76",
+            "44c2f3d072dd7cf8",
         ],
     ),
     "state": (

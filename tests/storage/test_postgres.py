@@ -21,7 +21,7 @@ from contracts_catalogue import (
     digest,
     original,
 )
-from contracts_feeds import EditionContract, FeedContract
+from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_memory import ROOM, SourceMemoryContract
 from postgres_server import database, emptied, postgres
 
@@ -186,6 +186,10 @@ class TestAliases(AliasContract):
 
 class TestFeeds(FeedContract):
     """PostgreSQL keeps what is remembered of feeds."""
+
+
+class TestCorrupt(CorruptContract):
+    """What is corrupt is listed."""
 
 
 class TestEditions(EditionContract):

@@ -9,6 +9,7 @@ from aiohttp import web
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.originals.changes import release as release_bytes
+from coverproxy.service.book_json import original_as_json
 from coverproxy.service.covers import Covers
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK
@@ -22,6 +23,7 @@ from coverproxy.web.pages.usage import iso
 routes = web.RouteTableDef()
 
 MOST_QUARANTINED = 100
+MOST_CORRUPT = 50
 
 
 @routes.get("/admin/service")
@@ -33,22 +35,26 @@ async def service(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, released: int | None = None) -> web.Response:
     covers, desk, config = request.app[COVERS], request.app[DESK], request.app[CONFIG]
-    quarantined, cache = await asked(covers, partial(_found, covers, desk))
+    quarantined, corrupt, cache = await asked(covers, partial(_found, covers, desk))
     data: dict[str, Any] = {
         "faults": await covers.check(),
         "cache": cache | {"max_bytes": config.cache.max_bytes, "min_free_bytes": config.cache.min_free_bytes},
         "sources": await sources(covers),
         "quarantined": quarantined,
+        "corrupt": corrupt,
         "released": released,
     }
     return shown(request, "admin_service.html", data, token=forms.token(request, who(request)))
 
 
-def _found(covers: Covers, desk: PageContext) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Look up what is quarantined, and the cache's size. Blocks."""
+def _found(
+    covers: Covers, desk: PageContext
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, int]]:
+    """Look up what is quarantined, what is corrupt, and the cache's size. Blocks."""
     quarantined = [_told(each) for each in covers.catalogue.quarantined()[:MOST_QUARANTINED]]
     cache = {"held_bytes": desk.room.held(), "free_bytes": desk.room.free().bytes}
-    return quarantined, cache
+    corrupt = [original_as_json(each, is_shown=False) for each in covers.catalogue.corrupt(MOST_CORRUPT)]
+    return quarantined, corrupt, cache
 
 
 def _told(each: Quarantined) -> dict[str, Any]:
