@@ -78,7 +78,8 @@ def table(named: Mapping[str, Size], ladder: Ladder, *, has_iiif: bool) -> SizeT
     rungs = {f"w{width}": _rung(width) for width in ladder.widths}
     if has_iiif and ladder.widths:
         rungs.setdefault(f"w{IIIF_WIDTH}", _rung(IIIF_WIDTH))
-    boxes = {(size.width, size.height): name for name, size in reversed(list(named.items()))}
+    whole = {name: size for name, size in named.items() if size.fit == "fit"}
+    boxes = {(size.width, size.height): name for name, size in reversed(list(whole.items()))}
     aliases = {
         rung: boxes[size.width, size.height]
         for rung, size in rungs.items()
@@ -95,7 +96,9 @@ def named_only(every: SizeTable, named: Mapping[str, Size]) -> SizeTable:
 
 
 def _by_area(named: Mapping[str, Size]) -> dict[str, Size]:
-    return dict(sorted(named.items(), key=lambda each: each[1].width * each[1].height))
+    """Return the sizes that a wish may lead to: no wish asks for a filled box."""
+    whole = {name: size for name, size in named.items() if size.fit == "fit"} or named
+    return dict(sorted(whole.items(), key=lambda each: each[1].width * each[1].height))
 
 
 def _rung(width: int) -> Size:

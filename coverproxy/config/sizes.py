@@ -62,6 +62,7 @@ class Size(Section):
 
     width: Annotated[int, Field(ge=10, le=4000)]
     height: Annotated[int, Field(ge=10, le=4000)]
+    fit: Literal["fit", "pad", "crop"] = "fit"
     decode_scale: Annotated[float, Field(ge=1.0, le=8.0)] = 2.0
     offers: Annotated[tuple[Literal["avif", "webp"], ...], Field(strict=False)] = ("avif",)
     jpeg: Jpeg = Jpeg()
@@ -89,7 +90,8 @@ class Size(Section):
 
     @property
     def _box(self) -> list[str]:
-        return [f"{name}={getattr(self, name)}" for name in ("width", "height", "decode_scale")]
+        box = [f"{name}={getattr(self, name)}" for name in ("width", "height", "decode_scale")]
+        return box if self.fit == "fit" else [*box, f"fit={self.fit}"]
 
     def former_revision(self, renderer: int) -> str:
         """Return the revision as layout v1 computed it: from all settings, for every format at once."""

@@ -64,6 +64,7 @@ class SourceConfig(Section):
     keep: Literal["always", "never"] | Days = "always"
     recheck_after_seconds: Annotated[int, Field(ge=0)] = 2_592_000
     missing_under_px: Annotated[int, Field(ge=0)] = 0
+    no_crop: bool = False
 
     def limits(self, general: Limits) -> Limits:
         """The limits for originals of this source: the general ones, and its own smallest size for a real

@@ -30,6 +30,9 @@ from coverproxy.config.tables import (
     Upload,
 )  # fmt: skip
 
+MOST_FRAMED = 3
+"""Most sizes that pad, and most that crop: each is one more derivative of every cover in every format."""
+
 RESERVED_SIZES = frozenset({"info", "originals", "usage"})
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
@@ -103,6 +106,10 @@ class Config(Section):
     @field_validator("sizes")
     @classmethod
     def _not_reserved(cls, sizes: dict[str, Size]) -> dict[str, Size]:
+        for fit in ("pad", "crop"):
+            names = [name for name, size in sizes.items() if size.fit == fit]
+            if len(names) > MOST_FRAMED:
+                raise ValueError(f"{', '.join(names)} have fit = {fit!r}; expected at most {MOST_FRAMED}")
         for name in sizes.keys() & RESERVED_SIZES:
             raise ValueError(f"{name!r} is a word of the URL; expected another name")
         return sizes

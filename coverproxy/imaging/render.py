@@ -8,7 +8,7 @@ from coverproxy.config import Limits, Size
 from coverproxy.domain import file_kinds
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
-from coverproxy.imaging import decode, encode, jpeg_repair, transform, vips
+from coverproxy.imaging import decode, encode, framing, jpeg_repair, transform, vips
 
 T = TypeVar("T")
 
@@ -47,9 +47,10 @@ def render(
     """
 
     def made(header: decode.Header) -> Rendered:
-        target = _target(header, size)
-        raster = transform.fit(decode.picture(header, size), target, hold)
-        return Rendered(encode.encoded(raster, size, form), target, header.sides)
+        wanted = _frame(header, size)
+        raster = transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled, hold)
+        raster = framing.framed(raster, wanted)
+        return Rendered(encode.encoded(raster, size, form), raster.sides, header.sides)
 
     return _worked(body, limits, made, hold)
 
@@ -62,16 +63,24 @@ def verify(body: bytes, size: Size, limits: Limits, hold: Callable[..., None] = 
     """
 
     def read(header: decode.Header) -> None:
-        transform.fit(decode.picture(header, size), _target(header, size), hold)
+        wanted = _frame(header, size)
+        transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled, hold)
 
     _worked(body, limits, read, hold)
 
 
-def _target(header: decode.Header, size: Size) -> tuple[int, int]:
-    target = transform.target_size(header.sides, size)
-    if min(target) < MIN_SIDE_PX:
-        raise UnusableOriginal("thin", "{}x{} px at this size".format(*target))
-    return target
+def _frame(header: decode.Header, size: Size) -> framing.Frame:
+    wanted = framing.frame(header.sides, size)
+    if min(wanted.scaled) < MIN_SIDE_PX:
+        raise UnusableOriginal("thin", "{}x{} px at this size".format(*wanted.scaled))
+    return wanted
+
+
+def _decoded_as(size: Size, wanted: framing.Frame) -> Size:
+    """Return the size that decides how much is decoded: cropping shows a picture larger than its box."""
+    if not wanted.is_cut:
+        return size
+    return size.model_copy(update={"width": wanted.scaled[0], "height": wanted.scaled[1]})
 
 
 def _worked(body: bytes, limits: Limits, work: Callable[[decode.Header], T], hold: Callable[..., None]) -> T:

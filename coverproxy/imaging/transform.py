@@ -21,7 +21,16 @@ class Raster:
     mode: Literal["RGB", "RGBX"] = "RGB"
 
 
-def target_size(original: tuple[int, int], size: Size) -> tuple[int, int]:
+Sides = tuple[int, int]
+"""(width, height) in px."""
+
+
+def target_size(original: Sides, size: Size) -> Sides:
+    """Return the sides of a derivative: those of the picture in its box, or the box where it is filled."""
+    return fitted_size(original, size) if size.fit == "fit" else (size.width, size.height)
+
+
+def fitted_size(original: Sides, size: Size) -> Sides:
     """Return the largest (width, height) in px of the original's shape that fits the box; never enlarges."""
     width, height = original
     scale = min(1.0, size.width / width, size.height / height)

@@ -11,7 +11,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
-from coverproxy.domain.original import DIGEST_BYTES, Original
+from coverproxy.domain.original import DIGEST_BYTES, Original, Terms
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.originals.base import Catalogue, CatalogueTables
@@ -27,6 +27,8 @@ DAY_SECONDS = 86_400
 
 MOMENT_SECONDS = 60
 """How long an original that must not be kept stays: other sizes on the page, and other workers, need it."""
+
+NO_CROP = Terms(no_crop=True)
 
 _MOST_SAME = 1000
 _JITTER = 0.1
@@ -70,7 +72,9 @@ class Ingestor:
             raise refused
         now = self.now()
         date = int(now) if got.date is None else got.date
-        return replace(original, source=source, date=date, added=int(now * 1000))
+        settings = self.sources.get(source)
+        terms = NO_CROP if settings and settings.no_crop else original.terms
+        return replace(original, source=source, date=date, added=int(now * 1000), terms=terms)
 
     def is_same(self, row: Provenance, got: Fetched) -> bool:
         """Return whether a source returned the same bytes as before."""

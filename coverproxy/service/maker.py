@@ -111,11 +111,17 @@ class DerivativeMaker:
         try:
             body = self.read(original)
             with self.metrics.spans.labels("render").time():
-                made = decoder.render(body, self.sizes[spec.size], spec.format, self.limits)
+                made = decoder.render(body, self._size(spec, original), spec.format, self.limits)
         except UnusableOriginal as exc:
             self._note_fault(original, exc)
             return None
         return Derivative(made.body, spec.format, original.mtime, made.size, made.original)
+
+    def _size(self, spec: Spec, original: Original) -> Size:
+        """Return the size to render: what may only be shown whole is padded where it would be cropped."""
+        size = self.sizes[spec.size]
+        is_forbidden = size.fit == "crop" and original.terms.no_crop
+        return size.model_copy(update={"fit": "pad"}) if is_forbidden else size
 
     def _back_again(self, known: list[Original]) -> list[Original]:
         """Return originals whose deleted file is back, and clear their fault."""

@@ -762,6 +762,8 @@ def other(value: Any) -> Any:
     """Another value that the same key takes."""
     if isinstance(value, bool):
         return not value
+    if value == "fit":
+        return "pad"
     if isinstance(value, str):
         return "4:2:0" if value == "4:4:4" else "4:4:4"
     return value + 1

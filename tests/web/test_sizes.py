@@ -1,9 +1,14 @@
 """Sizes in pixels over the wire: same file, same tag, and no more files than there are rungs."""
 
+import asyncio
 from pathlib import Path
 
-from conftest import Running
+import orjson
+from conftest import COVERED, Running, Start, take_in
 from fronting import before
+from images import small_jpeg
+
+from coverproxy.domain.spec import Identifier
 
 
 async def test_a_wish_is_the_file_of_its_rung(server: Running) -> None:
@@ -57,3 +62,42 @@ async def test_nginx_serves_rungs(server: Running, tmp_path: Path) -> None:
                 assert "RateLimit" not in response.headers, size
         async with server.client.get(front + server.path(size="w200")) as response:
             assert (await response.read(), response.headers["ETag"]) == (made.body, made.headers["ETag"])
+
+
+async def test_named_sizes_pad_and_crop(start: Start, tmp_path: Path) -> None:
+    """They are made by name alone; what may only be shown whole is padded, and no wish leads to them."""
+    card = {"width": 160, "height": 160}
+    server = await start(sizes={"card": card | {"fit": "crop"}, "tile": card | {"fit": "pad"}})
+    (tmp_path / "a.jpg").write_bytes(small_jpeg(300, 330))
+    (tmp_path / "b.jpg").write_bytes(small_jpeg(300, 331))
+    (tmp_path / "list.csv").write_text("oclc,file,no_crop\n1,a.jpg,no\n2,b.jpg,yes\n")
+    await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
+    key = server.key.name
+    got = {
+        (name, number): await server.get(f"/devkey/{key}/{name}/oclc/{number}")
+        for name in ("card", "tile") for number in (1, 2)
+    }  # fmt: skip
+    assert {each.headers["X-Cover-Size"] for each in got.values()} == {"160x160"}
+    assert got["card", 2].body == got["tile", 2].body
+    assert got["card", 1].body != got["tile", 1].body
+    wished = await server.get(f"/devkey/{key}/medium/oclc/1?w=160")
+    assert wished.headers["X-Cover-Size"] == "160x176"
+    told = orjson.loads((await server.get(f"/devkey/{key}/info/oclc/1")).body)["sizes"]["card"]
+    assert (told["width"], told["height"]) == (160, 160)
+
+
+async def test_files_of_an_item_are_bounded(server: Running) -> None:
+    """By whatever sizes and shapes it is asked for, an item has no more files than there are sizes."""
+    key = server.key.name
+    for width in (*range(1, 1300, 160), 9999):
+        for rest in (
+            f"w{width}/isbn/{COVERED}", f"images/P/{COVERED}._SX{width}_.jpg",
+            f"books/content?id={COVERED}&fife=w{width}", f"iiif/3/{COVERED}/full/{width},/0/default.jpg",
+        ):  # fmt: skip
+            await server.get(f"/devkey/{key}/{rest}")
+    for name in ("small@2x", "medium@3x", "large@9x", "original", "huge"):
+        await server.get(server.path(size=name))
+    held = list(server.covers.cache.held(Identifier("isbn", COVERED)))
+    table = server.config.size_table
+    assert len(held) <= len(table.sizes)
+    assert {each.size for each in held} <= set(table.sizes)

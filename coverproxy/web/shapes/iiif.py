@@ -93,6 +93,8 @@ def sizes(original: Original, table: Mapping[str, Size]) -> dict[Sides, str]:
     """
     found: dict[Sides, str] = {}
     for name, box in sorted(table.items(), key=lambda each: each[1].width * each[1].height):
+        if box.fit != "fit":  # another picture, by its shape
+            continue
         found.setdefault(target_size((original.width, original.height), box), name)
     return found
 
