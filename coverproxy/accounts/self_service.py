@@ -66,7 +66,7 @@ class KeyWish:
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """An issued key. `word` is its owner's word, shown only now."""
+    """An issued key. `word` is its owner's secret, shown only now."""
 
     key: Key
     word: str
@@ -94,7 +94,7 @@ class KeySelfService:
     async def give(self, wish: KeyWish, address: str, seeds: tuple[bytes, bytes] | None = None) -> KeyRequest:
         """Issue a key for a request from *address*: usable at once, or waiting for approval.
 
-        *seeds*: random bytes from which the names of the key and of its owner's word derive, so that a form
+        *seeds*: random bytes from which the names of the key and of its owner's secret derive, so that a form
         sent twice yields one key. Raises KeyRequestRefused: "closed", "field", "address", "contact", "day";
         and Unavailable.
         """
@@ -136,7 +136,7 @@ class KeySelfService:
         return await self._rates.take(scope, address, self._now(), tries / 3600, tries)
 
     async def owned(self, name: str, word: str, address: str) -> Key:
-        """Return the key if *word* is its owner's word.
+        """Return the key if *word* is its owner's secret.
 
         Raises KeyRequestRefused("address", "owner"), UnknownKey.
         """

@@ -154,7 +154,7 @@ def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
 @click.argument("name", metavar="KEY")
 @needs_data
 def word(config: Config, as_json: bool, name: str) -> None:
-    """Create and print a new owner's word for KEY, with which its page can change it. Shown only now."""
+    """Create and print a new owner's secret for KEY, with which its page can change it. Shown only now."""
     made = new_name()
 
     async def apply(accounts: "Accounts") -> None:

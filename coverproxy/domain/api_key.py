@@ -65,7 +65,7 @@ class Key:
         return self.account or self.name
 
     def is_owned_with(self, word: str) -> bool:
-        """Return whether *word* is the owner's word."""
+        """Return whether *word* is the owner's secret."""
         return bool(self.owner) and hmac.compare_digest(self.owner, hashed(word))
 
     def is_active(self, now: float) -> bool:
@@ -96,7 +96,7 @@ _NAME_LENGTH = 26
 
 
 def new_name() -> str:
-    """Return a new key name or owner's word: 130 random bits in letters and digits.
+    """Return a new key name or owner's secret: 130 random bits in letters and digits.
 
     Safe in URLs and as a file name.
     """
@@ -110,7 +110,7 @@ def name_from(seed: bytes) -> str:
 
 
 def hashed(word: str) -> str:
-    """Return the stored form of an owner's word. The word is random, so one fast hash is enough."""
+    """Return the stored form of an owner's secret. The word is random, so one fast hash is enough."""
     return hashlib.sha256(word.strip().lower().encode()).hexdigest()
 
 

@@ -155,7 +155,7 @@ async def _person(request: web.Request, word: str) -> Person:
     if not (word and key.is_owned_with(word) and key.is_active(accounts.now())):
         if word and await request.app[DESK].keys.wait("owner", forms.address(request)):
             raise NotTheOwner("too many wrong words from this address; try again in an hour")
-        raise NotTheOwner("expected Authorization: Bearer with the owner's word of this key")
+        raise NotTheOwner("expected Authorization: Bearer with the owner's secret of this key")
     return _owner(key, config.upload.owners, config.upload.trusted)
 
 

@@ -115,7 +115,7 @@ _OF_KEYS = (
         "/devkey/{key}/usage", "A key's quota, usage, missing covers and refusals",
         {JSON: Usage, HTML: _TEXT}, parameters=(KEY, _TYPED), is_page=True,
     ),
-    form("/devkey/{key}/usage", "Change or replace a key, with its owner's word", KEY),
+    form("/devkey/{key}/usage", "Change or replace a key, with its owner's secret", KEY),
     Address(
         "/devkey/{key}/usage/missing.csv", "The most requested ISBNs without a cover", {"text/csv": _TEXT},
         parameters=(KEY,), is_page=True,

@@ -27,7 +27,7 @@ _SENT = (
     errors.SentTwice, errors.PictureRefused,
 )  # fmt: skip
 _WHO = (
-    "`Authorization: Bearer` with the owner's word of the key, or with the admin token. The same "
+    "`Authorization: Bearer` with the owner's secret of the key, or with the admin token. The same "
     "`Idempotency-Key` within a day gets the first answer again."
 )
 

@@ -171,7 +171,7 @@ async def _rotate(accounts: Accounts, desk: PageContext, key: Key, fields: dict[
 async def _give_word(
     accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]
 ) -> dict[str, Any]:
-    """Create a new owner's word, replacing a lost or missing one."""
+    """Create a new owner's secret, replacing a lost or missing one."""
     word = new_name()
     await accounts.save(replace(key, owner=hashed(word)))
     return {"word": word}
