@@ -13,16 +13,20 @@ from functools import partial
 from typing import Any, NoReturn
 
 from aiohttp import web
-from aiohttp.worker import GunicornUVLoopWebWorker
-from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
-from gunicorn.glogging import Logger
 
 from coverproxy import log
 from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError, CoverError, Unavailable
 from coverproxy.server.application import Listeners, application
 from coverproxy.server.balanced_accept import SharedSite, Shares
+from coverproxy.server.gunicorn_internals import (
+    Arbiter,
+    BaseApplication,
+    GunicornUVLoopWebWorker,
+    Logger,
+    listener,
+    without_control,
+)
 from coverproxy.storage.ownership import described
 from coverproxy.web import bounds
 from coverproxy.web.connections import BoundedRunner
@@ -93,8 +97,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
-        if "control_socket_disable" in self.cfg.settings:  # since 25: a socket that we do not use
-            self.cfg.set("control_socket_disable", True)
+        without_control(self.cfg)
 
     def reload(self) -> None:
         """See BaseApplication; for SIGHUP. A config with mistakes changes nothing."""
@@ -256,9 +259,8 @@ def _is_not_boot_error(record: logging.LogRecord) -> bool:
 def _give_place(server: Any, worker: Any) -> None:
     """Give a slot for sharing connections to the worker that is about to be forked."""
     shares = server.app.shares
-    # gunicorn has replaced the listener's descriptor by another
-    listener, place = server.LISTENERS[0].sock, shares.take(worker.age)
-    server.app.share = partial(SharedSite, listener=listener, shares=shares, place=place)
+    place = shares.take(worker.age)
+    server.app.share = partial(SharedSite, listener=listener(server), shares=shares, place=place)
 
 
 def _forget_worker(server: Any, worker: Any) -> None:
