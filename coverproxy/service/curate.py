@@ -188,6 +188,15 @@ class Curator:
             self._files.discard(each)
         return found
 
+    def withdraw(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
+        """Delete what waits for a review, for who sent it; the same picture may be sent again."""
+        with self._deciding(identifier, Act.REMOVE, digest, by, can_undo=False) as changes:
+            found = _own(changes.tables.of_item(identifier), digest)
+            if found.state is not State.PENDING:
+                raise NoSuchOriginal(f"the original {digest.hex()} does not wait for a review")
+            changes.tables.remove(found)
+        self._files.discard(found)
+
     def admit(self, digest: bytes, by: Decision) -> None:
         """Admit bytes although many books have them; the next import brings them in."""
         with self._catalogue.writing() as tables:

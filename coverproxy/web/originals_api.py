@@ -3,17 +3,14 @@
 import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from coverproxy.domain import schemes
-from coverproxy.domain.api_key import Key, abridged
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnreadType
 from coverproxy.domain.original import LATEST_DATE, Terms
@@ -24,6 +21,17 @@ from coverproxy.service.curate import Curator
 from coverproxy.web import answers, bodies
 from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, DESK, IS_PROGRAM, KEY, UPLOADS
 from coverproxy.web.pages import forms
+from coverproxy.web.uploader import (
+    ADMIN,
+    CHUNK,
+    MALFORMED,
+    MAX_FIELD_BYTES,
+    MAX_FIELDS,
+    Person,
+    chunks,
+    owner,
+    text,
+)
 
 T = TypeVar("T")
 
@@ -33,28 +41,9 @@ ONE = r"/devkey/{key}/original/{scheme}/{value:[\s\S]+}"
 ALL = r"/devkey/{key}/originals/{scheme}/{value:[\s\S]+}"
 
 MAX_ACT_BYTES = 4096
-MAX_FIELD_BYTES = 2000
-MAX_FIELDS = 12
 MOST_PENDING = 500
 
-_CHUNK = 65_536
 _YES = frozenset({"1", "true", "yes", "on"})
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """The person who uploads or decides: an administrator, or a key's owner.
-
-    `is_trusted`: needs no review.
-    """
-
-    name: str
-    is_admin: bool
-    is_trusted: bool
-
-
-_MALFORMED = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
-"""aiohttp's exceptions for a form with a wrong boundary, part head, charset or transfer encoding."""
 
 
 @routes.put(ONE)
@@ -64,7 +53,7 @@ async def put(request: web.Request) -> web.StreamResponse:
     book = _book(request)
     fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.query.items()}
     said = _said(fields, person, None)
-    return await _keep(request, request.content.iter_chunked(_CHUNK), book, person, said)
+    return await _keep(request, request.content.iter_chunked(CHUNK), book, person, said)
 
 
 @routes.post(ONE)
@@ -75,7 +64,7 @@ async def post(request: web.Request) -> web.StreamResponse:
         raise UnreadType("expected multipart/form-data with a field `file`; or send the picture with PUT")
     try:
         return await _of_form(request)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise BadQuestion("the body is not multipart/form-data as its Content-Type says") from exc
 
 
@@ -88,8 +77,8 @@ async def _of_form(request: web.Request) -> web.StreamResponse:
         if part.name == "file":
             person = await _person(request, fields.get("word") or _bearer(request))
             book, said = _book(request), _said(fields, person, part.filename)
-            return await _keep(request, _chunks(part), book, person, said)
-        fields[part.name or ""] = await _text(part)
+            return await _keep(request, chunks(part), book, person, said)
+        fields[part.name or ""] = await text(part)
     raise BadQuestion("the form has no field `file`")
 
 
@@ -151,19 +140,12 @@ async def _person(request: web.Request, word: str) -> Person:
     accounts, config = request.app[COVERS].accounts, request.app[CONFIG]
     key = request[KEY] = await accounts.known(request.match_info["key"])
     if _is_admin(word, config.admin.token):
-        return Person("admin", is_admin=True, is_trusted=True)
+        return ADMIN
     if not (word and key.is_owned_with(word) and key.is_active(accounts.now())):
         if word and await request.app[DESK].keys.wait("owner", forms.address(request)):
             raise NotTheOwner("too many wrong words from this address; try again in an hour")
         raise NotTheOwner("expected Authorization: Bearer with the owner's secret of this key")
-    return _owner(key, config.upload.owners, config.upload.trusted)
-
-
-def _owner(key: Key, owners: str, trusted: tuple[str, ...]) -> Person:
-    if owners == "off" and key.name not in trusted:
-        raise NotTheOwner("this service accepts covers from its administrators only")
-    is_trusted = owners == "trusted" or key.name in trusted or key.counted_as in trusted
-    return Person(f"key {abridged(key.name)} {key.label}"[:100], is_admin=False, is_trusted=is_trusted)
+    return owner(key, config.upload)
 
 
 def _is_admin(word: str, token: str) -> bool:
@@ -197,23 +179,6 @@ def _seconds(text: str) -> int:
     if not 0 <= seconds < LATEST_DATE:
         raise BadQuestion(f"until: {text[:40]!r} is not a date; expected one like 2027-01-31")
     return seconds
-
-
-async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    if part.headers.get("Content-Transfer-Encoding", "binary").lower() not in ("binary", "8bit", "7bit"):
-        raise UnreadType("the file is encoded; send its plain bytes")
-    while chunk := await part.read_chunk(_CHUNK):
-        yield chunk
-
-
-async def _text(part: BodyPartReader) -> str:
-    body = await part.read_chunk(MAX_FIELD_BYTES)
-    if not part.at_eof() and await part.read_chunk(1):
-        raise BadQuestion(f"the field {(part.name or '')[:40]!r} has more than {MAX_FIELD_BYTES} bytes")
-    try:
-        return body.decode().strip()
-    except UnicodeDecodeError as exc:
-        raise BadQuestion(f"the field {(part.name or '')[:40]!r} is not UTF-8") from exc
 
 
 async def _keep(

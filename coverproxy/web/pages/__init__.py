@@ -10,6 +10,7 @@ from coverproxy.web.pages import (
     home,
     session,
     status,
+    upload,
     usage,
 )
 from coverproxy.web.pages.home import Shown
@@ -20,7 +21,7 @@ __all__ = ["PAGES", "Pages", "Shown", "routes"]
 
 _PAGES = [
     *assets.routes, *home.routes, *getting.routes, *usage.routes, *status.routes, *session.routes,
-    *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *admin_service.routes,
+    *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *upload.routes, *admin_service.routes,
 ]  # fmt: skip
 
 

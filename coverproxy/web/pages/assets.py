@@ -8,6 +8,7 @@ routes = web.RouteTableDef()
 
 _TYPES = {
     "style.css": "text/css; charset=utf-8",
+    "upload.js": "text/javascript; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",
     "robots.txt": "text/plain; charset=utf-8",
@@ -16,6 +17,7 @@ _TYPES = {
 
 @routes.get("/style.css")
 @routes.get("/page.js")
+@routes.get("/upload.js")
 @routes.get("/favicon.svg")
 @routes.get("/robots.txt")
 async def asset(request: web.Request) -> web.StreamResponse:

@@ -39,13 +39,18 @@ async def read(request: web.Request, who: str = "") -> dict[str, str]:
     Raises KeyRequestRefused("form") for a form from elsewhere, or one too old.
     """
     fields = await fields_of(request)
+    check(request, fields, who)
+    return fields
+
+
+def check(request: web.Request, fields: dict[str, str], who: str = "") -> None:
+    """Raise KeyRequestRefused("form") unless *fields* hold the token of a form of ours."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise KeyRequestRefused(KeyRequestReason.FORM)
     nonce = request.cookies.get(FORM, "")
     expected = signed(request, f"form {nonce} {who}")
     if not _is_nonce(nonce) or not hmac.compare_digest(fields.get(FIELD, "").encode(), expected.encode()):
         raise KeyRequestRefused(KeyRequestReason.FORM)
-    return fields
 
 
 async def fields_of(request: web.Request) -> dict[str, str]:
