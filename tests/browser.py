@@ -42,7 +42,8 @@ class Page:
             message = await self._socket.receive_json(timeout=30)
             if message.get("id") == self._number:
                 assert "error" not in message, message
-                return message["result"]
+                result: dict[str, Any] = message["result"]
+                return result
 
     async def ask(self, expression: str) -> Any:
         """Evaluate JavaScript in the page, waiting for a promise."""

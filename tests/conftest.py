@@ -159,7 +159,8 @@ class Running:
 
     async def new_key(self, **values: Any) -> Key:
         """Make another key."""
-        key = Key(new_name(), **({"label": "another", "daily_limit": 1000} | values))
+        fields: dict[str, Any] = {"label": "another", "daily_limit": 1000} | values
+        key = Key(new_name(), **fields)
         await self.covers.accounts.save(key)
         return key
 

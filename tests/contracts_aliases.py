@@ -78,8 +78,8 @@ class AliasContract:
         assert catalogue.covered([LCCN, OCLC, THIRD]) == {OCLC}
         linked(catalogue, BOOK, OCLC, LCCN)
 
-        for each in (BOOK, OCLC, LCCN):
-            assert [found.digest for found in catalogue.of_item(each)] == [large.digest, small.digest]
+        for name in (BOOK, OCLC, LCCN):
+            assert [found.digest for found in catalogue.of_item(name)] == [large.digest, small.digest]
         assert catalogue.find(LCCN) == []
         assert catalogue.covered([LCCN, OCLC, BOOK, OTHER, THIRD]) == {LCCN, OCLC, BOOK, OTHER}
         parted(catalogue, OCLC)

@@ -110,7 +110,7 @@ class Library:
         with suppress(sqlite3.OperationalError):
             uri = f"file:{self.data / 'catalogue.db'}?mode=ro"
             with closing(sqlite3.connect(uri, uri=True)) as connection:
-                return connection.execute("SELECT count(*) FROM original").fetchone()[0]
+                return int(connection.execute("SELECT count(*) FROM original").fetchone()[0])
         return 0
 
     def stored(self) -> set[Path]:

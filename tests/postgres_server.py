@@ -61,7 +61,7 @@ class Cluster:
         """Make an empty database; return its URL."""
         name = f"t{uuid4().hex[:12]}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.url(name)
 
 

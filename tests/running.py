@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Served:
 
 
 @pytest.fixture
-def serve(data: Path, tmp_path: Path) -> Iterator:
+def serve(data: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """A function that starts `coverproxy serve` with further arguments."""
     running: list[Served] = []
 
@@ -106,7 +106,7 @@ def serve(data: Path, tmp_path: Path) -> Iterator:
 
 def key(data: Path, *arguments: str) -> str:
     """Make a key and return its name."""
-    return orjson.loads(run("key", "create", "--label", "tests", "--json", *arguments, data=data))["key"]
+    return str(orjson.loads(run("key", "create", "--label", "tests", "--json", *arguments, data=data))["key"])
 
 
 def get(url: str) -> tuple[int, dict[str, str], bytes]:

@@ -37,7 +37,7 @@ def book(number: int) -> str:
 def shrunk(path: Path) -> bytes:
     from coverproxy.imaging import vips
 
-    return vips.library().Image.new_from_file(str(path)).resize(0.1).jpegsave_buffer()
+    return bytes(vips.library().Image.new_from_file(str(path)).resize(0.1).jpegsave_buffer())
 
 
 def original(digest: bytes = b"1" * 16) -> Original:
