@@ -74,8 +74,8 @@ def tool(name: str) -> str:
     return program(name, package="postgresql")
 
 
-def _user() -> str | None:
-    """As whom it runs: postgres refuses root."""
+def its_user() -> str | None:
+    """As whom it runs, if not as ourselves: it refuses root."""
     if os.geteuid() != 0:
         return None
     known = {each.pw_name for each in pwd.getpwall()}
@@ -83,7 +83,7 @@ def _user() -> str | None:
 
 
 def _as_its_user(*command: str) -> None:
-    user = _user()
+    user = its_user()
     extra = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", **extra)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stdout + done.stderr
@@ -99,7 +99,7 @@ def made() -> Cluster:
     """Make a server's folder, outside of pytest's: other users cannot enter that."""
     initdb = tool("initdb")
     folder = Path(tempfile.mkdtemp(prefix="coverproxy-postgres-"))
-    if user := _user():
+    if user := its_user():
         shutil.chown(folder, user)
     _as_its_user(
         initdb, "-D", str(folder / "data"), "-U", "coverproxy", "-A", "trust", "-E", "UTF8",

@@ -26,6 +26,15 @@ row locks do not cover what is not there yet. A transaction takes some milliseco
 """
 
 
+CHANGES_DAYS = 30
+"""How far the log of changed books reaches back."""
+
+_FORGET = """
+WITH gone AS (DELETE FROM change WHERE at < now() - %s::interval RETURNING number)
+UPDATE change_forgotten SET number = (SELECT max(number) FROM gone) WHERE EXISTS (SELECT 1 FROM gone)
+"""
+
+
 class PostgresCatalogue(Tables):
     """A Catalogue. *news* tells what other processes wrote; *changes* is this node's place in their log."""
 
@@ -91,6 +100,11 @@ class PostgresCatalogue(Tables):
     def change(self) -> int:
         """See Catalogue."""
         return self._news.number()
+
+    def forget_changes(self) -> None:
+        """Shorten the log of changed books: nodes that were away for longer empty their caches."""
+        with self._opened().transaction(LOCKED_FOR_CATALOGUE) as run:
+            run(_FORGET, (f"{CHANGES_DAYS} days",))
 
     def ping(self) -> None:
         """See Catalogue."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -29,6 +30,8 @@ from coverproxy.storage.postgres_pool import PostgresPool
 from coverproxy.storage.postgres_tables import PostgresTables
 from coverproxy.wiring.stores import Stores
 
+_HOUR = 3600
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,23 +41,29 @@ def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores
     news = PostgresNews(config.store.listening)
     leases = PostgresLeases(pool)
     changes = ChangeLog(cache.layout.changes, cache.empty)
+    catalogue = PostgresCatalogue(pool, news, changes, priority)
     return Stores(
         PostgresState(pool),
-        PostgresCatalogue(pool, news, changes, priority),
+        catalogue,
         PostgresSourceMemory(pool, config.asking.absent_entries),
         PostgresActivity(pool),
         dict.fromkeys((STATE, CATALOGUE, SOURCES), pool.place),
         leases,
-        partial(following, news, leases),
+        partial(following, news, leases, catalogue.forget_changes),
         lambda: news.fault and f"what they change is not heard: {news.fault}",
     )
 
 
 class Follower:
-    """Removes the derivatives of books that changed elsewhere, in a thread of its own. *drop* does it."""
+    """Removes the derivatives of books that changed elsewhere, in a thread of its own.
 
-    def __init__(self, drop: Callable[[], object]) -> None:
+    *drop* does it; *tidy* shortens their log, once an hour in which anything changed.
+    """
+
+    def __init__(self, drop: Callable[[], object], tidy: Callable[[], object]) -> None:
         self._drop = drop
+        self._tidy = tidy
+        self._tidied_at = time.monotonic()
         self._woken = threading.Event()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -81,6 +90,9 @@ class Follower:
                 return
             try:
                 self._drop()
+                if time.monotonic() - self._tidied_at > _HOUR:
+                    self._tidied_at = time.monotonic()
+                    self._tidy()
             except (StoreUnavailable, OSError) as exc:  # the next connection wakes it again
                 log.fault(_log, "changes of other nodes cannot be followed", exc)
 
@@ -89,13 +101,14 @@ class Follower:
 async def following(
     news: PostgresNews,
     leases: PostgresLeases,
+    tidy: Callable[[], object],
     accounts: Accounts,
     metrics: Metrics,
     drop: Callable[[], object],
 ) -> AsyncIterator[None]:
     """Act on what other nodes do: their keys are known here, and their changed books' covers removed here."""
     loop = asyncio.get_running_loop()
-    follower = Follower(drop)
+    follower = Follower(drop, tidy)
 
     def deaf(why: str) -> None:
         metrics.database_up.set(0)

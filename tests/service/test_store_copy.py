@@ -22,7 +22,7 @@ from coverproxy.service.store_copy import Progress, copy, differing
 from coverproxy.storage.postgres_pool import PostgresPool
 from coverproxy.storage.sqlite_tables import SqliteTables
 from coverproxy.storage.table_copy import Row, Table, as_stored, as_text
-from coverproxy.wiring import open_shelf
+from coverproxy.wiring.data_folder import open_shelf
 from coverproxy.wiring.postgres import opened_database
 from coverproxy.wiring.stores import sqlite_files
 

@@ -30,7 +30,7 @@ from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRa
 from coverproxy.concurrency.postgres_leases import LEASE_SECONDS, PostgresLeases
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import QUARANTINED
-from coverproxy.originals.postgres import PostgresCatalogue, schema_steps
+from coverproxy.originals.postgres import CHANGES_DAYS, PostgresCatalogue, schema_steps
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.sources.postgres import PostgresSourceMemory
 from coverproxy.stats.base import RefusalRow
@@ -279,8 +279,9 @@ def test_a_node_that_was_away_for_too_long_starts_empty(
     assert there.stale(10) == [BOOK]
     there.unmark_stale([BOOK])
     here.mark_stale(OTHER)
-    pool.write("UPDATE change_forgotten SET number = (SELECT max(number) FROM change)")
-    pool.write("DELETE FROM change")
+    pool.write("UPDATE change SET at = now() - make_interval(days => %s, hours => 1)", (CHANGES_DAYS,))
+    here.forget_changes()
+    here.forget_changes()
 
     assert there.stale(10) == []
     assert (tmp_path / "b" / "emptied").exists()

@@ -1,0 +1,146 @@
+"""What does the database that nodes share take: a lookup, a cover's count, an import?
+
+    python -m bench postgres --url postgresql://user@localhost/empty [--books 200000]
+
+In an empty database: originals enter by COPY in portions of 5,000; lookups ask for books in random order,
+some of which are not there; two processes with four connections each take 3,000 covers of one key's
+quota of 2,000; a lease is taken and returned. The server shares the machine with the client.
+"""
+
+import asyncio
+import multiprocessing
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench import command, report
+from bench.books import isbn
+from bench.goals import at_least, at_most
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.formats import Loader
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import ISBN, Identifier
+
+PORTION = 5000
+LOOKUPS = 5000
+TAKES, LIMIT, PROCESSES = 3000, 2000, 2
+DAY = date(2026, 11, 23)
+
+
+@command.command(__name__, __doc__)
+@click.option("--url", required=True, help="An empty database of its own.")
+@click.option("--books", type=click.IntRange(10_000, 100_000_000), default=200_000, show_default=True)
+@command.out
+def main(url: str, books: int, out: Path) -> None:
+    """Measure and write the result."""
+    figures = _catalogue(url, books) | {"quota": _quota(url), "lease_ms": asyncio.run(_leases(url))}
+    report.show(figures)
+    held = [
+        at_most("ms of a lookup, p50", figures["lookup_ms"]["found"]["p50"], 0.3, "found"),
+        at_least("originals a second by COPY", figures["copied_per_second"], 5000, "copy"),
+    ]
+    print(report.write("postgres", {"books": books, "portion": PORTION}, figures, out, held=held))
+
+
+def _catalogue(url: str, books: int) -> dict[str, Any]:
+    from coverproxy.originals.postgres import PostgresCatalogue  # psycopg comes with an extra
+    from coverproxy.originals.postgres_changes import ChangeLog
+    from coverproxy.storage.postgres_news import PostgresNews
+    from coverproxy.storage.postgres_pool import PostgresPool
+
+    pool = PostgresPool(url, StoreUnavailable)
+    with tempfile.TemporaryDirectory() as folder:
+        changes = ChangeLog(Path(folder) / "changes.json", lambda: None)
+        catalogue = PostgresCatalogue(pool, PostgresNews(url), changes, {})
+        catalogue.open()
+        copied = _copied(catalogue.add_all, books)
+        pool.write("ANALYZE original")
+        size = pool.read("SELECT pg_total_relation_size('original')")[0][0]
+        figures = {
+            "copied_per_second": round(copied),
+            "bytes_per_book": round(size / books, 1),
+            "lookup_ms": {
+                "found": _asked(catalogue.find, books, 0),
+                "missing": _asked(catalogue.find, books, 1),
+            },
+        }
+        catalogue.close()
+    return figures
+
+
+def _copied(add: Callable[[list[Original]], int], books: int) -> float:
+    started = time.perf_counter()
+    for at in range(0, books, PORTION):
+        add([_original(number) for number in range(at, min(at + PORTION, books))])
+    return books / (time.perf_counter() - started)
+
+
+def _original(number: int) -> Original:
+    identifier = Identifier(ISBN, isbn(2 * number))
+    digest = (number * 0x9E3779B97F4A7C15 % (1 << 128)).to_bytes(16)
+    return Original(identifier, digest, Loader.JPEG, 645, 1000, 81_234, 1_217_808_000, "bench", added=1)
+
+
+def _asked(find: Callable[[Identifier], list[Original]], books: int, odd: int) -> dict[str, float]:
+    """Look up books in random order; every other number is one that is there."""
+    places, taken = random.Random(1), []  # noqa: S311 - places in a catalogue
+    for number in (places.randrange(books) for _ in range(LOOKUPS)):
+        identifier = Identifier(ISBN, isbn(2 * number + odd))
+        started = time.perf_counter()
+        found = find(identifier)
+        taken.append((time.perf_counter() - started) * 1000)
+        assert bool(found) != bool(odd)
+    return report.spread(taken, 3)
+
+
+def _quota(url: str) -> dict[str, Any]:
+    """Take more than there is from two processes at once; what passed must be the limit exactly."""
+    asyncio.run(_take(url, 0))  # makes the tables
+    started = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        got = pool.starmap(_take_many, [(url, TAKES // PROCESSES)] * PROCESSES)
+    passed, seconds = sum(each[0] for each in got), max(each[1] for each in got)
+    assert passed == LIMIT, f"{passed} passed; expected {LIMIT}"
+    return {
+        "takes": TAKES, "limit": LIMIT, "passed": passed, "takes_per_second": round(TAKES / seconds),
+        "with_start_seconds": round(time.perf_counter() - started, 1),
+    }  # fmt: skip
+
+
+def _take_many(url: str, takes: int) -> tuple[int, float]:
+    return asyncio.run(_take(url, takes))
+
+
+async def _take(url: str, takes: int) -> tuple[int, float]:
+    from coverproxy.accounts.postgres import PostgresState
+    from coverproxy.storage.postgres_pool import PostgresPool
+
+    state = PostgresState(PostgresPool(url, StoreUnavailable))
+    await state.open()
+    started = time.perf_counter()
+    got = await asyncio.gather(*(state.take("bench", DAY, LIMIT) for _ in range(takes)))
+    seconds = time.perf_counter() - started
+    await state.close()
+    return sum(count is not None for count in got), seconds
+
+
+async def _leases(url: str) -> dict[str, float]:
+    from coverproxy.concurrency.postgres_leases import PostgresLeases
+    from coverproxy.storage.postgres_pool import PostgresPool
+
+    pool, taken = PostgresPool(url, StoreUnavailable), []
+    leases = PostgresLeases(pool)
+    for number in range(300):
+        started = time.perf_counter()
+        async with leases.hold(f"bench{number}"):
+            pass
+        taken.append((time.perf_counter() - started) * 1000)
+    leases.close()
+    pool.close()
+    return report.spread(taken, 3)
