@@ -18,7 +18,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 import zlib
 from collections import Counter
@@ -28,7 +27,7 @@ from typing import Any
 
 import click
 
-from bench import command, plots, report
+from bench import command, plots, report, scratch
 from coverproxy.config import Config
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
@@ -60,7 +59,7 @@ def main(count: int, out: Path) -> None:
 
 def _pictures() -> list[bytes]:
     """Draw some covers, and write each small one as every type that is read."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder() as folder:
         subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", folder], check=True)
         paths = sorted(Path(folder).iterdir())[:4]
         shrink = vips.library().Image.thumbnail

@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ import aiohttp
 import click
 import orjson
 
-from bench import books, command, report
+from bench import books, command, report, scratch
 from coverproxy.domain.formats import Format, dimensions
 
 AT_ONCE = 16
@@ -52,7 +51,7 @@ class Seen:
 @command.out
 def main(kills: int, seed: int, out: Path) -> None:
     """Kill it as often as asked, and tell what was found."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         folder = Path(name, "data")
         books.fill(folder, books.originals(None, Path(name, "drawn")), BOOKS)
         key = books.new_key(folder)

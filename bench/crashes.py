@@ -13,14 +13,13 @@ quarantined, each after one decode. Memory is of each worker with its render pro
 
 import random
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench import books, client, command, readers, report, serve
+from bench import books, client, command, readers, report, scratch, serve
 from bench.client import Answer, Ask
 from bench.goals import Goal, at_least, at_most
 from coverproxy.domain.formats import Loader
@@ -44,7 +43,7 @@ QUARANTINED = "coverproxy_originals_quarantined_total"
 def main(covers: Path | None, workers: int, each: int, rate: float, out: Path) -> None:
     """Ask for covers and poison, and write the result."""
     seconds = each * len(KINDS) * (1 + LIMIT_SECONDS) / workers / 2
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
         count = round(rate * seconds * 1.5) + 50

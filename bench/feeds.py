@@ -9,7 +9,6 @@ Both run twice over a new data folder; the better time counts. Memory is the pro
 
 import gzip
 import resource
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import click
 import orjson
 
-from bench import command, report
+from bench import command, report, scratch
 from bench.books import isbn
 from bench.goals import at_least
 from coverproxy.config import load
@@ -37,7 +36,7 @@ _ROUNDS = 2
 @command.out
 def main(records: int, editions: int, out: Path) -> None:
     """Measure and write the result."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         folder = Path(name)
         message, dump = _message(folder, records), _dump(folder, editions)
         onix = max(records / _onix(folder / f"onix{at}", message) for at in range(_ROUNDS))

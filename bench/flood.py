@@ -12,13 +12,12 @@ pause, while another key wants one new cover every half second: how many of 18 i
 import asyncio
 import contextlib
 import gzip
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import books, command, report, serve
+from bench import books, command, report, scratch, serve
 from bench.goals import Goal, at_least, at_most
 
 BOOKS = 2500
@@ -179,7 +178,7 @@ async def starved(url: str, flood: Sequence[str], wanted: Sequence[str]) -> list
 @command.out
 def main(covers: Path | None, out: Path) -> None:
     """Flood a service, and write what others felt."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
         books.fill(folder / "data", found, BOOKS)

@@ -27,7 +27,6 @@ import contextlib
 import random
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -36,7 +35,7 @@ from typing import Any, NamedTuple
 import click
 import orjson
 
-from bench import books, command, peers, plots, report, serve, turns
+from bench import books, command, peers, plots, report, scratch, serve, turns
 from bench.client import ask_once
 from bench.goals import Goal, at_least, ratio
 from bench.peers import Peer
@@ -85,7 +84,7 @@ def main(
     out: Path,
 ) -> None:  # fmt: skip
     """Have all take turns, and write the result."""
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+    with scratch.folder() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
         stage = _set(folder, found, count, min(hot, count), min(peer_books, count), open_files)

@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ import aiohttp
 import click
 import orjson
 
-from bench import command, report, serve
+from bench import command, report, scratch, serve
 from bench.books import isbn
 from bench.goals import at_least
 from coverproxy.config import load
@@ -43,7 +42,7 @@ SECONDS = 2.0
 @command.out
 def main(count: int, rounds: int, out: Path) -> None:
     """Measure and write the result."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         fill(Path(name), count)
         with serve.app(Path(name), 1) as served:
             figures = asyncio.run(_measure(f"{served.url}/devkey/{served.key}/info", count, rounds))

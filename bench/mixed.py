@@ -12,21 +12,26 @@ Which book: by --popularity, a TSV of ISBN and count, else by the curve fitted t
 of the requests name a book without a cover, 5 % are spelled as only catalogues do, 5 % are HEADs, 10 % say
 which cover they have (If-None-Match); 25 % small, 70 % medium, 5 % large.
 
+Twice: readers who name no format, and readers with Chrome's Accept header, who get AVIF once it is made.
+
 Told: percentiles by what the answer was, hit rate among covers (over the whole time, and over the last
 third), CPU time per request (service and nginx), resident memory of each process at the end. Source: /proc.
 """
 
 import contextlib
 import random
-import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench import books, client, command, plots, readers, report, serve, turns
+from bench import books, client, command, plots, readers, report, scratch, serve, turns
 from bench.client import Answer
+
+ACCEPTS = {"any": "", "chrome": client.CHROME}
+"""Who comes: readers who take JPEG, and then, over a folder of their own, readers with Chrome."""
 
 TOLD = ("hit", "made", "missing", "pending")
 
@@ -54,32 +59,48 @@ def main(
 ) -> None:
     """Let them come, and write the result."""
     weights = readers.counted(popularity, count) if popularity else readers.zipf(count)
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+    with scratch.folder() as name:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
-        books.fill(folder / "data", found, len(weights))
-        served = stack.enter_context(serve.app(folder / "data", workers, {}))
-        fronts, skipped = turns.opened(stack, {"nginx": lambda: serve.front(folder / "front", served)})
-        url = fronts.get("nginx", served.url)
-        crowd = readers.Readers(f"/devkey/{served.key}", weights, random.Random(1))  # noqa: S311 - no secret
-        processes = _processes(served, folder / "front" / "nginx.pid")
-        before = serve.cpu_seconds(list(processes))
-        answers = client.apart(url, list(crowd.come(rate, seconds)))
-        cpu = serve.cpu_seconds(list(processes)) - before
-        resident = {f"{kind} {at}": round(serve.resident_mib(process), 1)
-                    for at, (process, kind) in enumerate(processes.items())}  # fmt: skip
-    figures = {
-        **_told(answers),
-        "cpu_ms_per_request": round(cpu * 1000 / len(answers), 3),
-        "resident_mib": resident,
-    }
+        figures, answers, through = {}, {}, ""
+        for who, accept in ACCEPTS.items():
+            books.fill(folder / who / "data", found, len(weights))
+            with contextlib.ExitStack() as stack:
+                served = stack.enter_context(serve.app(folder / who / "data", workers, {}))
+                opening = partial(serve.front, folder / who / "front", served)
+                fronts, skipped = turns.opened(stack, {"nginx": opening})
+                through = "nginx" if fronts else skipped["nginx"]
+                crowd = readers.Readers(f"/devkey/{served.key}", weights, random.Random(1))  # noqa: S311 - no secret
+                asks = list(crowd.come(rate, seconds))
+                answers[who], told = _come(served, fronts.get("nginx", served.url), asks, accept)
+                figures[who] = _told(answers[who]) | told
     report.show(figures)
     settings = {
         **books.described(covers, found), "workers": workers, "rate": rate, "seconds": seconds,
-        "through": "nginx" if fronts else skipped["nginx"], **readers.settings(weights, popularity),
+        "through": through, "accepts": ACCEPTS, **readers.settings(weights, popularity),
     }  # fmt: skip
     print(report.write("mixed", settings, figures, out))
     _plot(answers, out / "mixed.svg")
+
+
+def _come(
+    served: serve.Served, url: str, asks: list[client.Ask], accept: str
+) -> tuple[list[Answer], dict[str, Any]]:
+    """Let readers come; return their answers, and what that cost."""
+    processes = _processes(served, served.folder.parent / "front" / "nginx.pid")
+    before = serve.cpu_seconds(list(processes))
+    answers = client.apart(url, asks, accept)
+    cpu = serve.cpu_seconds(list(processes)) - before
+    covers = [answer.length for answer in answers if answer.label == "hit" and answer.length]
+    return answers, {
+        "cpu_ms_per_request": round(cpu * 1000 / len(answers), 3),
+        "hit_bytes_mean": round(sum(covers) / max(len(covers), 1)),
+        "better_made": served.counted('coverproxy_better_total{outcome="made"}'),
+        "resident_mib": {
+            f"{kind} {at}": round(serve.resident_mib(process), 1)
+            for at, (process, kind) in enumerate(processes.items())
+        },
+    }
 
 
 def _processes(served: serve.Served, nginx_pid: Path) -> dict[int, str]:
@@ -112,9 +133,10 @@ def _hit_rate(answers: list[Answer]) -> float:
     return round(found["hit"] / max(found["hit"] + found["made"] + found["pending"], 1), 3)
 
 
-def _plot(answers: list[Answer], path: Path) -> None:
-    waits = {label: [answer.seconds * 1000 for answer in answers if answer.label == label] for label in TOLD}
-    waits = {"all": [answer.seconds * 1000 for answer in answers], **{k: v for k, v in waits.items() if v}}
-    with plots.figure(path, 1, (7, 4)) as axis:
-        plots.waits(axis, waits)
-        axis.set_title("as readers come, from an empty cache", fontsize=10)
+def _plot(answers: dict[str, list[Answer]], path: Path) -> None:
+    with plots.figure(path, len(answers), (12, 4)) as axes:
+        for axis, (who, of) in zip(axes, answers.items(), strict=True):
+            waits = {label: [each.seconds * 1000 for each in of if each.label == label] for label in TOLD}
+            waits = {"all": [each.seconds * 1000 for each in of], **{k: v for k, v in waits.items() if v}}
+            plots.waits(axis, waits)
+            axis.set_title(f"as readers come, from an empty cache: {who}", fontsize=10)

@@ -14,14 +14,13 @@ service loses by that counts against it.
 """
 
 import random
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench import books, client, command, plots, readers, report, serve
+from bench import books, client, command, plots, readers, report, scratch, serve
 from bench.client import Answer, Ask
 from bench.goals import Goal, at_least, at_most
 from bench.wrk import Wrk
@@ -46,7 +45,7 @@ MOST_PER_SECOND = 4000.0
 def main(covers: Path | None, workers: int, factor: float, seconds: float, warm: float, out: Path) -> None:
     """Measure the capacity, overload it, and write the result."""
     within = Config().render.answer_within_seconds
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
         count = round((seconds * factor + 2 * warm) * MOST_PER_SECOND / factor)

@@ -32,6 +32,8 @@ class Peer(NamedTuple):
     url: str
     path: Callable[[str, tuple[int, int], Format], str]
     formats: tuple[Format, ...]
+    processes: tuple[int, ...] = ()
+    """Those that share the work, each with what is below it; not the nginx that distributes it."""
 
 
 def shelve(folder: Path, originals: Sequence[Path], count: int) -> list[str]:
@@ -44,12 +46,15 @@ def shelve(folder: Path, originals: Sequence[Path], count: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def thumbor(originals: Path, folder: Path, *, keeps: bool, processes: int = 2) -> Iterator[Peer]:
+def thumbor(
+    originals: Path, folder: Path, *, keeps: bool, processes: int = 2, settings: str = ""
+) -> Iterator[Peer]:
     """Run thumbor over a folder of originals, some processes behind one nginx; *keeps*: it stores results.
 
     Originals are read from their folder and not copied to a storage first: in its favour. By its own
     `--processes`, whichever wakes first takes all the few connections of a benchmark: in some runs one did
     all the work, and thumbor made 170 covers a second, in others 330. nginx shares them out evenly.
+    *settings*: more lines of its configuration.
     """
     binary = thumbor_binary()
     folder.mkdir(parents=True)
@@ -59,7 +64,7 @@ def thumbor(originals: Path, folder: Path, *, keeps: bool, processes: int = 2) -
         f"STORAGE = 'thumbor.storages.no_storage'\nRESULT_STORAGE = {storage!r}\n"
         f"RESULT_STORAGE_FILE_STORAGE_ROOT_PATH = {str(folder / 'results')!r}\n"
         "RESULT_STORAGE_STORES_UNSAFE = True\nRESULT_STORAGE_EXPIRATION_SECONDS = 0\n"
-        "ALLOW_UNSAFE_URL = True\n",
+        f"ALLOW_UNSAFE_URL = True\n{settings}",
         encoding="utf-8",
     )
     ports = [free_port() for _ in range(processes)]
@@ -70,10 +75,12 @@ def thumbor(originals: Path, folder: Path, *, keeps: bool, processes: int = 2) -
         return f"/unsafe/fit-in/{box[0]}x{box[1]}/{turned}{name}"
 
     with contextlib.ExitStack() as stack:
-        for each in ports:
+        each_of = [
             stack.enter_context(running([*command, str(each)], [each], folder / f"said-{each}.log"))
+            for each in ports
+        ]
         url = stack.enter_context(_shared_out(folder, ports))
-        yield Peer(url, path, tuple(Format))
+        yield Peer(url, path, tuple(Format), tuple(each_of))
 
 
 @contextlib.contextmanager
@@ -106,13 +113,14 @@ def ipx(originals: Path, folder: Path, *, keeps: bool, processes: int = 2) -> It
         turned = "" if form is Format.JPEG else f",f_{form.name.lower()}"
         return f"/s_{box[0]}x{box[1]},fit_inside{turned}/{name}"
 
+    each_of: list[int] = []
     with contextlib.ExitStack() as stack:
         for each in ports:
             command = [program("node", "nodejs"), str(script), "serve", "--dir", str(originals)]
             env = {"HOST": "127.0.0.1", "PORT": str(each), "IPX_MAX_AGE": "31536000"}
-            stack.enter_context(running(command, [each], folder / f"said-{each}.log", env))
+            each_of.append(stack.enter_context(running(command, [each], folder / f"said-{each}.log", env)))
         url = stack.enter_context(_shared_out(folder, ports, cache, using if keeps else ""))
-        yield Peer(url, path, tuple(Format))
+        yield Peer(url, path, tuple(Format), tuple(each_of))
 
 
 @contextlib.contextmanager
@@ -137,7 +145,8 @@ def image_filter(originals: Path, folder: Path, *, workers: int = 2) -> Iterator
             opened = nginx(folder / str(port), each, port, workers=1, main=f"load_module {_FILTER};")
             stack.enter_context(opened)
         url = stack.enter_context(_shared_out(folder, ports))
-        yield Peer(url, path, (Format.JPEG,))
+        pids = [int((folder / str(port) / "nginx.pid").read_text(encoding="ascii")) for port in ports]
+        yield Peer(url, path, (Format.JPEG,), tuple(pids))
 
 
 def sharp(originals: Sequence[Path], folder: Path, box: tuple[int, int], form: Format) -> list[bytes]:

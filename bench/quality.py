@@ -26,13 +26,13 @@ import io
 import statistics
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench import command, metric, peers, plots, quality_ladder, quality_search, report, turns
+from bench import command, metric, peers, plots, quality_ladder, quality_search, report, scratch, turns
 from bench.candidates import (
     BUDGET,
     CONFIG,
@@ -43,11 +43,13 @@ from bench.candidates import (
     measured,
     originals_of,
 )
-from bench.client import ask_once
+from bench.client import CHROME, ask_once
+from bench.goals import Goal, at_least, at_most
 from bench.peers import Peer
 from coverproxy.config import Size
 from coverproxy.domain.formats import Format, sniff
 from coverproxy.imaging import vips
+from coverproxy.web.accept import choices
 
 SHEET_COVERS = 6
 COLOURS = {
@@ -96,23 +98,59 @@ def _compare(settings: dict[str, Any], originals: list[bytes], drawn: list[bytes
     theirs, skipped = _peers(originals)
     candidates = {name: [*candidates_of(name), *theirs.get(name, [])] for name in CONFIG.sizes}
     found = [each for name in CONFIG.sizes for each in measured(name, candidates[name], originals)]
+    shares = to_chrome(found)
     figures = {
         "rows": [each.row() for each in found], "against_the_budget": _against(found),
+        "to_chrome": shares,
         "skipped": skipped,
     }  # fmt: skip
-    _write("quality", settings, originals, figures, out)
+    _write("quality", settings, originals, figures, out, _held(shares))
     _plot(found, out / "quality.svg")
     _sheet(drawn[:: len(drawn) // SHEET_COVERS][:SHEET_COVERS], out)
 
 
-def _write(name: str, settings: dict[str, Any], originals: list[bytes], figures: Any, out: Path) -> None:
+MOST_SHARES = {"small": 0.74, "medium": 0.68, "large": 0.59}
+
+
+def _held(shares: dict[str, dict[str, Any]]) -> list[Goal]:
+    """Hold what Chrome gets against the goals: fewer bytes than the JPEG's, at a score no lower."""
+    return [
+        goal
+        for size, most in MOST_SHARES.items()
+        for goal in (
+            at_most(f"{size} to Chrome, bytes ÷ our JPEG's", shares[size]["bytes_share"], most),
+            at_least(f"{size} to Chrome, points more than our JPEG's", shares[size]["ssimulacra2_more"], 0),
+        )
+    ]
+
+
+def to_chrome(rows: list[Measured]) -> dict[str, dict[str, Any]]:
+    """Return what a client with Chrome's Accept gets of each size once it is made, beside the first JPEG."""
+    means = {(each.size, each.candidate.name): each for each in rows}
+    told = {}
+    for name, size in CONFIG.sizes.items():
+        form = choices(CHROME, CONFIG.formats.enabled, size.offered(CONFIG.formats))[0]
+        best, jpeg = means[name, f"coverproxy {form.name}"], means[name, "coverproxy JPEG"]
+        more = statistics.fmean(best.scores) - statistics.fmean(jpeg.scores)
+        told[name] = {
+            "format": form.value,
+            "bytes_share": round(best.mean_bytes / jpeg.mean_bytes, 3),
+            "ssimulacra2_more": round(more, 2),
+        }
+    return told
+
+
+def _write(
+    name: str, settings: dict[str, Any], originals: list[bytes], figures: Any, out: Path,
+    held: Sequence[Goal] = (),
+) -> None:  # fmt: skip
     settings = {**settings, "originals": len(originals), "rounds": ROUNDS if name == "quality" else 1}
-    print(report.write(name, settings, figures, out, versions=peers.versions()))
+    print(report.write(name, settings, figures, out, held=held, versions=peers.versions()))
 
 
 def _drawn() -> list[bytes]:
     """Draw the project's own covers, as JPEGs of the height that is measured."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder() as folder:
         subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", folder], check=True)
         shrink = vips.library().Image.thumbnail
         pictures = [shrink(str(path), 1000, height=1000) for path in sorted(Path(folder).iterdir())]
@@ -121,7 +159,7 @@ def _drawn() -> list[bytes]:
 
 def _peers(originals: list[bytes]) -> tuple[dict[str, list[Candidate]], dict[str, str]]:
     """Have each peer make all that it can; return its candidates by size, and why others are left out."""
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+    with scratch.folder() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         shelf = folder / "originals"
         shelf.mkdir()

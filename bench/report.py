@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from bench import goals
+from bench import goals, scratch
 from bench.goals import Goal
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,6 +30,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "load_before": _LOAD_BEFORE,
+        "scratch_on": scratch.file_system(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},

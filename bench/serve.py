@@ -111,11 +111,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 @contextlib.contextmanager
 def app(
     folder: Path, workers: int, settings: Mapping[str, Mapping[str, Any]] = PATIENT, key: str = "",
-    program: Sequence[str] = (sys.executable, "-m", "coverproxy"),
+    program: Sequence[str] = (sys.executable, "-m", "coverproxy"), env: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:  # fmt: skip
     """Run `coverproxy serve` with *workers* workers over a data folder; settings are by table and key.
 
-    *program*: the product's command, or one that stands for it.
+    *program*: the product's command, or one that stands for it. *env*: what else its environment has.
     Makes a new developer key without limit, where none is given.
     """
     key = key or books.new_key(folder)
@@ -129,7 +129,7 @@ def app(
     serving = ["serve", "--port", "0", "--workers", str(workers), "--data", str(folder), "--json"]
     process = subprocess.Popen(
         [*program, *serving],
-        stdout=subprocess.PIPE, env={**os.environ, **environment},
+        stdout=subprocess.PIPE, env={**os.environ, **environment, **(env or {})},
     )  # fmt: skip
     assert process.stdout
     try:

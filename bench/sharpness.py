@@ -11,7 +11,6 @@ The rule is the product's: area times detail squared (coverproxy/imaging/detail.
 won by which should have, and each kind's share; without DIR the project's drawn covers.
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import click
 
-from bench import books, command, goals, report
+from bench import books, command, goals, report, scratch
 from coverproxy.imaging import detail, vips
 
 LARGER = 1.6
@@ -112,7 +111,7 @@ def opened(paths: list[Path]) -> list[Any]:
 @command.out
 def main(covers: Path | None, every: int, out: Path) -> None:
     """Compare, and write sharpness.json."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder() as folder:
         seen, right, table = compare(opened(books.originals(covers, Path(folder))[::every]))
         print("should win  won   lost")
         for is_better in (True, False):

@@ -19,7 +19,6 @@ import multiprocessing
 import os
 import random
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -31,7 +30,7 @@ from typing import Any
 
 import click
 
-from bench import books, client, command, plots, readers, report, serve
+from bench import books, client, command, plots, readers, report, scratch, serve
 from bench.client import Answer
 from bench.goals import Goal, at_most
 from bench.wrk import Wrk
@@ -64,7 +63,7 @@ def main(
 ) -> None:
     """Serve under load for some minutes, and write the result."""
     cache = {"max_bytes": cap_mb * 1_000_000, "check_seconds": 1.0}
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
         books.fill(folder / "data", found, BOOKS)

@@ -9,13 +9,12 @@ with X-Cover-Status "made", and renders). Latency is of all answers, from the mo
 clients share the cores.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench import books, client, command, plots, report, serve
+from bench import books, client, command, plots, report, scratch, serve
 from bench.client import Answer, Ask
 from bench.goals import Goal, at_most
 
@@ -31,7 +30,7 @@ RENDERS = 'coverproxy_span_seconds_count{span="render"}'
 @command.out
 def main(covers: Path | None, workers: int, clients: int, storms: int, out: Path) -> None:
     """Have them all ask, count the renders, and write the result."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch.folder() as name:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
         books.fill(folder / "data", found, storms + 1)

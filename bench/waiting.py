@@ -14,14 +14,13 @@ nginx, wrk and the readers' own process, which has a higher priority where that 
 import asyncio
 import contextlib
 import random
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench import books, client, command, plots, readers, report, serve, turns
+from bench import books, client, command, plots, readers, report, scratch, serve, turns
 from bench.client import Ask, ask_once
 from bench.goals import Goal, at_most
 from bench.wrk import Wrk
@@ -44,7 +43,7 @@ FRONT, ALONE = "through nginx", "app alone"
 @command.out
 def main(covers: Path | None, workers: int, rate: int, seconds: float, rounds: int, out: Path) -> None:
     """Take turns with and without misses, and write the result."""
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+    with scratch.folder() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         books.fill(folder / "data", books.originals(covers, folder / "drawn"), BOOKS)
         served = stack.enter_context(serve.app(folder / "data", workers))

@@ -31,7 +31,9 @@ function init(args)
     end
   end
   for path in io.lines(args[1]) do
-    lines[#lines + 1] = wrk.format("GET", path, { ["Sec-Fetch-Dest"] = "image" })
+    local headers = { ["Sec-Fetch-Dest"] = "image" }
+    if args[5] ~= "" then headers["Accept"] = args[5] end
+    lines[#lines + 1] = wrk.format("GET", path, headers)
   end
 end
 
@@ -71,7 +73,9 @@ class Run(NamedTuple):
 class Wrk:
     """Asks for *paths* of *url* in their order, over and over; each run goes on where the last one ended."""
 
-    def __init__(self, url: str, paths: Sequence[str], folder: Path, connections: int) -> None:
+    def __init__(
+        self, url: str, paths: Sequence[str], folder: Path, connections: int, accept: str = ""
+    ) -> None:
         self._binary = program("wrk", "wrk")
         folder.mkdir(parents=True, exist_ok=True)
         self._script, self._paths = folder / "ask.lua", folder / "paths.txt"
@@ -79,6 +83,7 @@ class Wrk:
         self._paths.write_text("\n".join(paths) + "\n", encoding="utf-8")
         self._url = url
         self._connections = connections
+        self._accept = accept
         self.at = 0
 
     def run(self, seconds: float, wanted: str = "", header: str = "X-Cover-Status") -> Run:
@@ -94,7 +99,7 @@ class Wrk:
         """Ask while the block runs; the list holds the run after it. Ends by itself after *seconds*."""
         command = [self._binary, "-t1", f"-c{self._connections}", f"-d{max(round(seconds), 1)}s"]
         command += ["--timeout", "30s", "-s", str(self._script), self._url, "--"]
-        command += [str(self._paths), str(self.at), header, wanted]
+        command += [str(self._paths), str(self.at), header, wanted, self._accept]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         runs: list[Run] = []
         try:

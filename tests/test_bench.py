@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # at the end, so that an installed coverproxy is not shadowed
 
-from bench import books, goals, readers, report  # noqa: E402
+from bench import books, goals, misses, readers, report, scratch  # noqa: E402
 from bench.__main__ import COMMANDS  # noqa: E402
 from coverproxy.domain import isbn  # noqa: E402
 
@@ -139,3 +139,23 @@ def test_arrivals_come_at_their_rate_and_in_order() -> None:
     assert moments[0] > 0
     assert moments[-1] < 50
     assert list(readers.evenly(4, 1)) == [0, 0.25, 0.5, 0.75]
+
+
+def test_a_server_whose_work_one_process_did_fails_the_run() -> None:
+    """CPU time that one process took alone is told; an even share, and a peer that tells none, pass."""
+    misses.check_even("ours", [3.0, 2.0])
+    misses.check_even("sharp", [])
+    with pytest.raises(RuntimeError, match=r"ours: .*0\.1 s"):
+        misses.check_even("ours", [5.0, 0.1])
+
+
+def test_scratch_is_left_to_whoever_asked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder goes with its benchmark; within `all` it stays until the very end."""
+    with scratch.folder() as name:
+        assert Path(name).is_dir()
+    assert not Path(name).exists()
+    monkeypatch.setenv(scratch.KEPT_IN, str(tmp_path))
+    with scratch.folder() as name:
+        assert Path(name).parent == tmp_path
+    assert Path(name).exists()
+    assert scratch.file_system() != "unknown"
