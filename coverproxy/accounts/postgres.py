@@ -26,7 +26,7 @@ _THREADS = 4
 """Threads that wait for the server: the event loop never does."""
 
 _LOCKED_FOR_SIGNUP = 0x636F7603
-"""The advisory lock of whoever asks for a key: two that race for the last place see each other."""
+"""The advisory lock for key requests: two that race for the last place see each other."""
 
 _TAKE = """
 INSERT INTO made (key, day, n) SELECT %(key)s, %(day)s, 1 WHERE %(limit)s > 0

@@ -75,7 +75,7 @@ def import_(
     """Take in covers from PATH.
 
     \b
-    PATH is told by its content:
+    The type of PATH is recognised by content:
       a folder tree of images named by ISBN (0545010225.jpg, 9780545010221-front.jpg), or one such image;
       a CSV or TSV list (.csv, .tsv, .tab, .txt) with the columns isbn,file[,source,date]; other names are
         known (ISBN-13; image, filename, Bild, url), and licence, until and no_crop;

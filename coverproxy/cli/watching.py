@@ -11,7 +11,7 @@ from coverproxy.cli.import_report import Refusals
 from coverproxy.config import Config, FeedConfig
 
 LOOK_SECONDS = 60.0
-"""How often folders are looked through although nothing was told of: a notice may be lost."""
+"""How often folders are scanned without a notification: one may be lost."""
 
 _POLL_MILLISECONDS = 1000
 
@@ -93,7 +93,7 @@ class _Wakes:
         self._thread.start()
 
     def clear(self) -> None:
-        """Forget what was told so far."""
+        """Forget what was reported so far."""
         self._event.clear()
 
     def wait(self, seconds: float) -> None:

@@ -22,7 +22,7 @@ class Leases(Protocol):
     """Gives each name to one holder at a time."""
 
     def hold(self, name: str) -> AbstractAsyncContextManager[Lease]:
-        """Hold the lease of *name*, waiting for whoever has it. Raises StoreUnavailable."""
+        """Hold the lease of *name*, waiting for its holder. Raises StoreUnavailable."""
         ...
 
 

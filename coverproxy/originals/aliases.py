@@ -35,7 +35,7 @@ class AliasStore(Protocol):
         ...
 
     def remove(self, name: Identifier) -> None:
-        """Forget a link; none is no fault."""
+        """Remove a link; does nothing if there is none."""
         ...
 
     def after(self, name: Identifier | None, most: int) -> list[tuple[Identifier, Identifier]]:

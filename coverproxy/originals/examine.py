@@ -33,7 +33,7 @@ class Candidate:
     """A file offered as the cover of an ISBN. `date` None: the file's own time.
 
     `is_file_name`: nothing but the file's name says which ISBN it is. `place`: where the sender's own file
-    says so, as "feed.xml:12". `read` and `address`: how and from where it is read if it is no file at `path`
+    says so, as "feed.xml:12". `read` and `address`: how and from where to read it if not a file at `path`
     (a member of a zip, a link); `path` is then the file that names it. `begins`: where in the file at `path`
     its bytes begin, to be left there. `record`: the sender's own name of the record; `stamp`: what it says of
     the picture. `others`: further identifiers in its list. `alternatives`: lesser pictures of the same, in
@@ -130,7 +130,7 @@ def examine(
 
 
 def mode_of(candidate: Candidate, rules: Import) -> Mode:
-    """Say how its bytes come to their place: what is no file cannot be linked, nor referred to."""
+    """Return how its bytes are stored: only a file can be linked or referenced."""
     if candidate.begins is not None:
         return "reference"
     return "copy" if candidate.read else rules.mode

@@ -19,7 +19,7 @@ schema_steps = partial(postgres_migrations.steps, resources.files(__package__), 
 """What brings the tables to their present version: see postgres_migrations.apply()."""
 
 LOCKED_FOR_CATALOGUE = 0x636F7602
-"""The advisory lock of whoever writes: one transaction of all nodes at a time, as with SQLite.
+"""The advisory lock of writers: one transaction of all nodes at a time, as with SQLite.
 
 Transactions read what a book shows and write what follows from it, and rules look at all books of a picture:
 row locks do not cover what is not there yet. A transaction takes some milliseconds.

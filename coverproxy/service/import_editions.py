@@ -30,7 +30,7 @@ class EditionColumns:
 
 
 def edition_columns(header: list[str] | str) -> EditionColumns | None:
-    """Find the columns of a list of editions; None where a first row is no header of one."""
+    """Find the columns of a list of editions; None if the first row is not such a header."""
     if isinstance(header, str):
         return None
     words = [simplified(cell) for cell in header]

@@ -1,4 +1,4 @@
-"""What a path offers, told by its content: a picture, a folder, a list, ONIX, MARC or a zip."""
+"""What a path offers, recognised by content: a picture, a folder, a list, ONIX, MARC or a zip."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,12 +26,12 @@ def offered(path: Path, sender: Sender) -> Iterator[Step]:
     """Yield what PATH offers, in an order that is always the same for the same bytes.
 
     Records before a place that cannot be read are yielded, and a refusal in place of the rest. Raises
-    OSError; NotAList where it is nothing that is read, and where a list is no list.
+    OSError; NotAList if it is not a known type, or not a valid list.
     """
     if path.is_dir():
         return tree(path, sender)
     if path.suffix.lower() in LISTS:
-        open_list(path)  # what is no list is noticed here, not with the first row
+        open_list(path)  # an invalid list fails here, not with the first row
         return listed(path, sender)
     try:
         kind = kind_of(bounded_read.read(path, HEAD_BYTES)[0])

@@ -155,7 +155,7 @@ def _opened(dump: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 def archives(folder: Path) -> dict[str, Path]:
-    """Return the archives of covers below a folder, by name; other files are none of our business."""
+    """Return the archives of covers below a folder, by name; other files are ignored."""
     found = (each for each in files(folder, None) if isinstance(each, Path))
     return {each.name: each for each in found if covers_of(each.name) is not None}
 

@@ -47,7 +47,7 @@ ON CONFLICT (account, day, label) DO UPDATE SET n = refusal_count.n + excluded.n
 _DAY = 86_400
 
 _LOCKED_FOR_NOTES = 0x636F7604
-"""The advisory lock of whoever adds up: two that add the same ISBNs in other orders would deadlock."""
+"""The advisory lock for summing: two sums of the same ISBNs in different orders would deadlock."""
 
 
 class PostgresActivity:

@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 from coverproxy.storage.postgres_pool import PostgresPool, Run
 
 LOCKED_FOR_SCHEMA = 0x636F7601
-"""The advisory lock of whoever takes a step: "cov" and a number."""
+"""The advisory lock for migrations: "cov" and a number."""
 
 _NOTES = """
 CREATE TABLE IF NOT EXISTS coverproxy_schema (

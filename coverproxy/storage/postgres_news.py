@@ -1,4 +1,4 @@
-"""What other processes and nodes changed: told by PostgreSQL at once, made up for where it was missed."""
+"""Changes by other processes and nodes: notified by PostgreSQL at once, caught up if one was missed."""
 
 import threading
 import time
@@ -11,10 +11,10 @@ from coverproxy.storage.postgres_pool import BoundedConnection, parameters, plac
 CHANNEL = "coverproxy"
 
 KEYS, BOOKS, CATALOGUE = "keys", "books", "catalogue"
-"""What is told of: keys; books whose derivatives have to go; anything else that the catalogue answers by."""
+"""Topics: keys; books whose derivatives are invalid; anything else that catalogue answers depend on."""
 
 CONNECTED = "connected"
-"""What is never told of: called with all others when the connection is made."""
+"""A topic that is never notified: called with all others once the connection is made."""
 
 _ASK_SECONDS = 1.0
 """How often the server is asked something where it tells nothing: so a cut connection is noticed."""

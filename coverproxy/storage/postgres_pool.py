@@ -25,7 +25,7 @@ _LEND_SECONDS = 3.0
 """How long a thread waits for a connection where all are in use."""
 
 _REST_SECONDS = 1.0
-"""How long a server that could not be reached is left alone: who asks meanwhile is told at once."""
+"""Seconds before an unreachable server is tried again: calls meanwhile fail at once."""
 
 _DEFAULTS: dict[str, Any] = {
     "application_name": "coverproxy",
@@ -81,7 +81,7 @@ class PostgresPool:
     At most *most* connections, made when they are needed. No session state (no prepared statements, SET or
     session locks), so that PgBouncer may hand each transaction another server connection. *fault* makes the
     error that every method raises in place of psycopg.Error. While the server is away, one thread a second
-    finds out whether it is back; all others are told at once. MUST be used for the first time after a fork.
+    finds out whether it is back; all others fail at once. MUST be used for the first time after a fork.
 
     Not psycopg_pool: that one connects in threads of its own and backs off, and tells whoever waits for a
     connection that the time is up, not that the server refused it.

@@ -19,7 +19,7 @@ NOT_COPIED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns, and those of them that its rows are told apart by, in the order of its index."""
+    """A table: its columns, and those that identify a row, in the order of its index."""
 
     name: str
     columns: tuple[str, ...]

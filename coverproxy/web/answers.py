@@ -57,7 +57,7 @@ def picture(
 ) -> Answer:  # fmt: skip
     """Answer with a derivative: all of it, a part, or 304.
 
-    *x_accel*: nginx is in front, and is told which file to send. *is_interim*: a better format is to follow
+    *x_accel*: nginx is in front, and gets the file's path. *is_interim*: a better format is to follow
     soon, so this one is not kept for long.
     """
     etag, mtime, length = derivative.etag, derivative.mtime, len(derivative.body)

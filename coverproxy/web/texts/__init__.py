@@ -18,7 +18,7 @@ _GAP = re.compile(r"\{([a-z_]+)\}")
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts by name (`home.lead`), plain: whoever shows one escapes it."""
+    """Texts by name (`home.lead`), unescaped: the code that shows one escapes it."""
 
     language: str
     by_name: Mapping[str, str]
