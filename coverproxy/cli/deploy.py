@@ -91,6 +91,7 @@ def _headers(config: Config) -> dict[str, dict[str, str]]:
     from coverproxy.web.errors import meaning
 
     told = {"hit": answers.hit_headers(config.answers)}
+    told["versioned"] = told["hit"] | {"Cache-Control": answers.IMMUTABLE}
     told["interim"] = told["hit"] | {"Cache-Control": answers.interim_keep(config.answers)}
     for case, error in {
         "down": errors.Unavailable("the app does not answer"),

@@ -82,6 +82,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         root=root,
         **_formats(config),
         keep=headers["hit"]["Cache-Control"],
+        immutable=headers["versioned"]["Cache-Control"],
         keep_interim=headers["interim"]["Cache-Control"],
         endings=endings,
         ending_pattern="|".join(ending for ending, _ in endings),
@@ -112,7 +113,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         placeholder=PLACEHOLDER_FILE,
         upload_bytes=config.upload.max_bytes + _FORM_BYTES,
         admin_header=config.admin.header,
-        **{f"{case}_headers": _quotable(told.items()) for case, told in _kept(headers, config).items()},
+        **{f"{case}_headers": _quotable(told.items()) for case, told in _kept(headers).items()},
     )
 
 
@@ -200,13 +201,13 @@ def _chain(better: Iterable[Format]) -> list[str]:
     return [*(form.value for form in better), Format.JPEG.value, "", ""][:3]
 
 
-def _kept(headers: Mapping[str, Mapping[str, str]], config: Config) -> dict[str, dict[str, str]]:
-    """Return all headers; a hit's Cache-Control is a variable where it depends on the format."""
-    varies = {"Cache-Control": "$coverproxy_keep"} if config.formats.background_cores else {}
-    hit = {**headers["hit"], **varies}
-    return {case: dict(told) for case, told in headers.items() if case not in ("hit", "interim")} | {
-        "hit": hit
+def _kept(headers: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return all headers; a hit's Cache-Control is a variable, by its format and its version."""
+    hit = {**headers["hit"], "Cache-Control": "$coverproxy_keep"}
+    others = {
+        case: dict(told) for case, told in headers.items() if case not in ("hit", "interim", "versioned")
     }
+    return others | {"hit": hit}
 
 
 def _canonical() -> str:

@@ -27,6 +27,10 @@ class Derivative:
         """The ETag that nginx computes for the file: hex mtime, hex length (ngx_http_set_etag)."""
         return f'"{self.mtime:x}-{len(self.body):x}"'
 
+    def is_version(self, text: str) -> bool:
+        """Say whether `?v=` *text* means these bytes: two pictures of one cover never share an mtime."""
+        return bool(text) and text == f"{self.mtime:x}"
+
     @property
     def last_modified(self) -> str:
         """The mtime as an HTTP date (RFC 9110 §5.6.7)."""

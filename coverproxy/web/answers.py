@@ -19,6 +19,9 @@ from coverproxy.web.errors import Meaning
 SERVER = f"coverproxy/{__version__}"
 """Our name, without versions of the libraries below."""
 
+IMMUTABLE = "public, max-age=31536000, immutable"
+"""How a cover is kept under an address that names its version: RFC 8246, for a year."""
+
 COMMON = {
     "Vary": "Accept",
     "Access-Control-Allow-Origin": "*",
@@ -64,6 +67,8 @@ def picture(
     headers = _picture_headers(derivative, label, config)
     if is_interim:
         headers["Cache-Control"] = interim_keep(config)
+    elif derivative.is_version(asked.query.get("v", "")):
+        headers["Cache-Control"] = IMMUTABLE
     if conditional.has_failed(asked.headers, etag, mtime):
         return Answer(412, headers, b"")
     if conditional.is_unchanged(asked.headers, etag, mtime):

@@ -215,10 +215,25 @@ async def test_a_query_or_an_odd_spelling_goes_to_the_app(server: Running, front
     """What nginx cannot read from the path alone gets the app's own answer, with the quota on it."""
     await server.get(server.path())
     hyphened = f"{COVERED[:3]}-{COVERED[3:]}"
-    for path in (server.path() + "?v=1", server.path(hyphened), server.path(f"ISBN%20{TEN}")):
+    for path in (server.path() + "?x=1", server.path(hyphened), server.path(f"ISBN%20{TEN}")):
         got = await same(server, front, path)
         assert got.cover == "hit"
         assert "RateLimit" in got.headers
+
+
+async def test_a_versioned_address_is_immutable(server: Running, front: str) -> None:
+    """nginx and the app have a file kept for a year where ?v= is its version, and no other v."""
+    made = await server.get(server.path())
+    version = made.headers["ETag"].strip('"').partition("-")[0]
+    for query, is_kept in ((f"?v={version}", True), ("?v=1", False), (f"?v={version}0", False), ("", False)):
+        for url in (front, server.listeners.url):
+            got = await ask(url, server.path() + query)
+            assert got.cover == "hit"
+            assert ("immutable" in got.headers["Cache-Control"]) is is_kept, (url, query, got.headers)
+    assert "RateLimit" not in (await ask(front, f"{server.path()}?v={version}")).headers
+    told = await server.client.get(f"{server.listeners.url}/devkey/{server.key.name}/info/isbn/{COVERED}")
+    address = (await told.json())["sizes"]["medium"]["formats"]["jpg"]["url"]
+    assert address.endswith(f"?v={version}")
 
 
 async def test_a_revoked_key_stops_while_it_is_served(start: Start, tmp_path: Path) -> None:
@@ -367,12 +382,12 @@ async def test_x_accel_sends_the_file_with_the_apps_headers(start: Start, tmp_pa
     plain = await start()
     async with before(server, tmp_path / "nginx") as front:
         made = await ask(front, server.path())
-        odd = await ask(front, server.path() + "?v=1")
-        part = await ask(front, server.path() + "?v=1", Range="bytes=0-9")
-        head = await ask(front, server.path() + "?v=1", "HEAD")
+        odd = await ask(front, server.path() + "?x=1")
+        part = await ask(front, server.path() + "?x=1", Range="bytes=0-9")
+        head = await ask(front, server.path() + "?x=1", "HEAD")
     direct = await ask(server.listeners.url, server.path())
     await plain.get(plain.path())
-    reference = await ask(plain.listeners.url, plain.path() + "?v=1")
+    reference = await ask(plain.listeners.url, plain.path() + "?x=1")
 
     assert (made.cover, odd.cover) == ("made", "hit")
     assert made.body == odd.body == reference.body

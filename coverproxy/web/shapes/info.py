@@ -141,7 +141,7 @@ def _told(known: Known, base: str) -> Info:
         "why": known.why,
         "original": _original(known.original) if known.original else None,
         "sizes": {
-            name: _size(fit, f"{base}/{name}/{path_of(named)}") if fit and named else None
+            name: _size(fit, f"{base}/{name}/{path_of(named)}", known.original) if fit and named else None
             for name, fit in (known.sizes or {}).items()
         },
         "colour": known.look.hex if known.look else None,
@@ -167,9 +167,12 @@ def _original(original: Original) -> InfoOriginal:
     }  # fmt: skip
 
 
-def _size(fit: Fit, url: str) -> InfoSize:
+def _size(fit: Fit, url: str, original: Original | None) -> InfoSize:
+    """Give each format's address with its version: a catalogue may keep what that shows for ever."""
+    version = f"?v={original.mtime:x}" if original else ""
     formats: dict[str, Any] = {
-        form.value: {"url": f"{url}.{form.value}", "bytes": length} for form, length in fit.bytes.items()
+        form.value: {"url": f"{url}.{form.value}{version}", "bytes": length}
+        for form, length in fit.bytes.items()
     }
     return {"width": fit.size[0], "height": fit.size[1], "formats": formats}
 
