@@ -122,7 +122,7 @@ def iso(seconds: int | None) -> str | None:
 def find(accounts: "Accounts", name: str) -> Key:
     found = next((each for each in accounts.all() if each.name == name), None)
     if found is None:
-        raise click.ClickException(f"{name!r} is not a key; `coverproxy key list` shows all keys")
+        raise click.ClickException(f"{name!r} is not a key here; `coverproxy key list` shows all keys")
     return found
 
 
