@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -26,13 +27,17 @@ from contracts_memory import ROOM, SourceMemoryContract
 from postgres_server import database, emptied, postgres
 
 from coverproxy.accounts.postgres import PostgresState
+from coverproxy.accounts.postgres import schema_steps as state_steps
 from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRateLimiter
 from coverproxy.concurrency.postgres_leases import LEASE_SECONDS, PostgresLeases
+from coverproxy.concurrency.postgres_leases import schema_steps as making_steps
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import QUARANTINED
-from coverproxy.originals.postgres import CHANGES_DAYS, PostgresCatalogue, schema_steps
+from coverproxy.originals.postgres import CHANGES_DAYS, PostgresCatalogue
+from coverproxy.originals.postgres import schema_steps as catalogue_steps
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.sources.postgres import PostgresSourceMemory
+from coverproxy.sources.postgres import schema_steps as source_steps
 from coverproxy.stats.base import RefusalRow
 from coverproxy.stats.postgres import PostgresActivity
 from coverproxy.storage import postgres_migrations
@@ -357,7 +362,7 @@ async def test_a_dead_node_frees_its_covers(makers: list[Maker], pool: PostgresP
 
 def test_a_later_schema_is_used_as_it_is(catalogue: PostgresCatalogue, pool: PostgresPool) -> None:
     """A node of the version before goes on with tables that a newer one has added to, and steps not back."""
-    newer = [*schema_steps(), "ALTER TABLE original ADD COLUMN mood text NOT NULL DEFAULT 'calm'"]
+    newer = [*catalogue_steps(), "ALTER TABLE original ADD COLUMN mood text NOT NULL DEFAULT 'calm'"]
     assert postgres_migrations.apply(pool, "catalogue", newer) == len(newer)
     catalogue.open()
     catalogue.add(original(1))
@@ -365,7 +370,40 @@ def test_a_later_schema_is_used_as_it_is(catalogue: PostgresCatalogue, pool: Pos
     assert catalogue.find(BOOK) == [original(1)]
     assert postgres_migrations.version_of(pool, "catalogue") == len(newer)
     pool.write("ALTER TABLE original DROP COLUMN mood")
-    pool.write("UPDATE coverproxy_schema SET version = %s WHERE part = 'catalogue'", (len(schema_steps()),))
+    pool.write(
+        "UPDATE coverproxy_schema SET version = %s WHERE part = 'catalogue'", (len(catalogue_steps()),)
+    )
+
+
+TAKES_AWAY = re.compile(
+    r"\bDROP\b(?! TRIGGER| FUNCTION)|\bRENAME\b|\bTYPE\b|SET NOT NULL|ADD COLUMN (?!.*DEFAULT)[^;]*NOT NULL",
+    re.IGNORECASE,
+)
+"""What a node of the version before does not survive."""
+
+
+@pytest.mark.parametrize("steps", [catalogue_steps, state_steps, source_steps, making_steps])
+def test_steps_only_add(steps: Callable[[], list[str]]) -> None:
+    """No later step takes anything away: nodes are upgraded one by one, and the rest go on meanwhile."""
+    for number, step in enumerate(steps()[1:], start=2):
+        plain = re.sub(r"--.*", "", step)
+        assert not TAKES_AWAY.search(plain), f"step {number}: {plain}"
+
+
+@pytest.mark.parametrize(
+    ("step", "is_fit"),
+    [
+        ("ALTER TABLE key ADD COLUMN mood text NOT NULL DEFAULT ''", True),
+        ("CREATE INDEX a ON key (label); ALTER TABLE key ADD COLUMN b text;", True),
+        ("ALTER TABLE key ADD COLUMN mood text NOT NULL", False),
+        ("ALTER TABLE key DROP COLUMN label", False),
+        ("ALTER TABLE key ALTER COLUMN label TYPE bytea", False),
+        ("ALTER TABLE key RENAME TO keys", False),
+    ],
+)
+def test_what_takes_away_is_seen(step: str, is_fit: bool) -> None:
+    """The rule above finds what it is for."""
+    assert (TAKES_AWAY.search(step) is None) == is_fit
 
 
 def test_a_step_that_fails_leaves_nothing(pool: PostgresPool) -> None:
