@@ -1,7 +1,7 @@
 """How many covers that are made already go out a second, against nginx alone and what else could be run?
 
     python -m bench hits [--covers DIR] [--books 20000] [--hot 500] [--peer-books 4000] [--seconds 5]
-                         [--rounds 3] [--open-files 0]
+                         [--rounds 3] [--open-files 0] [--shape native]
 
 Medium JPEGs of --books distinct books, in random order, over 32 connections (wrk). Through the web server:
 
@@ -18,6 +18,9 @@ our app alone, all books     over --books
 
 Peers are asked for --peer-books books only, as making all would take minutes: that is in their favour. Their
 originals lie in a local folder, and their caches are filled before. No server keeps an access log.
+
+--shape: whose addresses ours is asked by: our own, Open Library's (with `?default=false`, as its clients
+send), Amazon's by ISBN-10, or openBD's, which are of the large size. The plot is of our own.
 
 --open-files: how many files a worker of nginx keeps open (front.open_files), for plain files and ours alike.
 """
@@ -41,12 +44,21 @@ from bench.goals import Goal, at_least, ratio
 from bench.peers import Peer
 from bench.wrk import Wrk
 from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn import to_isbn10
 
 CONNECTIONS = 32
 BOX = (200, 300)
 PLAIN, FRONT = "nginx plain files", "our nginx conf"
 ALONE, MINIMAL, ALL = "our app alone", "minimal aiohttp handler", "our app alone, all books"
 COLOURS = {FRONT: plots.OURS, ALONE: plots.OURS, ALL: plots.OURS, PLAIN: plots.LIMIT, MINIMAL: plots.LIMIT}
+SHAPES: dict[str, tuple[str, str]] = {
+    "native": ("medium", "/devkey/{key}/medium/isbn/{13}"),
+    "openlibrary": ("medium", "/devkey/{key}/b/isbn/{13}-M.jpg?default=false"),
+    "amazon": ("medium", "/devkey/{key}/images/P/{10}.01.MZZZZZZZ.jpg"),
+    "openbd": ("large", "/devkey/{key}/{13}.jpg"),
+}
+"""By the name of a shape: its size, and its addresses."""
+
 LEAST_BYTES = 2048
 """Any cover is larger, and every answer that is none is smaller."""
 
@@ -68,6 +80,13 @@ class Stage(NamedTuple):
     hot: int
     peer_books: int
     open_files: int
+    shape: str
+
+    def path(self, served: serve.Served, number: int) -> str:
+        """Return the address of a book's cover by the shape."""
+        thirteen = books.isbn(number)
+        path = SHAPES[self.shape][1].replace("{key}", served.key).replace("{13}", thirteen)
+        return path.replace("{10}", to_isbn10(thirteen) or thirteen)
 
 
 @command.command(__name__, __doc__)
@@ -76,18 +95,19 @@ class Stage(NamedTuple):
 @click.option("--hot", type=click.IntRange(1, 100_000), default=500, show_default=True)
 @click.option("--peer-books", type=click.IntRange(1, 100_000), default=4000, show_default=True)
 @click.option("--open-files", type=click.IntRange(0, 1_000_000), default=0, show_default=True)
+@click.option("--shape", type=click.Choice([*SHAPES]), default="native", show_default=True)
 @command.seconds(5.0)
 @command.rounds
 @command.out
 def main(
-    covers: Path | None, count: int, hot: int, peer_books: int, open_files: int, seconds: float, rounds: int,
-    out: Path,
+    covers: Path | None, count: int, hot: int, peer_books: int, open_files: int, shape: str, seconds: float,
+    rounds: int, out: Path,
 ) -> None:  # fmt: skip
     """Have all take turns, and write the result."""
     with scratch.folder() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
-        stage = _set(folder, found, count, min(hot, count), min(peer_books, count), open_files)
+        stage = _set(folder, found, count, min(hot, count), min(peer_books, count), open_files, shape)
         targets, skipped = turns.opened(stack, _openings(stage))
         figures = turns.taken(
             {each: _measure(each, target, folder, seconds) for each, target in targets.items()}, rounds
@@ -95,10 +115,15 @@ def main(
     told = turns.told(figures, skipped)
     settings = {
         **books.described(covers, found), "books": count, "hot": hot, "peer_books": peer_books,
-        "size": "medium", "connections": CONNECTIONS, "seconds": seconds, "rounds": rounds,
+        "shape": shape, "size": SHAPES[shape][0], "connections": CONNECTIONS, "seconds": seconds,
+        "rounds": rounds,
         "nginx_workers": 2, "open_files": open_files,
     }  # fmt: skip
-    path = report.write("hits", settings, told, out, held=_held(figures, hot), versions=peers.versions())
+    result = "hits" if shape == "native" else f"hits_{shape}"
+    path = report.write(result, settings, told, out, held=_held(figures, hot), versions=peers.versions())
+    if shape != "native":
+        print(path)
+        return
     _plot({each: of["per_second"] for each, of in told.items() if "per_second" in of}, out / "hits.svg")
     print(path)
 
@@ -113,15 +138,24 @@ def _held(figures: dict[str, list[float]], hot: int) -> list[Goal]:
     ]  # fmt: skip
 
 
-def _set(folder: Path, found: list[Path], count: int, hot: int, peer_books: int, open_files: int) -> Stage:
+def _set(
+    folder: Path, found: list[Path], count: int, hot: int, peer_books: int, open_files: int, shape: str
+) -> Stage:
     books.fill(folder / "data", found, count)
-    files = books.store(folder / "data", found, range(count))
+    files = books.store(folder / "data", found, range(count), SHAPES[shape][0])
     peers.shelve(folder / "originals", found, peer_books)
-    return Stage(folder, folder / "data", found, files, hot, peer_books, open_files)
+    return Stage(folder, folder / "data", found, files, hot, peer_books, open_files, shape)
 
 
 def _openings(stage: Stage) -> dict[str, Callable[[], AbstractContextManager[Target]]]:
     originals, folder = stage.folder / "originals", stage.folder
+    if stage.shape != "native":  # what the shape costs shows beside the limits alone
+        return {
+            PLAIN: lambda: _plain(stage),
+            FRONT: lambda: _front(stage),
+            ALONE: lambda: _alone(stage, range(stage.hot)),
+            MINIMAL: lambda: _minimal(stage),
+        }
     return {
         PLAIN: lambda: _plain(stage),
         FRONT: lambda: _front(stage),
@@ -152,13 +186,13 @@ def _plain(stage: Stage) -> Iterator[Target]:
 def _front(stage: Stage) -> Iterator[Target]:
     folder, kept = stage.folder / "front", stage.open_files
     with serve.app(stage.data, 1) as served, serve.front(folder, served, open_files=kept) as url:
-        yield Target(url, [served.path(number) for number in range(len(stage.files))])
+        yield Target(url, [stage.path(served, number) for number in range(len(stage.files))])
 
 
 @contextlib.contextmanager
 def _alone(stage: Stage, numbers: range) -> Iterator[Target]:
     with serve.app(stage.data, 1) as served:
-        yield Target(served.url, [served.path(number) for number in numbers])
+        yield Target(served.url, [stage.path(served, number) for number in numbers])
 
 
 @contextlib.contextmanager
