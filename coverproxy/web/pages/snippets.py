@@ -42,26 +42,43 @@ def html_sharp(pictures: Iterable[Picture], alt: str) -> str:
 
 
 def of_catalogues(base: str, key: str, size: str) -> list[dict[str, str]]:
-    """Return what to set where: templates of Koha and others, with their placeholders for the ISBN.
+    """Return what to set in each catalogue, by its own settings where it has some for a cover service.
 
+    VuFind's, Evergreen's and Aspen's servers fetch covers themselves, by the addresses of services they know.
     Koha shows anything with a height, so it must get errors: the pixel would count as a cover.
     """
-    start = f"{base}/devkey/{key}/{size}/isbn/"
+    ours = f"{base}/devkey/{key}"
     return [
         {
             "name": "Koha: OPACCustomCoverImages, CustomCoverImagesURL",
-            "code": f"{start}{{isbn}}?default=404",
+            "code": f"{ours}/{size}/isbn/{{isbn}}?default=404",
         },
         {
-            "name": "VuFind, PHP",
-            "code": f'<img src="{start}<?=urlencode($isbn)?>" alt="">',
+            "name": "Koha: OpacCoce and Coce, CoceHost (CoceProviders: Open Library)",
+            "code": ours,
         },
         {
-            "name": "Evergreen, Template Toolkit",
-            "code": f'<img src="{start}[% isbn | uri %]" alt="">',
+            "name": "VuFind: config.ini (give the key the role of a catalogue's server)",
+            "code": (
+                f'[Content]\ncoverimages = "ContentCafe:{key}"\n\n[Contentcafe]\nurl = "{base}"\npw = "-"'
+            ),
         },
         {
-            "name": "Blacklight, ERB",
-            "code": f'<img src="{start}<%= ERB::Util.url_encode(isbn) %>" alt="">',
+            "name": "Evergreen: opensrf.xml, added_content (likewise)",
+            "code": (
+                f"<module>OpenILS::WWW::AddedContent::Amazon</module>\n<base_url>{ours}/images/P/</base_url>"
+            ),
+        },
+        {
+            "name": "Aspen Discovery: Coce server URL (likewise)",
+            "code": f"{ours}/",
+        },
+        {
+            "name": "Blacklight: a template, where the index has the field isbn_ssim",
+            "code": (
+                "<% document.fetch(:isbn_ssim, []).first(1).each do |isbn| %>\n"
+                f'  <img src="{ours}/{size}/isbn/<%= ERB::Util.url_encode(isbn) %>" alt="">\n'
+                "<% end %>"
+            ),
         },
     ]
