@@ -29,7 +29,7 @@ __all__ = ["database", "postgres"]
 BOOK = Identifier(ISBN, COVERED)
 ANNA = Decision("anna", 1_800_000_000)
 
-WITHIN = 3.0
+WITHIN = 15.0
 """Seconds in which a test sees what has to be so within one: the machine may be busy."""
 
 
@@ -165,7 +165,7 @@ async def test_a_new_original_ends_missing_everywhere(
     await asyncio.to_thread(take_in, one.config, coming.parent, "reference")
 
     async def is_there() -> bool:
-        return (await other.get(other.path(UNCOVERED))).cover == "made"
+        return (await other.get(other.path(UNCOVERED))).cover in ("made", "hit")
 
     await until(is_there)
 
