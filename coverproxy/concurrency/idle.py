@@ -1,6 +1,7 @@
-"""How much of its CPU time a machine has to spare."""
+"""How much of its CPU time a machine has to spare, and who waits for it."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 STAT = Path("/proc/stat")
@@ -37,3 +38,12 @@ def _ticks(stat: Path) -> tuple[int, ...] | None:
     except (OSError, ValueError):
         return None
     return ticks if name == "cpu" and len(ticks) > _IO_WAIT else None
+
+
+def is_waiting_for_a_core(process: int) -> bool:
+    """Return whether any thread of a process runs or would run, proc_pid_stat(5): it does not hang."""
+    for stat in Path(f"/proc/{process}/task").glob("*/stat"):
+        with suppress(OSError):
+            if stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "R":
+                return True
+    return False

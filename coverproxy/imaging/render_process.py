@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
 
+from coverproxy.concurrency import idle
 from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
+from coverproxy.imaging.render_environment import environment
 from coverproxy.imaging.sandbox import Confinement
 
 COMMAND = [sys.executable, "-P", "-m", "coverproxy.imaging.render_child"]
@@ -36,9 +37,8 @@ _KEPT_BYTES = 1_048_576
 _LEAST_FILE_BYTES = 67_108_864
 _DYING_SECONDS = 1.0
 _SLICES = 20
+_MOST_WAITS = 10  # times its seconds, for a process that others keep from running
 _AGAIN_SECONDS = 1.0
-_PASSED_ON = ("PYTHON", "LD_", "LC_", "LANG", "COVERPROXY_SCALER")
-"""Prefixes of the environment variables that a render process sees. Others may hold secrets."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class RenderProcess:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=handles,
-                env=_environment(),
+                env=environment(),
             )  # fmt: skip
         except OSError:
             ours.close()
@@ -125,9 +125,13 @@ class RenderProcess:
         """Return the process's answer, b"" if it died. Raises DecoderDied if it does not answer."""
         asked = self.ready()
         os.pwrite(self._memory, body, 0)
+        began, told = self.cpu_seconds(), None
         try:
             asked.send(len(body).to_bytes(8, "little") + _request(operation, arguments))
-            told = self._receive(asked, self._bounds.seconds)
+            for _ in range(_MOST_WAITS):
+                told = self._receive(asked, self._bounds.seconds)
+                if told is not None or not self._is_starved(began):
+                    break
         except ConnectionError:
             return b""
         if told is None:
@@ -145,6 +149,11 @@ class RenderProcess:
             with suppress(TimeoutError):
                 return asked.recv(REQUEST_BYTES)
         return None
+
+    def _is_starved(self, began: float) -> bool:
+        """Return whether others took the cores: it would run, and has not had its seconds of CPU time yet."""
+        has_time = self.cpu_seconds() - began < self._bounds.seconds
+        return has_time and idle.is_waiting_for_a_core(self.number)
 
     def _answer(self, told: bytes) -> Answer:
         """Parse an answer. The original may have taken over the process, so nothing in it is trusted."""
@@ -324,17 +333,6 @@ class RenderProcesses:
 def _file_bytes(bounds: Bounds) -> int:
     """Most bytes of the shared file. A derivative may be larger than its original, but only a small one."""
     return max(bounds.body_bytes, _LEAST_FILE_BYTES)
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
-    ours = {
-        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-        "OPENBLAS_NUM_THREADS": "1",  # numpy would start a thread before the sandbox
-        "MALLOC_ARENA_MAX": "1",  # each arena takes 64 MiB of the limited address space
-        "VIPS_DISC_THRESHOLD": "100g",  # larger images would go to a file, which the sandbox forbids
-    }
-    return kept | ours
 
 
 @lru_cache(maxsize=256)

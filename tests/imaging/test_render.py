@@ -55,7 +55,7 @@ NO_PICTURES = {
 
 
 def made(body: bytes, size: str = "small", form: Format = Format.JPEG) -> Rendered:
-    return render(body, SIZES[size], form, CONFIG.limits)
+    return render(body, SIZES[size].quick, form, CONFIG.limits)
 
 
 def refusal(body: bytes, size: str = "small", limits: Limits = CONFIG.limits) -> str:

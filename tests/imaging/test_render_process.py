@@ -47,7 +47,7 @@ KINDS = [
 def test_every_format_is_made_as_in_this_process(start: Start) -> None:
     """Confined, each loader and each encoder gives the bytes that it gives without any bounds."""
     decoder = ProcessDecoder(start())
-    size = CONFIG.sizes["medium"]
+    size = CONFIG.sizes["medium"].quick
     for kind in KINDS:
         body = images.drawn(kind)
         for form in Format:

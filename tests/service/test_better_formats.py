@@ -3,6 +3,8 @@
 import asyncio
 import fcntl
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -233,3 +235,15 @@ async def test_a_machine_that_does_not_tell_has_time(text: str, tmp_path: Path) 
     stat.write_text(text)
     assert await idle.has_spare(0.5, 0.0, stat)
     assert await idle.has_spare(0.5, 0.0, tmp_path / "none")
+
+
+@pytest.mark.parametrize(("program", "waits"), [("while True: pass", True), ("input()", False)])
+def test_who_spins_waits_for_a_core_and_who_hangs_does_not(program: str, waits: bool) -> None:
+    """A process that others keep from running is told from one that waits for something else."""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+        ends = time.monotonic() + 20
+        while idle.is_waiting_for_a_core(process.pid) is not waits and time.monotonic() < ends:
+            time.sleep(0.01)
+        found = [idle.is_waiting_for_a_core(process.pid) for _ in range(5)]
+        process.kill()
+    assert found == [waits] * 5
