@@ -24,12 +24,12 @@ from coverproxy.web.pages import forms
 from coverproxy.web.uploader import (
     ADMIN,
     CHUNK,
-    MALFORMED,
     MAX_FIELD_BYTES,
     MAX_FIELDS,
     Person,
     chunks,
     owner,
+    read,
     text,
 )
 
@@ -62,16 +62,13 @@ async def post(request: web.Request) -> web.StreamResponse:
     request[IS_PROGRAM] = True
     if request.content_type != "multipart/form-data":
         raise UnreadType("expected multipart/form-data with a field `file`; or send the picture with PUT")
-    try:
-        return await _of_form(request)
-    except MALFORMED as exc:
-        raise BadQuestion("the body is not multipart/form-data as its Content-Type says") from exc
+    return await _of_form(request)
 
 
 async def _of_form(request: web.Request) -> web.StreamResponse:
-    reader = await request.multipart()
+    reader = await read(request.multipart())
     fields: dict[str, str] = {}
-    async for part in reader:
+    while (part := await read(reader.next())) is not None:
         if not isinstance(part, BodyPartReader) or len(fields) >= MAX_FIELDS:
             raise BadQuestion(f"expected at most {MAX_FIELDS} fields, none of them multipart itself")
         if part.name == "file":

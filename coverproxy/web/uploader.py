@@ -1,7 +1,8 @@
 """Who uploads, and the parts of the form that an upload comes in: for programs and for pages alike."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aiohttp import BodyPartReader
 from aiohttp.http_exceptions import HttpProcessingError
@@ -10,11 +11,13 @@ from coverproxy.config import Upload
 from coverproxy.domain.api_key import Key, abridged
 from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnreadType
 
+T = TypeVar("T")
+
 MAX_FIELD_BYTES = 2000
 MAX_FIELDS = 12
 CHUNK = 65_536
 
-MALFORMED = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
+_MALFORMED = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
 """aiohttp's exceptions for a form with a wrong boundary, part head, charset or transfer encoding."""
 
 
@@ -41,18 +44,30 @@ def owner(key: Key, rules: Upload) -> Person:
     return Person(f"key {abridged(key.name)} {key.label}"[:100], is_admin=False, is_trusted=is_trusted)
 
 
+async def read(reading: Awaitable[T]) -> T:
+    """Read on in a form. Raises BadQuestion if it is malformed.
+
+    Only the reading may blame the client: the same exceptions raised elsewhere are defects of ours.
+    """
+    try:
+        return await reading
+    except _MALFORMED as exc:
+        raise BadQuestion("the body is not multipart/form-data as its Content-Type says") from exc
+
+
 async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
     """Yield a file's bytes as they come. Raises UnreadType for a file that is encoded in the form."""
     if part.headers.get("Content-Transfer-Encoding", "binary").lower() not in ("binary", "8bit", "7bit"):
         raise UnreadType("the file is encoded; send its plain bytes")
-    while chunk := await part.read_chunk(CHUNK):
+    while chunk := await read(part.read_chunk(CHUNK)):
         yield chunk
 
 
 async def text(part: BodyPartReader) -> str:
     """Return a field. Raises BadQuestion if it is too long, or not UTF-8."""
-    body = await part.read_chunk(MAX_FIELD_BYTES)
-    if not part.at_eof() and await part.read_chunk(1):
+    body = await read(part.read_chunk(MAX_FIELD_BYTES))
+    more = b"" if part.at_eof() else await read(part.read_chunk(1))
+    if more:
         raise BadQuestion(f"the field {(part.name or '')[:40]!r} has more than {MAX_FIELD_BYTES} bytes")
     try:
         return body.decode().strip()

@@ -6,8 +6,9 @@ from pathlib import Path
 import orjson
 import pytest
 from click.testing import CliRunner, Result
-from conftest import COVERED, Running, Start, take_in
+from conftest import COVERED, UNCOVERED, Running, Start, take_in
 from images import small_jpeg
+from stdnum import isbn
 
 from coverproxy.cli import main
 from coverproxy.domain import schemes
@@ -126,10 +127,16 @@ async def test_commands_take_every_scheme(others: Running) -> None:
 
 
 async def test_the_home_page_picks_as_the_service_does(server: Running) -> None:
-    """What a page says of an ISBN that can be read in two ways is what its image's address answers."""
-    got = await server.get(f"/?isbn={COVERED}", Accept="text/html")
+    """A 9-digit SBN leads page and image to one book; one without a cover is missing in both."""
+    sbn = isbn.to_isbn10(COVERED)[1:]
+    page = (await server.get(f"/?isbn={sbn}", Accept="text/html")).body.decode()
+    picture, named = await server.get(server.path(sbn)), await server.get(server.path(COVERED))
+    assert f"medium/isbn/{COVERED}" in page
+    assert (picture.cover, picture.headers["ETag"]) == ("made", named.headers["ETag"])
 
-    assert got.status == 200
+    page = (await server.get(f"/?isbn={UNCOVERED}", Accept="text/html")).body.decode()
+    assert (await server.get(server.path(UNCOVERED))).cover == "missing"
+    assert f"medium/isbn/{UNCOVERED}" not in page
 
 
 def test_a_list_has_a_column_for_each_scheme(tmp_path: Path) -> None:

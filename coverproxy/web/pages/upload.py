@@ -29,7 +29,7 @@ from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import HEADERS, PAGES, person, shown
 from coverproxy.web.pages.session import admin, who
-from coverproxy.web.uploader import ADMIN, MALFORMED, MAX_FIELDS, Person, chunks, owner, text
+from coverproxy.web.uploader import ADMIN, MAX_FIELDS, Person, chunks, owner, read, text
 
 routes = web.RouteTableDef()
 
@@ -74,8 +74,6 @@ async def _sent(request: web.Request, admin: str) -> web.StreamResponse:
         seen = await _received(request, admin, fields)
     except (PictureRefused, KeyRequestRefused, NotTheOwner, BadQuestion) as exc:
         return _form(request, admin=admin, fault=exc, typed=fields)
-    except MALFORMED as exc:
-        return _form(request, admin=admin, fault=BadQuestion(str(exc)), typed=fields)
     place = f"/upload/seen/{_signer(request).dumps(seen)}"
     return web.Response(status=303, headers={"Location": place, "Cache-Control": "no-store"})
 
@@ -85,7 +83,8 @@ async def _received(request: web.Request, admin: str, fields: dict[str, str]) ->
     if request.content_type != "multipart/form-data":
         raise BadQuestion("expected multipart/form-data")
     book, sent_by = _book(request), None
-    async for part in await request.multipart():
+    reader = await read(request.multipart())
+    while (part := await read(reader.next())) is not None:
         if not isinstance(part, BodyPartReader) or len(fields) > MAX_FIELDS:
             raise BadQuestion("unexpected field")
         if part.name != "file":

@@ -19,7 +19,7 @@ from coverproxy.domain.errors import (
     Unavailable,
 )
 from coverproxy.domain.formats import Format
-from coverproxy.web import answers
+from coverproxy.web import answers, bodies
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.app_keys import COVERS
@@ -43,6 +43,9 @@ _ASKED = {
     "properties": {"Key": {"type": "string", "minLength": 1}},
     "required": ["Key"],
 }
+_MAX_BODY_BYTES = 262_144
+"""Longest posted XML: some thousand products."""
+
 _POSTED: web.RequestKey[Any] = web.RequestKey("posted", object)
 
 
@@ -118,7 +121,7 @@ async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) 
 async def _posted(request: web.Request) -> etree._Element:
     """Return the root of the posted XML, from the body or the form field `xmlRequest`. Raises BadQuestion."""
     if _POSTED not in request:
-        body = await request.read()
+        body = await bodies.read(request, _MAX_BODY_BYTES)
         if request.content_type == _FORM:
             body = next(iter(parse_qs(body, max_num_fields=10).get(b"xmlRequest", [])), b"")
         # no entities, no DTD, no network: this is untrusted input

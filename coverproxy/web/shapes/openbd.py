@@ -9,7 +9,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, NotAnIdentifier, TooMany, UnreadType
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.spec import Wanted
-from coverproxy.web import answers
+from coverproxy.web import answers, bodies
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.app_keys import CONFIG
@@ -48,11 +48,9 @@ async def post(request: web.Request, key: Key) -> web.StreamResponse:
     """The same for more ISBNs, posted as a form."""
     if request.content_type != _FORM:
         raise UnreadType(f"{request.content_type[:60]!r} is not supported; expected {_FORM}")
+    body = await bodies.read(request, MAX_BODY_BYTES)
     try:
-        body = await request.clone(client_max_size=MAX_BODY_BYTES).read()
         isbns = parse_qs(body.decode(), max_num_fields=10).get("isbn", [])
-    except web.HTTPRequestEntityTooLarge as exc:
-        raise TooMany(f"the body has more than {MAX_BODY_BYTES} bytes") from exc
     except ValueError as exc:  # not UTF-8, or more fields than any client sends
         raise BadQuestion("the form cannot be read") from exc
     if not isbns:

@@ -87,7 +87,8 @@ def _allowed(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[we
 _REFUSES = (
     errors.UnknownKey, errors.KeyNotForSite, errors.NoCover, errors.NotAnIsbn, errors.QuotaExceeded,
     errors.TooFast, errors.Busy, errors.Pending, errors.Unavailable, errors.MalformedPath,
-    errors.BadQuestion, errors.TooMany, errors.TooLong, errors.UnreadType,
+    errors.BadQuestion, errors.TooMany, errors.TooLong, errors.TooLarge, errors.TooSlow,
+    errors.UnreadType,
 )  # fmt: skip
 
 
