@@ -14,6 +14,7 @@ from coverproxy.cli import main
 from coverproxy.domain import schemes
 from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.service.import_list import listed
+from coverproxy.service.import_steps import Sender
 from coverproxy.web.app_keys import DESK
 
 IDENTIFIERS = [
@@ -149,7 +150,7 @@ def test_a_list_has_a_column_for_each_scheme(tmp_path: Path) -> None:
         "nothing,,,,d.jpg\n"
         "invalid,0378-5954,,,e.jpg\n"
     )
-    rows = list(listed(tmp_path / "list.csv", ""))
+    rows = list(listed(tmp_path / "list.csv", Sender()))
 
     found = {row.isbn: type(row) for row in rows}
     assert found == {
