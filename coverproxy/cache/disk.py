@@ -235,7 +235,8 @@ class DiskCache:
     def purge(self, identifier: Identifier) -> int:
         """Remove every derivative of *identifier*, in all sizes, formats, spellings and revisions.
 
-        Returns the number of names removed. The caller holds the locks of flights that may be making one.
+        Returns the number of files removed: an ISBN's two spellings are names of one. The caller holds the
+        locks of flights that may be making one.
         """
         try:
             # MUST be in this order: a file adopted meanwhile leaves the first place before the second is
@@ -260,17 +261,17 @@ class DiskCache:
                     yield HeldFile(path, stat, size, ending, self.layout.is_live(size, ending, revision))
 
     def _drop(self, paths: Iterable[Path]) -> int:
-        """Remove the names that exist; return how many. Removing a file's last name frees its bytes.
+        """Remove the names that exist; return how many files they were. A file's last name frees its bytes.
 
         If one cannot be removed, removes the others, then raises OSError.
         """
-        removed: list[Path] = []
+        removed: set[int] = set()
 
         def remove(path: Path) -> None:
             with suppress(FileNotFoundError):
                 stat = path.lstat()
                 path.unlink()
-                removed.append(path)
+                removed.add(stat.st_ino)
                 self.room.adjust(-allocated(stat) if stat.st_nlink == 1 else 0)
 
         attempt_all(partial(remove, path) for path in paths)
