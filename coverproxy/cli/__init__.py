@@ -21,9 +21,10 @@ from coverproxy.cli import (
     sources,
     store,
 )
+from coverproxy.cli.errors import Commands
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="coverproxy")
 def main() -> None:
     """Serve book covers by ISBN from your own machine.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import orjson
@@ -115,14 +115,23 @@ def load(config_file: Path | None, overrides: dict[str, Any]) -> Config:
         return read(config_file, overrides)
 
 
+class Mistakes(click.ClickException):
+    """Mistakes of the config, one a line; each names its file, so nothing stands before them."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print them to standard error."""
+        click.echo(self.message, file=file, err=True)
+
+
 @contextmanager
 def mistakes_told() -> Iterator[None]:
     """Print mistakes of the config, and end the command with exit code 2."""
     try:
         yield
     except ConfigError as exc:
-        click.echo(str(exc), err=True)
-        raise click.exceptions.Exit(2) from None
+        raise Mistakes(str(exc)) from None
 
 
 def read(config_file: Path | None, overrides: dict[str, Any]) -> Config:

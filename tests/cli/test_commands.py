@@ -111,7 +111,7 @@ def test_serving_from_start_to_stop(serve, data: Path) -> None:
     assert (status, headers["X-Cover-Status"], body[:2]) == (200, "made", b"\xff\xd8")
     assert get(f"{served.ops_url}/readyz")[0] == 200
     assert "derivative" in run("cover", COVERED, data=data)
-    assert "2 files removed" in run("purge", COVERED, data=data)
+    assert "1 file removed" in run("purge", COVERED, data=data)
     assert get(f"{served.url}/devkey/{name}/small/isbn/{COVERED}")[1]["X-Cover-Status"] == "made"
     run("key", "revoke", name, data=data)
     deadline = time.monotonic() + 5
@@ -221,6 +221,29 @@ def test_check_config_tells_every_mistake(tmp_path: Path) -> None:
     assert orjson.loads(run("check-config", "--json", "--config", file))["server"]["port"] == 1234
     assert "server.port = 1234" in run("check-config", "--config", file)
     assert "cannot be read" in run("check-config", "--config", tmp_path / "none.toml", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (("key", "limit", "nope", "5"), 1, "nope"),  # refused by the command
+        (("key", "create"), 2, "Missing option '--label'"),  # not understood
+        (("check-config", "--config", "{bad}"), 2, "bad.toml"),  # mistakes of the config
+    ],
+)
+def test_errors_are_json_for_programs(
+    data: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, expected: str
+) -> None:
+    """With --json an error is one line `{"error", "exit_code"}` on standard error; without, it is text."""
+    bad = tmp_path / "bad.toml"
+    bad.write_text("nope = 1")
+    arguments = tuple(each.format(bad=bad) for each in arguments)
+    told = orjson.loads(run(*arguments, "--json", data=data, code=code))
+    assert expected in told["error"]
+    assert told["exit_code"] == code
+    plain = run(*arguments, data=data, code=code)
+    assert expected in plain
+    assert not plain.startswith("{")
 
 
 def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
