@@ -96,10 +96,11 @@ def test_a_new_keys_url_is_one_to_click_on(tmp_path: Path) -> None:
     """It has the address that the config says, else the server's own with its port; programs get it too."""
     (tmp_path / "c.toml").write_text('[front]\npublic_url = "https://covers.example.org"\n')
     made = json.loads(run("key", "create", "--label", "x", "--json", "--config", tmp_path / "c.toml").output)
-    assert made["url"] == f"https://covers.example.org/devkey/{made['key']}/medium/isbn/9780141439518"
+    site = "https://covers.example.org"
+    assert made["url"] == f"{site}/devkey/{made['key']}/medium/isbn/9780141439518?default=card"
     (tmp_path / "c.toml").write_text('[server]\nhost = "::"\nport = 9000\n')
     name, _, url = run("key", "create", "--label", "x", "--config", tmp_path / "c.toml").output.splitlines()
-    assert url == f"http://[::1]:9000/devkey/{name}/medium/isbn/9780141439518"
+    assert url == f"http://[::1]:9000/devkey/{name}/medium/isbn/9780141439518?default=card"
 
 
 @pytest.mark.usefixtures("_alone")
