@@ -251,7 +251,7 @@ class SourceContract:
         answer = await place.source.fetch(ONLY_13, None)
 
         assert isinstance(answer, NotThere)
-        assert "ISBN-10" in answer.why
+        assert answer.why == "it has no ISBN of the form that this source needs"
 
     async def test_what_is_known_is_unchanged(self, place: Place) -> None:
         """What was fetched is unchanged by all its validators, by its ETag alone and by its time alone."""

@@ -175,9 +175,12 @@ def _make_private(path: Path) -> None:
 
 
 def _refuse_foreign(connection: sqlite3.Connection) -> None:
-    """Raise StepFailed for a file with tables that our migrations did not make; nothing is written to it."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0 and (found := tables(connection)):
+    """Raise StepFailed for a file with tables that our migrations did not make; nothing is written to it.
+
+    Tables first: another process that creates the file commits them together with its version.
+    """
+    found = tables(connection)
+    if found and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         some = ", ".join(sorted(found)[:3])
         raise StepFailed(f"it is another program's database (with the tables {some}): replace it with ours")
 

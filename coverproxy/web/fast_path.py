@@ -180,7 +180,8 @@ class FastPath:
     def _from_disk(self, request: web.BaseRequest) -> Ready | None:
         """Answer as a web server in front does, by the path alone: with the best format that is there.
 
-        Not if it would have to wait for the disk, and not if a better format may be on its way.
+        Not if it would have to wait for the disk, and not if a better format may be on its way. Not for a
+        key's first hit either: it reads how many covers the key has made, which every answer tells.
         """
         parts = _NATIVE.fullmatch(request.raw_path)
         if parts is None:
@@ -188,7 +189,9 @@ class FastPath:
         key_name, named, isbn, one, two, ending = parts.groups()
         size = self._sizes.named(named)
         key = self._accounts.open_key(key_name)
-        if size is None or key is None or (form := self._form(request, size, ending)) is None:
+        if size is None or key is None or not self._accounts.is_counted(key):
+            return None
+        if (form := self._form(request, size, ending)) is None:
             return None
         mark = self._memory.mark()
         try:

@@ -171,7 +171,7 @@ def test_the_service_starts_in_a_cache_of_root(place: Path, drawn: Path, isbn: s
     with serving(data) as ops_url:
         status, faults = readiness(ops_url)
     assert status == 503
-    assert "belongs to root, but this command runs as daemon" in faults["cache"]
+    assert "belongs to root, and this runs as daemon" in faults["cache"]
     assert "Traceback" not in (place / "log").read_text()
 
 

@@ -318,7 +318,7 @@ def test_the_lowest_worker_counts_and_the_hard_limit_is_told(tmp_path: Path) -> 
     good, bad = front.look(40_000, proc(tmp_path, processes))
     assert (good.level, bad.level) == (Level.OK, Level.PROBLEM)
     assert "worker 22 may open 1024" in bad.found
-    assert "hard limit is 20000" in bad.found
+    assert "hard limit, 20000, is lower" in bad.found
     assert f"LimitNOFILE={files_needed(40_000)}" in bad.advice
 
 

@@ -72,7 +72,9 @@ def test_the_bounds_grow_with_the_workers(tmp_path: Path) -> None:
 def test_every_set_of_locks_is_reckoned_with() -> None:
     """Each set of locks has threads of its own, so the unit must know how many sets a worker makes."""
     sources = Path(coverproxy.__file__).parent.rglob("*.py")
-    assert sum(path.read_text().count("= FileLocks(") for path in sources) == LOCKS
+    of_commands = {"feeds.py"}  # no worker runs a feed
+    made = [path.read_text().count("= FileLocks(") for path in sources if path.name not in of_commands]
+    assert sum(made) == LOCKS
 
 
 def test_the_socket_is_where_the_service_would_listen(tmp_path: Path) -> None:

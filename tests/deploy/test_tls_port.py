@@ -20,6 +20,8 @@ from coverproxy.deploy.nginx import site
 def test_the_redirect_keeps_the_port(public_url: str, listen_tls: list[str], port: str) -> None:
     """front.public_url decides, as a port may be mapped on the way; else the port that nginx listens on."""
     front = {"tls": "http1", "public_url": public_url, "listen_tls": listen_tls}
-    text = site(load(None, {}, {"front": front}), Path("/cache"), {"hit": {}, "down": {}, "throttled": {}})
+    cached = {"Cache-Control": "public"}
+    headers = {"hit": cached, "versioned": cached, "down": {}, "throttled": {}}
+    text = site(load(None, {}, {"front": front}), Path("/cache"), headers)
 
     assert f"return 308 https://$host{port}$request_uri;" in text

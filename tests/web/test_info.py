@@ -69,7 +69,7 @@ async def test_each_size_is_told_as_it_is_made(server: Running) -> None:
     before = await about(server, COVERED)
     made = {}
     for size in server.config.sizes:
-        for ending in ("jpg", "webp"):
+        for ending in ("jpg", "webp", "avif"):
             got = await server.get(f"{server.path(size=size)}.{ending}")
             made[size, ending] = (dimensions(got.body, Format(ending)), len(got.body))
     after = await about(server, COVERED)

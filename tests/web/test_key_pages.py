@@ -105,10 +105,10 @@ async def test_a_contact_has_three_keys_and_a_day_has_its_number(start: Start) -
         for spelling in ("me@example.org", "ME@example.org", " me@Example.org "):
             await got_key(visitor, contact=spelling)
         refused = await visitor.submit("/keys", WISH)
-        assert (refused.status, b"as many keys as one may have" in refused.body) == (429, True)
+        assert (refused.status, b"reached its number of keys" in refused.body) == (429, True)
         await got_key(visitor, contact="other@example.org")
         refused = await visitor.submit("/keys", WISH | {"contact": "third@example.org"})
-        assert (refused.status, b"No more keys are given today" in refused.body) == (429, True)
+        assert (refused.status, b"No more keys are issued today" in refused.body) == (429, True)
 
 
 async def test_keys_asked_for_at_once_keep_to_the_limit(open_server: Running) -> None:

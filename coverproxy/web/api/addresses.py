@@ -66,6 +66,7 @@ def addresses(config: Config) -> tuple[Address, ...]:
     every = (*config.size_table.sizes, *config.size_table.aliases)
     return (
         *_PAGES,
+        *_UPLOADS,
         _cover(every, formats),
         _try(sizes, formats),
         *_OF_KEYS,
@@ -109,6 +110,37 @@ _PAGES = (
     page("/robots.txt", "robots.txt", "text/plain"),
     Address("/openapi.json", "This document", {JSON: {"type": "object"}}),
 )
+
+_ITEM = r"/{scheme}/{value:[^/]+}"
+_SEEN = Parameter("seen", "path", "What the page of a sent picture is called; signed, for an hour.",
+                  {"type": "string"}, "a.b.c")  # fmt: skip
+
+
+def _upload(folder: str, whose: str) -> tuple[Address, Address]:
+    """Describe the upload page of a kind of sender, and the target of its form."""
+    path, route, parameters = f"{folder}/{{scheme}}/{{value}}", f"{folder}{_ITEM}", (SCHEME, VALUE)
+    asks = Address(
+        path, f"The form to send a cover, {whose}", {HTML: _TEXT, JSON: _OBJECT}, parameters=parameters,
+        is_page=True, route=route,
+    )  # fmt: skip
+    takes = Address(
+        path, "Redirects to how it looks in every size", {}, "post", parameters=parameters, is_page=True,
+        takes={"multipart/form-data": _OBJECT}, route=route,
+    )  # fmt: skip
+    return asks, takes
+
+
+_UPLOADS = (
+    *_upload("/upload", "with a key and its owner's secret"),
+    shown("/upload/seen/{seen}", "How a sent picture looks in every size", _SEEN),
+    form("/upload/seen/{seen}", "Save a sent picture, or discard it", _SEEN),
+    Address(
+        "/upload/seen/{seen}/{size}.jpg", "A sent picture in one size", {"image/jpeg": _BINARY},
+        parameters=(_SEEN, Parameter("size", "path", "A size of the config.", {"type": "string"}, "small")),
+        is_page=True, route="/upload/seen/{seen}/{size:[a-z0-9]+}.jpg",
+    ),
+    page("/upload.js", "The upload page's script: drop, paste and preview", "text/javascript"),
+)  # fmt: skip
 
 _OF_KEYS = (
     Address(
@@ -171,6 +203,10 @@ _ADMIN = (
         ),
         is_page=True, route="/admin/original/{digest:[0-9a-f]{32}}",
     ),
+    form("/admin/decide", "Choose, hide, restore or approve an original, or undo a decision"),
+    shown("/admin/review", "Pictures that wait for approval"),
+    form("/admin/review", "Approve or turn down pictures that wait"),
+    *_upload("/admin/upload", "for administrators"),
     shown("/admin/service", "Quarantine, cache and sources"),
     form("/admin/service", "Release an original from quarantine"),
 )  # fmt: skip
