@@ -21,7 +21,8 @@ def test_the_redirect_keeps_the_port(public_url: str, listen_tls: list[str], por
     """front.public_url decides, as a port may be mapped on the way; else the port that nginx listens on."""
     front = {"tls": "http1", "public_url": public_url, "listen_tls": listen_tls}
     cached = {"Cache-Control": "public"}
-    headers = {"hit": cached, "versioned": cached, "down": {}, "throttled": {}}
+    cases = ("hit", "versioned", "interim")
+    headers = dict.fromkeys(cases, cached) | {"down": {}, "throttled": {}}
     text = site(load(None, {}, {"front": front}), Path("/cache"), headers)
 
     assert f"return 308 https://$host{port}$request_uri;" in text
