@@ -277,7 +277,7 @@ async def test_originals_that_were_imported_are_measured_in_the_background(
     serve: Serve, tmp_path: Path
 ) -> None:
     """Of two, the larger was shown until both are measured: it is blurred, so the other is; a pin stays."""
-    server = await serve()
+    server = await serve(asking={"look_seconds": 3600.0})  # no round but ours
     pictures = {"blurred": cover(900, 1350).gaussblur(8), "sharp": cover(500, 750)}
     for name, picture_ in pictures.items():
         (tmp_path / "in" / name).mkdir(parents=True)

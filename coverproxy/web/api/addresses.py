@@ -116,6 +116,14 @@ _SEEN = Parameter("seen", "path", "What the page of a sent picture is called; si
                   {"type": "string"}, "a.b.c")  # fmt: skip
 
 
+_SENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["token", "file"],
+    "properties": {"token": _TEXT, "file": {"type": "string", "format": "binary"}},
+}
+"""The token is one that only our pages issue, and stands before the file."""
+
+
 def _upload(folder: str, whose: str) -> tuple[Address, Address]:
     """Describe the upload page of a kind of sender, and the target of its form."""
     path, route, parameters = f"{folder}/{{scheme}}/{{value}}", f"{folder}{_ITEM}", (SCHEME, VALUE)
@@ -125,7 +133,7 @@ def _upload(folder: str, whose: str) -> tuple[Address, Address]:
     )  # fmt: skip
     takes = Address(
         path, "Redirects to how it looks in every size", {}, "post", parameters=parameters, is_page=True,
-        takes={"multipart/form-data": _OBJECT}, route=route,
+        takes={"multipart/form-data": _SENT}, route=route,
     )  # fmt: skip
     return asks, takes
 
@@ -203,6 +211,7 @@ _ADMIN = (
         ),
         is_page=True, route="/admin/original/{digest:[0-9a-f]{32}}",
     ),
+    Address("/admin/decide", "Redirects to the keys", {}, is_page=True),
     form("/admin/decide", "Choose, hide, restore or approve an original, or undo a decision"),
     shown("/admin/review", "Pictures that wait for approval"),
     form("/admin/review", "Approve or turn down pictures that wait"),

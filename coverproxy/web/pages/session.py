@@ -204,6 +204,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/admin/login")
 @routes.get("/admin/logout")
+@routes.get("/admin/decide")
 async def back(request: web.Request) -> web.StreamResponse:
     """Redirect GETs of form URLs to /admin."""
     return web.Response(status=303, headers={"Location": "/admin", "Cache-Control": "no-store"})

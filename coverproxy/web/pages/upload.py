@@ -15,6 +15,7 @@ from coverproxy.domain.errors import (
     KeyRequestRefused,
     MalformedPath,
     NoCover,
+    NotAnIdentifier,
     NotTheOwner,
     PictureRefused,
 )  # fmt: skip
@@ -238,7 +239,11 @@ def _signer(request: web.Request) -> URLSafeTimedSerializer:
 
 
 def _book(request: web.Request) -> Identifier:
-    reading = schemes.parse(request.match_info["scheme"], request.match_info["value"])
+    """Return the item that the address names. Raises MalformedPath if it names none."""
+    try:
+        reading = schemes.parse(request.match_info["scheme"], request.match_info["value"])
+    except NotAnIdentifier as exc:
+        raise MalformedPath(str(exc)) from exc
     if reading.sure is None:
         raise BadQuestion("this can mean any of " + ", ".join(each.listed for each in reading.identifiers))
     return reading.sure
