@@ -24,8 +24,8 @@ from coverproxy.domain.isbn_list import lines
 
 EVERY = [value for book in CLASSICS for value in book.isbns]
 ISBNS = EVERY[:8]
-SLOW = {"COVERPROXY_FORMATS__AVIF": "true"}
-"""AVIF takes long enough to be watched, interrupted and met by a server."""
+SLOW = {f"COVERPROXY_SIZES__{size}__AVIF__EFFORT": "1" for size in ("SMALL", "MEDIUM", "LARGE")}
+"""AVIF by its least effort takes long enough to be watched, interrupted and met by a server."""
 
 
 @pytest.fixture
@@ -132,7 +132,8 @@ def test_no_key_is_needed_and_none_counts(data: Path, listed: Path) -> None:
 
 async def test_with_a_server_at_the_same_covers_each_is_made_once(start: Start, listed: Path) -> None:
     """A server asked for all covers while they are warmed: what the two made adds up to all, none twice."""
-    server = await start(formats={"avif": True}, render={"answer_within_seconds": 60.0})
+    quick = {size: {"avif": {"effort": 1}} for size in ("small", "medium", "large")}  # as SLOW has it
+    server = await start(sizes=quick, render={"answer_within_seconds": 60.0})
     folder = Path(server.config.data.dir)
     warming = asyncio.create_task(
         asyncio.to_thread(warm, listed, folder, "--format", "avif", "--share", "1", **SLOW)
