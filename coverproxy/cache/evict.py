@@ -24,6 +24,9 @@ from coverproxy.cache.walk import (
 _LEAST_PART = 50
 """When inodes run short, at least one file in this many goes: a walk visits all of them."""
 
+_EMPTY = 1
+"""Bytes that an empty file counts when ages are weighed: of none, it would stay while later ones go."""
+
 Age = tuple[int, bool]
 """(day of last use, of the current revision?): the natural order is the order of eviction.
 
@@ -59,7 +62,7 @@ class Survey:
         """Count one derivative."""
         self.files += 1
         self.bytes += size
-        self.by_age[age] += size
+        self.by_age[age] += size or _EMPTY
 
     def bytes_of(self, files: int) -> int:
         """Estimate the bytes of so many files (plan() counts bytes); at least a _LEAST_PART of all."""
@@ -146,7 +149,7 @@ class Evictor:
             age = self._age(each)
             if chosen.get(age, 0) > 0:
                 size = each.remove()
-                chosen[age] -= size
+                chosen[age] -= size or _EMPTY
                 files, freed = files + 1, freed + size
                 self._room.adjust(-size)
             else:

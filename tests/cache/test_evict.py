@@ -183,6 +183,22 @@ def test_the_longest_unused_go_under_both_names(tmp_path: Path) -> None:
     assert used(tmp_path) <= before - 2 * BLOCK
 
 
+def test_an_empty_file_goes_by_its_last_use(tmp_path: Path) -> None:
+    """A file that a crash emptied frees no bytes, and goes all the same before one that was used later."""
+    cache = opened(tmp_path)
+    for number in (1, 2):
+        cache.put(spec(number), PICTURE)
+    (canonical, *_) = cache.layout.paths(spec(1))
+    os.truncate(canonical, 0)
+    age(cache, 1, days=3)
+    age(cache, 2, days=2)
+    run(cache, DiskBounds(1, 0))
+
+    assert not any(there(cache, 1))
+    assert not any(there(cache, 2))
+    assert plan({(1, True): 1, (2, True): 4096}, 4096) == {(1, True): 1, (2, True): 4095}
+
+
 def test_old_revisions_go_by_their_last_use(tmp_path: Path) -> None:
     """A cover of changed settings is still served: it goes before one used on the same day, no sooner."""
     old, cache = opened(tmp_path, revisions=OLD), opened(tmp_path)
