@@ -19,6 +19,7 @@ from coverproxy.domain.errors import NoSuchOriginal, NotAnIdentifier
 from coverproxy.domain.spec import Identifier
 
 if TYPE_CHECKING:
+    from coverproxy.domain.decisions import Decision
     from coverproxy.service.curate import Book, Curator
     from coverproxy.wiring.data_folder import DataFolder
 
@@ -124,6 +125,21 @@ def _done(as_json: bool, shelf: "DataFolder", curator: "Curator", book: Identifi
     tell(as_json, told, _text(told))
 
 
+@contextmanager
+def _decided(
+    config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
+) -> Iterator[tuple["Curator", Identifier, bytes | None, "Decision"]]:
+    """Open the catalogue for a decision on one original or all of a book; afterwards print the book."""
+    from coverproxy.domain.decisions import Decision
+
+    if everywhere and digest is None:
+        raise click.UsageError("--everywhere needs a DIGEST")
+    book, by = book_of(text), Decision(who, int(time.time()), note)
+    with curating(config) as (shelf, curator):
+        yield curator, book, curator.digest(book, digest) if digest else None, by
+        _done(as_json, shelf, curator, book)
+
+
 @click.command()
 @options
 @needs_data
@@ -170,18 +186,11 @@ def hide(
     It disappears at once, and stays hidden if an import, a feed or a source brings it again. The file stays,
     so `restore` brings it back. Without DIGEST the book has no cover until an original is restored or pinned.
     """
-    from coverproxy.domain.decisions import Decision
-
-    if everywhere and digest is None:
-        raise click.UsageError("--everywhere needs a DIGEST")
-    book, by = book_of(text), Decision(who, int(time.time()), note)
-    with curating(config) as (shelf, curator):
-        which = curator.digest(book, digest) if digest else None
-        if everywhere and which:
+    with _decided(config, as_json, text, digest, everywhere, note, who) as (curator, book, which, by):
+        if which and everywhere:
             curator.hide_everywhere(book, which, by)
         else:
             curator.hide(book, which, by)
-        _done(as_json, shelf, curator, book)
 
 
 @click.command()
@@ -195,18 +204,11 @@ def restore(
     config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
 ) -> None:
     """Unhide this original; without DIGEST, all originals of the book."""
-    from coverproxy.domain.decisions import Decision
-
-    if everywhere and digest is None:
-        raise click.UsageError("--everywhere needs a DIGEST")
-    book, by = book_of(text), Decision(who, int(time.time()), note)
-    with curating(config) as (shelf, curator):
-        which = curator.digest(book, digest) if digest else None
-        if everywhere and which:
+    with _decided(config, as_json, text, digest, everywhere, note, who) as (curator, book, which, by):
+        if which and everywhere:
             curator.restore_everywhere(book, which, by)
         else:
             curator.restore(book, which, by)
-        _done(as_json, shelf, curator, book)
 
 
 @click.command()

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from coverproxy.domain.decisions import SameBytes
-from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State, best_first
+from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
+from coverproxy.originals.linked_tables import LinkedTables, Stores
 from coverproxy.originals.postgres_aliases import PostgresAliases
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.postgres_decisions import PostgresDecisions
@@ -34,7 +35,7 @@ _STANDING = (
 )
 
 
-class Tables:
+class Tables(LinkedTables):
     """See CatalogueTables. *read* and *write* run a statement, within one transaction or each in its own.
 
     *jot* writes what changes no answer, without the catalogue's lock.
@@ -43,52 +44,18 @@ class Tables:
     def __init__(
         self, read: Run, write: Run, jot: Run, changes: ChangeLog, priority: Mapping[str, int]
     ) -> None:
+        stores = Stores(
+            PostgresProvenance(read, write), PostgresDecisions(read, write), PostgresFeeds(read, write),
+            PostgresEditions(read, write), PostgresAliases(read, write),
+        )  # fmt: skip
+        super().__init__(stores, priority)
         self._read = read
         self._write = write
         self._jot = jot
         self._changes = changes
-        self._priority = priority
-        self._provenance = PostgresProvenance(read, write)
-        self._decisions = PostgresDecisions(read, write)
-        self._feeds = PostgresFeeds(read, write)
-        self._editions = PostgresEditions(read, write)
-        self._aliases = PostgresAliases(read, write)
 
-    @property
-    def provenance(self) -> PostgresProvenance:
-        """See CatalogueTables."""
-        return self._provenance
-
-    @property
-    def decisions(self) -> PostgresDecisions:
-        """See CatalogueTables."""
-        return self._decisions
-
-    @property
-    def feeds(self) -> PostgresFeeds:
-        """See CatalogueTables."""
-        return self._feeds
-
-    @property
-    def editions(self) -> PostgresEditions:
-        """See CatalogueTables."""
-        return self._editions
-
-    @property
-    def aliases(self) -> PostgresAliases:
-        """See CatalogueTables."""
-        return self._aliases
-
-    def find(self, identifier: Identifier) -> list[Original]:
-        """See CatalogueTables."""
-        rows = self._read(_FIND, as_text(identifier))
-        found = readable(rows, partial(original_of, identifier))
-        return best_first(found, self._priority) if len(found) > 1 else found
-
-    def of_item(self, identifier: Identifier) -> list[Original]:
-        """See CatalogueTables."""
-        found = [each for name in self._aliases.names(identifier) for each in self.find(name)]
-        return best_first(found, self._priority) if len(found) > 1 else found
+    def _of_name(self, identifier: Identifier) -> list[Original]:
+        return readable(self._read(_FIND, as_text(identifier)), partial(original_of, identifier))
 
     def pending(self, most: int) -> list[Original]:
         """See CatalogueTables."""
@@ -108,13 +75,6 @@ class Tables:
         """See CatalogueTables."""
         sql = f"{_ANY} WHERE until <= %s AND state IS NULL LIMIT %s"
         return readable(self._read(sql, (now, most)), any_original)
-
-    def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
-        """See CatalogueTables."""
-        asked = set(identifiers)
-        names = self._aliases.linked(asked)
-        found = self._covered(asked.union(*names.values()))
-        return {each for each in asked if not found.isdisjoint(names.get(each, (each,)))}
 
     def _covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         by_scheme: dict[int, list[str]] = {}

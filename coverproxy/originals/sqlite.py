@@ -9,9 +9,10 @@ from typing import Any
 
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State, best_first
+from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
+from coverproxy.originals.linked_tables import LinkedTables, Stores
 from coverproxy.originals.sqlite_aliases import SqliteAliases
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_feeds import SqliteEditions, SqliteFeeds
@@ -47,63 +48,23 @@ def _item(row: tuple[Any, ...]) -> Identifier:
     return read_identifier(*row)
 
 
-class _Tables(SqliteLists):
+class _Tables(SqliteLists, LinkedTables):
     """See CatalogueTables. *read* and *write* run a statement, within one transaction or each in its own."""
 
     def __init__(self, read: Run, write: Run, priority: Mapping[str, int]) -> None:
-        super().__init__(read)
+        SqliteLists.__init__(self, read)
+        stores = Stores(
+            SqliteProvenance(read, write), SqliteDecisions(read, write), SqliteFeeds(read, write),
+            SqliteEditions(read, write), SqliteAliases(read, write),
+        )  # fmt: skip
+        LinkedTables.__init__(self, stores, priority)
         self._write = write
-        self._priority = priority
-        self._provenance = SqliteProvenance(read, write)
-        self._decisions = SqliteDecisions(read, write)
-        self._feeds = SqliteFeeds(read, write)
-        self._editions = SqliteEditions(read, write)
-        self._aliases = SqliteAliases(read, write)
 
-    @property
-    def provenance(self) -> SqliteProvenance:
-        """See CatalogueTables."""
-        return self._provenance
-
-    @property
-    def decisions(self) -> SqliteDecisions:
-        """See CatalogueTables."""
-        return self._decisions
-
-    @property
-    def feeds(self) -> SqliteFeeds:
-        """See CatalogueTables."""
-        return self._feeds
-
-    @property
-    def editions(self) -> SqliteEditions:
-        """See CatalogueTables."""
-        return self._editions
-
-    @property
-    def aliases(self) -> SqliteAliases:
-        """See CatalogueTables."""
-        return self._aliases
-
-    def find(self, identifier: Identifier) -> list[Original]:
-        """See CatalogueTables."""
-        found = readable(self._read(_FIND, stored(identifier)), partial(original, identifier))
-        return best_first(found, self._priority) if len(found) > 1 else found
-
-    def of_item(self, identifier: Identifier) -> list[Original]:
-        """See CatalogueTables."""
-        found = [each for name in self._aliases.names(identifier) for each in self.find(name)]
-        return best_first(found, self._priority) if len(found) > 1 else found
-
-    def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
-        """See CatalogueTables."""
-        asked = set(identifiers)
-        names = self._aliases.linked(asked)
-        found = self._covered(asked.union(*names.values()))
-        return {each for each in asked if not found.isdisjoint(names.get(each, (each,)))}
+    def _of_name(self, identifier: Identifier) -> list[Original]:
+        return readable(self._read(_FIND, stored(identifier)), partial(original, identifier))
 
     def _covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
-        """Return those for which an original came that can be shown.
+        """See LinkedTables.
 
         The values are passed as one JSON array: the number of parameters is limited, and the statement stays
         the same for any number of values.

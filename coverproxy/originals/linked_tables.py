@@ -1,0 +1,81 @@
+"""The part of the catalogue that needs no SQL: the order of originals, and the names of one item."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from coverproxy.domain.original import Original, best_first
+from coverproxy.domain.spec import Identifier
+from coverproxy.originals.aliases import AliasStore
+from coverproxy.originals.base import DecisionStore, ProvenanceStore
+from coverproxy.originals.edition_store import EditionStore
+from coverproxy.originals.feed_store import FeedStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores that share the catalogue's database, and its transactions."""
+
+    provenance: ProvenanceStore
+    decisions: DecisionStore
+    feeds: FeedStore
+    editions: EditionStore
+    aliases: AliasStore
+
+
+class LinkedTables(ABC):
+    """The part of CatalogueTables that needs no SQL. *priority*: by source, as in the config."""
+
+    def __init__(self, stores: Stores, priority: Mapping[str, int]) -> None:
+        self._stores = stores
+        self._priority = priority
+
+    @property
+    def provenance(self) -> ProvenanceStore:
+        """See CatalogueTables."""
+        return self._stores.provenance
+
+    @property
+    def decisions(self) -> DecisionStore:
+        """See CatalogueTables."""
+        return self._stores.decisions
+
+    @property
+    def feeds(self) -> FeedStore:
+        """See CatalogueTables."""
+        return self._stores.feeds
+
+    @property
+    def editions(self) -> EditionStore:
+        """See CatalogueTables."""
+        return self._stores.editions
+
+    @property
+    def aliases(self) -> AliasStore:
+        """See CatalogueTables."""
+        return self._stores.aliases
+
+    def find(self, identifier: Identifier) -> list[Original]:
+        """See CatalogueTables."""
+        found = self._of_name(identifier)
+        return best_first(found, self._priority) if len(found) > 1 else found
+
+    def of_item(self, identifier: Identifier) -> list[Original]:
+        """See CatalogueTables."""
+        found = [each for name in self.aliases.names(identifier) for each in self.find(name)]
+        return best_first(found, self._priority) if len(found) > 1 else found
+
+    def covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
+        """See CatalogueTables."""
+        asked = set(identifiers)
+        names = self.aliases.linked(asked)
+        found = self._covered(asked.union(*names.values()))
+        return {each for each in asked if not found.isdisjoint(names.get(each, (each,)))}
+
+    @abstractmethod
+    def _of_name(self, identifier: Identifier) -> list[Original]:
+        """Return the originals that came under this very name, in any order."""
+
+    @abstractmethod
+    def _covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
+        """Return those names under which an original came that can be shown."""
