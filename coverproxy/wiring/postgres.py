@@ -30,6 +30,9 @@ from coverproxy.storage.postgres_pool import PostgresPool
 from coverproxy.storage.postgres_tables import PostgresTables
 from coverproxy.wiring.stores import Stores
 
+_AGAIN_SECONDS = 0.3
+"""Pause between attempts to follow changes while the database is away."""
+
 _HOUR = 3600
 
 _log = logging.getLogger(__name__)
@@ -83,18 +86,29 @@ class Follower:
         self._thread.join(5)
 
     def _run(self) -> None:
+        again: float | None = None
         while True:
-            self._woken.wait()
+            self._woken.wait(again)
             self._woken.clear()
             if self._is_over:
                 return
-            try:
-                self._drop()
-                if time.monotonic() - self._tidied_at > _HOUR:
-                    self._tidied_at = time.monotonic()
-                    self._tidy()
-            except (StoreUnavailable, OSError) as exc:  # the next connection wakes it again
-                log.fault(_log, "changes of other nodes cannot be followed", exc)
+            again = None if self._followed() else _AGAIN_SECONDS
+
+    def _followed(self) -> bool:
+        """Follow what changed; say whether that went well.
+
+        If not, it is to be tried again, and not at the next connection only: the pool may still leave the
+        server alone when a new connection has already woken us.
+        """
+        try:
+            self._drop()
+            if time.monotonic() - self._tidied_at > _HOUR:
+                self._tidied_at = time.monotonic()
+                self._tidy()
+        except (StoreUnavailable, OSError) as exc:
+            log.fault(_log, "changes of other nodes cannot be followed", exc)
+            return False
+        return True
 
 
 @asynccontextmanager
