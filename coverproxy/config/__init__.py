@@ -31,6 +31,7 @@ from coverproxy.config.tables import (
     Pace,
     Quota,
     RenderConfig,
+    Reports,
     Roles,
     Server,
     Upload,
@@ -41,7 +42,7 @@ __all__ = [
     "MAX_PLACEHOLDER_BYTES", "PREFIX", "RESERVED_SIZES", "SHAPE_NAMES", "Admin", "Answers", "AnySource",
     "AskingConfig", "Automated", "Avif", "Cache", "Config", "Data", "FeedConfig", "FolderSourceConfig",
     "Formats", "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig",
-    "Ops", "Pace", "Quota", "RenderConfig", "Roles", "Section", "Server", "ShapeName", "Shapes", "Signup",
-    "Site", "Size", "SizeTable", "SourceConfig", "Store", "Upload", "Webp", "load", "resolved", "unset",
-    "without_secrets",
+    "Ops", "Pace", "Quota", "RenderConfig", "Reports", "Roles", "Section", "Server", "ShapeName", "Shapes",
+    "Signup", "Site", "Size", "SizeTable", "SourceConfig", "Store", "Upload", "Webp", "load", "resolved",
+    "unset", "without_secrets",
 ]  # fmt: skip

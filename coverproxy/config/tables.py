@@ -80,6 +80,16 @@ class Upload(Section):
     pending_days: Positive = 30
 
 
+class Reports(Section):
+    """What readers may report of covers, and what follows by itself."""
+
+    enabled: bool = True
+    per_hour: Positive = 5
+    max_open: Positive = 1000
+    keep_days: Positive = 90
+    auto_hide: bool = False
+
+
 class Cache(Section):
     """How derivatives, and the knowledge that there are none, are cached."""
 

@@ -25,6 +25,7 @@ from coverproxy.config.tables import (
     Ops,
     Quota,
     RenderConfig,
+    Reports,
     Roles,
     Server,
     Upload,
@@ -33,7 +34,7 @@ from coverproxy.config.tables import (
 MOST_FRAMED = 3
 """Most sizes that pad, and most that crop: each is one more derivative of every cover in every format."""
 
-RESERVED_SIZES = frozenset({"info", "originals", "usage"})
+RESERVED_SIZES = frozenset({"changes", "info", "originals", "reports", "usage"})
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
@@ -53,6 +54,7 @@ class Config(Section):
     limits: Limits = Limits()
     imports: Import = Field(default=Import(), alias="import")
     upload: Upload = Upload()
+    reports: Reports = Reports()
     cache: Cache = Cache()
     render: RenderConfig = RenderConfig()
     quota: Quota = Quota()

@@ -65,6 +65,10 @@ class NoSuchOriginal(CoverError):
     """The original to choose, hide, restore, remove or undo does not exist or is not in the right state."""
 
 
+class NoSuchReport(CoverError):
+    """The report does not exist, or is closed already."""
+
+
 class BadQuestion(CoverError):
     """A malformed API request: a parameter is missing or has the wrong form."""
 

@@ -12,6 +12,7 @@ from coverproxy.originals.aliases import AliasStore
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
 from coverproxy.originals.provenance import Provenance
+from coverproxy.originals.report_store import ReportStore
 
 
 class ProvenanceStore(Protocol):
@@ -134,6 +135,11 @@ class CatalogueTables(Protocol):
     @property
     def aliases(self) -> AliasStore:
         """Identifiers that name the same item; same store, and within writing() the same transaction."""
+        ...
+
+    @property
+    def reports(self) -> ReportStore:
+        """What readers report; same store, and within writing() the same transaction."""
         ...
 
     def find(self, identifier: Identifier) -> list[Original]:

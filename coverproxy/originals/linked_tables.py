@@ -10,6 +10,7 @@ from coverproxy.originals.aliases import AliasStore
 from coverproxy.originals.base import DecisionStore, ProvenanceStore
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
+from coverproxy.originals.report_store import ReportStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Stores:
     feeds: FeedStore
     editions: EditionStore
     aliases: AliasStore
+    reports: ReportStore
 
 
 class LinkedTables(ABC):
@@ -54,6 +56,11 @@ class LinkedTables(ABC):
     def aliases(self) -> AliasStore:
         """See CatalogueTables."""
         return self._stores.aliases
+
+    @property
+    def reports(self) -> ReportStore:
+        """See CatalogueTables."""
+        return self._stores.reports
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""

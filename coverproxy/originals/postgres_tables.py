@@ -15,6 +15,8 @@ from coverproxy.originals.postgres_feeds import PostgresEditions, PostgresFeeds
 from coverproxy.originals.postgres_provenance import PostgresProvenance
 from coverproxy.originals.postgres_rows import COLUMNS, any_original, as_text, from_text, values
 from coverproxy.originals.postgres_rows import original as original_of
+from coverproxy.originals.sql_dialect import Dialect, with_percent
+from coverproxy.originals.sql_reports import SqlReports
 from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.postgres_pool import Run, marks
 
@@ -44,9 +46,10 @@ class Tables(LinkedTables):
     def __init__(
         self, read: Run, write: Run, jot: Run, changes: ChangeLog, priority: Mapping[str, int]
     ) -> None:
+        dialect = Dialect(with_percent(read), with_percent(write), as_text, from_text)
         stores = Stores(
             PostgresProvenance(read, write), PostgresDecisions(read, write), PostgresFeeds(read, write),
-            PostgresEditions(read, write), PostgresAliases(read, write),
+            PostgresEditions(read, write), PostgresAliases(read, write), SqlReports(dialect),
         )  # fmt: skip
         super().__init__(stores, priority)
         self._read = read

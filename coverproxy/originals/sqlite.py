@@ -13,6 +13,8 @@ from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.linked_tables import LinkedTables, Stores
+from coverproxy.originals.sql_dialect import Dialect
+from coverproxy.originals.sql_reports import SqlReports
 from coverproxy.originals.sqlite_aliases import SqliteAliases
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_feeds import SqliteEditions, SqliteFeeds
@@ -53,9 +55,10 @@ class _Tables(SqliteLists, LinkedTables):
 
     def __init__(self, read: Run, write: Run, priority: Mapping[str, int]) -> None:
         SqliteLists.__init__(self, read)
+        dialect = Dialect(read, write, stored, read_identifier)
         stores = Stores(
             SqliteProvenance(read, write), SqliteDecisions(read, write), SqliteFeeds(read, write),
-            SqliteEditions(read, write), SqliteAliases(read, write),
+            SqliteEditions(read, write), SqliteAliases(read, write), SqlReports(dialect),
         )  # fmt: skip
         LinkedTables.__init__(self, stores, priority)
         self._write = write

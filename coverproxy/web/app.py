@@ -9,9 +9,10 @@ from coverproxy.config import Config
 from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
 from coverproxy.service.curate import Curator
+from coverproxy.service.reports import ReportDesk
 from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web import answers, middlewares, ops, originals_api, pages
+from coverproxy.web import answers, middlewares, ops, originals_api, pages, reports_api
 from coverproxy.web.api import openapi
 from coverproxy.web.app_keys import (
     CONFIG,
@@ -21,6 +22,7 @@ from coverproxy.web.app_keys import (
     INFORMER,
     METRICS,
     NAMED_SIZES,
+    REPORTS,
     SHOWN,
     SIZES,
     UPLOADS,
@@ -53,9 +55,8 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[openapi.MADE] = {}, []
     app.on_response_prepare.append(_sign)
-    app.add_routes(
-        [*info.routes, *originals_api.routes, *allowed(originals_api.routes), *openapi.routes, *pages.routes]
-    )
+    programs = [*originals_api.routes, *reports_api.routes]
+    app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])
     table.add_routes(app, config)
     app.add_routes(librarything.routes)  # catches all other paths
     return app
@@ -66,6 +67,7 @@ def open_for(app: web.Application, service: Covers) -> None:
     config = app[CONFIG]
     app[COVERS] = service
     app[CURATOR] = Curator(service.catalogue, service.files, service.cache, service.stripes, service.sizes)
+    app[REPORTS] = ReportDesk(service.catalogue, app[CURATOR], config.reports, service.accounts.now)
     app[UPLOADS] = Uploads(service.asking, service.accounts.rates, config.upload, service.accounts.now)
     app[INFORMER] = CoverInfo(service, config.sizes, config.formats.enabled)
     is_asked_each_time = config.front.x_accel or config.log.access

@@ -10,6 +10,7 @@ from coverproxy.domain.spec import Spec
 from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
 from coverproxy.service.curate import Curator
+from coverproxy.service.reports import ReportDesk
 from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web.fast_path import FastPath
@@ -19,6 +20,7 @@ COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
 INFORMER: web.AppKey[CoverInfo] = web.AppKey("informer", CoverInfo)
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 CURATOR: web.AppKey[Curator] = web.AppKey("curator", Curator)
+REPORTS: web.AppKey[ReportDesk] = web.AppKey("reports", ReportDesk)
 UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads", Uploads)
 NAMED_SIZES: web.AppKey[SizeTable] = web.AppKey("named sizes", SizeTable)
 SIZES: web.AppKey[SizeTable] = web.AppKey("sizes", SizeTable)

@@ -51,6 +51,7 @@ TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.NotTheOwner: _line(CoverStatus.OWNER, "Only the key's owner may do this", is_hard=True),
     errors.SentTwice: _line(CoverStatus.TWICE, "This Idempotency-Key had another body", is_hard=True),
     errors.NoSuchOriginal: _line(CoverStatus.ORIGINAL, "There is no such original", is_hard=True),
+    errors.NoSuchReport: _line(CoverStatus.PATH, "There is no such report", is_hard=True),
     errors.MalformedPath: _line(CoverStatus.PATH, "There is no such page", is_hard=True),
     errors.KeyRequestRefused: _line(CoverStatus.FORM, "This form is not accepted", is_hard=True),
 }

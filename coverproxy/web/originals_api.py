@@ -49,7 +49,7 @@ _YES = frozenset({"1", "true", "yes", "on"})
 @routes.put(ONE)
 async def put(request: web.Request) -> web.StreamResponse:
     """Take the body as a picture of the book; its details are in the query."""
-    person = await _person(request, _bearer(request))
+    person = await person_of(request, bearer(request))
     book = _book(request)
     fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.query.items()}
     said = _said(fields, person, None)
@@ -72,7 +72,7 @@ async def _of_form(request: web.Request) -> web.StreamResponse:
         if not isinstance(part, BodyPartReader) or len(fields) >= MAX_FIELDS:
             raise BadQuestion(f"expected at most {MAX_FIELDS} fields, none of them multipart itself")
         if part.name == "file":
-            person = await _person(request, fields.get("word") or _bearer(request))
+            person = await person_of(request, fields.get("word") or bearer(request))
             book, said = _book(request), _said(fields, person, part.filename)
             return await _keep(request, chunks(part), book, person, said)
         fields[part.name or ""] = await text(part)
@@ -82,7 +82,7 @@ async def _of_form(request: web.Request) -> web.StreamResponse:
 @routes.get(ALL)
 async def get(request: web.Request) -> web.StreamResponse:
     """Return the book's originals, the decisions about them, and its history."""
-    await _person(request, _bearer(request))
+    await person_of(request, bearer(request))
     book = _book(request)
     return answers.send(answers.json(await _told(request, book)))
 
@@ -90,23 +90,23 @@ async def get(request: web.Request) -> web.StreamResponse:
 @routes.post(ALL)
 async def act(request: web.Request) -> web.StreamResponse:
     """Decide: `{"act": "pin", "digest": "…", "note": "…"}`; returns the book's new state."""
-    person = await _person(request, _bearer(request))
+    person = await person_of(request, bearer(request))
     book = _book(request)
     if not person.is_trusted:
         raise NotTheOwner("only an administrator, or a key that is trusted, may decide about originals")
     wish = _wish(await bodies.read(request, MAX_ACT_BYTES))
     decision = Decision(person.name, int(request.app[COVERS].accounts.now()), wish["note"])
-    await _off_loop(request, partial(_decide, request, book, wish, decision))
+    await off_loop(request, partial(_decide, request, book, wish, decision))
     return answers.send(answers.json(await _told(request, book)))
 
 
 @routes.get("/devkey/{key}/originals")
 async def pending(request: web.Request) -> web.StreamResponse:
     """Return the originals that wait for a review, oldest first; for administrators."""
-    person = await _person(request, _bearer(request))
+    person = await person_of(request, bearer(request))
     if not person.is_admin:
         raise NotTheOwner("only an administrator sees what waits for a review")
-    found = await _off_loop(request, partial(request.app[CURATOR].pending, MOST_PENDING))
+    found = await off_loop(request, partial(request.app[CURATOR].pending, MOST_PENDING))
     told = [
         {"isbn13": each.identifier.value if each.identifier.scheme == ISBN else None}
         | original_as_json(each, is_shown=False)
@@ -125,13 +125,13 @@ def _book(request: web.Request) -> Identifier:
     return reading.sure
 
 
-def _bearer(request: web.Request) -> str:
+def bearer(request: web.Request) -> str:
     """Return the request's bearer token; cookies do not count, since another site's page could use them."""
     scheme, _, word = request.headers.get("Authorization", "").partition(" ")
     return word.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _person(request: web.Request, word: str) -> Person:
+async def person_of(request: web.Request, word: str) -> Person:
     """Authenticate the request. Raises UnknownKey, NotTheOwner; wrong words are rate limited per address."""
     request[IS_PROGRAM] = True
     accounts, config = request.app[COVERS].accounts, request.app[CONFIG]
@@ -239,8 +239,8 @@ async def _told(request: web.Request, book: Identifier) -> dict[str, Any]:
         deeds = [deed_as_json(each) for each in curator.history(book)]
         return book_as_json(curator.book(book)) | {"history": deeds}
 
-    return await _off_loop(request, look)
+    return await off_loop(request, look)
 
 
-async def _off_loop(request: web.Request, work: Callable[[], T]) -> T:
+async def off_loop(request: web.Request, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(request.app[COVERS].lookups, work)

@@ -23,6 +23,7 @@ from contracts_catalogue import (
     original,
 )
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
+from contracts_reports import ReportContract
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,10 @@ class TestFeeds(FeedContract):
 
 class TestCorrupt(CorruptContract):
     """What is corrupt is listed."""
+
+
+class TestReports(ReportContract):
+    """SQLite keeps what readers report."""
 
 
 class TestEditions(EditionContract):

@@ -39,6 +39,7 @@ RELEASED = {
             "bc2c9cc51717b670",
             "8709be6db7ecba76",
             "44c2f3d072dd7cf8",
+            "8b83ed756be05526",
         ],
     ),
     "state": (

@@ -24,6 +24,7 @@ from contracts_catalogue import (
 )
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_memory import ROOM, SourceMemoryContract
+from contracts_reports import ReportContract
 from postgres_server import database, emptied, postgres
 
 from coverproxy.accounts.postgres import PostgresState
@@ -195,6 +196,10 @@ class TestFeeds(FeedContract):
 
 class TestCorrupt(CorruptContract):
     """What is corrupt is listed."""
+
+
+class TestReports(ReportContract):
+    """PostgreSQL keeps what readers report."""
 
 
 class TestEditions(EditionContract):

@@ -147,6 +147,18 @@ _UPLOADS = (
         parameters=(_SEEN, Parameter("size", "path", "A size of the config.", {"type": "string"}, "small")),
         is_page=True, route="/upload/seen/{seen}/{size:[a-z0-9]+}.jpg",
     ),
+    Address(
+        "/report/{scheme}/{value}", "The cover, with the form to report it", {HTML: _TEXT, JSON: _OBJECT},
+        parameters=(SCHEME, VALUE), is_page=True, route=f"/report{_ITEM}",
+    ),
+    Address(
+        "/report/{scheme}/{value}", "Report a cover: the form's fields, or the same as JSON",
+        {HTML: _TEXT, JSON: _OBJECT}, "post", parameters=(SCHEME, VALUE), is_page=True,
+        takes={"application/x-www-form-urlencoded": _OBJECT, JSON: _OBJECT}, route=f"/report{_ITEM}",
+    ),
+    shown("/report/{code}", "What became of a report", Parameter(
+        "code", "path", "The report's number.", _TEXT, "AAAA-BBBB-CCCC-DDDD",
+    )),
     page("/upload.js", "The upload page's script: drop, paste and preview", "text/javascript"),
 )  # fmt: skip
 
@@ -215,6 +227,8 @@ _ADMIN = (
     form("/admin/decide", "Choose, hide, restore or approve an original, or undo a decision"),
     shown("/admin/review", "Pictures that wait for approval"),
     form("/admin/review", "Approve or turn down pictures that wait"),
+    shown("/admin/reports", "What readers report"),
+    form("/admin/reports", "Close a report"),
     *_upload("/admin/upload", "for administrators"),
     shown("/admin/service", "Quarantine, cache and sources"),
     form("/admin/service", "Release an original from quarantine"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from coverproxy.domain import errors
+from coverproxy.web import reports_api
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.originals_api import ALL, ONE
 
@@ -63,4 +64,13 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
                 tells=_WHO, route=ALL),
         Address("/devkey/{key}/originals", "What waits for a review", {JSON: _OBJECT}, parameters=(key,),
                 refuses=(errors.UnknownKey, errors.NotTheOwner, errors.Unavailable), tells=_WHO),
+        Address("/devkey/{key}/reports", "What readers report; ?state=closed: what was decided",
+                {JSON: _OBJECT}, parameters=(key,), tells=_WHO,
+                refuses=(errors.UnknownKey, errors.NotTheOwner, errors.Unavailable)),
+        Address("/devkey/{key}/reports/{number}", "Close a report as fixed, hidden or kept", {JSON: _OBJECT},
+                "post", parameters=(key, Parameter("number", "path", "The report's number.",
+                                                   {"type": "integer", "minimum": 1}, "1")),
+                takes={JSON: _OBJECT}, tells=_WHO, route=reports_api.ONE,
+                refuses=(errors.UnknownKey, errors.NotTheOwner, errors.BadQuestion, errors.NoSuchReport,
+                         errors.NoSuchOriginal, errors.TooLarge, errors.TooSlow, errors.Unavailable)),
     )  # fmt: skip

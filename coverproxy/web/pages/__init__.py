@@ -4,10 +4,12 @@ from coverproxy.web.pages import (
     admin_books,
     admin_decide,
     admin_keys,
+    admin_reports,
     admin_service,
     assets,
     getting,
     home,
+    report,
     session,
     status,
     upload,
@@ -21,7 +23,8 @@ __all__ = ["PAGES", "Pages", "Shown", "routes"]
 
 _PAGES = [
     *assets.routes, *home.routes, *getting.routes, *usage.routes, *status.routes, *session.routes,
-    *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *upload.routes, *admin_service.routes,
+    *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *admin_reports.routes,
+    *upload.routes, *report.routes, *admin_service.routes,
 ]  # fmt: skip
 
 

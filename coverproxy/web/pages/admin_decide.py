@@ -45,7 +45,7 @@ BOOK_ACTS: dict[str, Callable[[Curator, Identifier, None, Decision], object]] = 
 async def decide(request: web.Request) -> web.StreamResponse:
     """Do what the form's button says to an original of a book, and show the book again."""
     fields = await form(request)
-    book, by = _book(fields), _decision(request, fields)
+    book, by = _book(fields), decision(request, fields)
     curator = request.app[CURATOR]
     try:
         await asked(request.app[COVERS], partial(_decide, curator, book, fields, by))
@@ -86,7 +86,7 @@ async def judge(request: web.Request) -> web.StreamResponse:
     if act not in ("approve", "hide"):
         raise KeyRequestRefused(KeyRequestReason.ACTION)
     picked = [value for name, value in fields.items() if name.startswith("pick-")]
-    by = _decision(request, fields)
+    by = decision(request, fields)
     done = 0
     for each in picked:
         digest, _, name = each.partition(" ")
@@ -126,7 +126,7 @@ def _digest(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def _decision(request: web.Request, fields: dict[str, str]) -> Decision:
+def decision(request: web.Request, fields: dict[str, str]) -> Decision:
     """Say who decides: by name where the front server gives one; a password has no name."""
     kind, _, name = who(request).partition(" ")
     person = name[:100] if kind == "front" and name else "admin"

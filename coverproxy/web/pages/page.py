@@ -46,6 +46,7 @@ class Pages:
             "t": self.texts,
             "language": self.texts.language,
             "site": config.site,
+            "takes_reports": config.reports.enabled,
             "signup_mode": config.signup.mode,
             "version": __version__,
             "bars": charts.bars,

@@ -1,0 +1,60 @@
+"""GET /devkey/{key}/reports, POST /devkey/{key}/reports/{number}: administrators' programs decide reports."""
+
+from functools import partial
+
+import orjson
+from aiohttp import web
+
+from coverproxy.domain.decisions import Decision
+from coverproxy.domain.errors import BadQuestion, NotTheOwner
+from coverproxy.domain.report import DECIDED, ReportState
+from coverproxy.service.report_json import report_as_json
+from coverproxy.web import answers, bodies
+from coverproxy.web.app_keys import COVERS, REPORTS
+from coverproxy.web.originals_api import MAX_ACT_BYTES, bearer, off_loop, person_of
+from coverproxy.web.uploader import Person
+
+routes = web.RouteTableDef()
+
+ONE = r"/devkey/{key}/reports/{number:[0-9]{1,18}}"
+
+
+@routes.get("/devkey/{key}/reports")
+async def reports(request: web.Request) -> web.StreamResponse:
+    """Return the open reports, those with most reporters first; with `?state=closed` the decided ones."""
+    await _admin(request)
+    desk = request.app[REPORTS]
+    look = desk.closed_reports if request.query.get("state") == "closed" else desk.open_reports
+    found = await off_loop(request, look)
+    return answers.send(answers.json({"reports": [report_as_json(each, is_private=True) for each in found]}))
+
+
+@routes.post(ONE)
+async def close(request: web.Request) -> web.StreamResponse:
+    """Decide: `{"state": "fixed", "note": "…"}`; "hidden" hides the reported picture too."""
+    person = await _admin(request)
+    state, note = _wish(await bodies.read(request, MAX_ACT_BYTES))
+    by = Decision(person.name, int(request.app[COVERS].accounts.now()), note)
+    work = partial(request.app[REPORTS].close, int(request.match_info["number"]), state, by)
+    return answers.send(answers.json(report_as_json(await off_loop(request, work), is_private=True)))
+
+
+async def _admin(request: web.Request) -> Person:
+    person = await person_of(request, bearer(request))
+    if not person.is_admin:
+        raise NotTheOwner("only an administrator sees and decides reports")
+    return person
+
+
+def _wish(body: bytes) -> tuple[ReportState, str]:
+    try:
+        wish = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise BadQuestion(f"the body is not JSON: {exc}") from exc
+    state = wish.get("state") if isinstance(wish, dict) else None
+    if state not in DECIDED:
+        raise BadQuestion(f"state: expected one of {', '.join(DECIDED)}")
+    note = wish.get("note", "")
+    if not isinstance(note, str):
+        raise BadQuestion("note must be a string")
+    return ReportState(state), note[:500]
