@@ -30,7 +30,12 @@ KINDS = ("crash", "hang", "bomb")
 MARK = "POISON-OF-BENCH"
 SERVER = Path(__file__).parents[1] / "tests" / "crashing_server.py"
 LIMIT_SECONDS = 1.0
-SETTINGS = {"render": {"answer_within_seconds": 60.0, "time_limit_seconds": LIMIT_SECONDS, "queue": 1000}}
+SETTINGS = {
+    "render": {
+        "answer_within_seconds": 60.0, "browser_answer_within_seconds": 60.0,
+        "time_limit_seconds": LIMIT_SECONDS, "queue": 1000,
+    }
+}  # fmt: skip
 QUARANTINED = "coverproxy_originals_quarantined_total"
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import corrections, icc, jpeg, memory, scale, turbo, vips
+from coverproxy.imaging.settings import Box, LimitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Picture:
     is_plain: bool
 
 
-def header(body: bytes, loader: Loader, limits: Limits, **options: Any) -> Header:
+def header(body: bytes, loader: Loader, limits: LimitSettings, **options: Any) -> Header:
     """Read the header; *options* are libvips' own. Raises UnusableOriginal: "header" or "limit"."""
     plain = jpeg.plain(body) if loader is Loader.JPEG else None
     if plain is not None:
@@ -53,14 +53,14 @@ def header(body: bytes, loader: Loader, limits: Limits, **options: Any) -> Heade
     return Header(body, loader, vips.upright(image), None, corrected, options)
 
 
-def _check(image: Any, body: bytes, loader: Loader, limits: Limits) -> None:
+def _check(image: Any, body: bytes, loader: Loader, limits: LimitSettings) -> None:
     if image.width * image.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{image.width}x{image.height} px")
     if (why := memory.refusal(image, body, loader, limits.max_decoded_bytes)) is not None:
         raise UnusableOriginal("limit", why)
 
 
-def picture(known: Header, size: Size) -> Pixels | Picture:
+def picture(known: Header, size: Box) -> Pixels | Picture:
     """Return the picture, decoded already or lazy.
 
     Raises libvips' Error, and UnusableOriginal("header").
@@ -89,7 +89,7 @@ def _in_memory(array: Any, plain: jpeg.Plain, factor: int) -> Pixels | Picture:
     return Picture(image, is_plain=True)
 
 
-def shrink_factor(sides: tuple[int, int], size: Size) -> int:
+def shrink_factor(sides: tuple[int, int], size: Box) -> int:
     """Return the factor (1, 2, 4, 8) by which the JPEG decoder itself may shrink.
 
     The result stays at least `decode_scale` times the target: the decoder shrinks with a box filter, and a

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from coverproxy.config import Config, Limits, Size
+from coverproxy.config import Config
 from coverproxy.domain.errors import DecoderDied
 from coverproxy.domain.formats import Format, Loader, dimensions
 from coverproxy.imaging.detail import Measure
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
 from coverproxy.imaging.render_process import Answer, Bounds, RenderProcesses
+from coverproxy.imaging.settings import LimitSettings, SizeSettings, limit_values, size_values
 
 _SPARE_BYTES = 67_108_864
 """Memory of a render process beyond what its original needs to decode, which is estimated beforehand."""
@@ -30,15 +31,15 @@ class Measured:
 class Decoder(Protocol):
     """Decodes an original's bytes. All methods block and raise UnusableOriginal."""
 
-    def render(self, body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+    def render(self, body: bytes, size: SizeSettings, form: Format, limits: LimitSettings) -> Rendered:
         """Render it; see render.render()."""
         ...
 
-    def verify(self, body: bytes, size: Size, limits: Limits) -> None:
+    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
         """Decode all of it and discard the result; see render.verify()."""
         ...
 
-    def glance(self, body: bytes, limits: Limits) -> Preview:
+    def glance(self, body: bytes, limits: LimitSettings) -> Preview:
         """Return its preview."""
         ...
 
@@ -46,7 +47,7 @@ class Decoder(Protocol):
         """Read its header, but no pixels."""
         ...
 
-    def detail(self, body: bytes, limits: Limits) -> Measure:
+    def detail(self, body: bytes, limits: LimitSettings) -> Measure:
         """Say how much of its size is real, as detail.measure() does."""
         ...
 
@@ -57,20 +58,20 @@ class ProcessDecoder:
     def __init__(self, processes: RenderProcesses) -> None:
         self._processes = processes
 
-    def render(self, body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+    def render(self, body: bytes, size: SizeSettings, form: Format, limits: LimitSettings) -> Rendered:
         """See Decoder."""
-        answer = self._processes.run("render", (size, form, limits), body)
+        answer = self._processes.run("render", (size_values(size), form, limit_values(limits)), body)
         if dimensions(answer.body, form) is None:
             raise DecoderDied(f"its process returned bytes that are not {form.value}")
         return Rendered(answer.body, _sides(answer, "size"), _sides(answer, "original"))
 
-    def verify(self, body: bytes, size: Size, limits: Limits) -> None:
+    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
         """See Decoder."""
-        self._processes.run("verify", (size, limits), body)
+        self._processes.run("verify", (size_values(size), limit_values(limits)), body)
 
-    def glance(self, body: bytes, limits: Limits) -> Preview:
+    def glance(self, body: bytes, limits: LimitSettings) -> Preview:
         """See Decoder."""
-        answer = self._processes.run("glance", (limits,), body)
+        answer = self._processes.run("glance", (limit_values(limits),), body)
         return Preview(_number(answer.facts.get("colour"), 0xFFFFFF), answer.body)
 
     def measure(self, body: bytes, loader: Loader, most_decoded: int) -> Measured:
@@ -78,9 +79,9 @@ class ProcessDecoder:
         answer = self._processes.run("measure", (loader, most_decoded), body)
         return Measured(_sides(answer, "sides"), _text(answer, "coding"), _text(answer, "too_large"))
 
-    def detail(self, body: bytes, limits: Limits) -> Measure:
+    def detail(self, body: bytes, limits: LimitSettings) -> Measure:
         """See Decoder."""
-        facts = self._processes.run("detail", (limits,), body).facts
+        facts = self._processes.run("detail", (limit_values(limits),), body).facts
         detail, content = (_number(facts.get(name), 100) for name in ("detail", "content"))
         return Measure(detail / 100, content / 100)
 

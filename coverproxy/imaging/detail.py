@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from coverproxy.config import Limits
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader, sniff
 from coverproxy.imaging import corrections, memory, vips
+from coverproxy.imaging.settings import LimitSettings
 
 LINES = 192
 """Rows, and as many columns, that are looked at: more say the same."""
@@ -46,7 +46,7 @@ def library() -> Any:
     return numpy
 
 
-def measure(body: bytes, limits: Limits) -> Measure:
+def measure(body: bytes, limits: LimitSettings) -> Measure:
     """Decode *body* and measure it. Blocks. Raises UnusableOriginal("type", "header", "limit", "decode")."""
     loader = sniff(body[:32])
     if loader is None:

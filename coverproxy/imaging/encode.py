@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from coverproxy.config import Size
 from coverproxy.domain.formats import Format
 from coverproxy.imaging import jpeg, turbo, vips
+from coverproxy.imaging.settings import SizeSettings
 from coverproxy.imaging.transform import Raster
 
 MIN_JPEG_BYTES = 2048
 """Clients read smaller files as "no cover" (900 to 1,000 bytes: LibraryThing's; 2,048: NeverTooManyBooks)."""
 
 
-def encoded(raster: Raster, size: Size, form: Format) -> bytes:
+def encoded(raster: Raster, size: SizeSettings, form: Format) -> bytes:
     """Encode with the size's settings. Deterministic: same pixels, same bytes. Raises libvips' Error."""
     if form is Format.JPEG:
         return jpeg.padded(_jpeg(raster, size), MIN_JPEG_BYTES)
@@ -29,7 +29,7 @@ def encoded(raster: Raster, size: Size, form: Format) -> bytes:
     return coded
 
 
-def _jpeg(raster: Raster, size: Size) -> bytes:
+def _jpeg(raster: Raster, size: SizeSettings) -> bytes:
     wanted = size.jpeg
     if not wanted.trellis:
         body = turbo.encoded(raster.pixels, raster.sides, wanted, raster.mode)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coverproxy.config import Size
 from coverproxy.imaging import vips
 from coverproxy.imaging.preview import dominant
+from coverproxy.imaging.settings import SizeSettings
 from coverproxy.imaging.transform import Raster, Sides, fitted_size
 
 MAX_CUT = 0.15
@@ -27,7 +27,7 @@ class Frame:
     is_cut: bool = False
 
 
-def frame(original: Sides, size: Size) -> Frame:
+def frame(original: Sides, size: SizeSettings) -> Frame:
     """Decide how a picture of these sides is framed: never enlarged, never cropped beyond MAX_CUT."""
     fitted = fitted_size(original, size)
     if size.fit == "fit":

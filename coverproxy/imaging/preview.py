@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from coverproxy.config import Jpeg, Size
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import thumbhash, vips
+from coverproxy.imaging.settings import SizeValues
 
-GLANCE = Size(width=100, height=100, decode_scale=1.0, jpeg=Jpeg(quality=90, quant_table=0))
+GLANCE = SizeValues(width=100, height=100, decode_scale=1.0)
 """The JPEG that a preview is taken from, made by the usual renderer at twice the pixels needed."""
 
 _NEAR = 48 * 48

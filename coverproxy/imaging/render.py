@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from coverproxy.config import Limits, Size
 from coverproxy.domain import file_kinds
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
 from coverproxy.imaging import decode, encode, framing, jpeg_repair, transform, vips
+from coverproxy.imaging.settings import Box, BoxValues, LimitSettings, SizeSettings
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def _unheld(*images: Any) -> None:
 
 
 def render(
-    body: bytes, size: Size, form: Format, limits: Limits, hold: Callable[..., None] = _unheld
+    body: bytes, size: SizeSettings, form: Format, limits: LimitSettings, hold: Callable[..., None] = _unheld
 ) -> Rendered:
     """Render *body* to fit *size*, never enlarged: upright, in sRGB, on white, without metadata.
 
@@ -55,7 +55,9 @@ def render(
     return _worked(body, limits, made, hold)
 
 
-def verify(body: bytes, size: Size, limits: Limits, hold: Callable[..., None] = _unheld) -> None:
+def verify(
+    body: bytes, size: SizeSettings, limits: LimitSettings, hold: Callable[..., None] = _unheld
+) -> None:
     """Decode all of *body* and discard the result: refuses whatever render() at *size* would refuse.
 
     Decodes and scales as for that size, without encoding. Decoding fewer pixels would be cheaper, but misses
@@ -69,21 +71,23 @@ def verify(body: bytes, size: Size, limits: Limits, hold: Callable[..., None] = 
     _worked(body, limits, read, hold)
 
 
-def _frame(header: decode.Header, size: Size) -> framing.Frame:
+def _frame(header: decode.Header, size: SizeSettings) -> framing.Frame:
     wanted = framing.frame(header.sides, size)
     if min(wanted.scaled) < MIN_SIDE_PX:
         raise UnusableOriginal("thin", "{}x{} px at this size".format(*wanted.scaled))
     return wanted
 
 
-def _decoded_as(size: Size, wanted: framing.Frame) -> Size:
-    """Return the size that decides how much is decoded: cropping shows a picture larger than its box."""
+def _decoded_as(size: SizeSettings, wanted: framing.Frame) -> Box:
+    """Return the box that decides how much is decoded: cropping shows a picture larger than its box."""
     if not wanted.is_cut:
         return size
-    return size.model_copy(update={"width": wanted.scaled[0], "height": wanted.scaled[1]})
+    return BoxValues(*wanted.scaled, size.decode_scale)
 
 
-def _worked(body: bytes, limits: Limits, work: Callable[[decode.Header], T], hold: Callable[..., None]) -> T:
+def _worked(
+    body: bytes, limits: LimitSettings, work: Callable[[decode.Header], T], hold: Callable[..., None]
+) -> T:
     """Call *work* with the original; if that is a JPEG that only seems damaged, with a repaired one."""
     loader = sniff(body[:32])
     if loader is None:
@@ -98,7 +102,7 @@ def _worked(body: bytes, limits: Limits, work: Callable[[decode.Header], T], hol
 
 
 def _tried(
-    body: bytes, loader: Loader, limits: Limits, work: Callable[[decode.Header], T],
+    body: bytes, loader: Loader, limits: LimitSettings, work: Callable[[decode.Header], T],
     hold: Callable[..., None], **options: Any,
 ) -> T:  # fmt: skip
     header = decode.header(body, loader, limits, **options)

@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from coverproxy.config import Jpeg, Limits, Size
 from coverproxy.domain.errors import CoverError, UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.imaging import detail, memory, preview, render, sandbox, scale, turbo, vips
-from coverproxy.imaging.render_process import REQUEST_BYTES
+from coverproxy.imaging.render_environment import REQUEST_BYTES
+from coverproxy.imaging.settings import LimitSettings, LimitValues, SizeSettings, SizeValues
 
 Facts = dict[str, Any]
 Operation = Callable[..., tuple[Facts, bytes]]
@@ -29,17 +29,17 @@ _OUT_OF_MEMORY = ("out of memory", "emory allocation", "unable to allocate")
 _NO_MEMORY = orjson.dumps({"memory": True})
 
 
-def _render(body: bytes, size: Size, form: Format, limits: Limits) -> tuple[Facts, bytes]:
+def _render(body: bytes, size: SizeSettings, form: Format, limits: LimitSettings) -> tuple[Facts, bytes]:
     made = render.render(body, size, form, limits)
     return {"size": made.size, "original": made.original}, made.body
 
 
-def _verify(body: bytes, size: Size, limits: Limits) -> tuple[Facts, bytes]:
+def _verify(body: bytes, size: SizeSettings, limits: LimitSettings) -> tuple[Facts, bytes]:
     render.verify(body, size, limits)
     return {}, b""
 
 
-def _glance(body: bytes, limits: Limits) -> tuple[Facts, bytes]:
+def _glance(body: bytes, limits: LimitSettings) -> tuple[Facts, bytes]:
     found = preview.at(render.render(body, preview.GLANCE, Format.JPEG, limits).body)
     return {"colour": found.colour}, found.thumbhash
 
@@ -51,7 +51,7 @@ def _measure(body: bytes, loader: Loader, most_decoded: int) -> tuple[Facts, byt
     return {"sides": vips.upright(image), "coding": coding, "too_large": too_large}, b""
 
 
-def _detail(body: bytes, limits: Limits) -> tuple[Facts, bytes]:
+def _detail(body: bytes, limits: LimitSettings) -> tuple[Facts, bytes]:
     found = detail.measure(body, limits)
     return {"detail": round(found.detail * 100), "content": round(found.content * 100)}, b""
 
@@ -103,9 +103,9 @@ def _confined(memory_bytes: int, file_bytes: int) -> bytes:
 def _warm_up() -> None:
     """Render once, to load lazily loaded parts, and to check that the process works within its limits."""
     grey = vips.library().Image.black(64, 64, bands=3).copy(interpretation="srgb")
-    size = Size(width=32, height=32, jpeg=Jpeg())
+    size, limits = SizeValues(width=32, height=32), LimitValues(4096, 16_777_216)
     for body in (grey.jpegsave_buffer(), grey.pngsave_buffer()):
-        render.render(body, size, Format.JPEG, Limits())
+        render.render(body, size, Format.JPEG, limits)
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,11 @@
-"""What a render process sees of the environment: nothing that may be a secret."""
+"""What a render process is given: bounded messages, and nothing of the environment that may be a secret."""
 
 import os
 import sys
 from pathlib import Path
+
+REQUEST_BYTES = 65_536
+"""Most bytes of a request or an answer: numbers and words, never pixels."""
 
 _PASSED_ON = ("PYTHON", "LD_", "LC_", "LANG", "COVERPROXY_SCALER")
 """Prefixes of the environment variables that a render process sees. Others may hold secrets."""

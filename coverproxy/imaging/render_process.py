@@ -19,7 +19,7 @@ import orjson
 
 from coverproxy.concurrency import idle
 from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
-from coverproxy.imaging.render_environment import environment
+from coverproxy.imaging.render_environment import REQUEST_BYTES, environment
 from coverproxy.imaging.sandbox import Confinement
 
 COMMAND = [sys.executable, "-P", "-m", "coverproxy.imaging.render_child"]
@@ -27,9 +27,6 @@ COMMAND = [sys.executable, "-P", "-m", "coverproxy.imaging.render_child"]
 
 START_SECONDS = 60.0
 """Time limit for starting a render process; it takes about a second on an idle machine."""
-
-REQUEST_BYTES = 65_536
-"""Most bytes of a request or an answer: numbers and words, never pixels."""
 
 _KEPT_BYTES = 1_048_576
 """Shared memory kept between two pictures; the rest of a large one is returned."""

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from coverproxy.config import Size
 from coverproxy.imaging import icc, scale, vips
 from coverproxy.imaging.decode import Picture, Pixels
+from coverproxy.imaging.settings import SizeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ Sides = tuple[int, int]
 """(width, height) in px."""
 
 
-def target_size(original: Sides, size: Size) -> Sides:
+def target_size(original: Sides, size: SizeSettings) -> Sides:
     """Return the sides of a derivative: those of the picture in its box, or the box where it is filled."""
     return fitted_size(original, size) if size.fit == "fit" else (size.width, size.height)
 
 
-def fitted_size(original: Sides, size: Size) -> Sides:
+def fitted_size(original: Sides, size: SizeSettings) -> Sides:
     """Return the largest (width, height) in px of the original's shape that fits the box; never enlarges."""
     width, height = original
     scale = min(1.0, size.width / width, size.height / height)

@@ -5,8 +5,8 @@ import io
 import threading
 from typing import Any
 
-from coverproxy.config import Jpeg
 from coverproxy.imaging import jpeg, vips
+from coverproxy.imaging.settings import JpegSettings
 
 _MOST_WORK = 32_000_000
 """Pixels times scans: about a quarter of a second. libvips, which can be stopped, decodes anything larger."""
@@ -65,7 +65,7 @@ def _is_small(body: bytes, known: jpeg.Plain, factor: int) -> bool:
     return pixels * scans <= _MOST_WORK and pixels <= _MOST_PIXELS * factor * factor
 
 
-def encoded(pixels: bytes, sides: tuple[int, int], wanted: Jpeg, mode: str = "RGB") -> bytes | None:
+def encoded(pixels: bytes, sides: tuple[int, int], wanted: JpegSettings, mode: str = "RGB") -> bytes | None:
     """Encode 8-bit *pixels* of *sides* (width, height); ignores `wanted.trellis`.
 
     *mode*: "RGB", or "RGBX" for four bytes per pixel. Uses Pillow, whose encoder is libjpeg-turbo: libvips'

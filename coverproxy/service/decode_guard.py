@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import DecoderDied, StoreUnavailable, Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.original import Original
@@ -19,6 +18,7 @@ from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
 from coverproxy.imaging.render_pool import Place
 from coverproxy.imaging.render_process import RenderProcesses
+from coverproxy.imaging.settings import LimitSettings, SizeSettings
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import quarantine
 from coverproxy.stats.metrics import Metrics
@@ -117,19 +117,19 @@ class _Lent:
         self._guard = guard
         self._original = original
 
-    def render(self, body: bytes, size: Size, form: Format, limits: Limits) -> Rendered:
+    def render(self, body: bytes, size: SizeSettings, form: Format, limits: LimitSettings) -> Rendered:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.render(body, size, form, limits))
 
-    def verify(self, body: bytes, size: Size, limits: Limits) -> None:
+    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.verify(body, size, limits))
 
-    def glance(self, body: bytes, limits: Limits) -> Preview:
+    def glance(self, body: bytes, limits: LimitSettings) -> Preview:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.glance(body, limits))
 
-    def detail(self, body: bytes, limits: Limits) -> Measure:
+    def detail(self, body: bytes, limits: LimitSettings) -> Measure:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.detail(body, limits))
 

@@ -1,6 +1,7 @@
 """Render processes: real ones, what they can do, what they cannot, and what they make."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -169,3 +170,12 @@ def test_it_verifies_as_this_process_does(start: Start) -> None:
             decoder.verify(images.broken(images.drawn("jpeg-444"), 0.5), size, CONFIG.limits)
         here = render(whole, size, Format.JPEG, CONFIG.limits)
         assert decoder.render(whole, size, Format.JPEG, CONFIG.limits) == here
+
+
+def test_its_program_loads_little() -> None:
+    """It loads neither the config nor asyncio: each dead decoder costs one start, and a start its imports."""
+    program = "import sys, coverproxy.imaging.render_child; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "coverproxy.imaging.render" in loaded
+    assert not loaded & {"pydantic", "coverproxy.config", "asyncio", "aiohttp", "stdnum"}
