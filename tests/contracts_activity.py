@@ -1,6 +1,8 @@
 """What every ActivityStore and HistoryStore must keep: a backend supplies the fixtures."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from coverproxy.stats.base import (
     LACKING_SECONDS,
@@ -13,6 +15,7 @@ from coverproxy.stats.base import (
     RefusalRow,
     Sample,
 )
+from coverproxy.stats.downloads import Download, DownloadRow, LogMark
 
 NOW = 1_795_400_000
 
@@ -138,3 +141,39 @@ class HistoryContract:
 
         first = NOW - NOW % 60
         assert [each.at for each in samples.samples(60, first + 60)] == [first + 60, first + 120]
+
+
+TODAY = datetime.fromtimestamp(NOW, UTC).date()
+
+
+class DownloadsContract:
+    """Subclass per backend; the subclass owns `downloads`, empty: an ActivityStore too, which sweeps."""
+
+    def test_downloads_add_up(self, downloads: Any) -> None:
+        """Counts of one account, day, size and shape are one sum; accounts are apart, or summed for all."""
+        one = Download("a", TODAY, "medium", "librarything")
+        downloads.add_downloads({one: 2, one._replace(size="large"): 1, one._replace(account="b"): 5})
+        downloads.add_downloads({one: 3, one._replace(day=TODAY - timedelta(days=1)): 7})
+
+        assert downloads.downloads("a", TODAY) == [
+            DownloadRow(TODAY, "large", "librarything", 1), DownloadRow(TODAY, "medium", "librarything", 5),
+        ]  # fmt: skip
+        assert [row.count for row in downloads.downloads(None, TODAY - timedelta(days=1))] == [7, 1, 10]
+        assert downloads.downloads("c", date.min) == []
+
+    def test_a_logs_place_comes_with_its_counts(self, downloads: Any) -> None:
+        """The place in a log is written with the counts, the latest stays, and logs are apart."""
+        assert downloads.log_place("x") == 0
+        downloads.add_downloads({Download("a", TODAY, "medium", "amazon"): 1}, LogMark("x", 70, NOW))
+        downloads.add_downloads({}, LogMark("x", 140, NOW + 1))
+
+        assert (downloads.log_place("x"), downloads.log_place("y")) == (140, 0)
+        assert [row.count for row in downloads.downloads("a", TODAY)] == [1]
+
+    def test_old_downloads_go(self, downloads: Any) -> None:
+        """Days before the last thirty are forgotten; the thirtieth stays in every time zone."""
+        days = [TODAY - timedelta(days=back) for back in (0, 30, 32)]
+        downloads.add_downloads({Download("a", day, "medium", "amazon"): 1 for day in days})
+        downloads.sweep(NOW)
+
+        assert [row.day for row in downloads.downloads("a", date.min)] == [days[1], days[0]]

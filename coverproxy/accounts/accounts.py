@@ -300,6 +300,11 @@ class Accounts:
         is_open = key is not None and key.is_open(self.now()) and not self._validity.is_over
         return key if is_open else None
 
+    def account_of(self, name: str) -> str | None:
+        """Return what a key in any state is counted as, from memory; None if it is unknown."""
+        key = self._keys.get(name)
+        return key.counted_as if key else None
+
     def today(self) -> date:
         """The current day in the quota's time zone."""
         return self._day.today()

@@ -19,6 +19,7 @@ class Front(Section):
     listen: Annotated[tuple[str, ...], Field(strict=False)] = ("80", "[::]:80")
     listen_tls: Annotated[tuple[str, ...], Field(strict=False)] = ("443", "[::]:443")
     access_log: str = "/var/log/nginx/coverproxy.log"
+    downloads_log: str = ""
     tls: Literal["off", "http1", "http2"] = "off"
     certificate: str = "/etc/letsencrypt/live/coverproxy/fullchain.pem"
     certificate_key: str = "/etc/letsencrypt/live/coverproxy/privkey.pem"
@@ -37,7 +38,14 @@ class Front(Section):
         return values
 
     @field_validator(
-        "listen", "listen_tls", "apps", "certificate", "certificate_key", "acme_root", "access_log"
+        "listen",
+        "listen_tls",
+        "apps",
+        "certificate",
+        "certificate_key",
+        "acme_root",
+        "access_log",
+        "downloads_log",
     )
     @classmethod
     def _fit_nginx(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:

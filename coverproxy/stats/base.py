@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from coverproxy.stats.downloads import DownloadStore
+
 MOST_LACKING = 500
 """ISBNs kept per account: the most requested."""
 
@@ -102,5 +104,5 @@ class HistoryStore(Protocol):
         ...
 
 
-class Notes(ActivityStore, HistoryStore, Protocol):
+class Notes(ActivityStore, HistoryStore, DownloadStore, Protocol):
     """What is noted of accounts, and of the service: one store keeps both."""

@@ -70,6 +70,17 @@ class Metrics:
         )  # fmt: skip
         self._of_formats()
         self._of_sources()
+        self._of_downloads()
+
+    def _of_downloads(self) -> None:
+        self.downloads = Counter(
+            "coverproxy_downloads", "Covers sent whole, by who sent them: app or nginx.", ["by"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.downloads_lost = Counter(
+            "coverproxy_downloads_lost", "Downloads that could not be counted: odd lines, or too many.",
+            registry=self.registry,
+        )  # fmt: skip
 
     def _of_formats(self) -> None:
         self.better = Counter(

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from coverproxy.stats.base import (
@@ -14,7 +15,9 @@ from coverproxy.stats.base import (
     RefusalRow,
     Sample,
 )
-from coverproxy.storage.postgres_pool import PostgresPool, Run
+from coverproxy.stats.downloads import DOWNLOAD_DAYS
+from coverproxy.stats.postgres_downloads import LOCKED_FOR_NOTES, PostgresDownloads
+from coverproxy.storage.postgres_pool import Run
 
 _SLACK = 1.2
 """An account may exceed its bound by so much, that it is not cut at every write."""
@@ -46,15 +49,9 @@ ON CONFLICT (account, day, label) DO UPDATE SET n = refusal_count.n + excluded.n
 
 _DAY = 86_400
 
-_LOCKED_FOR_NOTES = 0x636F7604
-"""The advisory lock for summing: two sums of the same ISBNs in different orders would deadlock."""
 
-
-class PostgresActivity:
-    """An ActivityStore and a HistoryStore, in tables that PostgresState opens first."""
-
-    def __init__(self, pool: PostgresPool) -> None:
-        self._pool = pool
+class PostgresActivity(PostgresDownloads):
+    """An ActivityStore, a HistoryStore and a DownloadStore, in tables that PostgresState opens first."""
 
     def add(
         self,
@@ -66,7 +63,7 @@ class PostgresActivity:
         """See ActivityStore."""
         if counts is None:
             counts = Counter((each.account, each.label) for each in refused)
-        with self._pool.transaction(_LOCKED_FOR_NOTES) as run:
+        with self._pool.transaction(LOCKED_FOR_NOTES) as run:
             if lacking:
                 accounts, isbns = zip(*lacking, strict=True)
                 asked = list(lacking.values())
@@ -107,7 +104,7 @@ class PostgresActivity:
 
     def sample(self, steps: Iterable[tuple[int, int]], sample: Sample) -> None:
         """See HistoryStore."""
-        with self._pool.transaction(_LOCKED_FOR_NOTES) as run:
+        with self._pool.transaction(LOCKED_FOR_NOTES) as run:
             for step, kept in steps:
                 _add_sample(run, step, sample)
                 run("DELETE FROM sample WHERE step = %s AND at < %s", (step, sample.at - kept))
@@ -123,6 +120,9 @@ class PostgresActivity:
         """See ActivityStore."""
         self._pool.write("DELETE FROM lacking WHERE last < %s", (now - LACKING_SECONDS,))
         self._pool.write("DELETE FROM refusal_count WHERE day < %s", (now // _DAY - REFUSAL_COUNT_DAYS,))
+        oldest = datetime.fromtimestamp(now - (DOWNLOAD_DAYS + 1) * _DAY, UTC).date()
+        self._pool.write("DELETE FROM downloaded WHERE day < %s", (oldest.isoformat(),))
+        self._pool.write("DELETE FROM hits_log WHERE at < %s", (now - LACKING_SECONDS,))
 
 
 def _cut(run: Run, sql: str, accounts: set[str], most: int) -> None:

@@ -1,13 +1,10 @@
 """Activity and history, in the SQLite file that holds the keys."""
 
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
-from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.stats.base import (
     LACKING_SECONDS,
     MOST_LACKING,
@@ -17,7 +14,8 @@ from coverproxy.stats.base import (
     RefusalRow,
     Sample,
 )
-from coverproxy.storage import sqlite_migrations
+from coverproxy.stats.downloads import DOWNLOAD_DAYS
+from coverproxy.stats.sqlite_downloads import SqliteDownloads
 
 _SLACK = 1.2
 """An account may exceed its limit by this factor, so that it is not trimmed at every write."""
@@ -46,29 +44,11 @@ AND id <= (SELECT id FROM refusal WHERE account = :account ORDER BY id DESC LIMI
 """
 
 
-class SqliteActivity:
-    """An ActivityStore and a HistoryStore, in a file that SqliteState opens first.
+class SqliteActivity(SqliteDownloads):
+    """An ActivityStore, a HistoryStore and a DownloadStore, in a file that SqliteState opens first.
 
     Opens a connection per call: calls are few (one a second, and one per page).
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(sqlite_migrations.connect(self._path)) as connection:
-                yield connection
-        except sqlite3.Error as exc:
-            raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            with connection:
-                yield connection
 
     def add(
         self,
@@ -156,3 +136,6 @@ class SqliteActivity:
         with self._writing() as write:
             write.execute("DELETE FROM lacking WHERE last < ?", (now - LACKING_SECONDS,))
             write.execute("DELETE FROM refusal_count WHERE day < ?", (now // _DAY - REFUSAL_COUNT_DAYS,))
+            oldest = datetime.fromtimestamp(now - (DOWNLOAD_DAYS + 1) * _DAY, UTC).date()
+            write.execute("DELETE FROM downloaded WHERE day < ?", (oldest.isoformat(),))
+            write.execute("DELETE FROM hits_log WHERE at < ?", (now - LACKING_SECONDS,))

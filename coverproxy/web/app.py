@@ -1,7 +1,7 @@
 """The application: its routes, its middlewares in order, and the service behind it."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from coverproxy.web.app_keys import (
     CONFIG,
     COVERS,
     CURATOR,
+    DESK,
     HOT,
     INFORMER,
     METRICS,
@@ -73,8 +74,17 @@ def open_for(app: web.Application, service: Covers) -> None:
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (
         None if is_asked_each_time
-        else FastPath(service.memory, service.accounts, service.cache, config, app[METRICS])
+        else FastPath(service.memory, service.accounts, service.cache, config, app[METRICS], _noting(app))
     )  # fmt: skip
+
+
+def _noting(app: web.Application) -> Callable[[str, str, str, int], None]:
+    """Return what counts downloads: the pages' services open after the covers."""
+
+    def note(account: str, size: str, shape: str, times: int) -> None:
+        app[DESK].downloads.note(account, size, shape, times)
+
+    return note
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:

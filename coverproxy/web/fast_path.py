@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from email.utils import formatdate
 from time import time
 
@@ -16,6 +17,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import ENDINGS, Format
 from coverproxy.domain.identifier import ISBN
+from coverproxy.stats.downloads import NATIVE
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, choices
@@ -102,7 +104,10 @@ class Clock:
         return self._date, known[2]
 
 
-KnownPath = tuple[str, MemoryEntry, bytes]
+Counted = tuple[str, str]
+"""What a download is counted by beside its account: the size, and the shape of its address."""
+
+KnownPath = tuple[str, MemoryEntry, bytes, Counted]
 """Whose key a path names, what it leads to, and the lines of the head that are the path's own."""
 
 
@@ -147,7 +152,13 @@ class FastPath:
     """Maps paths to entries in memory, each for one key and one Accept header."""
 
     def __init__(
-        self, memory: Memory, accounts: Accounts, cache: DiskCache, config: Config, metrics: Metrics
+        self,
+        memory: Memory,
+        accounts: Accounts,
+        cache: DiskCache,
+        config: Config,
+        metrics: Metrics,
+        note_downloads: Callable[[str, str, str, int], None],
     ) -> None:
         self._memory = memory
         self._accounts = accounts
@@ -160,6 +171,8 @@ class FastPath:
         self._clock = Clock(accounts)
         self._hits = metrics.answers.labels("hit")
         self._uncounted = 0
+        self._downloads: dict[tuple[str, str, str], int] = {}
+        self._note_downloads = note_downloads
         self._paths = KnownPaths()
 
     def answer(self, request: web.BaseRequest) -> Ready | None:
@@ -168,12 +181,12 @@ class FastPath:
             return None
         name = _name(request)
         if known := self._paths.get(name):
-            key_name, held, lines = known
+            key_name, held, lines, counted = known
             key = self._accounts.open_key(key_name)
             if key and held.derivative and self._memory.is_good(held):
                 self._paths.touch(name)
                 self._memory.touch(held)
-                return self._ready(request, key, held.derivative.body, held.head + lines)
+                return self._ready(request, key, held.derivative.body, held.head + lines, counted)
             self._paths.forget(name)
         return self._from_disk(request)
 
@@ -203,7 +216,7 @@ class FastPath:
         head = self._static + answers.hit_head(derivative)
         if self._is_second(request.raw_path):
             self._keep(request, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
-        return self._ready(request, key, derivative.body, head)
+        return self._ready(request, key, derivative.body, head, (size, NATIVE))
 
     def _form(self, request: web.BaseRequest, size: str, ending: str | None) -> Format | None:
         """Return the format to look for; None if the ending's is switched off."""
@@ -233,15 +246,15 @@ class FastPath:
         held = self._memory.put(spec, derivative, mark) if sum(map(len, name)) <= MAX_NAME else None
         if held:
             held.head = head
-            self._paths.learn(name, (key_name, held, b""))
+            self._paths.learn(name, (key_name, held, b"", (spec.partition("/")[0], NATIVE)))
 
-    def _ready(self, request: web.BaseRequest, key: Key, body: bytes, head: bytes) -> Ready:
+    def _ready(self, request: web.BaseRequest, key: Key, body: bytes, head: bytes, counted: Counted) -> Ready:
         date, quota = self._clock.lines(key)
-        self._note()
+        self._note((key.counted_as, *counted) if request.method == hdrs.METH_GET else None)
         sent = body if request.method == hdrs.METH_GET else b""
         return Ready(b"HTTP/1.1 200 OK\r\n", head, quota, date, b"\r\n", sent)
 
-    def _note(self) -> None:
+    def _note(self, download: tuple[str, str, str] | None) -> None:
         """Count a hit, batched with those of the next moment: counting each alone would take a third of its
         time.
 
@@ -250,12 +263,19 @@ class FastPath:
         if not self._uncounted:
             asyncio.get_running_loop().call_later(_COUNT_SECONDS, self._count)
         self._uncounted += 1
+        if download:
+            self._downloads[download] = self._downloads.get(download, 0) + 1
 
     def _count(self) -> None:
+        for download, times in self._downloads.items():
+            self._note_downloads(*download, times)
+        self._downloads.clear()
         self._hits.inc(self._uncounted)
         self._uncounted = 0
 
-    def learn(self, request: web.BaseRequest, key: Key, held: MemoryEntry, location: str = "") -> None:
+    def learn(
+        self, request: web.BaseRequest, key: Key, held: MemoryEntry, counted: Counted, location: str = ""
+    ) -> None:
         """Remember that a request leads to this entry, if answer() may answer such requests.
 
         The key MUST stand in the request's path. *location*: what Content-Location says; "": no such header.
@@ -266,7 +286,7 @@ class FastPath:
         if _is_plain(request) and self._accounts.open_key(key.name):
             held.head = self._static + answers.hit_head(derivative)
             lines = _lines({"Content-Location": location}) if location else b""
-            self._paths.learn(name, (key.name, held, lines))
+            self._paths.learn(name, (key.name, held, lines, counted))
 
 
 def _name(request: web.BaseRequest) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -26,10 +27,12 @@ from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.navigation import is_navigation, page_of
 from coverproxy.web.no_cover_image import CHOICES, stand_in
-from coverproxy.web.shapes.base import SHAPE
+from coverproxy.web.shapes.base import SHAPE, shape_name
 from coverproxy.web.visitor import site
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_DOWNLOADED = {CoverStatus.HIT, CoverStatus.MADE, CoverStatus.EDITION}
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +50,20 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         metrics = request.app[METRICS]
         metrics.answers.labels(label).inc()
         metrics.seconds.labels(label).observe(seconds)
+        if label in _DOWNLOADED:
+            _count_download(request, response)
     if request.app[CONFIG].log.access:
         _access.info("answer", extra=_access_fields(request, response, seconds))
     return response
+
+
+def _count_download(request: web.Request, response: web.StreamResponse) -> None:
+    """Count a cover that was sent whole, for its key; hits that nginx sends never come here."""
+    is_whole = request.method == "GET" and response.status == HTTPStatus.OK
+    if is_whole and response.content_type.startswith("image/"):
+        key, spec = request.get(KEY), request.get(SPEC)
+        if key and spec:
+            request.app[DESK].downloads.note(key.counted_as, spec.size, shape_name(request))
 
 
 def _access_fields(request: web.Request, response: web.StreamResponse, seconds: float) -> dict[str, object]:

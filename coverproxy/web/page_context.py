@@ -6,7 +6,8 @@ from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.signing import SigningSecret
 from coverproxy.accounts.stores import EndedSessions
 from coverproxy.cache.budget import DiskBudget
-from coverproxy.stats.base import ActivityStore
+from coverproxy.stats.base import Notes
+from coverproxy.stats.downloads import DownloadCounter
 from coverproxy.stats.history import Historian
 from coverproxy.stats.key_activity import KeyActivity
 
@@ -17,7 +18,8 @@ class PageContext:
 
     keys: KeySelfService
     ledger: KeyActivity
-    notes: ActivityStore
+    notes: Notes
+    downloads: DownloadCounter
     history: Historian
     room: DiskBudget
     signing: SigningSecret

@@ -19,6 +19,7 @@ from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, SIZES, SPEC
 from coverproxy.web.paths import path_of
+from coverproxy.web.shapes.base import shape_name
 from coverproxy.web.visitor import visitor
 
 
@@ -47,7 +48,7 @@ async def serve(
     location = "" if own else address(key, wanted, called or wanted.size)
     has_key = own or bool(request.match_info.get("key"))
     if found.held and not found.is_interim and has_key and (hot := request.app[HOT]):
-        hot.learn(request, key, found.held, location)
+        hot.learn(request, key, found.held, (found.spec.size, shape_name(request)), location)
     label = "made" if found.is_made else "hit"
     answer = answers.picture(
         found.derivative, label, config.answers, request,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contracts_activity import NOW, ActivityContract, HistoryContract, isbn
+from contracts_activity import NOW, ActivityContract, DownloadsContract, HistoryContract, isbn
 
 from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.domain.errors import Unavailable
@@ -38,6 +38,15 @@ class TestHistory(HistoryContract):
 
     @pytest.fixture
     def samples(self, notes: SqliteActivity) -> SqliteActivity:
+        """The store under test."""
+        return notes
+
+
+class TestDownloads(DownloadsContract):
+    """SQLite keeps the contract of downloads."""
+
+    @pytest.fixture
+    def downloads(self, notes: SqliteActivity) -> SqliteActivity:
         """The store under test."""
         return notes
 

@@ -128,8 +128,8 @@ async def test_the_status_page_tells_what_happened(server: Running) -> None:
     assert (len(told["day_steps"]), len(told["month_steps"])) == (144, 30)
     assert sum(step["made"] for step in told["month_steps"]) == 1
     page = (await server.get("/status", Accept="text/html")).body.decode()
-    assert page.count("<svg") == 4
-    assert page.count("<desc") == 4
+    assert page.count("<svg") == 5
+    assert page.count("<desc") == 5
     assert "66.7" in page
 
 

@@ -52,6 +52,7 @@ RELEASED = {
             "0df0774d6cca050d",
             "a8ea880dfc6b47ef",
             "5221fdc60bf964a0",
+            "bfb49ffebd0949e0",
         ],
     ),
     "wanted": (wanted_steps, ["37f3c73c1e8087cb"]),

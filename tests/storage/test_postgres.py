@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from contracts import TODAY, EndedSessionsContract, KeyContract, QuotaContract, RateLimiterContract
-from contracts_activity import ActivityContract, HistoryContract
+from contracts_activity import ActivityContract, DownloadsContract, HistoryContract
 from contracts_aliases import AliasContract
 from contracts_catalogue import (
     BOOK,
@@ -142,6 +142,15 @@ class TestHistory(HistoryContract):
 
     @pytest.fixture
     def samples(self, notes: PostgresActivity) -> PostgresActivity:
+        """The store under test."""
+        return notes
+
+
+class TestDownloads(DownloadsContract):
+    """PostgreSQL keeps the contract of downloads."""
+
+    @pytest.fixture
+    def downloads(self, notes: PostgresActivity) -> PostgresActivity:
         """The store under test."""
         return notes
 

@@ -37,7 +37,22 @@ class UsageDay(TypedDict):
     day: Annotated[
         str, Field(description="A day of the quota's time zone.", json_schema_extra={"format": "date"})
     ]
-    made: Annotated[int, Field(ge=0)]
+    made: Annotated[int, Field(ge=0, description="New covers made from originals.")]
+    downloaded: Annotated[int, Field(ge=0, description="Covers sent whole, by the app or by nginx.")]
+
+
+class UsageKinds(TypedDict):
+    """Downloads by size, and by the shape of their address."""
+
+    sizes: dict[str, int]
+    shapes: dict[str, int]
+
+
+class UsageDownloads(TypedDict):
+    """Today's downloads, and those of 30 days."""
+
+    today: UsageKinds
+    month: UsageKinds
 
 
 class UsageLacking(TypedDict):
@@ -62,6 +77,8 @@ class Usage(TypedDict):
     label: str
     limit: Annotated[int, Field(ge=0, description="New covers per day.")]
     made_today: Annotated[int, Field(ge=0)]
+    downloaded_today: Annotated[int, Field(ge=0, description="Covers sent whole today.")]
+    downloads: UsageDownloads
     left: Annotated[int, Field(ge=0)]
     resets_at: Moment
     resets_in: Annotated[int, Field(ge=0, description="Seconds until the day ends.")]

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
 from coverproxy.domain.errors import Unavailable
+from coverproxy.stats.downloads import DOWNLOAD_DAYS, by_day
 from coverproxy.stats.history import Summary
 from coverproxy.web import answers
 from coverproxy.web.app_keys import COVERS, DESK
@@ -65,8 +66,8 @@ async def _find(request: web.Request) -> dict[str, Any]:
         figures = await _figures(request)
     except Unavailable as exc:
         faults = faults | {"figures": str(exc)}
-        figures = dict.fromkeys(("covers", "isbns", "made_today", "day"))
-        figures |= {"sources": [], "day_steps": [], "month_steps": []}
+        figures = dict.fromkeys(("covers", "isbns", "made_today", "downloaded_today", "day"))
+        figures |= {"sources": [], "downloads": [], "day_steps": [], "month_steps": []}
     return {"state": "faulty" if faults else "ready", "faults": faults, **figures}
 
 
@@ -74,12 +75,17 @@ async def _figures(request: web.Request) -> dict[str, Any]:
     """Collect all figures. Raises Unavailable."""
     covers = request.app[COVERS]
     originals, isbns = await asked(covers, covers.catalogue.totals)
+    today = covers.accounts.today()
+    month = [today - timedelta(days=back) for back in range(DOWNLOAD_DAYS - 1, -1, -1)]
+    days = by_day(await asyncio.to_thread(request.app[DESK].notes.downloads, None, month[0]))
     day, day_steps, month_steps = await asyncio.to_thread(_history, request.app[DESK])
     return {
         "covers": originals,
         "isbns": isbns,
         "sources": await sources(covers),
-        "made_today": await covers.accounts.counts.made_by_all(covers.accounts.today()),
+        "made_today": await covers.accounts.counts.made_by_all(today),
+        "downloaded_today": days.get(today, 0),
+        "downloads": [{"day": day.isoformat(), "count": days.get(day, 0)} for day in month],
         "day": told(day),
         "day_steps": [told(step) for step in day_steps],
         "month_steps": [told(step) for step in month_steps],
@@ -107,7 +113,14 @@ def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
     month.
     """
     texts = request.app[PAGES].texts
-    drawn = []
+    drawn: list[dict[str, Any]] = [
+        {
+            "id": "downloads",
+            "title": texts("status.downloads_month"),
+            "bars": [Bar(each["day"], each["count"]) for each in data["downloads"]],
+            "unit": "",
+        }
+    ]
     for span, shown_part in (("day", slice(11, 16)), ("month", slice(0, 10))):
         steps = data[f"{span}_steps"]
         names = [step["at"][shown_part] for step in steps]
@@ -126,4 +139,4 @@ def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
                 "unit": "\u202fms",
             },
         ]
-    return drawn
+    return [chart for chart in drawn if any(bar.value for bar in chart["bars"])]

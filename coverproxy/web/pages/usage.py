@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.stats.base import ActivityStore, Lacking
+from coverproxy.stats.downloads import DOWNLOAD_DAYS, DownloadRow, by_day, by_name
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
@@ -121,6 +122,8 @@ async def _page(
     """Show the page; *typed* and *why*: a refused form, which keeps its input."""
     accounts, notes = request.app[COVERS].accounts, request.app[DESK].notes
     data = await _counted(accounts, key)
+    rows = await _downloads(request, key)
+    _with_downloads(data, rows)
     lacking = await asyncio.to_thread(notes.lacking, key.counted_as, SHOWN_LACKING)
     refused = await asyncio.to_thread(notes.refused, key.counted_as)
     start = f"/devkey/{key.name}"
@@ -143,6 +146,27 @@ async def _page(
         roles=KEY_ROLES,
         typed=typed or {}, why=why, status=status, example=(await example(request))[0],
     )  # fmt: skip
+
+
+async def _downloads(request: web.Request, key: Key) -> list[DownloadRow]:
+    """Return the last 30 days' downloads, those of this process up to now. Raises Unavailable."""
+    desk, accounts = request.app[DESK], request.app[COVERS].accounts
+    await desk.downloads.write()
+    since = accounts.today() - timedelta(days=DOWNLOAD_DAYS - 1)
+    return await asyncio.to_thread(desk.notes.downloads, key.counted_as, since)
+
+
+def _with_downloads(data: dict[str, Any], rows: list[DownloadRow]) -> None:
+    """Add downloads to each day, and today's by size and by shape."""
+    days = by_day(rows)
+    for each in data["days"]:
+        each["downloaded"] = days.get(date.fromisoformat(each["day"]), 0)
+    today = [row for row in rows if row.day.isoformat() == data["days"][-1]["day"]]
+    data["downloaded_today"] = data["days"][-1]["downloaded"]
+    data["downloads"] = {
+        span: {"sizes": by_name(some, "size"), "shapes": by_name(some, "shape")}
+        for span, some in (("today", today), ("month", rows))
+    }
 
 
 def _throttled(notes: ActivityStore, account: str, now: float) -> int:
@@ -178,7 +202,7 @@ def _lacking(each: Lacking) -> dict[str, Any]:
 
 
 def _chart(data: dict[str, Any]) -> list[Bar]:
-    return [Bar(each["day"], each["made"]) for each in data["days"]]
+    return [Bar(each["day"], max(each["downloaded"], each["made"]), each["made"]) for each in data["days"]]
 
 
 def _choices(request: web.Request) -> list[str]:

@@ -14,6 +14,7 @@ from coverproxy.domain.errors import Busy, CoverError, TooLong, TooMany, Unavail
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.spec import Wanted
 from coverproxy.service.find_covers import Sought
+from coverproxy.stats.downloads import NATIVE
 from coverproxy.web import answers, jsonp
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
@@ -114,6 +115,13 @@ CALLBACK = Parameter(
 
 SHAPE: web.RequestKey[Shape] = web.RequestKey("shape", Shape)
 """The shape of the request's path: set first, since it determines how errors look."""
+
+
+def shape_name(request: web.Request) -> str:
+    """Return the name of the shape of the request's path: our own is LibraryThing's."""
+    shape = request.get(SHAPE)
+    return shape.name if shape else NATIVE
+
 
 PREFIX: web.RequestKey[str] = web.RequestKey("prefix", str)
 """The prefix of a shape's paths in answers: `/devkey/KEY`, or nothing if the host's key is used."""
