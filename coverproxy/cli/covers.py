@@ -1,5 +1,6 @@
 """Commands about single covers: cover, purge."""
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     Originals stay. The memory that no source has a cover is cleared: sources are asked again within ten
     minutes.
     """
-    from coverproxy.service.invalidate import purge_item
+    from coverproxy.service.invalidate import purge_by_hand
     from coverproxy.wiring.data_folder import open_shelf
 
     readings = [_parse(text) for text in texts]
@@ -131,7 +132,9 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     with faults_told(), open_shelf(config) as shelf:
         for each in dict.fromkeys(each for reading in readings for each in reading.identifiers):
             names = shelf.catalogue.aliases.names(each)
-            found = purge_item(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes, each)
+            found = purge_by_hand(
+                shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes, each, int(time.time())
+            )
             removed[each.value if each.scheme == ISBN else str(each)] = found
             for name in names:
                 shelf.recall.forget(name)

@@ -9,6 +9,7 @@ from coverproxy.domain.original import Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.aliases import AliasStore
+from coverproxy.originals.change_feed import ChangeFeed
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
 from coverproxy.originals.provenance import Provenance
@@ -140,6 +141,11 @@ class CatalogueTables(Protocol):
     @property
     def reports(self) -> ReportStore:
         """What readers report; same store, and within writing() the same transaction."""
+        ...
+
+    @property
+    def changed(self) -> ChangeFeed:
+        """What items show changed; same store, and within writing() the same transaction."""
         ...
 
     def find(self, identifier: Identifier) -> list[Original]:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coverproxy.domain.decisions import Act
 from coverproxy.domain.original import Original, shown
+from coverproxy.domain.shown_change import ShownChange, kind_of
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.base import Catalogue, CatalogueTables
 
@@ -16,11 +18,14 @@ class Changes:
 
     `at`: seconds since 1970. ETags consist of a derivative's mtime and length, and clients compare dates: so
     the mtime of a book's derivatives MUST never go back, and two pictures of a book must never share it.
+    `act`: what a person does here, if it is one.
     """
 
     def __init__(self, tables: CatalogueTables, at: int) -> None:
         self.tables = tables
         self.at = at
+        self.act: Act | None = None
+        self._noted: set[Identifier] = set()
         self._before: dict[Identifier, list[Original]] = {}
 
     def watch(self, identifier: Identifier) -> list[Original]:
@@ -60,6 +65,7 @@ class Changes:
         newest = max([each.mtime for each in before] + ([last[1]] if last else []), default=None)
         if newest is None:  # the book never showed anything
             return False
+        self._note(book, before, after)
         if not after:
             self.tables.note_last_shown(book, before[0].digest, newest)
             return True
@@ -67,6 +73,14 @@ class Changes:
         for each in after:
             self.tables.set_since(each, newest if is_back else max(self.at, newest + 1))
         return not is_back
+
+    def _note(self, book: Identifier, before: list[Original], after: list[Original]) -> None:
+        """Tell those who keep covers for ever; an item is told of once, whatever names of it were watched."""
+        if book not in self._noted:
+            self._noted.add(book)
+            kind = kind_of(self.act, showed=bool(before), shows=bool(after))
+            digest = after[0].digest if after else None
+            self.tables.changed.note(ShownChange(self.at, book, kind, digest))
 
     def _keep_dates(self, before: list[Original], after: list[Original]) -> None:
         """Keep the dates of pictures that came again with earlier ones."""

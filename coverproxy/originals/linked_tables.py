@@ -8,6 +8,7 @@ from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.aliases import AliasStore
 from coverproxy.originals.base import DecisionStore, ProvenanceStore
+from coverproxy.originals.change_feed import ChangeFeed
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
 from coverproxy.originals.report_store import ReportStore
@@ -23,6 +24,7 @@ class Stores:
     editions: EditionStore
     aliases: AliasStore
     reports: ReportStore
+    changed: ChangeFeed
 
 
 class LinkedTables(ABC):
@@ -61,6 +63,11 @@ class LinkedTables(ABC):
     def reports(self) -> ReportStore:
         """See CatalogueTables."""
         return self._stores.reports
+
+    @property
+    def changed(self) -> ChangeFeed:
+        """See CatalogueTables."""
+        return self._stores.changed
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""

@@ -15,6 +15,7 @@ from coverproxy.originals.postgres_feeds import PostgresEditions, PostgresFeeds
 from coverproxy.originals.postgres_provenance import PostgresProvenance
 from coverproxy.originals.postgres_rows import COLUMNS, any_original, as_text, from_text, values
 from coverproxy.originals.postgres_rows import original as original_of
+from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect, with_percent
 from coverproxy.originals.sql_reports import SqlReports
 from coverproxy.originals.sqlite_rows import readable
@@ -50,6 +51,7 @@ class Tables(LinkedTables):
         stores = Stores(
             PostgresProvenance(read, write), PostgresDecisions(read, write), PostgresFeeds(read, write),
             PostgresEditions(read, write), PostgresAliases(read, write), SqlReports(dialect),
+            SqlChangeFeed(dialect),
         )  # fmt: skip
         super().__init__(stores, priority)
         self._read = read

@@ -13,6 +13,7 @@ from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.linked_tables import LinkedTables, Stores
+from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect
 from coverproxy.originals.sql_reports import SqlReports
 from coverproxy.originals.sqlite_aliases import SqliteAliases
@@ -59,6 +60,7 @@ class _Tables(SqliteLists, LinkedTables):
         stores = Stores(
             SqliteProvenance(read, write), SqliteDecisions(read, write), SqliteFeeds(read, write),
             SqliteEditions(read, write), SqliteAliases(read, write), SqlReports(dialect),
+            SqlChangeFeed(dialect),
         )  # fmt: skip
         LinkedTables.__init__(self, stores, priority)
         self._write = write

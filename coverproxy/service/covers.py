@@ -35,7 +35,7 @@ from coverproxy.service.better_formats import BetterFormats
 from coverproxy.service.cover_faults import Faults
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.invalidate import purge_item
+from coverproxy.service.invalidate import purge_by_hand
 from coverproxy.service.links import lead
 from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.service.patience import Patience
@@ -334,8 +334,9 @@ class Covers:
         """Remove every derivative of *identifier*, and of its item's other names; return how many files
         went.
         """
+        at = int(self.accounts.now())
         return await self._off_loop(
-            partial(purge_item, self.catalogue, self.cache, self.stripes, self.sizes, identifier)
+            partial(purge_by_hand, self.catalogue, self.cache, self.stripes, self.sizes, identifier, at)
         )
 
     async def check(self) -> dict[str, str]:

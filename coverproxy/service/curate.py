@@ -220,6 +220,7 @@ class Curator:
     ) -> Iterator[Changes]:
         """Open a transaction for a decision about a book, record it in the history, and apply it."""
         with changing(self._catalogue, int(self._now())) as changes:
+            changes.act = act
             changes.watch(identifier)
             found = changes.tables.of_item(identifier)
             was = _state_of(changes.tables, identifier, found) if can_undo else None

@@ -7,6 +7,8 @@ from coverproxy import log
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain.formats import Format
+from coverproxy.domain.original import shown
+from coverproxy.domain.shown_change import ChangeKind, ShownChange
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.originals.base import Catalogue
 from coverproxy.storage.ownership import described
@@ -43,6 +45,22 @@ def purge_item(
         catalogue.mark_stale(name)
     removed = sum(purge(cache, stripes, sizes, name) for name in names)
     catalogue.unmark_stale(names)
+    return removed
+
+
+def purge_by_hand(
+    catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier,
+    at: int,
+) -> int:  # fmt: skip
+    """Do as purge_item() because a person wants it, and tell those who keep covers.
+
+    *at*: seconds since 1970.
+    """
+    removed = purge_item(catalogue, cache, stripes, sizes, identifier)
+    with catalogue.writing() as tables:
+        best = next(iter(shown(tables.of_item(identifier))), None)
+        digest = best.digest if best else None
+        tables.changed.note(ShownChange(at, tables.aliases.item(identifier), ChangeKind.PURGED, digest))
     return removed
 
 

@@ -12,7 +12,7 @@ from coverproxy.service.curate import Curator
 from coverproxy.service.reports import ReportDesk
 from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web import answers, middlewares, ops, originals_api, pages, reports_api
+from coverproxy.web import answers, changes_api, middlewares, ops, originals_api, pages, reports_api
 from coverproxy.web.api import openapi
 from coverproxy.web.app_keys import (
     CONFIG,
@@ -56,7 +56,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[openapi.MADE] = {}, []
     app.on_response_prepare.append(_sign)
-    programs = [*originals_api.routes, *reports_api.routes]
+    programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])
     table.add_routes(app, config)
     app.add_routes(librarything.routes)  # catches all other paths

@@ -22,6 +22,7 @@ from contracts_catalogue import (
     ProvenanceContract,
     original,
 )
+from contracts_changes import ChangeFeedContract
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_reports import ReportContract
 from hypothesis import given
@@ -76,6 +77,10 @@ class TestCorrupt(CorruptContract):
 
 class TestReports(ReportContract):
     """SQLite keeps what readers report."""
+
+
+class TestChangeFeed(ChangeFeedContract):
+    """SQLite keeps what programs read on from."""
 
 
 class TestEditions(EditionContract):

@@ -40,6 +40,7 @@ RELEASED = {
             "8709be6db7ecba76",
             "44c2f3d072dd7cf8",
             "8b83ed756be05526",
+            "a86f0ba0bd630b35",
         ],
     ),
     "state": (

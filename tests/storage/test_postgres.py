@@ -22,6 +22,7 @@ from contracts_catalogue import (
     digest,
     original,
 )
+from contracts_changes import ChangeFeedContract
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_memory import ROOM, SourceMemoryContract
 from contracts_reports import ReportContract
@@ -209,6 +210,10 @@ class TestCorrupt(CorruptContract):
 
 class TestReports(ReportContract):
     """PostgreSQL keeps what readers report."""
+
+
+class TestChangeFeed(ChangeFeedContract):
+    """PostgreSQL keeps what programs read on from."""
 
 
 class TestEditions(EditionContract):

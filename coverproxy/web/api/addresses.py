@@ -6,6 +6,7 @@ from typing import Any
 from coverproxy.config import Config
 from coverproxy.domain import errors, schemes
 from coverproxy.domain.formats import Format
+from coverproxy.service.changes_json import MOST_CHANGES, ChangeList
 from coverproxy.web.api import originals
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
@@ -171,6 +172,17 @@ _OF_KEYS = (
     Address(
         "/devkey/{key}/usage/missing.csv", "The most requested ISBNs without a cover", {"text/csv": _TEXT},
         parameters=(KEY,), is_page=True,
+    ),
+    Address(
+        "/devkey/{key}/changes", "Which covers changed since a number", {JSON: ChangeList, "text/csv": _TEXT},
+        parameters=(
+            KEY,
+            Parameter("since", "query", "The `next` of the last answer, or a date.", _TEXT, "0"),
+            Parameter("limit", "query", "Most changes at once.",
+                      {"type": "integer", "minimum": 1, "maximum": MOST_CHANGES}, 100),
+            Parameter("format", "query", "json or csv.", {"type": "string", "enum": ["json", "csv"]}, "json"),
+        ),
+        refuses=(*_KEYED, errors.BadQuestion, errors.Unavailable),
     ),
     Address(
         "/devkey/{key}/info/{scheme}/{value}", "What is known about a cover; free of quota", {JSON: Info},

@@ -36,7 +36,7 @@ ABOUT = r"/devkey/{key}/info/{scheme:[^/]+}/{value:[\s\S]+}"
 @routes.get(ABOUT)
 async def about(request: web.Request) -> web.StreamResponse:
     """Return what is known about an identifier: how it is read, its original, sizes and preview."""
-    await _authorize(request)  # first: clients here are programs, and get no placeholder
+    await authorize(request)  # first: clients here are programs, and get no placeholder
     scheme = schemes.named(request.match_info["scheme"])
     value, far = request.match_info["value"].rstrip("/"), fallback.farthest(request, request[KEY], own=True)
     known = await request.app[INFORMER].about(value, scheme.name, far)
@@ -46,7 +46,7 @@ async def about(request: web.Request) -> web.StreamResponse:
 @routes.get("/devkey/{key}/info")
 async def have(request: web.Request) -> web.StreamResponse:
     """Return which of up to 1,000 ISBNs have covers: `?isbn=A,B&isbn=C`, with `&callback=NAME` as JSONP."""
-    await _authorize(request)
+    await authorize(request)
     callback = jsonp.callback(request.query.getall("callback", []))
     values = request.query.getall("isbn", [])
     if not values:
@@ -61,7 +61,7 @@ async def have_all(request: web.Request) -> web.StreamResponse:
     """Return which of up to 1,000 ISBNs have covers: from a JSON body `{"isbns": […]}`, or from lines of
     text.
     """
-    await _authorize(request)
+    await authorize(request)
     asked = _bounded(_sent(request.content_type, await bodies.read(request, MAX_BODY_BYTES)))
     return answers.send(answers.json(await request.app[INFORMER].have(asked)))
 
@@ -73,7 +73,7 @@ async def preflight(request: web.Request) -> web.StreamResponse:
     return answers.send(answers.Answer(204, answers.COMMON | answers.PREFLIGHT | methods, b""))
 
 
-async def _authorize(request: web.Request) -> None:
+async def authorize(request: web.Request) -> None:
     request[IS_PROGRAM] = True
     accounts = request.app[COVERS].accounts
     request[KEY] = await accounts.authorize(request.match_info["key"], site(request))

@@ -1,0 +1,71 @@
+"""What changed, as JSON and CSV: for the address that programs ask, and for webhooks."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
+
+from coverproxy.domain.shown_change import ShownChange
+from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.originals.base import Catalogue
+
+MOST_CHANGES = 1000
+
+
+class ChangeList(TypedDict):
+    """Changes after a number; `next` continues, `more`: there are some already.
+
+    `complete`: false where some after that number are forgotten, so that all covers have to be asked for
+    anew.
+    """
+
+    since: int
+    changes: list[dict[str, Any]]
+    next: int
+    more: bool
+    complete: bool
+
+
+def changes_since(catalogue: Catalogue, since: int, most: int) -> ChangeList:
+    """Return at most *most* changes after a number, oldest first. Blocks. Raises StoreUnavailable."""
+    found = catalogue.changed.since(since, most + 1)
+    oldest, latest = catalogue.changed.ends()
+    page = found[:most]
+    names = catalogue.aliases.linked({each.identifier for each in page})
+    return {
+        "since": since,
+        "changes": [_change(each, names.get(each.identifier, (each.identifier,))) for each in page],
+        "next": page[-1].number if page else min(since, latest),
+        "more": len(found) > most,
+        "complete": since >= oldest - 1 and since <= latest,
+    }
+
+
+def _change(change: ShownChange, names: Any) -> dict[str, Any]:
+    return {
+        "number": change.number,
+        "at": datetime.fromtimestamp(change.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "identifier": str(change.identifier),
+        "isbn13": change.identifier.value if change.identifier.scheme == ISBN else None,
+        "linked": sorted(str(each) for each in _others(names, change.identifier)),
+        "kind": change.kind.value,
+        "has_cover": change.digest is not None,
+    }
+
+
+def _others(names: Any, own: Identifier) -> list[Identifier]:
+    return [each for each in names if each != own]
+
+
+def as_csv(found: ChangeList) -> str:
+    """Return the changes as CSV (RFC 4180), a line each; `linked` has its names separated by spaces."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("number", "at", "identifier", "isbn13", "linked", "kind", "has_cover"))
+    for each in found["changes"]:
+        linked = " ".join(each["linked"])
+        told = (each["number"], each["at"], each["identifier"], each["isbn13"] or "", linked, each["kind"])
+        writer.writerow((*told, "1" if each["has_cover"] else "0"))
+    return text.getvalue()
