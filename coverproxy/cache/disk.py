@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from coverproxy.cache.budget import UNBOUNDED, DiskBudget, allocated, to_blocks
+from coverproxy.cache.equal_revisions import EqualRevisions
 from coverproxy.cache.former_layout import FormerLayout
 from coverproxy.cache.layout import Layout
 from coverproxy.domain import schemes
@@ -46,6 +47,7 @@ class DiskCache:
         self.layout = layout
         self.room = room or DiskBudget(layout, UNBOUNDED)
         self.former = FormerLayout(layout)
+        self._equal = EqualRevisions(layout)
         self.purges = SharedCounters(layout.purges)
         self._fsync = fsync
         self._folders: dict[tuple[str, Format], str] = {}
@@ -63,8 +65,9 @@ class DiskCache:
                 for folder in (layout.temporary, layout.locks, layout.live, layout.by_key)
             ),
             self.former.set_aside,
+            *(partial(self._equal.adopt, size, form) for size, form in layout.revisions),
             *(partial(self._make_live, size, form) for size, form in layout.revisions),
-            *(partial(atomic.link, size, layout.live / alias) for alias, size in layout.aliases.items()),
+            *(partial(self._make_alias, size, layout.live / alias) for alias, size in layout.aliases.items()),
             self._lay_placeholder,
             self.purges.read,  # created now, so that disk usage includes it
         ]
@@ -79,8 +82,18 @@ class DiskCache:
             os.utime(folder)
         except OSError as exc:  # it does not name the file
             raise OSError(exc.errno, exc.strerror, str(folder)) from None
+        if link.parent.is_symlink():  # it was an alias: the links below it are another size's
+            link.parent.unlink(missing_ok=True)
         ownership.make_folder(link.parent)
         atomic.link(f"../../img/{size}/{form.value}/{folder.name}", link)
+
+    def _make_alias(self, size: str, alias: Path) -> None:
+        """Have an alias lead to a size; if it was a size of its own until now, its links go."""
+        if alias.is_dir() and not alias.is_symlink():
+            for link in alias.iterdir():
+                link.unlink(missing_ok=True)
+            alias.rmdir()
+        atomic.link(size, alias)
 
     def _lay_placeholder(self) -> None:
         """Write the file that nginx answers with while the app is down."""
@@ -117,7 +130,11 @@ class DiskCache:
     def find(self, spec: Spec) -> Derivative | None:
         """Return the derivative if it is stored here. A truncated file (after a machine crash) is removed."""
         paths = self.layout.paths(spec)
-        return self._whole(paths, spec) or (self._whole(paths, spec) if self.former.take_over(spec) else None)
+        return self._whole(paths, spec) or (self._whole(paths, spec) if self._take_over(spec) else None)
+
+    def _take_over(self, spec: Spec) -> bool:
+        """Adopt a derivative of an earlier version; return whether there was one. May raise OSError."""
+        return any([self.former.take_over(spec), self._equal.take_over(spec)])
 
     def find_older(self, spec: Spec) -> Derivative | None:
         """Return the latest derivative made with older settings; call find() first."""
@@ -151,7 +168,7 @@ class DiskCache:
             try:
                 return path.stat().st_size
             except FileNotFoundError:
-                if not self.former.take_over(spec):
+                if not self._take_over(spec):
                     break
         return None
 
@@ -250,7 +267,7 @@ class DiskCache:
         """Yield every derivative of *identifier* on disk, once each."""
         with suppress(PermissionError):  # a read-only user sees what is adopted already
             for name, form in self.layout.revisions:
-                self.former.take_over(Spec(identifier, name, form))
+                self._take_over(Spec(identifier, name, form))
         seen: set[int] = set()
         for path in self.layout.every_path(identifier):
             with suppress(FileNotFoundError):
@@ -258,7 +275,7 @@ class DiskCache:
                 if stat.st_ino not in seen:  # the other spelling is the same file
                     seen.add(stat.st_ino)
                     size, ending, revision = path.relative_to(self.layout.images).parts[:3]
-                    yield HeldFile(path, stat, size, ending, self.layout.is_live(size, ending, revision))
+                    yield HeldFile(path, stat, size, ending, self.layout.is_valid(size, ending, revision))
 
     def _drop(self, paths: Iterable[Path]) -> int:
         """Remove the names that exist; return how many files they were. A file's last name frees its bytes.

@@ -106,7 +106,7 @@ class FormerLayout:
         target = self._target(path, form)
         for _ in range(3):
             try:
-                _link_or_rename(path, target)
+                link_or_rename(path, target)
             except FileExistsError:
                 pass
             except FileNotFoundError:
@@ -126,7 +126,8 @@ class FormerLayout:
         return folder / ISBN / a.name / path.parent.name / path.name
 
 
-def _link_or_rename(path: Path, target: Path) -> None:
+def link_or_rename(path: Path, target: Path) -> None:
+    """Give a file its new name, unless that exists. Raises FileExistsError; the old name may remain."""
     try:
         os.link(path, target)
     except PermissionError:  # no hard links here

@@ -19,6 +19,9 @@ Revisions = Mapping[tuple[str, Format], str]
 Former = Mapping[tuple[str, str], Mapping[Format, str]]
 """The present names of layout v1's revisions: by size and v1's name, the name for each format."""
 
+Equal = Mapping[tuple[str, Format], tuple[str, ...]]
+"""By size and format, the folders below `images` of other revisions whose derivatives count as current."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -28,12 +31,14 @@ class Layout:
     live/<size>/<format> -> ../../img/<size>/<format>/<revision>
     by-key/<key> -> ../live
 
+    `equal`: revisions of earlier versions that stay valid; their files move to the current one's folder.
     `aliases`: other names under which nginx finds a size: live/w200 -> medium.
     """
 
     root: Path
     revisions: Revisions
     former: Former = field(default_factory=dict)
+    equal: Equal = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -101,6 +106,19 @@ class Layout:
             name == revision and (size, form) == (its_size, its_form.value)
             for (its_size, its_form), name in self.revisions.items()
         )
+
+    def is_valid(self, size: str, form: str, revision: str) -> bool:
+        """Return whether a revision found on disk is the current one, or counts as it."""
+        folder = f"{size}/{form}/{revision}"
+        return self.is_live(size, form, revision) or any(folder in each for each in self.equal.values())
+
+    def equal_folders(self, size: str, form: Format) -> list[Path]:
+        """The folders on disk whose derivatives count as current, the latest first."""
+        found: list[tuple[float, Path]] = []
+        for below in self.equal.get((size, form), ()):
+            with suppress(OSError):
+                found.append(((self.images / below).stat().st_mtime, self.images / below))
+        return [path for _, path in sorted(found, reverse=True)]
 
     def paths(self, spec: Spec) -> tuple[Path, ...]:
         """The derivative's path, and those of its other spellings: hard links to it."""

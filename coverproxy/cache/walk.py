@@ -114,7 +114,7 @@ def shards(layout: Layout) -> Iterator[Shard]:
     ]
     secrets.SystemRandom().shuffle(uppers)
     for upper_path, size, form, revision_name, scheme_name in uppers:
-        is_live = layout.is_live(size, form, revision_name)
+        is_live = layout.is_valid(size, form, revision_name)
         for entry in _folders(upper_path):
             yield Shard(entry.path, size, form, revision_name, scheme_name, is_live)
 

@@ -75,9 +75,9 @@ def table(named: Mapping[str, Size], ladder: Ladder, *, has_iiif: bool) -> SizeT
 
     If the ladder is empty, sizes in pixels map to those.
     """
-    rungs = {f"w{width}": _rung(width) for width in ladder.widths}
+    rungs = {f"w{width}": rung(width) for width in ladder.widths}
     if has_iiif and ladder.widths:
-        rungs.setdefault(f"w{IIIF_WIDTH}", _rung(IIIF_WIDTH))
+        rungs.setdefault(f"w{IIIF_WIDTH}", rung(IIIF_WIDTH))
     whole = {name: size for name, size in named.items() if size.fit == "fit"}
     boxes = {(size.width, size.height): name for name, size in reversed(list(whole.items()))}
     aliases = {
@@ -101,7 +101,8 @@ def _by_area(named: Mapping[str, Size]) -> dict[str, Size]:
     return dict(sorted(whole.items(), key=lambda each: each[1].width * each[1].height))
 
 
-def _rung(width: int) -> Size:
+def rung(width: int) -> Size:
+    """Return the rung of a width in px."""
     return Size(width=width, height=width * 3 // 2, **_encoders(width))
 
 

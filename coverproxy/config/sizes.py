@@ -149,5 +149,13 @@ def nearest(height: Any) -> dict[str, Any]:
     """Return the encoder settings of the default size that is closest in height."""
     if not isinstance(height, int) or height <= 0:
         return {}  # reported as a mistake later
-    size = min(default_sizes().values(), key=lambda each: abs(log(each["height"] / height)))
+    size = default_sizes()[nearest_name("", height)]
     return {name: value for name, value in size.items() if isinstance(value, dict)}
+
+
+def nearest_name(name: str, height: int) -> str:
+    """Return the default size that a size's settings come from: the one of its name, else by its height."""
+    sizes = default_sizes()
+    if name in sizes:
+        return name
+    return min(sizes, key=lambda each: abs(log(sizes[each]["height"] / height)))

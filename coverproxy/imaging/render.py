@@ -13,7 +13,11 @@ from coverproxy.imaging.settings import Box, BoxValues, LimitSettings, SizeSetti
 T = TypeVar("T")
 
 REVISION = 3
-"""Raise it when the same original and settings give other bytes: every derivative is then rendered anew."""
+"""Raise it when the same original and settings give other bytes."""
+
+AS_GOOD_SINCE = 1
+"""The first revision whose derivatives are kept. Raise it to REVISION if older ones were faulty: every one of
+them is then rendered anew."""
 
 MIN_SIDE_PX = 10
 """Clients read anything smaller as "no cover" (NeverTooManyBooks: a side under 10 px)."""

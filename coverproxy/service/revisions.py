@@ -1,21 +1,64 @@
-"""The cache folders for the settings: the current revisions, and those of layout v1."""
+"""The cache folders for the settings: current revisions, and those of earlier versions that stay valid."""
 
-from coverproxy.cache.layout import Former, Revisions
-from coverproxy.config import Config
+from collections.abc import Iterator
+
+from coverproxy.cache.layout import Equal, Former, Revisions
+from coverproxy.config import Config, Size, former_defaults
+from coverproxy.config.ladder import rung
+from coverproxy.config.sizes import default_sizes, nearest_name
 from coverproxy.domain.formats import Format
-from coverproxy.imaging.render import REVISION
+from coverproxy.imaging.render import AS_GOOD_SINCE, REVISION
+
+_RENDERERS = range(AS_GOOD_SINCE, REVISION + 1)
 
 
-def revisions(config: Config) -> tuple[Revisions, Former]:
-    """Return the current revisions, and the revisions of a cache of layout v1 by their present names."""
-    present = {
-        (name, form): size.revision(form, REVISION)
-        for name, size in config.size_table.sizes.items()
-        for form in Format
-    }
+def revisions(config: Config) -> tuple[Revisions, Former, Equal]:
+    """Return the current revisions; by v1's names, those of a cache of layout v1; and the folders that count
+    as current.
+
+    New defaults or a new renderer alone render nothing again: a library would see the same covers for days of
+    work. Settings that the operator changed do.
+    """
+    sizes = config.size_table.sizes
+    present = {(name, form): size.revision(form, REVISION) for name, size in sizes.items() for form in Format}
     former = {
-        (name, size.former_revision(renderer)): {form: size.revision(form, renderer) for form in Format}
+        (name, revision): {form: present[name, form] for form in Format}
         for name, size in config.sizes.items()
-        for renderer in range(1, REVISION + 1)
+        for revision in _of_v1(name, size)
     }
-    return present, former
+    equal = {(name, form): tuple(_equals(config, name, form, present[name, form])) for name, form in present}
+    return present, former, equal
+
+
+def _default(name: str, size: Size) -> tuple[Size, int]:
+    """Return the default for a size, and the width that its settings come from."""
+    if name.startswith("w") and name[1:].isdigit():
+        return rung(size.width), size.width
+    default = Size(**default_sizes()[nearest_name(name, size.height)])
+    return default, default.width
+
+
+def _of_v1(name: str, size: Size) -> Iterator[str]:
+    for each in former_defaults.combined(size, *_default(name, size)):
+        yield from (each.former_revision(renderer) for renderer in _RENDERERS)
+
+
+def _equals(config: Config, name: str, form: Format, present: str) -> Iterator[str]:
+    """Yield the folders below `img` whose derivatives are as good as the current ones.
+
+    A cache of v1 that a version between took over has v1's names. A rung that became a named size has the
+    rung's.
+    """
+    size = config.size_table.sizes[name]
+    spellings = [name, *(alias for alias, its_name in config.size_table.aliases.items() if its_name == name)]
+    for spelling in spellings:
+        default, width = _default(spelling, size)
+        found = [
+            each.revision(form, renderer)
+            for each in former_defaults.equals(size, default, width, form)
+            for renderer in _RENDERERS
+        ]
+        found += _of_v1(name, size) if name in config.sizes else ()
+        for revision in dict.fromkeys(found):
+            if (spelling, revision) != (name, present):
+                yield f"{spelling}/{form.value}/{revision}"

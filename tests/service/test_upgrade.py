@@ -5,12 +5,23 @@ import shutil
 from pathlib import Path
 
 import caches
+import images
+import pytest
 from conftest import Running, Start
+
+from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Identifier, Spec
 
 FORMER = {"small": "1d0fcf2543", "medium": "d3007378b9", "large": "e02ae045a1"}
 """The revisions of the default sizes at c60cc92, by its own rule."""
 
 LIMIT = 12
+
+SAMPLES = {
+    Format.JPEG: bytes.fromhex("ffd8ffe000100000000000000000000000000000ffc0000b08012c00c801011100ffd9"),
+    Format.AVIF: images.avif(images.cover(200, 300)),
+    Format.WEBP: b"RIFF\x12\x00\x00\x00WEBPVP8L\x05\x00\x00\x00\x2f\xc7\xc0\x4a\x00\x00",
+}
 
 
 def lay_former_cache(cache: Path) -> int:
@@ -25,6 +36,11 @@ def lay_former_cache(cache: Path) -> int:
     return count
 
 
+def lay(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+
+
 async def views(server: Running, books: list[str], key: str) -> dict[str, tuple[str, bytes]]:
     answers = {}
     for book in books:
@@ -32,6 +48,30 @@ async def views(server: Running, books: list[str], key: str) -> dict[str, tuple[
             got = await server.get(server.path(book, size, key))
             answers[f"{size} {book}"] = got.cover, got.body
     return answers
+
+
+LATER = {
+    "small": ("ee5cb47991", "7b39898aa1", "bf17cab651"),
+    "medium": ("368b27cbf0", "1eb83f216f", "1104d0d536"),
+    "large": ("b28bc7b407", "c7a82718ae", "b164451f84"),
+    "w320": ("52c9a35f73", "803deb1587", "72d2340308"),
+    "w640": ("1391726d7a", "c6b7aeace3", "48501868f7"),
+    "w1000": ("39bf5ba4e6", "df525bd4cb", "9e3b62ce31"),
+}
+"""The revisions of default sizes at 4a72943, for JPEG, WebP and AVIF."""
+
+LAST = {
+    "medium": ("368b27cbf0", "1eb83f216f", "ebc4678b3f"),
+    "large": ("b28bc7b407", "4f6ac65575", "540b8dd1f8"),
+    "w320": ("52c9a35f73", "f9c6e9ff79", "49c5e555de"),
+    "w800": ("3e73748c75", "d0c8679fc6", "9260056f32"),
+    "w1000": ("39bf5ba4e6", "8db31fdc25", "8cb12079ca"),
+}
+"""The revisions of default sizes at 0945a6c."""
+
+
+def inodes(cache: Path) -> set[int]:
+    return {path.stat().st_ino for path in (cache / "v2/img").rglob("97*.*")}
 
 
 async def test_a_cache_of_layout_v1_is_served_as_it_is(
@@ -48,10 +88,47 @@ async def test_a_cache_of_layout_v1_is_served_as_it_is(
     second = await start(tmp_path / "data")
     again = await views(second, books, key)
 
-    assert {status for status, _ in again.values()} <= {"hit", "stale"}
+    assert {status for status, _ in again.values()} == {"hit"}
     assert {name: body for name, (_, body) in again.items()} == {
         name: body for name, (_, body) in made.items()
     }
+    assert all(held.is_live for book in books for held in second.covers.cache.held(Identifier("isbn", book)))
+
+
+@pytest.mark.parametrize("former", [LATER, LAST], ids=["4a72943", "0945a6c"])
+async def test_other_defaults_alone_make_nothing_again(
+    start: Start, tmp_path: Path, drawn_isbns: list[str], former: dict[str, tuple[str, str, str]]
+) -> None:
+    """Derivatives of every default size and format of earlier versions are current: the same files, by
+    renames of their folders; also those that such a version had itself taken over from layout v1."""
+    book, other = drawn_isbns[0], drawn_isbns[1]
+    first = await start(tmp_path / "data")
+    layout = first.covers.cache.layout
+    shutil.rmtree(layout.images)
+    for size, names in former.items():
+        for form, name in zip(Format, names, strict=True):
+            below = layout.paths(Spec(Identifier("isbn", book), "medium", form))[0].relative_to(
+                layout.folder("medium", form)
+            )
+            lay(layout.images / size / form.value / name / below, SAMPLES[form])
+    for size, name in FORMER.items():
+        spec = Spec(Identifier("isbn", other), size, Format.JPEG)
+        below = layout.paths(spec)[0].relative_to(layout.folder(size, Format.JPEG))
+        lay(layout.images / size / "jpg" / name / below, SAMPLES[Format.JPEG])
+    before = inodes(tmp_path / "data/cache")
+
+    second = await start(tmp_path / "data")
+    cache = second.covers.cache
+    for size in former:
+        named = second.config.size_table.named(size)
+        assert named
+        for form in Format:
+            assert cache.find(Spec(Identifier("isbn", book), named, form)), (size, form)
+    for size in FORMER:
+        assert (await second.get(second.path(other, size))).cover == "hit"
+        assert cache.find_older(Spec(Identifier("isbn", other), size, Format.JPEG)) is None
+    assert inodes(tmp_path / "data/cache") == before
+    assert all(held.is_live for held in cache.held(Identifier("isbn", book)))
 
 
 async def test_the_background_takes_over_what_nobody_asks_for(
