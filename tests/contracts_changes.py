@@ -62,6 +62,24 @@ class ChangeFeedContract:
             catalogue.changed.move_cursor("cdn", number)
         assert (catalogue.changed.cursor("cdn"), catalogue.changed.cursor("other")) == (7, None)
 
+    def test_one_at_a_time_tells_a_receiver(self, catalogue: Catalogue) -> None:
+        """A new one begins with the next change; who holds it keeps it for a time; failures are counted."""
+        changed, change = catalogue.changed, ShownChange(1, BOOK, ChangeKind.HIDDEN, None)
+        noted(catalogue, change)
+        assert changed.claim("cdn", 100, 140) is None
+        begins = changed.ends()[1]
+        noted(catalogue, change)
+        assert changed.claim("cdn", 100, 140) == (begins, 0)
+        assert changed.claim("cdn", 139, 200) is None
+        assert changed.claim("cdn", 140, 180) == (begins, 0)
+        changed.postpone("cdn", 300)
+        assert changed.claim("cdn", 299, 400) is None
+        assert changed.claim("cdn", 300, 400) == (begins, 1)
+        changed.move_cursor("cdn", changed.ends()[1])
+        assert changed.claim("cdn", 301, 400) is None
+        noted(catalogue, change)
+        assert changed.claim("cdn", 301, 400) == (begins + 1, 0)
+
     def test_what_is_shown_is_noted_with_the_change(self, catalogue: Catalogue) -> None:
         """A first cover is no change; another one is: in the same transaction, or not at all."""
         for number, side in ((1, 200), (2, 400)):

@@ -30,6 +30,7 @@ from coverproxy.config.tables import (
     Server,
     Upload,
 )  # fmt: skip
+from coverproxy.config.webhooks import WebhookConfig
 
 MOST_FRAMED = 3
 """Most sizes that pad, and most that crop: each is one more derivative of every cover in every format."""
@@ -69,6 +70,7 @@ class Config(Section):
     asking: AskingConfig = AskingConfig()
     source: Annotated[tuple[AnySource, ...], Field(strict=False)] = ()
     feed: Annotated[tuple[FeedConfig, ...], Field(strict=False)] = ()
+    webhook: Annotated[tuple[WebhookConfig, ...], Field(strict=False, max_length=10)] = ()
 
     @property
     def size_table(self) -> SizeTable:
@@ -130,9 +132,9 @@ class Config(Section):
                 raise ValueError(f"{name!r} is the name of several sources; expected a unique name for each")
         return sources
 
-    @field_validator("feed")
+    @field_validator("feed", "webhook")
     @classmethod
-    def _feeds_have_names_of_their_own(cls, feeds: tuple[FeedConfig, ...]) -> tuple[FeedConfig, ...]:
+    def _have_each_a_name(cls, feeds: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [feed.name for feed in feeds]
         for name in names:
             if names.count(name) > 1:

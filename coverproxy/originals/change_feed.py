@@ -32,5 +32,17 @@ class ChangeFeed(Protocol):
         ...
 
     def move_cursor(self, name: str, number: int) -> None:
-        """Remember up to which number *name* has been told."""
+        """Remember up to which number *name* has been told, and let others claim it."""
+        ...
+
+    def claim(self, name: str, now: int, until: int) -> tuple[int, int] | None:
+        """Reserve *name* for the caller until a moment, if there is something to tell it and nobody has it.
+
+        Returns (its cursor, how often it failed in a row), or None. A new name begins with the next change.
+        Moments are in seconds since 1970. MUST NOT run within writing().
+        """
+        ...
+
+    def postpone(self, name: str, until: int) -> None:
+        """Count a failure, and let nobody claim *name* before a moment."""
         ...

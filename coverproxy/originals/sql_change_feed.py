@@ -15,8 +15,18 @@ _SINCE = (
 _ENDS = "SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM shown_change"
 _BEFORE = "SELECT coalesce(min(number) - 1, (SELECT coalesce(max(number), 0) FROM shown_change))"
 _MOVE = (
-    "INSERT INTO told (name, number) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET number = excluded.number"
+    "INSERT INTO told (name, number) VALUES (?, ?) ON CONFLICT (name)"
+    " DO UPDATE SET number = excluded.number, held = 0, failures = 0"
 )
+_BEGIN = (
+    "INSERT INTO told (name, number) VALUES (?, (SELECT coalesce(max(number), 0) FROM shown_change))"
+    " ON CONFLICT (name) DO NOTHING"
+)
+_WAITING = (
+    "SELECT 1 FROM told WHERE name = ? AND held <= ?"
+    " AND number <> (SELECT coalesce(max(number), 0) FROM shown_change)"
+)
+_CLAIM = "UPDATE told SET held = ? WHERE name = ? AND held <= ? RETURNING number, failures"
 
 
 class SqlChangeFeed:
@@ -54,6 +64,19 @@ class SqlChangeFeed:
     def move_cursor(self, name: str, number: int) -> None:
         """See ChangeFeed."""
         self._write(_MOVE, (name, number))
+
+    def claim(self, name: str, now: int, until: int) -> tuple[int, int] | None:
+        """See ChangeFeed. Nothing is written where there is nothing to tell."""
+        if self.cursor(name) is None:
+            self._write(_BEGIN, (name,))
+        if not self._read(_WAITING, (name, now)):
+            return None
+        rows = self._write(_CLAIM, (until, name, now))
+        return (int(rows[0][0]), int(rows[0][1])) if rows else None
+
+    def postpone(self, name: str, until: int) -> None:
+        """See ChangeFeed."""
+        self._write("UPDATE told SET held = ?, failures = failures + 1 WHERE name = ?", (until, name))
 
     def _change(self, row: tuple[Any, ...]) -> ShownChange:
         at, scheme, value, kind, digest, number = row

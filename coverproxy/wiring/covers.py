@@ -22,6 +22,7 @@ from coverproxy.wiring.better import open_better
 from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.decoding import open_guard
 from coverproxy.wiring.sources import LAST_SECONDS, open_asking
+from coverproxy.wiring.webhooks import open_webhooks
 
 _NICENESS = 10
 """Niceness of the service's renders: a tenth of the weight of nginx and the event loops, so hits go first."""
@@ -89,6 +90,7 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
             better=better,
         )
         await stack.enter_async_context(kept_true(shelf, accounts, metrics))
+        await stack.enter_async_context(open_webhooks(config, shelf.catalogue))
         try:
             yield covers
         finally:

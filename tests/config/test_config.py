@@ -43,7 +43,7 @@ def walked(section: BaseModel, above: str) -> Iterator[tuple[str, Any]]:
         elif name == "sizes":
             for size in value:
                 yield from walked(value[size], f"{path}.{size}.")
-        elif name in ("source", "feed"):  # tables in an array: none by default
+        elif name in ("source", "feed", "webhook"):  # tables in an array: none by default
             assert value == ()
         else:
             yield path, value

@@ -41,6 +41,7 @@ RELEASED = {
             "44c2f3d072dd7cf8",
             "8b83ed756be05526",
             "a86f0ba0bd630b35",
+            "9d6cad28c32c22cc",
         ],
     ),
     "state": (

@@ -1,0 +1,33 @@
+"""Webhooks: who is told when covers change."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from coverproxy.config.base import Section, networks
+
+
+class WebhookConfig(Section):
+    """One receiver: its address, and the secret that requests to it are signed with."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    url: str
+    secret: Annotated[str, Field(min_length=16, repr=False)]
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    most: Annotated[int, Field(ge=1, le=1000)] = 100
+    allow: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("is not a URL; expected one like https://example.org/covers-changed")
+        return text
+
+    @field_validator("allow")
+    @classmethod
+    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        networks(values)
+        return values
