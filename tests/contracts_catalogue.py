@@ -10,7 +10,7 @@ import pytest
 from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Act, Decision, Deed, SameBytes
 from coverproxy.domain.formats import Loader
-from coverproxy.domain.original import QUARANTINED, Original, State, Terms
+from coverproxy.domain.original import GONE, QUARANTINED, Original, State, Terms
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.base import Catalogue
@@ -100,6 +100,22 @@ class CatalogueContract:
         catalogue.mark_faulty(original(1), "decode: cut")
         assert catalogue.find(BOOK) == [original(1, fault="decode: cut")]
         assert catalogue.find(OTHER) == [original(1, identifier=OTHER)]
+
+    def test_faults_that_an_earlier_decoder_found_are_told(self, catalogue: Catalogue) -> None:
+        """A fault is listed until a decoder of the wanted revision confirms it; a deleted file never is."""
+        catalogue.add(original(1))
+        catalogue.mark_faulty(original(1), "decode: cut")
+        catalogue.add(original(2))
+        catalogue.mark_faulty(original(2), f"{GONE}: its file was deleted", 0)
+        catalogue.add(original(3))
+        catalogue.mark_faulty(original(3), "decode: cut")
+        catalogue.quarantine(digest(3), "crashed", 5)
+        assert [each.digest for each in catalogue.misjudged(1, 9)] == [digest(1)]
+        catalogue.mark_faulty(original(1), "decode: cut", 1)
+        assert catalogue.misjudged(1, 9) == []
+        assert [each.digest for each in catalogue.misjudged(2, 9)] == [digest(1)]
+        catalogue.clear_fault(original(1))
+        assert catalogue.misjudged(2, 9) == []
 
     def test_a_fault_of_what_is_gone_is_nothing(self, catalogue: Catalogue) -> None:
         """An original that was replaced while it was rendered is not brought back by its fault."""

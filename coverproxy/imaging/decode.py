@@ -8,6 +8,10 @@ from coverproxy.domain.formats import Loader
 from coverproxy.imaging import corrections, icc, jpeg, memory, scale, turbo, vips
 from coverproxy.imaging.settings import Box, LimitSettings
 
+JUDGEMENT = 1
+"""Revision of which originals can be shown. Raise it when some that were refused can be shown: faults of
+lower revisions are then judged anew, once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Header:

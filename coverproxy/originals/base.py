@@ -160,6 +160,13 @@ class CatalogueTables(Protocol):
         """Return at most *most* originals that wait for a review, longest waiting first."""
         ...
 
+    def misjudged(self, judged: int, most: int) -> list[Original]:
+        """Return originals with a fault that a decoder of a revision before *judged* found.
+
+        Those that are quarantined or whose file is gone are not among them: that is no decoder's judgement.
+        """
+        ...
+
     def corrupt(self, most: int) -> list[Original]:
         """Return at most *most* originals that cannot be rendered, latest first; not those quarantined."""
         ...
@@ -197,8 +204,11 @@ class CatalogueTables(Protocol):
         """Remove an original; does nothing if it is not there."""
         ...
 
-    def mark_faulty(self, original: Original, fault: str) -> None:
-        """Record that an original cannot be rendered, so that it is not decoded again."""
+    def mark_faulty(self, original: Original, fault: str, judged: int = 0) -> None:
+        """Record that an original cannot be rendered, so that it is not decoded again.
+
+        *judged*: the decoder's revision that found so.
+        """
         ...
 
     def clear_fault(self, original: Original) -> None:

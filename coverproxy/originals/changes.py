@@ -7,6 +7,7 @@ from coverproxy.domain.decisions import Act
 from coverproxy.domain.original import Original, shown
 from coverproxy.domain.shown_change import ShownChange, kind_of
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.decode import JUDGEMENT
 from coverproxy.originals.base import Catalogue, CatalogueTables
 
 MOST_BOOKS = 1000
@@ -102,7 +103,7 @@ def mark_faulty(catalogue: Catalogue, original: Original, fault: str, at: int) -
     """Record that an original cannot be rendered; its derivatives stay until others are made."""
     with changing(catalogue, at, keep_derivatives=True) as changes:
         changes.watch(original.identifier)
-        changes.tables.mark_faulty(original, fault)
+        changes.tables.mark_faulty(original, fault, JUDGEMENT)
 
 
 def quarantine(catalogue: Catalogue, digest: bytes, reason: str, at: int) -> None:

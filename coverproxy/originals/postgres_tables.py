@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from coverproxy.domain.decisions import SameBytes
-from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State
+from coverproxy.domain.original import GONE, QUARANTINED, Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.linked_tables import LinkedTables, Stores
@@ -67,6 +67,14 @@ class Tables(LinkedTables):
         sql = f"{_ANY} WHERE state = 'pending' ORDER BY added LIMIT %s"
         return readable(self._read(sql, (most,)), any_original)
 
+    def misjudged(self, judged: int, most: int) -> list[Original]:
+        """See CatalogueTables."""
+        sql = (
+            f"{_ANY} WHERE fault IS NOT NULL AND NOT starts_with(fault, %s) AND NOT starts_with(fault, %s)"
+            " AND judged < %s LIMIT %s"
+        )
+        return readable(self._read(sql, (QUARANTINED, GONE, judged, most)), any_original)
+
     def corrupt(self, most: int) -> list[Original]:
         """See CatalogueTables."""
         sql = f"{_ANY} WHERE fault IS NOT NULL AND NOT starts_with(fault, %s) ORDER BY added DESC LIMIT %s"
@@ -117,9 +125,10 @@ class Tables(LinkedTables):
         """See CatalogueTables."""
         self._write(f"DELETE FROM original WHERE {_PLACE}", _place(original))  # noqa: S608
 
-    def mark_faulty(self, original: Original, fault: str) -> None:
+    def mark_faulty(self, original: Original, fault: str, judged: int = 0) -> None:
         """See CatalogueTables."""
-        self._write(f"UPDATE original SET fault = %s WHERE {_PLACE}", (fault, *_place(original)))  # noqa: S608
+        sql = f"UPDATE original SET fault = %s, judged = %s WHERE {_PLACE}"  # noqa: S608 - constants only
+        self._write(sql, (fault, judged, *_place(original)))
 
     def clear_fault(self, original: Original) -> None:
         """See CatalogueTables."""

@@ -113,10 +113,10 @@ class _Tables(SqliteLists, LinkedTables):
         sql = "DELETE FROM original WHERE scheme = ? AND value = ? AND digest = ?"
         self._write(sql, (*stored(original.identifier), original.digest))
 
-    def mark_faulty(self, original: Original, fault: str) -> None:
+    def mark_faulty(self, original: Original, fault: str, judged: int = 0) -> None:
         """See CatalogueTables."""
-        sql = "UPDATE original SET fault = ? WHERE scheme = ? AND value = ? AND digest = ?"
-        self._write(sql, (fault, *stored(original.identifier), original.digest))
+        sql = "UPDATE original SET fault = ?, judged = ? WHERE scheme = ? AND value = ? AND digest = ?"
+        self._write(sql, (fault, judged, *stored(original.identifier), original.digest))
 
     def clear_fault(self, original: Original) -> None:
         """See CatalogueTables."""

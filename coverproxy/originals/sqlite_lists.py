@@ -1,6 +1,6 @@
 """Lists of originals by their state: those that wait, that ended, that cannot be rendered."""
 
-from coverproxy.domain.original import QUARANTINED, Original
+from coverproxy.domain.original import GONE, QUARANTINED, Original
 from coverproxy.originals.sqlite_original_row import COLUMNS, any_original
 from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.sqlite_file import Run
@@ -27,6 +27,11 @@ class SqliteLists:
     def corrupt(self, most: int) -> list[Original]:
         """See CatalogueTables."""
         return self._some(f"fault IS NOT NULL AND fault NOT LIKE '{QUARANTINED}%' ORDER BY added DESC", most)
+
+    def misjudged(self, judged: int, most: int) -> list[Original]:
+        """See CatalogueTables."""
+        other = f"fault NOT LIKE '{QUARANTINED}%' AND fault NOT LIKE '{GONE}%'"
+        return self._some(f"fault IS NOT NULL AND {other} AND judged < ?", most, judged)
 
     def _some(self, condition: str, most: int, *values: int) -> list[Original]:
         sql = f"SELECT scheme, value, {COLUMNS} FROM original WHERE {condition} LIMIT ?"  # noqa: S608

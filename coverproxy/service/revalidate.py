@@ -12,6 +12,7 @@ from coverproxy.originals.provenance import Provenance
 from coverproxy.service.expire import expire
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.measure import measure_some
+from coverproxy.service.rejudge import rejudge_some
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Validators
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Revalidator:
             pass
         while await measure_some(asking):
             pass
+        await rejudge_some(asking)
         claim = partial(asking.taker.catalogue.provenance.claim, now, now + _LEASE_SECONDS, _MOST)
         rows = await asking.off_loop(claim)
         for row in rows:

@@ -13,7 +13,8 @@ from upstream import BOOK, Asked, Upstream, gives, picture, silent
 
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.isbn import to_isbn10
-from coverproxy.domain.spec import Identifier
+from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.imaging.decode import JUDGEMENT
 from coverproxy.originals.provenance import Provenance
 from coverproxy.service.revalidate import Revalidator
 
@@ -299,3 +300,25 @@ async def test_originals_that_were_imported_are_measured_in_the_background(
     covers.catalogue.mark_unmeasured(NAME)
     await Revalidator(covers.asking, 1.0).round()
     assert covers.catalogue.find(NAME)[0].width == 900
+
+
+async def test_what_an_earlier_decoder_refused_is_judged_anew_once(serve: Serve, tmp_path: Path) -> None:
+    """After an upgrade a sound original with an old fault is shown; a damaged one is decoded once more."""
+    server = await serve(asking={"look_seconds": 3600.0})  # no round but ours
+    other, body = "9780141439525", jpeg(cover(500, 750))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / f"{BOOK}.jpg").write_bytes(body)
+    (tmp_path / "in" / f"{other}.jpg").write_bytes(jpeg(cover(400, 600))[:-9000])
+    await asyncio.to_thread(take_in, server.config, tmp_path / "in")
+    catalogue = server.covers.catalogue
+    for name in (NAME, Identifier(ISBN, other)):
+        catalogue.mark_faulty(catalogue.find(name)[0], "decode: 4 extraneous bytes")  # as an earlier version
+    assert not catalogue.find(NAME)[0].is_usable
+
+    await Revalidator(server.covers.asking, 1.0).round()
+
+    assert (await server.get(server.path(BOOK))).headers["X-Cover-Original"] == "500x750"
+    (damaged,) = catalogue.corrupt(9)
+    assert damaged.identifier.value == other
+    assert "4 extraneous" not in str(damaged.fault)
+    assert catalogue.misjudged(JUDGEMENT, 9) == []

@@ -42,6 +42,7 @@ RELEASED = {
             "8b83ed756be05526",
             "a86f0ba0bd630b35",
             "9d6cad28c32c22cc",
+            "0285fcbe99b8afad",
         ],
     ),
     "state": (

@@ -1,0 +1,2 @@
+-- The decoder's revision that found the fault (imaging/decode.py); 0: that of a version before this column.
+ALTER TABLE original ADD COLUMN judged integer NOT NULL DEFAULT 0;
