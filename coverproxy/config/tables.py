@@ -150,7 +150,7 @@ class ServerRole(Pace):
 
     covers_per_second: Annotated[float, Field(gt=0)] = 20.0
     burst: Positive = 500
-    answer_within_seconds: Seconds = 0.9
+    answer_within_seconds: Annotated[float, Field(ge=0, le=50)] = 0.0
 
 
 class BatchRole(Pace):

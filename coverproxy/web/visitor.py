@@ -35,6 +35,7 @@ def visitor(request: web.Request, key: Key) -> Visitor:
 
 
 def _waits(config: Config, role: KeyRole) -> float:
+    """Return how many seconds a role's program waits; 0: as render.answer_within_seconds says."""
     if role == "server":
         return config.roles.server.answer_within_seconds
     return config.roles.batch.answer_within_seconds if role == "batch" else 0.0

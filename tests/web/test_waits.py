@@ -76,6 +76,16 @@ async def test_a_batch_program_waits(start: Start) -> None:
     assert (patient.status, patient.headers["Content-Type"]) == (200, "image/jpeg")
 
 
+async def test_a_server_waits_as_long_as_any_program_unless_the_config_says_otherwise(start: Start) -> None:
+    """A changed render.answer_within_seconds holds for keys in the role "server" too."""
+    async with Upstream(slow).running() as upstream:
+        server = await start(source=[upstream.source()], render={"answer_within_seconds": 15.0})
+        key = await server.new_key(role="server")
+        got = await server.get(server.path(BOOK, key=key.name), Sec_Fetch_Dest="empty")
+
+    assert (got.cover, got.headers["Content-Type"]) == ("made", "image/jpeg")
+
+
 async def test_json_waits_for_the_sources(start: Start) -> None:
     """Coce keeps a "none" for a day: its shape waits three seconds, longer than a picture does."""
     async with Upstream(slow).running() as upstream:
