@@ -19,7 +19,7 @@ from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.storage import sqlite_migrations
+from coverproxy.storage import full_disk, sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__).joinpath("schema"), "state")
 """The migrations of the file: see sqlite_migrations.apply()."""
@@ -189,7 +189,9 @@ class SqliteState:
                         return [tuple(row) for row in await connection.execute_fetchall(sql, values)]
                 except sqlite3.OperationalError as exc:
                     if loop.time() >= deadline:
-                        raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
+                        raise StoreUnavailable(
+                            f"{self._path.name}: {full_disk.explained(self._path, exc)}"
+                        ) from exc
                 except StoreUnavailable:
                     await self._drop(self._writing)
                     raise
@@ -212,13 +214,13 @@ class SqliteState:
         try:
             yield
         except ValueError as exc:  # aiosqlite: another task has just closed the connection
-            raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
+            raise StoreUnavailable(f"{self._path.name}: {full_disk.explained(self._path, exc)}") from exc
         except sqlite3.Error as exc:
             if getattr(exc, "sqlite_errorcode", None) == but:
                 raise
             if sqlite_migrations.is_other_file(exc):
                 self._shut = self._shut or str(exc)
-            raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
+            raise StoreUnavailable(f"{self._path.name}: {full_disk.explained(self._path, exc)}") from exc
 
     async def _first(self, sql: str, values: Any = ()) -> tuple[Any, ...] | None:
         rows = await self._all(sql, values)

@@ -12,7 +12,7 @@ import click
 from coverproxy.cli.common import faults_told
 from coverproxy.config import Config
 from coverproxy.domain.api_key import Key, is_host, new_name
-from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.errors import Unavailable
 from coverproxy.domain.identifier import ISBN, Identifier
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def example(config: Config) -> str:
     from coverproxy.wiring.data_folder import open_shelf
 
     classic = Identifier(ISBN, _CLASSIC)
-    with suppress(StoreUnavailable, OSError), open_shelf(config, to_write=False) as shelf:
+    with suppress(Unavailable, OSError), open_shelf(config, to_write=False) as shelf:
         some = [*shelf.catalogue.find(classic), *shelf.catalogue.sample(_SAMPLED)]
         if found := next((each.identifier for each in some if each.is_usable), None):
             return f"{found.scheme}/{found.value}"

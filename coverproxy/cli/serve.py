@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import click
 
 from coverproxy import log
 from coverproxy.cli.common import changed, faults_told, mistakes_told, options, tell, with_secrets
+from coverproxy.cli.progress import progress
 from coverproxy.config import Config, without_secrets
 from coverproxy.server import sd_notify
 from coverproxy.stats.process_folder import metrics_folder
@@ -129,12 +131,9 @@ def demo(host: str, port: int, as_json: bool) -> None:
             }
         )
         _look_for_port(config)  # before some seconds of drawing
-        if not as_json:
-            click.echo("Drawing covers …")
         drawn = Path(folder, "drawn")
-        # In a separate process: it reads SVG, which the service blocks in its own libvips.
-        subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawn)], check=True)  # noqa: S603
-        shown = _shelve(config, drawn)
+        _draw(drawn, quiet=as_json)
+        shown = _shelve(config, drawn, quiet=as_json)
         run_alone(config, as_json, shown, partial(_tour, shown))
 
 
@@ -150,7 +149,24 @@ def _look_for_port(config: Config) -> None:
     listeners.ops.close()
 
 
-def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
+def _draw(drawn: Path, *, quiet: bool) -> None:
+    """Draw the covers, and show how many there are already."""
+    from coverproxy.demo.classics import CLASSICS
+
+    total = sum(len(book.isbns) for book in CLASSICS)
+    # In a separate process: it reads SVG, which the service blocks in its own libvips.
+    command = [sys.executable, "-m", "coverproxy.demo.draw", str(drawn)]
+    with progress("drawing", "covers", quiet=quiet) as show, subprocess.Popen(command) as drawing:  # noqa: S603
+        while drawing.poll() is None:
+            show(len(list(drawn.iterdir())) if drawn.is_dir() else 0, total)
+            with suppress(subprocess.TimeoutExpired):
+                drawing.wait(0.1)
+        show(total, total)
+    if drawing.returncode:
+        raise click.ClickException("the covers cannot be drawn")
+
+
+def _shelve(config: Config, drawn: Path, *, quiet: bool) -> "tuple[Shown, ...]":
     """Import the drawn covers, create a key, and return what the home page shows."""
     from coverproxy.demo.classics import CLASSICS, MISSING
     from coverproxy.service.import_file import offered
@@ -160,7 +176,9 @@ def _shelve(config: Config, drawn: Path) -> "tuple[Shown, ...]":
     from coverproxy.wiring.data_folder import open_shelf
 
     with open_shelf(config) as shelf, open_importer(config, shelf, lambda refusal: None) as importer:
-        importer.run(offered(drawn, Sender("demo")), lambda report: None)
+        total = len(list(drawn.iterdir()))
+        with progress("importing", "covers", quiet=quiet) as show:
+            importer.run(offered(drawn, Sender("demo")), lambda report: show(report.seen, total))
     key = asyncio.run(_demo_key(config)).name
     books = [Shown(isbn, book.title, book.author, key) for book in CLASSICS for isbn in book.isbns]
     missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key, has_cover=False)
@@ -195,8 +213,9 @@ def _tour(shown: "tuple[Shown, ...]", base: str) -> str:
   {path}/medium/isbn/{missing.isbn}   {missing.title}: no cover, a transparent pixel
   {path}/usage   how many covers the key has made today
 
-Ctrl-C ends the demo and removes everything it made.
-Next, with your own covers: coverproxy import FOLDER; coverproxy key create --label NAME; coverproxy serve"""
+Next, with your own covers: coverproxy import FOLDER; coverproxy key create --label NAME; coverproxy serve
+
+Open {base}/ in a browser. Ctrl-C ends the demo and removes everything it made."""
 
 
 @click.command("check-config")

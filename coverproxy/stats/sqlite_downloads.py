@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.stats.downloads import Download, DownloadRow, LogMark
-from coverproxy.storage import sqlite_migrations
+from coverproxy.storage import full_disk, sqlite_migrations
 
 _ADD = """
 INSERT INTO downloaded (account, day, size, shape, n) VALUES (?, ?, ?, ?, ?)
@@ -31,7 +31,7 @@ class SqliteDownloads:
             with closing(sqlite_migrations.connect(self._path)) as connection:
                 yield connection
         except sqlite3.Error as exc:
-            raise StoreUnavailable(f"{self._path.name}: {exc}") from exc
+            raise StoreUnavailable(f"{self._path.name}: {full_disk.explained(self._path, exc)}") from exc
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

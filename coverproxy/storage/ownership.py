@@ -13,6 +13,8 @@ import pwd
 from contextlib import suppress
 from pathlib import Path
 
+from coverproxy.storage import full_disk
+
 
 def opened(path: Path | str, flags: int, mode: int = 0o644) -> int:
     """Open a file, creating it if missing; return its descriptor. Raises OSError.
@@ -70,6 +72,9 @@ def described(exc: OSError) -> str:
         and (owner := _owner_in_the_way(exc.filename))
     ):
         why += f" ({owner}, and this runs as {user_name(os.geteuid())})"
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT) and exc.filename:
+        lacking = full_disk.lack(Path(os.fsdecode(exc.filename)))
+        why += f": {lacking}" if lacking else ""
     return why
 
 

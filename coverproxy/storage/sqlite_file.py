@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from coverproxy.storage import sqlite_migrations
+from coverproxy.storage import full_disk, sqlite_migrations
 from coverproxy.storage.sqlite_migrations import WAIT_SECONDS, Mend
 
 Rows = list[tuple[Any, ...]]
@@ -144,7 +144,7 @@ class SqliteFile:
         except sqlite3.Error as exc:
             if sqlite_migrations.is_other_file(exc):
                 self._shut = self._shut or str(exc)
-            raise self._fault(f"{self.path.name}: {exc}") from exc
+            raise self._fault(f"{self.path.name}: {full_disk.explained(self.path, exc)}") from exc
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:

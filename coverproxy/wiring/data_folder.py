@@ -12,6 +12,7 @@ from coverproxy.cache.last_use import of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Config
+from coverproxy.domain.errors import Unavailable
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.databases import CATALOGUE, SOURCES, Database, gone_on_without, used_as_it_is
 from coverproxy.service.invalidate import drop_stale
@@ -76,11 +77,26 @@ class DataFolder:
         return Evictor(self.layout, self.room, of_folder(self.layout.top))
 
 
+def _look_for_catalogue(config: Config) -> None:
+    """Raise Unavailable, with what to do, if the data folder has no catalogue to read."""
+    data = Path(config.data.dir).absolute()
+    if config.store.is_shared or (data / "catalogue.db").exists():
+        return
+    originals = data / "originals"
+    if originals.is_dir() and any(originals.iterdir()):
+        why = f"restore it from a backup, or run: coverproxy import --data {data} {originals}"
+    else:
+        why = "nothing was imported yet: coverproxy import FOLDER"
+    raise Unavailable(f"there is no catalogue.db in {data}; {why}")
+
+
 @contextmanager
 def open_shelf(config: Config, *, to_write: bool = True) -> Iterator[DataFolder]:
     """Open the data folder for a command; a read-only command needs no write permission."""
     shelf = DataFolder(config)
     try:
+        if not to_write:
+            _look_for_catalogue(config)
         shelf.open() if to_write else shelf.catalogue.open_to_read()
         yield shelf
     finally:

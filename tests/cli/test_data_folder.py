@@ -3,8 +3,10 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -132,3 +134,54 @@ def test_room_is_made_by_sizes_with_a_unit() -> None:
     assert run("cache", "evict", "--max-bytes", "20GB").exit_code == 0
     assert run("cache", "evict", "--max-bytes", "2000000").exit_code == 0
     assert "512MiB" in run("cache", "evict", "--max-bytes", "many").output
+
+
+def every_command(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Each command with its names."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from every_command(command, *names, name)
+        else:
+            yield (*names, name), command
+
+
+def each_of(command: click.Command) -> list[click.Argument]:
+    """The arguments that a command cannot do without."""
+    return [each for each in command.params if isinstance(each, click.Argument) and each.required]
+
+
+VALUES = {"DATE|never": "never", "{FORMAT|EDITION|TRANSLATION|none}": "none", "FOLDER": "saved"}
+LONG = {"serve", "demo", "watch", "fetch"}
+ON_A_FOLDER = {
+    " ".join(names): [*names, *(VALUES.get(each.metavar or "", "9780141439518") for each in each_of(command))]
+    for names, command in every_command(main)
+    if names[0] not in LONG and any("--data" in each.opts for each in command.params)
+}
+
+
+@pytest.mark.usefixtures("_alone")
+@pytest.mark.parametrize("holds", [(), ("cache",), ("cache", "originals")])
+@pytest.mark.parametrize("command", ON_A_FOLDER)
+def test_what_is_not_there_is_said_in_plain_words(
+    command: str, holds: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Without databases every command does its work, or says in its own words what is missing."""
+    (tmp_path / "data").mkdir()
+    for name in holds:
+        (tmp_path / "data" / name).mkdir()
+    got = run(*ON_A_FOLDER[command], "--data", tmp_path / "data")
+
+    assert got.exception is None or isinstance(got.exception, SystemExit), got.exception
+    for word in ("unable to open", "no such table", "sqlite3", "Traceback"):
+        assert word not in got.output
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_lost_catalogue_is_named_with_the_way_back(tmp_path: Path) -> None:
+    """Where originals lie without their catalogue, the command that reads them in again is told."""
+    (tmp_path / "data" / "originals" / "951").mkdir(parents=True)
+    got = run("originals", "quarantined", "--data", tmp_path / "data")
+
+    assert got.exit_code == 1
+    assert "there is no catalogue.db in" in got.output
+    assert f"coverproxy import --data {tmp_path / 'data'} {tmp_path / 'data' / 'originals'}" in got.output

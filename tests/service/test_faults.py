@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 from conftest import Running, Start, configured, take_in
 from ending import end
 
+from coverproxy.cli import main
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.server.application import application, listen
 
@@ -213,3 +215,27 @@ async def test_a_catalogue_that_was_lost_makes_no_book_missing(start: Start) -> 
     assert got.cover == "unavailable"
     assert "no-store" in got.headers["Cache-Control"]
     assert "catalogue" in (await readiness(server))[1]
+
+
+@pytest.mark.parametrize("command", [("key", "create", "--label", "b"), ("import", "drawn"), ("key", "list")])
+def test_commands_say_that_there_are_no_inodes(
+    few_inodes: Path, drawn: Path, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Where no inode is left, a command ends with one line that says so and what to do."""
+    data = few_inodes / "data"
+    done = CliRunner().invoke(main, ["key", "create", "--label", "a", "--data", str(data)])
+    assert done.exit_code == 0
+    for each in data.glob("state.db-*"):  # as after a clean stop
+        each.unlink()
+    number = 0
+    with contextlib.suppress(OSError):
+        while True:
+            (few_inodes / f"filler{number}").touch()
+            number += 1
+    words = [str(drawn) if each == "drawn" else each for each in command]
+    got = CliRunner().invoke(main, [*words, "--data", str(data)])
+
+    assert got.exit_code == 1
+    (line,) = got.output.splitlines()
+    assert line.startswith("Error: ")
+    assert "no inodes left (see df -i): delete files" in line

@@ -1,5 +1,6 @@
 """The data folder: checks its permissions, its mount, and its free space."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from coverproxy.cache.last_use import LastUse, of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
-from coverproxy.storage import atomic
+from coverproxy.storage import atomic, full_disk
 from coverproxy.storage.ownership import user_name
 
 DATA, OWNERS, LINKS, MOVES, SPACE, INODES, ATIME = (
@@ -71,7 +72,8 @@ def _writes(folder: Path) -> Iterator[Finding]:
             yield fine(DATA, f"{folder} can be written")
             yield from _links(folder, Path(made, "moved"))
     except OSError as exc:
-        yield problem(DATA, f"{folder} cannot be written: {exc.strerror or exc}", _WRITABLE)
+        advice = (full_disk.lack(folder) if exc.errno == errno.ENOSPC else "") or _WRITABLE
+        yield problem(DATA, f"{folder} cannot be written: {exc.strerror or exc}", advice)
 
 
 def _links(folder: Path, file: Path) -> Iterator[Finding]:
