@@ -44,7 +44,7 @@ def dominant(pixels: bytes) -> int:
     """
     triples = list(zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True))
     boxes = Counter((red >> 5, green >> 5, blue >> 5) for red, green, blue in triples)
-    fullest = boxes.most_common(1)[0][0]
+    fullest = max(boxes, key=boxes.__getitem__)  # most_common() imports a module, which the sandbox forbids
     centre = _mean([each for each in triples if (each[0] >> 5, each[1] >> 5, each[2] >> 5) == fullest])
     red, green, blue = _mean([each for each in triples if _distance(each, centre) <= _NEAR] or [centre])
     return red << 16 | green << 8 | blue
