@@ -97,8 +97,21 @@ def form(path: str, summary: str, *parameters: Parameter) -> Address:
 _OBJECT: dict[str, Any] = {"type": "object"}
 _TYPED = Parameter("isbn", "query", "An ISBN to look up, as it was typed.", {"type": "string"}, "0141439513")
 
+_SOUGHT = Parameter(
+    "q", "query", "An ISBN in any spelling, or scheme:value.", {"type": "string"}, "0141439513"
+)
+
 _PAGES = (
     shown("/", "The home page, where an ISBN can be tried", _TYPED),
+    shown("/item", "Leads on to the page of the item that was typed (303)", _SOUGHT),
+    Address(
+        "/item/{scheme}/{value}",
+        "An item: its cover, sizes, HTML to copy, where it comes from",
+        {HTML: _TEXT, JSON: _OBJECT},
+        parameters=(SCHEME, VALUE),
+        is_page=True,
+        route=r"/item/{scheme}/{value:[\s\S]+}",
+    ),
     shown("/keys", "About keys, with the form to request one"),
     form("/keys", "Get a key"),
     shown("/keys/given", "The key just issued to this browser; else redirects to the form (303)"),

@@ -9,6 +9,7 @@ from coverproxy.web.pages import (
     assets,
     getting,
     home,
+    item,
     report,
     session,
     status,
@@ -22,8 +23,8 @@ from coverproxy.web.preflight import allowed
 __all__ = ["PAGES", "Pages", "Shown", "routes"]
 
 _PAGES = [
-    *assets.routes, *home.routes, *getting.routes, *usage.routes, *status.routes, *session.routes,
-    *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *admin_reports.routes,
+    *assets.routes, *home.routes, *item.routes, *getting.routes, *usage.routes, *status.routes,
+    *session.routes, *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *admin_reports.routes,
     *upload.routes, *report.routes, *admin_service.routes,
 ]  # fmt: skip
 

@@ -1,0 +1,126 @@
+"""The page of one item: its cover large, every size and format, HTML to copy, where it comes from."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from coverproxy.domain.editions import EditionLink, Relation, closest_first
+from coverproxy.domain.errors import MalformedPath, NotAnIdentifier
+from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.original import Original
+from coverproxy.domain.schemes import ALL, read
+from coverproxy.service.cover_info import Fit, Known
+from coverproxy.service.covers import Covers
+from coverproxy.web.app_keys import COVERS, INFORMER
+from coverproxy.web.client_ip import base_url
+from coverproxy.web.pages import snippets
+from coverproxy.web.pages.home import MOST_TYPED, NO_KEY
+from coverproxy.web.pages.lookup import asked
+from coverproxy.web.pages.page import PAGES, person, shown
+from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.pages.usage import iso
+from coverproxy.web.paths import path_of
+
+routes = web.RouteTableDef()
+
+MOST_EDITIONS = 24
+"""Other editions on the page: the closest that have a cover."""
+
+_LOOKED_AT = 500
+"""Links of an item that are looked at, as in service/other_editions.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item's things are. `name`: its end of our addresses. `start`: that of addresses to copy."""
+
+    name: str
+    start: str
+
+
+@routes.get("/item")
+@person
+async def find(request: web.Request) -> web.StreamResponse:
+    """Lead on to the page of what was typed into `?q=`: an ISBN in any spelling, or scheme:value."""
+    typed = request.query.get("q", "").strip()[:MOST_TYPED]
+    try:
+        reading = read(typed)
+    except NotAnIdentifier as exc:
+        data = {"asked": typed, "why": exc.why}
+        return shown(request, "item_unknown.html", data, status=404)
+    meant = reading.sure or reading.identifiers[0]
+    headers = {"Location": f"/item/{path_of(meant)}", "Cache-Control": "no-store"}
+    return web.Response(status=303, headers=headers)
+
+
+@routes.get(r"/item/{scheme}/{value:[\s\S]+}")
+@person
+async def item(request: web.Request) -> web.StreamResponse:
+    """Show the item. Raises MalformedPath for an unknown scheme."""
+    scheme, value = request.match_info["scheme"].lower(), request.match_info["value"]
+    if scheme not in ALL and not scheme.startswith("local:"):
+        raise MalformedPath(f"{scheme[:32]!r} is not a scheme; expected one of {', '.join(ALL)}")
+    known = await request.app[INFORMER].about(value[:MOST_TYPED], scheme)
+    if known.why or known.identifier is None:
+        data = {"asked": value[:MOST_TYPED], "why": known.why or "it can mean several items"}
+        return shown(request, "item_unknown.html", data, status=404)
+    covers = request.app[COVERS]
+    editions = await asked(covers, partial(_editions, covers, known.identifier))
+    data = _told(request, known, known.identifier) | {
+        "editions": [
+            {"identifier": str(each.other), "relation": each.relation.value, "path": path_of(each.other)}
+            for each in editions
+        ]
+    }
+    return shown(request, "item.html", data, status=200 if known.original else 404)
+
+
+def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, Any]:
+    """Return the item as JSON: the names of its item, its original, its sizes, and the HTML to copy."""
+    place = Place(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
+    alt = request.app[PAGES].texts("item.alt")
+    fits = {name: fit for name, fit in (known.sizes or {}).items() if fit}
+    pictures = [Picture(name, *fit.size, f"{place.start}/{name}/{place.name}") for name, fit in fits.items()]
+    has_list_size = any(each.name == snippets.LIST_SIZE for each in pictures)
+    return {
+        "identifier": str(named),
+        "is_isbn": named.scheme == ISBN,
+        "path": place.name,
+        "names": [str(each) for each in known.names],
+        "linked": [{"name": str(each), "path": path_of(each)} for each in known.names if each != named],
+        "has_cover": known.original is not None,
+        "original": _original(known.original) if known.original else None,
+        "sizes": [_size(name, fit, place) for name, fit in fits.items()],
+        "html": snippets.html_sharp(pictures, alt) if has_list_size else "",
+        "admin": f"/admin/book?isbn={quote(named.listed, safe='')}",
+    }
+
+
+def _original(original: Original) -> dict[str, Any]:
+    return {
+        "width": original.width, "height": original.height, "bytes": original.bytes,
+        "type": original.loader.value, "source": original.source, "added": iso(original.added // 1000),
+        "date": iso(original.date), "licence": original.terms.licence,
+    }  # fmt: skip
+
+
+def _size(name: str, fit: Fit, place: Place) -> dict[str, Any]:
+    width, height = fit.size
+    return {
+        "name": name, "width": width, "height": height,
+        "shown": f"/try/{name}/{place.name}", "url": f"{place.start}/{name}/{place.name}",
+        "formats": {form.value: length for form, length in fit.bytes.items()},
+    }  # fmt: skip
+
+
+def _editions(covers: Covers, named: Identifier) -> list[EditionLink]:
+    """Return the closest other editions that have a cover. Blocks; raises StoreUnavailable."""
+    catalogue = covers.catalogue
+    names = catalogue.aliases.names(named)
+    links = [link for name in names for link in catalogue.editions.of(name, _LOOKED_AT)]
+    near = [each for each in closest_first(links, Relation.TRANSLATION) if each.other not in names]
+    covered = catalogue.covered({each.other for each in near})
+    return [each for each in near if each.other in covered][:MOST_EDITIONS]

@@ -1,0 +1,75 @@
+"""The page of an item: every spelling leads to it, and it holds all that one needs to show the cover."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from browser import Page
+from conftest import COVERED, UNCOVERED, Running
+
+from coverproxy.demo.classics import CLASSICS
+
+HTML = "text/html,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("typed", [COVERED, "ISBN 978-0-14-143951-8", "0141439513", f"isbn:{COVERED}"])
+async def test_every_spelling_leads_to_the_item(server: Running, typed: str) -> None:
+    """What is typed leads on to the canonical address."""
+    async with server.client.get(
+        f"{server.listeners.url}/item", params={"q": typed}, allow_redirects=False
+    ) as got:
+        assert (got.status, got.headers["Location"]) == (303, f"/item/isbn/{COVERED}")
+
+
+async def test_what_cannot_be_read_is_said(server: Running) -> None:
+    """A wrong check digit gets a page that says so and keeps what was typed; an unknown scheme is a 404."""
+    got = await server.get("/item?q=9780141439519", Accept=HTML)
+    page = got.body.decode()
+
+    assert got.status == 404
+    assert 'value="9780141439519"' in page
+    assert "check digit" in page
+    assert (await server.get("/item/nothing/1", Accept=HTML)).status == 404
+    assert (await server.get("/item/isbn/9780141439519", Accept=HTML)).status == 404
+    assert "<script>alert" not in (await server.get("/item?q=<script>alert", Accept=HTML)).body.decode()
+
+
+async def test_an_items_json(server: Running) -> None:
+    """Programs get the same: names, original, every size with its bytes by format, null until it is made."""
+    await server.get(server.path(size="medium"))
+    told = orjson.loads((await server.get(f"/item/isbn/{COVERED}", Accept="application/json")).body)
+    sizes = {each["name"]: each for each in told["sizes"]}
+
+    assert (told["identifier"], told["has_cover"]) == (f"isbn:{COVERED}", True)
+    assert (sizes["medium"]["width"], sizes["medium"]["height"]) == (200, 300)
+    assert sizes["medium"]["formats"]["jpg"] > 2000
+    assert sizes["large"]["formats"]["jpg"] is None
+    assert 'loading="lazy"' in told["html"]
+    assert 'width="200" height="300"' in told["html"]
+
+
+async def test_without_a_cover_the_page_offers_to_send_one(server: Running) -> None:
+    """An item without a cover is a 404 for programs and says to people what catalogues get."""
+    got = await server.get(f"/item/isbn/{UNCOVERED}", Accept=HTML)
+
+    assert got.status == 404
+    assert f'href="/upload/isbn/{UNCOVERED}"' in got.body.decode()
+
+
+async def test_people_walk_from_the_home_page_to_an_item(server: Running, tab: Page, tmp_path: Path) -> None:
+    """Search, cover, links; no barrier, no sideways scrolling, nothing that moves while the cover loads."""
+    assert CLASSICS[0].isbns[0] == COVERED
+    for width, is_dark in ((390, False), (1280, True)):
+        await tab.resize(width, 900)
+        await tab.darken(is_dark)
+        await tab.open(f"{server.listeners.url}/")
+        await tab.fill("#try-isbn", "978-0-14-143951-8")
+        await tab.click(".try button")
+        await tab.click("a.more")
+        assert COVERED in await tab.text("h1")
+        assert await tab.ask("document.querySelector('.large img').decode().then(i => true)")
+        assert await tab.ask("document.documentElement.scrollWidth <= window.innerWidth")
+        assert await tab.barriers() == []
+        links = await tab.ask("[...document.querySelectorAll('.item a')].map(a => a.getAttribute('href'))")
+        assert f"/report/isbn/{COVERED}" in links
+        await tab.picture(tmp_path / f"item-{width}.png")
