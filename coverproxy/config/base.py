@@ -68,6 +68,15 @@ def networks(values: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(read)
 
 
+def listed_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a list of hosts in lower case. Raises ValueError naming the first that is not one."""
+    for each in hosts:
+        name, _, port = each.removeprefix("*.").partition(":")
+        if not name or set("/@* ") & set(name) or (port and not port.isdigit()):
+            raise ValueError(f"{each!r} is not a host; expected one like images.example.org or *.example.org")
+    return tuple(each.lower() for each in hosts)
+
+
 class Section(BaseModel):
     """A table of the config file: frozen, without unknown keys."""
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from coverproxy.config.base import Bytes, FilePath, Seconds, Section, networks
+from coverproxy.config.base import Bytes, FilePath, Seconds, Section, listed_hosts, networks
 
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -49,13 +49,7 @@ class FeedConfig(Section):
     @field_validator("hosts")
     @classmethod
     def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for each in hosts:
-            name, _, port = each.removeprefix("*.").partition(":")
-            if not name or set("/@* ") & set(name) or (port and not port.isdigit()):
-                raise ValueError(
-                    f"{each!r} is not a host; expected one like images.example.org or *.example.org"
-                )
-        return tuple(each.lower() for each in hosts)
+        return listed_hosts(hosts)
 
     @field_validator("allow")
     @classmethod

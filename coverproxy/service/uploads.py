@@ -12,11 +12,12 @@ import orjson
 
 from coverproxy.accounts.stores import RateLimiter
 from coverproxy.config import Upload
-from coverproxy.domain.errors import Busy, SentTwice, TooFast, TooLarge
+from coverproxy.domain.errors import BadQuestion, Busy, SentTwice, TooFast, TooLarge
 from coverproxy.domain.original import DIGEST_BYTES
 from coverproxy.domain.spec import Identifier
 from coverproxy.service.contribute import Contribution, Contributor, Outcome, take
 from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.service.linked_upload import linked
 from coverproxy.service.receive import received
 
 _log = logging.getLogger(__name__)
@@ -31,11 +32,13 @@ class Uploads:
         rates: RateLimiter,
         config: Upload,
         now: Callable[[], float] = time.time,
+        agent: str = "coverproxy",
     ) -> None:
         self._fetcher = fetcher
         self._rates = rates
         self._config = config
         self._now = now
+        self._agent = agent
         self._contributor = Contributor(fetcher.taker, now)
         self._most = min(config.max_bytes, fetcher.taker.limits.max_bytes)
         self._free = config.at_once
@@ -62,6 +65,12 @@ class Uploads:
                 return await self._take(path, book, said, _once_key(account, str(book), once))
         finally:
             self._free += 1
+
+    def at(self, url: str) -> AsyncIterator[bytes]:
+        """Return the chunks of the picture at an address, for take(). Raises BadQuestion if that is off."""
+        if not self._config.hosts:
+            raise BadQuestion("pictures cannot be sent by their address here; send the file")
+        return linked(url, self._config, self._most, self._agent)
 
     async def _pace(self, account: str, said: Contribution) -> None:
         """Limit uploads per hour, and the number that wait for a review."""

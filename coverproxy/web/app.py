@@ -11,6 +11,7 @@ from coverproxy.service.covers import Covers
 from coverproxy.service.curate import Curator
 from coverproxy.service.reports import ReportDesk
 from coverproxy.service.uploads import Uploads
+from coverproxy.sources.build import user_agent
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, changes_api, middlewares, ops, originals_api, pages, reports_api
 from coverproxy.web.api import openapi
@@ -69,7 +70,10 @@ def open_for(app: web.Application, service: Covers) -> None:
     app[COVERS] = service
     app[CURATOR] = Curator(service.catalogue, service.files, service.cache, service.stripes, service.sizes)
     app[REPORTS] = ReportDesk(service.catalogue, app[CURATOR], config.reports, service.accounts.now)
-    app[UPLOADS] = Uploads(service.asking, service.accounts.rates, config.upload, service.accounts.now)
+    app[UPLOADS] = Uploads(
+        service.asking, service.accounts.rates, config.upload, service.accounts.now,
+        user_agent(config.asking.contact),
+    )  # fmt: skip
     app[INFORMER] = CoverInfo(service, config.sizes, config.formats.enabled)
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (

@@ -58,11 +58,30 @@ async def put(request: web.Request) -> web.StreamResponse:
 
 @routes.post(ONE)
 async def post(request: web.Request) -> web.StreamResponse:
-    """Take a form's file, multipart/form-data; fields with details come before the file."""
+    """Take a form's file, multipart/form-data; fields with details come before the file.
+
+    Or JSON, `{"url": "…"}`, with the same details: the picture at an address of a host that is listed.
+    """
     request[IS_PROGRAM] = True
+    if request.content_type == "application/json":
+        return await _of_url(request)
     if request.content_type != "multipart/form-data":
         raise UnreadType("expected multipart/form-data with a field `file`; or send the picture with PUT")
     return await _of_form(request)
+
+
+async def _of_url(request: web.Request) -> web.StreamResponse:
+    person = await person_of(request, bearer(request))
+    try:
+        fields = orjson.loads(await bodies.read(request, MAX_ACT_BYTES))
+    except orjson.JSONDecodeError as exc:
+        raise BadQuestion(f"the body is not JSON: {exc}") from exc
+    if not isinstance(fields, dict) or not all(isinstance(each, str) for each in fields.values()):
+        raise BadQuestion('expected {"url": "https://…"} and texts')
+    if not (url := fields.get("url", "")):
+        raise BadQuestion("url: expected the address of the picture")
+    said = _said(fields | {"from": url}, person, None)
+    return await _keep(request, request.app[UPLOADS].at(url), _book(request), person, said)
 
 
 async def _of_form(request: web.Request) -> web.StreamResponse:

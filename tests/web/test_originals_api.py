@@ -4,7 +4,7 @@ import asyncio
 import io
 import resource
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import orjson
 import pytest
 from conftest import BROWSER, COVERED, UNCOVERED, Running, Start
 from fronting import before
+from link_host import LinkHost, link_host
 
 from coverproxy.domain.api_key import Key, hashed, new_name
 from coverproxy.domain.spec import ISBN, Identifier
@@ -361,3 +362,45 @@ async def test_nginx_sends_a_replacement(server: Running, tmp_path: Path) -> Non
                 assert (status, new["ETag"] != old["ETag"]) == (200, True)
         assert new["X-Cover-Status"] == "hit"
         assert (await get(If_None_Match=new["ETag"]))[0] == 304
+
+
+@pytest.fixture
+def host() -> Iterator[LinkHost]:
+    """A host with a picture, and addresses that lead elsewhere."""
+    files: dict[str, bytes | str] = {
+        "/red.jpg": RED,
+        "/off": "http://example.org/red.jpg",
+        "/text": b"no picture",
+    }
+    with link_host(files) as made:
+        yield made
+
+
+async def test_a_picture_is_sent_by_its_address(start: Start, host: LinkHost) -> None:
+    """It is fetched from a listed host, bounded, and enters as a file does; other hosts are not asked."""
+    upload = {"hosts": [host.name], "allow": ["127.0.0.1"], "max_bytes": 50_000}
+    server = await start(admin={"token": TOKEN}, upload=upload)
+    json = {"Content_Type": "application/json"}
+    status, told = await call(
+        server, "POST", one(server), orjson.dumps({"url": host.url + "/red.jpg"}), **json
+    )
+    assert (status, told["status"]) == (201, "shown")
+    (original,) = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
+    assert original.origin == host.url + "/red.jpg"
+    for path, expected in (("/off", 422), ("/none", 422), ("/text", 422)):
+        body = orjson.dumps({"url": host.url + path})
+        assert (await call(server, "POST", one(server), body, **json))[0] == expected
+    elsewhere = orjson.dumps({"url": "http://127.0.0.1:1/red.jpg"})
+    assert (await call(server, "POST", one(server), elsewhere, **json))[0] == 422
+    assert (await call(server, "POST", one(server), b'{"url": ""}', **json))[0] == 400
+    host.files["/large"] = bytes(60_000)
+    large = orjson.dumps({"url": host.url + "/large"})
+    assert (await call(server, "POST", one(server), large, **json))[0] == 422
+    assert list(Path(server.config.data.dir, "originals").rglob("*.part")) == []
+
+
+async def test_addresses_are_off_by_default(server: Running, host: LinkHost) -> None:
+    """Without listed hosts nothing is fetched."""
+    body = orjson.dumps({"url": host.url + "/red.jpg"})
+    status, _ = await call(server, "POST", one(server), body, Content_Type="application/json")
+    assert (status, host.asked) == (400, [])

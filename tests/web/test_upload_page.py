@@ -11,6 +11,7 @@ import pytest
 from browser import Page
 from conftest import UNCOVERED, Running, Start
 from forms import Visitor
+from link_host import link_host
 
 from coverproxy.domain.api_key import Key, hashed, new_name
 from coverproxy.domain.identifier import ISBN, Identifier
@@ -151,3 +152,24 @@ async def test_a_librarian_drops_a_picture(server: Running, key: Key, tab: Page)
     assert await tab.barriers() == []
     await tab.click("button[value=save]")
     assert "Sent." in await tab.text(".note.good")
+
+
+async def test_a_picture_is_sent_by_its_address(start: Start) -> None:
+    """Where hosts are listed, the form has a field for it; without a file, the address is taken."""
+    with link_host({"/cover.jpg": COVER}) as host:
+        server = await start(admin={"token": TOKEN}, upload={"hosts": [host.name], "allow": ["127.0.0.1"]})
+        key = Key(new_name(), "library", 1000, owner=hashed("the owners word"))
+        await server.covers.accounts.save(key)
+        async with Visitor(server) as visitor:
+            text = (await visitor.get(FORM)).body.decode()
+            token = re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[-1]
+            form = aiohttp.FormData()
+            fields = {"form_token": token, "url": host.url + "/cover.jpg"} | pressed(key)
+            for name, value in fields.items():
+                form.add_field(name, value)
+            form.add_field("file", b"", filename="", content_type="application/octet-stream")
+            url = server.listeners.url + FORM
+            async with visitor.client.post(url, data=form, headers={"Accept": "text/html"}) as got:
+                assert (got.status, got.url.path.startswith("/upload/seen/")) == (200, True)
+    (found,) = server.covers.catalogue.find(NAME)
+    assert (found.state, found.origin) == (State.PENDING, host.url + "/cover.jpg")

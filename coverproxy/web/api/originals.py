@@ -56,7 +56,7 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
         Address(one, "Send a cover", {JSON: _OBJECT}, "put", parameters=(*book, *said), takes=pictures,
                 refuses=_SENT, tells=_WHO, route=ONE),
         Address(one, "Send a cover with a form", {JSON: _OBJECT}, "post", parameters=book,
-                takes={"multipart/form-data": _FORM}, refuses=_SENT, tells=_WHO, route=ONE),
+                takes={"multipart/form-data": _FORM, JSON: _OBJECT}, refuses=_SENT, tells=_WHO, route=ONE),
         Address(all_, "A book's originals, decisions and history", {JSON: _OBJECT},
                 parameters=book, refuses=_REFUSED, tells=_WHO, route=ALL),
         Address(all_, "Pin, unpin, hide, restore, remove, approve or undo", {JSON: _OBJECT}, "post",

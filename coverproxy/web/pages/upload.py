@@ -93,11 +93,13 @@ async def _received(request: web.Request, admin: str, fields: dict[str, str]) ->
             continue
         forms.check(request, fields, admin)
         sent_by = sent_by or (ADMIN if admin else await _owner(request, fields))
-        if not part.filename:
+        uploads, url = request.app[UPLOADS], fields.get("url", "")
+        if not part.filename and not url:
             raise PictureRefused("none", "no file was chosen")
-        said = _said(fields, sent_by, part.filename)
+        said = _said(fields, sent_by, part.filename or url)
         account = "admin" if sent_by.is_admin else fields["key"]
-        _, told = await request.app[UPLOADS].take(chunks(part), None, book, said, account, "")
+        body = chunks(part) if part.filename else uploads.at(url)
+        _, told = await uploads.take(body, None, book, said, account, "")
         return [book.listed, told["digest"], sent_by.name, sent_by.is_trusted, said.note]
     raise PictureRefused("none", "the form has no file")
 
@@ -128,7 +130,7 @@ def _form(
     data = {
         "item": _book(request).listed, "max_bytes": min(upload.max_bytes, limits.max_bytes),
         "max_pixels": limits.max_pixels, "min_side_px": limits.min_side_px, "why": why,
-        "is_reviewed": not admin and upload.owners != "trusted",
+        "hosts": list(upload.hosts), "is_reviewed": not admin and upload.owners != "trusted",
     }  # fmt: skip
     status = meaning(fault).status if fault else 200
     more: dict[str, Any] = {"is_admin": bool(admin), "typed": typed or {}}
