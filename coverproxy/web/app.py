@@ -55,7 +55,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[SIZES] = config.size_table
     app[NAMED_SIZES] = config.named_size_table
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
-    app[GUESSING], app[openapi.MADE] = {}, []
+    app[GUESSING], app[openapi.MADE] = {}, openapi.Made()
     app.on_response_prepare.append(_sign)
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])

@@ -99,7 +99,7 @@ def test_sighup_reads_the_config_anew(serve, data: Path, tmp_path: Path) -> None
     seen = [get(url)[1]["Cache-Control"]]
     for text in (
         "[answers]\nmissing_max_age_seconds = 222\n[server]\nworkers = 2\n",
-        "[answers]\nmissing = 3\n",
+        '[answers]\nmissing = 3\n[admin]\ntoken = "hunter2"\n',
     ):
         old = workers(served)
         file.write_text(text)
@@ -109,6 +109,7 @@ def test_sighup_reads_the_config_anew(serve, data: Path, tmp_path: Path) -> None
 
     assert [text.partition("max-age=")[2][:3] for text in seen] == ["111", "222", "222"]
     assert len(new) == 2
+    assert "hunter2" not in (tmp_path / "log").read_text()  # too short a secret is a mistake, never shown
     lines = [orjson.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert ["answers.missing: no such key" in line["mistakes"] for line in lines if "mistakes" in line] == [
         True

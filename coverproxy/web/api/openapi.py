@@ -51,8 +51,16 @@ _PICTURE = (
 )  # fmt: skip
 _REFUSAL = ("X-Cover-Status", "Cache-Control", "Vary")
 
-MADE: web.AppKey[list[answers.Answer]] = web.AppKey("openapi", list)
-"""The document, once it is made."""
+
+class Made:
+    """The document, once it is made: one request makes it, others wait for that."""
+
+    def __init__(self) -> None:
+        self.answer: answers.Answer | None = None
+        self.making = asyncio.Lock()
+
+
+MADE: web.AppKey[Made] = web.AppKey("openapi", Made)
 
 routes = web.RouteTableDef()
 
@@ -61,14 +69,15 @@ routes = web.RouteTableDef()
 async def openapi(request: web.Request) -> web.StreamResponse:
     """Describe every address of the service for programs."""
     made = request.app[MADE]
-    if not made:  # once, in a thread: it takes 32 ms and more, which would block others
-        made.append(await asyncio.to_thread(_made, request.app[CONFIG]))
-    headers = made[0].headers | {"Cache-Control": "public, max-age=3600"}
-    return answers.send(replace(made[0], headers=headers))
+    async with made.making:
+        if made.answer is None:  # in a thread: it takes a second, which would block others
+            made.answer = await asyncio.to_thread(_made, request.app[CONFIG])
+    return answers.send(made.answer)
 
 
 def _made(config: Config) -> answers.Answer:
-    return answers.json(document(addresses(config)))
+    made = answers.json(document(addresses(config)))
+    return replace(made, headers=made.headers | {"Cache-Control": "public, max-age=3600"})
 
 
 def document(addresses: Iterable[Address]) -> dict[str, Any]:

@@ -61,6 +61,9 @@ class Pages:
 PAGES: web.AppKey[Pages] = web.AppKey("pages", Pages)
 
 
+_MOST_KEPT = 4
+
+
 def shown(
     request: web.Request,
     template: str,
@@ -69,12 +72,13 @@ def shown(
     status: int = 200,
     by_default: str = "html",
     is_shared: bool = False,
+    kept: dict[str, str] | None = None,
     **more: Any,
 ) -> web.Response:
     """Show *data*: with the template, as `d` next to *more*, or as JSON.
 
     `by_default`: for clients that name neither in Accept. `is_shared`: scripts of other sites may read the
-    JSON.
+    JSON. `kept`: this page as it was rendered of the same *data*, by the site's address.
     """
     if is_for_program(request, by_default):
         if is_shared:
@@ -82,12 +86,22 @@ def shown(
         body = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
         return web.Response(status=status, headers=HEADERS | {"Content-Type": "application/json"}, body=body)
     values = {"d": data, "base": base_url(request), "path": request.path, **more}
-    text = request.app[PAGES].render(template, values)
+    text = _rendered(request, template, values, {} if kept is None else kept)
     response = web.Response(
         status=status, headers=HEADERS | {"Content-Type": "text/html; charset=utf-8"}, body=text.encode()
     )
     forms.set_cookie(request, response)
     return response
+
+
+def _rendered(request: web.Request, template: str, values: dict[str, Any], kept: dict[str, str]) -> str:
+    """Render a page, unless it is kept. *kept* is bounded: clients choose the Host of the site's address."""
+    base = str(values["base"])
+    if base not in kept:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        kept[base] = request.app[PAGES].render(template, values)
+    return kept[base]
 
 
 def is_for_program(request: web.Request, by_default: str = "html") -> bool:

@@ -29,6 +29,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
+        self.pages: dict[str, str] = {}
         self.until = float("-inf")
         self.finding = asyncio.Lock()
 
@@ -41,7 +42,9 @@ KEPT: web.AppKey[Kept] = web.AppKey("status", Kept)
 async def status(request: web.Request) -> web.StreamResponse:
     """Show the page."""
     data = await _found(request)
-    return shown(request, "status.html", data, is_shared=True, charts=_charts(request, data))
+    pages = request.app[KEPT].pages
+    charts = _charts(request, data)
+    return shown(request, "status.html", data, is_shared=True, kept=pages, charts=charts)
 
 
 @routes.get("/status.json")
@@ -56,6 +59,7 @@ async def _found(request: web.Request) -> dict[str, Any]:
     async with kept.finding:
         if time.monotonic() >= kept.until:
             kept.data = await _find(request)
+            kept.pages = {}
             kept.until = time.monotonic() + KEPT_SECONDS
     return kept.data
 
