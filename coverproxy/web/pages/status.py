@@ -30,6 +30,7 @@ class Kept:
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         self.pages: dict[str, str] = {}
+        self.charts: list[dict[str, Any]] = []
         self.until = float("-inf")
         self.finding = asyncio.Lock()
 
@@ -42,9 +43,9 @@ KEPT: web.AppKey[Kept] = web.AppKey("status", Kept)
 async def status(request: web.Request) -> web.StreamResponse:
     """Show the page."""
     data = await _found(request)
-    pages = request.app[KEPT].pages
-    charts = _charts(request, data)
-    return shown(request, "status.html", data, is_shared=True, kept=pages, charts=charts)
+    kept = request.app[KEPT]
+    kept.charts = kept.charts or _charts(request, data)
+    return shown(request, "status.html", data, is_shared=True, kept=kept.pages, charts=kept.charts)
 
 
 @routes.get("/status.json")
@@ -59,7 +60,7 @@ async def _found(request: web.Request) -> dict[str, Any]:
     async with kept.finding:
         if time.monotonic() >= kept.until:
             kept.data = await _find(request)
-            kept.pages = {}
+            kept.pages, kept.charts = {}, []
             kept.until = time.monotonic() + KEPT_SECONDS
     return kept.data
 
