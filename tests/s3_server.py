@@ -7,11 +7,14 @@ set up in it first, and is never slow, cut or endless.
 import asyncio
 import hashlib
 import hmac
+import re
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
+from html import unescape
 
 from aiohttp import web
 from ending import end
@@ -42,9 +45,12 @@ class S3:
     conditions: bool = True
     got: list[web.Request] = field(default_factory=list)
     sent: int = 0
+    delay: float = 0.0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.got.append(request)
+        if self.delay:
+            await asyncio.sleep(self.delay)
         if self.fault:
             return await self._wrong(request)
         if self.signed and (code := refusal(request)):
@@ -52,6 +58,25 @@ class S3:
         bucket, _, key = request.path.removeprefix("/").partition("/")
         if bucket != BUCKET:
             return error(404, "NoSuchBucket")
+        if request.method in ("PUT", "POST"):
+            return await self._changed(request, key)
+        if "list-type" in request.query:
+            return self._listed(request.query.get("prefix", ""))
+        return self._found(request, key)
+
+    async def _changed(self, request: web.Request, key: str) -> web.Response:
+        if request.method == "POST":  # several are deleted at once
+            names = re.findall("<Key>([^<]+)</Key>", await request.text())
+            for name in names:
+                self.objects.pop(unescape(name), None)
+            deleted = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in names)
+            return web.Response(
+                text=f"<DeleteResult>{deleted}</DeleteResult>", content_type="application/xml"
+            )
+        written = self.objects[key] = Stored(await request.read(), int(time.time()))
+        return web.Response(headers={"ETag": written.etag})
+
+    def _found(self, request: web.Request, key: str) -> web.Response:
         stored = self.objects.get(key)
         if stored is None:
             return error(404, "NoSuchKey")
@@ -59,6 +84,16 @@ class S3:
         if self.conditions and is_known(request, stored):
             return web.Response(status=304, headers=headers)
         return web.Response(body=stored.body, headers=headers)
+
+    def _listed(self, prefix: str) -> web.Response:
+        found = "".join(
+            f"<Contents><Key>{key}</Key><Size>{len(each.body)}</Size><ETag>{each.etag}</ETag>"
+            "<LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+            for key, each in sorted(self.objects.items())
+            if key.startswith(prefix)
+        )
+        text = f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>"
+        return web.Response(text=text, content_type="application/xml")
 
     async def _wrong(self, request: web.Request) -> web.StreamResponse:
         if self.fault.isdigit():
@@ -100,8 +135,8 @@ class S3:
 async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[S3]:
     """Serve on a free port, over HTTPS where told how."""
     store = S3()
-    app = web.Application()
-    app.router.add_get("/{any:.*}", store.answer)
+    app = web.Application(client_max_size=2**26)
+    app.router.add_route("*", "/{any:.*}", store.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
@@ -141,7 +176,8 @@ def refusal(request: web.Request) -> str:
     names = given["SignedHeaders"]
     lines = [f"{name}:{request.headers[name].strip()}\n" for name in names.split(";")]
     path, _, query = request.raw_path.partition("?")
-    parts = ["GET", path, query, "".join(lines), names, request.headers["x-amz-content-sha256"]]
+    query = "&".join(each if "=" in each else f"{each}=" for each in query.split("&") if each)
+    parts = [request.method, path, query, "".join(lines), names, request.headers["x-amz-content-sha256"]]
     canonical = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     secret = f"AWS4{SECRET}".encode()
     for part in (day, REGION, "s3", "aws4_request"):

@@ -13,7 +13,7 @@ MODULES = {
 
 FLOORS = [
     ["domain", "storage"],
-    ["concurrency", "config"],
+    ["concurrency", "config", "objects"],
     ["log"],
     ["stats", "imaging", "accounts", "deploy", "demo"],
     ["originals", "cache", "sources", "feeds", "client"],

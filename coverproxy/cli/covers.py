@@ -124,6 +124,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     Originals stay. The memory that no source has a cover is cleared: sources are asked again within ten
     minutes.
     """
+    from coverproxy.service.bring import purge_second
     from coverproxy.service.invalidate import purge_by_hand
     from coverproxy.wiring.data_folder import open_shelf
 
@@ -132,6 +133,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     with faults_told(), open_shelf(config) as shelf:
         for each in dict.fromkeys(each for reading in readings for each in reading.identifiers):
             names = shelf.catalogue.aliases.names(each)
+            purge_second(shelf.objects, shelf.catalogue, [each])
             found = purge_by_hand(
                 shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes, each, int(time.time())
             )

@@ -36,7 +36,7 @@ def resolved(text: str, environ: Mapping[str, str], *, in_url: bool = False) -> 
 
     def value(found: re.Match[str]) -> str:
         if found[1] not in environ:
-            raise ConfigError(f"the environment has no {found[1]}, which a source's config names")
+            raise ConfigError(f"the environment has no {found[1]}, which the config names")
         return quote(environ[found[1]], safe="") if in_url else environ[found[1]]
 
     return _VARIABLE.sub(value, text)

@@ -9,12 +9,37 @@ from coverproxy.config.base import Seconds, Section
 
 
 class Store(Section):
-    """The database. Without a URL: SQLite, in the data folder."""
+    """The database, and the object store. Without URLs: SQLite and files, in the data folder."""
 
     url: str = ""
     listen_url: str = ""
     connections: Annotated[int, Field(ge=2, le=64)] = 4
     keys_valid_seconds: Seconds = 3600.0
+    objects: str = ""
+    objects_endpoint: str = ""
+    objects_options: dict[str, str] = Field(default={})
+    objects_timeout_seconds: Seconds = 2.0
+
+    @field_validator("objects")
+    @classmethod
+    def _is_object_store(cls, url: str) -> str:
+        parts = urlsplit(url)
+        is_valid = bool(parts.netloc) if parts.scheme in ("s3", "gs", "az") else parts.scheme == "file"
+        is_path = parts.scheme != "file" or (not parts.netloc and len(parts.path) > 1)
+        if url and not (is_valid and is_path and url.isascii() and " " not in url and not parts.query):
+            raise ValueError(
+                "is not the URL of an object store; expected one like s3://bucket/prefix, "
+                "gs://bucket/prefix, az://container/prefix or file:///folder"
+            )
+        return url
+
+    @field_validator("objects_endpoint")
+    @classmethod
+    def _is_endpoint(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("is not a URL; expected one like https://minio.example.org")
+        return url
 
     @field_validator("url", "listen_url")
     @classmethod

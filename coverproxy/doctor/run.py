@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from coverproxy.config import PREFIX, Config
-from coverproxy.doctor.checks import folder, front, machine, network, pictures, records, rendering
+from coverproxy.doctor.checks import folder, front, machine, network, objects, pictures, records, rendering
 from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import Unavailable
 from coverproxy.service.databases import CATALOGUE, STATE
@@ -26,6 +26,7 @@ def examine(
         CONFIG: partial(_config, file, environ),
         folder.DATA: partial(folder.look, data, shelf.layout, config.cache.min_free_bytes),
         **_records(config, shelf),
+        objects.STORE: partial(objects.look, shelf.objects),
         machine.VERSIONS: partial(machine.look, config.quota),
         pictures.VERSION: partial(pictures.look, config.formats),
         rendering.PROCESSES: partial(rendering.look, config),

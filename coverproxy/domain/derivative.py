@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from coverproxy.domain.formats import Format
+from coverproxy.domain.original import Original
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,7 @@ class Derivative:
 
     `mtime`: the original's own time, seconds since 1970. `size`, `original`: (width, height) in px; the
     latter is None where the file system could not store it with the file. `place`: its path below the
-    cache's pictures; None for a derivative that is only in memory.
+    cache's pictures; None for a derivative that is only in memory. `made_of`: what it was just rendered from.
     """
 
     body: bytes
@@ -21,6 +22,7 @@ class Derivative:
     size: tuple[int, int]
     original: tuple[int, int] | None
     place: str | None = field(default=None, compare=False)
+    made_of: Original | None = field(default=None, compare=False)
 
     @property
     def etag(self) -> str:

@@ -1,23 +1,35 @@
-"""Originals on disk: where each is stored, and how it gets there."""
+"""Originals: where each is stored on disk and in the object store, and how it gets there."""
 
 import errno
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from coverproxy.domain import schemes
+from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import DIGEST_BYTES, Original
+from coverproxy.objects.base import Objects
 from coverproxy.storage import atomic, bounded_read, ownership
 
 Mode = Literal["copy", "link", "reference"]
 
 
-class OriginalFiles:
-    """The originals' folder. Blocks on the disk."""
+_MOST_BYTES = 1 << 30
+"""More than any limit of the config for an original."""
 
-    def __init__(self, root: Path) -> None:
+
+class OriginalFiles:
+    """The originals' folder, and the object store behind it if there is one. Blocks on both.
+
+    In the object store a key is the digest of the bytes, so that writing one again changes nothing. An
+    original is there before its row is in the catalogue; the folder then holds copies of what this node used.
+    """
+
+    def __init__(self, root: Path, objects: Objects | None = None) -> None:
+        self.objects = objects
         self._root = root
         self._temporary = root / "tmp"
 
@@ -43,15 +55,48 @@ class OriginalFiles:
         """Read an original, at most one byte more than *max_bytes*. Raises OSError."""
         if original.begins is not None:
             return _part(original, max_bytes)
-        return bounded_read.read(self.path(original), max_bytes + 1)[0]
+        try:
+            return bounded_read.read(self.path(original), max_bytes + 1)[0]
+        except FileNotFoundError:
+            if self.objects is None or original.path is not None:
+                raise
+        return self._brought(self.objects, original)
+
+    def _brought(self, objects: Objects, original: Original) -> bytes:
+        """Bring an original here from the object store. Raises FileNotFoundError if it is not there."""
+        key = object_key(original)
+        body = objects.get(key, _MOST_BYTES)
+        if body is None:
+            raise FileNotFoundError(errno.ENOENT, "the object store has no such original", key)
+        if hashlib.sha256(body).digest()[:DIGEST_BYTES] != original.digest:
+            raise OSError(errno.EIO, "the object store has other bytes under this digest", key)
+        with suppress(OSError):  # a full disk is no reason not to use it
+            self._copy(original, body)
+        return body
+
+    def _copy(self, original: Original, body: bytes) -> None:
+        beside = atomic.temporary(self._temporary)
+        try:
+            atomic.write(beside, body, mtime=original.date)
+            atomic.move(beside, self.path(original))
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def can_tell(self, original: Original) -> bool:
+        """Return whether a missing file means that it was deleted, not that its disk is not mounted."""
+        is_remote = self.objects is not None and original.path is None
+        return is_remote or self.path(original).parent.is_dir()
 
     def place(self, original: Original, body: bytes, found: Path, mode: Mode) -> None:
-        """Bring the file *found* (with the bytes *body*) to the original's place. Raises OSError.
+        """Bring the file *found* (with the bytes *body*; b"": read them) to the original's place.
 
-        A hard link across file systems fails with EXDEV; it never falls back to a copy.
+        Raises OSError; StoreUnavailable if the object store cannot take it. A hard link across file systems
+        fails with EXDEV; it never falls back to a copy.
         """
         if mode == "reference":
             return
+        if self.objects is not None:
+            self.objects.put(object_key(original), body or found.read_bytes())
         beside = atomic.temporary(self._temporary)
         try:
             if mode == "link":
@@ -63,14 +108,23 @@ class OriginalFiles:
             beside.unlink(missing_ok=True)  # gone after a move; a link moved onto itself would stay
 
     def has(self, original: Original) -> bool:
-        """Return whether an original's file is in place and complete."""
+        """Return whether an original's file is in place and complete, here or in the object store."""
         try:
             size = self.path(original).stat().st_size
             if original.begins is not None:
                 return size >= original.begins + original.bytes
-            return size == original.bytes
+            if size == original.bytes:
+                return True
         except OSError:
+            pass
+        return self._is_remote(original)
+
+    def _is_remote(self, original: Original) -> bool:
+        if self.objects is None or original.path is not None:
             return False
+        with suppress(StoreUnavailable):
+            return self.objects.has(object_key(original))
+        return False
 
     def probe(self) -> None:
         """Write a file and remove it. Raises OSError if no original can be stored."""
@@ -86,9 +140,25 @@ class OriginalFiles:
         return any(folder != self._temporary for folder in folders)
 
     def discard(self, original: Original) -> None:
-        """Remove an original's file, unless it is referenced: those belong to the operator."""
+        """Remove an original's file here, unless it is referenced: those belong to the operator.
+
+        What the object store has stays: another item, or a node that takes in the same bytes at this
+        moment, may need it. See forget().
+        """
         if original.path is None:
             self.path(original).unlink(missing_ok=True)
+
+    def forget(self, original: Original) -> None:
+        """Remove it everywhere: no item may keep these bytes. Raises StoreUnavailable."""
+        self.discard(original)
+        if self.objects is not None and original.path is None:
+            self.objects.delete([object_key(original)])
+
+
+def object_key(original: Original) -> str:
+    """Return the key of an original in the object store."""
+    digest = original.digest.hex()
+    return f"originals/{digest[:2]}/{digest}.{original.loader.ending}"
 
 
 def _part(original: Original, max_bytes: int) -> bytes:

@@ -39,6 +39,8 @@ class Faults:
         some = self.catalogue.sample(_LOOKED_AT)
         if not some or any(self.files.has(each) for each in some):
             return ""
+        if self.files.objects is not None and self.files.objects.fault:
+            return ""  # reported as such
         return (
             f"none of {len(some)} checked exist, such as {self.files.path(some[0])}: is a disk not mounted?"
         )
@@ -62,7 +64,19 @@ class Faults:
             faults["cache"] = f"it cannot be written: {described(exc)}"
         if fault := self.guard.fault():
             faults["render"] = fault
+        if fault := self._away():
+            faults["objects"] = fault
         return faults
+
+    def _away(self) -> str:
+        """Report an object store that does not answer. One that is left alone is asked when it is time."""
+        if self.files.objects is None:
+            return ""
+        try:
+            self.files.objects.probe()
+        except StoreUnavailable as exc:
+            return str(exc)
+        return ""
 
     def _not_removed(self) -> str:
         """Retry removals that failed when their book changed; report those that still fail."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Memory, MemoryEntry
 from coverproxy.cache.negative import NegativeCache
+from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.leases import Leases, NoLeases
 from coverproxy.concurrency.single_flight import SingleFlight
@@ -32,11 +32,13 @@ from coverproxy.imaging.render_pool import INTERNAL, Place, RenderPool
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.better_formats import BetterFormats
+from coverproxy.service.bring import awaited, bring, purge_second
 from coverproxy.service.cover_faults import Faults
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.invalidate import purge_by_hand
 from coverproxy.service.links import lead
+from coverproxy.service.looks import readable, with_original
 from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.service.patience import Patience
 from coverproxy.stats.base import Notes
@@ -95,6 +97,7 @@ class Covers:
     notes: Notes
     leases: Leases = field(default_factory=NoLeases)
     unheard: Callable[[], str] = lambda: ""
+    second: SecondTier | None = None
     maker: DerivativeMaker = field(init=False)
     patience: Patience = field(init=False)
     faults: Faults = field(init=False)
@@ -102,7 +105,9 @@ class Covers:
 
     def __post_init__(self) -> None:
         quick = {name: size.quick for name, size in self.sizes.items()}
-        maker = DerivativeMaker(self.cache, self.catalogue, self.files, self.metrics, quick, self.limits)
+        maker = DerivativeMaker(
+            self.cache, self.catalogue, self.files, self.metrics, quick, self.limits, self.second
+        )
         object.__setattr__(self, "maker", maker)
         object.__setattr__(self, "patience", Patience(self.answer_within))
         faults = Faults(
@@ -207,6 +212,8 @@ class Covers:
         """
         if not self.renders.is_full_for(visitor.key.counted_as) or str(spec) in self.flights:
             return
+        if self.second and not self.second.objects.fault:  # another node may have made it
+            return
         if self.cache.length(spec) is None and not self.cache.has_older(spec):
             raise Busy("the render queue is full")
 
@@ -231,30 +238,11 @@ class Covers:
             return spec
 
     def _find(self, spec: Spec) -> Derivative | None:
-        return self._with_original(spec, self._readable(self.cache.find, spec))
-
-    def _readable(self, find: Callable[[Spec], Derivative | None], spec: Spec) -> Derivative | None:
-        """Look for a derivative; an unreadable one counts as missing, and is made again."""
-        try:
-            return find(spec)
-        except OSError as exc:
-            log.fault(_log, "the cache cannot be read", exc)
-            return None
-
-    def _with_original(self, spec: Spec, derivative: Derivative | None) -> Derivative | None:
-        """Add the size of the original, if it is known; without it a header is omitted."""
-        if derivative is None or derivative.original is not None:
-            return derivative
-        try:
-            best = next((each for each in self.catalogue.of_item(spec.identifier) if each.is_usable), None)
-        except StoreUnavailable as exc:
-            log.fault(_log, "a store cannot be used", exc)
-            return derivative
-        return replace(derivative, original=(best.width, best.height)) if best else derivative
+        return with_original(self.catalogue, spec, readable(self.cache.find, spec))
 
     def _find_older(self, spec: Spec) -> Derivative | None:
         """Return the derivative of older settings, which is served until the current one exists."""
-        return self._with_original(spec, self._readable(self.cache.find_older, spec))
+        return with_original(self.catalogue, spec, readable(self.cache.find_older, spec))
 
     def _look_again(self, spec: Spec) -> Derivative | list[Original]:
         """Return the derivative if another process has made it meanwhile, else the originals to make it
@@ -266,6 +254,8 @@ class Covers:
         """Make a derivative, or enter "no cover" into the negative cache, unless a source was unavailable."""
         change = self.catalogue.change()  # before the lookup, so that additions meanwhile are not missed
         try:
+            if brought := await bring(self.second, self.maker, self.stripes, spec, self._off_loop):
+                return Found(brought, is_made=False, spec=spec)
             with self.metrics.making.track_inprogress():
                 return await self._make(spec, visitor)
         except NoCover:
@@ -282,6 +272,8 @@ class Covers:
         locks = self.stripes.hold(name), self.leases.hold(name)
         async with self.renders.place(account, name) as place, locks[0], locks[1] as lease:
             looked = await self._off_loop(partial(self._look_again, spec))
+            if not isinstance(looked, Derivative) and lease.is_paid:
+                looked = await awaited(self.second, self.maker, spec, looked, self._off_loop) or looked
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
             free = nullcontext(Charge())
@@ -303,7 +295,8 @@ class Covers:
                 if await self._off_loop(partial(self.cache.find, spec)):
                     return
                 originals = await self._off_loop(partial(self.maker.originals, spec.identifier))
-                await self._render_best(place, spec, originals)
+                if not await self._off_loop(partial(self.maker.brought, spec, originals)):
+                    await self._render_best(place, spec, originals)
         except CoverError as exc:  # the older derivative stays, and the next request tries again
             _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})
 
@@ -334,6 +327,7 @@ class Covers:
         """Remove every derivative of *identifier*, and of its item's other names; return how many files
         went.
         """
+        await self._off_loop(partial(purge_second, self.files.objects, self.catalogue, [identifier]))
         at = int(self.accounts.now())
         return await self._off_loop(
             partial(purge_by_hand, self.catalogue, self.cache, self.stripes, self.sizes, identifier, at)

@@ -16,6 +16,7 @@ from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import AskingConfig as Settings
+from coverproxy.domain.breaker import LONGEST_WISH
 from coverproxy.domain.errors import Busy, NoCover, Pending, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Reading
@@ -24,7 +25,6 @@ from coverproxy.originals.examine import OriginalRefused
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.ingest import Ingestor
 from coverproxy.sources.base import Fetched
-from coverproxy.sources.breaker import LONGEST_WISH
 from coverproxy.sources.chain import Chain, ChainOutcome
 from coverproxy.sources.memory import Remembered, SourceMemory
 from coverproxy.stats.metrics import Metrics

@@ -42,6 +42,9 @@ MOST_FETCHED = 8
 THREADS = 2
 """Threads that read, hash and write files; as many originals are in memory. More would only contend."""
 
+REMOTE_THREADS = 16
+"""The same with an object store, for whose answers they mostly wait."""
+
 
 @dataclass
 class ImportReport:
@@ -118,7 +121,8 @@ class Importer:
         """
         self._started = self._started if started is None else started
         report = ImportReport()
-        with DiskSet() as known, ThreadPoolExecutor(THREADS, thread_name_prefix="import") as pool:
+        threads = THREADS if self._files.objects is None else REMOTE_THREADS
+        with DiskSet() as known, ThreadPoolExecutor(threads, thread_name_prefix="import") as pool:
             try:
                 self._drop_stale(report)
                 for batch in _batches(steps):

@@ -191,8 +191,15 @@ class Ingestor:
                     tables.remove(each)
                 tables.provenance.let_go(row)
             for each in old:
-                self.files.discard(each)
+                self._let_go(each)
         return len(rows)
+
+    def _let_go(self, original: Original) -> None:
+        """Remove an original that must not be kept, everywhere unless another item has the same bytes."""
+        if self.catalogue.with_digest(original.digest, 1):
+            self.files.discard(original)
+        else:
+            self.files.forget(original)
 
 
 def _is_predecessor(old: Original, new: Original, before: Provenance | None) -> bool:

@@ -74,11 +74,15 @@ class BetterMaker:
                 return Outcome.THERE
             if cache.room.is_tight():  # what is made now would push out what visitors ask for
                 return Outcome.FULL
-            original = self.maker.originals(spec.identifier)[0]
-            rendered = self.decoder.render(
-                self.maker.read(original), self.sizes[spec.size], spec.format, self.limits
+            originals = self.maker.originals(spec.identifier)
+            original = originals[0]
+            if self.maker.second and (found := self.maker.second.find_here(spec, originals)):
+                return self._stored(spec, original, found)
+            size = self.maker.size(spec, original)
+            rendered = self.decoder.render(self.maker.read(original), size, spec.format, self.limits)
+            made = Derivative(
+                rendered.body, spec.format, original.mtime, rendered.size, rendered.original, made_of=original
             )
-            made = Derivative(rendered.body, spec.format, original.mtime, rendered.size, rendered.original)
             return self._stored(spec, original, made)
         except CacheFull:
             return Outcome.FULL

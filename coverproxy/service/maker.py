@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from coverproxy import log
 from coverproxy.cache.budget import CacheFull
 from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.second_tier import SecondTier
 from coverproxy.config import Limits, Size
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import NoCover, StoreUnavailable, Unavailable, UnusableOriginal
@@ -42,6 +43,7 @@ class DerivativeMaker:
     metrics: Metrics
     sizes: Mapping[str, Size]
     limits: Limits
+    second: SecondTier | None = None
     now: Callable[[], float] = time.time
     away: dict[bytes, float] = field(default_factory=dict)
 
@@ -72,6 +74,10 @@ class DerivativeMaker:
         derivative = self.derive(spec, original, decoder, is_next=is_next)
         if derivative is None:
             return None
+        return self.stored_if_possible(spec, derivative)
+
+    def stored_if_possible(self, spec: Spec, derivative: Derivative) -> Derivative:
+        """Store a derivative. One that cannot be stored is still answered from memory, without a place."""
         try:
             with self.metrics.spans.labels("store").time():
                 return self.store(spec, derivative)
@@ -93,10 +99,17 @@ class DerivativeMaker:
         if older := self.cache.find_older(spec):
             least = older.mtime + (older.body != derivative.body)
             derivative = replace(derivative, mtime=max(derivative.mtime, least))
+        if self.second and derivative.made_of:
+            self.second.offer(spec, derivative.made_of, derivative)
         self.cache.put(spec, derivative)
         if older:
             self.cache.drop_older(spec)
-        return replace(derivative, place=self.cache.layout.place(spec))
+        return replace(derivative, place=self.cache.layout.place(spec), made_of=None)
+
+    def brought(self, spec: Spec, originals: list[Original]) -> Derivative | None:
+        """Return the derivative if another node has made it, and store it here. Blocks."""
+        found = self.second.find_here(spec, originals) if self.second else None
+        return self.stored_if_possible(spec, found) if found else None
 
     def derive(
         self, spec: Spec, original: Original, decoder: Decoder, *, is_next: bool = False
@@ -111,13 +124,13 @@ class DerivativeMaker:
         try:
             body = self.read(original)
             with self.metrics.spans.labels("render").time():
-                made = decoder.render(body, self._size(spec, original), spec.format, self.limits)
+                made = decoder.render(body, self.size(spec, original), spec.format, self.limits)
         except UnusableOriginal as exc:
             self._note_fault(original, exc)
             return None
-        return Derivative(made.body, spec.format, original.mtime, made.size, made.original)
+        return Derivative(made.body, spec.format, original.mtime, made.size, made.original, made_of=original)
 
-    def _size(self, spec: Spec, original: Original) -> Size:
+    def size(self, spec: Spec, original: Original) -> Size:
         """Return the size to render: what may only be shown whole is padded where it would be cropped."""
         size = self.sizes[spec.size]
         is_forbidden = size.fit == "crop" and original.terms.no_crop
@@ -180,7 +193,7 @@ class DerivativeMaker:
         try:
             body = self.files.read(original, self.limits.max_bytes)
         except FileNotFoundError as exc:
-            if not self.files.path(original).parent.is_dir():  # rather an unmounted disk
+            if not self.files.can_tell(original):  # rather an unmounted disk
                 raise
             if not self._is_long_gone(original):
                 raise

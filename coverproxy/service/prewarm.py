@@ -142,6 +142,8 @@ class Prewarmer:
                 originals = self.maker.originals(spec.identifier)
             except NoCover:
                 return PrewarmOutcome.MISSING
+            if self.maker.brought(spec, originals):
+                return PrewarmOutcome.ALREADY
             self.maker.store(spec, self._render_best(spec, originals))
         return PrewarmOutcome.MADE
 

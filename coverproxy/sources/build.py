@@ -11,12 +11,13 @@ from coverproxy import config as configuration
 from coverproxy.config import AnySource, AskingConfig, resolved
 from coverproxy.domain.errors import ConfigError
 from coverproxy.domain.url_template import PathTemplate, Template
+from coverproxy.objects.opening import open_store
 from coverproxy.sources.base import Source
 from coverproxy.sources.chain import Chain
 from coverproxy.sources.folder import FolderSource
 from coverproxy.sources.http import FetchBounds, HttpSource, Manner
 from coverproxy.sources.limits import LimitedSource, Pace, RequestLimits
-from coverproxy.sources.objects import ObjectSource, open_store
+from coverproxy.sources.objects import ObjectSource
 from coverproxy.sources.rules import Missing
 from coverproxy.stats.metrics import Metrics
 

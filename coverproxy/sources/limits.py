@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coverproxy import log
+from coverproxy.domain.breaker import Breaker, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, Fetched, NotThere, Source, SourceUnavailable, Validators
-from coverproxy.sources.breaker import Breaker, State
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -68,6 +68,7 @@ class Metrics:
             "coverproxy_database_up", "Whether the database that nodes share is heard: 1 yes, 0 no.",
             registry=self.registry, multiprocess_mode="livemin",
         )  # fmt: skip
+        self._of_objects()
         self._of_formats()
         self._of_sources()
         self._of_downloads()
@@ -79,6 +80,20 @@ class Metrics:
         )  # fmt: skip
         self.downloads_lost = Counter(
             "coverproxy_downloads_lost", "Downloads that could not be counted: odd lines, or too many.",
+            registry=self.registry,
+        )  # fmt: skip
+
+    def _of_objects(self) -> None:
+        self.objects_up = Gauge(
+            "coverproxy_objects_up", "Whether the object store answers: 1 yes, 0 no.",
+            registry=self.registry, multiprocess_mode="livemin",
+        )  # fmt: skip
+        self.second_tier = Counter(
+            "coverproxy_second_tier", "Looks for derivatives in the object store, by outcome.", ["outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.second_tier_writes = Counter(
+            "coverproxy_second_tier_writes", "Derivatives for the object store, by outcome.", ["outcome"],
             registry=self.registry,
         )  # fmt: skip
 

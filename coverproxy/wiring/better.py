@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.background import beside
 from coverproxy.config import Config
 from coverproxy.imaging.decoder import ProcessDecoder, render_processes
@@ -22,7 +23,11 @@ _LOWEST = 19
 
 @asynccontextmanager
 async def open_better(
-    config: Config, shelf: DataFolder, metrics: Metrics, is_busy: Callable[[], bool]
+    config: Config,
+    shelf: DataFolder,
+    metrics: Metrics,
+    is_busy: Callable[[], bool],
+    second: SecondTier | None = None,
 ) -> AsyncIterator[BetterFormats]:
     """Open it and let it work, in a render process that starts with the first wish. The shelf must be open.
 
@@ -30,7 +35,7 @@ async def open_better(
     """
     processes = render_processes(config, 1, _PATIENCE, _LOWEST)
     sizes = config.size_table.sizes
-    maker = DerivativeMaker(shelf.cache, shelf.catalogue, shelf.files, metrics, sizes, config.limits)
+    maker = DerivativeMaker(shelf.cache, shelf.catalogue, shelf.files, metrics, sizes, config.limits, second)
     better = BetterFormats(
         config.formats,
         BetterMaker(maker, shelf.stripes, ProcessDecoder(processes), sizes, config.limits),

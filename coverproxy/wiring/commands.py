@@ -18,9 +18,13 @@ from coverproxy.service.prewarm import Prewarmer, PrewarmResult
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder, open_shelf
 from coverproxy.wiring.decoding import open_guard
+from coverproxy.wiring.objects import second_tier
 
 _PATIENCE = 10
 """Factor on the time limit for renders in the background."""
+
+_LAST_SECONDS = 60.0
+"""How long a command that made covers waits at its end until the object store has them."""
 
 
 @contextmanager
@@ -55,9 +59,13 @@ def open_warmer(
     logging.getLogger("coverproxy").addHandler(logging.NullHandler())
     metrics = Metrics()
     # It runs at low priority, so on a busy machine renders take far longer; that is not the pictures' fault.
-    with open_shelf(config) as shelf, open_guard(config, shelf, metrics, 1, _PATIENCE) as (guard, processes):
+    with (
+        open_shelf(config) as shelf,
+        open_guard(config, shelf, metrics, 1, _PATIENCE) as (guard, processes),
+        second_tier(shelf, metrics, _LAST_SECONDS) as second,
+    ):
         maker = DerivativeMaker(
-            shelf.cache, shelf.catalogue, shelf.files, metrics, config.size_table.sizes, config.limits
+            shelf.cache, shelf.catalogue, shelf.files, metrics, config.size_table.sizes, config.limits, second
         )
         warmer = Prewarmer(shelf.cache, shelf.room, shelf.stripes, guard, maker, sizes, formats)
         yield Work(warmer.warm, processes.cpu_seconds)

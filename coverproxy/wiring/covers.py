@@ -10,10 +10,12 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.janitor import Janitor
 from coverproxy.cache.memory import Memory
 from coverproxy.cache.negative import NegativeCache
+from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
 from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.service.better_formats import BetterFormats
 from coverproxy.service.covers import FILE_THREADS, Covers
 from coverproxy.service.databases import reopened
 from coverproxy.stats.metrics import Metrics
@@ -21,6 +23,7 @@ from coverproxy.wiring.accounts import open_accounts
 from coverproxy.wiring.better import open_better
 from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.decoding import open_guard
+from coverproxy.wiring.objects import second_tier
 from coverproxy.wiring.sources import LAST_SECONDS, open_asking
 from coverproxy.wiring.webhooks import open_webhooks
 
@@ -64,9 +67,7 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
         if prestart:  # on a render thread: the kernel kills a child when the thread that started it ends
             await renders.start(guard.start)
         asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
-        better = await stack.enter_async_context(
-            open_better(config, shelf, metrics, partial(_is_busy, renders))
-        )
+        second, better = await stack.enter_async_context(_behind(config, shelf, metrics, renders))
         covers = Covers(
             cache=shelf.cache,
             memory=Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
@@ -88,6 +89,7 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
             leases=shelf.stores.leases,
             unheard=shelf.stores.unheard,
             better=better,
+            second=second,
         )
         await stack.enter_async_context(kept_true(shelf, accounts, metrics))
         await stack.enter_async_context(open_webhooks(config, shelf.catalogue))
@@ -96,6 +98,16 @@ async def open_covers(config: Config, metrics: Metrics, *, prestart: bool = True
         finally:
             await covers.flights.land(config.server.stop_seconds)
             await covers.remakes.land(LAST_SECONDS)
+
+
+@asynccontextmanager
+async def _behind(
+    config: Config, shelf: DataFolder, metrics: Metrics, renders: RenderPool
+) -> AsyncIterator[tuple[SecondTier | None, BetterFormats]]:
+    """Open what works behind the answers: the second tier, and better formats, which go there too."""
+    with second_tier(shelf, metrics, LAST_SECONDS) as second:
+        async with open_better(config, shelf, metrics, partial(_is_busy, renders), second) as better:
+            yield second, better
 
 
 def _is_busy(renders: RenderPool) -> bool:

@@ -17,6 +17,7 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.databases import CATALOGUE, SOURCES, Database, gone_on_without, used_as_it_is
 from coverproxy.service.invalidate import drop_stale
 from coverproxy.service.revisions import revisions
+from coverproxy.wiring.objects import objects
 from coverproxy.wiring.stores import stores
 
 
@@ -27,7 +28,8 @@ class DataFolder:
         self.data = data = Path(config.data.dir)
         self.layout = Layout(data / "cache", *revisions(config), config.size_table.aliases)
         self.sizes = tuple(config.size_table.sizes)
-        self.files = OriginalFiles(data / "originals")
+        self.objects = objects(config)
+        self.files = OriginalFiles(data / "originals", self.objects)
         self.room = DiskBudget(self.layout, DiskBounds.of(config.cache))
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
         self.stripes = FileLocks(self.layout.locks)

@@ -1,51 +1,23 @@
 """Two nodes that share one PostgreSQL, each with its data folder: what one does is true on the other."""
 
 import asyncio
-import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
-from conftest import COVERED, UNCOVERED, Running, configured, take_in
+from conftest import UNCOVERED, Running, configured, take_in
 from cut_proxy import CutProxy
-from ending import end
+from nodes import ANNA, BOOK, cover, running, until
 from postgres_server import Cluster, database, emptied, postgres
 
 from coverproxy.domain.api_key import Key, new_name
-from coverproxy.domain.decisions import Decision
-from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.server.application import application, listen
 from coverproxy.web.app_keys import CURATOR
 from coverproxy.wiring.data_folder import open_shelf
 
-__all__ = ["database", "postgres"]
-
-BOOK = Identifier(ISBN, COVERED)
-ANNA = Decision("anna", 1_800_000_000)
-
-WITHIN = 15.0
-"""Seconds in which a test sees what has to be so within one: the machine may be busy."""
-
-
-@asynccontextmanager
-async def running(config: Any) -> AsyncIterator[Running]:
-    """A node over its data folder as it is."""
-    listeners = listen(config)
-    app = application(config, listeners, lambda: None, prestart=False)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.SockSite(runner, listeners.covers).start()
-    async with aiohttp.ClientSession() as client:
-        try:
-            yield Running(config, app, listeners, client, Key(new_name(), "tests", 1000))
-        finally:
-            await end(runner)
+__all__ = ["cover", "database", "postgres"]
 
 
 @pytest.fixture
@@ -53,14 +25,6 @@ def ways(postgres: Cluster) -> Iterator[list[CutProxy]]:
     """Each node's way to the database."""
     with CutProxy(postgres.port) as one, CutProxy(postgres.port) as other:
         yield [one, other]
-
-
-@pytest.fixture(scope="module")
-def cover(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the drawn cover of one book."""
-    folder = tmp_path_factory.mktemp("cover")
-    shutil.copy(min(drawn.rglob("*.jpg")), folder / f"{COVERED}.jpg")
-    return folder
 
 
 Settings = dict[str, Any]
@@ -90,15 +54,6 @@ async def nodes(
         await one.covers.accounts.save(one.key)
         other.key = one.key
         yield [one, other]
-
-
-async def until(holds: Callable[[], Awaitable[bool]], within: float = WITHIN) -> float:
-    """Wait until something holds; return after how many seconds it did."""
-    started = time.monotonic()
-    async with asyncio.timeout(within):
-        while not await holds():
-            await asyncio.sleep(0.02)
-    return time.monotonic() - started
 
 
 async def test_keys_are_known_everywhere(nodes: list[Running]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from coverproxy.domain.breaker import FAILURES, FIRST_PAUSE, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, NotThere, SourceUnavailable, Validators
-from coverproxy.sources.breaker import FAILURES, FIRST_PAUSE, State
 from coverproxy.sources.limits import LimitedSource, RequestLimits
 from coverproxy.stats.metrics import Metrics
 

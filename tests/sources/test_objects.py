@@ -16,8 +16,9 @@ from s3_server import BUCKET, KEY_ID, REGION, S3, SECRET, Stored, running
 from services import program
 
 from coverproxy.domain.url_template import PathTemplate
+from coverproxy.objects.opening import open_store
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Unchanged, Validators
-from coverproxy.sources.objects import ObjectSource, open_store
+from coverproxy.sources.objects import ObjectSource
 
 SIGNED = {"region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
 SECONDS = 5.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.sources.breaker import (
+from coverproxy.domain.breaker import (
     FAILURES,
     FIRST_PAUSE,
     LONGEST_PAUSE,

@@ -30,13 +30,16 @@ class Breaker:
     """An immutable state: each event returns the next one. Times are seconds of any one clock.
 
     closed: all requests pass; FAILURES in a row open it. open: none pass until a time. half-open: that time
-    is over, and one request passes as a probe. Its success closes, its failure opens for longer.
+    is over, and one request passes as a probe. Its success closes, its failure opens for longer: for
+    `first_pause` seconds, then twice as long each time, up to `longest_pause`.
     """
 
     failures: int = 0
     openings: int = 0
     open_until: float | None = None
     probe_until: float | None = None
+    first_pause: float = FIRST_PAUSE
+    longest_pause: float = LONGEST_PAUSE
 
     def state(self, now: float) -> State:
         """Return the state at *now*."""
@@ -58,7 +61,9 @@ class Breaker:
 
     def succeeded(self, now: float) -> "Breaker":
         """Record an answer of any kind. An answer to a request from before the opening does not close it."""
-        return self if self.state(now) is State.OPEN else Breaker()
+        if self.state(now) is State.OPEN:
+            return self
+        return Breaker(first_pause=self.first_pause, longest_pause=self.longest_pause)
 
     def failed(self, now: float) -> "Breaker":
         """Record a failure. A request from before the opening does not prolong the pause."""
@@ -67,8 +72,9 @@ class Breaker:
         failures = self.failures + 1
         if self.open_until is None and failures < FAILURES:
             return replace(self, failures=failures)
-        pause = min(FIRST_PAUSE * 2**self.openings, LONGEST_PAUSE)
-        return Breaker(failures, min(self.openings + 1, 16), now + pause)
+        pause = min(self.first_pause * 2**self.openings, self.longest_pause)
+        openings = min(self.openings + 1, 16)
+        return replace(self, failures=failures, openings=openings, open_until=now + pause, probe_until=None)
 
     def told_to_wait(self, now: float, seconds: float) -> "Breaker":
         """Record that the source asked us to wait *seconds* (429, or Retry-After)."""

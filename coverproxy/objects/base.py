@@ -1,0 +1,53 @@
+"""The Protocol of an object store."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Objects(Protocol):
+    """Holds bytes by key. Safe for several threads and processes.
+
+    Every method raises StoreUnavailable if the store cannot be asked, or has not answered in time; while it
+    is known to be away, at once. A key is a relative path of ASCII letters, digits and `-._=/`.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages: without secrets."""
+        ...
+
+    @property
+    def fault(self) -> str:
+        """Why it is not asked now, or ""."""
+        ...
+
+    def get(self, key: str, most_bytes: int) -> bytes | None:
+        """Return an object's bytes, or None if there is none. Blocks.
+
+        Raises StoreUnavailable too if it has more than *most_bytes*.
+        """
+        ...
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object, whole or not at all, in place of what was there. Blocks."""
+        ...
+
+    def has(self, key: str) -> bool:
+        """Return whether there is such an object. Blocks."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects; does nothing for those that are not there. Blocks."""
+        ...
+
+    def keys(self, prefix: str, most: int) -> list[str]:
+        """Return at most *most* keys below the folder *prefix*. Blocks."""
+        ...
+
+    async def fetch(self, key: str, most_bytes: int) -> bytes | None:
+        """Do what get() does, without a thread."""
+        ...
+
+    def probe(self) -> None:
+        """Ask for an object that does not exist. Blocks."""
+        ...
