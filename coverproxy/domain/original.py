@@ -108,6 +108,11 @@ class Original:
         return max(self.date, self.since)
 
     @property
+    def version(self) -> str:
+        """What `?v=` says of its derivatives: the first half of their ETag (`Derivative.is_version`)."""
+        return f"{self.mtime:x}"
+
+    @property
     def pixels(self) -> int:
         """Its area in px."""
         return self.width * self.height

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -198,8 +199,13 @@ async def test_pages_take_every_scheme(others: Running) -> None:
     """The home page's form shows a cover by any identifier, and what a key lacks is told by any name."""
     page = await others.get("/?isbn=oclc:1", Accept="text/html")
     tried = await others.get("/try/medium/oclc/1", Sec_Fetch_Site="same-origin")
-    assert b'src="/try/medium/oclc/1"' in page.body
+    assert b'src="/try/medium/oclc/1?v=' in page.body
     assert (tried.status, tried.cover) == (200, "made")
+    for name, place in (("local:koha:4711", "local:koha/4711"), ("local:koha:b/1 x", "local:koha/b%2F1%20x")):
+        page = await others.get(f"/?isbn={quote(name)}", Accept="text/html")
+        assert f'href="/report/{place}"'.encode() in page.body
+        for address in (f"/report/{place}", f"/item/{place}", f"/upload/{place}"):
+            assert (await others.get(address, Accept="text/html")).status == 200, address
     assert (await others.get(path(others, "oclc:2"))).cover == "missing"
     await others.app[DESK].ledger.write()
     missing = await others.get(f"/devkey/{others.key.name}/usage/missing.csv")

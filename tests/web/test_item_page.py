@@ -73,3 +73,19 @@ async def test_people_walk_from_the_home_page_to_an_item(server: Running, tab: P
         links = await tab.ask("[...document.querySelectorAll('.item a')].map(a => a.getAttribute('href'))")
         assert f"/report/isbn/{COVERED}" in links
         await tab.picture(tmp_path / f"item-{width}.png")
+
+
+async def test_pictures_on_pages_have_their_version(server: Running) -> None:
+    """Browsers keep them for a year, and see a new picture at once; addresses to copy name no version."""
+    told = orjson.loads((await server.get(f"/item/isbn/{COVERED}", Accept="application/json")).body)
+    usage = orjson.loads((await server.get(f"/devkey/{server.key.name}/usage?isbn={COVERED}")).body)
+    home = orjson.loads((await server.get(f"/?isbn={COVERED}", Accept="application/json")).body)
+    for size in (told["sizes"][0], usage["tried"]["sizes"][0], home["tried"]["sizes"][0]):
+        got = await server.get(size["shown"], Sec_Fetch_Site="same-origin")
+        version = got.headers["ETag"].strip('"').partition("-")[0]
+        assert size["shown"].endswith(f"?v={version}")
+        assert "immutable" in got.headers["Cache-Control"]
+        assert "?v=" not in size["url"]
+    tried = home["tried"]["sizes"][0]["shown"].partition("?")[0]
+    other = await server.get(f"{tried}?v=1", Sec_Fetch_Site="same-origin")
+    assert other.headers["Cache-Control"] == "private, max-age=60"

@@ -22,7 +22,7 @@ from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
-from coverproxy.web.paths import path_of
+from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.serve import forms_for
 from coverproxy.web.shapes import chilifresh
 from coverproxy.web.visitor import site, visitor
@@ -155,7 +155,11 @@ def _pictures(request: web.Request, original: Original, start: str, shown_at: st
     return {
         "original": {"width": original.width, "height": original.height, "source": original.source},
         "sizes": [
-            asdict(each) | {"shown": f"{shown_at}/{each.name}/{place}", "html": snippets.html(each, alt)}
+            asdict(each)
+            | {
+                "shown": versioned(f"{shown_at}/{each.name}/{place}", original),
+                "html": snippets.html(each, alt),
+            }
             for each in pictures
         ],
         "html_sharp": snippets.html_sharp(pictures, alt),
@@ -184,7 +188,9 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
     found = await covers.cover(wanted, forms_for(request, wanted), _home_visitor(request))
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request)
-    own = {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "private, max-age=60"}
+    is_versioned = answer.headers["Cache-Control"] == answers.IMMUTABLE
+    keep = answers.IMMUTABLE.replace("public", "private") if is_versioned else "private, max-age=60"
+    own = {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": keep}
     headers = {
         name: value for name, value in answer.headers.items() if not name.startswith("Access-Control-")
     }

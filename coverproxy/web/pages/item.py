@@ -22,7 +22,7 @@ from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.pages.usage import iso
-from coverproxy.web.paths import path_of
+from coverproxy.web.paths import path_of, versioned
 
 routes = web.RouteTableDef()
 
@@ -93,7 +93,7 @@ def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, An
         "linked": [{"name": str(each), "path": path_of(each)} for each in known.names if each != named],
         "has_cover": known.original is not None,
         "original": _original(known.original) if known.original else None,
-        "sizes": [_size(name, fit, place) for name, fit in fits.items()],
+        "sizes": [_size(name, fit, place, known.original) for name, fit in fits.items()],
         "html": snippets.html_sharp(pictures, alt) if has_list_size else "",
         "admin": f"/admin/book?isbn={quote(named.listed, safe='')}",
     }
@@ -107,11 +107,12 @@ def _original(original: Original) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _size(name: str, fit: Fit, place: Place) -> dict[str, Any]:
+def _size(name: str, fit: Fit, place: Place, original: Original | None) -> dict[str, Any]:
     width, height = fit.size
+    here = f"/try/{name}/{place.name}"
     return {
         "name": name, "width": width, "height": height,
-        "shown": f"/try/{name}/{place.name}", "url": f"{place.start}/{name}/{place.name}",
+        "shown": versioned(here, original) if original else here, "url": f"{place.start}/{name}/{place.name}",
         "formats": {form.value: length for form, length in fit.bytes.items()},
     }  # fmt: skip
 

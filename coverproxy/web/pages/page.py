@@ -17,6 +17,7 @@ from coverproxy.web.accept import accepted, prefers_json, wants_html
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import charts, forms
+from coverproxy.web.paths import path_of_name
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,7 +52,7 @@ class Pages:
             "version": __version__,
             "bars": charts.bars,
         }
-        self._environment.filters |= {"number": number, "bytes": in_bytes}
+        self._environment.filters |= {"number": number, "bytes": in_bytes, "path": path_of_name}
 
     def render(self, name: str, values: Mapping[str, Any]) -> str:
         """Render a template."""

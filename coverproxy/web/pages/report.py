@@ -23,6 +23,7 @@ from coverproxy.web.app_keys import CONFIG, COVERS, REPORTS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import is_for_program, person, shown
+from coverproxy.web.paths import path_of, versioned
 
 routes = web.RouteTableDef()
 
@@ -45,7 +46,8 @@ async def ask(request: web.Request) -> web.StreamResponse:
         "item": book.listed, "has_cover": original is not None,
         "reasons": [each.value for each in ReportReason],
     }  # fmt: skip
-    more: dict[str, Any] = {"cover": f"/try/medium/{book.scheme}/{book.value}", "most": MOST_TEXT}
+    cover = f"/try/medium/{path_of(book)}"
+    more: dict[str, Any] = {"cover": versioned(cover, original) if original else cover, "most": MOST_TEXT}
     status = 200 if original else 404
     return shown(request, "report.html", data, status=status, token=forms.token(request), **more)
 

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -12,6 +11,7 @@ from coverproxy.config import ShapeName
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import Busy, CoverError, TooLong, TooMany, Unavailable, UnknownKey
 from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Wanted
 from coverproxy.service.find_covers import Sought
 from coverproxy.stats.downloads import NATIVE
@@ -21,6 +21,7 @@ from coverproxy.web.api.address import Parameter
 from coverproxy.web.app_keys import CONFIG, COVERS, INFORMER, KEY
 from coverproxy.web.client_ip import asked_url, base_url
 from coverproxy.web.errors import Meaning
+from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.visitor import site
 from coverproxy.web.waits import JSON_SECONDS
 
@@ -205,11 +206,20 @@ async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
         return Sought({}, is_settled=False)
 
 
-def cover_address(request: web.Request, book: Identifier, size: str = "medium") -> str:
-    """Return a cover's address for a JSON answer: our own, or Open Library's if the host's key is used."""
+def cover_address(request: web.Request, original: Original, size: str = "medium") -> str:
+    """Return a cover's address for a JSON answer: our own, or Open Library's if the host's key is used.
+
+    It ends in the cover's version: the clients of these shapes use the address as it is.
+    """
+    place = path_of(original.identifier)
     if request[PREFIX]:
-        return f"{start(request)}/{size}/{book.scheme}/{quote(book.value)}.jpg"
-    return f"{start(request)}/b/{book.scheme}/{quote(book.value)}-{size[0].upper()}.jpg"
+        return versioned(f"{start(request)}/{size}/{place}.jpg", original)
+    return versioned(f"{start(request)}/b/{place}-{size[0].upper()}.jpg", original)
+
+
+def page_address(request: web.Request, book: Identifier) -> str:
+    """Return the address of a book's page, for people."""
+    return f"{base_url(request)}/item/{path_of(book)}"
 
 
 def keep(request: web.Request, *, is_settled: bool) -> dict[str, str]:

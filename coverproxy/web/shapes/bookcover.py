@@ -42,7 +42,7 @@ async def _answer(request: web.Request, text: str) -> web.Response:
     sought = await find(request, {"": wanted})
     if "" not in sought.found:
         raise (NoCover if sought.is_settled else Pending)(_NONE)
-    url = cover_address(request, sought.found[""].identifier, "large")
+    url = cover_address(request, sought.found[""], "large")
     return json(request, {"url": url}, is_settled=True, name=None)
 
 

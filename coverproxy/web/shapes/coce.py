@@ -39,7 +39,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
         raise BadQuestion("ID parameter is missing")
     provider = chosen(asked.get("provider", []))
     sought = await find(request, identify.bibkeys("medium", listed(texts)))
-    found = {text: cover_address(request, each.identifier) for text, each in sought.found.items()}
+    found = {text: cover_address(request, each) for text, each in sought.found.items()}
     told = {text: {provider: url} for text, url in found.items()} if "all" in asked else found
     return json(request, told, is_settled=sought.is_settled, name=name)
 

@@ -13,6 +13,7 @@ from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.app_keys import CONFIG
 from coverproxy.web.errors import Meaning
+from coverproxy.web.paths import versioned
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
@@ -60,7 +61,8 @@ def _told(request: web.Request, original: Original) -> list[object]:
     sides = (original.width, original.height)
     width, height = target_size(sides, request.app[CONFIG].sizes["medium"])
     value = original.identifier.listed
-    return [value, ["image/jpeg"], [f"{width}x{height}"], [f"?format=img&id={quote(value)}"]]
+    address = versioned(f"?format=img&id={quote(value)}", original)
+    return [value, ["image/jpeg"], [f"{width}x{height}"], [address]]
 
 
 def _formats(request: web.Request) -> Answer:

@@ -9,12 +9,12 @@ from aiohttp import web
 from coverproxy.config import SizeTable
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError
-from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.original import Original
 from coverproxy.web import jsonp
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import Meaning
+from coverproxy.web.paths import versioned
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
@@ -30,6 +30,7 @@ from coverproxy.web.shapes.base import (
     find,
     json,
     listed,
+    page_address,
     start,
 )
 from coverproxy.web.sizes import MOST_WISHED, sizes_for
@@ -51,21 +52,23 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
     if "bibkeys" not in asked:
         raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
     sought = await find(request, identify.bibkeys("small", listed(asked["bibkeys"])))
-    told = {text: _view(request, text, original.identifier) for text, original in sought.found.items()}
+    told = {text: _view(request, text, original) for text, original in sought.found.items()}
     return json(request, told, is_settled=sought.is_settled, name=name, variable=VARIABLE)
 
 
-def _view(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
-    """Describe a book. Clients replace `zoom=5` in the thumbnail by `zoom=1` to get a larger one."""
-    page = f"{base_url(request)}/?isbn={quote(book.value)}"
-    named = book.value if book.scheme == ISBN else str(book)
-    picture = f"{start(request)}/books/content?id={quote(named)}&printsec=frontcover&img=1&zoom=5"
+def _view(request: web.Request, text: str, original: Original) -> dict[str, Any]:
+    """Describe a book. Clients replace `zoom=5` in the thumbnail by `zoom=1` to get a larger one.
+
+    The version follows at the end, where Google has `&edge=curl`.
+    """
+    page, named = page_address(request, original.identifier), original.identifier.listed
+    content = f"{start(request)}/books/content?id={quote(named)}&printsec=frontcover&img=1&zoom=5"
     return {
         "bib_key": text,
         "info_url": page,
         "preview": "noview",
         "preview_url": page,
-        "thumbnail_url": picture,
+        "thumbnail_url": versioned(content, original),
         "embeddable": False,
     }
 

@@ -169,7 +169,7 @@ def _original(original: Original) -> InfoOriginal:
 
 def _size(fit: Fit, url: str, original: Original | None) -> InfoSize:
     """Give each format's address with its version: a catalogue may keep what that shows for ever."""
-    version = f"?v={original.mtime:x}" if original else ""
+    version = f"?v={original.version}" if original else ""
     formats: dict[str, Any] = {
         form.value: {"url": f"{url}.{form.value}{version}", "bytes": length}
         for form, length in fit.bytes.items()

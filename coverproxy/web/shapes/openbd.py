@@ -7,7 +7,7 @@ from aiohttp import web
 
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, NotAnIdentifier, TooMany, UnreadType
-from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Wanted
 from coverproxy.web import answers, bodies
 from coverproxy.web.answers import Answer
@@ -70,13 +70,13 @@ async def _answer(request: web.Request, text: str, most: int) -> web.Response:
             continue
     sought = await find(request, wanted)
     books = [sought.found.get(each) for each in texts]
-    told = [_told(request, each.identifier) if each else None for each in books]
+    told = [_told(request, each) if each else None for each in books]
     return json(request, told, is_settled=sought.is_settled, name=None)
 
 
-def _told(request: web.Request, book: Identifier) -> dict[str, Any]:
+def _told(request: web.Request, original: Original) -> dict[str, Any]:
     """Describe a book as openBD does: a summary, and the part of an ONIX record with the cover."""
-    url = cover_address(request, book, "large")
+    book, url = original.identifier, cover_address(request, original, "large")
     summary = {
         "isbn": book.value,
         "title": "",

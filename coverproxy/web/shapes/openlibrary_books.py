@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -10,9 +9,10 @@ from coverproxy.domain import isbn
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, TooMany
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.original import Original
 from coverproxy.web import jsonp
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.client_ip import base_url
+from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
     CALLBACK,
@@ -26,6 +26,7 @@ from coverproxy.web.shapes.base import (
     find,
     json,
     listed,
+    page_address,
     start,
 )
 
@@ -43,34 +44,34 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
     if "bibkeys" not in asked:
         raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
     sought = await find(request, identify.bibkeys("medium", listed(asked["bibkeys"])))
-    told = {
-        text: _told(request, command, text, original.identifier) for text, original in sought.found.items()
-    }
+    told = {text: _told(request, command, text, original) for text, original in sought.found.items()}
     variable = "" if asked.get("format", [""])[0].lower() == "json" else VARIABLE
     return json(request, told, is_settled=sought.is_settled, name=name, variable=variable)
 
 
-def _told(request: web.Request, command: str, text: str, book: Identifier) -> dict[str, Any]:
+def _told(request: web.Request, command: str, text: str, original: Original) -> dict[str, Any]:
     if command == "data":
-        return _data(request, book)
-    page = f"{base_url(request)}/?isbn={quote(book.value)}"
+        return _data(request, original)
+    book = original.identifier
+    page = page_address(request, book)
     view = {
         "bib_key": text,
         "info_url": page,
         "preview": "noview",
         "preview_url": page,
-        "thumbnail_url": _pictures(request, book)["small"],
+        "thumbnail_url": _pictures(request, original)["small"],
     }
     return view | {"details": _identifiers(book) | {"key": _name(book)}} if command == "details" else view
 
 
-def _data(request: web.Request, book: Identifier) -> dict[str, Any]:
+def _data(request: web.Request, original: Original) -> dict[str, Any]:
+    book = original.identifier
     return {
-        "url": f"{base_url(request)}/?isbn={quote(book.value)}",
+        "url": page_address(request, book),
         "key": _name(book),
         "title": "",
         "identifiers": _identifiers(book),
-        "cover": _pictures(request, book),
+        "cover": _pictures(request, original),
     }
 
 
@@ -85,11 +86,14 @@ def _identifiers(book: Identifier) -> dict[str, list[str]]:
     return {"isbn_13": [book.value]} | ({"isbn_10": [ten]} if ten else {})
 
 
-def _pictures(request: web.Request, book: Identifier) -> dict[str, str]:
+def _pictures(request: web.Request, original: Original) -> dict[str, str]:
     """Return the three addresses; for ISBNs by number, since BookWyrm parses that from them."""
-    kind = "id" if book.scheme == ISBN else book.scheme
-    below = f"{start(request)}/b/{kind}/{quote(book.value)}"
-    return {"small": f"{below}-S.jpg", "medium": f"{below}-M.jpg", "large": f"{below}-L.jpg"}
+    book = original.identifier
+    place = f"id/{book.value}" if book.scheme == ISBN else path_of(book)
+    return {
+        size: versioned(f"{start(request)}/b/{place}-{size[0].upper()}.jpg", original)
+        for size in ("small", "medium", "large")
+    }
 
 
 async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
@@ -99,10 +103,10 @@ async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
     every = {text for texts in items.values() for text in texts}
     sought = await find(request, identify.bibkeys("medium", every))
     found = {
-        name: next((sought.found[text].identifier for text in texts if text in sought.found), None)
+        name: next((sought.found[text] for text in texts if text in sought.found), None)
         for name, texts in items.items()
     }
-    told = {item: _record(request, book) for item, book in found.items() if book}
+    told = {item: _record(request, original) for item, original in found.items() if original}
     return json(request, told, is_settled=sought.is_settled, name=name)
 
 
@@ -119,8 +123,9 @@ def _items(text: str) -> Mapping[str, list[str]]:
     return items
 
 
-def _record(request: web.Request, book: Identifier) -> dict[str, Any]:
-    record = {"isbns": [book.value] if book.scheme == ISBN else [], "data": _data(request, book)}
+def _record(request: web.Request, original: Original) -> dict[str, Any]:
+    book = original.identifier
+    record = {"isbns": [book.value] if book.scheme == ISBN else [], "data": _data(request, original)}
     return {"records": {_name(book): record}, "items": []}
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.errors import BadQuestion
-from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.original import Original
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, fields, find, json, listed
@@ -19,14 +19,14 @@ async def products(request: web.Request, key: Key) -> web.StreamResponse:
     if "eans" not in asked:
         raise BadQuestion("expected eans=…")
     sought = await find(request, identify.bibkeys("medium", listed(asked["eans"])))
-    told = [_told(request, text, original.identifier) for text, original in sought.found.items()]
+    told = [_told(request, text, original) for text, original in sought.found.items()]
     return json(request, {"data": told}, is_settled=sought.is_settled, name=None)
 
 
-def _told(request: web.Request, text: str, book: Identifier) -> dict[str, Any]:
+def _told(request: web.Request, text: str, original: Original) -> dict[str, Any]:
     front = {
-        "thumbnail": {"src": cover_address(request, book, "medium")},
-        "original": {"src": cover_address(request, book, "large")},
+        "thumbnail": {"src": cover_address(request, original, "medium")},
+        "original": {"src": cover_address(request, original, "large")},
     }
     return {"ean13": text, "images": {"front": front}}
 

@@ -26,6 +26,11 @@ async def is_cover(server: Running, path: str, size: str) -> bool:
     return (theirs.body, theirs.headers["ETag"]) == (ours.body, ours.headers["ETag"])
 
 
+def version_of(cover: Got) -> str:
+    """The version of a cover: the first half of its ETag."""
+    return cover.headers["ETag"].strip('"').partition("-")[0]
+
+
 def paths(key: str) -> list[tuple[str, str]]:
     """Each vendor's address of a cover with its own field for the key, and the size that it means."""
     return [
@@ -177,7 +182,8 @@ async def test_gbv_says_where_the_picture_is(server: Running) -> None:
     cover = await server.get(server.path())
     none = orjson.loads((await ask(server, f"/covers/?id={UNCOVERED}&format=seealso")).body)
 
-    assert got == [COVERED, ["image/jpeg"], [cover.headers["X-Cover-Size"]], [f"?format=img&id={COVERED}"]]
+    address = f"?format=img&id={COVERED}&v={version_of(cover)}"
+    assert got == [COVERED, ["image/jpeg"], [cover.headers["X-Cover-Size"]], [address]]
     assert await is_cover(server, f"/devkey/{server.key.name}/covers/{got[3][0]}", "medium")
     assert none == ["", [], [], []]
     formats = await ask(server, "/covers/?id=1")
@@ -193,7 +199,8 @@ async def test_bookcover_api(server: Running) -> None:
     ):
         got = await ask(server, rest)
         url = orjson.loads(got.body)["url"]
-        assert (await server.get(url.removeprefix(server.listeners.url))).status == 200
+        cover = await server.get(url.removeprefix(server.listeners.url))
+        assert (cover.status, url.partition("?v=")[2]) == (200, version_of(cover))
     for rest, status, why in (
         (f"/bookcover?isbn={TEN}", 400, "Invalid ISBN (please use ISBN-13)"),
         ("/bookcover/9780141439519", 404, "Bookcover was not found."),
@@ -227,7 +234,9 @@ async def test_openbd_answers_in_the_order_asked(server: Running) -> None:
         None,
     ]
     resource = told[1]["onix"]["CollateralDetail"]["SupportingResource"][0]
-    assert resource["ResourceVersion"][0]["ResourceLink"] == told[1]["summary"]["cover"]
+    cover = await server.get(server.path(size="large"))
+    url = f"{server.listeners.url}/devkey/{server.key.name}/large/isbn/{COVERED}.jpg?v={version_of(cover)}"
+    assert resource["ResourceVersion"][0]["ResourceLink"] == told[1]["summary"]["cover"] == url
     assert orjson.loads(again.body) == told
     many = ("isbn=" + ",".join([COVERED] * 10_000)).encode()
     assert len(orjson.loads((await post(server, path, many, form)).body)) == 10_000
@@ -249,7 +258,11 @@ async def test_orb_takes_the_key_as_basic_authentication(server: Running) -> Non
         got = await server.get(f"/v1/products?eans={COVERED},{UNCOVERED}", Authorization=basic)
         told = orjson.loads(got.body)["data"]
         assert [each["ean13"] for each in told] == [COVERED]
-        assert told[0]["images"]["front"]["original"]["src"].endswith(f"/large/isbn/{COVERED}.jpg")
+        assert (
+            told[0]["images"]["front"]["original"]["src"]
+            .partition("?v=")[0]
+            .endswith(f"/large/isbn/{COVERED}.jpg")
+        )
     for basic in ("Basic ÿÿ", "Basic", "Bearer x"):
         assert (await server.get(f"/v1/products?eans={COVERED}", Authorization=basic)).status == 403
 

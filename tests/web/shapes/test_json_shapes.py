@@ -1,7 +1,7 @@
 """Shapes that answer with JSON: Open Library's Books and Read API, Google's viewapi, Coce."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
@@ -34,9 +34,13 @@ async def of_script(server: Running, rest: str, before: str, after: str) -> dict
 
 
 async def is_cover(server: Running, url: str) -> bool:
+    """Whether an answer's address leads to a cover, and names its version, so that it is kept for ever."""
     assert url.startswith(server.listeners.url)
     parts = urlsplit(url)
     got = await server.get(f"{parts.path}?{parts.query}")
+    version = got.headers["ETag"].strip('"').partition("-")[0]
+    assert parse_qs(parts.query)["v"] == [version]
+    assert "immutable" in got.headers["Cache-Control"]
     return got.cover in ("made", "hit")
 
 
@@ -64,7 +68,7 @@ async def test_books_come_in_three_wrappers(server: Running) -> None:
 
     assert view["bib_key"] == f"ISBN:{COVERED}"
     assert view["preview"] == "noview"
-    assert view["thumbnail_url"].endswith(f"/b/id/{COVERED}-S.jpg")
+    assert re.search(rf"/b/id/{COVERED}-S\.jpg\?v=[0-9a-f]+$", view["thumbnail_url"])
     assert await of_script(server, rest, "var _OLBookInfo = ", ";\n") == {f"ISBN:{COVERED}": view}
     assert (await told(server, f"{rest}&format=json&jscmd=details"))[f"ISBN:{COVERED}"]["details"]
     assert await told(server, "/api/books?bibkeys=&format=json") == {}
@@ -96,6 +100,7 @@ async def test_google_viewapi_is_what_vufind_and_koha_read(server: Running) -> N
         parts = urlsplit(url.replace("zoom=5", f"zoom={zoom}") + "&edge=curl")
         got = await server.get(f"{parts.path}?{parts.query}")
         assert got.headers["Content-Location"] == server.path(size=size)
+        assert "immutable" in got.headers["Cache-Control"]
 
 
 async def test_google_keys_as_clients_write_them(server: Running) -> None:
@@ -133,7 +138,7 @@ async def test_coce_is_what_koha_and_aspen_read(server: Running) -> None:
     orb = await told(server, f"/cover?id={TEN}&provider=orb,ol&all")
 
     assert list(plain) == [COVERED, TEN]
-    assert plain[TEN].endswith(f"/medium/isbn/{COVERED}.jpg")
+    assert plain[TEN].partition("?v=")[0].endswith(f"/medium/isbn/{COVERED}.jpg")
     assert await is_cover(server, plain[TEN])
     assert every == {TEN: {"gb": plain[TEN]}}
     assert orb == {TEN: {"ol": plain[TEN]}}
@@ -196,7 +201,7 @@ async def test_a_host_of_the_config_needs_no_key(start: Start) -> None:
     got = await server.get(f"/api/books?bibkeys={COVERED}&format=json&jscmd=data", **there)
     url = orjson.loads(got.body)[COVERED]["cover"]["medium"]
 
-    assert url == f"http://covers.openlibrary.org/b/id/{COVERED}-M.jpg"
+    assert url.partition("?v=")[0] == f"http://covers.openlibrary.org/b/id/{COVERED}-M.jpg"
     assert (await server.get(urlsplit(url).path, **there)).cover == "made"
     assert (await server.get(urlsplit(url).path)).status == 403
     assert (await server.get(urlsplit(url).path, Host="evil.example")).status == 403
