@@ -20,13 +20,13 @@ async def _quota(server: Running) -> str:
 
 
 async def _unavailable(server: Running) -> str:
-    for path in list(server.covers.files._root.rglob(f"{COVERED}-*")):
+    for path in list(server.originals.rglob(f"{COVERED}-*")):
         shutil.rmtree(path.parent)  # a file alone that is gone was deleted; a folder is on a disk that is
     return server.path()
 
 
 async def _busy(server: Running) -> str:
-    server.covers.renders.taken = 10_000
+    server.service.renders.taken = 10_000
     return server.path()
 
 

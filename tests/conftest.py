@@ -26,7 +26,7 @@ from coverproxy.config import Config, load
 from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.log import forget_faults
-from coverproxy.server.application import Listeners, application, listen
+from coverproxy.server.application import SERVICE, Listeners, application, listen
 from coverproxy.service.covers import Covers
 from coverproxy.service.import_file import offered
 from coverproxy.service.import_steps import Sender
@@ -35,7 +35,8 @@ from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.wiring.commands import open_importer
-from coverproxy.wiring.data_folder import open_shelf
+from coverproxy.wiring.data_folder import DataFolder, open_shelf
+from coverproxy.wiring.service import Service
 
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -144,8 +145,23 @@ class Running:
 
     @property
     def covers(self) -> Covers:
-        """The service behind it."""
+        """The service that it asks: its verbs, and nothing behind them."""
         return self.app[COVERS]
+
+    @property
+    def service(self) -> Service:
+        """Everything that the server has opened."""
+        return self.app[SERVICE]
+
+    @property
+    def folder(self) -> DataFolder:
+        """Its data folder: catalogue, originals, cache."""
+        return self.service.folder
+
+    @property
+    def originals(self) -> Path:
+        """The folder of originals."""
+        return self.folder.data / "originals"
 
     def path(self, isbn: str = COVERED, size: str = "medium", key: str | None = None) -> str:
         """A cover's path."""
@@ -161,7 +177,7 @@ class Running:
         """Make another key."""
         fields: dict[str, Any] = {"label": "another", "daily_limit": 1000} | values
         key = Key(new_name(), **fields)
-        await self.covers.accounts.save(key)
+        await self.service.accounts.save(key)
         return key
 
 
@@ -208,7 +224,7 @@ async def start(tmp_path: Path, drawn: Path, stocked: Path) -> AsyncIterator[Sta
         closing.append(partial(end, runner))
         closing.append(client.close)
         running = Running(config, app, listeners, client, Key(new_name(), "tests", 1000))
-        await running.covers.accounts.save(running.key)
+        await running.service.accounts.save(running.key)
         return running
 
     yield starting

@@ -151,3 +151,65 @@ def test_functions_are_small() -> None:
 
     assert [each for each in lengths if each[1] > MAX_FUNCTION_LINES] == []
     assert lengths[len(lengths) * 9 // 10][1] <= MAX_MOST_FUNCTIONS_LINES
+
+
+def reaches(tree: ast.AST) -> list[str]:
+    """The places that reach through the service: to an attribute of a part, or to a private one."""
+    return [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and (
+            (is_service(node.value) and node.attr.startswith("_"))
+            or (isinstance(node.value, ast.Attribute) and is_service(node.value.value))
+        )
+    ]
+
+
+def is_service(node: ast.expr) -> bool:
+    """Whether an expression has a name of the service: `covers`, `x.covers`, `app[COVERS]`."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.lstrip("_") == "covers"
+        case ast.Subscript(slice=ast.Name(id="COVERS") | ast.Attribute(attr="COVERS")):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.rglob("*.py"), *(ROOT.parent / "tests").rglob("*.py")]))
+def test_nobody_reaches_through_the_service(path: Path) -> None:
+    """Covers has verbs. Its parts are known to the wiring, and to tests as `server.service`."""
+    assert reaches(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("covers.catalogue.find(book)", 1),
+        ("request.app[COVERS].accounts.now()", 1),
+        ("server.covers.asking.chain.gates", 1),
+        ("self._covers.cache.length(spec)", 1),
+        ("covers._memory", 1),
+        ("(await covers.health()).get('cache')", 0),
+        ("request.app[COVERS].cover(wanted)", 0),
+    ],
+)
+def test_a_reach_is_seen(code: str, count: int) -> None:
+    """The walk tells a verb that is called from a part that is reached through."""
+    assert len(reaches(ast.parse(code))) == count
+
+
+def test_parts_of_the_service_are_private() -> None:
+    """Every part of Covers is private."""
+    tree = ast.parse(MODULES["service.covers"].read_text(encoding="utf-8"))
+    service = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Covers")
+    parts = [
+        node.attr
+        for node in ast.walk(service)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and ast.unparse(node.value) == "self"
+    ]
+
+    assert len(parts) > 10
+    assert [name for name in parts if not name.startswith("_")] == []

@@ -12,14 +12,17 @@ from aiohttp import web
 from coverproxy.config import Config
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import bounds
-from coverproxy.web.app import build, open_for, run_ops
-from coverproxy.web.app_keys import COVERS, DESK, INFORMER
+from coverproxy.web.app import build, run_ops, use_fast_path
+from coverproxy.web.app_keys import ACCOUNTS, COVERS, CURATOR, DESK, LOOKUPS, REPORTS, UPLOADS
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.pages import Shown
-from coverproxy.wiring.covers import open_covers
 from coverproxy.wiring.pages import open_desk
+from coverproxy.wiring.service import Service, open_service
 
 _BACKLOG = 2048
+
+SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
+"""Everything that was opened. Handlers know only the parts that have keys of their own."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,14 @@ def application(
     app = build(config, metrics, shown)
 
     async def service(app: web.Application) -> AsyncIterator[None]:
-        async with open_covers(config, metrics, prestart=prestart) as covers:
-            open_for(app, covers)
-            async with open_desk(config, metrics, covers) as desk:
+        async with open_service(config, metrics, prestart=prestart) as opened:
+            app[SERVICE] = opened
+            app[COVERS], app[ACCOUNTS], app[LOOKUPS] = opened.covers, opened.accounts, opened.lookups
+            app[CURATOR], app[REPORTS], app[UPLOADS] = opened.curator, opened.reports, opened.uploads
+            use_fast_path(app, opened.memory, opened.folder.cache)
+            async with open_desk(config, metrics, opened) as desk:
                 app[DESK] = desk
                 yield
-            await app[INFORMER].close(config.server.stop_seconds)
 
     async def ops(app: web.Application) -> AsyncIterator[None]:
         async for _ in run_ops(app[COVERS], metrics, listeners.ops):

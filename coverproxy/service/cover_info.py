@@ -1,14 +1,14 @@
 """Information about books without making covers: needs no quota, and decodes no original twice."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
+from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.single_flight import SingleFlight
+from coverproxy.concurrency.threads import run_in
 from coverproxy.config import Size
 from coverproxy.domain import schemes
 from coverproxy.domain.editions import EditionLink, Relation
@@ -18,14 +18,15 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier, Reading, Spec, Wanted
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import MIN_SIDE_PX
-from coverproxy.imaging.render_pool import INTERNAL
+from coverproxy.imaging.render_pool import INTERNAL, RenderPool
 from coverproxy.imaging.transform import target_size
+from coverproxy.originals.base import Catalogue
 from coverproxy.service import find_covers
-from coverproxy.service.covers import Covers
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.find_covers import Sought
+from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.other_editions import nearest
-
-T = TypeVar("T")
 
 MAX_LOOKS = 4
 """Previews that a worker makes, or has queued, at once: covers come first."""
@@ -64,18 +65,38 @@ class Known:
 
 
 class CoverInfo:
-    """Answers questions about books, using the service's parts.
+    """Answers questions about books.
 
-    Lists have their own thread, so that hits do not wait behind a thousand ISBNs.
+    Lists have their own thread, so that hits do not wait behind a thousand ISBNs. `waiting`: such lists.
     """
 
-    def __init__(self, covers: Covers, sizes: Mapping[str, Size], formats: Iterable[Format]) -> None:
-        self._covers = covers
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        cache: DiskCache,
+        maker: DerivativeMaker,
+        renders: RenderPool,
+        guard: DecodeGuard,
+        fetcher: OriginalFetcher,
+        sizes: Mapping[str, Size],
+        formats: Iterable[Format],
+        answer_within: float,
+        lookups: ThreadPoolExecutor,
+    ) -> None:
+        self._catalogue = catalogue
+        self._cache = cache
+        self._maker = maker
+        self._renders = renders
+        self._guard = guard
+        self._fetcher = fetcher
         self._named = sizes
         self._formats = tuple(sorted(formats, key=lambda form: form.value))
+        self._answer_within = answer_within
+        self._lookups = lookups
         self._looks: SingleFlight[Preview | None] = SingleFlight()
         self._lists = ThreadPoolExecutor(1, thread_name_prefix="lists")
-        self._waiting = 0
+        self.waiting = 0
 
     async def about(self, text: str, scheme: str = ISBN, farthest: Relation | None = None) -> Known:
         """Return what is known about *text*, read as an identifier of *scheme*.
@@ -87,7 +108,7 @@ class CoverInfo:
             reading = schemes.parse(scheme, text)
         except NotAnIdentifier as exc:
             return Known(text, why=exc.why)
-        known = await self._off_loop(self._covers.lookups, partial(self._known, text, reading, farthest))
+        known = await run_in(self._lookups, partial(self._known, text, reading, farthest))
         if known.original is None or known.look is not None:
             return known
         return replace(known, look=await self._look(known.original))
@@ -98,7 +119,7 @@ class CoverInfo:
         Raises Busy, Unavailable.
         """
         with self._place():
-            return await self._off_loop(self._lists, partial(self._have, tuple(texts)))
+            return await run_in(self._lists, partial(self._have, tuple(texts)))
 
     async def find(self, wanted: Mapping[str, Wanted], within: float) -> Sought:
         """Find which of many books have a cover, asking the sources for at most *within* seconds.
@@ -106,51 +127,51 @@ class CoverInfo:
         Raises Busy, Unavailable.
         """
         with self._place():
-            found = await self._off_loop(self._lists, partial(find_covers.here, self._covers, wanted))
+            found = await run_in(self._lists, partial(self._here, wanted))
             lacking = {text: each for text, each in wanted.items() if text not in found}
-            is_settled = await find_covers.ask(self._covers, lacking, within)
-            if lacking and self._covers.asking.chain.gates:
-                found |= await self._off_loop(self._lists, partial(find_covers.here, self._covers, lacking))
+            is_settled = await find_covers.ask(self._fetcher, lacking, within)
+            if lacking and self._fetcher.has_sources:
+                found |= await run_in(self._lists, partial(self._here, lacking))
         return Sought(found, is_settled)
+
+    def _here(self, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
+        return find_covers.here(self._maker, self._catalogue.aliases, wanted)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
         """Hold one of the places for lists. Raises Busy if none is free."""
-        if self._waiting >= MAX_WAITING:
+        if self.waiting >= MAX_WAITING:
             raise Busy("too many lists are being looked up")
-        self._waiting += 1
+        self.waiting += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     async def close(self, within: float) -> None:
         """Finish previews in progress, within so many seconds."""
         await self._looks.land(within)
         self._lists.shutdown(wait=False, cancel_futures=True)
 
-    async def _off_loop(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
-
     def _have(self, texts: tuple[str, ...]) -> dict[str, bool | None]:
         readings = {text: _read(text) for text in texts}
         every = {each for reading in readings.values() if reading for each in reading.identifiers}
-        covered = self._covers.catalogue.covered(every)
+        covered = self._catalogue.covered(every)
         return {
             text: reading.pick(covered) is not None if reading else None for text, reading in readings.items()
         }
 
     def _known(self, text: str, reading: Reading, farthest: Relation | None) -> Known:
-        maker, aliases = self._covers.maker, self._covers.catalogue.aliases
+        maker, aliases = self._maker, self._catalogue.aliases
         try:
             book = maker.choose(reading)
             original = maker.originals(book)[0]
         except NoCover:
             sure = reading.sure
             names = aliases.names(sure) if sure else ()
-            link = nearest(self._covers.catalogue, sure, farthest) if sure and farthest else None
+            link = nearest(self._catalogue, sure, farthest) if sure and farthest else None
             return Known(text, reading, identifier=sure, names=names, edition=link)
-        names, look = aliases.names(book), self._covers.catalogue.look(original.digest)
+        names, look = aliases.names(book), self._catalogue.look(original.digest)
         return Known(text, reading, None, book, names, original, self._sizes(names[0], original), look)
 
     def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
@@ -160,8 +181,7 @@ class CoverInfo:
     def _fit(self, book: Identifier, name: str, size: tuple[int, int]) -> Fit | None:
         if min(size) < MIN_SIDE_PX:
             return None
-        cache = self._covers.cache
-        return Fit(size, {form: cache.length(Spec(book, name, form)) for form in self._formats})
+        return Fit(size, {form: self._cache.length(Spec(book, name, form)) for form in self._formats})
 
     async def _look(self, original: Original) -> Preview | None:
         """Have a preview made, unless too many are in progress: then another time."""
@@ -171,7 +191,7 @@ class CoverInfo:
             look, _ = await self._looks.join(
                 original.digest.hex(),
                 partial(self._take_look, original),
-                self._covers.answer_within,
+                self._answer_within,
                 lambda fault: True,
             )
         except (Busy, Pending, Unavailable):
@@ -179,12 +199,11 @@ class CoverInfo:
         return look
 
     async def _take_look(self, original: Original) -> Preview | None:
-        covers = self._covers
-        async with covers.renders.place(INTERNAL) as place:
-            kept = partial(covers.catalogue.look, original.digest)
-            if look := await self._off_loop(covers.lookups, kept):  # another process was faster
+        async with self._renders.place(INTERNAL) as place:
+            kept = partial(self._catalogue.look, original.digest)
+            if look := await run_in(self._lookups, kept):  # another process was faster
                 return look
-            return await covers.guard.decode(place, original, partial(covers.maker.look, original))
+            return await self._guard.decode(place, original, partial(self._maker.look, original))
 
 
 def _read(text: str) -> Reading | None:

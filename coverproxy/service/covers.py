@@ -1,52 +1,40 @@
-"""The story of one cover: found, or made once and counted."""
+"""The story of one cover, found or made once and counted; and everything else the service is asked."""
 
 import asyncio
 import contextlib
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
-from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
-from coverproxy.cache.memory import Memory, MemoryEntry
 from coverproxy.cache.negative import NegativeCache
-from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.concurrency.leases import Leases, NoLeases
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.config import Limits, Size
-from coverproxy.domain.api_key import abridged
+from coverproxy.concurrency.threads import run_in
+from coverproxy.config import Size
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import Busy, CoverError, NoCover, StoreUnavailable, Unavailable
+from coverproxy.domain.editions import EditionLink, Relation
+from coverproxy.domain.errors import Busy, NoCover
 from coverproxy.domain.formats import Format
-from coverproxy.domain.original import Original
-from coverproxy.domain.spec import Identifier, Spec, Wanted
-from coverproxy.imaging.render_pool import INTERNAL, Place, RenderPool
+from coverproxy.domain.original import Original, Quarantined
+from coverproxy.domain.spec import ISBN, Identifier, Reading, Spec, Wanted
+from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.base import Catalogue
-from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.better_formats import BetterFormats
-from coverproxy.service.bring import awaited, bring, purge_second
-from coverproxy.service.cover_faults import Faults
-from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.changes_json import ChangeList
+from coverproxy.service.cover_info import CoverInfo, Known
+from coverproxy.service.cover_maker import CoverMaker
 from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.invalidate import purge_by_hand
+from coverproxy.service.find_covers import Sought
+from coverproxy.service.health import Health
+from coverproxy.service.held_covers import Found, HeldCovers
+from coverproxy.service.holdings import BookHoldings, CacheRoom, Holdings
 from coverproxy.service.links import lead
-from coverproxy.service.looks import readable, with_original
-from coverproxy.service.maker import Attempts, DerivativeMaker
+from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.patience import Patience
-from coverproxy.stats.base import Notes
 from coverproxy.stats.metrics import Metrics
-
-T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
 
 FILE_THREADS = 2
 """Threads for disk lookups: hits never wait behind renders, which have their own.
@@ -58,62 +46,66 @@ Each keeps up to 16 MiB of the catalogue's pages, and because of the GIL more of
 REMAKES = 2
 """Derivatives of older settings that a process remakes at once: covers that clients wait for come first."""
 
+_LAST_SECONDS = 0.1
+"""Time left for remakes when the service stops: nobody waits for them."""
+
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A cover to answer with; whether this request had it made; its spec; `held`: its memory entry.
+class SourceReport:
+    """A source: how many originals it gave, and its circuit breaker's state.
 
-    `is_interim`: a better format is to follow soon.
+    "closed": it answers; "open": it is down and not asked; "half-open": it is being tried; None: not
+    configured.
     """
 
-    derivative: Derivative
-    is_made: bool
-    spec: Spec
-    held: MemoryEntry | None = None
-    is_interim: bool = False
+    name: str
+    originals: int
+    state: str | None
 
 
-@dataclass(frozen=True)
 class Covers:
-    """The service: all its parts, and the story that they tell together."""
+    """The service. Its verbs are all that others call; its parts are private."""
 
-    cache: DiskCache
-    memory: Memory
-    flights: SingleFlight[Found]
-    absent: NegativeCache
-    stripes: FileLocks
-    catalogue: Catalogue
-    files: OriginalFiles
-    renders: RenderPool
-    guard: DecodeGuard
-    accounts: Accounts
-    metrics: Metrics
-    sizes: Mapping[str, Size]
-    limits: Limits
-    answer_within: float
-    lookups: ThreadPoolExecutor
-    asking: OriginalFetcher
-    better: BetterFormats
-    notes: Notes
-    leases: Leases = field(default_factory=NoLeases)
-    unheard: Callable[[], str] = lambda: ""
-    second: SecondTier | None = None
-    maker: DerivativeMaker = field(init=False)
-    patience: Patience = field(init=False)
-    faults: Faults = field(init=False)
-    remakes: SingleFlight[None] = field(init=False, default_factory=SingleFlight)
-
-    def __post_init__(self) -> None:
-        quick = {name: size.quick for name, size in self.sizes.items()}
-        maker = DerivativeMaker(
-            self.cache, self.catalogue, self.files, self.metrics, quick, self.limits, self.second
-        )
-        object.__setattr__(self, "maker", maker)
-        object.__setattr__(self, "patience", Patience(self.answer_within))
-        faults = Faults(
-            self.cache, self.stripes, self.catalogue, self.files, self.guard, self.asking, tuple(self.sizes)
-        )
-        object.__setattr__(self, "faults", faults)
+    def __init__(
+        self,
+        *,
+        held: HeldCovers,
+        making: CoverMaker,
+        flights: SingleFlight[Found],
+        remakes: SingleFlight[None],
+        absent: NegativeCache,
+        cache: DiskCache,
+        stripes: FileLocks,
+        catalogue: Catalogue,
+        maker: DerivativeMaker,
+        renders: RenderPool,
+        fetcher: OriginalFetcher,
+        better: BetterFormats,
+        metrics: Metrics,
+        answer_within: float,
+        lookups: ThreadPoolExecutor,
+        health: Health,
+        holdings: Holdings,
+        books: CoverInfo,
+    ) -> None:
+        self._held = held
+        self._making = making
+        self._flights = flights
+        self._remakes = remakes
+        self._absent = absent
+        self._cache = cache
+        self._stripes = stripes
+        self._catalogue = catalogue
+        self._maker = maker
+        self._renders = renders
+        self._fetcher = fetcher
+        self._better = better
+        self._metrics = metrics
+        self._lookups = lookups
+        self._health = health
+        self._holdings = holdings
+        self._books = books
+        self._patience = Patience(answer_within)
 
     async def cover(self, wanted: Wanted, forms: Sequence[Format], visitor: Visitor) -> Found:
         """Return the cover that *visitor* wants, making it if necessary. A hit needs no quota, no database.
@@ -123,71 +115,45 @@ class Covers:
         """
         identifier = await self._choose(wanted, visitor)
         *better, spec = (Spec(identifier, wanted.size, form) for form in forms)
-        if self.absent.has(str(spec), self.catalogue.change):
+        if self._absent.has(str(spec), self._catalogue.change):
             raise NoCover(f"{identifier} has no cover")
         for each in better:
-            if found := self._held(each) or await self._on_disk(each):
+            if found := self._held.in_memory(each) or await self._held.on_disk(each):
                 return self._awaited(found, better[0])
         found = await self._get(spec, visitor)
         return self._awaited(found, better[0]) if better else found
 
     def _awaited(self, found: Found, best: Spec) -> Found:
         """Wish for *best* unless it is what was found, and say so where it may come soon."""
-        if found.spec == best or not self.better.wish(best):
+        if found.spec == best or not self._better.wish(best):
             return found
-        self.metrics.interim.inc()
+        self._metrics.interim.inc()
         return replace(found, is_interim=True)
-
-    def _held(self, spec: Spec) -> Found | None:
-        """Return the cover from memory."""
-        held = self.memory.get(str(spec))
-        if held is None or held.derivative is None:
-            return None
-        return Found(held.derivative, is_made=False, spec=spec, held=held)
-
-    async def _on_disk(self, spec: Spec) -> Found | None:
-        mark = self.memory.mark()
-        try:
-            derivative = self._glance(spec)
-        except BlockingIOError:
-            derivative = await self._off_loop(partial(self._find, spec))
-        return self._remembered(spec, derivative, mark) if derivative else None
-
-    def _glance(self, spec: Spec) -> Derivative | None:
-        """Look on disk if that does not wait. Raises BlockingIOError if a thread has to look."""
-        derivative = self.cache.glance(spec)
-        if derivative and derivative.original is None:
-            raise BlockingIOError("the catalogue knows its original's size")
-        return derivative
-
-    def _remembered(self, spec: Spec, derivative: Derivative, mark: bytes) -> Found:
-        """Hold in memory what was found on disk after memory.mark() gave *mark*."""
-        return Found(derivative, is_made=False, spec=spec, held=self.memory.put(str(spec), derivative, mark))
 
     async def _get(self, spec: Spec, visitor: Visitor) -> Found:
         """Find a derivative, or make it. Raises what cover() raises."""
-        if found := self._held(spec):
+        if found := self._held.in_memory(spec):
             return found
-        if self.absent.has(str(spec), self.catalogue.change):
+        if self._absent.has(str(spec), self._catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
-        mark = self.memory.mark()
+        mark = self._held.mark()
         with contextlib.suppress(BlockingIOError):
-            if derivative := self._glance(spec):
-                return self._remembered(spec, derivative, mark)
+            if derivative := self._held.glance(spec):
+                return self._held.remember(spec, derivative, mark)
         self._refuse_early(spec, visitor)
-        looked = await self._off_loop(partial(self._find_or_name, spec))
+        looked = await run_in(self._lookups, partial(self._held.find_or_name, spec))
         if isinstance(looked, Derivative):
-            return self._remembered(spec, looked, mark)
+            return self._held.remember(spec, looked, mark)
         if looked != spec:
             return await self._get_by_name(spec, looked, visitor)
-        if older := await self._off_loop(partial(self._find_older, spec)):
-            self.remakes.start(str(spec), partial(self._remake, spec), REMAKES)
+        if older := await run_in(self._lookups, partial(self._held.find_older, spec)):
+            self._remakes.start(str(spec), partial(self._making.remake, spec), REMAKES)
             return Found(older, is_made=False, spec=spec)  # not into memory: a newer one follows
-        self.renders.also_for(str(spec), visitor.key.counted_as)
-        with self.patience.of(visitor) as within:
-            found, is_ours = await self.flights.join(
+        self._renders.also_for(str(spec), visitor.key.counted_as)
+        with self._patience.of(visitor) as within:
+            found, is_ours = await self._flights.join(
                 str(spec),
-                partial(self._make_or_remember, spec, visitor),
+                partial(self._making.make, spec, visitor),
                 within,
                 lambda fault: fault.concerns(visitor.key.counted_as, visitor.is_automated),
             )
@@ -195,13 +161,13 @@ class Covers:
 
     async def _get_by_name(self, spec: Spec, item: Spec, visitor: Visitor) -> Found:
         """Answer with the item's derivative, and link the name to it on disk."""
-        change = self.catalogue.change()
+        change = self._catalogue.change()
         try:
             found = await self._get(item, visitor)
         except NoCover:
-            self.absent.add(str(spec), change)
+            self._absent.add(str(spec), change)
             raise
-        await self._off_loop(partial(lead, self.catalogue, self.cache, self.stripes, spec, item))
+        await run_in(self._lookups, partial(lead, self._catalogue, self._cache, self._stripes, spec, item))
         return replace(found, spec=spec, held=None)
 
     def _refuse_early(self, spec: Spec, visitor: Visitor) -> None:
@@ -210,134 +176,113 @@ class Covers:
         Checks the disk once, on the event loop: under such a load each hop to a thread costs a tenth of a
         cover. So only when the queue is full, and not for covers in flight.
         """
-        if not self.renders.is_full_for(visitor.key.counted_as) or str(spec) in self.flights:
+        if not self._renders.is_full_for(visitor.key.counted_as) or str(spec) in self._flights:
             return
-        if self.second and not self.second.objects.fault:  # another node may have made it
-            return
-        if self.cache.length(spec) is None and not self.cache.has_older(spec):
+        if not self._making.is_elsewhere and not self._held.exists(spec):
             raise Busy("the render queue is full")
 
     async def _choose(self, wanted: Wanted, visitor: Visitor) -> Identifier:
         """Pick the reading that is meant. Most requests have only one, which costs nothing."""
         if len(wanted.identifiers) == 1:
             return wanted.identifiers[0]
-        choose = partial(self.maker.choose, wanted.reading)
+        choose = partial(self._maker.choose, wanted.reading)
         try:
-            return await self._off_loop(choose)
+            return await run_in(self._lookups, choose)
         except NoCover:
             account = visitor.key.counted_as
-            with self.patience.of(visitor) as within:
-                ask = self.asking.choose(wanted.reading, account, within)
+            with self._patience.of(visitor) as within:
+                ask = self._fetcher.choose(wanted.reading, account, within)
                 return await ask
 
-    def _find_or_name(self, spec: Spec) -> Derivative | Spec:
-        """Return the derivative if it exists, else the spec under the name of the item."""
-        try:
-            return self._find(spec) or replace(spec, identifier=self.catalogue.aliases.item(spec.identifier))
-        except StoreUnavailable:  # making the cover reports it
-            return spec
-
-    def _find(self, spec: Spec) -> Derivative | None:
-        return with_original(self.catalogue, spec, readable(self.cache.find, spec))
-
-    def _find_older(self, spec: Spec) -> Derivative | None:
-        """Return the derivative of older settings, which is served until the current one exists."""
-        return with_original(self.catalogue, spec, readable(self.cache.find_older, spec))
-
-    def _look_again(self, spec: Spec) -> Derivative | list[Original]:
-        """Return the derivative if another process has made it meanwhile, else the originals to make it
-        from.
-        """
-        return self._find(spec) or self.maker.originals(spec.identifier)
-
-    async def _make_or_remember(self, spec: Spec, visitor: Visitor) -> Found:
-        """Make a derivative, or enter "no cover" into the negative cache, unless a source was unavailable."""
-        change = self.catalogue.change()  # before the lookup, so that additions meanwhile are not missed
-        try:
-            if brought := await bring(self.second, self.maker, self.stripes, spec, self._off_loop):
-                return Found(brought, is_made=False, spec=spec)
-            with self.metrics.making.track_inprogress():
-                return await self._make(spec, visitor)
-        except NoCover:
-            if lost := await self._off_loop(self.faults.lost):
-                raise Unavailable(lost) from None
-            self.absent.add(str(spec), change)
-            raise
-
-    async def _make(self, spec: Spec, visitor: Visitor) -> Found:
-        """Make a derivative, unless another process was faster; runs as one flight per spec."""
-        account = visitor.key.counted_as
-        await self.asking.bring(spec.identifier, account)  # before taking a place: it may take long
-        name = str(spec)
-        locks = self.stripes.hold(name), self.leases.hold(name)
-        async with self.renders.place(account, name) as place, locks[0], locks[1] as lease:
-            looked = await self._off_loop(partial(self._look_again, spec))
-            if not isinstance(looked, Derivative) and lease.is_paid:
-                looked = await awaited(self.second, self.maker, spec, looked, self._off_loop) or looked
-            if isinstance(looked, Derivative):
-                return Found(looked, is_made=False, spec=spec)
-            free = nullcontext(Charge())
-            async with (
-                free if lease.is_paid else self.accounts.charged(visitor, str(spec.identifier)) as charge
-            ):
-                started = time.perf_counter()
-                derivative = await self._render_best(place, spec, looked)
-                charge.is_waived = derivative.place is None  # the next request makes it again
-            lease.is_made = not charge.is_waived
-        about = {"spec": name, "key": abridged(visitor.key.name), "bytes": len(derivative.body)}
-        _log.info("made", extra=about | {"ms": round((time.perf_counter() - started) * 1000, 1)})
-        return Found(derivative, is_made=True, spec=spec)
-
-    async def _remake(self, spec: Spec) -> None:
-        """Make a derivative with the current settings, at the operator's cost: no key's quota or turn."""
-        try:
-            async with self.renders.place(INTERNAL) as place, self.stripes.hold(str(spec)):
-                if await self._off_loop(partial(self.cache.find, spec)):
-                    return
-                originals = await self._off_loop(partial(self.maker.originals, spec.identifier))
-                if not await self._off_loop(partial(self.maker.brought, spec, originals)):
-                    await self._render_best(place, spec, originals)
-        except CoverError as exc:  # the older derivative stays, and the next request tries again
-            _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})
-
-    async def _render_best(self, place: Place, spec: Spec, originals: list[Original]) -> Derivative:
-        """Render the best renderable original. Raises NoCover, Unavailable."""
-        attempts = Attempts(spec)
-        for original in originals:
-            produce = partial(self.maker.produce, spec, original, is_next=original is not originals[0])
-            try:
-                made = await self.guard.decode(place, original, produce)
-            except Unavailable as exc:  # not "no cover": its disk may be mounted again
-                attempts.unavailable = exc
-            else:
-                if made is not None:
-                    return made
-        raise attempts.failure()
-
     async def preview(self, original: Original, size: Size) -> bytes:
-        """Render an original in *size*, for administrators. Raises Busy, NoCover, Unavailable."""
-        async with self.renders.place(INTERNAL) as place:
-            return await self.guard.decode(place, original, partial(self.maker.preview, original, size))
+        """Render an original in *size*, for people. Raises Busy, NoCover, Unavailable."""
+        return await self._making.preview(original, size)
 
-    async def _off_loop(self, work: Callable[[], T]) -> T:
-        """Do disk work in one hop."""
-        return await asyncio.get_running_loop().run_in_executor(self.lookups, work)
+    async def info(self, text: str, scheme: str = ISBN, farthest: Relation | None = None) -> Known:
+        """Return what is known about *text*; see CoverInfo.about(). Raises UnknownScheme, Unavailable."""
+        return await self._books.about(text, scheme, farthest)
+
+    async def have(self, texts: Iterable[str]) -> dict[str, bool | None]:
+        """Return for each text whether it has a cover; None: invalid. Raises Busy, Unavailable."""
+        return await self._books.have(texts)
+
+    async def find(self, wanted: Mapping[str, Wanted], within: float) -> Sought:
+        """Find which books have a cover, asking sources for *within* seconds. Raises Busy, Unavailable."""
+        return await self._books.find(wanted, within)
+
+    async def best(self, reading: Reading) -> Original | None:
+        """Return the original that is shown for a reading, or None. Raises Unavailable."""
+        return await self._holdings.best(reading)
+
+    async def book(self, identifier: Identifier) -> BookHoldings:
+        """Return everything held of one book. Raises Unavailable."""
+        return await self._holdings.book(identifier)
+
+    async def original(self, identifier: Identifier, digest: bytes) -> Original | None:
+        """Return an original of a book by its digest; None if there is none to show. Raises Unavailable."""
+        return await self._holdings.original(identifier, digest)
+
+    async def edition(self, identifier: Identifier, farthest: Relation) -> EditionLink | None:
+        """Return the closest other edition with a cover, up to *farthest*. Raises Unavailable."""
+        return await self._holdings.edition(identifier, farthest)
+
+    async def number(self, item: Identifier) -> int:
+        """Return an item's number; an item without one gets one by this. Raises Unavailable."""
+        return await self._holdings.number(item)
+
+    async def numbered(self, number: int) -> Identifier | None:
+        """Return the item that has this number. Raises Unavailable."""
+        return await self._holdings.numbered(number)
 
     async def purge(self, identifier: Identifier) -> int:
-        """Remove every derivative of *identifier*, and of its item's other names; return how many files
-        went.
-        """
-        await self._off_loop(partial(purge_second, self.files.objects, self.catalogue, [identifier]))
-        at = int(self.accounts.now())
-        return await self._off_loop(
-            partial(purge_by_hand, self.catalogue, self.cache, self.stripes, self.sizes, identifier, at)
-        )
+        """Remove every derivative of a book, under all its names; return how many files went."""
+        return await self._holdings.purge(identifier)
 
-    async def check(self) -> dict[str, str]:
+    async def changes(self, since: int, limit: int, *, is_moment: bool) -> ChangeList:
+        """Return what changed after a number, or a moment in seconds since 1970. Raises Unavailable."""
+        return await self._holdings.changes(since, limit, is_moment=is_moment)
+
+    async def quarantined(self) -> list[Quarantined]:
+        """Return what is quarantined, latest first. Raises Unavailable."""
+        return await self._holdings.quarantined()
+
+    async def corrupt(self) -> list[Original]:
+        """Return originals that proved corrupt. Raises Unavailable."""
+        return await self._holdings.corrupt()
+
+    async def release(self, digest: bytes) -> int:
+        """Let quarantined bytes be decoded again; return how many originals that frees."""
+        return await self._holdings.release(digest)
+
+    async def health(self) -> dict[str, str]:
         """Return health faults by component; empty when healthy."""
-        faults = await self._off_loop(self.faults.found)
-        if fault := await self.accounts.check():
-            faults["keys"] = fault
-        if fault := self.unheard():
-            faults["nodes"] = fault
-        return faults
+        return await self._health.faults()
+
+    async def totals(self) -> tuple[int, int]:
+        """Return how many (originals, identifiers) there are. Raises Unavailable."""
+        return await self._holdings.totals()
+
+    async def sample(self, most: int) -> list[Original]:
+        """Return at most *most* originals, spread over the catalogue. Raises Unavailable."""
+        return await self._holdings.sample(most)
+
+    async def room(self) -> CacheRoom:
+        """Return how full the cache is. Raises Unavailable."""
+        return await self._holdings.room()
+
+    async def sources(self) -> list[SourceReport]:
+        """Return every source that gave an original or is configured. Raises Unavailable."""
+        states, counts = self.source_states(), await self._holdings.by_source()
+        return [
+            SourceReport(name, counts.get(name, 0), states.get(name))
+            for name in dict.fromkeys([*counts, *states])
+        ]
+
+    def source_states(self) -> dict[str, str]:
+        """Return the circuit breaker's state by configured source."""
+        return self._fetcher.states()
+
+    async def close(self, within: float) -> None:
+        """Finish covers and previews in progress, within so many seconds."""
+        await asyncio.gather(self._flights.land(within), self._books.close(within))
+        await self._remakes.land(_LAST_SECONDS)

@@ -90,13 +90,18 @@ class OriginalFetcher:
     def __post_init__(self) -> None:
         object.__setattr__(self, "queue", Queue(self.settings.queue))
 
+    @property
+    def has_sources(self) -> bool:
+        """Whether any source is configured."""
+        return bool(self.chain.gates)
+
     async def bring(self, identifier: Identifier, account: str) -> None:
         """Make sure that a book has a usable original here if any source has one, on behalf of *account*.
 
         Raises NoCover if no source has one, now or according to memory; Unavailable if a source that may have
         it is unavailable; Busy if the fetch queue is full.
         """
-        if not self.chain.gates or await self.off_loop(partial(self.taker.has, identifier)):
+        if not self.has_sources or await self.off_loop(partial(self.taker.has, identifier)):
             return
         ask = partial(self._ask_once, identifier, account)
         await self.flights.join(str(identifier), ask, _NO_DEADLINE, lambda fault: True)
@@ -106,7 +111,7 @@ class OriginalFetcher:
 
         Raises what bring() raises, and Pending after *within* seconds: the fetches go on.
         """
-        if not self.chain.gates:
+        if not self.has_sources:
             raise NoCover("no reading of this has a cover, or several have")
         covered: list[Identifier] = []
         try:

@@ -8,7 +8,9 @@ from coverproxy.domain.errors import Busy, NoCover, Pending, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Wanted
 from coverproxy.imaging.render_pool import INTERNAL
-from coverproxy.service.covers import Covers
+from coverproxy.originals.aliases import AliasStore
+from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.service.maker import DerivativeMaker
 
 MOST_ASKED = 100
 """Most books of one request that sources are asked for: more than any result page has."""
@@ -28,7 +30,7 @@ class Sought:
     is_settled: bool = True
 
 
-def here(covers: Covers, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
+def here(maker: DerivativeMaker, aliases: AliasStore, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
     """Return the best local original of each book, under the name to report. Blocks.
 
     That is the requested ISBN, else the item's name: by links, an OCLC number can be an ISBN.
@@ -36,20 +38,20 @@ def here(covers: Covers, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
     found: dict[str, Original] = {}
     for text, each in wanted.items():
         try:
-            book = covers.maker.choose(each.reading)
-            name = book if book.scheme == ISBN else covers.catalogue.aliases.item(book)
-            found[text] = replace(covers.maker.originals(book)[0], identifier=name)
+            book = maker.choose(each.reading)
+            name = book if book.scheme == ISBN else aliases.item(book)
+            found[text] = replace(maker.originals(book)[0], identifier=name)
         except NoCover:
             continue
     return found
 
 
-async def ask(covers: Covers, wanted: Mapping[str, Wanted], within: float) -> bool:
+async def ask(fetcher: OriginalFetcher, wanted: Mapping[str, Wanted], within: float) -> bool:
     """Ask the sources for books; return whether all of them have answered.
 
     Answers after *within* seconds are still ingested, for the next request.
     """
-    if not wanted or not covers.asking.chain.gates:
+    if not wanted or not fetcher.has_sources:
         return True
     places = asyncio.Semaphore(AT_ONCE)
     loop = asyncio.get_running_loop()
@@ -58,15 +60,15 @@ async def ask(covers: Covers, wanted: Mapping[str, Wanted], within: float) -> bo
     async def one(each: Wanted) -> bool:
         async with places:
             left = end - loop.time()
-            return left > 0 and await _is_answered(covers, each, left)
+            return left > 0 and await _is_answered(fetcher, each, left)
 
     asked = list(wanted.values())[:MOST_ASKED]
     return all(await asyncio.gather(*map(one, asked))) and len(asked) == len(wanted)
 
 
-async def _is_answered(covers: Covers, wanted: Wanted, within: float) -> bool:
+async def _is_answered(fetcher: OriginalFetcher, wanted: Wanted, within: float) -> bool:
     try:
-        await covers.asking.choose(wanted.reading, INTERNAL, within)
+        await fetcher.choose(wanted.reading, INTERNAL, within)
     except NoCover:
         return True
     except (Busy, Pending, Unavailable):

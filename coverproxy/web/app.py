@@ -5,29 +5,23 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.memory import Memory
 from coverproxy.config import Config
-from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
-from coverproxy.service.curate import Curator
-from coverproxy.service.reports import ReportDesk
-from coverproxy.service.uploads import Uploads
-from coverproxy.sources.build import user_agent
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers, changes_api, middlewares, ops, originals_api, pages, reports_api
 from coverproxy.web.api import openapi
 from coverproxy.web.app_keys import (
+    ACCOUNTS,
     CONFIG,
     COVERS,
-    CURATOR,
     DESK,
     HOT,
-    INFORMER,
     METRICS,
     NAMED_SIZES,
-    REPORTS,
     SHOWN,
     SIZES,
-    UPLOADS,
 )
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
@@ -43,7 +37,7 @@ MAX_REQUEST_BYTES = 65_536
 
 
 def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> web.Application:
-    """Make the application for covers; COVERS and INFORMER are set once the service is open.
+    """Make the application for covers; the service's keys are set once it is open.
 
     *shown*: the covers on the home page (for the demo).
     """
@@ -64,21 +58,13 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     return app
 
 
-def open_for(app: web.Application, service: Covers) -> None:
-    """Make the application use *service*, which has just been opened."""
+def use_fast_path(app: web.Application, memory: Memory, cache: DiskCache) -> None:
+    """Answer hits from *memory* and *cache* directly, unless nginx sends them or each answer is logged."""
     config = app[CONFIG]
-    app[COVERS] = service
-    app[CURATOR] = Curator(service.catalogue, service.files, service.cache, service.stripes, service.sizes)
-    app[REPORTS] = ReportDesk(service.catalogue, app[CURATOR], config.reports, service.accounts.now)
-    app[UPLOADS] = Uploads(
-        service.asking, service.accounts.rates, config.upload, service.accounts.now,
-        user_agent(config.asking.contact),
-    )  # fmt: skip
-    app[INFORMER] = CoverInfo(service, config.sizes, config.formats.enabled)
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (
         None if is_asked_each_time
-        else FastPath(service.memory, service.accounts, service.cache, config, app[METRICS], _noting(app))
+        else FastPath(memory, app[ACCOUNTS], cache, config, app[METRICS], _noting(app))
     )  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """Typed keys for values in the application and in a request."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
 
+from coverproxy.accounts.accounts import Accounts
 from coverproxy.config import Config, SizeTable
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.spec import Spec
-from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.covers import Covers
 from coverproxy.service.curate import Curator
 from coverproxy.service.reports import ReportDesk
@@ -17,7 +18,10 @@ from coverproxy.web.fast_path import FastPath
 from coverproxy.web.page_context import PageContext
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
-INFORMER: web.AppKey[CoverInfo] = web.AppKey("informer", CoverInfo)
+ACCOUNTS: web.AppKey[Accounts] = web.AppKey("accounts", Accounts)
+LOOKUPS: web.AppKey[ThreadPoolExecutor] = web.AppKey("lookups", ThreadPoolExecutor)
+"""The threads for disk lookups."""
+
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 CURATOR: web.AppKey[Curator] = web.AppKey("curator", Curator)
 REPORTS: web.AppKey[ReportDesk] = web.AppKey("reports", ReportDesk)

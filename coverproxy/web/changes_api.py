@@ -1,13 +1,11 @@
 """GET /devkey/{key}/changes: which covers changed, read on from a number; as JSON or CSV."""
 
-import asyncio
 from datetime import UTC, datetime
-from functools import partial
 
 from aiohttp import web
 
 from coverproxy.domain.errors import BadQuestion
-from coverproxy.service.changes_json import MOST_CHANGES, as_csv, changes_since
+from coverproxy.service.changes_json import MOST_CHANGES, ChangeList, as_csv
 from coverproxy.web import answers
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.shapes.info import authorize
@@ -25,22 +23,18 @@ async def changes(request: web.Request) -> web.StreamResponse:
     form = request.query.get("format", "json")
     if form not in ("json", "csv"):
         raise BadQuestion(f"format: {form[:40]!r} is not json or csv")
-    since, catalogue = _since(request), request.app[COVERS].catalogue
+    is_moment, since = _since(request)
+    found = await request.app[COVERS].changes(since, limit, is_moment=is_moment)
+    return answers.send(answers.json(found) if form == "json" else _csv(found))
 
-    def look() -> answers.Answer:
-        number = catalogue.changed.before(since[1]) if since[0] else since[1]
-        found = changes_since(catalogue, number, limit)
-        if form == "json":
-            return answers.json(found)
-        told = {
-            "Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store",
-            "X-Changes-Next": str(found["next"]), "X-Changes-More": str(int(found["more"])),
-            "X-Changes-Complete": str(int(found["complete"])),
-        }  # fmt: skip
-        return answers.Answer(200, answers.COMMON | told, as_csv(found).encode())
 
-    loop = asyncio.get_running_loop()
-    return answers.send(await loop.run_in_executor(request.app[COVERS].lookups, partial(look)))
+def _csv(found: ChangeList) -> answers.Answer:
+    told = {
+        "Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store",
+        "X-Changes-Next": str(found["next"]), "X-Changes-More": str(int(found["more"])),
+        "X-Changes-Complete": str(int(found["complete"])),
+    }  # fmt: skip
+    return answers.Answer(200, answers.COMMON | told, as_csv(found).encode())
 
 
 def _since(request: web.Request) -> tuple[bool, int]:

@@ -22,7 +22,7 @@ from coverproxy.domain.errors import (
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
-from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY, METRICS, SPEC
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK, IS_PROGRAM, KEY, METRICS, SPEC
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.navigation import is_navigation, page_of
@@ -100,7 +100,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
     if key := request.get(KEY):
         if key.sites:
             _keep_from_others(response)
-        accounts = request.app[COVERS].accounts
+        accounts = request.app[ACCOUNTS]
         if accounts.is_counted(key):  # else the store cannot be read: no number is better than a wrong one
             response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response

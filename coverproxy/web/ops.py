@@ -21,8 +21,8 @@ async def able(request: web.Request) -> web.Response:
     A source that is down is reported but is not a fault: local covers are served all the same.
     """
     covers = request.app[COVERS]
-    faults = await covers.check()
-    told = {"status": "faulty" if faults else "ready", "faults": faults, "sources": covers.asking.states()}
+    faults = await covers.health()
+    told = {"status": "faulty" if faults else "ready", "faults": faults, "sources": covers.source_states()}
     return answers.send(answers.json(told, 503 if faults else 200))
 
 

@@ -1,6 +1,5 @@
 """PUT /devkey/{key}/original/isbn/{isbn}…: programs upload covers, and manage a book's originals."""
 
-import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import BodyPartReader, web
 
+from coverproxy.concurrency.threads import run_in
 from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnreadType
@@ -19,7 +19,7 @@ from coverproxy.service.book_json import book_as_json, deed_as_json, original_as
 from coverproxy.service.contribute import SOURCE, Contribution
 from coverproxy.service.curate import Curator
 from coverproxy.web import answers, bodies
-from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, DESK, IS_PROGRAM, KEY, UPLOADS
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, CURATOR, DESK, IS_PROGRAM, KEY, LOOKUPS, UPLOADS
 from coverproxy.web.pages import forms
 from coverproxy.web.uploader import (
     ADMIN,
@@ -114,7 +114,7 @@ async def act(request: web.Request) -> web.StreamResponse:
     if not person.is_trusted:
         raise NotTheOwner("only an administrator, or a key that is trusted, may decide about originals")
     wish = _wish(await bodies.read(request, MAX_ACT_BYTES))
-    decision = Decision(person.name, int(request.app[COVERS].accounts.now()), wish["note"])
+    decision = Decision(person.name, int(request.app[ACCOUNTS].now()), wish["note"])
     await off_loop(request, partial(_decide, request, book, wish, decision))
     return answers.send(answers.json(await _told(request, book)))
 
@@ -153,7 +153,7 @@ def bearer(request: web.Request) -> str:
 async def person_of(request: web.Request, word: str) -> Person:
     """Authenticate the request. Raises UnknownKey, NotTheOwner; wrong words are rate limited per address."""
     request[IS_PROGRAM] = True
-    accounts, config = request.app[COVERS].accounts, request.app[CONFIG]
+    accounts, config = request.app[ACCOUNTS], request.app[CONFIG]
     key = request[KEY] = await accounts.known(request.match_info["key"])
     if _is_admin(word, config.admin.token):
         return ADMIN
@@ -262,4 +262,4 @@ async def _told(request: web.Request, book: Identifier) -> dict[str, Any]:
 
 
 async def off_loop(request: web.Request, work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(request.app[COVERS].lookups, work)
+    return await run_in(request.app[LOOKUPS], work)

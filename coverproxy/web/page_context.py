@@ -1,11 +1,10 @@
-"""What the pages for people need besides the covers: key issuing, activity, history, the cache's size."""
+"""What the pages for people need besides the covers: key issuing, activity, history."""
 
 from dataclasses import dataclass
 
 from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.signing import SigningSecret
 from coverproxy.accounts.stores import EndedSessions
-from coverproxy.cache.budget import DiskBudget
 from coverproxy.stats.base import Notes
 from coverproxy.stats.downloads import DownloadCounter
 from coverproxy.stats.history import Historian
@@ -21,7 +20,6 @@ class PageContext:
     notes: Notes
     downloads: DownloadCounter
     history: Historian
-    room: DiskBudget
     signing: SigningSecret
     sessions: EndedSessions
 

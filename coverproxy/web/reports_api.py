@@ -10,7 +10,7 @@ from coverproxy.domain.errors import BadQuestion, NotTheOwner
 from coverproxy.domain.report import DECIDED, ReportState
 from coverproxy.service.report_json import report_as_json
 from coverproxy.web import answers, bodies
-from coverproxy.web.app_keys import COVERS, REPORTS
+from coverproxy.web.app_keys import ACCOUNTS, REPORTS
 from coverproxy.web.originals_api import MAX_ACT_BYTES, bearer, off_loop, person_of
 from coverproxy.web.uploader import Person
 
@@ -34,7 +34,7 @@ async def close(request: web.Request) -> web.StreamResponse:
     """Decide: `{"state": "fixed", "note": "…"}`; "hidden" hides the reported picture too."""
     person = await _admin(request)
     state, note = _wish(await bodies.read(request, MAX_ACT_BYTES))
-    by = Decision(person.name, int(request.app[COVERS].accounts.now()), note)
+    by = Decision(person.name, int(request.app[ACCOUNTS].now()), note)
     work = partial(request.app[REPORTS].close, int(request.match_info["number"]), state, by)
     return answers.send(answers.json(report_as_json(await off_loop(request, work), is_private=True)))
 

@@ -1,9 +1,7 @@
 """The one way from a request to a cover, for every shape: same cache, same quota, same answers."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from aiohttp import web
 
@@ -14,7 +12,6 @@ from coverproxy.domain.errors import NoCover
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Reading, Spec, Wanted
 from coverproxy.service.covers import Covers
-from coverproxy.service.other_editions import nearest
 from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, SIZES, SPEC
@@ -62,10 +59,7 @@ async def serve(
 async def _nearest(covers: Covers, wanted: Wanted, far: Relation) -> EditionLink | None:
     """Find the edition that stands in; an identifier that can mean several items has none."""
     sure = wanted.reading.sure
-    if sure is None:
-        return None
-    work = partial(nearest, covers.catalogue, sure, far)
-    return await asyncio.get_running_loop().run_in_executor(covers.lookups, work)
+    return await covers.edition(sure, far) if sure else None
 
 
 async def _of_edition(

@@ -7,22 +7,20 @@ from zoneinfo import ZoneInfo
 
 from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.signing import SigningSecret
-from coverproxy.cache.budget import DiskBounds, DiskBudget
 from coverproxy.config import Config
-from coverproxy.service.covers import Covers
 from coverproxy.stats.downloads import DownloadCounter
 from coverproxy.stats.history import Historian
 from coverproxy.stats.hits_log import HitsLog
 from coverproxy.stats.key_activity import KeyActivity
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web.page_context import PageContext
+from coverproxy.wiring.service import Service
 
 
 @asynccontextmanager
-async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIterator[PageContext]:
+async def open_desk(config: Config, metrics: Metrics, service: Service) -> AsyncIterator[PageContext]:
     """Open the services of the pages for people."""
-    accounts = covers.accounts
-    layout, notes = covers.cache.layout, covers.notes
+    accounts, notes, layout = service.accounts, service.folder.stores.notes, service.folder.layout
     desk = PageContext(
         keys=KeySelfService(
             accounts, accounts.store, accounts.rates, config.signup, config.quota.daily_limit, accounts.now
@@ -31,24 +29,20 @@ async def open_desk(config: Config, metrics: Metrics, covers: Covers) -> AsyncIt
         notes=notes,
         downloads=DownloadCounter(notes, accounts.today, metrics),
         history=Historian(notes, metrics, layout.locks / "history", hourly=notes.sweep),
-        room=DiskBudget(layout, DiskBounds.of(config.cache)),
         signing=SigningSecret(accounts.store),
         sessions=accounts.store.sessions,
     )
-    try:
-        hits = _hits(config, metrics, covers)
-        async with desk.signing.kept(), desk.ledger.kept(), desk.history.kept(), desk.downloads.kept(), hits:
-            yield desk
-    finally:
-        desk.room.close()
+    hits = _hits(config, metrics, service)
+    async with desk.signing.kept(), desk.ledger.kept(), desk.history.kept(), desk.downloads.kept(), hits:
+        yield desk
 
 
-def _hits(config: Config, metrics: Metrics, covers: Covers) -> AbstractAsyncContextManager[None]:
+def _hits(config: Config, metrics: Metrics, service: Service) -> AbstractAsyncContextManager[None]:
     """Follow nginx's log of hits, where there is one."""
     if not config.front.downloads_log:
         return nullcontext()
-    accounts = covers.accounts
+    folder = service.folder
     return HitsLog(
-        Path(config.front.downloads_log), covers.cache.layout.locks / "downloads", covers.notes, metrics,
-        ZoneInfo(config.quota.time_zone), accounts.account_of, config.size_table.named,
+        Path(config.front.downloads_log), folder.layout.locks / "downloads", folder.stores.notes, metrics,
+        ZoneInfo(config.quota.time_zone), service.accounts.account_of, config.size_table.named,
     ).followed()  # fmt: skip

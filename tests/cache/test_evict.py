@@ -568,7 +568,7 @@ async def test_a_running_server_evicts(start: Start, drawn_isbns: list[str]) -> 
     """A server whose cache is too small for its covers makes room by itself, and keeps answering."""
     cap = 600_000
     server = await start(cache={"max_bytes": cap, "check_seconds": 0.1})
-    root = server.covers.cache.layout.root
+    root = server.folder.cache.layout.root
     for value in drawn_isbns:
         for size in server.config.sizes:
             got = await server.get(server.path(value, size=size))

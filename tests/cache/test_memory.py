@@ -175,11 +175,11 @@ async def test_a_revoked_or_bound_key_gets_nothing_from_memory(server: Running) 
     """A change of the key counts for the very next request."""
     for _ in range(3):
         await server.get(server.path())
-    await server.covers.accounts.save(replace(server.key, sites=("opac.example.org",)))
+    await server.service.accounts.save(replace(server.key, sites=("opac.example.org",)))
     assert (await server.get(server.path())).status == 403
-    await server.covers.accounts.save(replace(server.key, revoked_at=1))
+    await server.service.accounts.save(replace(server.key, revoked_at=1))
     assert (await server.get(server.path())).status == 403
-    await server.covers.accounts.save(server.key)
+    await server.service.accounts.save(server.key)
     assert (await server.get(server.path())).cover == "hit"
 
 

@@ -61,12 +61,12 @@ def test_memory_is_bounded_and_the_latest_are_known(names: list[int], most: int)
 async def test_a_missing_cover_is_asked_for_once(server: Running) -> None:
     """The second request for a missing cover takes no place in the render queue and no lookup."""
     assert (await server.get(server.path(UNCOVERED))).cover == "missing"
-    server.covers.renders.taken = 10_000
+    server.service.renders.taken = 10_000
     try:
         assert (await server.get(server.path(UNCOVERED))).cover == "missing"
         assert (await server.get(server.path())).cover == "pending"
     finally:
-        server.covers.renders.taken = 0
+        server.service.renders.taken = 0
 
 
 async def test_a_cover_that_comes_in_is_there_at_once(server: Running, tmp_path: Path, drawn: Path) -> None:
@@ -83,9 +83,9 @@ async def test_a_cover_that_comes_in_is_there_at_once(server: Running, tmp_path:
 
 async def test_what_could_not_be_asked_is_not_remembered(server: Running) -> None:
     """An original that cannot be read is "unavailable", is not remembered, and works once it is back."""
-    (original,) = server.covers.files._root.rglob(f"{COVERED}-*")
+    (original,) = server.originals.rglob(f"{COVERED}-*")
     original.rename(original.with_name("away"))
     assert (await server.get(server.path())).cover == "unavailable"
-    assert len(server.covers.absent) == 0
+    assert len(server.service.absent) == 0
     original.with_name("away").rename(original)
     assert (await server.get(server.path())).cover == "made"

@@ -141,7 +141,7 @@ def test_verify_is_no_use_of_a_cover(run: Run, shelf: DataFolder) -> None:
 async def test_what_verify_removed_is_made_again(server: Running) -> None:
     """A server's cover is damaged on disk; verify removes it, and the next view has it made, as it was."""
     whole = await server.get(server.path())
-    (file,) = server.covers.cache.layout.top.glob("img/medium/jpg/*/isbn/*/*/978*.jpg")
+    (file,) = server.folder.cache.layout.top.glob("img/medium/jpg/*/isbn/*/*/978*.jpg")
     file.write_bytes(whole.body[:100])
     command = [sys.executable, "-m", "coverproxy", "cache", "verify", "--data", server.config.data.dir]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=ENVIRONMENT)

@@ -567,7 +567,7 @@ async def test_the_command_fetches_from_the_service(server: Running, tmp_path: P
     assert (checked["unchanged"], checked["new"]) == (1, 0)
     assert files(tmp_path / "out") == [f"{COVERED}.jpg"]
     assert (tmp_path / "out" / f"{COVERED}.jpg").read_bytes() == got.body
-    assert server.covers.accounts.allowance(server.key).made == 1
+    assert server.service.accounts.allowance(server.key).made == 1
     report = [orjson.loads(line) for line in (tmp_path / "report.jsonl").read_bytes().splitlines()]
     assert [(line["line"], line["outcome"]) for line in report] == [
         (2, "unchanged"), (3, "missing"), (4, "invalid"),

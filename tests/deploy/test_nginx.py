@@ -141,7 +141,7 @@ OTHERS = [
 def picture_of(server: Running, scheme: str, value: str) -> Spec:
     """Lay a picture where an identifier's derivative belongs."""
     spec = Spec(Identifier(scheme, value), "medium", Format.JPEG)
-    server.covers.cache.put(spec, Derivative(small_jpeg(), Format.JPEG, 1_217_808_000, (200, 300), None))
+    server.folder.cache.put(spec, Derivative(small_jpeg(), Format.JPEG, 1_217_808_000, (200, 300), None))
     return spec
 
 
@@ -243,9 +243,9 @@ async def test_a_revoked_key_stops_while_it_is_served(start: Start, tmp_path: Pa
         await server.get(server.path())
         assert (await ask(front, server.path())).cover == "hit"
 
-        await server.covers.accounts.save(replace(server.key, revoked_at=1))
+        await server.service.accounts.save(replace(server.key, revoked_at=1))
         assert await seconds_until(403, front, server.path()) < 1 + 1 + 0.5
-        await server.covers.accounts.save(replace(server.key, revoked_at=None))
+        await server.service.accounts.save(replace(server.key, revoked_at=None))
         assert await seconds_until(200, front, server.path()) < 1 + 1 + 0.5
 
 
@@ -254,9 +254,9 @@ async def test_a_revoked_key_stops_at_once(server: Running, front: str) -> None:
     await server.get(server.path())
     assert (await ask(front, server.path())).cover == "hit"
 
-    await server.covers.accounts.save(replace(server.key, revoked_at=1))
+    await server.service.accounts.save(replace(server.key, revoked_at=1))
     assert (await ask(front, server.path())).status == 403
-    await server.covers.accounts.save(replace(server.key, revoked_at=None))
+    await server.service.accounts.save(replace(server.key, revoked_at=None))
     assert (await ask(front, server.path())).cover == "hit"
 
 

@@ -71,7 +71,7 @@ async def ask(base: str, path: str, accept: str) -> Got:
 
 async def test_nginx_chooses_as_the_app_does(server: Running, front: str) -> None:
     """Whatever a client sends, and for every size, with each set of files there: one format, one body."""
-    cache, config = server.covers.cache, server.config
+    cache, config = server.folder.cache, server.config
     gone: set[Format] = set()
     for goes in (None, Format.AVIF, Format.WEBP):
         gone |= {goes} if goes else set()
@@ -94,10 +94,10 @@ async def test_nginx_chooses_as_the_app_does(server: Running, front: str) -> Non
 
 async def test_the_app_is_told_of_some_wishes(server: Running, front: str) -> None:
     """Of the views of a JPEG that should be an AVIF, one in ten reaches the app, which notes the wish."""
-    for file in server.covers.cache.layout.images.rglob("*.avif"):
+    for file in server.folder.cache.layout.images.rglob("*.avif"):
         file.unlink()
     seen = []
-    while len(server.covers.better._queue) == 0:
+    while len(server.service.better._queue) == 0:
         got = await ask(front, server.path(), CHROME)
         seen.append("RateLimit" in got.headers)
         assert (got.cover, got.headers["Content-Type"]) == ("hit", "image/jpeg")
@@ -119,7 +119,7 @@ async def test_other_services_addresses_get_the_best_too(server: Running, front:
 
 async def test_a_dead_app_loses_no_cover(server: Running, tmp_path: Path) -> None:
     """With the app away every view of a JPEG that should be an AVIF gets the JPEG, sampled or not."""
-    for file in server.covers.cache.layout.images.rglob("*.avif"):
+    for file in server.folder.cache.layout.images.rglob("*.avif"):
         file.unlink()
     nobody = f"http://127.0.0.1:{free_port()}"
     async with fronted(Path(server.config.data.dir), nobody, tmp_path / "alone") as front:

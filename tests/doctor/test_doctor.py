@@ -347,7 +347,7 @@ async def test_a_running_server_is_found(server: Running) -> None:
     def ask() -> dict[str, Level]:
         found = network.look(
             Server(port=listeners.covers.getsockname()[1]), Ops(port=listeners.ops.getsockname()[1]),
-            server.covers.cache.layout.top, listeners.url + "/",
+            server.folder.cache.layout.top, listeners.url + "/",
         )  # fmt: skip
         return {each.check: each.level for each in found if each.check != network.NGINX}
 

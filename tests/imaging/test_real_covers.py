@@ -65,7 +65,7 @@ async def test_hostile_images_are_refused_or_rendered(server: Running, tmp_path:
     assert {each.cover for each in got} == {"made", "missing"}
     assert sum(each.cover == "made" for each in got) <= report.added
     assert all(dimensions(each.body, Format.JPEG) for each in got if each.cover == "made")
-    for place in (server.covers.cache.layout.temporary, server.covers.files._root / "tmp"):
+    for place in (server.folder.cache.layout.temporary, server.originals / "tmp"):
         assert not list(place.iterdir())
     assert peak_mebibytes() - before < 500
 

@@ -16,7 +16,6 @@ from coverproxy.cli import main
 from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.spec import Identifier
-from coverproxy.service.curate import Curator
 
 OCLC, OWN = "oclc:52517734", "local:koha:4711"
 
@@ -43,7 +42,7 @@ async def test_a_link_shows_one_cover_and_counts_once(server: Running, tmp_path:
 
     assert [each.cover for each in (made, again, own, isbn)] == ["made", "hit", "hit", "hit"]
     assert len({(each.body, each.headers["ETag"]) for each in (made, again, own, isbn)}) == 1
-    assert server.covers.accounts.made_today(server.key) == 1
+    assert server.service.accounts.made_today(server.key) == 1
     async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession(headers=BROWSER) as client:
         for text in (OCLC, OWN, COVERED):
             async with client.get(front + path(server, text)) as got:
@@ -78,15 +77,14 @@ async def test_what_changes_by_one_name_changes_by_all(server: Running) -> None:
     """Purged, hidden and restored through a link, an item is so under every name, nginx's files too."""
     await command(server, "alias", "add", OCLC, COVERED)
     await server.get(path(server, OCLC))
-    layout = server.covers.cache.layout
+    layout = server.folder.cache.layout
     names = {"52517734.jpg", f"{COVERED}.jpg"}
     assert {each.name for each in layout.images.rglob("*.jpg")} >= names
     await command(server, "purge", OCLC)
     assert not {each.name for each in layout.images.rglob("*.jpg")} & names
     assert (await server.get(path(server, OCLC))).cover == "made"
 
-    covers, by = server.covers, Decision("anna", 1)
-    curator = Curator(covers.catalogue, covers.files, covers.cache, covers.stripes, covers.sizes)
+    curator, by = server.service.curator, Decision("anna", 1)
     await asyncio.to_thread(curator.hide, Identifier("oclc", "52517734"), None, by)
     assert {(await server.get(each)).cover for each in (path(server, OCLC), server.path())} == {"missing"}
     await asyncio.to_thread(curator.restore, Identifier("isbn", COVERED), None, by)

@@ -52,7 +52,7 @@ async def until(server: Running, path: str, wanted: str, accept: str = CHROME) -
 
 def counted(server: Running, outcome: str) -> float:
     """How many wishes came to that."""
-    value: Any = server.covers.metrics.registry.get_sample_value(
+    value: Any = server.service.metrics.registry.get_sample_value(
         "coverproxy_better_total", {"outcome": outcome}
     )
     return float(value or 0)
@@ -79,8 +79,8 @@ async def test_who_takes_jpeg_alone_wishes_for_nothing(eager: Running) -> None:
     second = await eager.get(eager.path(), Accept=OLD_SAFARI)
 
     assert [each.headers["Cache-Control"] for each in (first, second)] == [LONG, LONG]
-    assert len(eager.covers.better._queue) == 0
-    assert eager.covers.cache.length(Spec(Identifier(ISBN, COVERED), "medium", Format.AVIF)) is None
+    assert len(eager.service.better._queue) == 0
+    assert eager.folder.cache.length(Spec(Identifier(ISBN, COVERED), "medium", Format.AVIF)) is None
 
 
 async def test_each_gets_what_it_takes_side_by_side(eager: Running) -> None:
@@ -101,7 +101,7 @@ async def test_a_size_offers_what_its_settings_say(start: Start) -> None:
     await server.get(server.path(size="large"), Accept=CHROME)
     assert kind(await until(server, server.path(size="large"), "image/webp")) == "image/webp"
     assert plain.headers["Cache-Control"] == LONG
-    assert len(server.covers.better._queue) == 0
+    assert len(server.service.better._queue) == 0
 
 
 async def test_who_takes_no_jpeg_gets_its_format_at_once(eager: Running) -> None:
@@ -114,7 +114,7 @@ async def test_who_takes_no_jpeg_gets_its_format_at_once(eager: Running) -> None
 async def test_nothing_is_wished_for_a_book_without_a_cover(eager: Running) -> None:
     """No cover, no wish."""
     assert (await eager.get(eager.path(UNCOVERED), Accept=CHROME)).cover == "missing"
-    assert len(eager.covers.better._queue) == 0
+    assert len(eager.service.better._queue) == 0
 
 
 async def test_without_a_share_jpeg_is_for_keeps(start: Start) -> None:
@@ -130,13 +130,13 @@ async def test_without_a_share_jpeg_is_for_keeps(start: Start) -> None:
 
 async def test_one_process_of_a_machine_makes_them(eager: Running) -> None:
     """While another process holds the lock nothing is made; it is made once that one has ended."""
-    lock = eager.covers.cache.layout.locks / LOCK
+    lock = eager.folder.cache.layout.locks / LOCK
     other = os.open(lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(other, fcntl.LOCK_EX)
     try:
         await eager.get(eager.path(), Accept=CHROME)
         await asyncio.sleep(0)
-        waiting = len(eager.covers.better._queue)
+        waiting = len(eager.service.better._queue)
     finally:
         os.close(other)  # as the kernel does for a process that was killed
     assert waiting == 1
@@ -145,9 +145,9 @@ async def test_one_process_of_a_machine_makes_them(eager: Running) -> None:
 
 async def test_it_waits_while_covers_are_made(eager: Running) -> None:
     """A place taken at the render threads holds the background back; freed, it goes on."""
-    async with eager.covers.renders.place("somebody"):
+    async with eager.service.renders.place("somebody"):
         await eager.get(eager.path(), Accept=CHROME)
-        pauses: Callable[[], Any] = lambda: eager.covers.metrics.registry.get_sample_value(  # noqa: E731
+        pauses: Callable[[], Any] = lambda: eager.service.metrics.registry.get_sample_value(  # noqa: E731
             "coverproxy_better_pauses_total"
         )
         while not pauses():
@@ -171,7 +171,7 @@ async def test_what_is_no_smaller_is_not_kept(start: Start) -> None:
 
 async def test_a_killed_render_process_costs_a_wish_and_no_original(eager: Running) -> None:
     """What goes wrong in the background is not charged to the original: other sizes go on being made."""
-    eager.covers.better._processes.stop()  # every render in it dies from now on
+    eager.service.better._processes.stop()  # every render in it dies from now on
     await eager.get(eager.path(), Accept=CHROME)
     while not counted(eager, "failed"):
         await asyncio.sleep(0.02)

@@ -25,7 +25,7 @@ async def remade(server: Running, key: str, was: bytes) -> Got:
 async def test_only_what_changed_gets_another_folder(start: Start) -> None:
     """A size and format whose quality changes gets another revision, and nothing else does."""
     first, second = await start(sizes=BEFORE), await start(sizes=AFTER)
-    before, after = first.covers.cache.layout.revisions, second.covers.cache.layout.revisions
+    before, after = first.folder.cache.layout.revisions, second.folder.cache.layout.revisions
 
     assert {each for each in before if before[each] != after[each]} == {("medium", Format.JPEG)}
 
@@ -65,7 +65,7 @@ async def test_a_new_picture_has_a_new_tag_and_a_later_time(start: Start, tmp_pa
     for ours, theirs in (("If_None_Match", "ETag"), ("If_Modified_Since", "Last-Modified")):
         again = await second.get(second.path(), **{ours: old.headers[theirs]})
         assert (again.status, again.body) == (200, new.body)
-    assert second.covers.cache.find_older(MEDIUM) is None
+    assert second.folder.cache.find_older(MEDIUM) is None
 
 
 async def test_settings_changed_back_make_it_once_more(start: Start, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_remakes_are_bounded(start: Start, tmp_path: Path, drawn_isbns: li
     answers = await asyncio.gather(*(second.get(second.path(book)) for book in drawn_isbns[:8]))
 
     assert {got.cover for got in answers} == {"hit"}
-    assert len(second.covers.remakes) <= 2
+    assert len(second.service.remakes) <= 2
 
 
 @pytest.mark.parametrize("what", ["original", "catalogue"])
@@ -107,12 +107,12 @@ async def test_without_an_original_the_old_picture_stays(start: Start, tmp_path:
     first = await start(tmp_path / "data", sizes=BEFORE)
     old = await first.get(first.path())
     second = await start(tmp_path / "data", sizes=AFTER)
-    for original in second.covers.catalogue.find(MEDIUM.identifier):
+    for original in second.folder.catalogue.find(MEDIUM.identifier):
         if what == "original":
-            second.covers.files.path(original).unlink()
+            second.folder.files.path(original).unlink()
         else:
-            second.covers.catalogue.mark_faulty(original, "truncated")
+            second.folder.catalogue.mark_faulty(original, "truncated")
     for _ in range(3):
         got = await second.get(second.path())
         assert (got.cover, got.body) == ("hit", old.body)
-        await second.covers.remakes.land(5)
+        await second.service.remakes.land(5)

@@ -16,7 +16,7 @@ OTHER = "9781853260001"
 
 def originals(server: Running, value: str = COVERED) -> list[Path]:
     """The files of an ISBN's originals."""
-    return sorted(server.covers.files._root.rglob(f"{value}-*"))
+    return sorted(server.originals.rglob(f"{value}-*"))
 
 
 async def bring(server: Running, folder: Path, files: dict[str, bytes]) -> None:
@@ -34,14 +34,14 @@ async def test_a_thousand_requests_make_one_cover(server: Running) -> None:
     assert {each.cover for each in got} == {"made", "hit"}
     assert sum(each.cover == "made" for each in got) == 1
     assert len({each.body for each in got}) == 1
-    usage = await server.covers.accounts.usage(server.key)
+    usage = await server.service.accounts.usage(server.key)
     assert list(usage.values())[-1] == 1
 
 
 async def test_a_client_that_hangs_up_loses_nobody_the_cover(server: Running) -> None:
     """The client that led closes its connection: the cover is made, and counted once."""
     leader = asyncio.ensure_future(server.get(server.path(size="large")))
-    while not len(server.covers.flights):
+    while not len(server.service.flights):
         await asyncio.sleep(0)
     leader.cancel()
     followers = await asyncio.gather(*(server.get(server.path(size="large")) for _ in range(5)))
@@ -62,8 +62,8 @@ async def test_a_poor_leader_does_not_starve_a_rich_follower(server: Running) ->
     assert {len(each.body) for each in rich} == {len(rich[0].body)}
     assert refused[0].cover == "quota"  # it asked first, when there was nothing to hit
     assert {each.cover for each in refused} <= {"quota", "hit"}
-    assert list((await server.covers.accounts.usage(poor)).values())[-1] == 0
-    assert list((await server.covers.accounts.usage(server.key)).values())[-1] == 1
+    assert list((await server.service.accounts.usage(poor)).values())[-1] == 0
+    assert list((await server.service.accounts.usage(server.key)).values())[-1] == 1
 
 
 async def test_a_corrupt_original_is_passed_over_for_the_next_best(
@@ -76,7 +76,7 @@ async def test_a_corrupt_original_is_passed_over_for_the_next_best(
     got = await server.get(server.path(OTHER))
 
     assert got.cover == "made"
-    found = server.covers.catalogue.find(Identifier("isbn", OTHER))
+    found = server.folder.catalogue.find(Identifier("isbn", OTHER))
     faults = {each.bytes: each.fault for each in found}
     assert faults[len(small)] is None
     assert "decode" in (faults[len(large) // 2] or "")
@@ -93,8 +93,8 @@ async def test_only_corrupt_originals_are_no_cover_and_cost_nothing(
     got = await server.get(server.path(OTHER))
 
     assert (got.cover, got.headers["X-RateLimit-Remaining"]) == ("missing", "1000")
-    assert not list(server.covers.cache.layout.top.rglob(f"{OTHER}*"))
-    assert not list(server.covers.cache.layout.temporary.iterdir())
+    assert not list(server.folder.cache.layout.top.rglob(f"{OTHER}*"))
+    assert not list(server.folder.cache.layout.temporary.iterdir())
 
 
 async def test_an_unreadable_original_is_unavailable_not_missing(server: Running) -> None:
@@ -136,7 +136,7 @@ async def test_a_better_original_replaces_what_is_on_disk(
 async def test_a_torn_derivative_is_made_again(server: Running) -> None:
     """A derivative of zero bytes (a crash of the machine) is never served: it is made anew."""
     whole = await server.get(server.path())
-    (file,) = server.covers.cache.layout.top.glob(f"img/medium/jpg/*/isbn/*/*/{COVERED}.jpg")
+    (file,) = server.folder.cache.layout.top.glob(f"img/medium/jpg/*/isbn/*/*/{COVERED}.jpg")
     file.write_bytes(b"")
     again = await server.get(server.path())
 

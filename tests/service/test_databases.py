@@ -100,7 +100,7 @@ async def test_it_starts_without_a_database_and_recovers(
     config, key, path = configured(tmp_path / "data"), Key(new_name(), "k", 1000), tmp_path / "data" / name
     await asyncio.to_thread(take_in, config, drawn, "reference")
     async with serving(config, key) as server:
-        await server.covers.accounts.save(key)
+        await server.service.accounts.save(key)
         assert (await server.get(server.path())).cover == "made"
     piece, table, answer = WHAT[name]
     good = damage(path, table if kind == "lacks a table" else kind)
@@ -115,7 +115,7 @@ async def test_it_starts_without_a_database_and_recovers(
         code, faults = await readiness(server)
         assert (code, name in faults[piece]) == (503, True)
         assert name in (await status(server))[piece]
-        assert [each.name for each in server.covers.cache.layout.by_key.iterdir()] == [key.name]
+        assert [each.name for each in server.folder.cache.layout.by_key.iterdir()] == [key.name]
         said_once(path, caplog.records)
         put_back(path, good)
         await ready(server)
@@ -129,9 +129,9 @@ async def test_a_database_overwritten_while_it_runs_is_said_once(
     config, key = configured(tmp_path / "data"), Key(new_name(), "k", 1000)
     await asyncio.to_thread(take_in, config, drawn, "reference")
     async with serving(config, key) as server:
-        await server.covers.accounts.save(key)
+        await server.service.accounts.save(key)
         damage(tmp_path / "data" / "catalogue.db", "text")
-        server.covers.catalogue.close()  # else all of so small a file is in its connections' memory
+        server.folder.catalogue.close()  # else all of so small a file is in its connections' memory
         caplog.set_level(logging.ERROR)
         for size in ("small", "medium", "large") * 10:
             assert (await server.get(server.path(COVERED, size))).cover == "unavailable"
@@ -148,8 +148,8 @@ async def test_a_cache_that_cannot_be_read_is_done_without(
     config, key = configured(tmp_path / "data"), Key(new_name(), "k", 1000)
     await asyncio.to_thread(take_in, config, drawn, "reference")
     async with serving(config, key) as server:
-        await server.covers.accounts.save(key)
-        images = server.covers.cache.layout.images
+        await server.service.accounts.save(key)
+        images = server.folder.cache.layout.images
         images.rename(images.with_name("away"))
         images.write_bytes(b"")
         caplog.set_level(logging.ERROR)

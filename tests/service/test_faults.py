@@ -49,7 +49,7 @@ async def over(data: Path, drawn: Path, start: Start, **cache: int) -> AsyncIter
     await runner.setup()
     await web.SockSite(runner, listeners.covers).start()
     server = Running(config, app, listeners, outer.client, Key(new_name(), "faults", 1000))
-    await server.covers.accounts.save(server.key)
+    await server.service.accounts.save(server.key)
     try:
         yield server
     finally:
@@ -83,9 +83,9 @@ async def until_counted(server: Running, made: int) -> None:
     async with asyncio.timeout(10):
         while True:
             with contextlib.suppress(Exception):
-                await server.covers.accounts.refresh()
-                counted = await server.covers.accounts.counts.made(
-                    [server.key.name], server.covers.accounts.today()
+                await server.service.accounts.refresh()
+                counted = await server.service.accounts.counts.made(
+                    [server.key.name], server.service.accounts.today()
                 )
                 if counted.get(server.key.name) == made:
                     return
@@ -110,7 +110,7 @@ async def test_a_full_disk(small_disk: Path, drawn: Path, start: Start, drawn_is
         await until_counted(server, 1)
         assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
         assert await readiness(server) == (200, {})
-        assert not list(server.covers.cache.layout.temporary.iterdir())
+        assert not list(server.folder.cache.layout.temporary.iterdir())
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ async def test_a_read_only_cache(tmp_path: Path, drawn: Path, start: Start, draw
     """With the cache's disk turned read-only covers are made and answered; hits go on; then all is well."""
     async with over(tmp_path / "data", drawn, start) as server:
         assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
-        cache = str(server.covers.cache.layout.root)
+        cache = str(server.folder.cache.layout.root)
         mounted("--bind", cache, cache)
         try:
             mounted("-o", "remount,bind,ro", cache)
@@ -166,21 +166,21 @@ async def test_a_read_only_cache(tmp_path: Path, drawn: Path, start: Start, draw
 async def test_a_deleted_cache_folder(server: Running, drawn_isbns: list[str]) -> None:
     """The whole cache is deleted while the server runs: the next cover makes it anew, keys' links too."""
     assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
-    shutil.rmtree(server.covers.cache.layout.root)
+    shutil.rmtree(server.folder.cache.layout.root)
     assert (await readiness(server))[0] == 503
     assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
     assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
     assert (await readiness(server))[0] == 200
 
-    server.covers.accounts._mend_at = 0.0
-    await server.covers.accounts.look_after()
-    assert (server.covers.cache.layout.by_key / server.key.name).is_symlink()
+    server.service.accounts._mend_at = 0.0
+    await server.service.accounts.look_after()
+    assert (server.folder.cache.layout.by_key / server.key.name).is_symlink()
 
 
 async def test_vanished_originals(server: Running, drawn_isbns: list[str]) -> None:
     """The originals' mount is gone: hits go on, new covers are unavailable and not remembered as missing."""
     assert (await server.get(server.path(drawn_isbns[0]))).cover == "made"
-    root = server.covers.files._root
+    root = server.originals
     root.rename(root.with_name("away"))
     assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
     gone = await server.get(server.path(drawn_isbns[1]))
@@ -205,7 +205,7 @@ async def test_originals_that_went_away_are_a_fault(start: Start) -> None:
 async def test_a_catalogue_that_was_lost_makes_no_book_missing(start: Start) -> None:
     """An empty catalogue beside originals is a fault; its books are unavailable, not missing."""
     server = await start()
-    catalogue = server.covers.catalogue
+    catalogue = server.folder.catalogue
     found = catalogue.sample(1000)
     with catalogue.writing() as tables:
         for each in found:

@@ -51,7 +51,7 @@ async def nodes(
     ]
     await asyncio.to_thread(take_in, configs[0], cover, "reference")
     async with running(configs[0]) as one, running(configs[1]) as other:
-        await one.covers.accounts.save(one.key)
+        await one.service.accounts.save(one.key)
         other.key = one.key
         yield [one, other]
 
@@ -60,14 +60,14 @@ async def test_keys_are_known_everywhere(nodes: list[Running]) -> None:
     """A key made on one node works on the other; one revoked there is refused here, and its link is gone."""
     one, other = nodes
     assert (await one.get(one.path())).cover == "made"
-    links = other.covers.cache.layout.by_key
+    links = other.folder.cache.layout.by_key
 
     async def has_link() -> bool:
         return await asyncio.to_thread((links / one.key.name).is_symlink)
 
     await until(has_link)
     assert (await other.get(other.path())).status == 200
-    await one.covers.accounts.save(replace(one.key, revoked_at=1))
+    await one.service.accounts.save(replace(one.key, revoked_at=1))
 
     async def is_refused() -> bool:
         return (await other.get(other.path())).cover == "key" and not await has_link()
@@ -87,7 +87,7 @@ async def test_what_is_hidden_on_one_is_gone_on_the_other(nodes: list[Running]) 
         return (await other.get(other.path())).cover == "missing"
 
     await until(is_missing)
-    assert list(other.covers.cache.held(BOOK)) == []
+    assert list(other.folder.cache.held(BOOK)) == []
     await asyncio.to_thread(one.app[CURATOR].restore, BOOK, None, ANNA)
 
     async def is_made() -> bool:
@@ -103,7 +103,7 @@ async def test_what_is_purged_on_one_is_purged_on_the_other(nodes: list[Running]
     await one.covers.purge(BOOK)
 
     async def is_gone() -> bool:
-        return not list(await asyncio.to_thread(lambda: list(other.covers.cache.held(BOOK))))
+        return not list(await asyncio.to_thread(lambda: list(other.folder.cache.held(BOOK))))
 
     await until(is_gone)
 
@@ -132,13 +132,13 @@ async def test_a_node_that_was_cut_off_catches_up(nodes: list[Running], ways: li
     assert (await other.get(other.path())).cover == "made"
     ways[1].refuse()
     await asyncio.to_thread(one.app[CURATOR].hide, BOOK, None, ANNA)
-    await one.covers.accounts.save(new)
-    await one.covers.accounts.save(replace(one.key, revoked_at=1))
+    await one.service.accounts.save(new)
+    await one.service.accounts.save(replace(one.key, revoked_at=1))
     assert (await other.get(other.path())).cover == "hit"  # as last known
     ways[1].heal()
 
     async def is_true() -> bool:
-        gone = not await asyncio.to_thread(lambda: list(other.covers.cache.held(BOOK)))
+        gone = not await asyncio.to_thread(lambda: list(other.folder.cache.held(BOOK)))
         return gone and (await other.get(other.path())).cover == "key"
 
     await until(is_true, 6.0)
@@ -187,7 +187,7 @@ async def test_keys_are_not_trusted_for_ever(nodes: list[Running], ways: list[Cu
     one, _ = nodes
     assert (await one.get(one.path())).cover == "made"
     ways[0].refuse()
-    links = one.covers.cache.layout.by_key
+    links = one.folder.cache.layout.by_key
 
     async def is_closed() -> bool:
         linked = await asyncio.to_thread((links / one.key.name).is_symlink)
@@ -227,7 +227,7 @@ async def test_a_cover_that_both_make_counts_once(nodes: list[Running]) -> None:
 
     assert {each.status for each in got} == {200}
     assert len({each.body for each in got}) == 1
-    one = nodes[0].covers.accounts
+    one = nodes[0].service.accounts
     assert await one.counts.made([nodes[0].key.name], one.today()) == {nodes[0].key.name: 1}
 
 

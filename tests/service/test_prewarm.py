@@ -112,14 +112,14 @@ async def test_it_makes_what_the_service_would_and_costs_no_quota(start: Start, 
     path = tmp_path / "list.txt"
     path.write_text(COVERED)
     ours = await server.get(server.path(size="large"))
-    (file,) = server.covers.cache.layout.top.glob(f"img/large/jpg/*/isbn/*/*/{COVERED}.jpg")
+    (file,) = server.folder.cache.layout.top.glob(f"img/large/jpg/*/isbn/*/*/{COVERED}.jpg")
     file.unlink()
     told = await asyncio.to_thread(warm, path, Path(server.config.data.dir), "--size", "large")
     theirs = await server.get(server.path(size="large"))
 
     assert (told["made"], ours.cover, theirs.cover) == (1, "made", "hit")
     assert (theirs.body, theirs.headers["ETag"]) == (ours.body, ours.headers["ETag"])
-    assert list((await server.covers.accounts.usage(server.key)).values())[-1] == 1
+    assert list((await server.service.accounts.usage(server.key)).values())[-1] == 1
 
 
 def test_no_key_is_needed_and_none_counts(data: Path, listed: Path) -> None:
@@ -147,7 +147,7 @@ async def test_with_a_server_at_the_same_covers_each_is_made_once(start: Start, 
     assert min(told["made"], statuses.count("made")) > 0
     assert told["made"] + statuses.count("made") == 3 * len(ISBNS)
     assert told["made"] + told["already"] == 3 * len(ISBNS)
-    usage = await server.covers.accounts.usage(server.key)
+    usage = await server.service.accounts.usage(server.key)
     assert list(usage.values())[-1] == statuses.count("made")
 
 

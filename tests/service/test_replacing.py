@@ -232,7 +232,7 @@ async def test_a_picture_that_comes_back_is_newer_again(server: Running, tmp_pat
 
 def later(server: Running) -> None:
     """Let the files that are away have been so for longer than counts as deleted."""
-    away = server.covers.maker.away
+    away = server.service.maker.away
     away.update({digest: since - GONE_SECONDS for digest, since in away.items()})
 
 
@@ -243,23 +243,23 @@ async def test_a_deleted_file_gives_way_to_the_next(server: Running, tmp_path: P
         (folder / name).mkdir(parents=True)
         (folder / name / f"{UNCOVERED}.jpg").write_bytes(body)
     take_in(server.config, folder, "copy")
-    found = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
-    paths = [server.covers.files.path(one) for one in found]
+    found = server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))
+    paths = [server.folder.files.path(one) for one in found]
     paths[0].unlink()
     assert (await server.get(server.path(UNCOVERED))).headers["X-Cover-Original"] == "500x750"
     paths[1].unlink()
     assert (await server.get(server.path(UNCOVERED, size="large"))).cover == "unavailable"
     later(server)
     assert (await server.get(server.path(UNCOVERED, size="large"))).cover == "missing"
-    faults: list[Any] = [one.fault for one in server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))]
+    faults: list[Any] = [one.fault for one in server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))]
     assert all(fault.startswith(GONE) for fault in faults)
 
 
 async def test_a_file_that_is_back_is_shown_again(server: Running, tmp_path: Path) -> None:
     """A deleted original that is copied back from a backup needs no command."""
     replaced(server, tmp_path, LARGE, 1_217_808_000)
-    (one,) = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
-    path = server.covers.files.path(one)
+    (one,) = server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))
+    path = server.folder.files.path(one)
     body = path.read_bytes()
     path.unlink()
     assert (await server.get(server.path(UNCOVERED))).cover == "unavailable"
@@ -273,8 +273,8 @@ async def test_a_file_that_is_back_is_shown_again(server: Running, tmp_path: Pat
 async def test_a_disk_that_is_away_is_no_deletion(server: Running, tmp_path: Path) -> None:
     """Where the originals' folders are gone as well nothing is concluded: the cover is unavailable."""
     replaced(server, tmp_path, LARGE, 1_217_808_000)
-    (one,) = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
-    path = server.covers.files.path(one)
+    (one,) = server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))
+    path = server.folder.files.path(one)
     path.parent.rename(tmp_path / "away")
     assert (await server.get(server.path(UNCOVERED))).cover == "unavailable"
     (tmp_path / "away").rename(path.parent)

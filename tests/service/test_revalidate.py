@@ -44,15 +44,15 @@ async def serve(start: Start, upstream: Upstream) -> Serve:
 
 def row(server: Running) -> Provenance:
     """What is remembered of where the book's original came from."""
-    found = server.covers.catalogue.provenance.of(NAME, "up")
+    found = server.folder.catalogue.provenance.of(NAME, "up")
     assert found
     return found
 
 
 async def recheck(server: Running) -> int:
     """Have all that was fetched be due, and one round done."""
-    server.covers.catalogue.provenance.put(replace(row(server), due=1))
-    return await Revalidator(server.covers.asking, 1.0).round()
+    server.folder.catalogue.provenance.put(replace(row(server), due=1))
+    return await Revalidator(server.service.fetcher, 1.0).round()
 
 
 async def every_spelling(server: Running) -> list[Got]:
@@ -72,7 +72,7 @@ async def test_validators_are_remembered(serve: Serve) -> None:
     kept = row(server)
 
     assert (kept.etag, kept.modified) == (SAID["ETag"], SAID["Last_Modified"])
-    assert 0.9 * 2_592_000 < (kept.due or 0) - server.covers.asking.now() < 1.1 * 2_592_000
+    assert 0.9 * 2_592_000 < (kept.due or 0) - server.service.fetcher.now() < 1.1 * 2_592_000
     assert kept.keep_until is None
 
 
@@ -90,7 +90,7 @@ async def test_unchanged_costs_nothing(serve: Serve, upstream: Upstream) -> None
     assert {each.cover for each in after} == {"hit"}
     assert [each.body for each in after] == [each.body for each in before]
     assert after[0].headers["X-RateLimit-Remaining"] == before[-1].headers["X-RateLimit-Remaining"]
-    assert (row(server).due or 0) > server.covers.asking.now()
+    assert (row(server).due or 0) > server.service.fetcher.now()
     assert row(server).etag == SAID["ETag"]
 
 
@@ -112,10 +112,10 @@ async def test_changed_drops_all_and_makes_anew(
     """Another picture drops every size, format and spelling at once; each is then made from the new one."""
     server = await serve()
     before = await every_spelling(server)
-    files = list(server.covers.files._root.rglob(f"{BOOK}*"))
+    files = list(server.originals.rglob(f"{BOOK}*"))
     upstream.behave = gives(picture(330, 440), **said)
     await recheck(server)
-    left = list(server.covers.cache.layout.top.rglob(f"{BOOK}*"))
+    left = list(server.folder.cache.layout.top.rglob(f"{BOOK}*"))
     after = await every_spelling(server)
 
     assert left == []
@@ -123,7 +123,7 @@ async def test_changed_drops_all_and_makes_anew(
     assert [each.cover for each in after[:3]] == ["made"] * 3
     assert not {each.headers["ETag"] for each in after} & {each.headers["ETag"] for each in before}
     assert not files[0].exists()
-    assert len(server.covers.catalogue.find(NAME)) == 1
+    assert len(server.folder.catalogue.find(NAME)) == 1
 
 
 @pytest.mark.parametrize("status", ["500 Internal Server Error", "404 Not Found", "410 Gone"])
@@ -136,7 +136,7 @@ async def test_what_is_here_stands(serve: Serve, upstream: Upstream, status: str
 
     assert (await server.get(server.path(BOOK))).cover == "hit"
     assert (await server.get(server.path(BOOK, size="large"))).cover == "made"
-    assert (row(server).due or 0) > server.covers.asking.now() + 3000
+    assert (row(server).due or 0) > server.service.fetcher.now() + 3000
     assert row(server).etag == SAID["ETag"]
 
 
@@ -157,8 +157,8 @@ async def test_a_source_that_turns_to_art_takes_no_cover_away(serve: Serve, upst
     art = jpeg(cover(111, 222))
     server = await serve()
     await server.get(server.path(BOOK))
-    digest = server.covers.asking.taker.sketch(NAME, "up", _fetched(art)).digest
-    server.covers.catalogue.refuse(digest, SameBytes("art", 3, 3))
+    digest = server.service.fetcher.taker.sketch(NAME, "up", _fetched(art)).digest
+    server.folder.catalogue.refuse(digest, SameBytes("art", 3, 3))
     upstream.behave = gives(art)
     await recheck(server)
 
@@ -192,8 +192,8 @@ async def test_it_goes_on_by_itself(serve: Serve, upstream: Upstream) -> None:
     server = await serve(asking={"look_seconds": 0.05}, recheck_after_seconds=1)
     await server.get(server.path(BOOK))
     upstream.behave = gives(picture(330, 440))
-    server.covers.catalogue.provenance.put(replace(row(server), due=1))
-    while len(server.covers.catalogue.find(NAME)) != 1 or len(upstream.asked) < 2:
+    server.folder.catalogue.provenance.put(replace(row(server), due=1))
+    while len(server.folder.catalogue.find(NAME)) != 1 or len(upstream.asked) < 2:
         await asyncio.sleep(0.02)
     for _ in range(100):
         got = await server.get(server.path(BOOK))
@@ -209,8 +209,8 @@ async def test_each_is_asked_for_once_by_however_many(serve: Serve, upstream: Up
     server = await serve()
     await server.get(server.path(BOOK))
     upstream.behave = gives(b"", "304 Not Modified")
-    server.covers.catalogue.provenance.put(replace(row(server), due=1))
-    rounds = await asyncio.gather(*(Revalidator(server.covers.asking, 1.0).round() for _ in range(5)))
+    server.folder.catalogue.provenance.put(replace(row(server), due=1))
+    rounds = await asyncio.gather(*(Revalidator(server.service.fetcher, 1.0).round() for _ in range(5)))
 
     assert sorted(rounds) == [0, 0, 0, 0, 1]
     assert len(upstream.asked) == 2
@@ -220,11 +220,11 @@ async def test_looking_for_what_is_due_makes_nobody_forget(serve: Serve) -> None
     """A look that finds nothing does not change the catalogue: what is known to be missing stays known."""
     server = await serve()
     await server.get(server.path(BOOK))
-    before = server.covers.catalogue.change()
-    rounds = [await Revalidator(server.covers.asking, 1.0).round() for _ in range(3)]
+    before = server.folder.catalogue.change()
+    rounds = [await Revalidator(server.service.fetcher, 1.0).round() for _ in range(3)]
 
     assert rounds == [0, 0, 0]
-    assert server.covers.catalogue.change() == before
+    assert server.folder.catalogue.change() == before
 
 
 async def test_never_means_no_recheck(serve: Serve, upstream: Upstream) -> None:
@@ -233,7 +233,7 @@ async def test_never_means_no_recheck(serve: Serve, upstream: Upstream) -> None:
     await server.get(server.path(BOOK))
 
     assert row(server).due is None
-    assert await Revalidator(server.covers.asking, 1.0).round() == 0
+    assert await Revalidator(server.service.fetcher, 1.0).round() == 0
 
 
 @pytest.mark.parametrize(("keep", "seconds"), [("never", 60), (3, 3 * 86_400)])
@@ -244,14 +244,14 @@ async def test_what_may_not_be_kept_goes(
     server = await serve(keep=keep)
     await server.get(server.path(BOOK))
     until = row(server).keep_until
-    early = await Revalidator(server.covers.asking, 1.0).round()
-    held = len(server.covers.catalogue.find(NAME))
-    server.covers.catalogue.provenance.put(replace(row(server), keep_until=1))
-    await Revalidator(server.covers.asking, 1.0).round()
-    gone = server.covers.catalogue.find(NAME), list(server.covers.files._root.rglob(f"{BOOK}*"))
+    early = await Revalidator(server.service.fetcher, 1.0).round()
+    held = len(server.folder.catalogue.find(NAME))
+    server.folder.catalogue.provenance.put(replace(row(server), keep_until=1))
+    await Revalidator(server.service.fetcher, 1.0).round()
+    gone = server.folder.catalogue.find(NAME), list(server.originals.rglob(f"{BOOK}*"))
     hit, made = await server.get(server.path(BOOK)), await server.get(server.path(BOOK, size="large"))
 
-    assert abs((until or 0) - server.covers.asking.now() - seconds) < 30
+    assert abs((until or 0) - server.service.fetcher.now() - seconds) < 30
     assert (early, held) == (0, 1)
     assert gone == ([], [])
     assert (hit.cover, made.cover) == ("hit", "made")
@@ -262,7 +262,7 @@ async def test_changed_is_seen_though_nothing_was_kept(serve: Serve, upstream: U
     """Of a source whose originals may not be kept, a changed picture replaces what was made all the same."""
     server = await serve(keep="never")
     await server.get(server.path(BOOK))
-    server.covers.catalogue.provenance.put(replace(row(server), keep_until=1))
+    server.folder.catalogue.provenance.put(replace(row(server), keep_until=1))
 
     async def behave(asked: Asked) -> None:
         assert asked.header("If-None-Match") == SAID["ETag"]
@@ -284,22 +284,22 @@ async def test_originals_that_were_imported_are_measured_in_the_background(
         (tmp_path / "in" / name).mkdir(parents=True)
         (tmp_path / "in" / name / f"{BOOK}.jpg").write_bytes(jpeg(picture_))
     await asyncio.to_thread(take_in, server.config, tmp_path / "in")
-    covers = server.covers
-    assert covers.catalogue.find(NAME)[0].width == 900
+    catalogue = server.folder.catalogue
+    assert catalogue.find(NAME)[0].width == 900
     before = await server.get(server.path(BOOK))
 
-    await Revalidator(covers.asking, 1.0).round()
+    await Revalidator(server.service.fetcher, 1.0).round()
 
-    first, second = covers.catalogue.find(NAME)
+    first, second = catalogue.find(NAME)
     assert (first.width, second.width) == (500, 900)
     assert first.detail is not None
     assert second.detail is not None
-    assert covers.catalogue.unmeasured(9) == []
+    assert catalogue.unmeasured(9) == []
     assert (await server.get(server.path(BOOK))).headers["ETag"] != before.headers["ETag"]
-    covers.catalogue.decide(second, None, is_pinned=True)
-    covers.catalogue.mark_unmeasured(NAME)
-    await Revalidator(covers.asking, 1.0).round()
-    assert covers.catalogue.find(NAME)[0].width == 900
+    catalogue.decide(second, None, is_pinned=True)
+    catalogue.mark_unmeasured(NAME)
+    await Revalidator(server.service.fetcher, 1.0).round()
+    assert catalogue.find(NAME)[0].width == 900
 
 
 async def test_what_an_earlier_decoder_refused_is_judged_anew_once(serve: Serve, tmp_path: Path) -> None:
@@ -310,12 +310,12 @@ async def test_what_an_earlier_decoder_refused_is_judged_anew_once(serve: Serve,
     (tmp_path / "in" / f"{BOOK}.jpg").write_bytes(body)
     (tmp_path / "in" / f"{other}.jpg").write_bytes(jpeg(cover(400, 600))[:-9000])
     await asyncio.to_thread(take_in, server.config, tmp_path / "in")
-    catalogue = server.covers.catalogue
+    catalogue = server.folder.catalogue
     for name in (NAME, Identifier(ISBN, other)):
         catalogue.mark_faulty(catalogue.find(name)[0], "decode: 4 extraneous bytes")  # as an earlier version
     assert not catalogue.find(NAME)[0].is_usable
 
-    await Revalidator(server.covers.asking, 1.0).round()
+    await Revalidator(server.service.fetcher, 1.0).round()
 
     assert (await server.get(server.path(BOOK))).headers["X-Cover-Original"] == "500x750"
     (damaged,) = catalogue.corrupt(9)

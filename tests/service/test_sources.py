@@ -79,7 +79,7 @@ async def test_a_cover_comes_from_a_source(serve: Serve, upstream: Upstream) -> 
     assert large.headers["X-RateLimit-Remaining"] == "998"
     assert [each.path for each in upstream.asked] == [f"/{BOOK}.jpg"]
     assert 'source_asks_total{outcome="found",source="up"} 1.0' in await metrics(server)
-    (original,) = server.covers.catalogue.find(Identifier("isbn", BOOK))
+    (original,) = server.folder.catalogue.find(Identifier("isbn", BOOK))
     assert (original.source, original.path) == ("up", None)
 
 
@@ -118,15 +118,15 @@ async def test_not_there_is_remembered(
     upstream.behave = behave
     lenient, strict = await both(server)
     asked = len(upstream.asked)
-    server.covers.absent._until.clear()  # as another worker would see it
+    server.service.absent._until.clear()  # as another worker would see it
     await server.get(server.path(BOOK, size="small"))
 
     assert (lenient.cover, lenient.status, strict.status) == ("missing", 200, 404)
     assert lenient.headers["X-RateLimit-Remaining"] == "1000"
     assert len(upstream.asked) == asked <= 1
-    assert server.covers.catalogue.find(Identifier("isbn", BOOK)) == []
-    assert not list(server.covers.files._root.rglob(f"{BOOK}*"))
-    assert not list(server.covers.cache.layout.top.rglob(f"{BOOK}*"))
+    assert server.folder.catalogue.find(Identifier("isbn", BOOK)) == []
+    assert not list(server.originals.rglob(f"{BOOK}*"))
+    assert not list(server.folder.cache.layout.top.rglob(f"{BOOK}*"))
 
 
 COULD_NOT_ASK: list[tuple[str, Behaviour, str]] = [
@@ -176,7 +176,7 @@ async def test_a_source_slower_than_a_client_waits(serve: Serve, upstream: Upstr
     server = await serve(render={"answer_within_seconds": 0.3})
     first = await server.get(server.path(BOOK))
     told.set()
-    while len(server.covers.flights):
+    while len(server.service.flights):
         await asyncio.sleep(0.02)
 
     assert (first.cover, first.headers["Cache-Control"]) == ("pending", "no-store")
@@ -266,7 +266,7 @@ async def test_a_storm_passes(serve: Serve, upstream: Upstream) -> None:
     server = await serve()
     upstream.behave = storm(5, of_its_own)
     labels = [(await server.get(server.path(book(number)))).cover for number in range(8)]
-    (gate,) = server.covers.asking.chain.gates
+    (gate,) = server.service.fetcher.chain.gates
     gate._breaker = gate._breaker.told_to_wait(gate._now(), 0)
     object.__setattr__(gate._breaker, "open_until", gate._now())  # the pause is over
     after = [(await server.get(server.path(book(number)))).cover for number in range(2)]
@@ -274,7 +274,7 @@ async def test_a_storm_passes(serve: Serve, upstream: Upstream) -> None:
     assert labels == ["unavailable"] * 8
     assert len(upstream.asked) == 7
     assert after == ["made", "made"]
-    assert server.covers.asking.states() == {"up": "closed"}
+    assert server.service.fetcher.states() == {"up": "closed"}
 
 
 async def test_flapping_remembers_nothing_false(serve: Serve, upstream: Upstream) -> None:
@@ -298,7 +298,7 @@ async def test_a_wish_to_be_left_alone_is_obeyed(serve: Serve, upstream: Upstrea
     server = await serve()
     upstream.behave = gives(b"", status, Retry_After=90)
     labels = [(await server.get(server.path(book(number)))).cover for number in range(5)]
-    paused = server.covers.asking.recall.look(Identifier("isbn", BOOK), time.time()).paused
+    paused = server.service.fetcher.recall.look(Identifier("isbn", BOOK), time.time()).paused
 
     assert labels == ["unavailable"] * 5
     assert len(upstream.asked) == 1
@@ -360,7 +360,7 @@ async def test_what_is_remembered_ends(start: Start, upstream: Upstream) -> None
     upstream.behave = gives(b"", "404 Not Found")
     for _ in range(3):
         assert (await server.get(server.path(BOOK))).cover == "missing"
-    recall, name, now = server.covers.asking.recall, Identifier("isbn", BOOK), time.time()
+    recall, name, now = server.service.fetcher.recall, Identifier("isbn", BOOK), time.time()
     is_absent = [recall.look(name, now + later).is_absent for later in (400, 1600)]
     asked = len(upstream.asked)
     recall.note_absent(name, now - 1, now)  # it is over
@@ -413,7 +413,7 @@ async def test_three_answers_of_two_sources(
     upstream.behave = by_source(first, second)
     got = await server.get(server.path(BOOK))
     asked = len(upstream.asked)
-    server.covers.absent._until.clear()
+    server.service.absent._until.clear()
     await server.get(server.path(BOOK, size="large"))
 
     assert (got.cover, asked) == (label, asks)
@@ -480,9 +480,9 @@ async def test_art_for_none_is_recognised_and_withdrawn(serve: Serve, upstream: 
     assert labels == ["made", "made", "missing"]
     assert after == ["missing"] * 5
     for number in range(5):
-        assert server.covers.catalogue.find(Identifier("isbn", book(number))) == []
-        assert not list(server.covers.cache.layout.top.rglob(f"{book(number)}*"))
-        assert not list(server.covers.files._root.rglob(f"{book(number)}*"))
+        assert server.folder.catalogue.find(Identifier("isbn", book(number))) == []
+        assert not list(server.folder.cache.layout.top.rglob(f"{book(number)}*"))
+        assert not list(server.originals.rglob(f"{book(number)}*"))
     assert 'source_refused_total{reason="same-bytes",source="up"} 5.0' in await metrics(server)
 
 
@@ -490,17 +490,17 @@ async def test_quarantined_bytes_are_not_decoded(serve: Serve, upstream: Upstrea
     """What once killed a worker is missing, whatever source gives it; it is not even measured."""
     server = await serve()
     digest = hashlib.sha256(picture()).digest()[:16]
-    server.covers.catalogue.quarantine(digest, "SIGSEGV", 1)
+    server.folder.catalogue.quarantine(digest, "SIGSEGV", 1)
 
     assert (await server.get(server.path(BOOK))).cover == "missing"
-    assert server.covers.catalogue.find(Identifier("isbn", BOOK)) == []
+    assert server.folder.catalogue.find(Identifier("isbn", BOOK)) == []
     assert 'source_refused_total{reason="quarantined",source="up"} 1.0' in await metrics(server)
 
 
 async def test_a_disk_that_takes_nothing_is_no_missing_cover(serve: Serve, upstream: Upstream) -> None:
     """An original that cannot be kept makes the answer "unavailable"; with the disk back, it is made."""
     server = await serve()
-    folder = server.covers.files._temporary
+    folder = server.folder.files._temporary
     folder.rmdir()
     folder.write_bytes(b"in the way")
     full = await server.get(server.path(BOOK))
@@ -514,7 +514,7 @@ async def test_a_disk_that_takes_nothing_is_no_missing_cover(serve: Serve, upstr
 async def test_a_memory_that_fails_is_no_obstacle(serve: Serve, upstream: Upstream) -> None:
     """Where nothing can be remembered, sources are asked all the same."""
     server = await serve()
-    server.covers.asking.recall.close()
+    server.service.fetcher.recall.close()
     found = await server.get(server.path(BOOK))
     upstream.behave = gives(b"", "404 Not Found")
 
@@ -581,9 +581,9 @@ async def test_one_coverproxy_before_another(start: Start, upstream: Upstream) -
         render=PATIENT,
     )
     with_none = (await before.get(before.path(BOOK))).cover
-    for original in before.covers.files._root.rglob(f"{COVERED}-*"):
+    for original in before.originals.rglob(f"{COVERED}-*"):
         original.unlink()
-    with before.covers.catalogue.writing() as tables:
+    with before.folder.catalogue.writing() as tables:
         for each in tables.find(Identifier("isbn", COVERED)):
             tables.remove(each)
     with_cover = await before.get(before.path(COVERED))

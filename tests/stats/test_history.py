@@ -136,7 +136,7 @@ async def test_the_status_page_tells_what_happened(server: Running) -> None:
 async def test_a_fault_shows_on_the_status_page(start: Start) -> None:
     """What /readyz knows stands on the page too."""
     server = await start()
-    top = server.covers.cache.layout.top
+    top = server.folder.cache.layout.top
     top.rename(top.with_name("gone"))
     page = await server.get("/status", Accept="text/html")
     top.with_name("gone").rename(top)
@@ -149,7 +149,7 @@ async def test_a_fault_shows_on_the_status_page(start: Start) -> None:
 async def test_a_catalogue_that_cannot_be_read_shows_too(server: Running) -> None:
     """Without its figures the status page still stands, and says what is wrong; home says it cannot."""
     file = Path(server.config.data.dir) / "catalogue.db"
-    server.covers.catalogue.close()
+    server.folder.catalogue.close()
     file.write_bytes(b"no database at all" * 500)
     page = await server.get("/status", Accept="text/html")
     home = await server.get("/", Accept="text/html")

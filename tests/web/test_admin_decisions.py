@@ -42,7 +42,7 @@ async def admin(server: Running) -> AsyncIterator[Visitor]:
 
 def shown(server: Running) -> int | None:
     """The width of what the book shows."""
-    found = server.covers.catalogue.find(NAME)
+    found = server.folder.catalogue.find(NAME)
     return next((each.width for each in found if each.is_usable), None)
 
 
@@ -55,7 +55,7 @@ async def decided(admin: Visitor, act: str, **fields: str) -> str:
 
 async def test_an_administrator_chooses_hides_and_undoes(server: Running, admin: Visitor) -> None:
     """What is chosen is shown, what is hidden is not, each with its note; undoing brings back what was."""
-    large, little = (each.digest.hex() for each in server.covers.catalogue.find(NAME))
+    large, little = (each.digest.hex() for each in server.folder.catalogue.find(NAME))
     assert shown(server) == 600
     page = await decided(admin, "pin", digest=little, note="the second edition")
     assert (shown(server), "the second edition" in page) == (400, True)
@@ -68,18 +68,18 @@ async def test_an_administrator_chooses_hides_and_undoes(server: Running, admin:
     await decided(admin, "undo", number=number)
     assert shown(server) == 600
     await decided(admin, "restore", digest=little)
-    assert len([each for each in server.covers.catalogue.find(NAME) if each.is_usable]) == 2
+    assert len([each for each in server.folder.catalogue.find(NAME) if each.is_usable]) == 2
 
 
 async def test_one_click_hides_a_picture_wherever_it_is(server: Running, admin: Visitor) -> None:
     """The page names the other books with the same picture, and hides or restores it for all at once."""
-    little = server.covers.catalogue.find(NAME)[1].digest.hex()
+    little = server.folder.catalogue.find(NAME)[1].digest.hex()
     assert OTHER in (await admin.get(PAGE)).body.decode()
     await decided(admin, "hide_everywhere", digest=little)
-    other = server.covers.catalogue.find(Identifier(ISBN, OTHER))
+    other = server.folder.catalogue.find(Identifier(ISBN, OTHER))
     assert [each.is_usable for each in other] == [False]
     await decided(admin, "restore_everywhere", digest=little)
-    assert [each.is_usable for each in server.covers.catalogue.find(Identifier(ISBN, OTHER))] == [True]
+    assert [each.is_usable for each in server.folder.catalogue.find(Identifier(ISBN, OTHER))] == [True]
 
 
 async def test_a_whole_book_is_hidden_and_shown_again(server: Running, admin: Visitor) -> None:
@@ -114,7 +114,7 @@ async def test_what_cannot_be_done_is_said(
 async def test_many_are_reviewed_at_once(server: Running, admin: Visitor) -> None:
     """What people sent waits on one page; what is ticked is approved and shown, or turned down."""
     key = Key(new_name(), "library", 1000, owner=hashed("the owners word"))
-    await server.covers.accounts.save(key)
+    await server.service.accounts.save(key)
     for name, side in ((BOOK, 610), (OTHER, 620)):
         sent = await server.client.put(
             server.listeners.url + f"/devkey/{key.name}/original/isbn/{name}",

@@ -49,7 +49,7 @@ async def administrator(somebody: Visitor) -> Visitor:
 
 
 async def kept(server: Running, name: str) -> Key:
-    return next(key for key in server.covers.accounts.all() if key.name == name)
+    return next(key for key in server.service.accounts.all() if key.name == name)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -170,9 +170,9 @@ async def test_a_program_does_all_that_a_person_can(guarded: Running) -> None:
 async def test_keys_are_found_and_paged(guarded: Running) -> None:
     """A hundred keys a page, those that wait first; a search looks at name, label, contact and site."""
     for number in range(101):
-        await guarded.covers.accounts.store.save(Key(new_name(), f"label {number}", 1, created_at=number))
-    await guarded.covers.accounts.store.save(Key(new_name(), "Zebra", 1, is_waiting=True, contact="Z@x.org"))
-    await guarded.covers.accounts.refresh()
+        await guarded.service.accounts.store.save(Key(new_name(), f"label {number}", 1, created_at=number))
+    await guarded.service.accounts.store.save(Key(new_name(), "Zebra", 1, is_waiting=True, contact="Z@x.org"))
+    await guarded.service.accounts.refresh()
 
     async def told(query: str) -> dict[str, object]:
         got = await guarded.get(f"/admin{query}", Accept="application/json", **BEARER)
@@ -208,12 +208,12 @@ async def test_a_front_server_can_let_people_in(start: Start) -> None:
 async def test_a_book_shows_its_originals_side_by_side(guarded: Running, tab: Page, tmp_path: Path) -> None:
     """Two originals of one ISBN stand beside each other with px and source; purging removes what was made."""
     identifier = Identifier(ISBN, COVERED)
-    first = guarded.covers.catalogue.find(identifier)[0]
-    other = guarded.covers.catalogue.find(Identifier(ISBN, CLASSICS[1].isbns[0]))[0]
-    body = guarded.covers.files.path(other).read_bytes()
+    first = guarded.folder.catalogue.find(identifier)[0]
+    other = guarded.folder.catalogue.find(Identifier(ISBN, CLASSICS[1].isbns[0]))[0]
+    body = guarded.folder.files.path(other).read_bytes()
     second = replace(other, identifier=identifier, source="<i>shop</i>", width=20, height=30)
-    guarded.covers.catalogue.add(second)
-    guarded.covers.files.place(second, body, Path(), "copy")
+    guarded.folder.catalogue.add(second)
+    guarded.folder.files.place(second, body, Path(), "copy")
     await guarded.get(guarded.path())
     await tab.open(f"{guarded.listeners.url}/admin")
     await tab.fill("#token", TOKEN)
@@ -235,13 +235,13 @@ async def test_a_book_shows_its_originals_side_by_side(guarded: Running, tab: Pa
 
 async def test_a_preview_is_rendered_never_sent_as_it_came(guarded: Running) -> None:
     """A preview is a small JPEG of ours; an unknown or damaged original is a 404, a missing file a 503."""
-    original = guarded.covers.catalogue.find(Identifier(ISBN, COVERED))[0]
+    original = guarded.folder.catalogue.find(Identifier(ISBN, COVERED))[0]
     path = f"/admin/original/{original.digest.hex()}?isbn={COVERED}"
     got = await guarded.get(path, **BEARER)
     image = vips.open_original(got.body, Loader.JPEG)
     assert (image.width, image.height) == (200, 300)
     assert (await guarded.get(f"/admin/original/{'0' * 32}?isbn={COVERED}", **BEARER)).status == 404
-    file = guarded.covers.files.path(original)
+    file = guarded.folder.files.path(original)
     whole = file.read_bytes()
     file.unlink()
     assert (await guarded.get(path, **BEARER)).status == 503
@@ -252,8 +252,8 @@ async def test_a_preview_is_rendered_never_sent_as_it_came(guarded: Running) -> 
 
 async def test_what_is_quarantined_is_seen_and_released(guarded: Running, administrator: Visitor) -> None:
     """A quarantined original stands on the page with its reason, and its cover is back once released."""
-    original = guarded.covers.catalogue.find(Identifier(ISBN, COVERED))[0]
-    guarded.covers.catalogue.quarantine(original.digest, "crashed <b>hard</b>", 1_795_400_000)
+    original = guarded.folder.catalogue.find(Identifier(ISBN, COVERED))[0]
+    guarded.folder.catalogue.quarantine(original.digest, "crashed <b>hard</b>", 1_795_400_000)
     assert (await guarded.get(guarded.path())).cover == "missing"
     page = await administrator.get("/admin/service")
     assert b"crashed &lt;b&gt;hard&lt;/b&gt;" in page.body
@@ -295,8 +295,8 @@ async def test_pages_are_clean_on_a_phone_and_in_the_dark(guarded: Running, tab:
     await guarded.new_key(is_waiting=True)
     await guarded.get(guarded.path("123"))
     await guarded.get(guarded.path("9780141439501"))
-    original = guarded.covers.catalogue.find(Identifier(ISBN, CLASSICS[2].isbns[0]))[0]
-    guarded.covers.catalogue.quarantine(original.digest, "crashed", 1_795_400_000)
+    original = guarded.folder.catalogue.find(Identifier(ISBN, CLASSICS[2].isbns[0]))[0]
+    guarded.folder.catalogue.quarantine(original.digest, "crashed", 1_795_400_000)
     await guarded.app[DESK].ledger.write()
     await tab.resize(360, 780)
     url = guarded.listeners.url

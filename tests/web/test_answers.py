@@ -134,8 +134,8 @@ async def test_both_spellings_are_one_cover(server: Running) -> None:
 async def test_the_etag_is_what_nginx_computes_for_the_file(server: Running) -> None:
     """ETag is hex mtime, dash, hex size of the file, and the mtime is the original's own."""
     got = await server.get(server.path())
-    (file,) = server.covers.cache.layout.top.glob(f"img/medium/jpg/*/isbn/*/*/{COVERED}.jpg")
-    (original,) = server.covers.files._root.rglob(f"{COVERED}-*")
+    (file,) = server.folder.cache.layout.top.glob(f"img/medium/jpg/*/isbn/*/*/{COVERED}.jpg")
+    (original,) = server.originals.rglob(f"{COVERED}-*")
 
     stat = file.stat()
     assert got.headers["ETag"] == f'"{int(stat.st_mtime):x}-{stat.st_size:x}"'
@@ -370,7 +370,7 @@ async def test_a_cover_that_takes_long_is_pending_and_then_there(start: Start) -
     first = await server.get(server.path(size="large"))
     for _ in range(100):
         await asyncio.sleep(0.02)
-        if not len(server.covers.flights):
+        if not len(server.service.flights):
             break
     second = await server.get(server.path(size="large"))
 
@@ -385,7 +385,7 @@ async def test_a_full_queue_answers_at_once(start: Start) -> None:
     server = await start(render={"queue": 1})
     async with AsyncExitStack() as stack:
         for number in range(2):
-            await stack.enter_async_context(server.covers.renders.place(str(number)))
+            await stack.enter_async_context(server.service.renders.place(str(number)))
         got = await server.get(server.path())
         assert got.cover == "pending"
     assert (await server.get(server.path())).cover == "made"
@@ -418,7 +418,7 @@ async def test_health_and_metrics_have_an_address_of_their_own(server: Running) 
 
 async def test_a_fault_of_the_data_folder_shows_in_readyz(server: Running) -> None:
     """A cache folder that is gone makes /readyz 503 and names it; covers are still answered."""
-    top = server.covers.cache.layout.top
+    top = server.folder.cache.layout.top
     top.rename(top.with_name("gone"))
     async with server.client.get(server.listeners.ops_url + "/readyz") as response:
         assert response.status == 503

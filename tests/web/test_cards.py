@@ -61,7 +61,7 @@ async def test_a_key_chooses_what_no_cover_shows(start: Start, tmp_path: Path) -
     seen = {}
     for choice in ("gif", "card", "own", "404"):
         key = with_choice(await server.new_key(), choice)
-        await server.covers.accounts.save(key)
+        await server.service.accounts.save(key)
         got = await server.get(server.path(UNCOVERED, key=key.name), Accept=IMAGE)
         seen[choice] = (got.status, got.headers["Content-Type"], got.cover)
         odd = await server.get(server.path("nonsense", key=key.name) + "?default=card", Accept=IMAGE)

@@ -25,7 +25,7 @@ async def changed(server: Running, tmp_path: Path) -> Running:
         (folder / f"{UNCOVERED}.jpg").write_bytes(images.jpeg(images.cover(side, side * 3 // 2)))
         await asyncio.to_thread(take_in, server.config, folder, "copy")
     curator, by = server.app[CURATOR], Decision("eva", 1)
-    last = server.covers.catalogue.find(NAME)[-1].digest
+    last = server.folder.catalogue.find(NAME)[-1].digest
     curator.hide(NAME, None, by)
     curator.restore(NAME, None, by)
     await server.covers.purge(NAME)

@@ -28,7 +28,7 @@ def told(got: Got) -> dict[str, str]:
 def is_cached(server: Running) -> bool:
     """Whether the kernel has the cover's file, as far as this file system tells."""
     try:
-        return server.covers.cache.glance(SPEC) is not None
+        return server.folder.cache.glance(SPEC) is not None
     except BlockingIOError:
         return False
 
@@ -48,7 +48,7 @@ async def test_a_hit_from_disk_says_what_every_hit_says(bare: Running) -> None:
 async def test_what_is_not_in_memory_is_read_by_a_thread(bare: Running) -> None:
     """A file that the kernel has let go of is answered all the same."""
     made = await bare.get(bare.path())
-    path = bare.covers.cache.layout.paths(SPEC)[0]
+    path = bare.folder.cache.layout.paths(SPEC)[0]
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -75,7 +75,7 @@ async def test_nothing_is_given_out_without_a_good_key(bare: Running) -> None:
     bound = await bare.new_key(sites=("opac.example.org",))
     assert (await bare.get(bare.path(key="nosuchkeynosuchkey"))).status == 403
     assert (await bare.get(bare.path(key=bound.name))).status == 403
-    bare.covers.cache.layout.paths(SPEC)[0].write_bytes(b"\xff\xd8\xff torn")
+    bare.folder.cache.layout.paths(SPEC)[0].write_bytes(b"\xff\xd8\xff torn")
     assert (await bare.get(bare.path())).cover == "made"
     await bare.covers.purge(SPEC.identifier)
     assert (await bare.get(bare.path())).cover == "made"
@@ -86,11 +86,11 @@ async def test_what_is_asked_for_twice_is_kept(server: Running) -> None:
     await server.get(server.path())
     if not is_cached(server):
         pytest.skip("this file system does not tell what it has in memory")
-    before = len(server.covers.memory)
+    before = len(server.service.memory)
     await server.get(server.path())
-    once = len(server.covers.memory)
+    once = len(server.service.memory)
     await server.get(server.path())
-    assert (before, once, len(server.covers.memory)) == (before, before, before + 1)
+    assert (before, once, len(server.service.memory)) == (before, before, before + 1)
 
 
 def test_a_file_is_read_with_its_time_and_attribute(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ async def get(server: Running, query: str = "", key: str = "", isbn: str = UNCOV
 
 
 def link(server: Running, relation: Relation = Relation.FORMAT, asked: Identifier = ASKED) -> None:
-    server.covers.catalogue.editions.link([EditionLink(asked, OTHER, relation, "marc-776")])
+    server.folder.catalogue.editions.link([EditionLink(asked, OTHER, relation, "marc-776")])
 
 
 async def test_an_edition_stands_in_where_the_address_asks_for_it(server: Running) -> None:
@@ -66,7 +66,7 @@ async def test_a_key_may_ask_for_it_always(server: Running) -> None:
 @pytest.mark.parametrize("hidden", ["book", "picture"])
 async def test_a_hidden_item_has_no_stand_in(server: Running, hidden: str) -> None:
     """What a person hid stays without a picture; and a hidden picture stands in for nothing."""
-    catalogue = server.covers.catalogue
+    catalogue = server.folder.catalogue
     link(server)
     if hidden == "book":
         catalogue.decisions.hide(ASKED, None, Decision("anna", 1))
@@ -79,7 +79,7 @@ async def test_links_of_links_are_not_followed(server: Running) -> None:
     """One hop: an edition of an edition is too far."""
     between = Identifier(ISBN, "9798992242508")
     link(server, asked=between)
-    server.covers.catalogue.editions.link([EditionLink(ASKED, between, Relation.FORMAT, "csv")])
+    server.folder.catalogue.editions.link([EditionLink(ASKED, between, Relation.FORMAT, "csv")])
     assert (await get(server, "?fallback=translation")).headers["X-Cover-Status"] == "missing"
 
 

@@ -21,7 +21,6 @@ from coverproxy.domain.identifier import Reading
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.cover_info import MAX_WAITING
-from coverproxy.web.app_keys import INFORMER
 from coverproxy.web.shapes.info import MAX_BODY_BYTES
 
 JSON = "application/json"
@@ -46,7 +45,7 @@ async def post(server: Running, body: bytes, kind: str = JSON, key: str | None =
 
 
 def original(server: Running, value: str = COVERED) -> Original:
-    return server.covers.catalogue.find(Identifier(ISBN, value))[0]
+    return server.folder.catalogue.find(Identifier(ISBN, value))[0]
 
 
 async def test_a_cover_is_told_with_its_original(server: Running) -> None:
@@ -98,31 +97,31 @@ async def test_it_counts_nothing(server: Running) -> None:
 
     assert told["thumbhash"] is not None
     assert (got.status, got.headers["X-RateLimit-Remaining"]) == (200, "0")
-    assert server.covers.accounts.allowance(poor).made == 0
+    assert server.service.accounts.allowance(poor).made == 0
 
 
 async def test_the_look_is_taken_once(server: Running) -> None:
     """Colour and thumbhash come with the first answer, are remembered, and are the same for ever."""
     digest = original(server).digest
-    assert server.covers.catalogue.look(digest) is None
+    assert server.folder.catalogue.look(digest) is None
     first, *others = await asyncio.gather(*(about(server, COVERED) for _ in range(6)))
-    kept = server.covers.catalogue.look(digest)
+    kept = server.folder.catalogue.look(digest)
 
     assert kept is not None
     assert all(each == first for each in others)
     assert first["colour"] == kept.hex
     assert base64.b64decode(first["thumbhash"]) == kept.thumbhash
-    for path in server.covers.files._root.rglob(f"{COVERED}-*"):
+    for path in server.originals.rglob(f"{COVERED}-*"):
         path.unlink()
     assert await about(server, COVERED) == first
 
 
 async def test_no_look_delays_an_answer(server: Running) -> None:
     """Where renders are busy or the original is gone, all but the look is told."""
-    server.covers.renders.taken = 10_000
+    server.service.renders.taken = 10_000
     busy = await about(server, COVERED)
-    server.covers.renders.taken = 0
-    for path in server.covers.files._root.rglob(f"{COVERED}-*"):
+    server.service.renders.taken = 0
+    for path in server.originals.rglob(f"{COVERED}-*"):
         path.unlink()
     gone = await about(server, COVERED)
 
@@ -132,7 +131,7 @@ async def test_no_look_delays_an_answer(server: Running) -> None:
 
 async def test_a_corrupt_original_is_found_out(server: Running) -> None:
     """An original that proves corrupt when it is looked at is passed over from then on."""
-    for path in server.covers.files._root.rglob(f"{COVERED}-*"):
+    for path in server.originals.rglob(f"{COVERED}-*"):
         body = path.read_bytes()
         path.unlink()  # it is a link to the drawn one
         path.write_bytes(body[: len(body) // 2])
@@ -276,7 +275,7 @@ async def test_callbacks_are_names(server: Running, callback: str) -> None:
 
 async def test_lists_are_bounded(server: Running) -> None:
     """With as many lists in hand as may be, another is 503 at once, with Retry-After."""
-    server.app[INFORMER]._waiting = MAX_WAITING
+    server.service.books.waiting = MAX_WAITING
     got = await server.get(list_path(server, "?isbn=1"))
 
     assert (got.status, orjson.loads(got.body)["code"]) == (503, "pending")

@@ -91,7 +91,7 @@ async def test_a_newcomer_gets_a_key_and_sees_a_cover(open_server: Running, tab:
 async def test_a_key_is_shown_once_and_its_word_never_kept(open_server: Running, visitor: Visitor) -> None:
     """Key and word come with the answer that makes them; of the word a hash is kept; no page has either."""
     key, word = await got_key(visitor, label="Once")
-    saved = next(each for each in open_server.covers.accounts.all() if each.name == key)
+    saved = next(each for each in open_server.service.accounts.all() if each.name == key)
 
     assert saved.owner == hashed(word)
     assert word not in repr(saved)
@@ -144,8 +144,8 @@ async def test_a_key_that_waits_works_once_it_is_approved(start: Start) -> None:
     async with Visitor(server) as visitor:
         key, _ = await got_key(visitor)
         assert (await server.get(server.path(key=key))).status == 403
-        waiting = next(each for each in server.covers.accounts.all() if each.name == key)
-        await server.covers.accounts.save(replace(waiting, is_waiting=False))
+        waiting = next(each for each in server.service.accounts.all() if each.name == key)
+        await server.service.accounts.save(replace(waiting, is_waiting=False))
         assert (await server.get(server.path(key=key))).cover == "made"
 
 
@@ -157,7 +157,7 @@ async def test_a_closed_service_gives_no_keys(start: Start) -> None:
         assert b"<form" not in page.body
         assert b"mailto:ask@example.org" in page.body
         assert (await visitor.submit("/keys", WISH, to="/keys")).status == 403
-        assert len(server.covers.accounts.all()) == 1
+        assert len(server.service.accounts.all()) == 1
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ async def test_a_form_from_elsewhere_is_refused(open_server: Running, visitor: V
         await visitor.submit("/keys", WISH, Sec_Fetch_Site="cross-site"),
     ]
     assert [each.status for each in tries] == [403] * 4
-    assert len(open_server.covers.accounts.all()) == 1
+    assert len(open_server.service.accounts.all()) == 1
 
 
 async def test_the_form_cookie_is_out_of_reach(visitor: Visitor) -> None:
@@ -306,7 +306,7 @@ async def test_words_cannot_be_guessed_at_leisure(start: Start) -> None:
     """After its attempts an address is told to wait, with the right word too."""
     server = await start(signup={"mode": "open", "tries_per_hour": 3})
     owned = Key(new_name(), "owned", 10, owner=hashed("right"))
-    await server.covers.accounts.save(owned)
+    await server.service.accounts.save(owned)
     async with Visitor(server) as visitor:
         path, fields = f"/devkey/{owned.name}/usage", {"action": "settle", "sites": "", "no_cover": "gif"}
         got = [
@@ -331,8 +331,8 @@ async def test_a_replaced_key_works_beside_the_new_one_on_one_quota(
     assert (await usage_of(open_server, key))["expires_at"]
     assert (await visitor.submit(f"/devkey/{new[1]}/usage", fields)).status == 409
 
-    old = next(each for each in open_server.covers.accounts.all() if each.name == key)
-    await open_server.covers.accounts.save(replace(old, expires_at=1))
+    old = next(each for each in open_server.service.accounts.all() if each.name == key)
+    await open_server.service.accounts.save(replace(old, expires_at=1))
     assert (await open_server.get(open_server.path(key=key))).status == 403
     assert (await visitor.submit(f"/devkey/{new[1]}/usage", fields)).status == 200
 
@@ -420,7 +420,7 @@ async def test_reloading_the_new_key_makes_no_other(open_server: Running, visito
     again = (await visitor.get("/keys/given")).body.decode()
     assert KEY.findall(again) == [key]
     assert WORD.findall(again) == [word]
-    assert [each.name for each in open_server.covers.accounts.all() if each.contact] == [key]
+    assert [each.name for each in open_server.service.accounts.all() if each.contact] == [key]
 
 
 async def test_a_form_sent_twice_gives_one_key(open_server: Running, visitor: Visitor) -> None:
@@ -431,7 +431,7 @@ async def test_a_form_sent_twice_gives_one_key(open_server: Running, visitor: Vi
 
     assert {page.status for page in pages} == {200}
     assert len({KEY.findall(page.body.decode())[0] for page in pages}) == 1
-    assert len([each for each in open_server.covers.accounts.all() if each.contact]) == 1
+    assert len([each for each in open_server.service.accounts.all() if each.contact]) == 1
 
 
 async def test_a_new_key_is_shown_to_nobody_else(open_server: Running, visitor: Visitor) -> None:
@@ -445,7 +445,7 @@ async def test_a_new_key_is_shown_to_nobody_else(open_server: Running, visitor: 
 
 async def test_the_first_url_is_of_a_cover_that_is_here(open_server: Running, visitor: Visitor) -> None:
     """Where the classic is missing, the URL to try is of another cover; with none here, it shows the card."""
-    catalogue = open_server.covers.catalogue
+    catalogue = open_server.folder.catalogue
 
     def leave(most: int) -> None:
         every = catalogue.sample(200)

@@ -35,7 +35,7 @@ async def server(start: Start) -> Running:
 async def owned(server: Running, word: str = "the owners word", **values: Any) -> Key:
     """Make a key that has an owner's word."""
     key = Key(new_name(), "library", 1000, owner=hashed(word), **values)
-    await server.covers.accounts.save(key)
+    await server.service.accounts.save(key)
     return key
 
 
@@ -112,7 +112,7 @@ async def test_a_trusted_owner_is_shown_at_once(start: Start) -> None:
         assert (status, told["status"]) == (201, "shown")
         got = await server.get(server.path(UNCOVERED))
         assert got.headers["X-Cover-Original"].startswith(str(width))
-    assert len(server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))) == 1
+    assert len(server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))) == 1
 
 
 async def test_decisions_are_made_by_json(server: Running) -> None:
@@ -187,7 +187,7 @@ async def test_what_is_no_cover_is_refused(server: Running, body: bytes, words: 
     status, problem = await call(server, "PUT", one(server), body)
     assert (status, problem["code"]) == (422, "refused")
     assert words in problem["detail"]
-    assert server.covers.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
+    assert server.folder.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
     assert left(server) == []
 
 
@@ -254,7 +254,7 @@ async def test_a_broken_connection_leaves_nothing(server: Running) -> None:
             break
         await asyncio.sleep(0.02)
     assert left(server) == []
-    assert server.covers.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
+    assert server.folder.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
 
 
 async def test_a_full_disk_leaves_nothing(server: Running) -> None:
@@ -317,7 +317,7 @@ async def test_terms_are_told_and_obeyed(server: Running) -> None:
     told = orjson.loads((await server.get(about)).body)["original"]
     assert (told["licence"], told["until"], told["no_crop"]) == ("CC0", f"{until}T00:00:00Z", True)
     shown = await server.get(server.path(COVERED))
-    taker = server.covers.asking.taker
+    taker = server.service.fetcher.taker
     assert await asyncio.to_thread(expire, taker, int(time.time()), 86_400) == 0
     assert await asyncio.to_thread(expire, taker, int(time.time()) + 86_400 * 3, 86_400) == 1
     after = await server.get(server.path(COVERED), If_None_Match=shown.headers["ETag"])
@@ -330,13 +330,13 @@ async def test_what_nobody_reviews_is_removed(server: Running) -> None:
     """After its days what waits is gone with its file; the book is as it was."""
     key = await owned(server)
     await call(server, "PUT", one(server, key=key), RED, "the owners word")
-    (waiting,) = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
-    file = server.covers.files.path(waiting)
+    (waiting,) = server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))
+    file = server.folder.files.path(waiting)
     assert file.exists()
-    taker, now = server.covers.asking.taker, int(time.time())
+    taker, now = server.service.fetcher.taker, int(time.time())
     assert await asyncio.to_thread(expire, taker, now, 86_400) == 0
     assert await asyncio.to_thread(expire, taker, now + 86_401, 86_400) == 1
-    assert server.covers.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
+    assert server.folder.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
     assert not file.exists()
 
 

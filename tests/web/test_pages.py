@@ -103,7 +103,7 @@ async def test_a_try_counts_for_the_home_page_and_shows_nowhere_else(start: Star
     assert first.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "Access-Control-Allow-Origin" not in first.headers
     assert (await server.get(f"/try/huge/isbn/{COVERED}", **here)).cover == "size"
-    assert server.covers.accounts.allowance(server.key).made == 0
+    assert server.service.accounts.allowance(server.key).made == 0
 
 
 async def test_one_address_does_not_use_up_the_tries_of_all(start: Start) -> None:

@@ -58,7 +58,7 @@ async def stranger(server: Running) -> AsyncIterator[Visitor]:
 
 def is_shown(server: Running) -> bool:
     """Whether the book has a cover."""
-    return any(each.is_usable for each in server.covers.catalogue.of_item(NAME))
+    return any(each.is_usable for each in server.folder.catalogue.of_item(NAME))
 
 
 async def test_a_stranger_reports_and_sees_what_became_of_it(server: Running, stranger: Visitor) -> None:
@@ -98,8 +98,8 @@ async def test_one_report_per_item_and_reason(server: Running) -> None:
         assert got.status == 201
         codes.append((await got.json())["code"])
     assert codes[0] == codes[1] != codes[2]
-    assert len(server.covers.catalogue.reports.open_reports(9)) == 2
-    assert server.covers.catalogue.reports.open_reports(9)[0].reporters[0].pseudonym.isalnum()
+    assert len(server.folder.catalogue.reports.open_reports(9)) == 2
+    assert server.folder.catalogue.reports.open_reports(9)[0].reporters[0].pseudonym.isalnum()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_what_is_no_report_is_refused(server: Running, path: str, body: An
     """An unknown reason, a mail address that is none, an item without a cover; nothing is entered."""
     got = await server.client.post(server.listeners.url + path, data=orjson.dumps(body), headers=JSON)
     assert got.status == status
-    assert server.covers.catalogue.reports.count_open() == 0
+    assert server.folder.catalogue.reports.count_open() == 0
 
 
 async def test_forms_from_elsewhere_are_refused(server: Running, stranger: Visitor) -> None:
@@ -130,7 +130,7 @@ async def test_forms_from_elsewhere_are_refused(server: Running, stranger: Visit
         headers=JSON | {"Sec-Fetch-Site": "cross-site"},
     )
     assert got.status == 403
-    assert server.covers.catalogue.reports.count_open() == 0
+    assert server.folder.catalogue.reports.count_open() == 0
 
 
 async def test_reports_are_bounded(make: Any) -> None:
@@ -155,7 +155,7 @@ async def test_reports_can_be_off(make: Any) -> None:
 async def test_a_picture_is_hidden_by_itself_where_that_is_configured(make: Any, case: str) -> None:
     """After three different people, by the switch only; never what a person chose, or decided to keep."""
     server = await make(auto_hide=case != "off")
-    desk, curator = server.app[REPORTS], server.covers.catalogue
+    desk, curator = server.app[REPORTS], server.folder.catalogue
     (original,) = curator.find(NAME)
     if case == "pinned":
         with curator.writing() as tables:

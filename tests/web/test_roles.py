@@ -58,7 +58,7 @@ async def test_a_role_takes_effect_at_once(start: Start, drawn_isbns: list[str])
     server = await start(automated={"burst": 1, "covers_per_second": 0.001}, roles=patient)
     key = await server.new_key()
     first = [(await server.get(server.path(isbn, key=key.name), **VUFIND)).cover for isbn in drawn_isbns[:2]]
-    await server.covers.accounts.save(replace(key, role="server"))
+    await server.service.accounts.save(replace(key, role="server"))
     later = [(await server.get(server.path(isbn, key=key.name), **VUFIND)).cover for isbn in drawn_isbns[2:5]]
 
     assert (first, later) == (["made", "throttled"], ["made"] * 3)
@@ -70,7 +70,7 @@ async def test_a_role_that_is_asked_for_is_the_operator_s_to_give(start: Start) 
     async with Visitor(server) as visitor:
         assert (await visitor.submit("/keys", WISH | {"role": "root"})).status == 400
         await visitor.submit("/keys", WISH | {"role": "server"})
-        key = next(each for each in server.covers.accounts.all() if each.label == "Library")
+        key = next(each for each in server.service.accounts.all() if each.label == "Library")
         assert (key.role, key.asked_role) == ("browser", "server")
         assert (await usage_of(server, key.name))["asked_role"] == "server"
         await visitor.submit("/admin/login", {"token": "t" * 20})
@@ -78,7 +78,7 @@ async def test_a_role_that_is_asked_for_is_the_operator_s_to_give(start: Start) 
         page = await visitor.submit("/admin", settled | {"named_sizes_only": "on"})
 
     assert page.status == 200
-    key = await server.covers.accounts.known(key.name)
+    key = await server.service.accounts.known(key.name)
     assert (key.role, key.asked_role, key.named_sizes_only, key.daily_limit) == ("server", "", True, 7)
 
 
@@ -90,7 +90,7 @@ async def test_approving_gives_the_role_that_was_asked_for(start: Start) -> None
         await visitor.submit("/admin/login", {"token": "t" * 20})
         for key, role in zip(keys, ("", "browser"), strict=True):
             await visitor.submit("/admin", {"action": "approve", "key": key.name, "role": role})
-    found = [await server.covers.accounts.known(key.name) for key in keys]
+    found = [await server.service.accounts.known(key.name) for key in keys]
 
     assert [(key.role, key.asked_role, key.is_waiting) for key in found] == [
         ("server", "", False), ("browser", "", False),
@@ -110,7 +110,7 @@ async def test_a_key_that_keeps_to_named_sizes(server: Running, size: str, query
 
     assert got.status == 200
     assert (got.body, got.headers["ETag"]) == (named.body, named.headers["ETag"])
-    assert server.covers.accounts.made_today(key) == 1
+    assert server.service.accounts.made_today(key) == 1
 
 
 async def test_a_quota_that_counts_books(start: Start, drawn_isbns: list[str]) -> None:

@@ -22,7 +22,7 @@ async def test_a_wish_is_the_file_of_its_rung(server: Running) -> None:
     medium, two = await server.get(server.path()), await server.get(server.path(size="w200"))
     sharp = await server.get(server.path(size="small@2x"))
     assert medium.headers["ETag"] == two.headers["ETag"] == sharp.headers["ETag"]
-    assert server.covers.accounts.made_today(server.key) == 2
+    assert server.service.accounts.made_today(server.key) == 2
 
 
 async def test_enumerating_makes_no_more_than_the_rungs(server: Running) -> None:
@@ -36,7 +36,7 @@ async def test_enumerating_makes_no_more_than_the_rungs(server: Running) -> None
     files = {path.stat().st_ino for path in images.rglob("*.*") if path.is_file()}
 
     assert len(files) == len(server.config.ladder.widths)
-    assert server.covers.accounts.made_today(server.key) == len(files)
+    assert server.service.accounts.made_today(server.key) == len(files)
 
 
 async def test_a_replaced_cover_is_gone_in_every_size(server: Running) -> None:
@@ -97,7 +97,7 @@ async def test_files_of_an_item_are_bounded(server: Running) -> None:
             await server.get(f"/devkey/{key}/{rest}")
     for name in ("small@2x", "medium@3x", "large@9x", "original", "huge"):
         await server.get(server.path(size=name))
-    held = list(server.covers.cache.held(Identifier("isbn", COVERED)))
+    held = list(server.folder.cache.held(Identifier("isbn", COVERED)))
     table = server.config.size_table
     assert len(held) <= len(table.sizes)
     assert {each.size for each in held} <= set(table.sizes)

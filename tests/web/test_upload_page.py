@@ -44,7 +44,7 @@ async def server(start: Start) -> Running:
 async def key(server: Running) -> Key:
     """A key with an owner's word."""
     key = Key(new_name(), "library", 1000, owner=hashed("the owners word"))
-    await server.covers.accounts.save(key)
+    await server.service.accounts.save(key)
     return key
 
 
@@ -88,7 +88,7 @@ async def test_an_owner_sees_every_size_and_sends_it_for_review(
         assert images.decoded(got.body).shape[:2] == (int(height), int(width))
     got = await visitor.submit(path, {"act": "save"})
     assert "as soon as somebody has approved it" in got.body.decode()
-    (found,) = server.covers.catalogue.find(NAME)
+    (found,) = server.folder.catalogue.find(NAME)
     assert (found.state, found.origin, found.terms.licence) == (State.PENDING, "cover.jpg", "CC0")
 
 
@@ -97,7 +97,7 @@ async def test_what_is_discarded_leaves_nothing(server: Running, visitor: Visito
     for _ in range(2):
         _, _, path = await sent(visitor, server, COVER, **pressed(key))
         assert "Discarded" in (await visitor.submit(path, {"act": "discard"})).body.decode()
-        assert server.covers.catalogue.find(NAME) == []
+        assert server.folder.catalogue.find(NAME) == []
     assert not list(Path(server.config.data.dir, "originals").rglob(f"{BOOK}*"))
 
 
@@ -127,7 +127,7 @@ async def test_refusals_are_told_in_plain_words(
     """The form comes back with what was typed and with what is wrong; nothing is kept."""
     got, page, _ = await sent(visitor, server, body, **pressed(key, word))
     assert (got, why in page, key.name in page) == (status, True, True)
-    assert server.covers.catalogue.find(NAME) == []
+    assert server.folder.catalogue.find(NAME) == []
     assert not list(Path(server.config.data.dir, "originals", "tmp").iterdir())
 
 
@@ -136,7 +136,7 @@ async def test_forms_from_elsewhere_are_refused(server: Running, visitor: Visito
     status, _, _ = await sent(visitor, server, COVER, **pressed(key), form_token="0" * 64)
     assert status == 403
     assert (await visitor.get("/upload/seen/made-up")).status == 404
-    assert server.covers.catalogue.find(NAME) == []
+    assert server.folder.catalogue.find(NAME) == []
 
 
 async def test_a_librarian_drops_a_picture(server: Running, key: Key, tab: Page) -> None:

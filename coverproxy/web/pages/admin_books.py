@@ -5,14 +5,15 @@ from typing import Any
 
 from aiohttp import web
 
+from coverproxy.cache.disk import HeldFile
 from coverproxy.config import Size
 from coverproxy.domain import isbn, schemes
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoCover, NotAnIdentifier
-from coverproxy.domain.original import DIGEST_BYTES, Original
+from coverproxy.domain.original import DIGEST_BYTES
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
-from coverproxy.service.covers import Covers
 from coverproxy.service.curate import Curator
+from coverproxy.service.holdings import BookHoldings, HeldOriginal
 from coverproxy.web.app_keys import COVERS, CURATOR
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
@@ -25,11 +26,7 @@ routes = web.RouteTableDef()
 PREVIEW = Size(width=200, height=300)
 """Size in which originals are shown side by side."""
 
-MOST_ORIGINALS = 50
 MOST_DEEDS = 50
-
-MOST_ELSEWHERE = 20
-"""Other books with the same picture that are named."""
 
 
 @routes.get("/admin/book")
@@ -49,52 +46,48 @@ async def page(
         reading = schemes.read(typed) if typed else None
     except NotAnIdentifier as exc:
         data["why"], reading = exc.why, None
-    covers = request.app[COVERS]
     for each in reading.identifiers if reading else ():
-        data["books"].append(await asked(covers, partial(_known, covers, request.app[CURATOR], each)))
+        held = await request.app[COVERS].book(each)
+        data["books"].append(await asked(request, partial(_known, request.app[CURATOR], each, held)))
     return shown(request, "admin_book.html", data, token=forms.token(request, who(request)))
 
 
-def _known(covers: Covers, curator: Curator, identifier: Identifier) -> dict[str, Any]:
+def _known(curator: Curator, identifier: Identifier, held: BookHoldings) -> dict[str, Any]:
     """Return everything about an identifier and its item. Blocks."""
-    names = covers.catalogue.aliases.names(identifier)
     known = curator.book(identifier)
     here = {each.digest for each in known.originals}
     told = book_as_json(known)
     return {
         "name": identifier.listed,
         "isbn10": isbn.to_isbn10(identifier.value) if identifier.scheme == ISBN else None,
-        "linked": [each.listed for each in names if each != identifier],
+        "linked": [each.listed for each in held.names if each != identifier],
         "hidden": told["hidden"],
-        "originals": [
-            _original(covers, each, is_shown=each is known.best) for each in known.originals[:MOST_ORIGINALS]
-        ],
+        "originals": [_original(each, is_shown=each.original == known.best) for each in held.originals],
         "hidden_digests": {
             digest: said
             for digest, said in told["hidden_digests"].items()
             if bytes.fromhex(digest) not in here
         },
         "history": [deed_as_json(each) for each in curator.history(identifier)[:MOST_DEEDS]],
-        "derivatives": list(_derivatives(covers, names[0])),
+        "derivatives": [_derivative(each) for each in held.derivatives],
     }
 
 
-def _original(covers: Covers, each: Original, *, is_shown: bool) -> dict[str, Any]:
-    same = covers.catalogue.with_digest(each.digest, MOST_ELSEWHERE)
+def _original(held: HeldOriginal, *, is_shown: bool) -> dict[str, Any]:
+    each = held.original
     return original_as_json(each, is_shown=is_shown) | {
         "of": each.identifier.listed,
         "is_held": each.is_held,
-        "is_present": covers.files.path(each).exists(),
-        "elsewhere": [one.identifier.listed for one in same if one.identifier != each.identifier],
+        "is_present": held.is_present,
+        "elsewhere": [one.listed for one in held.elsewhere],
     }
 
 
-def _derivatives(covers: Covers, identifier: Identifier) -> Any:
-    for each in covers.cache.held(identifier):
-        yield {
-            "size": each.size, "format": each.format, "bytes": each.stat.st_size,
-            "made": iso(int(each.stat.st_ctime)), "is_live": each.is_live,
-        }  # fmt: skip
+def _derivative(each: HeldFile) -> dict[str, Any]:
+    return {
+        "size": each.size, "format": each.format, "bytes": each.stat.st_size,
+        "made": iso(int(each.stat.st_ctime)), "is_live": each.is_live,
+    }  # fmt: skip
 
 
 @routes.post("/admin/book")
@@ -123,8 +116,7 @@ async def preview(request: web.Request) -> web.StreamResponse:
         identifier = schemes.read(request.query.get("isbn", "")).identifiers[0]
     except NotAnIdentifier as exc:
         raise NoCover("there is no such original") from exc
-    found = await asked(covers, partial(covers.catalogue.of_item, identifier))
-    original = next((each for each in found if each.digest == digest and not each.is_held), None)
+    original = await covers.original(identifier, digest)
     if original is None:
         raise NoCover("there is no such original")
     body = await covers.preview(original, PREVIEW)

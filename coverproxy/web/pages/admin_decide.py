@@ -13,7 +13,7 @@ from coverproxy.domain.original import DIGEST_BYTES
 from coverproxy.domain.spec import Identifier
 from coverproxy.service.book_json import original_as_json
 from coverproxy.service.curate import Curator
-from coverproxy.web.app_keys import COVERS, CURATOR
+from coverproxy.web.app_keys import ACCOUNTS, CURATOR
 from coverproxy.web.pages import admin_books, forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import shown
@@ -48,7 +48,7 @@ async def decide(request: web.Request) -> web.StreamResponse:
     book, by = _book(fields), decision(request, fields)
     curator = request.app[CURATOR]
     try:
-        await asked(request.app[COVERS], partial(_decide, curator, book, fields, by))
+        await asked(request, partial(_decide, curator, book, fields, by))
     except NoSuchOriginal as exc:
         return await admin_books.page(request, book.listed, fault=str(exc))
     return await admin_books.page(request, book.listed, done=fields["act"])
@@ -92,9 +92,7 @@ async def judge(request: web.Request) -> web.StreamResponse:
         digest, _, name = each.partition(" ")
         wish = {"act": act, "digest": digest}
         try:
-            await asked(
-                request.app[COVERS], partial(_decide, request.app[CURATOR], _book({"isbn": name}), wish, by)
-            )
+            await asked(request, partial(_decide, request.app[CURATOR], _book({"isbn": name}), wish, by))
             done += 1
         except NoSuchOriginal:
             continue
@@ -102,7 +100,7 @@ async def judge(request: web.Request) -> web.StreamResponse:
 
 
 async def _review(request: web.Request, done: int | None = None) -> web.Response:
-    found = await asked(request.app[COVERS], partial(request.app[CURATOR].pending, MOST_PENDING))
+    found = await asked(request, partial(request.app[CURATOR].pending, MOST_PENDING))
     data: dict[str, Any] = {
         "pending": [
             {"name": each.identifier.listed} | original_as_json(each, is_shown=False) for each in found
@@ -130,4 +128,4 @@ def decision(request: web.Request, fields: dict[str, str]) -> Decision:
     """Say who decides: by name where the front server gives one; a password has no name."""
     kind, _, name = who(request).partition(" ")
     person = name[:100] if kind == "front" and name else "admin"
-    return Decision(person, int(request.app[COVERS].accounts.now()), fields.get("note", "").strip()[:500])
+    return Decision(person, int(request.app[ACCOUNTS].now()), fields.get("note", "").strip()[:500])

@@ -11,7 +11,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, approved, choice_of, site_as_typed, tidy
 from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, abridged, hashed, new_name
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
-from coverproxy.web.app_keys import CONFIG, COVERS, DESK
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
@@ -40,7 +40,7 @@ async def keys(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(request: web.Request, done: dict[str, Any] | None = None) -> web.Response:
-    accounts = request.app[COVERS].accounts
+    accounts = request.app[ACCOUNTS]
     wanted = tidy(request.query.get("find", ""))[:80]
     found = sorted(filter(_matching(wanted), accounts.all()), key=_order)
     first = _number(request.query.get("from", "0"), MOST_FROM, "from")
@@ -110,7 +110,7 @@ async def act(request: web.Request) -> web.StreamResponse:
     Its name is in the form, not in the address, so that no log contains it.
     """
     fields = await form(request)
-    accounts, desk = request.app[COVERS].accounts, request.app[DESK]
+    accounts, desk = request.app[ACCOUNTS], request.app[DESK]
     do = ACTS.get(fields.get("action", ""))
     if do is None:
         raise KeyRequestRefused(KeyRequestReason.ACTION)

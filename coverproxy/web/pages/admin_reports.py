@@ -9,7 +9,7 @@ from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoSuch
 from coverproxy.domain.report import DECIDED, ReportState
 from coverproxy.service.report_json import report_as_json
 from coverproxy.service.reports import ReportDesk
-from coverproxy.web.app_keys import COVERS, REPORTS
+from coverproxy.web.app_keys import REPORTS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.admin_decide import decision
 from coverproxy.web.pages.lookup import asked
@@ -41,14 +41,14 @@ async def close(request: web.Request) -> web.StreamResponse:
         raise KeyRequestRefused(KeyRequestReason.FIELD, "number")
     work = partial(request.app[REPORTS].close, int(number), ReportState(act), decision(request, fields))
     try:
-        await asked(request.app[COVERS], work)
+        await asked(request, work)
     except (NoSuchReport, NoSuchOriginal) as exc:
         return await _page(request, fault=str(exc))
     return await _page(request, done=act)
 
 
 async def _page(request: web.Request, *, done: str = "", fault: str = "") -> web.Response:
-    data = await asked(request.app[COVERS], partial(_data, request.app[REPORTS]))
+    data = await asked(request, partial(_data, request.app[REPORTS]))
     token = forms.token(request, who(request))
     return shown(request, "admin_reports.html", data | {"done": done, "fault": fault}, token=token)
 

@@ -9,7 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from coverproxy.accounts.self_service import KeyRequest, KeyWish
 from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.errors import KeyRequestRefused, UnknownKey
-from coverproxy.web.app_keys import CONFIG, COVERS, DESK
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
@@ -63,7 +63,7 @@ async def given_key(request: web.Request) -> web.StreamResponse:
     """Show the key just issued to this browser, also after a reload; later redirect to the form."""
     try:
         name, word = _signer(request).loads(request.cookies.get(_COOKIE, ""), max_age=_SHOWN_SECONDS)
-        key = await request.app[COVERS].accounts.known(name)
+        key = await request.app[ACCOUNTS].known(name)
     except (BadSignature, UnknownKey):
         return web.Response(status=303, headers={"Location": "/keys", "Cache-Control": "no-store"})
     return shown(request, "given.html", await _given(request, key, word))

@@ -1,7 +1,6 @@
 """The home page: what this is, a field to try an ISBN, how to use it, and the demo's covers."""
 
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,16 +9,14 @@ from aiohttp import web
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.domain import isbn, schemes, spec
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import KeyNotForSite, NoCover, NotAnIdentifier, UnknownSize
+from coverproxy.domain.errors import KeyNotForSite, NotAnIdentifier, UnknownSize
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN, Reading
+from coverproxy.domain.spec import ISBN
 from coverproxy.imaging.transform import target_size
-from coverproxy.service.covers import Covers
 from coverproxy.web import answers
-from coverproxy.web.app_keys import CONFIG, COVERS, SHOWN
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
-from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.paths import path_of, versioned
@@ -66,7 +63,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     """Show the home page, and the result for the ISBN in `?isbn=`."""
     config, base = request.app[CONFIG], base_url(request)
     covers = request.app[COVERS]
-    originals, isbns = await asked(covers, covers.catalogue.totals)
+    originals, isbns = await covers.totals()
     start = f"{base}/devkey/{NO_KEY}"
     data: dict[str, Any] = {
         "name": config.site.name,
@@ -101,18 +98,16 @@ async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, An
         reading = schemes.read(typed)
     except NotAnIdentifier as exc:
         return {**told, "has_cover": False, "why": exc.why, "sizes": []}
-    covers = request.app[COVERS]
-    found = await asked(covers, partial(_best, covers, reading))
+    found = await request.app[COVERS].best(reading)
     meant = found.identifier if found else reading.sure
     value = meant.value if meant and meant.scheme == ISBN else None
     told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value) if value else None}
     told |= {"name": meant.listed if meant else None}
     told |= {"has_cover": found is not None, "sizes": []}
     if shown_at == "/try":
-        key, left = _home_key(request), covers.accounts.allowance(_home_key(request)).left
-        told["tries_left"] = (
-            0 if await covers.accounts.shared.is_used_up(key, forms.address(request)) else left
-        )
+        key, accounts = _home_key(request), request.app[ACCOUNTS]
+        is_used_up = await accounts.shared.is_used_up(key, forms.address(request))
+        told["tries_left"] = 0 if is_used_up else accounts.allowance(key).left
     return told | (_pictures(request, found, start, shown_at) if found else {})
 
 
@@ -128,21 +123,12 @@ def _home_visitor(request: web.Request) -> Visitor:
 async def example(request: web.Request) -> tuple[str, bool]:
     """Return an ISBN to try, and whether it has a cover: a classic, or one that is here."""
     covers = request.app[COVERS]
-    if await asked(covers, partial(_best, covers, schemes.parse(ISBN, snippets.EXAMPLE))):
+    if await covers.best(schemes.parse(ISBN, snippets.EXAMPLE)):
         return snippets.EXAMPLE, True
-    found = await asked(covers, partial(covers.catalogue.sample, _SAMPLED))
+    found = await covers.sample(_SAMPLED)
     here = (each.identifier for each in found if each.is_usable)
     value = next((each.value for each in here if each.scheme == ISBN), None)
     return value or snippets.EXAMPLE, value is not None
-
-
-def _best(covers: Covers, reading: Reading) -> Original | None:
-    """Find the original that the service would show of what a text can mean. Blocks."""
-    try:
-        book = covers.maker.choose(reading)
-        return replace(covers.maker.originals(book)[0], identifier=book)
-    except NoCover:
-        return None
 
 
 def _pictures(request: web.Request, original: Original, start: str, shown_at: str) -> dict[str, Any]:

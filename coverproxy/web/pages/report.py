@@ -19,7 +19,7 @@ from coverproxy.domain.report import ReportReason
 from coverproxy.domain.spec import Identifier
 from coverproxy.service.report_json import report_as_json
 from coverproxy.web import bodies
-from coverproxy.web.app_keys import CONFIG, COVERS, REPORTS
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, REPORTS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import is_for_program, person, shown
@@ -40,8 +40,7 @@ _MAIL = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 async def ask(request: web.Request) -> web.StreamResponse:
     """Show the cover and the form."""
     book = _book(request)
-    covers = request.app[COVERS]
-    original = await asked(covers, partial(request.app[REPORTS].shown, book))
+    original = await asked(request, partial(request.app[REPORTS].shown, book))
     data = {
         "item": book.listed, "has_cover": original is not None,
         "reasons": [each.value for each in ReportReason],
@@ -66,7 +65,7 @@ async def send(request: web.Request) -> web.StreamResponse:
         raise KeyRequestRefused(KeyRequestReason.FIELD, "mail")
     await _pace(request)
     file = partial(request.app[REPORTS].file, book, reason, forms.address(request), mail, text)
-    report = await asked(request.app[COVERS], file)
+    report = await asked(request, file)
     place = f"/report/{report.code}"
     if is_for_program(request):
         return shown(request, "report_state.html", _told(report), status=201)
@@ -79,7 +78,7 @@ async def state(request: web.Request) -> web.StreamResponse:
     """Show what became of a report, to those who know its number."""
     _enabled(request)
     find = partial(request.app[REPORTS].by_code, request.match_info["code"])
-    return shown(request, "report_state.html", _told(await asked(request.app[COVERS], find)))
+    return shown(request, "report_state.html", _told(await asked(request, find)))
 
 
 def _told(report: Any) -> dict[str, Any]:
@@ -104,7 +103,7 @@ async def _fields(request: web.Request) -> dict[str, str]:
 
 async def _pace(request: web.Request) -> None:
     """Limit reports per address. Raises KeyRequestRefused."""
-    accounts, most = request.app[COVERS].accounts, request.app[CONFIG].reports.per_hour
+    accounts, most = request.app[ACCOUNTS], request.app[CONFIG].reports.per_hour
     address = forms.address(request)
     if await accounts.rates.take("report", address, accounts.now(), most / 3600, most):
         raise KeyRequestRefused(KeyRequestReason.ADDRESS)

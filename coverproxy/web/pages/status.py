@@ -12,10 +12,9 @@ from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, by_day
 from coverproxy.stats.history import Summary
 from coverproxy.web import answers
-from coverproxy.web.app_keys import COVERS, DESK
+from coverproxy.web.app_keys import ACCOUNTS, COVERS, DESK
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages.charts import Bar
-from coverproxy.web.pages.lookup import asked, sources
 from coverproxy.web.pages.page import PAGES, person, shown
 
 routes = web.RouteTableDef()
@@ -66,7 +65,7 @@ async def _found(request: web.Request) -> dict[str, Any]:
 
 
 async def _find(request: web.Request) -> dict[str, Any]:
-    faults = await request.app[COVERS].check()
+    faults = await request.app[COVERS].health()
     try:
         figures = await _figures(request)
     except Unavailable as exc:
@@ -78,17 +77,17 @@ async def _find(request: web.Request) -> dict[str, Any]:
 
 async def _figures(request: web.Request) -> dict[str, Any]:
     """Collect all figures. Raises Unavailable."""
-    covers = request.app[COVERS]
-    originals, isbns = await asked(covers, covers.catalogue.totals)
-    today = covers.accounts.today()
+    covers, accounts = request.app[COVERS], request.app[ACCOUNTS]
+    originals, isbns = await covers.totals()
+    today = accounts.today()
     month = [today - timedelta(days=back) for back in range(DOWNLOAD_DAYS - 1, -1, -1)]
     days = by_day(await asyncio.to_thread(request.app[DESK].notes.downloads, None, month[0]))
     day, day_steps, month_steps = await asyncio.to_thread(_history, request.app[DESK])
     return {
         "covers": originals,
         "isbns": isbns,
-        "sources": await sources(covers),
-        "made_today": await covers.accounts.counts.made_by_all(today),
+        "sources": [asdict(each) for each in await covers.sources()],
+        "made_today": await accounts.counts.made_by_all(today),
         "downloaded_today": days.get(today, 0),
         "downloads": [{"day": day.isoformat(), "count": days.get(day, 0)} for day in month],
         "day": told(day),

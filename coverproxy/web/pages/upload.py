@@ -24,7 +24,7 @@ from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.transform import target_size
 from coverproxy.service.contribute import SOURCE, Contribution
 from coverproxy.service.curate import Curator
-from coverproxy.web.app_keys import CONFIG, COVERS, CURATOR, DESK, UPLOADS
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, CURATOR, DESK, UPLOADS
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
@@ -106,9 +106,9 @@ async def _received(request: web.Request, admin: str, fields: dict[str, str]) ->
 
 async def _owner(request: web.Request, fields: dict[str, str]) -> Person:
     """Return whose key and word these are. Raises KeyRequestRefused, UnknownKey, NotTheOwner."""
-    desk, covers = request.app[DESK], request.app[COVERS]
+    desk = request.app[DESK]
     key = await desk.keys.owned(fields.get("key", ""), fields.get("word", ""), forms.address(request))
-    if not key.is_active(covers.accounts.now()):
+    if not key.is_active(request.app[ACCOUNTS].now()):
         raise KeyRequestRefused(KeyRequestReason.INACTIVE)
     return owner(key, request.app[CONFIG].upload)
 
@@ -195,14 +195,14 @@ async def settle(request: web.Request) -> web.StreamResponse:
     original = await _original(request, _seen(request))
     if original is None:
         raise NoCover("it is no longer there")
-    by = Decision(sender, int(request.app[COVERS].accounts.now()), note)
+    by = Decision(sender, int(request.app[ACCOUNTS].now()), note)
     if act == "discard":
-        await asked(request.app[COVERS], partial(_take_back, request.app[CURATOR], original, by))
+        await asked(request, partial(_take_back, request.app[CURATOR], original, by))
         return await _looked(request, "discarded")
     if act != "save":
         raise KeyRequestRefused(KeyRequestReason.ACTION)
     if is_trusted:
-        await asked(request.app[COVERS], partial(_save, request.app[CURATOR], original, by))
+        await asked(request, partial(_save, request.app[CURATOR], original, by))
     return await _looked(request, "saved" if is_trusted else "waits")
 
 
@@ -222,9 +222,7 @@ def _take_back(curator: Curator, original: Original, by: Decision) -> None:
 
 async def _original(request: web.Request, seen: list[Any]) -> Original | None:
     identifier, digest = schemes.read(seen[0]).identifiers[0], bytes.fromhex(seen[1])
-    covers = request.app[COVERS]
-    found = await asked(covers, partial(covers.catalogue.of_item, identifier))
-    return next((each for each in found if each.digest == digest and not each.is_held), None)
+    return await request.app[COVERS].original(identifier, digest)
 
 
 def _seen(request: web.Request) -> list[Any]:

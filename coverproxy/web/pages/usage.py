@@ -16,7 +16,7 @@ from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.stats.base import ActivityStore, Lacking
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, DownloadRow, by_day, by_name
-from coverproxy.web.app_keys import CONFIG, COVERS, DESK, IS_PROGRAM, KEY
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
@@ -106,7 +106,7 @@ async def missing(request: web.Request) -> web.StreamResponse:
 async def _known(request: web.Request) -> Key:
     """Return the key in any state and for any site, since no cover is shown here. Raises UnknownKey."""
     request[IS_PROGRAM] = True
-    key = request[KEY] = await request.app[COVERS].accounts.known(request.match_info["key"])
+    key = request[KEY] = await request.app[ACCOUNTS].known(request.match_info["key"])
     return key
 
 
@@ -120,7 +120,7 @@ async def _page(
     status: int = 200,
 ) -> web.Response:
     """Show the page; *typed* and *why*: a refused form, which keeps its input."""
-    accounts, notes = request.app[COVERS].accounts, request.app[DESK].notes
+    accounts, notes = request.app[ACCOUNTS], request.app[DESK].notes
     data = await _counted(accounts, key)
     rows = await _downloads(request, key)
     _with_downloads(data, rows)
@@ -150,7 +150,7 @@ async def _page(
 
 async def _downloads(request: web.Request, key: Key) -> list[DownloadRow]:
     """Return the last 30 days' downloads, those of this process up to now. Raises Unavailable."""
-    desk, accounts = request.app[DESK], request.app[COVERS].accounts
+    desk, accounts = request.app[DESK], request.app[ACCOUNTS]
     await desk.downloads.write()
     since = accounts.today() - timedelta(days=DOWNLOAD_DAYS - 1)
     return await asyncio.to_thread(desk.notes.downloads, key.counted_as, since)

@@ -18,7 +18,7 @@ from coverproxy.stats.downloads import NATIVE
 from coverproxy.web import answers, jsonp
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import CONFIG, COVERS, INFORMER, KEY
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, KEY
 from coverproxy.web.client_ip import asked_url, base_url
 from coverproxy.web.errors import Meaning
 from coverproxy.web.paths import path_of, versioned
@@ -149,7 +149,7 @@ async def _authorize(request: web.Request, shape: Shape) -> Key:
     if not name:
         raise UnknownKey("no key: expected /devkey/KEY before this path")
     request[PREFIX] = f"/devkey/{name}" if named else ""
-    return await request.app[COVERS].accounts.authorize(name, site(request))
+    return await request.app[ACCOUNTS].authorize(name, site(request))
 
 
 def _host(request: web.Request) -> str:
@@ -201,7 +201,7 @@ async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
     if not wanted:
         return Sought({})
     try:
-        return await request.app[INFORMER].find(wanted, JSON_SECONDS)
+        return await request.app[COVERS].find(wanted, JSON_SECONDS)
     except (Busy, Unavailable):
         return Sought({}, is_settled=False)
 

@@ -16,7 +16,7 @@ from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
 from coverproxy.web import answers, bodies, fallback, jsonp
 from coverproxy.web.api.schemas import MAX_ISBNS, Have, Info, InfoEdition, InfoOriginal, InfoSize
-from coverproxy.web.app_keys import COVERS, INFORMER, IS_PROGRAM, KEY
+from coverproxy.web.app_keys import ACCOUNTS, COVERS, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.paths import path_of
 from coverproxy.web.visitor import site
@@ -39,7 +39,7 @@ async def about(request: web.Request) -> web.StreamResponse:
     await authorize(request)  # first: clients here are programs, and get no placeholder
     scheme = schemes.named(request.match_info["scheme"])
     value, far = request.match_info["value"].rstrip("/"), fallback.farthest(request, request[KEY], own=True)
-    known = await request.app[INFORMER].about(value, scheme.name, far)
+    known = await request.app[COVERS].info(value, scheme.name, far)
     return answers.send(answers.json(_told(known, f"{base_url(request)}/devkey/{request[KEY].name}")))
 
 
@@ -52,7 +52,7 @@ async def have(request: web.Request) -> web.StreamResponse:
     if not values:
         raise BadQuestion("expected isbn=…")
     asked = _bounded([text for value in values for text in value.split(",")])
-    found: Have = await request.app[INFORMER].have(_not_blank(asked))
+    found: Have = await request.app[COVERS].have(_not_blank(asked))
     return answers.send(_script(jsonp.call(found, callback)) if callback else answers.json(found))
 
 
@@ -63,7 +63,7 @@ async def have_all(request: web.Request) -> web.StreamResponse:
     """
     await authorize(request)
     asked = _bounded(_sent(request.content_type, await bodies.read(request, MAX_BODY_BYTES)))
-    return answers.send(answers.json(await request.app[INFORMER].have(asked)))
+    return answers.send(answers.json(await request.app[COVERS].have(asked)))
 
 
 @routes.options("/devkey/{key}/info")
@@ -75,7 +75,7 @@ async def preflight(request: web.Request) -> web.StreamResponse:
 
 async def authorize(request: web.Request) -> None:
     request[IS_PROGRAM] = True
-    accounts = request.app[COVERS].accounts
+    accounts = request.app[ACCOUNTS]
     request[KEY] = await accounts.authorize(request.match_info["key"], site(request))
 
 

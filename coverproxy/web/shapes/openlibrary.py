@@ -1,9 +1,7 @@
 """Open Library's covers: /b/{key}/{value}-{S|M|L}.jpg, and .json (openlibrary.org/dev/docs/api/covers)."""
 
-import asyncio
 import re
 from dataclasses import replace
-from functools import partial
 
 from aiohttp import web
 
@@ -54,9 +52,7 @@ async def _read(request: web.Request, size: str, kind: str, value: str) -> Wante
         return identify.wanted(size, ISBN, value)
     item = None
     if re.fullmatch("[1-9][0-9]{0,11}", value):
-        covers = request.app[COVERS]
-        numbered = partial(covers.catalogue.aliases.numbered, int(value))
-        item = await asyncio.get_running_loop().run_in_executor(covers.lookups, numbered)
+        item = await request.app[COVERS].numbered(int(value))
     if item is None:
         raise NoCover(f"{value[:60]!r} is not the number of a cover here; that is mostly an ISBN-13")
     return Wanted(size, Reading((item,)), None)
@@ -76,9 +72,7 @@ async def _number(request: web.Request, item: Identifier) -> int:
     """Return an item's number, which is given to it by this. Raises Unavailable."""
     if item.scheme == ISBN:
         return int(item.value)
-    covers = request.app[COVERS]
-    number = partial(covers.catalogue.aliases.number, item)
-    return await asyncio.get_running_loop().run_in_executor(covers.lookups, number)
+    return await request.app[COVERS].number(item)
 
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:

@@ -50,7 +50,7 @@ async def test_every_size_of_the_description_is_served(server: Running) -> None:
     """The id is the address asked, the sizes ascend, and each is a picture of just these sides."""
     got = await ask(server, f"3/{COVERED}/info.json")
     told = orjson.loads(got.body)
-    counted = server.covers.accounts.made_today(server.key)
+    counted = server.service.accounts.made_today(server.key)
 
     assert (got.status, got.headers["Content-Type"], counted) == (200, "application/json", 0)
     assert told["id"] == f"{server.listeners.url}/devkey/{server.key.name}/iiif/3/{COVERED}"

@@ -59,7 +59,7 @@ async def test_each_is_the_file_of_our_own_address(server: Running) -> None:
     """The same bytes, tag and quota, whatever the shape, with the key before the path or in its own field."""
     for path, size in paths(server.key.name):
         assert await is_cover(server, path, size), path
-    assert server.covers.accounts.made_today(server.key) == 3
+    assert server.service.accounts.made_today(server.key) == 3
 
 
 async def test_a_key_is_needed_everywhere(server: Running) -> None:

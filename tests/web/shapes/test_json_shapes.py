@@ -186,7 +186,7 @@ async def test_nothing_is_told_without_a_key_that_may(server: Running) -> None:
             assert (got.status, got.cover) == (403, "key")
             assert list(orjson.loads(got.body)) == ["error"]
         await ask(server, start + COVERED)
-    assert server.covers.accounts.allowance(server.key).made == 0
+    assert server.service.accounts.allowance(server.key).made == 0
 
 
 async def test_a_host_of_the_config_needs_no_key(start: Start) -> None:
@@ -196,7 +196,7 @@ async def test_a_host_of_the_config_needs_no_key(start: Start) -> None:
     await server.new_key()
     from coverproxy.domain.api_key import Key
 
-    await server.covers.accounts.save(Key(key, "pays", 5))
+    await server.service.accounts.save(Key(key, "pays", 5))
     there = {"Host": "covers.openlibrary.org"}
     got = await server.get(f"/api/books?bibkeys={COVERED}&format=json&jscmd=data", **there)
     url = orjson.loads(got.body)[COVERED]["cover"]["medium"]
@@ -205,5 +205,5 @@ async def test_a_host_of_the_config_needs_no_key(start: Start) -> None:
     assert (await server.get(urlsplit(url).path, **there)).cover == "made"
     assert (await server.get(urlsplit(url).path)).status == 403
     assert (await server.get(urlsplit(url).path, Host="evil.example")).status == 403
-    assert server.covers.accounts.made_today(Key(key, "pays", 5)) == 1
+    assert server.service.accounts.made_today(Key(key, "pays", 5)) == 1
     assert (await server.get(f"/cover?id={COVERED}", **there)).status == 404

@@ -106,11 +106,11 @@ async def test_every_picture_counts(start: Start) -> None:
         for got in await asked(server, shape, route, poor.name):
             assert not got.body.startswith(b"\xff\xd8"), (shape.name, route.path)
             assert b"<Jacket>" not in got.body
-    assert server.covers.accounts.made_today(poor) == 0
+    assert server.service.accounts.made_today(poor) == 0
     for shape, route in ROUTES:
         await asked(server, shape, route, server.key.name)
-    sizes = {each.size for each in server.covers.cache.held(Identifier("isbn", COVERED))}
-    assert server.covers.accounts.made_today(server.key) == len(sizes)
+    sizes = {each.size for each in server.folder.cache.held(Identifier("isbn", COVERED))}
+    assert server.service.accounts.made_today(server.key) == len(sizes)
 
 
 async def test_every_picture_keeps_the_pace(start: Start) -> None:
@@ -123,7 +123,7 @@ async def test_every_picture_keeps_the_pace(start: Start) -> None:
             for got in await asked(server, shape, route, server.key.name, **program):
                 is_page = got.headers["Content-Type"].startswith("text/html")
                 assert is_page or not got.body.startswith(b"\xff\xd8"), (shape.name, route.path, got.cover)
-    assert server.covers.accounts.made_today(server.key) == 1
+    assert server.service.accounts.made_today(server.key) == 1
 
 
 BAD = ("%00", "..%2F..%2Fetc%2Fpasswd", "null", "%FF%FE", "a%27b%22c%3Cd", ",".join("1" for _ in range(1001)))

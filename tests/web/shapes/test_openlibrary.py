@@ -68,7 +68,7 @@ async def test_json_tells_number_and_sides(server: Running) -> None:
     """The number of .json leads to the same cover; none is 404 with an error as JSON."""
     got = await server.get(at(server, f"isbn/{TEN}.json"))
     about = orjson.loads(got.body)
-    original = server.covers.catalogue.find(Identifier("isbn", COVERED))[0]
+    original = server.folder.catalogue.find(Identifier("isbn", COVERED))[0]
 
     assert about == {"id": int(COVERED), "width": original.width, "height": original.height}
     assert (await server.get(at(server, f"id/{about['id']}-L.jpg"))).status == 200

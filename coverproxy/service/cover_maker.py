@@ -1,0 +1,154 @@
+"""Makes a cover that does not exist yet: its original fetched, a place taken, one key's quota charged."""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.charge import Charge
+from coverproxy.accounts.visitor import Visitor
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.negative import NegativeCache
+from coverproxy.cache.second_tier import SecondTier
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.leases import Leases
+from coverproxy.concurrency.threads import run_in
+from coverproxy.config import Size
+from coverproxy.domain.api_key import abridged
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.errors import CoverError, NoCover, Unavailable
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import Spec
+from coverproxy.imaging.render_pool import INTERNAL, Place, RenderPool
+from coverproxy.originals.base import Catalogue
+from coverproxy.service.bring import awaited, bring
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.service.health import Health
+from coverproxy.service.held_covers import Found, HeldCovers
+from coverproxy.service.maker import Attempts, DerivativeMaker
+from coverproxy.stats.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+
+class CoverMaker:
+    """Makes covers for visitors, at their key's quota, and anew at the operator's cost."""
+
+    def __init__(
+        self,
+        *,
+        held: HeldCovers,
+        cache: DiskCache,
+        absent: NegativeCache,
+        stripes: FileLocks,
+        leases: Leases,
+        catalogue: Catalogue,
+        maker: DerivativeMaker,
+        second: SecondTier | None,
+        renders: RenderPool,
+        guard: DecodeGuard,
+        fetcher: OriginalFetcher,
+        accounts: Accounts,
+        health: Health,
+        metrics: Metrics,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._held = held
+        self._cache = cache
+        self._absent = absent
+        self._stripes = stripes
+        self._leases = leases
+        self._catalogue = catalogue
+        self._maker = maker
+        self._second = second
+        self._off_loop = partial(run_in, threads)
+        self._renders = renders
+        self._guard = guard
+        self._fetcher = fetcher
+        self._accounts = accounts
+        self._health = health
+        self._metrics = metrics
+        self._threads = threads
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether covers that are missing here may exist all the same, made by another node."""
+        return self._second is not None and not self._second.objects.fault
+
+    def _look_again(self, spec: Spec) -> Derivative | list[Original]:
+        """Return the derivative if another process has made it meanwhile, else the originals to make it
+        from.
+        """
+        return self._held.find(spec) or self._maker.originals(spec.identifier)
+
+    async def make(self, spec: Spec, visitor: Visitor) -> Found:
+        """Make a derivative, or enter "no cover" into the negative cache, unless a source was unavailable."""
+        change = self._catalogue.change()  # before the lookup, so that additions meanwhile are not missed
+        try:
+            if brought := await bring(self._second, self._maker, self._stripes, spec, self._off_loop):
+                return Found(brought, is_made=False, spec=spec)
+            with self._metrics.making.track_inprogress():
+                return await self._make(spec, visitor)
+        except NoCover:
+            if lost := await run_in(self._threads, self._health.lost):
+                raise Unavailable(lost) from None
+            self._absent.add(str(spec), change)
+            raise
+
+    async def _make(self, spec: Spec, visitor: Visitor) -> Found:
+        """Make a derivative, unless another process was faster; runs as one flight per spec."""
+        account = visitor.key.counted_as
+        await self._fetcher.bring(spec.identifier, account)  # before taking a place: it may take long
+        name = str(spec)
+        locks = self._stripes.hold(name), self._leases.hold(name)
+        async with self._renders.place(account, name) as place, locks[0], locks[1] as lease:
+            looked = await run_in(self._threads, partial(self._look_again, spec))
+            if not isinstance(looked, Derivative) and lease.is_paid:
+                looked = await awaited(self._second, self._maker, spec, looked, self._off_loop) or looked
+            if isinstance(looked, Derivative):
+                return Found(looked, is_made=False, spec=spec)
+            free = nullcontext(Charge())
+            async with (
+                free if lease.is_paid else self._accounts.charged(visitor, str(spec.identifier)) as charge
+            ):
+                started = time.perf_counter()
+                derivative = await self._render_best(place, spec, looked)
+                charge.is_waived = derivative.place is None  # the next request makes it again
+            lease.is_made = not charge.is_waived
+        about = {"spec": name, "key": abridged(visitor.key.name), "bytes": len(derivative.body)}
+        _log.info("made", extra=about | {"ms": round((time.perf_counter() - started) * 1000, 1)})
+        return Found(derivative, is_made=True, spec=spec)
+
+    async def remake(self, spec: Spec) -> None:
+        """Make a derivative with the current settings, at the operator's cost: no key's quota or turn."""
+        try:
+            async with self._renders.place(INTERNAL) as place, self._stripes.hold(str(spec)):
+                if await run_in(self._threads, partial(self._cache.find, spec)):
+                    return
+                originals = await run_in(self._threads, partial(self._maker.originals, spec.identifier))
+                if not await run_in(self._threads, partial(self._maker.brought, spec, originals)):
+                    await self._render_best(place, spec, originals)
+        except CoverError as exc:  # the older derivative stays, and the next request tries again
+            _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})
+
+    async def _render_best(self, place: Place, spec: Spec, originals: list[Original]) -> Derivative:
+        """Render the best renderable original. Raises NoCover, Unavailable."""
+        attempts = Attempts(spec)
+        for original in originals:
+            produce = partial(self._maker.produce, spec, original, is_next=original is not originals[0])
+            try:
+                made = await self._guard.decode(place, original, produce)
+            except Unavailable as exc:  # not "no cover": its disk may be mounted again
+                attempts.unavailable = exc
+            else:
+                if made is not None:
+                    return made
+        raise attempts.failure()
+
+    async def preview(self, original: Original, size: Size) -> bytes:
+        """Render an original in *size*, for administrators. Raises Busy, NoCover, Unavailable."""
+        async with self._renders.place(INTERNAL) as place:
+            return await self._guard.decode(place, original, partial(self._maker.preview, original, size))

@@ -1,0 +1,90 @@
+"""Covers that exist already: in memory, else on disk."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.memory import Memory, MemoryEntry
+from coverproxy.concurrency.threads import run_in
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.spec import Spec
+from coverproxy.originals.base import Catalogue
+from coverproxy.service.looks import readable, with_original
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A cover to answer with; whether this request had it made; its spec; `held`: its memory entry.
+
+    `is_interim`: a better format is to follow soon.
+    """
+
+    derivative: Derivative
+    is_made: bool
+    spec: Spec
+    held: MemoryEntry | None = None
+    is_interim: bool = False
+
+
+class HeldCovers:
+    """Finds covers in memory and on disk; *threads* do what would wait for the disk."""
+
+    def __init__(
+        self, memory: Memory, cache: DiskCache, catalogue: Catalogue, threads: ThreadPoolExecutor
+    ) -> None:
+        self._memory = memory
+        self._cache = cache
+        self._catalogue = catalogue
+        self._threads = threads
+
+    def mark(self) -> bytes:
+        """Return the mark to take before a look on disk, for remember()."""
+        return self._memory.mark()
+
+    def exists(self, spec: Spec) -> bool:
+        """Whether a derivative is on disk, of current or older settings: one look, on the event loop."""
+        return self._cache.length(spec) is not None or self._cache.has_older(spec)
+
+    def in_memory(self, spec: Spec) -> Found | None:
+        """Return the cover from memory."""
+        held = self._memory.get(str(spec))
+        if held is None or held.derivative is None:
+            return None
+        return Found(held.derivative, is_made=False, spec=spec, held=held)
+
+    async def on_disk(self, spec: Spec) -> Found | None:
+        """Return the cover from disk, and remember it."""
+        mark = self._memory.mark()
+        try:
+            derivative = self.glance(spec)
+        except BlockingIOError:
+            derivative = await run_in(self._threads, partial(self.find, spec))
+        return self.remember(spec, derivative, mark) if derivative else None
+
+    def glance(self, spec: Spec) -> Derivative | None:
+        """Look on disk if that does not wait. Raises BlockingIOError if a thread has to look."""
+        derivative = self._cache.glance(spec)
+        if derivative and derivative.original is None:
+            raise BlockingIOError("the catalogue knows its original's size")
+        return derivative
+
+    def remember(self, spec: Spec, derivative: Derivative, mark: bytes) -> Found:
+        """Hold in memory what was found on disk after memory.mark() gave *mark*."""
+        return Found(derivative, is_made=False, spec=spec, held=self._memory.put(str(spec), derivative, mark))
+
+    def find_or_name(self, spec: Spec) -> Derivative | Spec:
+        """Return the derivative if it exists, else the spec under the name of the item. Blocks."""
+        try:
+            return self.find(spec) or replace(spec, identifier=self._catalogue.aliases.item(spec.identifier))
+        except StoreUnavailable:  # making the cover reports it
+            return spec
+
+    def find(self, spec: Spec) -> Derivative | None:
+        """Return the derivative from disk. Blocks."""
+        return with_original(self._catalogue, spec, readable(self._cache.find, spec))
+
+    def find_older(self, spec: Spec) -> Derivative | None:
+        """Return the derivative of older settings, served until the current one exists. Blocks."""
+        return with_original(self._catalogue, spec, readable(self._cache.find_older, spec))

@@ -1,0 +1,227 @@
+"""Builds the cover service, opened and closed in one exit stack."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from coverproxy.accounts.accounts import Accounts
+from coverproxy.cache.janitor import Janitor
+from coverproxy.cache.memory import Memory
+from coverproxy.cache.negative import NegativeCache
+from coverproxy.cache.second_tier import SecondTier
+from coverproxy.concurrency.background import beside
+from coverproxy.concurrency.single_flight import SingleFlight
+from coverproxy.config import Config
+from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.service.better_formats import BetterFormats
+from coverproxy.service.cover_info import CoverInfo
+from coverproxy.service.cover_maker import CoverMaker
+from coverproxy.service.covers import FILE_THREADS, Covers
+from coverproxy.service.curate import Curator
+from coverproxy.service.databases import reopened
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.fetch_original import OriginalFetcher
+from coverproxy.service.health import Health
+from coverproxy.service.held_covers import Found, HeldCovers
+from coverproxy.service.holdings import Holdings
+from coverproxy.service.maker import DerivativeMaker
+from coverproxy.service.reports import ReportDesk
+from coverproxy.service.uploads import Uploads
+from coverproxy.sources.build import user_agent
+from coverproxy.stats.metrics import Metrics
+from coverproxy.wiring.accounts import open_accounts
+from coverproxy.wiring.better import open_better
+from coverproxy.wiring.data_folder import DataFolder
+from coverproxy.wiring.decoding import open_guard
+from coverproxy.wiring.objects import second_tier
+from coverproxy.wiring.sources import LAST_SECONDS, open_asking
+from coverproxy.wiring.webhooks import open_webhooks
+
+_NICENESS = 10
+"""Niceness of the service's renders: a tenth of the weight of nginx and the event loops, so hits go first."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is opened first: the services are built from it."""
+
+    config: Config
+    metrics: Metrics
+    folder: DataFolder
+    accounts: Accounts
+    lookups: ThreadPoolExecutor
+    guard: DecodeGuard
+    renders: RenderPool
+    fetcher: OriginalFetcher
+    better: BetterFormats
+    second: SecondTier | None
+    memory: Memory
+    absent: NegativeCache
+    maker: DerivativeMaker
+    flights: SingleFlight[Found]
+    remakes: SingleFlight[None]
+
+
+@dataclass(frozen=True)
+class Service(Parts):
+    """Everything that a process has opened: the services, and the parts they are built from."""
+
+    covers: Covers
+    books: CoverInfo
+    curator: Curator
+    reports: ReportDesk
+    uploads: Uploads
+
+
+@asynccontextmanager
+async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics) -> AsyncIterator[None]:
+    """Evict in the background. The data folder must be open."""
+    upkeep = Janitor(shelf.evictor(), shelf.room, shelf.layout, metrics, config.cache.check_seconds)
+    upkeep.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(upkeep.stop)
+
+
+@asynccontextmanager
+async def kept_true(shelf: DataFolder, accounts: Accounts, metrics: Metrics) -> AsyncIterator[None]:
+    """Open again what failed, follow what other nodes change, and read keys anew, in the background."""
+    following = shelf.stores.follow(accounts, metrics, shelf.drop_stale)
+    async with beside(reopened(shelf.databases())), following, beside(accounts.keep_fresh()):
+        yield
+
+
+@asynccontextmanager
+async def open_service(config: Config, metrics: Metrics, *, prestart: bool = True) -> AsyncIterator[Service]:
+    """Open the service; at the end, finish covers in progress, within `server.stop_seconds`."""
+    async with AsyncExitStack() as stack:
+        parts = await _open_parts(stack, config, metrics, prestart=prestart)
+        service = _build(parts)
+        await stack.enter_async_context(kept_true(parts.folder, parts.accounts, metrics))
+        await stack.enter_async_context(open_webhooks(config, parts.folder.catalogue))
+        try:
+            yield service
+        finally:
+            await service.covers.close(config.server.stop_seconds)
+
+
+async def _open_parts(stack: AsyncExitStack, config: Config, metrics: Metrics, *, prestart: bool) -> Parts:
+    shelf = DataFolder(config)
+    stack.callback(shelf.close)
+    await asyncio.to_thread(shelf.open_what_can_be)
+    await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
+    accounts = await stack.enter_async_context(open_accounts(config, shelf, goes_on=True))
+    lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
+    guard, renders = await _open_renders(stack, config, shelf, metrics, prestart=prestart)
+    fetcher = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
+    second, better = await stack.enter_async_context(_behind(config, shelf, metrics, renders))
+    quick = {name: size.quick for name, size in config.size_table.sizes.items()}
+    return Parts(
+        config, metrics, shelf, accounts, lookups, guard, renders, fetcher, better, second,
+        Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
+        NegativeCache(config.cache.absent_entries, config.cache.absent_seconds),
+        DerivativeMaker(shelf.cache, shelf.catalogue, shelf.files, metrics, quick, config.limits, second),
+        SingleFlight(), SingleFlight(),
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def _behind(
+    config: Config, shelf: DataFolder, metrics: Metrics, renders: RenderPool
+) -> AsyncIterator[tuple[SecondTier | None, BetterFormats]]:
+    """Open what works behind the answers: the second tier, and better formats, which go there too."""
+    with second_tier(shelf, metrics, LAST_SECONDS) as second:
+        async with open_better(config, shelf, metrics, partial(_is_busy, renders), second) as better:
+            yield second, better
+
+
+async def _open_renders(
+    stack: AsyncExitStack, config: Config, shelf: DataFolder, metrics: Metrics, *, prestart: bool
+) -> tuple[DecodeGuard, RenderPool]:
+    opening = open_guard(config, shelf, metrics, config.render.threads, niceness=_NICENESS)
+    guard, _ = await asyncio.to_thread(stack.enter_context, opening)
+    renders = RenderPool(config.render.threads, config.render.queue, config.render.answer_within_seconds)
+    stack.callback(renders.close)
+    if prestart:  # on a render thread: the kernel kills a child when the thread that started it ends
+        await renders.start(guard.start)
+    return guard, renders
+
+
+def _build(parts: Parts) -> Service:
+    """Build the services from what is open."""
+    folder, config = parts.folder, parts.config
+    books = _cover_info(parts)
+    curator = Curator(folder.catalogue, folder.files, folder.cache, folder.stripes, folder.sizes)
+    return Service(
+        **vars(parts),
+        covers=_covers(parts, books),
+        books=books,
+        curator=curator,
+        reports=ReportDesk(folder.catalogue, curator, config.reports, parts.accounts.now),
+        uploads=Uploads(
+            parts.fetcher,
+            parts.accounts.rates,
+            config.upload,
+            parts.accounts.now,
+            user_agent(config.asking.contact),
+        ),
+    )
+
+
+def _cover_info(parts: Parts) -> CoverInfo:
+    config = parts.config
+    return CoverInfo(
+        catalogue=parts.folder.catalogue, cache=parts.folder.cache, maker=parts.maker, renders=parts.renders,
+        guard=parts.guard, fetcher=parts.fetcher, sizes=config.sizes, formats=config.formats.enabled,
+        answer_within=config.render.answer_within_seconds, lookups=parts.lookups,
+    )  # fmt: skip
+
+
+def _covers(parts: Parts, books: CoverInfo) -> Covers:
+    folder = parts.folder
+    held = HeldCovers(parts.memory, folder.cache, folder.catalogue, parts.lookups)
+    health = _health(parts)
+    return Covers(
+        held=held, making=_making(parts, held, health), flights=parts.flights, remakes=parts.remakes,
+        absent=parts.absent, cache=folder.cache, stripes=folder.stripes, catalogue=folder.catalogue,
+        maker=parts.maker, renders=parts.renders, fetcher=parts.fetcher, better=parts.better,
+        metrics=parts.metrics, answer_within=parts.config.render.answer_within_seconds,
+        lookups=parts.lookups, health=health, holdings=_holdings(parts), books=books,
+    )  # fmt: skip
+
+
+def _health(parts: Parts) -> Health:
+    folder = parts.folder
+    return Health(
+        catalogue=folder.catalogue, files=folder.files, cache=folder.cache, stripes=folder.stripes,
+        sizes=folder.sizes, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts,
+        unheard=folder.stores.unheard, threads=parts.lookups,
+    )  # fmt: skip
+
+
+def _making(parts: Parts, held: HeldCovers, health: Health) -> CoverMaker:
+    folder = parts.folder
+    return CoverMaker(
+        held=held, cache=folder.cache, absent=parts.absent, stripes=folder.stripes,
+        leases=folder.stores.leases, catalogue=folder.catalogue, maker=parts.maker, second=parts.second,
+        renders=parts.renders, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts, health=health,
+        metrics=parts.metrics, threads=parts.lookups,
+    )  # fmt: skip
+
+
+def _holdings(parts: Parts) -> Holdings:
+    folder = parts.folder
+    return Holdings(
+        catalogue=folder.catalogue, files=folder.files, cache=folder.cache, room=folder.room,
+        stripes=folder.stripes, sizes=folder.sizes, maker=parts.maker, now=parts.accounts.now,
+        threads=parts.lookups,
+    )  # fmt: skip
+
+
+def _is_busy(renders: RenderPool) -> bool:
+    """Say whether covers are being made for visitors, or wait for it."""
+    return renders.taken > 0
