@@ -92,7 +92,7 @@ async def test_a_cache_of_layout_v1_is_served_as_it_is(
     assert {name: body for name, (_, body) in again.items()} == {
         name: body for name, (_, body) in made.items()
     }
-    assert all(held.is_live for book in books for held in second.covers.cache.held(Identifier("isbn", book)))
+    assert all(held.is_live for book in books for held in second.folder.cache.held(Identifier("isbn", book)))
 
 
 @pytest.mark.parametrize("former", [LATER, LAST], ids=["4a72943", "0945a6c"])
@@ -103,7 +103,7 @@ async def test_other_defaults_alone_make_nothing_again(
     renames of their folders; also those that such a version had itself taken over from layout v1."""
     book, other = drawn_isbns[0], drawn_isbns[1]
     first = await start(tmp_path / "data")
-    layout = first.covers.cache.layout
+    layout = first.folder.cache.layout
     shutil.rmtree(layout.images)
     for size, names in former.items():
         for form, name in zip(Format, names, strict=True):
@@ -118,7 +118,7 @@ async def test_other_defaults_alone_make_nothing_again(
     before = inodes(tmp_path / "data/cache")
 
     second = await start(tmp_path / "data")
-    cache = second.covers.cache
+    cache = second.folder.cache
     for size in former:
         named = second.config.size_table.named(size)
         assert named

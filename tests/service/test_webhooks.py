@@ -177,7 +177,7 @@ async def test_a_running_service_tells_its_webhook(host: Host, start: Start) -> 
     server = await start(webhook=[hook | {"allow": ["127.0.0.0/8"]}])
     book = Identifier(ISBN, COVERED)
     async with asyncio.timeout(20):
-        while server.covers.catalogue.changed.cursor("cdn") is None:
+        while server.folder.catalogue.changed.cursor("cdn") is None:
             await asyncio.sleep(0.05)
         server.app[CURATOR].hide(book, None, Decision("eva", 1))
         while not host.taken:
