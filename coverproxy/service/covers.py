@@ -226,6 +226,10 @@ class Covers:
         """Return the closest other edition with a cover, up to *farthest*. Raises Unavailable."""
         return await self._holdings.edition(identifier, farthest)
 
+    async def editions(self, named: Identifier, most: int) -> list[EditionLink]:
+        """Return at most *most* other editions that have a cover, closest first. Raises Unavailable."""
+        return await self._holdings.editions(named, most)
+
     async def number(self, item: Identifier) -> int:
         """Return an item's number; an item without one gets one by this. Raises Unavailable."""
         return await self._holdings.number(item)

@@ -10,7 +10,7 @@ from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.disk import DiskCache, HeldFile
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.threads import run_in
-from coverproxy.domain.editions import EditionLink, Relation
+from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.errors import NoCover, Unavailable
 from coverproxy.domain.original import Original, Quarantined
 from coverproxy.domain.spec import Identifier, Reading
@@ -30,6 +30,9 @@ MOST_ORIGINALS = 50
 
 MOST_ELSEWHERE = 20
 """Other books with the same picture that are named."""
+
+_MOST_LINKS = 500
+"""Links to other editions that are looked at."""
 
 MOST_QUARANTINED = 100
 MOST_CORRUPT = 50
@@ -137,6 +140,17 @@ class Holdings:
     async def edition(self, identifier: Identifier, farthest: Relation) -> EditionLink | None:
         """Return the closest other edition with a cover, up to *farthest*."""
         return await run_in(self._threads, partial(nearest, self._catalogue, identifier, farthest))
+
+    async def editions(self, named: Identifier, most: int) -> list[EditionLink]:
+        """Return the closest other editions that have a cover."""
+        return await self._ask(partial(self._editions, named, most))
+
+    def _editions(self, named: Identifier, most: int) -> list[EditionLink]:
+        names = self._catalogue.aliases.names(named)
+        links = [link for name in names for link in self._catalogue.editions.of(name, _MOST_LINKS)]
+        near = [each for each in closest_first(links, Relation.TRANSLATION) if each.other not in names]
+        covered = self._catalogue.covered({each.other for each in near})
+        return [each for each in near if each.other in covered][:most]
 
     async def number(self, item: Identifier) -> int:
         """Return an item's number; an item without one gets one by this."""

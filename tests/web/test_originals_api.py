@@ -385,7 +385,7 @@ async def test_a_picture_is_sent_by_its_address(start: Start, host: LinkHost) ->
         server, "POST", one(server), orjson.dumps({"url": host.url + "/red.jpg"}), **json
     )
     assert (status, told["status"]) == (201, "shown")
-    (original,) = server.covers.catalogue.find(Identifier(ISBN, UNCOVERED))
+    (original,) = server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))
     assert original.origin == host.url + "/red.jpg"
     for path, expected in (("/off", 422), ("/none", 422), ("/text", 422)):
         body = orjson.dumps({"url": host.url + path})

@@ -159,7 +159,7 @@ async def test_a_picture_is_sent_by_its_address(start: Start) -> None:
     with link_host({"/cover.jpg": COVER}) as host:
         server = await start(admin={"token": TOKEN}, upload={"hosts": [host.name], "allow": ["127.0.0.1"]})
         key = Key(new_name(), "library", 1000, owner=hashed("the owners word"))
-        await server.covers.accounts.save(key)
+        await server.service.accounts.save(key)
         async with Visitor(server) as visitor:
             text = (await visitor.get(FORM)).body.decode()
             token = re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[-1]
@@ -171,5 +171,5 @@ async def test_a_picture_is_sent_by_its_address(start: Start) -> None:
             url = server.listeners.url + FORM
             async with visitor.client.post(url, data=form, headers={"Accept": "text/html"}) as got:
                 assert (got.status, got.url.path.startswith("/upload/seen/")) == (200, True)
-    (found,) = server.covers.catalogue.find(NAME)
+    (found,) = server.folder.catalogue.find(NAME)
     assert (found.state, found.origin) == (State.PENDING, host.url + "/cover.jpg")

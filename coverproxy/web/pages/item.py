@@ -1,24 +1,20 @@
 """The page of one item: its cover large, every size and format, HTML to copy, where it comes from."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
-from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.errors import MalformedPath, NotAnIdentifier
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import ALL, read
 from coverproxy.service.cover_info import Fit, Known
-from coverproxy.service.covers import Covers
-from coverproxy.web.app_keys import COVERS, INFORMER
+from coverproxy.web.app_keys import COVERS
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
 from coverproxy.web.pages.home import MOST_TYPED, NO_KEY
-from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.pages.usage import iso
@@ -28,9 +24,6 @@ routes = web.RouteTableDef()
 
 MOST_EDITIONS = 24
 """Other editions on the page: the closest that have a cover."""
-
-_LOOKED_AT = 500
-"""Links of an item that are looked at, as in service/other_editions.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +56,11 @@ async def item(request: web.Request) -> web.StreamResponse:
     scheme, value = request.match_info["scheme"].lower(), request.match_info["value"]
     if scheme not in ALL and not scheme.startswith("local:"):
         raise MalformedPath(f"{scheme[:32]!r} is not a scheme; expected one of {', '.join(ALL)}")
-    known = await request.app[INFORMER].about(value[:MOST_TYPED], scheme)
+    known = await request.app[COVERS].info(value[:MOST_TYPED], scheme)
     if known.why or known.identifier is None:
         data = {"asked": value[:MOST_TYPED], "why": known.why or "it can mean several items"}
         return shown(request, "item_unknown.html", data, status=404)
-    covers = request.app[COVERS]
-    editions = await asked(covers, partial(_editions, covers, known.identifier))
+    editions = await request.app[COVERS].editions(known.identifier, MOST_EDITIONS)
     data = _told(request, known, known.identifier) | {
         "editions": [
             {"identifier": str(each.other), "relation": each.relation.value, "path": path_of(each.other)}
@@ -115,13 +107,3 @@ def _size(name: str, fit: Fit, place: Place, original: Original | None) -> dict[
         "shown": versioned(here, original) if original else here, "url": f"{place.start}/{name}/{place.name}",
         "formats": {form.value: length for form, length in fit.bytes.items()},
     }  # fmt: skip
-
-
-def _editions(covers: Covers, named: Identifier) -> list[EditionLink]:
-    """Return the closest other editions that have a cover. Blocks; raises StoreUnavailable."""
-    catalogue = covers.catalogue
-    names = catalogue.aliases.names(named)
-    links = [link for name in names for link in catalogue.editions.of(name, _LOOKED_AT)]
-    near = [each for each in closest_first(links, Relation.TRANSLATION) if each.other not in names]
-    covered = catalogue.covered({each.other for each in near})
-    return [each for each in near if each.other in covered][:MOST_EDITIONS]
