@@ -65,7 +65,7 @@ async def test_counts_agree_with_wrks(start: Start, tmp_path: Path) -> None:
         told = (await process.communicate())[0].decode()
         sent = int(re.search(r"(\d+) requests in", told)[1]) + 1  # type: ignore[index]
         found = await downloaded(server, sent)
-    lost = server.covers.metrics.registry.get_sample_value("coverproxy_downloads_lost_total")
+    lost = server.service.metrics.registry.get_sample_value("coverproxy_downloads_lost_total")
     # wrk does not count the answers that were under way at its end: at most one for each connection
     assert sent <= found["downloaded_today"] <= sent + sent // 1000 + 8
     assert lost == 0
