@@ -208,8 +208,8 @@ def _making(parts: Parts, held: HeldCovers, health: Health) -> CoverMaker:
     return CoverMaker(
         held=held, cache=folder.cache, absent=parts.absent, stripes=folder.stripes,
         leases=folder.stores.leases, catalogue=folder.catalogue, maker=parts.maker, second=parts.second,
-        renders=parts.renders, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts, health=health,
-        metrics=parts.metrics, threads=parts.lookups,
+        renders=parts.renders, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts,
+        health=health, metrics=parts.metrics, threads=parts.lookups,
     )  # fmt: skip
 
 

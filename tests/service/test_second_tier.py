@@ -60,7 +60,7 @@ async def nodes(database: str, tmp_path: Path, cover: Path) -> AsyncIterator[Nod
         await asyncio.to_thread(take_in, found.config("node0"), cover, "copy")
         for number in range(3):
             found.all.append(await stack.enter_async_context(running(found.config(f"node{number}"))))
-        await found.all[0].covers.accounts.save(found.all[0].key)
+        await found.all[0].service.accounts.save(found.all[0].key)
         for each in found.all:
             each.key = found.all[0].key
         yield found
@@ -68,7 +68,7 @@ async def nodes(database: str, tmp_path: Path, cover: Path) -> AsyncIterator[Nod
 
 async def made(node: Running) -> int:
     """How many covers the key has paid for."""
-    accounts = node.covers.accounts
+    accounts = node.service.accounts
     return (await accounts.counts.made([node.key.name], accounts.today())).get(node.key.name, 0)
 
 
@@ -141,7 +141,7 @@ async def is_missing(node: Running) -> bool:
 
 async def has_none(node: Running) -> bool:
     """Whether the node has no derivative on its disk."""
-    return not await asyncio.to_thread(lambda: list(node.covers.cache.held(BOOK)))
+    return not await asyncio.to_thread(lambda: list(node.folder.cache.held(BOOK)))
 
 
 async def test_changes_are_true_on_all(nodes: Nodes, record_property: Any) -> None:
@@ -171,7 +171,7 @@ async def test_changes_are_true_on_all(nodes: Nodes, record_property: Any) -> No
     await timed("hide", is_missing)
     assert len(nodes.derivatives()) == 1  # still there, and not served
 
-    await one.covers.accounts.save(replace(one.key, revoked_at=1))
+    await one.service.accounts.save(replace(one.key, revoked_at=1))
     await timed("revoke", is_refused)
     record_property("seconds", took)
     assert max(took.values()) < WITHIN
