@@ -101,7 +101,7 @@ async def test_a_new_node_makes_nothing_again(nodes: Nodes) -> None:
         assert [each.body for each in got] == [each.body for each in before]
         assert [each.headers["ETag"] for each in got] == [each.headers["ETag"] for each in before]
         assert not list((Path(new.config.data.dir) / "originals").rglob("*.jpg"))
-        assert new.covers.cache.find(Spec(BOOK, "small", Format.JPEG)) is not None
+        assert new.folder.cache.find(Spec(BOOK, "small", Format.JPEG)) is not None
         assert await made(new) == 3
 
 
