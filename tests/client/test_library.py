@@ -149,7 +149,7 @@ async def test_covers_are_sent(server: Running, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             await here.upload(UNCOVERED, tmp_path / "none.jpg", secret=TOKEN)
     owned = Key(new_name(), "library", 1000, owner=hashed("the owners word"))
-    await server.covers.accounts.save(owned)
+    await server.service.accounts.save(owned)
     async with AsyncClient(server.listeners.url, owned.name) as here:
         waits = await here.upload("oclc:52517734", RED, secret="the owners word")  # noqa: S106 - as above
         assert (waits.status, len(waits.digest)) == ("pending", len(sent.digest))
