@@ -13,6 +13,7 @@ from coverproxy.cli import (
     feeds,
     fetch,
     import_originals,
+    init,
     key_changes,
     keys,
     originals,
@@ -43,6 +44,7 @@ def main() -> None:
 
 
 _SERVING = (
+    init.init,
     serve.demo,
     serve.serve,
     serve.check_config,
