@@ -76,7 +76,7 @@ async def fronted(
     command = laid(folder, printed(data, tables, **(given | front)))
     process = await asyncio.create_subprocess_exec(*command)
     try:
-        await _listening(port)
+        await listening(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -94,7 +94,8 @@ async def before(server: Running, folder: Path, **front: Any) -> AsyncIterator[s
         yield url
 
 
-async def _listening(port: int) -> None:
+async def listening(port: int) -> None:
+    """Wait until a server listens on a port."""
     deadline = time.monotonic() + 10
     while True:
         with contextlib.suppress(OSError):

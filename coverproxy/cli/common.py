@@ -140,12 +140,15 @@ def read(config_file: Path | None, overrides: dict[str, Any]) -> Config:
 
 
 def with_secrets(config: Config) -> None:
-    """Check that the environment has all variables that the sources name.
+    """Check that the environment has all variables that the sources and the object store's options name.
 
     Raises ConfigError listing missing ones.
     Commands that ask no source do without: an import needs no secrets.
     """
-    if mistakes := configuration.unset(config.source, os.environ):
+    options = config.store.objects_options if config.store.objects else {}
+    mistakes = configuration.unset(config.source, os.environ)
+    mistakes += configuration.unset_options("store.objects_options", options, os.environ)
+    if mistakes:
         context = click.get_current_context(silent=True)
         file = context.params.get("config_file") if context else None
         raise ConfigError("\n".join(f"{file}: {line}" if file else line for line in mistakes))

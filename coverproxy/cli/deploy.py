@@ -9,11 +9,14 @@ import click
 from coverproxy.cli.common import options, tell
 from coverproxy.config import Config
 
+_BALANCER = "Print the load balancer's configuration instead: one --balancer for the nginx of each node."
+
 
 @click.command("nginx-conf")
 @options
 @click.option("--whole", is_flag=True, help="Print a whole nginx.conf, not only the part for its http block.")
-def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
+@click.option("--balancer", "nodes", metavar="HOST:PORT", multiple=True, help=_BALANCER)
+def nginx_conf(config: Config, as_json: bool, whole: bool, nodes: tuple[str, ...]) -> None:
     """Print nginx's configuration for this service, generated from the app's config.
 
     nginx then answers hits by itself, from the files on disk, and asks the app only to make a cover:
@@ -25,15 +28,32 @@ def nginx_conf(config: Config, as_json: bool, whole: bool) -> None:
     Run it again when sizes, formats, addresses or the data folder change.
 
     front.open_files needs a higher limit of open files than usual: a note on standard error says so.
+
+    With --balancer NODE:PORT for each of several nodes it prints the configuration of the nginx before them:
+    an item always goes to the same node, and to another while that one is down.
     """
     from coverproxy.deploy import nginx
     from coverproxy.wiring.data_folder import DataFolder
 
+    if nodes:
+        text = _balancer(config, nodes, whole)
+        tell(as_json, {"nginx_conf": text}, text.rstrip("\n"))
+        return
     if config.front.open_files:
         _tell_limit(config.front.open_files)
     root = DataFolder(config).layout.top.resolve()
     text = (nginx.whole if whole else nginx.site)(config, root, _headers(config))
     tell(as_json, {"nginx_conf": text}, text.rstrip("\n"))
+
+
+def _balancer(config: Config, nodes: tuple[str, ...], whole: bool) -> str:
+    from coverproxy.deploy import balancer, nginx
+
+    try:
+        text = balancer.site(config, nodes, _headers(config)["down"])
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="--balancer") from None
+    return nginx.around(text, 0) if whole else text
 
 
 @click.command("systemd-unit")

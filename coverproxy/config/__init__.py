@@ -17,6 +17,7 @@ from coverproxy.config.sources import (
     SourceConfig,
     resolved,
     unset,
+    unset_options,
 )
 from coverproxy.config.store import Store
 from coverproxy.config.tables import (
@@ -44,5 +45,5 @@ __all__ = [
     "Formats", "Front", "HttpSourceConfig", "Import", "Jpeg", "Ladder", "Limits", "Log", "ObjectSourceConfig",
     "Ops", "Pace", "Quota", "RenderConfig", "Reports", "Roles", "Section", "Server", "ShapeName", "Shapes",
     "Signup", "Site", "Size", "SizeTable", "SourceConfig", "Store", "Upload", "Webp", "load", "resolved",
-    "unset", "without_secrets",
+    "unset", "unset_options", "without_secrets",
 ]  # fmt: skip

@@ -52,6 +52,16 @@ def unset(sources: Iterable["AnySource"], environ: Mapping[str, str]) -> list[st
     ]
 
 
+def unset_options(path: str, options: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
+    """Report every variable that a table's values name and the environment lacks. *path*: the table's."""
+    return [
+        f"{path}.{option}: the environment has no {name}"
+        for option, value in options.items()
+        for name in dict.fromkeys(_VARIABLE.findall(value))
+        if name not in environ
+    ]
+
+
 class SourceConfig(Section):
     """Settings that every kind of source has."""
 

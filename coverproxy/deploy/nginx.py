@@ -63,7 +63,7 @@ FITTING_CONNECTIONS = (USUAL_FILES - _OWN_FILES) // 2
 """worker_connections of whole() without open files: as many as the usual limit allows."""
 
 
-_FORM_BYTES = 65_536
+FORM_BYTES = 65_536
 """What a form has besides the picture."""
 
 
@@ -78,7 +78,6 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
     endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]
     return filled(
         "nginx.conf.jinja",
-        front=front,
         root=root,
         **_formats(config),
         keep=headers["hit"]["Cache-Control"],
@@ -90,19 +89,15 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         schemes="|".join((*schemes.ALL, f"{schemes.LOCAL}{schemes.AGENCY}")),
         canonical=_canonical(),
         shapes=[(name, pattern) for name, pattern in _SHAPES if name not in config.shapes.off],
-        apps=[_server(app) for app in front.apps or (f"{config.server.host}:{config.server.port}",)],
-        listen=front.listen,
-        listen_tls=front.listen_tls,
-        tls=front.tls != "off",
-        http2=front.tls == "http2",
-        tls_port=_tls_port(config),
+        peer="app",
+        apps=[server(app) for app in front.apps or (f"{config.server.host}:{config.server.port}",)],
+        **listening(config),
         max_path=MAX_PATH_BYTES,
         long_paths=LONG_PATHS,
         max_long_path=MAX_LONG_PATH_BYTES,
         max_segments=MAX_SEGMENTS,
         max_query=MAX_QUERY_BYTES,
         many_at_once="|".join(sorted(MANY_AT_ONCE)),
-        server_name=urlsplit(front.public_url).hostname or "_",
         access_log=f"{front.access_log} coverproxy buffer=64k flush=5s" if front.access_log else "off",
         downloads_log=front.downloads_log,
         download_shapes=sorted({"librarything", *(name for name, _ in _SHAPES)}),
@@ -113,19 +108,38 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         accel=ACCEL,
         accel_headers=ACCEL_HEADERS,
         placeholder=PLACEHOLDER_FILE,
-        upload_bytes=config.upload.max_bytes + _FORM_BYTES,
+        upload_bytes=config.upload.max_bytes + FORM_BYTES,
         admin_header=config.admin.header,
-        **{f"{case}_headers": _quotable(told.items()) for case, told in _kept(headers).items()},
+        **{f"{case}_headers": quotable(told.items()) for case, told in _kept(headers).items()},
     )
 
 
-def whole(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]], workers: str = "auto") -> str:
-    """Return a whole nginx.conf around site(): for a machine, a container or a test without another.
+def listening(config: Config) -> dict[str, Any]:
+    """Return what the templates say of addresses, names and certificates."""
+    front = config.front
+    return {
+        "front": front,
+        "listen": front.listen,
+        "listen_tls": front.listen_tls,
+        "tls": front.tls != "off",
+        "http2": front.tls == "http2",
+        "tls_port": _tls_port(config),
+        "server_name": urlsplit(front.public_url).hostname or "_",
+    }
 
-    It raises a limit only if front.open_files needs it: raising one above the hard limit fails.
+
+def whole(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]], workers: str = "auto") -> str:
+    """Return a whole nginx.conf around site(): for a machine, a container or a test without another."""
+    return around(site(config, root, headers), config.front.open_files, workers)
+
+
+def around(text: str, open_files: int, workers: str = "auto") -> str:
+    """Return a whole nginx.conf around the part for its http context.
+
+    It raises a limit only if *open_files* needs it: raising one above the hard limit fails.
     """
-    inside = "".join(f"    {line}".rstrip() + "\n" for line in site(config, root, headers).splitlines())
-    if open_files := config.front.open_files:
+    inside = "".join(f"    {line}".rstrip() + "\n" for line in text.splitlines())
+    if open_files:
         limit, connections = f"worker_rlimit_nofile {files_needed(open_files)};\n", DEBIAN_CONNECTIONS
     else:
         limit, connections = "", FITTING_CONNECTIONS
@@ -236,7 +250,7 @@ def _tls_port(config: Config) -> str:
     return "" if port == 443 else f":{port}"
 
 
-def _server(app: str) -> str:
+def server(app: str) -> str:
     """Format an address as an upstream server; a bare IPv6 address would be read as a host and a port."""
     if app.startswith("unix:"):
         return app
@@ -245,7 +259,8 @@ def _server(app: str) -> str:
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
-def _quotable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def quotable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return headers and their values as they may stand in quotes. Raises ValueError."""
     for name, value in headers:
         if value != "$coverproxy_keep" and set(value) & set('"$\\\n'):
             raise ValueError(f"{name}: {value!r} cannot be quoted in nginx's configuration")

@@ -11,8 +11,10 @@ from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 from pydantic import BaseModel
 
+from coverproxy.cli import main
 from coverproxy.config import RESERVED_SIZES, Avif, Config, Jpeg, Size, load, resolved, unset, without_secrets
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.sizes import default_sizes
@@ -268,6 +270,26 @@ def test_unset_variables_are_told() -> None:
     assert unset(config.source, {"TWO": "x"}) == [
         "source.0: the environment has no ONE", "source.0: the environment has no THREE",
     ]  # fmt: skip
+
+
+def test_unset_variables_of_the_object_store_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check-config` names each option of the object store whose variable is not set."""
+    text = '[store]\nobjects = "s3://covers/x"\n[store.objects_options]\nregion = "eu"\n'
+    text += 'access_key_id = "{env:COVERS_ID}"\nsecret_access_key = "{env:COVERS_SECRET}"\n'
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    monkeypatch.setenv("COVERS_ID", "x")
+    monkeypatch.delenv("COVERS_SECRET", raising=False)
+    said = CliRunner().invoke(main, ["check-config", "--config", str(file)])
+
+    assert said.exit_code == 2
+    told = f"{file}: store.objects_options.secret_access_key: the environment has no COVERS_SECRET"
+    assert told in said.output
+    assert "COVERS_ID" not in said.output
+    monkeypatch.setenv("COVERS_SECRET", "y")
+    assert CliRunner().invoke(main, ["check-config", "--config", str(file)]).exit_code == 0
 
 
 def test_a_variable_changes_no_url() -> None:
