@@ -78,3 +78,14 @@ class ReportContract:
         assert (catalogue.reports.forget(50), catalogue.reports.forget(51)) == (0, 1)
         assert catalogue.reports.by_number(first.number) is None
         assert catalogue.reports.by_number(second.number) is not None
+
+    def test_that_a_picture_was_kept_is_never_forgotten(self, catalogue: Catalogue) -> None:
+        """One decision for each picture stays, without who reported and what they wrote."""
+        for report, at in ((added(catalogue), 50), (added(catalogue, OFFENSIVE), 60)):
+            with catalogue.writing() as tables:
+                tables.reports.close(replace(report, state=ReportState.KEPT, closed=at, who="eva"))
+        assert (catalogue.reports.forget(100), catalogue.reports.forget(100)) == (1, 0)
+        (left,) = catalogue.reports.closed_reports(most=9)
+        assert (left.code, left.text, left.reporters) == (OFFENSIVE.code, "", ())
+        assert catalogue.reports.was_kept([BOOK], digest(1))
+        assert not catalogue.reports.was_kept([BOOK], digest(2))

@@ -48,7 +48,7 @@ class ReportStore(Protocol):
         ...
 
     def was_kept(self, names: Sequence[Identifier], digest: bytes) -> bool:
-        """Return whether an administrator decided to keep this original of an item."""
+        """Return whether an administrator ever decided to keep this original of an item."""
         ...
 
     def close(self, report: Report) -> None:
@@ -59,5 +59,8 @@ class ReportStore(Protocol):
         ...
 
     def forget(self, closed_before: int) -> int:
-        """Remove reports that were closed before a moment, in seconds since 1970; return how many."""
+        """Remove reports that were closed before a moment, in seconds since 1970; return how many.
+
+        Of decisions to keep a picture, the last for that picture stays, without reporters and their text.
+        """
         ...

@@ -21,6 +21,13 @@ _JOIN = (
     "INSERT INTO reporter VALUES (?, ?, ?, ?, ?) ON CONFLICT (number, pseudonym)"
     " DO UPDATE SET at = excluded.at, digest = excluded.digest, mail = excluded.mail"
 )
+_FORGET_REPORTERS = "DELETE FROM reporter WHERE number IN (SELECT number FROM report WHERE closed < ?)"
+_FORGET = (
+    "DELETE FROM report WHERE closed < ? AND (state <> 'kept' OR EXISTS (SELECT 1 FROM report AS later"
+    " WHERE later.scheme = report.scheme AND later.value = report.value AND later.state = 'kept'"
+    " AND later.digest = report.digest AND later.number > report.number)) RETURNING number"
+)
+"""What says that a picture was kept stays, once for each picture: was_kept() reads it."""
 
 
 class SqlReports:
@@ -93,9 +100,9 @@ class SqlReports:
 
     def forget(self, closed_before: int) -> int:
         """See ReportStore."""
-        old = "SELECT number FROM report WHERE closed < ?"
-        self._write(f"DELETE FROM reporter WHERE number IN ({old})", (closed_before,))  # noqa: S608
-        return len(self._write("DELETE FROM report WHERE closed < ? RETURNING number", (closed_before,)))
+        self._write(_FORGET_REPORTERS, (closed_before,))
+        self._write("UPDATE report SET text = '' WHERE closed < ? AND text <> ''", (closed_before,))
+        return len(self._write(_FORGET, (closed_before,)))
 
     def _reports(self, sql: str, values: tuple[Any, ...]) -> list[Report]:
         return readable(self._read(sql, values), self._report)

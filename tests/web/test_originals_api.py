@@ -395,7 +395,7 @@ async def test_a_picture_is_sent_by_its_address(start: Start, host: LinkHost) ->
     assert (await call(server, "POST", one(server), b'{"url": ""}', **json))[0] == 400
     host.files["/large"] = bytes(60_000)
     large = orjson.dumps({"url": host.url + "/large"})
-    assert (await call(server, "POST", one(server), large, **json))[0] == 422
+    assert (await call(server, "POST", one(server), large, **json))[0] == 413
     assert list(Path(server.config.data.dir, "originals").rglob("*.part")) == []
 
 

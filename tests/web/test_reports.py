@@ -151,7 +151,7 @@ async def test_reports_can_be_off(make: Any) -> None:
     assert (await server.get(f"/report/{new_code()}")).status == 404
 
 
-@pytest.mark.parametrize("case", ["off", "on", "pinned", "kept"])
+@pytest.mark.parametrize("case", ["off", "on", "pinned", "kept", "kept long ago"])
 async def test_a_picture_is_hidden_by_itself_where_that_is_configured(make: Any, case: str) -> None:
     """After three different people, by the switch only; never what a person chose, or decided to keep."""
     server = await make(auto_hide=case != "off")
@@ -160,9 +160,10 @@ async def test_a_picture_is_hidden_by_itself_where_that_is_configured(make: Any,
     if case == "pinned":
         with curator.writing() as tables:
             tables.decide(original, None, is_pinned=True)
-    if case == "kept":
+    if case.startswith("kept"):
         number = desk.file(NAME, ReportReason.RIGHTS, "z", "", "").number
-        desk.close(number, ReportState.KEPT, Decision("eva", int(time.time())))
+        days = 2 * server.config.reports.keep_days if "ago" in case else 0
+        desk.close(number, ReportState.KEPT, Decision("eva", int(time.time()) - 86_400 * days))
     for who in ("a", "a", "b"):
         desk.file(NAME, ReportReason.WRONG, who, "", "")
     assert is_shown(server)

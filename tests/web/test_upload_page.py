@@ -157,7 +157,8 @@ async def test_a_librarian_drops_a_picture(server: Running, key: Key, tab: Page)
 async def test_a_picture_is_sent_by_its_address(start: Start) -> None:
     """Where hosts are listed, the form has a field for it; without a file, the address is taken."""
     with link_host({"/cover.jpg": COVER}) as host:
-        server = await start(admin={"token": TOKEN}, upload={"hosts": [host.name], "allow": ["127.0.0.1"]})
+        upload = {"hosts": [host.name], "allow": ["127.0.0.1"], "max_bytes": len(COVER) + 1}
+        server = await start(admin={"token": TOKEN}, upload=upload)
         key = Key(new_name(), "library", 1000, owner=hashed("the owners word"))
         await server.service.accounts.save(key)
         async with Visitor(server) as visitor:
@@ -171,5 +172,7 @@ async def test_a_picture_is_sent_by_its_address(start: Start) -> None:
             url = server.listeners.url + FORM
             async with visitor.client.post(url, data=form, headers={"Accept": "text/html"}) as got:
                 assert (got.status, got.url.path.startswith("/upload/seen/")) == (200, True)
+            status, page, _ = await sent(visitor, server, COVER + bytes(2), **pressed(key))
+            assert (status, "The file is too large." in page) == (413, True)
     (found,) = server.folder.catalogue.find(NAME)
     assert (found.state, found.origin) == (State.PENDING, host.url + "/cover.jpg")
