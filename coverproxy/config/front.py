@@ -19,6 +19,7 @@ class Front(Section):
     listen: Annotated[tuple[str, ...], Field(strict=False)] = ("80", "[::]:80")
     listen_tls: Annotated[tuple[str, ...], Field(strict=False)] = ("443", "[::]:443")
     access_log: str = "/var/log/nginx/coverproxy.log"
+    access_log_addresses: Literal["network", "whole"] = "network"
     downloads_log: str = ""
     tls: Literal["off", "http1", "http2"] = "off"
     certificate: str = "/etc/letsencrypt/live/coverproxy/fullchain.pem"

@@ -410,6 +410,23 @@ async def test_x_accel_is_no_clients_to_ask_for(server: Running, front: str) -> 
     assert (await ask(front, "/_cover/held")).cover == "path"
 
 
+@pytest.mark.parametrize("kind", ["network", "whole"])
+async def test_the_access_log_holds_no_address(server: Running, tmp_path: Path, kind: str) -> None:
+    """Of a reader's address it has the network, as our own log does; the whole one where that is wished."""
+    readers = ["203.0.113.77", "2001:db8:1:2::3", "2001:db8::1", "2001:db8:0:5:6:7:8:9", "2001::1", "::1"]
+    readers += ["2001:0:0:1::5", "fe80::1:2:3:4"]
+    wished = {"trusted": ["0.0.0.0/0"], "access_log_addresses": kind}
+    async with before(server, tmp_path / "nginx", **wished) as front:
+        for reader in readers:
+            await ask(front, "/style.css", X_Forwarded_For=reader)
+    lines = (tmp_path / "nginx" / "access.log").read_text().splitlines()
+
+    expected = readers if kind == "whole" else [abridged(reader) for reader in readers]
+    assert sorted(orjson.loads(line)["from"] for line in lines) == sorted(
+        expected
+    )  # each worker has a buffer
+
+
 async def test_the_access_log_holds_no_key(server: Running, tmp_path: Path) -> None:
     """A line tells path and outcome, of hits and of covers made; of the key its first four characters."""
     name = server.key.name
