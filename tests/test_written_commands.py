@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import images
 import pytest
+from click.shell_completion import get_completion_class
 from click.testing import CliRunner
 
 from coverproxy.cli import main
@@ -146,3 +147,14 @@ def test_a_command_without_arguments_runs(command: str, data: Path) -> None:
     arguments = [*command.split(), *(["--data", str(data)] if takes_data else [])]
     ran = CliRunner().invoke(main, arguments, env={"COVERPROXY_DATA__DIR": str(data)})
     assert ran.exit_code == 0, ran.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_completes_commands(shell: str) -> None:
+    """The variable that the papers name makes the program print a script for that shell."""
+    assert f"_COVERPROXY_COMPLETE={shell}_source" in (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    found = get_completion_class(shell)
+    assert found
+    assert "coverproxy" in found(main, {}, "coverproxy", "_COVERPROXY_COMPLETE").source()
+    completed = found(main, {}, "coverproxy", "_COVERPROXY_COMPLETE").get_completions([], "ini")
+    assert [each.value for each in completed] == ["init"]

@@ -58,6 +58,11 @@ def test_the_unit_is_hardened(tmp_path: Path) -> None:
         assert f"\n{line}\n" in text
 
 
+def test_variables_may_lie_beside_the_config(tmp_path: Path) -> None:
+    """Secrets come from a file that only root can read; one that is not there is no fault."""
+    assert "\nEnvironmentFile=-/etc/coverproxy/environment\n" in unit(tmp_path).read_text()
+
+
 def test_the_bounds_grow_with_the_workers(tmp_path: Path) -> None:
     """Memory and tasks are given per worker; the time to stop is longer than the service's own."""
     one = unit(tmp_path, "--data", "/srv/x").read_text()
