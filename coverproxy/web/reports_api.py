@@ -16,7 +16,10 @@ from coverproxy.web.uploader import Person
 
 routes = web.RouteTableDef()
 
-ONE = r"/devkey/{key}/reports/{number:[0-9]{1,18}}"
+ONE = "/devkey/{key}/reports/{number}"
+
+MAX_DIGITS = 18
+"""Most digits of a report's number: every such number fits the stores' 64 bits."""
 
 
 @routes.get("/devkey/{key}/reports")
@@ -33,9 +36,10 @@ async def reports(request: web.Request) -> web.StreamResponse:
 async def close(request: web.Request) -> web.StreamResponse:
     """Decide: `{"state": "fixed", "note": "…"}`; "hidden" hides the reported picture too."""
     person = await _admin(request)
+    number = _number(request.match_info["number"])
     state, note = _wish(await bodies.read(request, MAX_ACT_BYTES))
     by = Decision(person.name, int(request.app[ACCOUNTS].now()), note)
-    work = partial(request.app[REPORTS].close, int(request.match_info["number"]), state, by)
+    work = partial(request.app[REPORTS].close, number, state, by)
     return answers.send(answers.json(report_as_json(await off_loop(request, work), is_private=True)))
 
 
@@ -44,6 +48,15 @@ async def _admin(request: web.Request) -> Person:
     if not person.is_admin:
         raise NotTheOwner("only an administrator sees and decides reports")
     return person
+
+
+def _number(text: str) -> int:
+    """Read a report's number. Here and not in the route, whose refusal would be another address's."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
+        raise BadQuestion(
+            f"number: {text[:40]!r} is not a report's number; expected digits, at most {MAX_DIGITS}"
+        )
+    return int(text)
 
 
 def _wish(body: bytes) -> tuple[ReportState, str]:

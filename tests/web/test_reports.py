@@ -184,6 +184,8 @@ async def test_programs_of_administrators_list_and_close(server: Running) -> Non
     for body, status in (({"state": "open"}, 400), (fixed, 200), ({"state": "kept"}, 404)):
         got = await server.client.post(url, data=orjson.dumps(body), headers=ADMIN)
         assert got.status == status
+    for odd in ("null,null", "-1", "9" * 19, "%D9%A1"):
+        assert (await server.client.post(f"{base}/{odd}", json=fixed, headers=ADMIN)).status == 400
     (closed,) = (await (await server.client.get(f"{base}?state=closed", headers=ADMIN)).json())["reports"]
     assert (closed["state"], closed["answer"], closed["who"]) == ("fixed", "done", "admin")
 

@@ -7,7 +7,7 @@ from coverproxy.config import Config
 from coverproxy.domain import errors, schemes
 from coverproxy.domain.formats import Format
 from coverproxy.service.changes_json import MOST_CHANGES, ChangeList
-from coverproxy.web.api import originals
+from coverproxy.web.api import bodies, originals
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
 from coverproxy.web.jsonp import MAX_CALLBACK
@@ -42,6 +42,8 @@ FALLBACK = Parameter(
 _TEXT = {"type": "string"}
 _BINARY: dict[str, Any] = {}
 """Bytes in OpenAPI 3.1: a media type and an empty schema."""
+
+_SINCE = {"anyOf": [{"type": "string", "pattern": "^[0-9]{1,18}$"}, {"type": "string", "format": "date"}]}
 
 _KEYED = (errors.UnknownKey, errors.KeyNotForSite)
 _LISTED = (
@@ -168,7 +170,7 @@ _UPLOADS = (
     Address(
         "/report/{scheme}/{value}", "Report a cover: the form's fields, or the same as JSON",
         {HTML: _TEXT, JSON: _OBJECT}, "post", parameters=(SCHEME, VALUE), is_page=True,
-        takes={"application/x-www-form-urlencoded": _OBJECT, JSON: _OBJECT}, route=f"/report{_ITEM}",
+        takes={"application/x-www-form-urlencoded": _OBJECT, JSON: bodies.REPORT}, route=f"/report{_ITEM}",
     ),
     shown("/report/{code}", "What became of a report", Parameter(
         "code", "path", "The report's number.", _TEXT, "AAAA-BBBB-CCCC-DDDD",
@@ -190,7 +192,7 @@ _OF_KEYS = (
         "/devkey/{key}/changes", "Which covers changed since a number", {JSON: ChangeList, "text/csv": _TEXT},
         parameters=(
             KEY,
-            Parameter("since", "query", "The `next` of the last answer, or a date.", _TEXT, "0"),
+            Parameter("since", "query", "The `next` of the last answer, or a date.", _SINCE, "0"),
             Parameter("limit", "query", "Most changes at once.",
                       {"type": "integer", "minimum": 1, "maximum": MOST_CHANGES}, 100),
             Parameter("format", "query", "json or csv.", {"type": "string", "enum": ["json", "csv"]}, "json"),

@@ -4,6 +4,7 @@ from typing import Any
 
 from coverproxy.domain import errors
 from coverproxy.web import reports_api
+from coverproxy.web.api import bodies
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.originals_api import ALL, ONE
 
@@ -38,6 +39,10 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
     scheme = Parameter("scheme", "path", "isbn", {"type": "string", "enum": ["isbn"]}, "isbn")
     value = Parameter("value", "path", "An ISBN in any spelling.", {"type": "string"}, "9780141439556")
     book = (key, scheme, value)
+    most = 10**reports_api.MAX_DIGITS - 1
+    number = Parameter(
+        "number", "path", "The report's number.", {"type": "integer", "minimum": 1, "maximum": most}, 1
+    )
     one, all_ = "/devkey/{key}/original/{scheme}/{value}", "/devkey/{key}/originals/{scheme}/{value}"
     said = tuple(
         Parameter(name, "query", text, {"type": "string"}, example)
@@ -56,21 +61,21 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
         Address(one, "Send a cover", {JSON: _OBJECT}, "put", parameters=(*book, *said), takes=pictures,
                 refuses=_SENT, tells=_WHO, route=ONE),
         Address(one, "Send a cover with a form", {JSON: _OBJECT}, "post", parameters=book,
-                takes={"multipart/form-data": _FORM, JSON: _OBJECT}, refuses=_SENT, tells=_WHO, route=ONE),
+                takes={"multipart/form-data": _FORM, JSON: bodies.BY_URL}, refuses=_SENT, tells=_WHO,
+                route=ONE),
         Address(all_, "A book's originals, decisions and history", {JSON: _OBJECT},
                 parameters=book, refuses=_REFUSED, tells=_WHO, route=ALL),
         Address(all_, "Pin, unpin, hide, restore, remove, approve or undo", {JSON: _OBJECT}, "post",
-                parameters=book, takes={JSON: _OBJECT}, refuses=(*_REFUSED, errors.TooLarge, errors.TooSlow),
-                tells=_WHO, route=ALL),
+                parameters=book, takes={JSON: bodies.ACT}, tells=_WHO, route=ALL,
+                refuses=(*_REFUSED, errors.TooLarge, errors.TooSlow)),
         Address("/devkey/{key}/originals", "What waits for a review", {JSON: _OBJECT}, parameters=(key,),
                 refuses=(errors.UnknownKey, errors.NotTheOwner, errors.Unavailable), tells=_WHO),
         Address("/devkey/{key}/reports", "What readers report; ?state=closed: what was decided",
                 {JSON: _OBJECT}, parameters=(key,), tells=_WHO,
                 refuses=(errors.UnknownKey, errors.NotTheOwner, errors.Unavailable)),
         Address("/devkey/{key}/reports/{number}", "Close a report as fixed, hidden or kept", {JSON: _OBJECT},
-                "post", parameters=(key, Parameter("number", "path", "The report's number.",
-                                                   {"type": "integer", "minimum": 1}, "1")),
-                takes={JSON: _OBJECT}, tells=_WHO, route=reports_api.ONE,
+                "post", parameters=(key, number),
+                takes={JSON: bodies.DECISION}, tells=_WHO, route=reports_api.ONE,
                 refuses=(errors.UnknownKey, errors.NotTheOwner, errors.BadQuestion, errors.NoSuchReport,
                          errors.NoSuchOriginal, errors.TooLarge, errors.TooSlow, errors.Unavailable)),
     )  # fmt: skip

@@ -115,12 +115,12 @@ def _enabled(request: web.Request) -> None:
 
 
 def _book(request: web.Request) -> Identifier:
-    """Return the item that the address names. Raises MalformedPath, BadQuestion."""
+    """Return the item that the address names. Raises MalformedPath."""
     _enabled(request)
     try:
         reading = schemes.parse(request.match_info["scheme"], request.match_info["value"])
     except NotAnIdentifier as exc:
         raise MalformedPath(str(exc)) from exc
     if reading.sure is None:
-        raise BadQuestion("this can mean any of " + ", ".join(each.listed for each in reading.identifiers))
+        raise MalformedPath("this can mean any of " + ", ".join(each.listed for each in reading.identifiers))
     return reading.sure
