@@ -131,7 +131,7 @@ class SqliteState:
         if self._shut is _NOT_OPEN:
             raise RuntimeError(self._shut)
         if self._shut:
-            raise StoreUnavailable(f"{self._path.name}: {self._shut}")
+            raise StoreUnavailable(f"{self._path.name}: {full_disk.explained(self._path, self._shut)}")
         uri = sqlite_migrations.uri(self._path, "rw")
         connection = await aiosqlite.connect(uri, uri=True, timeout=WRITE_SECONDS, isolation_level=None)
         await connection.execute("PRAGMA synchronous = NORMAL")

@@ -22,12 +22,12 @@ def lack(path: Path) -> str:
     return ""
 
 
-def explained(path: Path, exc: Exception) -> str:
-    """Return SQLite's error about the file *path*, and what the disk lacks where that may be why.
+def explained(path: Path, exc: Exception | str) -> str:
+    """Return what the disk of *path* lacks where that may be why SQLite failed; else SQLite's error.
 
     SQLite says "unable to open" where it finds no inode for the files that it keeps beside the database.
     """
-    if not str(exc).startswith(("unable to open", "disk I/O", "database or disk is full")):
-        return str(exc)
-    lacking = lack(path)
-    return f"{exc}; {lacking}" if lacking else str(exc)
+    told = str(exc)
+    if not told.startswith(("unable to open", "disk I/O", "database or disk is full")):
+        return told
+    return lack(path) or told

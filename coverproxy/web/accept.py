@@ -99,6 +99,12 @@ def wants_html(accept: str) -> bool:
     return 0 < liked.get("text/html", 0.0) >= liked.get("application/json", 0.0)
 
 
+def takes_gzip(accept_encoding: str) -> bool:
+    """Return whether an Accept-Encoding header allows gzip (RFC 9110 §12.5.3); no header: no."""
+    liked = _parse(accept_encoding[:MAX_ACCEPT])
+    return liked.get("gzip", liked.get("x-gzip", liked.get("*", 0.0))) > 0
+
+
 def names_no_picture_as_much(accept: str) -> bool:
     """Return whether the client names HTML, and prefers it to JPEG, GIF and JSON."""
     liked = _liked(accept)

@@ -1,6 +1,7 @@
 """The OpenAPI document: it has every address and no other, and what it promises is kept."""
 
 import asyncio
+import gzip
 import re
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from aiohttp import web
 from conftest import Running, Start, configured
 
 from coverproxy.stats.metrics import Metrics
+from coverproxy.web.api import openapi
 from coverproxy.web.api.addresses import addresses
+from coverproxy.web.api.openapi import MADE
 from coverproxy.web.app import build
 from coverproxy.web.errors import TABLE
 from coverproxy.web.shapes.table import not_allowed
@@ -60,7 +63,7 @@ def test_each_path_names_its_parameters(tmp_path: Path) -> None:
 
 async def test_the_document_is_openapi_3_1(server: Running) -> None:
     """It is served as JSON, says its version, and no reference in it leads nowhere."""
-    got = await server.get("/openapi.json")
+    got = await server.get("/openapi.json", Accept_Encoding="identity")
     document = orjson.loads(got.body)
 
     assert (got.status, got.headers["Content-Type"]) == (200, "application/json")
@@ -80,12 +83,41 @@ def references(part: object) -> list[str]:
     return own + [found for value in part.values() for found in references(value)]
 
 
+async def test_it_is_made_once_and_kept_in_both_forms(server: Running) -> None:
+    """Two requests get the same bytes and tag; who takes gzip gets the kept copy, which has its own tag."""
+    codings = ("identity, gzip;q=0", "br;q=1, GZIP;q=0.5")
+    plain, small = [
+        [await server.get("/openapi.json", Accept_Encoding=coding) for _ in range(2)] for coding in codings
+    ]
+    kept = server.app[MADE].gzipped
+
+    assert kept is not None
+    assert [each.body for each in small] == [kept.body] * 2
+    assert small[0].headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain[0].headers
+    assert [each.body for each in plain] == [gzip.decompress(kept.body)] * 2
+    tags = [each.headers["ETag"] for each in (*plain, *small)]
+    assert (tags[0], tags[2]) == (tags[1], tags[3])
+    assert tags[0] != tags[2]
+    assert {each.headers["Vary"] for each in (*plain, *small)} == {"Accept, Accept-Encoding"}
+    again = await server.get("/openapi.json", Accept_Encoding="gzip", If_None_Match=tags[2])
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tags[2])
+    assert (await server.get("/openapi.json", Accept_Encoding="gzip", If_None_Match=tags[0])).status == 200
+
+
+def test_two_processes_make_the_same_bytes(tmp_path: Path) -> None:
+    """What two workers make is alike, byte for byte: a client's tag fits whichever answers."""
+    config = configured(tmp_path)
+
+    assert openapi._made(config) == openapi._made(config)
+
+
 async def test_it_follows_the_config(start: Start) -> None:
     """Sizes and formats in it are those of the config."""
     server = await start(
         sizes={"poster": {"width": 900, "height": 1200}}, formats={"avif": True, "webp": False}
     )
-    document = orjson.loads((await server.get("/openapi.json")).body)
+    document = orjson.loads((await server.get("/openapi.json", Accept_Encoding="identity")).body)
     cover = document["paths"]["/devkey/{key}/{size}/{scheme}/{value}"]["get"]
     size = next(each for each in cover["parameters"] if each["name"] == "size")
 

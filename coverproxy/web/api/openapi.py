@@ -1,8 +1,11 @@
 """GET /openapi.json: the OpenAPI 3.1 document, built from addresses.py and the code."""
 
 import asyncio
+import gzip
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +15,8 @@ from pydantic import TypeAdapter
 from coverproxy import __version__
 from coverproxy.config import Config
 from coverproxy.domain.cover_status import CoverStatus
-from coverproxy.web import answers
+from coverproxy.web import answers, conditional
+from coverproxy.web.accept import takes_gzip
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.addresses import addresses
 from coverproxy.web.api.schemas import Problem
@@ -56,7 +60,8 @@ class Made:
     """The document, once it is made: one request makes it, others wait for that."""
 
     def __init__(self) -> None:
-        self.answer: answers.Answer | None = None
+        self.plain: answers.Answer | None = None
+        self.gzipped: answers.Answer | None = None
         self.making = asyncio.Lock()
 
 
@@ -70,14 +75,26 @@ async def openapi(request: web.Request) -> web.StreamResponse:
     """Describe every address of the service for programs."""
     made = request.app[MADE]
     async with made.making:
-        if made.answer is None:  # in a thread: it takes a second, which would block others
-            made.answer = await asyncio.to_thread(_made, request.app[CONFIG])
-    return answers.send(made.answer)
+        if made.plain is None or made.gzipped is None:  # in a thread: it takes many milliseconds
+            made.plain, made.gzipped = await asyncio.to_thread(_made, request.app[CONFIG])
+    kept = made.gzipped if takes_gzip(request.headers.get("Accept-Encoding", "")) else made.plain
+    if "If-None-Match" in request.headers and conditional.is_unchanged(
+        request.headers, kept.headers["ETag"], 0
+    ):
+        return answers.send(replace(kept, status=304, body=b""))
+    return answers.send(kept)
 
 
-def _made(config: Config) -> answers.Answer:
+def _made(config: Config) -> tuple[answers.Answer, answers.Answer]:
+    """Return the document as it is, and compressed: each form has its own tag (RFC 9110 §8.8.3)."""
     made = answers.json(document(addresses(config)))
-    return replace(made, headers=made.headers | {"Cache-Control": "public, max-age=3600"})
+    tag = hashlib.sha256(made.body).hexdigest()[:16]
+    headers = made.headers | {
+        "Cache-Control": "public, max-age=3600", "Vary": "Accept, Accept-Encoding", "ETag": f'"{tag}"',
+    }  # fmt: skip
+    compressed = headers | {"ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"}
+    body = gzip.compress(made.body, mtime=0)  # the same bytes in every process
+    return replace(made, headers=headers), replace(made, headers=compressed, body=body)
 
 
 def document(addresses: Iterable[Address]) -> dict[str, Any]:
@@ -188,11 +205,18 @@ def _schema(shape: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a shape; a named one by reference, added to *schemas*."""
     if isinstance(shape, dict):
         return shape
+    made, named = _described(shape)
+    schemas.update(named)
+    return made
+
+
+@cache  # some twenty shapes for a thousand answers: a second of work otherwise
+def _described(shape: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of a shape, and the named schemas that it refers to."""
     made = TypeAdapter(shape).json_schema(
         ref_template=_REF.format("schemas", "{model}"), mode="serialization"
     )
-    schemas.update(made.pop("$defs", {}))
+    named = made.pop("$defs", {})
     if "title" not in made:
-        return made
-    schemas[made["title"]] = made
-    return {"$ref": _REF.format("schemas", made["title"])}
+        return made, named
+    return {"$ref": _REF.format("schemas", made["title"])}, named | {made["title"]: made}
