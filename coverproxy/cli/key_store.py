@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,6 +23,11 @@ T = TypeVar("T")
 
 _CLASSIC = "9780141439518"
 """A book that exists (Pride and Prejudice), for a URL to try."""
+
+STATE = "state.db"
+"""The file of keys, as in service.databases; that is imported late, as commands must start fast."""
+
+NO_KEYS = "there are no keys yet: coverproxy key create --label NAME"
 
 _SAMPLED = 20
 """Originals looked at for one that can be shown."""
@@ -126,8 +132,15 @@ def find(accounts: "Accounts", name: str) -> Key:
     return found
 
 
-def with_accounts(config: Config, work: "Callable[[Accounts], Awaitable[T]]") -> T:
-    """Run *work* on the accounts of the data folder."""
+def has_keys(config: Config) -> bool:
+    """Return whether the store of keys was made. A look must not make an empty one beside a cache alone."""
+    return config.store.is_shared or (Path(config.data.dir) / STATE).exists()
+
+
+def with_accounts(config: Config, work: "Callable[[Accounts], Awaitable[T]]", *, creates: bool = False) -> T:
+    """Run *work* on the accounts of the data folder; only what *creates* a key makes a missing store."""
+    if not creates and not has_keys(config):
+        raise click.ClickException(NO_KEYS)
     from coverproxy.wiring.accounts import open_accounts
     from coverproxy.wiring.data_folder import DataFolder
 

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coverproxy.cli.common import needs_data, options, tell
-from coverproxy.cli.key_store import as_json_value, base_url, example, find, hosts_of, with_accounts
+from coverproxy.cli.key_store import (
+    NO_KEYS,
+    as_json_value,
+    base_url,
+    example,
+    find,
+    has_keys,
+    hosts_of,
+    with_accounts,
+)
 from coverproxy.config import Config
 from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, new_name
 
@@ -57,7 +66,7 @@ def create(
         new_name(), label, limit, strict, hosts_of(sites), int(time.time()), role=role,
         named_sizes_only=named_sizes,
     )  # fmt: skip
-    with_accounts(config, lambda accounts: accounts.save(made))
+    with_accounts(config, lambda accounts: accounts.save(made), creates=True)
     url = f"{base_url(config)}/devkey/{made.name}/medium/{example(config)}"
     tell(as_json, {"key": made.name, "label": made.label, "url": url}, f"{made.name}\n\n{url}")
 
@@ -67,15 +76,14 @@ def create(
 @needs_data
 def list_(config: Config, as_json: bool) -> None:
     """List all keys, with what each has made today."""
-    told = with_accounts(config, _all_as_json)
+    told = with_accounts(config, _all_as_json) if has_keys(config) else []
     lines = [f"{'KEY':26}  {'TODAY':>11}  {'STATE':8}  {'ROLE':7}  LABEL"]
     for each in told:
         today = f"{each['made_today']}/{each['daily_limit']}"
         lines.append(f"{each['key']:26}  {today:>11}  {each['state']:8}  {each['role']:7}  {each['label']}")
         if each["asked_role"]:
             lines.append(f"{'':26}  asks for the role {each['asked_role']}")
-    none = "There are no keys yet: coverproxy key create --label NAME"
-    tell(as_json, told, "\n".join(lines) if told else none)
+    tell(as_json, told, "\n".join(lines) if told else f"T{NO_KEYS[1:]}")
 
 
 async def _all_as_json(accounts: "Accounts") -> list[dict[str, Any]]:

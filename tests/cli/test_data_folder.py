@@ -177,6 +177,20 @@ def test_what_is_not_there_is_said_in_plain_words(
 
 
 @pytest.mark.usefixtures("_alone")
+@pytest.mark.parametrize("command", [each for each in READING if each[0] == "key"], ids=" ".join)
+def test_a_look_at_keys_beside_a_cache_alone_makes_no_database(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Where nothing but a cache is, there are no keys: the command says so, and makes no empty state.db."""
+    (tmp_path / "data" / "cache").mkdir(parents=True)
+    got = run(*command, "--data", tmp_path / "data")
+
+    assert "there are no keys yet: coverproxy key create" in got.output.lower()
+    assert got.exit_code == (0 if command == ("key", "list") else 1)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cache"]
+
+
+@pytest.mark.usefixtures("_alone")
 def test_a_lost_catalogue_is_named_with_the_way_back(tmp_path: Path) -> None:
     """Where originals lie without their catalogue, the command that reads them in again is told."""
     (tmp_path / "data" / "originals" / "951").mkdir(parents=True)

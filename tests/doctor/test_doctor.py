@@ -332,6 +332,14 @@ def test_another_program_on_our_port_is_told(examine: Examine, healthy: Path, st
     assert "ops.port" in only(found["problem"], "health")[1]
 
 
+def test_why_nothing_answers_is_said_in_words(examine: Examine, healthy: Path) -> None:
+    """Where no program listens, a port says so, without an error's number."""
+    _, found = examine(healthy)
+    told = [only(found["warning"], check)[0] for check in ("server", "health")]
+
+    assert [each.rpartition(": ")[2] for each in told] == ["no program listens there"] * 2
+
+
 def test_a_url_that_does_not_answer_is_told(examine: Examine, healthy: Path) -> None:
     """A refused connection and a text that is no URL are problems of their own."""
     for url in ("http://127.0.0.1:1", "http://127.0.0.1:99999", "covers.example.org", "ftp://example.org"):

@@ -239,3 +239,35 @@ def test_commands_say_that_there_are_no_inodes(
     (line,) = got.output.splitlines()
     assert line.startswith("Error: ")
     assert "no inodes left (see df -i): delete files" in line
+
+
+async def test_readiness_says_that_there_are_no_inodes(
+    few_inodes: Path, drawn: Path, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Started where no inode is left, /readyz and the log name the file and what it lacks, as commands do."""
+    data = few_inodes / "data"
+    create = ["key", "create", "--label", "a", "--data", str(data)]
+    assert (await asyncio.to_thread(CliRunner().invoke, main, create)).exit_code == 0
+    for each in data.glob("state.db-*"):  # as after a clean stop
+        each.unlink()
+    outer = await start()  # for its client
+    config = configured(data, cache={"min_free_bytes": 0, "min_free_inodes": 0})
+    number = 0
+    with contextlib.suppress(OSError):
+        while True:
+            (few_inodes / f"filler{number}").touch()
+            number += 1
+    listeners = listen(config)
+    runner = web.AppRunner(app := application(config, listeners, lambda: None), access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, listeners.covers).start()
+    try:
+        status, faults = await readiness(Running(config, app, listeners, outer.client, outer.key))
+    finally:
+        await end(runner)
+    lines = [str(vars(each).get("error")) for each in caplog.records]
+
+    assert status == 503
+    for told in (faults["keys"], *(each for each in lines if each.startswith("state.db"))):
+        assert told.startswith("state.db: its disk has no inodes left (see df -i)")
+    assert any(each.startswith("state.db") for each in lines)

@@ -2,6 +2,8 @@
 
 import http.client
 import shutil
+import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +48,19 @@ def _ask(url: str, path: str) -> tuple[int, str | None, bytes]:
         connection.close()
 
 
+def _why(exc: OSError | ValueError) -> str:
+    """Say in words why a server did not answer."""
+    if isinstance(exc, ConnectionRefusedError):
+        return "no program listens there"
+    if isinstance(exc, TimeoutError):
+        return f"no answer in {TIMEOUT_SECONDS:g} seconds"
+    if isinstance(exc, socket.gaierror):
+        return "its name has no address in the DNS"
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {exc.verify_message}"
+    return getattr(exc, "strerror", None) or str(exc)
+
+
 def _address(host: str, port: int) -> str:
     """Return a URL that reaches what listens there; for a wildcard address, use the loopback."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - no bind
@@ -59,7 +74,7 @@ def _server(server: Server) -> Finding:
     try:
         status, cover, _ = _ask(url, PROBE)
     except OSError as exc:
-        return warning(SERVER, f"nothing answers at {url}: {exc}", "start it: coverproxy serve")
+        return warning(SERVER, f"nothing answers at {url}: {_why(exc)}", "start it: coverproxy serve")
     if cover is None:
         advice = "stop it, or make coverproxy listen elsewhere: server.port in the config, or serve --port"
         return problem(SERVER, f"another program answers at {url} (status {status})", advice)
@@ -73,7 +88,7 @@ def _health(ops: Ops) -> Iterator[Finding]:
     try:
         status, _, body = _ask(url, "/readyz")
     except OSError as exc:
-        yield warning(HEALTH, f"nothing answers at {url}/readyz: {exc}", "start it: coverproxy serve")
+        yield warning(HEALTH, f"nothing answers at {url}/readyz: {_why(exc)}", "start it: coverproxy serve")
         return
     faults = _faults(body)
     if faults is None:
@@ -114,7 +129,7 @@ def _public(url: str) -> Finding:
         status, cover, _ = _ask(url, PROBE)
     except (OSError, ValueError) as exc:  # an impossible port is a ValueError
         advice = "is the web server running, its name in the DNS, and its port open in the firewall?"
-        return problem(URL, f"{url} does not answer: {exc}", advice)
+        return problem(URL, f"{url} does not answer: {_why(exc)}", advice)
     if cover is None:
         advice = "its configuration must pass /devkey/ to coverproxy (proxy_pass) and keep our headers"
         return problem(URL, f"{url} answers {status}, but without {STATUS}: that is not coverproxy", advice)

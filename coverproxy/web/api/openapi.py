@@ -56,12 +56,15 @@ _PICTURE = (
 _REFUSAL = ("X-Cover-Status", "Cache-Control", "Vary")
 
 
+Forms = tuple[answers.Answer, answers.Answer]
+"""The document as it is, and compressed."""
+
+
 class Made:
     """The document, once it is made: one request makes it, others wait for that."""
 
     def __init__(self) -> None:
-        self.plain: answers.Answer | None = None
-        self.gzipped: answers.Answer | None = None
+        self.forms: Forms | None = None
         self.making = asyncio.Lock()
 
 
@@ -75,9 +78,10 @@ async def openapi(request: web.Request) -> web.StreamResponse:
     """Describe every address of the service for programs."""
     made = request.app[MADE]
     async with made.making:
-        if made.plain is None or made.gzipped is None:  # in a thread: it takes many milliseconds
-            made.plain, made.gzipped = await asyncio.to_thread(_made, request.app[CONFIG])
-    kept = made.gzipped if takes_gzip(request.headers.get("Accept-Encoding", "")) else made.plain
+        if made.forms is None:  # in a thread: it takes many milliseconds
+            made.forms = await asyncio.to_thread(_made, request.app[CONFIG])
+    plain, gzipped = made.forms
+    kept = gzipped if takes_gzip(request.headers.get("Accept-Encoding", "")) else plain
     if "If-None-Match" in request.headers and conditional.is_unchanged(
         request.headers, kept.headers["ETag"], 0
     ):
@@ -85,7 +89,7 @@ async def openapi(request: web.Request) -> web.StreamResponse:
     return answers.send(kept)
 
 
-def _made(config: Config) -> tuple[answers.Answer, answers.Answer]:
+def _made(config: Config) -> Forms:
     """Return the document as it is, and compressed: each form has its own tag (RFC 9110 §8.8.3)."""
     made = answers.json(document(addresses(config)))
     tag = hashlib.sha256(made.body).hexdigest()[:16]
