@@ -1,8 +1,10 @@
 """Limits on a request's address and body, checked before the router."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import orjson
 from aiohttp import hdrs, web
 
 from coverproxy.domain.address_bounds import (
@@ -28,6 +30,12 @@ MAX_LONG_FIELDS = 1100
 NEVER_FAILS = "/images/P/"
 """Part of the addresses of Amazon's shape, whose clients must never see a status other than 200."""
 
+_IN_JSON = re.compile(r"[^?]*/(?:api/(?:books|volumes/)|bookcover[/?]|b/[^?]*\.json(?:\?|\Z))")
+_IN_WORDS = re.compile(r"[^?]*/iiif/[23]/")
+"""Addresses of other services that answer with JSON or text, whose clients would take the placeholder for
+neither.
+"""
+
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -49,6 +57,15 @@ def _excess_of_query(path: str, query: str) -> str:
     if len(query) > MAX_QUERY_BYTES and not takes_many:
         return f"the query has {len(query)} bytes; expected at most {MAX_QUERY_BYTES}"
     return ""
+
+
+def in_own_form(target: str, why: str) -> tuple[str, bytes] | None:
+    """Return the media type and the body of a refusal, where other services' clients expect no picture."""
+    if _IN_JSON.match(target):
+        return "application/json", orjson.dumps({"error": why})
+    if _IN_WORDS.match(target):
+        return "text/plain; charset=utf-8", f"{why}\n".encode()
+    return None
 
 
 def is_encoded(request: web.BaseRequest) -> bool:
@@ -85,4 +102,7 @@ def _refused(app: web.Application, request: web.BaseRequest, error: CoverError) 
     app[METRICS].answers.labels(how.label).inc()
     as_json = request.method not in ("GET", "HEAD") or wants_json(accepted(request.headers))
     answer = answers.refusal(error, how, app[CONFIG].answers, is_strict=False, as_json=as_json)
+    if told := in_own_form(request.raw_path, str(error)):
+        kind, body = told
+        answer = replace(answer, headers=answer.headers | {"Content-Type": kind}, body=body)
     return answers.send(replace(answer, headers=answer.headers | {"Server": answers.SERVER}))

@@ -67,6 +67,25 @@ async def test_amazons_addresses_never_fail(server: Running, target: str) -> Non
     assert (got.status, got.cover, got.body[:3]) == (200, "long", b"GIF")
 
 
+OWN = {
+    "/devkey/{key}/api/volumes/brief/json/isbn:": "application/json",
+    "/devkey/{key}/bookcover?isbn=": "application/json",
+    "/devkey/{key}/bookcover/": "application/json",
+    "/devkey/{key}/iiif/3/": "text/plain; charset=utf-8",
+}
+
+
+@pytest.mark.parametrize(("beginning", "kind"), OWN.items(), ids=OWN.keys())
+async def test_a_long_address_of_another_service_is_refused_in_its_form(
+    server: Running, beginning: str, kind: str
+) -> None:
+    """JSON where its clients read JSON, words for viewers: never the pixel, which they cannot read."""
+    got = await server.get(beginning.format(key=server.key.name) + "9" * 20_000)
+
+    assert (got.status, got.cover, got.headers["Content-Type"]) == (414, "long", kind)
+    assert b"expected at most" in got.body
+
+
 async def test_slashes_cost_no_more_than_other_requests(server: Running) -> None:
     """A hundred paths of 32,000 slashes take less CPU than three took the router (0.14 s each)."""
     request = b"GET " + b"/" * 32_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

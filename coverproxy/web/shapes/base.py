@@ -163,6 +163,11 @@ def field(request: web.Request, *names: str) -> str:
     return next((found[name][0] for name in names if name in found), "")
 
 
+def asked_field(request: web.Request, name: str) -> str:
+    """Return the same of a query of any length, for refusals: "" if the field does not exist."""
+    return next(iter(_by_name(request).get(name, [])), "")
+
+
 def fields(request: web.Request) -> Mapping[str, list[str]]:
     """Return the query's fields by their names in lower case. Raises TooLong.
 
@@ -170,6 +175,10 @@ def fields(request: web.Request) -> Mapping[str, list[str]]:
     """
     if len(request.rel_url.raw_query_string) > MAX_QUERY:
         raise TooLong(f"the query has more than {MAX_QUERY} characters")
+    return _by_name(request)
+
+
+def _by_name(request: web.Request) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in request.query.items():
         found.setdefault(name.lower().removeprefix("amp;"), []).append(value)

@@ -6,7 +6,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import Route, Shape, answering, field, fields, listed
+from coverproxy.web.shapes.base import Route, Shape, answering, asked_field, field, fields, listed
 
 SIZES = {"S": "small", "M": "medium", "L": "large"}
 MOST_NUMBERS = 50
@@ -24,7 +24,8 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
 
 def is_meant(request: web.Request) -> bool:
     """Return whether a request to / is for a cover: with both fields, and one of their sizes."""
-    return "isbn" in request.query and request.query.get("size", "").upper() in SIZES
+    has_isbn = any(name.lower().removeprefix("amp;") == "isbn" for name in request.query)
+    return has_isbn and asked_field(request, "size").strip().upper() in SIZES
 
 
 _PARAMETERS = (
@@ -40,7 +41,16 @@ _PARAMETERS = (
 
 SHAPE = Shape(
     "chilifresh",
-    (Route("/", cover, "A cover, as ChiliFresh has it", parameters=_PARAMETERS, has_root=False),),
+    (
+        Route(
+            "/",
+            cover,
+            "A cover, as ChiliFresh has it",
+            parameters=_PARAMETERS,
+            pattern="{slash:/?}",  # Evergreen appends "?isbn=…" to what is configured
+            has_root=False,
+        ),
+    ),
 )
 
 at_root = answering(SHAPE, SHAPE.routes[0])

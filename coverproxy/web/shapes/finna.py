@@ -13,7 +13,7 @@ from coverproxy.web.app_keys import CONFIG
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import Route, Shape, field
+from coverproxy.web.shapes.base import Route, Shape, asked_field, field
 
 
 async def picture(request: web.Request, key: Key) -> web.StreamResponse:
@@ -23,7 +23,7 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
     """Refuse with a status if `return_error=true` asks for it, else as our own addresses do."""
-    if request.query.get("return_error", "").lower() not in ("true", "1"):
+    if asked_field(request, "return_error").lower() not in ("true", "1"):
         return None
     status = replace(how, status=404) if how.keep == "missing" else how
     return answers.refusal(error, status, request.app[CONFIG].answers, is_strict=True, as_json=False)

@@ -24,6 +24,7 @@ from coverproxy.web.shapes.base import (
     Shape,
     as_ever,
     as_json,
+    asked_field,
     field,
     fields,
     find,
@@ -79,7 +80,7 @@ def _formats(request: web.Request) -> Answer:
 
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
     """Refuse a picture as our own addresses do, everything else with JSON."""
-    is_picture = request.query.get("format", "").lower() == "img"
+    is_picture = asked_field(request, "format").lower() == "img"
     return (as_ever if is_picture else as_json)(request, error, how, is_strict)
 
 

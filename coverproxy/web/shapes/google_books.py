@@ -46,7 +46,7 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
     """Return a thumbnail's address for each key that has a cover; keys without one are omitted."""
     asked = fields(request)
     name = jsonp.callback(asked.get("callback", []))
-    command = asked.get("jscmd", ["viewapi"])[0]
+    command = (asked.get("jscmd", [""])[0] or "viewapi").lower()
     if command != "viewapi":
         raise BadQuestion(f"jscmd={command[:40]!r}; expected viewapi")
     if "bibkeys" not in asked:

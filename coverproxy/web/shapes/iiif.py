@@ -51,7 +51,7 @@ async def info(request: web.Request, key: Key) -> web.StreamResponse:
     version = request.match_info["version"]
     original = await _original(request)
     rungs = sizes(original, _boxes(request, key))
-    described = _described(version, _address(request), list(rungs))
+    described = _described(version, _address(request), list(rungs), _others(request))
     wants_ld = LD_JSON in request.headers.get("Accept", "")
     kind = f'{LD_JSON};profile="{CONTEXT.format(version)}"' if wants_ld else JSON
     headers = {
@@ -119,18 +119,25 @@ def chosen(text: str, known: list[Sides], *, is_lenient: bool) -> Sides | None:
     return next(exact, None) or next(wider, None)
 
 
-def _described(version: str, address: str, known: list[Sides]) -> dict[str, object]:
+def _others(request: web.Request) -> list[str]:
+    """Return the endings of the formats beside JPEG that are served here."""
+    enabled = request.app[CONFIG].formats.enabled
+    return [form.value for form in (Format.WEBP, Format.AVIF) if form in enabled]
+
+
+def _described(version: str, address: str, known: list[Sides], others: list[str]) -> dict[str, object]:
     width, height = known[-1]
     common: dict[str, object] = {
         "@context": CONTEXT.format(version), "protocol": "http://iiif.io/api/image", "width": width,
         "height": height, "sizes": [{"width": w, "height": h} for w, h in known],
     }  # fmt: skip
     if version == "2":
-        return common | {"@id": address, "profile": [PROFILE["2"]]}
+        beyond = [{"formats": others}] if others else []
+        return common | {"@id": address, "profile": [PROFILE["2"], *beyond]}
     return common | {
         "id": address, "type": "ImageService3", "profile": "level0", "preferredFormats": ["jpg"],
-        "extraFormats": ["webp"], "extraFeatures": list(FEATURES),
-    }  # fmt: skip
+        "extraFeatures": list(FEATURES),
+    } | ({"extraFormats": others} if others else {})  # fmt: skip
 
 
 async def _original(request: web.Request) -> Original:
@@ -143,10 +150,10 @@ async def _original(request: web.Request) -> Original:
 
 
 def _format(request: web.Request, ending: str) -> Format:
-    form = {"jpg": Format.JPEG, "webp": Format.WEBP}.get(ending)
-    if form is None or form not in request.app[CONFIG].formats.enabled:
-        raise MalformedPath(f"{ending[:20]!r} is not a format here; expected jpg or webp")
-    return form
+    known = [Format.JPEG.value, *_others(request)]
+    if ending not in known:
+        raise MalformedPath(f"{ending[:20]!r} is not a format here; expected {' or '.join(known)}")
+    return Format(ending)
 
 
 def _address(request: web.Request) -> str:
@@ -169,7 +176,8 @@ _PARTS = tuple(
     Parameter(name, "path", says, {"type": "string", "enum": [value]}, value)
     for name, says, value in (
         ("region", "full.", "full"), ("size", "max, or w,h of info.json.", "max"),
-        ("rotation", "0.", "0"), ("quality", "default.", "default"), ("format", "jpg or webp.", "jpg"),
+        ("rotation", "0.", "0"), ("quality", "default.", "default"),
+        ("format", "jpg, or one of extraFormats in info.json.", "jpg"),
     )
 )  # fmt: skip
 
@@ -181,7 +189,8 @@ SHAPE = Shape(
         Route("/iiif/{version}/{id}/info.json", info, "A cover's IIIF description", (JSON, LD_JSON),
               (_VERSION, _ID), pattern=f"{_AT}/info.json"),
         Route("/iiif/{version}/{id}/{region}/{size}/{rotation}/{quality}.{format}", picture,
-              "A cover, as the IIIF Image API has it", ("image/jpeg", "image/webp"), (_VERSION, _ID, *_PARTS),
+              "A cover, as the IIIF Image API has it", ("image/jpeg", "image/webp", "image/avif"),
+              (_VERSION, _ID, *_PARTS),
               pattern=f"{_AT}/{{region}}/{{size}}/{{rotation}}/{{quality}}.{{format}}"),
         Route("/iiif/{version}/{id}", base, "Redirects to a cover's IIIF description", (),
               (_VERSION, _ID), pattern=_AT),

@@ -139,7 +139,7 @@ SHAPE = Shape(
                     "9780141439556",
                 ),
             ),
-            pattern="/{isbn:[0-9]{13}}.jpg",
+            pattern="/{isbn:[0-9]{13}}.{ending:(?i:jpg)}",
         ),
     ),
     refuse,

@@ -38,7 +38,7 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
     """Return the cover's addresses for each key that has one; keys without one are omitted."""
     asked = fields(request)
     name = jsonp.callback(asked.get("callback", []))
-    command = asked.get("jscmd", ["viewapi"])[0] or "viewapi"
+    command = (asked.get("jscmd", [""])[0] or "viewapi").lower()
     if command not in COMMANDS:
         raise BadQuestion(f"jscmd={command[:40]!r}; expected one of {', '.join(COMMANDS)}")
     if "bibkeys" not in asked:

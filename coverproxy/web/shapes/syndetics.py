@@ -47,10 +47,11 @@ def read(asked: Mapping[str, list[str]]) -> tuple[list[tuple[str, str]], str]:
     named: list[tuple[str, str]] = []
     wanted = asked.get("pagename", [""])[0].strip("/")
     for scheme in SCHEMES:
-        text, _, behind = asked.get(scheme, [""])[0].partition("/")
-        wanted = behind or wanted
-        if text.strip():
-            named.append((scheme, text))
+        for value in asked.get(scheme, []):
+            text, _, behind = value.partition("/")
+            wanted = behind or wanted
+            if text.strip():
+                named.append((scheme, text))
     return named, wanted.lower()
 
 

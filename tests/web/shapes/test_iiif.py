@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from conftest import COVERED, UNCOVERED, Got, Running
+from conftest import COVERED, UNCOVERED, Got, Running, Start
 
 from coverproxy.domain.formats import Format, dimensions
 from coverproxy.web.shapes import iiif
@@ -56,6 +56,7 @@ async def test_every_size_of_the_description_is_served(server: Running) -> None:
     assert told["id"] == f"{server.listeners.url}/devkey/{server.key.name}/iiif/3/{COVERED}"
     assert (told["type"], told["profile"]) == ("ImageService3", "level0")
     assert not {"sizeByWh", "sizeByW"} & set(told["extraFeatures"])
+    assert told["extraFormats"] == ["webp", "avif"]
     assert told["sizes"][-1] == {"width": told["width"], "height": told["height"]}
     assert [each["width"] for each in told["sizes"]] == sorted(each["width"] for each in told["sizes"])
     for each in told["sizes"]:
@@ -76,11 +77,27 @@ async def test_version_2_1_and_media_types(server: Running) -> None:
         assert (response.status, response.headers["Location"]) == (303, f"{base}/info.json")
 
     assert told["@id"].endswith(f"/iiif/2/{COVERED}")
-    assert told["profile"] == ["http://iiif.io/api/image/2/level0.json"]
+    assert told["profile"] == ["http://iiif.io/api/image/2/level0.json", {"formats": ["webp", "avif"]}]
     assert linked.headers["Content-Type"].startswith("application/ld+json;profile=")
     for size in (f"{width},", "full"):
         got = await ask(server, f"2/isbn:{COVERED}/full/{size}/0/default.jpg")
         assert got.headers["Content-Type"] == "image/jpeg"
+
+
+async def test_every_format_of_the_description_is_served(start: Start) -> None:
+    """Each of extraFormats is its picture; one that is switched off is not in the list, and 404."""
+    server = await start(formats={"avif": False})
+    name = server.key.name
+    told = orjson.loads((await ask(server, f"3/{COVERED}/info.json")).body)
+    older = orjson.loads((await ask(server, f"2/{COVERED}/info.json")).body)
+    assert (told["extraFormats"], older["profile"][1]) == (["webp"], {"formats": ["webp"]})
+    for ending, status, kind in (("webp", 200, "image/webp"), ("avif", 404, "text/plain; charset=utf-8")):
+        got = await server.get(f"/devkey/{name}/iiif/3/{COVERED}/full/60,90/0/default.{ending}")
+        assert (got.status, got.headers["Content-Type"]) == (status, kind)
+
+    server = await start(formats={"avif": False, "webp": False})
+    told = orjson.loads((await ask(server, f"3/{COVERED}/info.json")).body)
+    assert "extraFormats" not in told
 
 
 async def test_what_is_not_there_is_404_in_words(server: Running) -> None:

@@ -305,3 +305,31 @@ async def test_hits_of_shapes_take_the_fast_path(server: Running) -> None:
         assert f"/devkey/{server.key.name}{rest}" in {name[0] for name in hot._paths._paths}
     other = await server.new_key(sites=("opac.example.org",))
     assert (await server.get(f"/devkey/{other.name}/{COVERED}.jpg")).status == 403
+
+
+async def test_evergreens_base_may_lack_its_slash(server: Running) -> None:
+    """ChiliFresh's address is what is configured with ?isbn=… behind it: /devkey/KEY, or /devkey/KEY/."""
+    made = await server.get(server.path())
+    for rest in (f"?isbn={COVERED}&size=M", f"/?ISBN={COVERED}&SIZE=m", f"/?isbn={COVERED}&amp;size=M"):
+        got = await server.get(f"/devkey/{server.key.name}{rest}")
+        assert (got.status, got.body) == (200, made.body), rest
+    assert (await server.get(f"/?ISBN={COVERED}&amp;size=m")).cover == "key"  # theirs, but without a key
+
+
+async def test_syndetics_takes_a_repeated_field(server: Running) -> None:
+    """A record's second ISBN, in a field of the same name, counts too, and so does the page behind it."""
+    made = await server.get(server.path())
+    got = await ask(server, f"/index.aspx?isbn={UNCOVERED}&isbn={COVERED}/MC.GIF")
+    assert (got.status, got.body) == (200, made.body)
+
+
+async def test_names_of_fields_count_in_refusals_too(server: Running) -> None:
+    """Whoever writes a field in capitals, or behind &amp;, is refused in the form that was asked for."""
+    for path, status, kind in (
+        (f"/covers/?id={UNCOVERED}&FORMAT=img", 200, "image/gif"),
+        (f"/covers/?id={UNCOVERED}&amp;format=img", 200, "image/gif"),
+        (f"/getImage.php?query={UNCOVERED}&Return_Error=true", 404, "text/plain; charset=utf-8"),
+        (f"/{COVERED}.JPG", 200, "image/jpeg"),
+    ):
+        got = await ask(server, path)
+        assert (got.status, got.headers["Content-Type"]) == (status, kind), path

@@ -110,6 +110,9 @@ async def test_google_keys_as_clients_write_them(server: Running) -> None:
 
     assert list(found) == [TEN, f"ISBN{COVERED}"]
     assert [each["bib_key"] for each in found.values()] == [TEN, f"ISBN{COVERED}"]
+    for command in ("", "ViewAPI"):
+        rest = f"/books?bibkeys={TEN}&jscmd={command}"
+        assert list(await of_script(server, rest, "var _GBSBookInfo = ", ";\n")) == [TEN]
     none = await of_script(server, f"/books?bibkeys={UNCOVERED}&jscmd=viewapi", "var _GBSBookInfo = ", ";\n")
     assert none == {}
 
