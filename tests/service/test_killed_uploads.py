@@ -1,0 +1,132 @@
+"""kill -9 in the middle of uploads, replacements and hiding, through a real server: nothing torn or lost."""
+
+import hashlib
+import http.client
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import images
+import orjson
+import pytest
+from library import BOOK, Library
+from running import COMMAND, ENVIRONMENT, key
+
+from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.original import State
+
+KILLS = 5
+TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
+SETTINGS = {
+    "COVERPROXY_OPS__PORT": "0", "COVERPROXY_ADMIN__TOKEN": TOKEN, "COVERPROXY_UPLOAD__PER_HOUR": "1000000",
+}  # fmt: skip
+
+
+@dataclass
+class Librarian:
+    """Uploads one picture after the other for a book, each in place of the last, and hides every second.
+
+    `shown`: what the server acknowledged, by digest: whether it shows. An upload takes the place of what
+    shows. `doing`: what was sent last: a digest that may be there, or not, or be hidden, or not.
+    """
+
+    key: str
+    shown: dict[bytes, bool] = field(default_factory=dict)
+    doing: bytes = b""
+    acts: int = 0
+    pictures: int = 0
+
+    def work(self, port: int) -> None:
+        """Go on until the server is gone."""
+        with suppress(OSError, http.client.HTTPException):
+            while True:
+                self.pictures += 1
+                body = images.distinct(images.small_jpeg(), self.pictures)
+                self.doing = digest_of(body)
+                self._ask(port, "PUT", "original", body)
+                self.shown = {each: False for each, is_shown in self.shown.items() if not is_shown}
+                self.shown[self.doing] = True
+                if self.pictures % 2:
+                    wish = {"act": "hide", "digest": self.doing.hex()}
+                    self._ask(port, "POST", "originals", orjson.dumps(wish))
+                    self.shown[self.doing] = False
+
+    def _ask(self, port: int, method: str, what: str, body: bytes) -> None:
+        self.acts += 1
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        path, headers = f"/devkey/{self.key}/{what}/isbn/{BOOK}", {"Authorization": f"Bearer {TOKEN}"}
+        connection.request(method, path, body, headers)
+        got = connection.getresponse()
+        told = got.read()
+        connection.close()
+        assert got.status in (200, 201), told
+
+
+def digest_of(body: bytes) -> bytes:
+    """What a picture is called in the catalogue."""
+    return hashlib.sha256(body).digest()[:16]
+
+
+def started(data: Path) -> tuple[subprocess.Popen[str], int]:
+    """Start a server in a session of its own, so that a kill reaches its workers too; return its port."""
+    command = [*COMMAND, "serve", "--data", str(data), "--port", "0", "--json"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT | SETTINGS,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout
+    return process, int(orjson.loads(process.stdout.readline())["url"].rpartition(":")[2])
+
+
+def ended(process: subprocess.Popen[str], number: int) -> None:
+    """Send a signal to a server and its workers, and wait for its end."""
+    os.killpg(process.pid, number)
+    process.wait(30)
+    if process.stdout:
+        process.stdout.close()
+
+
+@pytest.mark.timeout(300)  # six servers one after the other, on a machine that may be busy
+def test_a_killed_server_keeps_what_it_said(tmp_path: Path) -> None:
+    """What was acknowledged is there as it was told; what was not is whole or absent; no temporary stays."""
+    library = Library(tmp_path)
+    librarian, moments = Librarian(key(library.data)), random.Random()  # noqa: S311 - moments, not secrets
+    for _ in range(KILLS):
+        process, port = started(library.data)
+        assert not list((library.data / "originals" / "tmp").iterdir())
+        before, thread = librarian.acts, threading.Thread(target=librarian.work, args=(port,))
+        thread.start()
+        while librarian.acts < before + 3 and thread.is_alive():
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.15))
+        ended(process, signal.SIGKILL)
+        thread.join()
+        assert librarian.acts >= before + 3
+        agrees(library, librarian)
+    process, _ = started(library.data)
+    left = list((library.data / "originals" / "tmp").iterdir())
+    ended(process, signal.SIGTERM)
+    assert left == []
+    agrees(library, librarian)
+
+
+def agrees(library: Library, librarian: Librarian) -> None:
+    """Assert that each row has its bytes, and is in the state that was acknowledged."""
+    assert library.is_sound()
+    with library.shelf() as shelf:
+        rows = {each.digest: each for each in shelf.catalogue.find(Identifier(ISBN, BOOK))}
+    assert set(rows) - set(librarian.shown) <= {librarian.doing}
+    is_entered = librarian.doing in rows
+    for digest, is_shown in librarian.shown.items():
+        if digest != librarian.doing and not (is_shown and is_entered and digest not in rows):
+            assert (rows[digest].state is not State.HIDDEN) is is_shown
+    # what was entered or hidden without a word counts from now on as it is
+    librarian.shown = {digest: one.state is not State.HIDDEN for digest, one in rows.items()}
+    pinned = [each.digest for each in rows.values() if each.is_pinned]
+    assert len(pinned) <= 1
