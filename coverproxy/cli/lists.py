@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 import click
 
 from coverproxy.domain import list_text
 from coverproxy.domain.isbn_list import Row, lines
+from coverproxy.storage import packed_text
 
 STDIN = "-"
 
@@ -56,6 +57,7 @@ def _read_stdin() -> StringIO:
 
 def _opened(stack: ExitStack, listed: str) -> Iterator[str]:
     path = Path(listed)
-    with path.open("rb") as file:
+    with packed_text.opened(path) as file:
         name = list_text.encoding(file.read(list_text.HEAD_BYTES))
-    return stack.enter_context(path.open(encoding=name, errors=list_text.errors(name)))
+    packed = stack.enter_context(packed_text.opened(path))
+    return stack.enter_context(TextIOWrapper(packed, name, list_text.errors(name)))

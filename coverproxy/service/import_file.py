@@ -16,7 +16,7 @@ from coverproxy.service.import_folder import files, named_by_isbn, tree
 from coverproxy.service.import_list import listed, open_list
 from coverproxy.service.import_records import steps_of
 from coverproxy.service.import_steps import Sender, Step
-from coverproxy.storage import bounded_read
+from coverproxy.storage import bounded_read, packed_text
 
 LISTS = (".csv", ".tsv", ".tab", ".txt")
 """How the names of lists end."""
@@ -32,14 +32,30 @@ def offered(path: Path, sender: Sender) -> Iterator[Step]:
         return tree(path, sender)
     if path.suffix.lower() in LISTS:
         open_list(path)  # an invalid list fails here, not with the first row
-        return listed(path, sender)
+        return _until_unreadable(listed(path, sender), path)
+    head = bounded_read.read(path, HEAD_BYTES)[0]
+    if is_packed_list(path, head):
+        return _until_unreadable(listed(path, sender), path)
     try:
-        kind = kind_of(bounded_read.read(path, HEAD_BYTES)[0])
+        kind = kind_of(head)
     except FeedUnreadable as exc:
         if is_named_by_isbn(path):  # a picture of a kind that is not read: refused as one, with its ISBN
             return iter([named_by_isbn(path, sender)])
         raise NotAList(str(exc)) from None
     return _of_kind(kind, path, sender)
+
+
+def is_packed_list(path: Path, head: bytes) -> bool:
+    """Say whether a file is a list compressed with gzip: what it holds is text, and no other kind."""
+    if not head.startswith(packed_text.GZIP):
+        return False
+    try:
+        with packed_text.opened(path) as file:
+            return kind_of(file.read(HEAD_BYTES)) is Kind.LIST
+    except FeedUnreadable:
+        return False
+    except packed_text.Damaged as exc:
+        raise NotAList(str(exc)) from None
 
 
 def expected(path: Path) -> int:
@@ -48,6 +64,8 @@ def expected(path: Path) -> int:
         return sum(1 for _ in files(path, None))
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
+        if head.startswith(packed_text.GZIP):
+            return 0
         try:
             kind = Kind.LIST if path.suffix.lower() in LISTS else kind_of(head)
         except FeedUnreadable:
@@ -92,7 +110,7 @@ def _records(kind: Kind, file: BinaryIO, sender: Sender) -> Iterable[Record]:
 def _until_unreadable(steps: Iterator[Step], path: Path) -> Iterator[Step]:
     try:
         yield from steps
-    except FeedUnreadable as exc:
+    except (FeedUnreadable, packed_text.Damaged) as exc:
         yield Refusal(str(path), "", "unreadable", str(exc), str(path))
 
 

@@ -1,5 +1,6 @@
 """Lists for imports: a table of ISBNs and files, as spreadsheets and other systems write them."""
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.service.import_editions import edition_columns, linked_row
 from coverproxy.service.import_records import fetched
 from coverproxy.service.import_steps import Sender, Step
+from coverproxy.storage import packed_text
 
 _FILE_WORDS = [
     "file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img", "picture",
@@ -54,14 +56,20 @@ class Columns:
 
 
 def open_list(path: Path) -> Iterable[str]:
-    """Yield a list's lines with their line ends. Blocks on the disk. Raises OSError, NotAList."""
-    with path.open("rb") as file:
+    """Yield a list's lines with their line ends, unpacked if it is compressed with gzip.
+
+    Blocks on the disk. Raises OSError, NotAList.
+    """
+    with packed_text.opened(path) as file:
         name = list_text.encoding(file.read(list_text.HEAD_BYTES))
     return _lines(path, name)
 
 
 def _lines(path: Path, name: str) -> Iterator[str]:
-    with path.open(encoding=name, errors=list_text.errors(name), newline="") as file:
+    with (
+        packed_text.opened(path) as packed,
+        io.TextIOWrapper(packed, name, list_text.errors(name), newline="") as file,
+    ):
         for number, line in enumerate(file):
             yield line if number else line.removeprefix("\ufeff")
 

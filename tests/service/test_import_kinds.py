@@ -1,5 +1,6 @@
 """What senders' files become: ONIX, MARC, zips and lists, each told by its content."""
 
+import gzip
 import io
 import sqlite3
 import zipfile
@@ -21,9 +22,11 @@ from coverproxy.domain.editions import Relation
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.list_text import NotAList
 from coverproxy.domain.original import Original, State, Terms
+from coverproxy.originals.examine import Refusal
 from coverproxy.service.import_file import offered
 from coverproxy.service.import_steps import Sender
 from coverproxy.service.importer import ImportReport
+from coverproxy.storage import packed_text
 from coverproxy.wiring.data_folder import open_shelf
 from coverproxy.wiring.feeds import open_sender
 
@@ -338,6 +341,30 @@ def test_what_is_not_read_says_what_it_is(library: Library, body: bytes, why: st
     """A file of another kind is refused with what it seems to be."""
     with pytest.raises(NotAList, match=why):
         list(offered(library.put("feed.dat", body), Sender()))
+
+
+@pytest.mark.parametrize("name", ["list.csv.gz", "list.csv", "delivery"])
+def test_a_compressed_list_is_read_as_one(library: Library, name: str) -> None:
+    """Told by its content, whatever its name is; rows and places are those of the list within."""
+    library.put("red.jpg", RED)
+    rows = f"isbn,file\n{BOOK},red.jpg\n{OTHERS[0]},none.jpg\n"
+    report = take(library, library.put(name, gzip.compress(rows.encode("utf-16"))))
+    assert (report.taken, report.refused.total()) == (1, 1)
+    assert library.refusals[0].place.endswith(f"{name}:3")
+
+
+def test_damaged_and_endless_lists_are_refused(library: Library, tmp_path: Path) -> None:
+    """What is cut off is refused; what unpacks to more than is read stops there, in little memory."""
+    rows = "".join(f"{BOOK},{number}.jpg\n" for number in range(50_000)).encode()
+    cut = library.put("cut.csv.gz", gzip.compress(rows)[:-9])
+    *steps, last = offered(cut, Sender())
+    assert isinstance(last, Refusal)
+    assert (len(steps) > 40_000, last.reason, "damaged" in last.detail) == (True, "unreadable", True)
+    whole = library.put("whole.csv.gz", gzip.compress(rows))
+    with packed_text.opened(whole, 1000) as file, pytest.raises(OSError, match="more than is read"):
+        file.read()
+    with packed_text.opened(whole, len(rows)) as file:
+        assert file.read() == rows
 
 
 # --- the samples
