@@ -27,6 +27,7 @@ from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
+from coverproxy.web.pages.docs import DOCS, Docs
 from coverproxy.web.pages.session import GUESSING
 from coverproxy.web.pages.status import KEPT, Kept
 from coverproxy.web.preflight import allowed
@@ -49,7 +50,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[SIZES] = config.size_table
     app[NAMED_SIZES] = config.named_size_table
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
-    app[GUESSING], app[openapi.MADE] = {}, openapi.Made()
+    app[GUESSING], app[openapi.MADE], app[DOCS] = {}, openapi.Made(), Docs()
     app.on_response_prepare.append(_sign)
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])

@@ -19,6 +19,17 @@ class Parameter:
     is_required: bool = False
 
 
+TAGS: dict[str, str] = {
+    "covers": "Covers",
+    "keys": "What a key has: lists, changes, use",
+    "originals": "Send covers, decide about them",
+    "others": "Addresses of other services",
+    "pages": "Pages for people",
+    "admin": "Administration",
+}
+"""The groups of addresses, in the order in which they are shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """An address with a method.
@@ -27,7 +38,7 @@ class Address:
     those that every address can have. `takes`: by media type, the request's body. `route`: the router's
     pattern, if it differs from the path. `is_image`: answers with a cover. `refuses_as`: by media type, the
     body of a refusal, if it is not a problem. `is_page`: for people; all other answers are pages that say
-    why.
+    why. `tag`: its group, one of TAGS.
     """
 
     path: str
@@ -42,6 +53,7 @@ class Address:
     is_image: bool = False
     refuses_as: dict[str, Any] | None = None
     is_page: bool = False
+    tag: str = "pages"
 
     @property
     def is_of_key(self) -> bool:

@@ -1,6 +1,7 @@
 """Every address of the service, as /openapi.json describes it: data, a few lines each."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from coverproxy.config import Config
@@ -70,13 +71,16 @@ def addresses(config: Config) -> tuple[Address, ...]:
     return (
         *_PAGES,
         *_UPLOADS,
-        _cover(every, formats),
-        _try(sizes, formats),
-        *_OF_KEYS,
-        *originals.addresses(KEY),
-        *_ADMIN,
-        *table.described(config, KEY),
+        *_tagged("covers", (_cover(every, formats), _try(sizes, formats))),
+        *_tagged("keys", _OF_KEYS),
+        *_tagged("originals", originals.addresses(KEY)),
+        *_tagged("admin", _ADMIN),
+        *_tagged("others", table.described(config, KEY)),
     )
+
+
+def _tagged(tag: str, addresses: Iterable[Address]) -> Iterable[Address]:
+    return (replace(each, tag=tag) for each in addresses)
 
 
 def page(path: str, summary: str, media_type: str = HTML) -> Address:
@@ -119,6 +123,16 @@ _PAGES = (
     shown("/keys/given", "The key just issued to this browser; else redirects to the form (303)"),
     shown("/status", "The service's contents, health and history"),
     Address("/status.json", "The same as JSON, whatever Accept says", {JSON: _OBJECT}),
+    shown(
+        "/docs",
+        "How to use this service: guides, and every address; as JSON, this document",
+        Parameter(
+            "key",
+            "query",
+            "A key to put into the examples.",
+            {"type": "string"},
+        ),
+    ),
     page("/style.css", "The pages' stylesheet", "text/css"),
     page("/page.js", "The pages' script, which adds copy buttons", "text/javascript"),
     page("/favicon.svg", "The pages' icon", "image/svg+xml"),

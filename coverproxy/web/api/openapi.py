@@ -17,7 +17,7 @@ from coverproxy.config import Config
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.web import answers, conditional
 from coverproxy.web.accept import takes_gzip
-from coverproxy.web.api.address import Address, Parameter
+from coverproxy.web.api.address import TAGS, Address, Parameter
 from coverproxy.web.api.addresses import addresses
 from coverproxy.web.api.schemas import Problem
 from coverproxy.web.app_keys import CONFIG
@@ -115,6 +115,7 @@ def document(addresses: Iterable[Address]) -> dict[str, Any]:
             "description": "Book covers by ISBN. GET answers HEAD too, and all answers OPTIONS (CORS).",
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": tells} for name, tells in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
@@ -126,7 +127,11 @@ def document(addresses: Iterable[Address]) -> dict[str, Any]:
 
 
 def _operation(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {"summary": address.summary, "responses": _responses(address, schemas)}
+    told: dict[str, Any] = {
+        "summary": address.summary,
+        "tags": [address.tag],
+        "responses": _responses(address, schemas),
+    }
     if address.tells:
         told["description"] = address.tells
     if address.parameters:

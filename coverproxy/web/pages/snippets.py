@@ -82,3 +82,40 @@ def of_catalogues(base: str, key: str, size: str) -> list[dict[str, str]]:
             ),
         },
     ]
+
+
+def of_publishing(base: str, key: str, size: str) -> list[dict[str, str]]:
+    """Return templates for a repository and for a blog, which have no setting for a cover service."""
+    ours = f"{base}/devkey/{key}/{size}/isbn"
+    return [
+        {
+            "name": "DSpace 7 and later: an item's template in your theme, with dc.identifier.isbn",
+            "code": (
+                "<img *ngIf=\"object.firstMetadataValue('dc.identifier.isbn') as isbn\"\n"
+                f'     [src]="\'{ours}/\' + isbn" alt="" loading="lazy">'
+            ),
+        },
+        {
+            "name": "WordPress: a block “Custom HTML”",
+            "code": f'<img src="{ours}/{EXAMPLE}" alt="Cover of TITLE by AUTHOR" width="200" loading="lazy">',
+        },
+        {
+            "name": "WordPress: functions.php of a child theme, then [cover isbn=…] in a text",
+            "code": (
+                "add_shortcode( 'cover', function ( $atts ) {\n"
+                "    $isbn = rawurlencode( $atts['isbn'] ?? '' );\n"
+                f'    return \'<img src="{ours}/\' . $isbn . \'" alt="" loading="lazy">\';\n'
+                "} );"
+            ),
+        },
+    ]
+
+
+def without_cover(base: str, key: str, size: str, isbn: str) -> dict[str, str]:
+    """Return what to write for a book that may have no cover: collapse, a card, or an error to handle."""
+    ours = f"{base}/devkey/{key}/{size}/isbn/{isbn}"
+    return {
+        "collapse": f'<img src="{ours}" alt="">',
+        "card": f'<img src="{ours}?default=card&amp;title=TITLE&amp;author=AUTHOR" alt="TITLE by AUTHOR">',
+        "onerror": f'<img src="{ours}?default=404" alt="" onerror="this.remove()">',
+    }

@@ -1,0 +1,153 @@
+"""The page of documentation: guides for catalogues, and every address, made from the OpenAPI document."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.config import Config
+from coverproxy.imaging.transform import target_size
+from coverproxy.web.api import openapi
+from coverproxy.web.api.address import TAGS
+from coverproxy.web.api.addresses import addresses
+from coverproxy.web.app_keys import CONFIG, SHOWN
+from coverproxy.web.client_ip import base_url
+from coverproxy.web.pages import curl, snippets
+from coverproxy.web.pages.home import NO_KEY, example
+from coverproxy.web.pages.page import HEADERS, PAGES, Pages, is_for_program, person
+from coverproxy.web.pages.snippets import Picture
+
+routes = web.RouteTableDef()
+
+_KEY = re.compile("[A-Za-z0-9_]{8,64}")
+
+_MOST_KEPT = 4
+"""Most renderings that are kept. Clients choose the Host of the site's address, so they are bounded."""
+
+_HEADERS = HEADERS | {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "private, max-age=300"}
+
+_MADE_UP = frozenset({"seen", "code", "digest"})
+"""Parameters whose example is of nothing that exists: such an address is no link."""
+
+_USUAL = (1000, 1500)
+"""Width and height in px of the cover in the examples: 2:3, as most are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the examples are about. `isbn`: one to show. `has_key`: links may have the reader's key."""
+
+    base: str
+    isbn: str
+    has_key: bool
+
+
+class Docs:
+    """The page as it was rendered, by the site's address and whether it has a key."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, bool], bytes] = {}
+        self.rendering = asyncio.Lock()
+
+
+DOCS: web.AppKey[Docs] = web.AppKey("docs", Docs)
+
+
+@routes.get("/docs")
+@person
+async def docs(request: web.Request) -> web.StreamResponse:
+    """Show the page, with the key of `?key=` in its examples; programs get the OpenAPI document."""
+    if is_for_program(request):
+        return await openapi.openapi(request)
+    books = request.app[SHOWN]
+    key = request.query.get("key", "").strip() or (books[0].key if books else "")
+    has_key = bool(_KEY.fullmatch(key))
+    body = await _kept(request, has_key)
+    return web.Response(
+        headers=_HEADERS, body=body.replace(NO_KEY.encode(), key.encode()) if has_key else body
+    )
+
+
+async def _kept(request: web.Request, has_key: bool) -> bytes:
+    made, name = request.app[DOCS], (base_url(request), has_key)
+    async with made.rendering:
+        if name not in made.kept:
+            site = Site(name[0], (await example(request))[0], has_key)
+            page = await asyncio.to_thread(_render, request.app[CONFIG], request.app[PAGES], site)
+            if len(made.kept) >= _MOST_KEPT:
+                made.kept.clear()
+            made.kept[name] = page
+        return made.kept[name]
+
+
+def _render(config: Config, pages: Pages, site: Site) -> bytes:
+    """Render the page. In a thread: it takes a second, most of it for the schemas."""
+    document = openapi.document(addresses(config))
+    more = {"base": site.base, "path": "/docs", "site_key": NO_KEY if site.has_key else ""}
+    data = {
+        "groups": groups(document, site),
+        "html": _html(config, site, pages.texts("item.alt")),
+        "catalogues": snippets.of_catalogues(site.base, NO_KEY, snippets.LIST_SIZE),
+        "publishing": snippets.of_publishing(site.base, NO_KEY, snippets.LIST_SIZE),
+        "no_cover": snippets.without_cover(site.base, NO_KEY, snippets.LIST_SIZE, site.isbn),
+    }
+    return pages.render("docs.html", {"d": data, **more}).encode()
+
+
+def _html(config: Config, site: Site, alt: str) -> str:
+    start = f"{site.base}/devkey/{NO_KEY}"
+    pictures = [
+        Picture(name, *target_size(_USUAL, size), f"{start}/{name}/isbn/{site.isbn}")
+        for name, size in config.sizes.items()
+    ]
+    return snippets.html_sharp(pictures, alt)
+
+
+def groups(document: Mapping[str, Any], site: Site) -> list[dict[str, Any]]:
+    """Return the document's operations by tag, each as the page shows it."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in TAGS}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            told = _told(path, method, operation, document["components"]["schemas"], site)
+            found[operation["tags"][0]].append(told)
+    return [{"tag": tag, "operations": operations} for tag, operations in found.items() if operations]
+
+
+def _told(
+    path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], site: Site
+) -> dict[str, Any]:
+    put = {curl.EXAMPLE_KEY: NO_KEY, "9780141439556": site.isbn}
+    where = curl.address(path, operation, put)
+    return {
+        "method": method.upper(),
+        "path": path,
+        "summary": operation["summary"],
+        "tells": operation.get("description", ""),
+        "parameters": [
+            {
+                "name": each["name"], "place": each["in"], "tells": each["description"],
+                "is_required": each["required"], "choices": each["schema"].get("enum", ()),
+            }
+            for each in operation.get("parameters", ())
+        ],
+        "takes": list(operation.get("requestBody", {}).get("content", ())),
+        "answers": [
+            {"status": status, "tells": each["description"], "types": list(each.get("content", ()))}
+            for status, each in operation["responses"].items()
+        ],
+        "curl": curl.line(site.base + where, method, operation, schemas),
+        "link": where if method == "get" and _is_open(path, operation, site) else "",
+    }  # fmt: skip
+
+
+def _is_open(path: str, operation: Mapping[str, Any], site: Site) -> bool:
+    """Return whether a reader of the page can follow a GET: it needs nothing that the page does not have."""
+    names = {each["name"] for each in operation.get("parameters", ())}
+    if names & _MADE_UP or operation["tags"][0] == "admin" or "Bearer" in operation.get("description", ""):
+        return False
+    if "{key}" in path:
+        return site.has_key
+    return "others" not in operation["tags"]
