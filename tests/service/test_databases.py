@@ -11,10 +11,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from conftest import COVERED, Running, configured, take_in
+from conftest import COVERED, Running, Start, configured, take_in
 from ending import end
 
 from coverproxy.config import Config
+from coverproxy.doctor.checks import records
+from coverproxy.doctor.checks.finding import Level
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.server.application import application, listen
 
@@ -57,6 +59,8 @@ def damage(path: Path, kind: str) -> bytes:
         part.unlink()
     if kind == "text":
         path.write_bytes(b"no database at all" * 500)
+    elif kind == "truncated":
+        path.write_bytes(good[:5000])
     elif kind == "foreign":
         with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE bookmark (url TEXT)")
@@ -91,7 +95,7 @@ def said_once(path: Path, records: list[logging.LogRecord]) -> None:
     assert not any(each.exc_info for each in records)
 
 
-@pytest.mark.parametrize("kind", ["text", "foreign", "lacks a table"])
+@pytest.mark.parametrize("kind", ["text", "foreign", "lacks a table", "truncated"])
 @pytest.mark.parametrize("name", ["state.db", "catalogue.db"])
 async def test_it_starts_without_a_database_and_recovers(
     tmp_path: Path, drawn: Path, caplog: pytest.LogCaptureFixture, name: str, kind: str
@@ -120,6 +124,35 @@ async def test_it_starts_without_a_database_and_recovers(
         put_back(path, good)
         await ready(server)
         assert (await server.get(server.path(COVERED, "large"))).cover == "made"
+
+
+@pytest.mark.parametrize("kind", ["deleted", "text", "truncated", "foreign"])
+async def test_no_cover_is_wrong_while_both_databases_break(
+    start: Start, drawn_isbns: list[str], kind: str
+) -> None:
+    """Broken while they are used: covers on disk are hits, byte for byte; a new one is right, or none."""
+    server = await start()
+    first, other = (server.path(isbn, "medium") for isbn in drawn_isbns[:2])
+    right = {path: (await server.get(path)).body for path in (first, other)}
+    assert right[first] != right[other]
+    for path in server.folder.cache.layout.images.rglob("*"):  # the other has to be made again
+        if path.is_file() and path.read_bytes() == right[other]:
+            path.unlink()
+    data = Path(server.config.data.dir)
+    for name in WHAT:
+        if kind != "deleted":
+            await asyncio.to_thread(damage, data / name, kind)
+        for part in data.glob(f"{name}*") if kind == "deleted" else ():
+            part.unlink()
+
+    for _ in range(3):
+        got = await server.get(first)
+        assert (got.cover, got.body == right[first]) == ("hit", True)
+        again = await server.get(other)
+        assert again.body == right[other] or again.cover == "unavailable"
+    if kind != "deleted":
+        told = [each.found for each in records.databases(data) if each.level is Level.PROBLEM]
+        assert [name for name in WHAT if any(str(data / name) in each for each in told)] == list(WHAT)
 
 
 async def test_a_database_overwritten_while_it_runs_is_said_once(
