@@ -1,0 +1,85 @@
+"""In Chromium: a librarian puts a cover right, and a stranger reports it; the catalogue's image follows."""
+
+import base64
+import time
+
+import images
+from browser import Chromium, Page
+from conftest import UNCOVERED, Running, Start
+
+TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
+RED = images.jpeg(images.solid(images.RED, 640, 960))
+BLUE = images.jpeg(images.solid(images.BLUE, 800, 1200))
+WITHIN_SECONDS = 1.0
+
+_CHOOSE = """(() => {
+const data = new DataTransfer();
+const bytes = Uint8Array.from(atob('%s'), each => each.charCodeAt(0));
+data.items.add(new File([bytes], 'cover.jpg', {type: 'image/jpeg'}));
+document.querySelector('#file').files = data.files;
+})()"""
+"""Puts a file into the form's field, as the picker does."""
+
+_WIDTHS = "Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth)))"
+
+
+async def uploaded(tab: Page, server: Running, body: bytes) -> None:
+    """Send a picture as the administrator, see its sizes, and save it."""
+    await tab.open(f"{server.listeners.url}/admin/upload/isbn/{UNCOVERED}")
+    await tab.ask(_CHOOSE % base64.b64encode(body).decode())
+    await tab.click("form.sheet button")
+    assert await tab.ask(_WIDTHS) == [100, 200, 500]
+    await tab.click("button[value=save]")
+
+
+async def shows(server: Running, colour: tuple[int, int, int] | None) -> None:
+    """Assert that the catalogue's address shows a colour, or no cover, within the time that is promised."""
+    end = time.monotonic() + WITHIN_SECONDS
+    while True:
+        got = await server.get(server.path(UNCOVERED))
+        is_cover = got.cover in ("made", "hit")
+        if is_cover is (colour is not None) and (colour is None or is_of(got.body, colour)):
+            return
+        assert time.monotonic() < end, (got.cover, colour)
+
+
+def is_of(body: bytes, colour: tuple[int, int, int]) -> bool:
+    """Whether a picture has a colour in its middle."""
+    pixels = images.decoded(body)
+    middle = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2]
+    return all(abs(int(is_) - wanted) < 30 for is_, wanted in zip(middle, colour, strict=True))
+
+
+async def decided(tab: Page, server: Running, act: str) -> None:
+    """Press a button on the administrator's page of the book: the first with that act."""
+    await tab.open(f"{server.listeners.url}/admin/book?isbn={UNCOVERED}")
+    await tab.click(f".originals button[value={act}], table button[value={act}]")
+
+
+async def test_a_librarian_and_a_stranger_put_a_cover_right(
+    start: Start, tab: Page, chromium: Chromium
+) -> None:
+    """Upload, upload a better one, hide, undo, restore: each shows at once; a report reaches the queue."""
+    server = await start(admin={"token": TOKEN})
+    await tab.open(f"{server.listeners.url}/admin/login")
+    await tab.fill("#token", TOKEN)
+    await tab.click("form.sheet button")
+    await shows(server, None)
+    for body, colour in ((RED, images.RED), (BLUE, images.BLUE)):
+        await uploaded(tab, server, body)
+        await shows(server, colour)
+    steps = (("hide", images.RED), ("undo", images.BLUE), ("hide", images.RED), ("restore", images.BLUE))
+    for act, colour in steps:
+        await decided(tab, server, act)
+        await shows(server, colour)
+    async with chromium.tab() as stranger:
+        await stranger.open(f"{server.listeners.url}/report/isbn/{UNCOVERED}")
+        assert await stranger.ask("document.querySelector('main img').decode().then(() => true)")
+        await stranger.ask("document.querySelector('input[value=wrong]').checked = true")
+        await stranger.fill("#text", "It is another edition")
+        await stranger.click("form.sheet button")
+        assert "Somebody will look at it" in await stranger.text()
+    await tab.open(f"{server.listeners.url}/admin/reports")
+    assert "It is another edition" in await tab.text()
+    await tab.click("button[value=hidden]")
+    await shows(server, images.RED)
