@@ -110,6 +110,13 @@ class Page:
         shot = await self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
+    async def pdf(self, path: Path) -> bytes:
+        """Save and return what the page looks like when it is printed, on the paper that it asks for."""
+        printed = await self.call("Page.printToPDF", preferCSSPageSize=True)
+        body = base64.b64decode(printed["data"])
+        path.write_bytes(body)
+        return body
+
 
 class Chromium:
     """A Chromium that runs for many tests; each gets a tab with cookies of its own."""

@@ -1,6 +1,7 @@
 """The application: its routes, its middlewares in order, and the service behind it."""
 
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
@@ -27,6 +28,7 @@ from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
+from coverproxy.web.pages.batch import ZIPS
 from coverproxy.web.pages.docs import DOCS, Docs
 from coverproxy.web.pages.session import GUESSING
 from coverproxy.web.pages.status import KEPT, Kept
@@ -50,7 +52,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[SIZES] = config.size_table
     app[NAMED_SIZES] = config.named_size_table
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
-    app[GUESSING], app[openapi.MADE], app[DOCS] = {}, openapi.Made(), Docs()
+    app[GUESSING], app[ZIPS], app[openapi.MADE], app[DOCS] = {}, Counter(), openapi.Made(), Docs()
     app.on_response_prepare.append(_sign)
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])

@@ -8,7 +8,7 @@ from coverproxy.config import Config
 from coverproxy.domain import errors, schemes
 from coverproxy.domain.formats import Format
 from coverproxy.service.changes_json import MOST_CHANGES, ChangeList
-from coverproxy.web.api import bodies, originals
+from coverproxy.web.api import batch, bodies, originals
 from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
 from coverproxy.web.jsonp import MAX_CALLBACK
@@ -71,6 +71,7 @@ def addresses(config: Config) -> tuple[Address, ...]:
     return (
         *_PAGES,
         *_UPLOADS,
+        *batch.addresses(sizes),
         *_tagged("covers", (_cover(every, formats), _try(sizes, formats))),
         *_tagged("keys", _OF_KEYS),
         *_tagged("originals", originals.addresses(KEY)),

@@ -7,6 +7,7 @@ from coverproxy.web.pages import (
     admin_reports,
     admin_service,
     assets,
+    batch,
     docs,
     getting,
     home,
@@ -24,7 +25,7 @@ from coverproxy.web.preflight import allowed
 __all__ = ["PAGES", "Pages", "Shown", "routes"]
 
 _PAGES = [
-    *assets.routes, *home.routes, *item.routes, *getting.routes, *usage.routes, *status.routes,
+    *assets.routes, *home.routes, *item.routes, *batch.routes, *getting.routes, *usage.routes, *status.routes,
     *session.routes, *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *admin_reports.routes,
     *upload.routes, *report.routes, *admin_service.routes, *docs.routes,
 ]  # fmt: skip
