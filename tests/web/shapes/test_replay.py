@@ -1,5 +1,6 @@
 """What real clients send, replayed: each asks as its own code does, and decides by its own rule."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -8,8 +9,10 @@ from io import BytesIO
 from pathlib import Path
 
 import orjson
-from conftest import BROWSER, UNCOVERED, Got, Running
+import pytest
+from conftest import BROWSER, UNCOVERED, Got, Running, take_in
 from fronting import before
+from images import small_jpeg
 from lxml import etree
 from PIL import Image
 
@@ -253,3 +256,43 @@ async def test_each_client_is_served_through_nginx(server: Running, tmp_path: Pa
             assert none.status < 500, row.client
             why = (row.client, dict(found.headers), (tmp_path / "nginx" / "error.log").read_text()[-2000:])
             assert not (row.is_front and "RateLimit" in found.headers), why
+
+
+async def test_vufind_keeps_the_picture_as_it_is(server: Running) -> None:
+    """VuFind stores bytes that getimagesize() calls a JPEG, with no expiry, and reads no headers: the picture
+    is one, and a later request, for a reader whose copy is gone, brings the same bytes."""
+    address = server.path(size="medium")
+    first, second = [await server.get(address, User_Agent="VuFind", Accept="*/*") for _ in range(2)]
+
+    assert Image.open(BytesIO(first.body)).format == "JPEG"
+    assert (first.status, first.body) == (second.status, second.body)
+
+
+async def test_fastimage_leaves_after_the_head(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """Ruby's FastImage closes the socket as soon as it has read the sides: nothing is logged, and the next
+    client is answered."""
+    path = server.path(size="large")
+    whole = await server.get(path)
+    caplog.clear()
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection(*server.listeners.covers.getsockname())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = await asyncio.wait_for(reader.readuntil(b"\xff\xd8"), 20)
+        writer.transport.abort()
+        assert head.startswith(b"HTTP/1.1 200 ")
+
+    assert (await server.get(path)).body == whole.body
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+async def test_audiobookshelf_asks_in_capitals(server: Running, tmp_path: Path) -> None:
+    """Its covers come by Open Library's own numbers, /b/OLID/OL…M-L.jpg, and by the number of a picture."""
+    (tmp_path / "a.jpg").write_bytes(small_jpeg(200, 300))
+    (tmp_path / "list.csv").write_text(f"olid,file\nOL7353617M,{tmp_path}/a.jpg\n")
+    await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
+    start = f"/devkey/{server.key.name}/b"
+    number = orjson.loads((await server.get(f"{start}/olid/OL7353617M.json")).body)["id"]
+    for rest in ("OLID/OL7353617M-L.jpg", "olid/ol7353617m-L.jpg", f"id/{number}-L.jpg"):
+        got = await server.get(f"{start}/{rest}")
+        assert sides(got) == (200, 300), rest
+    assert sides(await server.get(f"{start}/OLID/OL1M-L.jpg")) == (1, 1)
