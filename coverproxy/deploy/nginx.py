@@ -71,8 +71,8 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
     """Return the part for nginx's http context: maps, limits, upstream and server.
 
     *root*: the cache's top folder. *headers*: the app's headers of a hit ("hit"), of one that a better format
-    is to follow ("interim"), of an answer while the app is down ("down") and of a throttled response
-    ("throttled").
+    is to follow ("interim"), of an answer while the app is down ("down"), of a throttled response
+    ("throttled") and of a request that nginx cannot read ("unread").
     """
     front, on = config.front, config.formats.enabled
     endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]

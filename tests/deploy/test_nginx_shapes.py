@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import aiohttp
+import yarl
 from conftest import BROWSER, COVERED, UNCOVERED, Running
 from fronting import before
 
@@ -46,3 +47,29 @@ async def test_what_is_not_there_is_said_by_the_app(server: Running, tmp_path: P
                 assert status == 404 or await got.read() == PLACEHOLDER
         async with client.get(f"{base}/b/isbn/{COVERED}-M.jpg") as got:
             assert got.headers["X-Cover-Status"] == "made"
+
+
+JSON, WORDS, PIXEL = "application/json", "text/plain", "image/gif"
+UNREAD = (
+    ("/images/P/%00.01._SCMZZZZZZZ_.jpg", 200, PIXEL), ("/images/P/%zz.jpg?default=404", 200, PIXEL),
+    ("/medium/isbn/%00", 200, PIXEL), ("/medium/isbn/%00?default=404", 400, WORDS),
+    ("/b/isbn/%00-M.jpg", 200, PIXEL), ("/b/isbn/%00-M.jpg?default=false", 400, WORDS),
+    ("/b/isbn/%00.json", 400, JSON), ("/api/volumes/brief/json/%00", 400, JSON),
+    ("/bookcover/%00", 400, JSON), ("/iiif/3/%00/info.json", 400, WORDS), ("/%00", 400, WORDS),
+)  # fmt: skip
+
+
+async def test_what_nginx_cannot_read_is_answered_in_the_shapes_form(server: Running, tmp_path: Path) -> None:
+    """A path with %00 never reaches the app: Amazon's is 200 with the pixel, a cover's too unless a status
+    is asked for, and JSON is JSON. The answers have no address of their own."""
+    async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession(headers=BROWSER) as client:
+        for address, status, kind in UNREAD:
+            url = yarl.URL(f"{front}/devkey/{server.key.name}{address}", encoded=True)
+            async with client.get(url) as got:
+                assert (got.status, got.content_type) == (status, kind), address
+                assert got.headers["X-Cover-Status"] == "invalid", address
+                assert got.headers["Access-Control-Allow-Origin"] == "*", address
+                assert kind != PIXEL or await got.read() == PLACEHOLDER, address
+        for name in ("picture", "json", "page"):
+            async with client.get(f"{front}/coverproxy/unread/{name}") as got:
+                assert got.status == 404
