@@ -47,7 +47,9 @@ QUARANTINED = "coverproxy_originals_quarantined_total"
 @command.out
 def main(covers: Path | None, workers: int, each: int, rate: float, out: Path) -> None:
     """Ask for covers and poison, and write the result."""
-    seconds = each * len(KINDS) * (1 + LIMIT_SECONDS) / workers / 2
+    # A marked one takes a render process at most its second and the start of the next one. Faster than this
+    # they alone would take all render processes, and the others would wait for turns, not for the faults.
+    seconds = each * len(KINDS) * (1 + LIMIT_SECONDS) / workers
     with scratch.folder() as name:
         folder = Path(name)
         found = books.originals(covers, folder / "drawn")
