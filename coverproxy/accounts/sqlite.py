@@ -108,11 +108,13 @@ class SqliteState:
         return bool(self._shut)
 
     async def open(self) -> None:
-        """Open the file, creating it and its tables if missing; may be retried.
+        """Open the file, creating it and its tables if missing; may be retried. Closes what it had open.
 
         Raises StoreUnavailable: until it succeeds, all other methods fail at once with the same reason.
         """
         with self._mapped():
+            for connection in (self._reading, self._writing):
+                await self._drop(connection)
             try:
                 await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
             except sqlite3.Error as exc:

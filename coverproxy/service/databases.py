@@ -73,13 +73,60 @@ def used_as_it_is(folder: Path) -> Iterator[None]:
         log.fault(_log, "a folder cannot be written", described(exc), of=str(folder), file=str(folder))
 
 
-async def reopened(databases: Sequence[Database]) -> None:
-    """Keep reopening unusable databases: a repaired file needs no restart."""
+class DatabaseFiles:
+    """The databases' files as they were opened: notices which were deleted or replaced since.
+
+    SQLite goes on with a deleted file without an error, and all that is written to it is lost.
+    """
+
+    def __init__(self, databases: Sequence[Database]) -> None:
+        self.databases = databases
+        self._opened = {each.place: _identity(each.place) for each in databases}
+
+    def faults(self) -> dict[str, str]:
+        """Return a fault for each file that is not the one in use, by its name."""
+        found = {Path(each.place).name: self._fault(each.place) for each in self.databases}
+        return {name: why for name, why in found.items() if why}
+
+    def _fault(self, place: Place) -> str:
+        now, before = _identity(place), self._opened[place]
+        if now == before:
+            return ""
+        if now is None:
+            return (
+                f"{place} was deleted while in use: what is written now is lost when the service stops;"
+                " put it back from a backup, or restart to begin an empty one"
+            )
+        return f"{place} was replaced while in use: the new file is opened within a second"
+
+    def is_replaced(self, database: Database) -> bool:
+        """Whether another file stands where the one in use was."""
+        return _identity(database.place) not in (None, self._opened[database.place])
+
+    def note_opened(self, database: Database) -> None:
+        """Note that the file that is there now is in use."""
+        self._opened[database.place] = _identity(database.place)
+
+
+def _identity(place: Place) -> tuple[int, int] | None:
+    """Return what tells a file from another at the same path; None if there is none."""
+    try:
+        found = place.stat() if isinstance(place, Path) else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
+
+
+async def reopened(files: DatabaseFiles) -> None:
+    """Keep reopening unusable databases, and replaced ones: a repaired file needs no restart."""
     while True:
         await asyncio.sleep(_REOPEN_SECONDS)
-        for each in databases:
-            if each.store.is_shut:
+        for name, why in files.faults().items():
+            log.fault(_log, "a database is not the one in use", why, of=name)
+        for each in files.databases:
+            if each.store.is_shut or files.is_replaced(each):
                 await _reopen(each)
+                files.note_opened(each)
 
 
 async def _reopen(database: Database) -> None:

@@ -10,6 +10,7 @@ from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.databases import DatabaseFiles
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.invalidate import drop_stale
@@ -36,6 +37,7 @@ class Health:
         guard: DecodeGuard,
         fetcher: OriginalFetcher,
         accounts: Accounts,
+        databases: DatabaseFiles,
         unheard: Callable[[], str],
         threads: ThreadPoolExecutor,
     ) -> None:
@@ -47,6 +49,7 @@ class Health:
         self._guard = guard
         self._fetcher = fetcher
         self._accounts = accounts
+        self._databases = databases
         self._unheard = unheard
         self._threads = threads
 
@@ -97,6 +100,7 @@ class Health:
             faults["cache"] = f"it cannot be written: {described(exc)}"
         if fault := self._guard.fault():
             faults["render"] = fault
+        faults |= self._databases.faults()
         if fault := self._away():
             faults["objects"] = fault
         return faults

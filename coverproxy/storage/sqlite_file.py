@@ -51,7 +51,7 @@ class SqliteFile:
         self._writing = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
-        self._opened = 0
+        self._opened = self._closings = 0
         self._shut = ""
 
     @property
@@ -60,7 +60,11 @@ class SqliteFile:
         return bool(self._shut)
 
     def open(self) -> None:
-        """Create the file, or run the migrations that it lacks. Raises *fault*, OSError."""
+        """Create the file, or run the migrations that it lacks. Raises *fault*, OSError.
+
+        Closes connections to a file that was at the same path before.
+        """
+        self.close()
         with self._mapped():
             try:
                 sqlite_migrations.apply(self.path, self._steps(), self._mend)
@@ -124,6 +128,7 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
+        self._closings += 1
         while self._readers:
             self._readers.pop().close()
         with self._writing:
@@ -148,7 +153,8 @@ class SqliteFile:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection. A failed one is closed: its file may be gone."""
+        """Lend a connection. One that failed, or was lent before a close(), is closed after use."""
+        closings = self._closings
         try:
             connection = self._readers.pop()  # the last one used has the warmest cache
         except IndexError:
@@ -158,7 +164,10 @@ class SqliteFile:
         except BaseException:
             connection.close()
             raise
-        self._readers.append(connection)
+        if closings == self._closings:
+            self._readers.append(connection)
+        else:
+            connection.close()
 
     @contextmanager
     def _sole_writer(self) -> Iterator[sqlite3.Connection]:

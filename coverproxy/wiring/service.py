@@ -21,7 +21,7 @@ from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.cover_maker import CoverMaker
 from coverproxy.service.covers import FILE_THREADS, Covers
 from coverproxy.service.curate import Curator
-from coverproxy.service.databases import reopened
+from coverproxy.service.databases import DatabaseFiles, reopened
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.health import Health
@@ -51,6 +51,7 @@ class Parts:
     config: Config
     metrics: Metrics
     folder: DataFolder
+    databases: DatabaseFiles
     accounts: Accounts
     lookups: ThreadPoolExecutor
     guard: DecodeGuard
@@ -88,10 +89,12 @@ async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics
 
 
 @asynccontextmanager
-async def kept_true(shelf: DataFolder, accounts: Accounts, metrics: Metrics) -> AsyncIterator[None]:
+async def kept_true(
+    shelf: DataFolder, databases: DatabaseFiles, accounts: Accounts, metrics: Metrics
+) -> AsyncIterator[None]:
     """Open again what failed, follow what other nodes change, and read keys anew, in the background."""
     following = shelf.stores.follow(accounts, metrics, shelf.drop_stale)
-    async with beside(reopened(shelf.databases())), following, beside(accounts.keep_fresh()):
+    async with beside(reopened(databases)), following, beside(accounts.keep_fresh()):
         yield
 
 
@@ -101,7 +104,7 @@ async def open_service(config: Config, metrics: Metrics, *, prestart: bool = Tru
     async with AsyncExitStack() as stack:
         parts = await _open_parts(stack, config, metrics, prestart=prestart)
         service = _build(parts)
-        await stack.enter_async_context(kept_true(parts.folder, parts.accounts, metrics))
+        await stack.enter_async_context(kept_true(parts.folder, parts.databases, parts.accounts, metrics))
         await stack.enter_async_context(open_webhooks(config, parts.folder.catalogue))
         try:
             yield service
@@ -121,7 +124,8 @@ async def _open_parts(stack: AsyncExitStack, config: Config, metrics: Metrics, *
     second, better = await stack.enter_async_context(_behind(config, shelf, metrics, renders))
     quick = {name: size.quick for name, size in config.size_table.sizes.items()}
     return Parts(
-        config, metrics, shelf, accounts, lookups, guard, renders, fetcher, better, second,
+        config, metrics, shelf, DatabaseFiles(shelf.databases()), accounts, lookups, guard, renders, fetcher,
+        better, second,
         Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
         NegativeCache(config.cache.absent_entries, config.cache.absent_seconds),
         DerivativeMaker(shelf.cache, shelf.catalogue, shelf.files, metrics, quick, config.limits, second),
@@ -199,7 +203,7 @@ def _health(parts: Parts) -> Health:
     return Health(
         catalogue=folder.catalogue, files=folder.files, cache=folder.cache, stripes=folder.stripes,
         sizes=folder.sizes, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts,
-        unheard=folder.stores.unheard, threads=parts.lookups,
+        databases=parts.databases, unheard=folder.stores.unheard, threads=parts.lookups,
     )  # fmt: skip
 
 

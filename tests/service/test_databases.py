@@ -155,6 +155,35 @@ async def test_no_cover_is_wrong_while_both_databases_break(
         assert [name for name in WHAT if any(str(data / name) in each for each in told)] == list(WHAT)
 
 
+@pytest.mark.parametrize("name", list(WHAT))
+async def test_a_deleted_database_is_a_fault_until_it_is_back(
+    start: Start, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Deleted while in use, /readyz and the log name it; put back as another file, that one is used."""
+    server = await start()
+    path = Path(server.config.data.dir) / name
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    good = path.read_bytes()
+    for part in path.parent.glob(f"{name}*"):
+        part.unlink()
+    caplog.set_level(logging.ERROR)
+
+    code, faults = await readiness(server)
+    assert (code, list(faults)) == (503, [name])
+    assert f"{path} was deleted while in use" in faults[name]
+    assert (await server.get(server.path())).cover in ("made", "hit")
+    async with asyncio.timeout(10):
+        while not any("not the one in use" in each.getMessage() for each in caplog.records):
+            await asyncio.sleep(0.05)
+
+    put_back(path, good)
+    await ready(server)
+    added = await server.new_key()
+    with closing(sqlite3.connect(Path(server.config.data.dir) / "state.db")) as database:
+        assert database.execute("SELECT 1 FROM key WHERE name = ?", [added.name]).fetchall()
+
+
 async def test_a_database_overwritten_while_it_runs_is_said_once(
     tmp_path: Path, drawn: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
