@@ -53,8 +53,12 @@ def laid(folder: Path, conf: str) -> list[str]:
 
 
 def readable(data: Path) -> None:
-    """Let nginx's workers, which run as another user, enter the folders above the cache."""
+    """Let nginx's workers, which run as another user, enter the folders above the cache.
+
+    The cache's is made: no service has run yet where the apps are the test's own.
+    """
     top = data.resolve() / "cache" / "v2"
+    top.mkdir(parents=True, exist_ok=True)
     for folder in (top, *list(top.parents)[:6]):
         with contextlib.suppress(PermissionError):
             folder.chmod(folder.stat().st_mode | 0o055)
