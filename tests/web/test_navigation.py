@@ -38,7 +38,7 @@ def test_who_navigates(headers: dict[str, str], expected: bool) -> None:
 def opened(key: str) -> dict[str, int]:
     start = f"/devkey/{key}"
     return {
-        "/nope": 404, "/docs": 404, "/wp-login.php": 404, "/devkey": 404, start: 404, f"{start}/medium": 404,
+        "/nope": 404, "/paper": 404, "/wp-login.php": 404, "/devkey": 404, start: 404, f"{start}/medium": 404,
         f"{start}/huge/isbn/{COVERED}": 404, f"{start}/medium/isbn/{UNCOVERED}": 404,
         f"{start}/medium/isbn/9780141439519": 400, f"/devkey/nosuchkeynosuchkey/medium/isbn/{COVERED}": 403,
         f"/try/huge/isbn/{COVERED}": 403, f"{start}/medium/isbn/{UNCOVERED}?default=404": 404,

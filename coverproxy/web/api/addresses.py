@@ -96,7 +96,7 @@ def shown(path: str, summary: str, *parameters: Parameter) -> Address:
 
 def form(path: str, summary: str, *parameters: Parameter) -> Address:
     """Describe the target of a page's form: it contains a token that only our pages issue."""
-    takes = {"application/x-www-form-urlencoded": _OBJECT}
+    takes = {"application/x-www-form-urlencoded": bodies.FORM}
     gives: dict[str, Any] = {HTML: _TEXT, JSON: _OBJECT}
     return Address(path, summary, gives, "post", parameters=parameters, takes=takes, is_page=True)
 
@@ -185,7 +185,8 @@ _UPLOADS = (
     Address(
         "/report/{scheme}/{value}", "Report a cover: the form's fields, or the same as JSON",
         {HTML: _TEXT, JSON: _OBJECT}, "post", parameters=(SCHEME, VALUE), is_page=True,
-        takes={"application/x-www-form-urlencoded": _OBJECT, JSON: bodies.REPORT}, route=f"/report{_ITEM}",
+        takes={"application/x-www-form-urlencoded": bodies.FORM, JSON: bodies.REPORT},
+        route=f"/report{_ITEM}",
     ),
     shown("/report/{code}", "What became of a report", Parameter(
         "code", "path", "The report's number.", _TEXT, "AAAA-BBBB-CCCC-DDDD",

@@ -3,10 +3,14 @@
 from typing import Any
 
 from coverproxy.domain.report import DECIDED, ReportReason
+from coverproxy.web.bodies import MAX_FORM_FIELDS
 
 TEXT: dict[str, Any] = {"type": "string"}
 
 _MAIL = r'^([^\s@<>,;"]+@[^\s@<>,;"]+)?$'
+
+FORM: dict[str, Any] = {"type": "object", "maxProperties": MAX_FORM_FIELDS, "additionalProperties": TEXT}
+"""A form's fields, each of them once: the handlers say in words what they lack."""
 
 
 def _object(required: list[str], others: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
