@@ -110,6 +110,17 @@ class DownloadCounter:
                 raise
             self._sent.inc(counts.total())
 
+    async def written(self, within: float = 0.5) -> None:
+        """Do the same, but wait no longer than *within* seconds: a read never waits for a writer.
+
+        Raises Unavailable. The write goes on behind.
+        """
+        writing = asyncio.create_task(self.write())
+        writing.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen, if nobody waits
+        done, _ = await asyncio.wait({writing}, timeout=within)
+        if done:
+            await writing
+
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(_EVERY_SECONDS)

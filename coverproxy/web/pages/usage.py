@@ -151,7 +151,7 @@ async def _page(
 async def _downloads(request: web.Request, key: Key) -> list[DownloadRow]:
     """Return the last 30 days' downloads, those of this process up to now. Raises Unavailable."""
     desk, accounts = request.app[DESK], request.app[ACCOUNTS]
-    await desk.downloads.write()
+    await desk.downloads.written()
     since = accounts.today() - timedelta(days=DOWNLOAD_DAYS - 1)
     return await asyncio.to_thread(desk.notes.downloads, key.counted_as, since)
 
