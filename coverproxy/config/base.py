@@ -77,6 +77,17 @@ def listed_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each.lower() for each in hosts)
 
 
+def _are_networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    networks(values)
+    return values
+
+
+Networks = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_are_networks)]
+"""Addresses and networks, as they are written."""
+Hosts = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(listed_hosts)]
+"""Hosts in lower case; `*.` stands for any name below."""
+
+
 class Section(BaseModel):
     """A table of the config file: frozen, without unknown keys."""
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from coverproxy.config.base import Bytes, FilePath, Seconds, Section, listed_hosts, networks
+from coverproxy.config.base import Bytes, FilePath, Hosts, Networks, Seconds, Section
 
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -19,8 +19,8 @@ class FeedConfig(Section):
     done: Literal["remember", "move"] = "remember"
     full: Texts = ()
     most_withdrawn: Annotated[float, Field(ge=0, le=1)] = 0.1
-    hosts: Texts = ()
-    allow: Texts = ()
+    hosts: Hosts = ()
+    allow: Networks = ()
     requests_per_second: Annotated[float, Field(gt=0)] = 1.0
     timeout_seconds: Seconds = 30.0
     max_bytes: Bytes = 4_000_000_000
@@ -45,17 +45,6 @@ class FeedConfig(Section):
         if text and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ValueError("is not a URL; expected one like https://example.org/feed.xml")
         return text
-
-    @field_validator("hosts")
-    @classmethod
-    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        return listed_hosts(hosts)
-
-    @field_validator("allow")
-    @classmethod
-    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        networks(values)
-        return values
 
     @field_validator("audiences")
     @classmethod

@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Network, Section, networks
+from coverproxy.config.base import Network, Networks, Section, networks
 
 
 class Front(Section):
     """The web server in front of the app."""
 
-    trusted: Annotated[tuple[str, ...], Field(strict=False)] = ("127.0.0.1", "::1")
+    trusted: Networks = ("127.0.0.1", "::1")
     public_url: str = ""
     x_accel: bool = False
     apps: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -31,12 +31,6 @@ class Front(Section):
     burst: Annotated[int, Field(ge=0)] = 200
     browser_requests_per_second: Annotated[int, Field(ge=1)] = 300
     browser_burst: Annotated[int, Field(ge=0)] = 1000
-
-    @field_validator("trusted")
-    @classmethod
-    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        networks(values)
-        return values
 
     @field_validator(
         "listen",

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import FilePath, Positive, Seconds, Section, networks
+from coverproxy.config.base import FilePath, Networks, Positive, Seconds, Section
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.tables import Limits
 from coverproxy.domain.errors import ConfigError
@@ -91,7 +91,7 @@ class HttpSourceConfig(SourceConfig):
     preset: str = ""
     url: str
     headers: dict[str, str] = Field(default={})
-    allow: Texts = ()
+    allow: Networks = ()
     idle_seconds: Seconds = 3.0
     missing_statuses: Statuses = (404, 410)
     missing_types: Texts = ("text/html",)
@@ -121,12 +121,6 @@ class HttpSourceConfig(SourceConfig):
             if name.lower() in _OURS:
                 raise ValueError(f"{name!r} cannot be set here")
         return headers
-
-    @field_validator("allow")
-    @classmethod
-    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        networks(values)
-        return values
 
     @field_validator("missing_hashes")
     @classmethod

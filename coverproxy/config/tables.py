@@ -9,12 +9,12 @@ from coverproxy.config.base import (
     Bytes,
     FilePath,
     Host,
+    Hosts,
+    Networks,
     Port,
     Positive,
     Seconds,
     Section,
-    listed_hosts,
-    networks,
 )
 
 
@@ -88,19 +88,8 @@ class Upload(Section):
     per_hour: Positive = 600
     max_pending: Annotated[int, Field(ge=0)] = 1000
     pending_days: Positive = 30
-    hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    allow: Annotated[tuple[str, ...], Field(strict=False)] = ()
-
-    @field_validator("hosts")
-    @classmethod
-    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        return listed_hosts(hosts)
-
-    @field_validator("allow")
-    @classmethod
-    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        networks(values)
-        return values
+    hosts: Hosts = ()
+    allow: Networks = ()
 
 
 class Reports(Section):

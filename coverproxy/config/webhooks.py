@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Section, networks
+from coverproxy.config.base import Networks, Section
 
 
 class WebhookConfig(Section):
@@ -16,7 +16,7 @@ class WebhookConfig(Section):
     secret: Annotated[str, Field(min_length=16, repr=False)]
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     most: Annotated[int, Field(ge=1, le=1000)] = 100
-    allow: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    allow: Networks = ()
 
     @field_validator("url")
     @classmethod
@@ -25,9 +25,3 @@ class WebhookConfig(Section):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("is not a URL; expected one like https://example.org/covers-changed")
         return text
-
-    @field_validator("allow")
-    @classmethod
-    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        networks(values)
-        return values
