@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 720, 120
 _GAP = 0.2
@@ -26,7 +26,8 @@ def bars(id: str, title: str, description: str, values: Sequence[Bar], unit: str
     """
     most = max((bar.value for bar in values), default=0)
     step = WIDTH / max(len(values), 1)
-    drawn = Markup("").join(_bar(number, bar, step, most, unit) for number, bar in enumerate(values))
+    each = (_bar(number, bar, step, most, unit) for number, bar in enumerate(values))
+    drawn = Markup("".join(each))  # noqa: S704 - the bars escape their words
     ends = (values[0].name, values[-1].name) if values else ("", "")
     return Markup(
         '<div class="chart"><svg viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img"'
@@ -39,19 +40,20 @@ def bars(id: str, title: str, description: str, values: Sequence[Bar], unit: str
     )  # fmt: skip
 
 
-def _bar(number: int, bar: Bar, step: float, most: float, unit: str) -> Markup:
-    """Draw one bar with its own title, a tooltip."""
+def _bar(number: int, bar: Bar, step: float, most: float, unit: str) -> str:
+    """Draw one bar with its own title, a tooltip, as HTML."""
     x, width = number * step + step * _GAP / 2, step * (1 - _GAP)
     high = HEIGHT * bar.value / most if most else 0.0
     second = HEIGHT * min(bar.second, bar.value) / most if most else 0.0
-    rectangles = Markup("").join(
-        Markup('<rect{} x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-            Markup(' class="second"') if is_second else "", x, HEIGHT - tall, width, tall
-        )
-        for is_second, tall in ((False, high), (True, second))
-        if tall
-    )
-    return Markup("<g><title>{}: {}{}</title>{}</g>").format(bar.name, _written(bar.value), unit, rectangles)
+    shades = ((False, high), (True, second))
+    rectangles = "".join(_rectangle(x, width, tall, is_second) for is_second, tall in shades if tall)
+    # Not Markup.format(), which escapes numbers too: it took most of the page's 30 ms, on the event loop
+    return f"<g><title>{escape(bar.name)}: {_written(bar.value)}{escape(unit)}</title>{rectangles}</g>"
+
+
+def _rectangle(x: float, width: float, tall: float, is_second: bool) -> str:
+    shade = ' class="second"' if is_second else ""
+    return f'<rect{shade} x="{x:.1f}" y="{HEIGHT - tall:.1f}" width="{width:.1f}" height="{tall:.1f}"/>'
 
 
 def _written(value: float) -> str:
