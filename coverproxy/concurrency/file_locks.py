@@ -89,3 +89,29 @@ def _close(handle: int | None) -> None:
     """Free a lock by closing its only descriptor."""
     if handle is not None:
         os.close(handle)
+
+
+class ProcessLock:
+    """A lock that one process of a machine holds until it closes it, or dies. Not for several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle = -1
+
+    def is_ours(self) -> bool:
+        """Return whether this process has the lock; takes it if nobody has. Raises OSError."""
+        if self._handle < 0:
+            handle = ownership.opened(self._path, os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                return False
+            self._handle = handle
+        return True
+
+    def close(self) -> None:
+        """Leave the lock to another process."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1

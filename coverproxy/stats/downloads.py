@@ -1,7 +1,6 @@
 """Covers that were downloaded, whoever sent them: what the app answered, and what the web server did."""
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -10,10 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol
 
-from coverproxy import log
-from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.metrics import Metrics
+from coverproxy.stats.write_behind import written_every
 
 DOWNLOAD_DAYS = 30
 """Days that are shown; those before them are forgotten."""
@@ -121,23 +119,11 @@ class DownloadCounter:
         if done:
             await writing
 
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY_SECONDS)
-            try:
-                await self.write()
-            except Unavailable as exc:
-                log.fault(_log, "downloads cannot be written", exc)
-
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Write twice a second, and the rest at the end."""
-        try:
-            async with beside(self._keep()):
-                yield
-        finally:
-            with contextlib.suppress(Unavailable):
-                await self.write()
+        async with written_every(_EVERY_SECONDS, self.write, _log, "downloads cannot be written"):
+            yield
 
 
 def by_day(rows: Sequence[DownloadRow]) -> dict[date, int]:

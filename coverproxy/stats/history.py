@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -15,11 +13,11 @@ from pathlib import Path
 
 from coverproxy import log
 from coverproxy.concurrency.background import beside
+from coverproxy.concurrency.file_locks import ProcessLock
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.base import HistoryStore, Sample
 from coverproxy.stats.metrics import Metrics
-from coverproxy.storage import ownership
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -127,10 +125,9 @@ class Historian:
     ) -> None:
         self._notes = notes
         self._metrics = metrics
-        self._lock = lock
+        self._lock = ProcessLock(lock)
         self.now = now
         self._hourly = hourly
-        self._handle = -1
         self._sampling = threading.Lock()
         self._before: tuple[Mapping[str, int], Mapping[str, int]] | None = None
 
@@ -140,7 +137,7 @@ class Historian:
         Raises Unavailable, OSError.
         """
         with self._sampling:  # the final sample may come while the previous one is being written
-            return self._is_alone() and self._sample()
+            return self._lock.is_ours() and self._sample()
 
     def _sample(self) -> bool:
         now = self.now()
@@ -153,18 +150,6 @@ class Historian:
         self._before = answers, seconds
         if int(now) // HOUR != int(now - MINUTE) // HOUR:
             self._hourly(int(now))
-        return True
-
-    def _is_alone(self) -> bool:
-        """Take the lock for the life of this process, unless another has it."""
-        if self._handle < 0:
-            handle = ownership.opened(self._lock, os.O_RDWR)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                return False
-            self._handle = handle
         return True
 
     def day(self) -> list[Summary]:
@@ -191,9 +176,7 @@ class Historian:
         finally:
             with contextlib.suppress(Unavailable, OSError):
                 await asyncio.to_thread(self.sample)
-            if self._handle >= 0:
-                os.close(self._handle)
-                self._handle = -1
+            self._lock.close()
 
     async def _keep(self) -> None:
         while True:

@@ -6,7 +6,6 @@ that a killed app counts no line twice.
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import platform
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from coverproxy import log
 from coverproxy.concurrency.background import beside
+from coverproxy.concurrency.file_locks import ProcessLock
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.downloads import Download, DownloadStore, LogMark
 from coverproxy.stats.metrics import Metrics
@@ -87,16 +87,16 @@ class HitsLog:
         account_of: Callable[[str], str | None],
         size_of: Callable[[str], str | None],
     ) -> None:
-        self._path, self._lock = path, lock
+        self._path, self._lock = path, ProcessLock(lock)
         self._store, self._metrics, self._zone = store, metrics, zone
         self._account_of, self._size_of = account_of, size_of
-        self._handle = self._locked = -1
+        self._handle = -1
         self._name = ""
         self._place = self._freed = 0
 
     def read(self) -> int:
         """Count what is new; return how many bytes that took. Blocks. Raises Unavailable, OSError."""
-        if not self._is_alone() or not self._is_open():
+        if not self._lock.is_ours() or not self._is_open():
             return 0
         lines, length = whole_lines(os.pread(self._handle, CHUNK_BYTES, self._place))
         if not length:
@@ -155,18 +155,6 @@ class HitsLog:
             except OSError as exc:
                 log.fault(_log, "the log of hits cannot be shortened; rotate it", exc)
 
-    def _is_alone(self) -> bool:
-        """Take the lock for the life of this process, unless another has it."""
-        if self._locked < 0:
-            handle = ownership.opened(self._lock, os.O_RDWR)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                return False
-            self._locked = handle
-        return True
-
     def _close(self) -> None:
         if self._handle >= 0:
             os.close(self._handle)
@@ -180,9 +168,7 @@ class HitsLog:
                 yield
         finally:
             self._close()
-            if self._locked >= 0:
-                os.close(self._locked)
-                self._locked = -1
+            self._lock.close()
 
     async def _follow(self) -> None:
         while True:

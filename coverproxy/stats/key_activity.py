@@ -1,17 +1,15 @@
 """The activity of a process: ISBNs without a cover, and refusals, written once a second."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from coverproxy import log
-from coverproxy.concurrency.background import beside
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.base import MOST_REFUSALS, ActivityStore, RefusalRow
+from coverproxy.stats.write_behind import written_every
 
 MOST_WAITING = 10_000
 """Most ISBNs that wait for the next write; further ones are dropped."""
@@ -66,20 +64,8 @@ class KeyActivity:
                 self._lacking = lacking
                 raise
 
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY_SECONDS)
-            try:
-                await self.write()
-            except Unavailable as exc:
-                log.fault(_log, "activity cannot be written", exc)
-
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Write once a second, and the rest at the end."""
-        try:
-            async with beside(self._keep()):
-                yield
-        finally:
-            with contextlib.suppress(Unavailable):
-                await self.write()
+        async with written_every(_EVERY_SECONDS, self.write, _log, "activity cannot be written"):
+            yield
