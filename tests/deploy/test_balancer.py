@@ -79,7 +79,7 @@ async def before(nodes: list[Node], folder: Path) -> AsyncIterator[str]:
 
 
 async def test_an_item_stays_on_its_node(tmp_path: Path) -> None:
-    """One item goes to one node, whatever its size and spelling; to the other while it is down, and back."""
+    """One item goes to one node, whatever its size and spelling; to the other once it is down."""
     nodes = {name: Node(name) for name in ("one", "two")}
     async with AsyncExitStack() as stack:
         for node in nodes.values():
