@@ -5,8 +5,9 @@
 A simulation, not a measurement: no server runs. Items are asked for by Zipf's law (exponent 1, by rank). A
 ring of 160 points per node, as many as nginx has, sends each to a node; a node's disk holds --share of all
 items ÷ nodes, least recently used first out. After a warm-up of as many requests, four phases of equal
-length: all nodes; one node gone; it is back with its old disk; one more node with an empty disk. Each phase is told with
-an object store, which keeps what was ever made, and without: a re-render is a cover made before, made again.
+length: all nodes; one node gone; it is back with its old disk; one more node with an empty disk. Each phase
+is told with an object store, which keeps what was ever made, and without: a re-render is a cover made
+before, made again.
 """
 
 import bisect
