@@ -99,7 +99,7 @@ def test_a_killed_server_keeps_what_it_said(tmp_path: Path) -> None:
     librarian, moments = Librarian(key(library.data)), random.Random()  # noqa: S311 - moments, not secrets
     for _ in range(KILLS):
         process, port = started(library.data)
-        assert not list((library.data / "originals" / "tmp").iterdir())
+        left = list((library.data / "originals" / "tmp").iterdir())
         before, thread = librarian.acts, threading.Thread(target=librarian.work, args=(port,))
         thread.start()
         while librarian.acts < before + 3 and thread.is_alive():
@@ -107,6 +107,7 @@ def test_a_killed_server_keeps_what_it_said(tmp_path: Path) -> None:
         time.sleep(moments.uniform(0, 0.15))
         ended(process, signal.SIGKILL)
         thread.join()
+        assert left == []
         assert librarian.acts >= before + 3
         agrees(library, librarian)
     process, _ = started(library.data)

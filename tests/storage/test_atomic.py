@@ -196,6 +196,15 @@ def test_a_sweep_takes_what_the_dead_left(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([ours, parents])
 
 
+def test_a_sweep_takes_what_a_zombie_left(tmp_path: Path) -> None:
+    """A process whose parent never asks for its end is dead all the same."""
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        (tmp_path / f"{process.pid}-aa").write_bytes(b"torn")
+
+        assert atomic.sweep(tmp_path) == 1
+
+
 @pytest.mark.parametrize(
     "name", ["stray", "-", ".hidden", "x-1", "9" * 30 + "-aa", "20260102030405-aa", "²-a"]
 )
