@@ -42,6 +42,13 @@ from coverproxy.wiring.service import Service
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests start hundreds of processes. Where the environment forbids bytecode beside the sources, as containers
+# do, each would compile the whole product again: twice the time, so theirs is kept elsewhere.
+if sys.dont_write_bytecode:
+    kept_bytecode = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONDONTWRITEBYTECODE"], os.environ["PYTHONPYCACHEPREFIX"] = "", kept_bytecode
+    sys.dont_write_bytecode, sys.pycache_prefix = False, kept_bytecode
+
 # Machines are slow and busy: how long an example takes proves nothing here (speed is measured in bench/).
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
