@@ -48,10 +48,8 @@ def open_taker(
     guard = DecodeGuard(Path(config.data.dir), processes(), shelf.catalogue, Metrics())
     guard.open()
     try:
-        yield Importer(
-            shelf.catalogue, shelf.files, guard, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
-            config.imports, on_refusal,
-        )  # fmt: skip
+        limits, rules = config.limits, config.imports
+        yield Importer(shelf.catalogue, shelf.files, guard, shelf.invalidator, limits, rules, on_refusal)
     finally:
         guard.close()
 

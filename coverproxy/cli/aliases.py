@@ -46,7 +46,7 @@ def _linker(config: Config) -> "Iterator[Linker]":
     from coverproxy.wiring.data_folder import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:
-        yield Linker(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes)
+        yield Linker(shelf.catalogue, shelf.invalidator)
 
 
 def one(text: str) -> Identifier:
@@ -75,7 +75,7 @@ def add(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
             item = linker.link(identifiers)
         except TooMany as exc:
             raise click.ClickException(str(exc)) from None
-        names = linker.catalogue.aliases.names(item)
+        names = linker.names(item)
     tell(as_json, {"item": str(item), "names": list(map(str, names))}, _names(names))
 
 
@@ -120,7 +120,7 @@ def list_(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
                 line = orjson.dumps({"name": str(name), "item": str(item)}).decode()
                 click.echo(line if as_json else f"{name} -> {item}")
             return
-        found = [linker.catalogue.aliases.names(each) for each in asked]
+        found = [linker.names(each) for each in asked]
     told = {"items": [list(map(str, names)) for names in found]}
     tell(as_json, told, "\n".join(map(_names, found)))
 

@@ -125,7 +125,6 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     minutes.
     """
     from coverproxy.service.bring import purge_second
-    from coverproxy.service.invalidate import purge_by_hand
     from coverproxy.wiring.data_folder import open_shelf
 
     readings = [_parse(text) for text in texts]
@@ -134,9 +133,7 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
         for each in dict.fromkeys(each for reading in readings for each in reading.identifiers):
             names = shelf.catalogue.aliases.names(each)
             purge_second(shelf.objects, shelf.catalogue, [each])
-            found = purge_by_hand(
-                shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes, each, int(time.time())
-            )
+            found = shelf.invalidator.purge_by_hand(each, int(time.time()))
             removed[each.value if each.scheme == ISBN else str(each)] = found
             for name in names:
                 shelf.recall.forget(name)

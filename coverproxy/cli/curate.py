@@ -51,7 +51,7 @@ def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
 
     with faults_told(), open_shelf(config) as shelf:
         try:
-            yield shelf, Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes)
+            yield shelf, Curator(shelf.catalogue, shelf.files, shelf.invalidator)
         except NoSuchOriginal as exc:
             raise click.ClickException(str(exc)) from None
 

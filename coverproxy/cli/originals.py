@@ -96,13 +96,12 @@ def release(config: Config, as_json: bool, what: str) -> None:
     released the same way. If it crashes or hangs again, it is quarantined again.
     """
     from coverproxy.originals.changes import release as release_bytes
-    from coverproxy.service.invalidate import drop_stale
     from coverproxy.wiring.data_folder import open_shelf
 
     with faults_told(), open_shelf(config) as shelf:
         digests, now = _digests(shelf, what), int(time.time())
         freed = [each for digest in digests for each in release_bytes(shelf.catalogue, digest, now)]
-        drop_stale(shelf.catalogue, shelf.cache, shelf.stripes, shelf.sizes)
+        shelf.invalidator.drop_stale()
     if not digests:
         raise click.ClickException(f"{what!r} is not quarantined; see coverproxy originals quarantined")
     books = [each.identifier.listed for each in freed]

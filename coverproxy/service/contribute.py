@@ -20,7 +20,6 @@ from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.ingest import Ingestor
-from coverproxy.service.invalidate import drop_stale
 from coverproxy.storage import atomic, bounded_read
 
 SOURCE = "upload"
@@ -96,7 +95,7 @@ class Contributor:
             outcome = _outcome(changes, original)
         for each in discarded:
             taker.files.discard(each)
-        drop_stale(taker.catalogue, taker.cache, taker.stripes, taker.sizes)
+        taker.invalidator.drop_stale()
         if refused:
             raise refused
         return outcome

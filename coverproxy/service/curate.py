@@ -8,8 +8,6 @@ from typing import Any
 
 import orjson
 
-from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain.decisions import Act, Decision, Deed
 from coverproxy.domain.errors import NoSuchOriginal
 from coverproxy.domain.original import DIGEST_BYTES, Original, State
@@ -18,7 +16,7 @@ from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.changes import MOST_BOOKS, Changes, changing
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.item_decisions import ItemDecisions
-from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.invalidate import Invalidator
 
 MOST_DEEDS = 200
 """Most entries of a book's history that are returned at once."""
@@ -54,14 +52,15 @@ class Curator:
     """
 
     def __init__(
-        self, catalogue: Catalogue, files: OriginalFiles, cache: DiskCache, stripes: FileLocks,
-        sizes: Iterable[str], now: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+        self,
+        catalogue: Catalogue,
+        files: OriginalFiles,
+        invalidator: Invalidator,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._catalogue = catalogue
         self._files = files
-        self._cache = cache
-        self._stripes = stripes
-        self._sizes = tuple(sizes)
+        self._invalidator = invalidator
         self._now = now
 
     def book(self, identifier: Identifier) -> Book:
@@ -229,7 +228,7 @@ class Curator:
             source, origin = (of.source, of.origin) if of else ("", None)
             deed = Deed(by.at, by.who, act, identifier, digest, source, origin, by.note, was)
             changes.tables.decisions.log(deed)
-        drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
+        self._invalidator.drop_stale()
 
 
 def _own(found: Iterable[Original], digest: bytes) -> Original:

@@ -4,7 +4,6 @@ from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.original import Original, State
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.service.ingest import Ingestor
-from coverproxy.service.invalidate import drop_stale
 
 _WHO = "the service"
 
@@ -31,7 +30,7 @@ def expire(ingestor: Ingestor, now: int, pending_seconds: int, most: int = 100) 
             _log(changes, each, "nobody reviewed it")
     for each in unseen:
         ingestor.files.discard(each)
-    drop_stale(catalogue, ingestor.cache, ingestor.stripes, ingestor.sizes)
+    ingestor.invalidator.drop_stale()
     return len(ended) + len(unseen)
 
 

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.base import Catalogue
@@ -13,7 +12,7 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.databases import DatabaseFiles
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.invalidate import Invalidator
 from coverproxy.storage.ownership import described
 
 _LOOKED_AT = 5
@@ -32,8 +31,7 @@ class Health:
         catalogue: Catalogue,
         files: OriginalFiles,
         cache: DiskCache,
-        stripes: FileLocks,
-        sizes: tuple[str, ...],
+        invalidator: Invalidator,
         guard: DecodeGuard,
         fetcher: OriginalFetcher,
         accounts: Accounts,
@@ -44,8 +42,7 @@ class Health:
         self._catalogue = catalogue
         self._files = files
         self._cache = cache
-        self._stripes = stripes
-        self._sizes = sizes
+        self._invalidator = invalidator
         self._guard = guard
         self._fetcher = fetcher
         self._accounts = accounts
@@ -119,7 +116,7 @@ class Health:
         """Retry removals that failed when their book changed; report those that still fail."""
         if not self._catalogue.stale(most=1):
             return ""
-        return drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
+        return self._invalidator.drop_stale()
 
     def _not_taken_in(self) -> str:
         """Report if originals from sources cannot be stored."""

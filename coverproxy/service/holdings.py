@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.disk import DiskCache, HeldFile
-from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.errors import NoCover, Unavailable
@@ -19,7 +18,7 @@ from coverproxy.originals.changes import release
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.bring import purge_second
 from coverproxy.service.changes_json import ChangeList, changes_since
-from coverproxy.service.invalidate import drop_stale, purge_by_hand
+from coverproxy.service.invalidate import Invalidator
 from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.other_editions import nearest
 
@@ -78,8 +77,7 @@ class Holdings:
         files: OriginalFiles,
         cache: DiskCache,
         room: DiskBudget,
-        stripes: FileLocks,
-        sizes: tuple[str, ...],
+        invalidator: Invalidator,
         maker: DerivativeMaker,
         now: Callable[[], float],
         threads: ThreadPoolExecutor,
@@ -88,8 +86,7 @@ class Holdings:
         self._files = files
         self._cache = cache
         self._room = room
-        self._stripes = stripes
-        self._sizes = sizes
+        self._invalidator = invalidator
         self._maker = maker
         self._now = now
         self._threads = threads
@@ -166,8 +163,7 @@ class Holdings:
         Raises StoreUnavailable, OSError.
         """
         await run_in(self._threads, partial(purge_second, self._files.objects, self._catalogue, [identifier]))
-        cache, stripes, at = self._cache, self._stripes, int(self._now())
-        work = partial(purge_by_hand, self._catalogue, cache, stripes, self._sizes, identifier, at)
+        work = partial(self._invalidator.purge_by_hand, identifier, int(self._now()))
         return await run_in(self._threads, work)
 
     async def changes(self, since: int, limit: int, *, is_moment: bool) -> ChangeList:
@@ -192,7 +188,7 @@ class Holdings:
 
     def _release(self, digest: bytes) -> int:
         freed = release(self._catalogue, digest, int(self._now()))
-        drop_stale(self._catalogue, self._cache, self._stripes, self._sizes)
+        self._invalidator.drop_stale()
         return len(freed)
 
     async def room(self) -> CacheRoom:

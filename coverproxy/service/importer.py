@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits
 from coverproxy.domain.errors import TooMany, Unavailable
 from coverproxy.domain.original import QUARANTINED, Original
@@ -30,7 +28,7 @@ from coverproxy.service.entry import enter, known_refusal
 from coverproxy.service.import_given import fetched_before, note_record, renew_seen, withdraw
 from coverproxy.service.import_steps import Linked, Passed, Step, Withdrawal
 from coverproxy.service.ingest import Aftermath
-from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.invalidate import Invalidator
 from coverproxy.storage.disk_set import DiskSet
 
 BATCH = 256
@@ -95,16 +93,19 @@ class Importer:
     """
 
     def __init__(
-        self, catalogue: Catalogue, files: OriginalFiles, guard: DecodeGuard, cache: DiskCache,
-        stripes: FileLocks, sizes: tuple[str, ...], limits: Limits, rules: Import,
+        self,
+        catalogue: Catalogue,
+        files: OriginalFiles,
+        guard: DecodeGuard,
+        invalidator: Invalidator,
+        limits: Limits,
+        rules: Import,
         on_refusal: Callable[[Refusal], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.catalogue = catalogue
         self._files = files
         self._guard = guard
-        self._cache = cache
-        self._stripes = stripes
-        self._sizes = sizes
+        self._invalidator = invalidator
         self._limits = limits
         self._rules = rules
         self._on_refusal = on_refusal
@@ -255,7 +256,7 @@ class Importer:
 
     def _drop_stale(self, report: ImportReport) -> None:
         """Remove the derivatives of every book that had another best before; a killed import's too."""
-        report.unremoved = drop_stale(self.catalogue, self._cache, self._stripes, self._sizes)
+        report.unremoved = self._invalidator.drop_stale()
 
     def _add(
         self, entered: Entered, known: DiskSet, changes: Changes, batch: Aftermath, report: ImportReport

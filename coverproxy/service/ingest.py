@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Import, Limits, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import DIGEST_BYTES, Original, Terms
@@ -20,7 +18,7 @@ from coverproxy.originals.examine import OriginalRefused, measured, same_bytes, 
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.provenance import Provenance
 from coverproxy.service.entry import SAME_BYTES, enter, known_refusal, without_row
-from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.invalidate import Invalidator
 from coverproxy.sources.base import Fetched, Validators
 
 DAY_SECONDS = 86_400
@@ -51,9 +49,7 @@ class Ingestor:
 
     catalogue: Catalogue
     files: OriginalFiles
-    cache: DiskCache
-    stripes: FileLocks
-    every_size: tuple[str, ...]
+    invalidator: Invalidator
     sizes: Mapping[str, Size]
     limits: Limits
     rules: Import
@@ -162,7 +158,7 @@ class Ingestor:
     def _finish(self, aftermath: Aftermath) -> None:
         for original in aftermath.discarded:
             self.files.discard(original)
-        drop_stale(self.catalogue, self.cache, self.stripes, self.every_size)
+        self.invalidator.drop_stale()
 
     def provenance(self, identifier: Identifier, source: str, digest: bytes, said: Validators) -> Provenance:
         """Return when to revalidate it, and when to delete it, by its source's settings."""

@@ -20,70 +20,73 @@ _MOST_STUCK = 10_000
 """If this many cannot be removed, none can: the cache is another user's, or read-only."""
 
 
-def purge(cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier) -> int:
-    """Remove every derivative of *identifier*, in step with makers. Blocks.
+class Invalidator:
+    """Removes derivatives of the given *sizes*. Every method blocks."""
 
-    MUST hold each spec's lock once: a maker that looked up the originals before they changed has stored its
-    file by the time we get the lock, so it is removed too.
-    """
-    for size in sizes:
-        for form in Format:
-            with stripes.held(str(Spec(identifier, size, form))):
-                pass
-    return cache.purge(identifier)
+    def __init__(
+        self, catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]
+    ) -> None:
+        self._catalogue = catalogue
+        self._cache = cache
+        self._stripes = stripes
+        self._sizes = tuple(sizes)
 
+    def _purge(self, identifier: Identifier) -> int:
+        """Remove every derivative of *identifier*, in step with makers.
 
-def purge_item(
-    catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier
-) -> int:
-    """Remove every derivative of the item that *identifier* names, under all its names. Blocks.
+        MUST hold each spec's lock once: a maker that looked up the originals before they changed has stored
+        its file by the time we get the lock, so it is removed too.
+        """
+        for size in self._sizes:
+            for form in Format:
+                with self._stripes.held(str(Spec(identifier, size, form))):
+                    pass
+        return self._cache.purge(identifier)
 
-    It is noted first, so that other nodes remove theirs, and one that is interrupted is finished later.
-    """
-    names = catalogue.aliases.names(identifier)
-    for name in names:
-        catalogue.mark_stale(name)
-    removed = sum(purge(cache, stripes, sizes, name) for name in names)
-    catalogue.unmark_stale(names)
-    return removed
+    def purge_item(self, identifier: Identifier) -> int:
+        """Remove every derivative of the item that *identifier* names, under all its names.
 
+        It is noted first, so that other nodes remove theirs, and one that is interrupted is finished later.
+        """
+        names = self._catalogue.aliases.names(identifier)
+        for name in names:
+            self._catalogue.mark_stale(name)
+        removed = sum(self._purge(name) for name in names)
+        self._catalogue.unmark_stale(names)
+        return removed
 
-def purge_by_hand(
-    catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str], identifier: Identifier,
-    at: int,
-) -> int:  # fmt: skip
-    """Do as purge_item() because a person wants it, and tell those who keep covers.
+    def purge_by_hand(self, identifier: Identifier, at: int) -> int:
+        """Do as purge_item() because a person wants it, and tell those who keep covers.
 
-    *at*: seconds since 1970.
-    """
-    removed = purge_item(catalogue, cache, stripes, sizes, identifier)
-    with catalogue.writing() as tables:
-        best = next(iter(shown(tables.of_item(identifier))), None)
-        digest = best.digest if best else None
-        tables.changed.note(ShownChange(at, tables.aliases.item(identifier), ChangeKind.PURGED, digest))
-    return removed
+        *at*: seconds since 1970.
+        """
+        removed = self.purge_item(identifier)
+        with self._catalogue.writing() as tables:
+            best = next(iter(shown(tables.of_item(identifier))), None)
+            digest = best.digest if best else None
+            tables.changed.note(ShownChange(at, tables.aliases.item(identifier), ChangeKind.PURGED, digest))
+        return removed
 
+    def drop_stale(self) -> str:
+        """Remove the derivatives of every book that the catalogue has marked stale.
 
-def drop_stale(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, sizes: Iterable[str]) -> str:
-    """Remove the derivatives of every book that the catalogue has marked stale. Blocks.
-
-    Return what could not be removed, or "". Such a book stays marked and is retried next time; until then its
-    old cover is shown. It stops neither the others nor the caller, and is logged once a minute.
-    """
-    stuck: dict[Identifier, str] = {}
-    while len(stuck) < _MOST_STUCK:
-        stale = [each for each in catalogue.stale(_BATCH + len(stuck)) if each not in stuck]
-        if not stale:
-            break
-        for identifier in stale:
-            try:
-                purge_item(catalogue, cache, stripes, sizes, identifier)
-            except OSError as exc:
-                stuck[identifier] = described(exc)
-        catalogue.unmark_stale(each for each in stale if each not in stuck)
-    if not stuck:
-        return ""
-    identifier, why = next(iter(stuck.items()))
-    told = f"old covers of {len(stuck)} books cannot be removed, such as {identifier.value}: {why}"
-    log.fault(_log, "old covers cannot be removed", why, of="stale", books=len(stuck))
-    return told
+        Return what could not be removed, or "". Such a book stays marked and is retried next time; until then
+        its old cover is shown. It stops neither the others nor the caller, and is logged once a minute.
+        """
+        stuck: dict[Identifier, str] = {}
+        while len(stuck) < _MOST_STUCK:
+            stale = [each for each in self._catalogue.stale(_BATCH + len(stuck)) if each not in stuck]
+            if not stale:
+                break
+            for identifier in stale:
+                try:
+                    self.purge_item(identifier)
+                except OSError as exc:
+                    stuck[identifier] = described(exc)
+            self._catalogue.unmark_stale(each for each in stale if each not in stuck)
+        if not stuck:
+            return ""
+        identifier, why = next(iter(stuck.items()))
+        told = f"old covers of {len(stuck)} books cannot be removed, such as {identifier.value}: {why}"
+        log.fault(_log, "old covers cannot be removed", why, of="stale", books=len(stuck))
+        return told

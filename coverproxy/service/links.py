@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from coverproxy import log
@@ -14,7 +13,7 @@ from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.originals import linking
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import changing
-from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.invalidate import Invalidator
 
 _log = logging.getLogger(__name__)
 
@@ -37,37 +36,41 @@ def lead(catalogue: Catalogue, cache: DiskCache, stripes: FileLocks, name: Spec,
         log.fault(_log, "a cover's other name cannot be written", exc, spec=str(name))
 
 
-@dataclass(frozen=True)
 class Linker:
     """Links identifiers for people and lists. Every method blocks, and takes effect in all processes at once.
 
     Raises StoreUnavailable.
     """
 
-    catalogue: Catalogue
-    cache: DiskCache
-    stripes: FileLocks
-    sizes: tuple[str, ...]
-    now: Callable[[], float] = time.time
+    def __init__(
+        self, catalogue: Catalogue, invalidator: Invalidator, now: Callable[[], float] = time.time
+    ) -> None:
+        self._catalogue = catalogue
+        self._invalidator = invalidator
+        self._now = now
+
+    def names(self, identifier: Identifier) -> tuple[Identifier, ...]:
+        """Return all names of the item that *identifier* names."""
+        return self._catalogue.aliases.names(identifier)
 
     def link(self, identifiers: Sequence[Identifier]) -> Identifier:
         """Make identifiers name one item; return it. Raises TooMany."""
-        with changing(self.catalogue, int(self.now())) as changes:
+        with changing(self._catalogue, int(self._now())) as changes:
             item = linking.link(changes, identifiers)
-        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        self._invalidator.drop_stale()
         return item
 
     def unlink(self, name: Identifier) -> tuple[Identifier, ...]:
         """Unlink an identifier, so that it names only itself; return what it was linked to."""
-        with changing(self.catalogue, int(self.now())) as changes:
+        with changing(self._catalogue, int(self._now())) as changes:
             others = linking.unlink(changes, name)
-        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        self._invalidator.drop_stale()
         return others
 
     def links(self) -> Iterator[tuple[Identifier, Identifier]]:
         """Yield every link, as (name, item)."""
         last: Identifier | None = None
-        while batch := self.catalogue.aliases.after(last, _BATCH):
+        while batch := self._catalogue.aliases.after(last, _BATCH):
             yield from batch
             last = batch[-1][0]
 
@@ -76,12 +79,12 @@ class Linker:
         waiting = iter(rows)
         while batch := list(islice(waiting, _ROWS)):
             told: list[str] = []
-            with changing(self.catalogue, int(self.now())) as changes:
+            with changing(self._catalogue, int(self._now())) as changes:
                 for row in batch:
                     try:
                         linking.link(changes, row)
                         told.append("")
                     except TooMany as exc:
                         told.append(str(exc))
-            drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+            self._invalidator.drop_stale()
             yield from told

@@ -13,7 +13,6 @@ from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.changes import changing
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.ingest import Ingestor
-from coverproxy.service.invalidate import drop_stale
 
 _log = logging.getLogger(__name__)
 
@@ -62,4 +61,4 @@ def _keep(taker: Ingestor, identifier: Identifier, measures: dict[bytes, Measure
         found_now = changes.tables.of_item(identifier)
         if all(each.detail is not None or each.fault or each.digest in measures for each in found_now):
             changes.tables.unmark_unmeasured(identifier)
-    drop_stale(taker.catalogue, taker.cache, taker.stripes, taker.every_size)
+    taker.invalidator.drop_stale()

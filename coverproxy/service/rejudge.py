@@ -13,7 +13,6 @@ from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.changes import changing, mark_faulty
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.ingest import Ingestor
-from coverproxy.service.invalidate import drop_stale
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +59,6 @@ def _acquit(taker: Ingestor, original: Original) -> None:
     with changing(taker.catalogue, int(taker.now())) as changes:
         changes.watch(original.identifier)
         changes.tables.clear_fault(original)
-    drop_stale(taker.catalogue, taker.cache, taker.stripes, taker.every_size)
+    taker.invalidator.drop_stale()
     about = {"of": str(original.identifier), "digest": original.digest.hex(), "was": original.fault}
     _log.info("an original that could not be shown can be now", extra=about)

@@ -33,10 +33,8 @@ def open_importer(
 ) -> Iterator[Importer]:
     """Open the importer."""
     with open_guard(config, shelf, Metrics(), 1) as (guard, _):
-        yield Importer(
-            shelf.catalogue, shelf.files, guard, shelf.cache, shelf.stripes, shelf.sizes, config.limits,
-            config.imports, on_refusal,
-        )  # fmt: skip
+        limits, rules = config.limits, config.imports
+        yield Importer(shelf.catalogue, shelf.files, guard, shelf.invalidator, limits, rules, on_refusal)
 
 
 @contextmanager
@@ -44,9 +42,8 @@ def open_contributor(config: Config, shelf: DataFolder) -> Iterator[tuple[Contri
     """Open the contributor, for a person's file at the command line."""
     with open_guard(config, shelf, Metrics(), 1) as (guard, _):
         ingestor = Ingestor(
-            shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.sizes,
-            config.limits, config.imports, {},
-        )  # fmt: skip
+            shelf.catalogue, shelf.files, shelf.invalidator, config.sizes, config.limits, config.imports, {}
+        )
         yield Contributor(ingestor), guard
 
 

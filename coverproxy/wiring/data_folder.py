@@ -15,7 +15,7 @@ from coverproxy.config import Config
 from coverproxy.domain.errors import Unavailable
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.databases import CATALOGUE, SOURCES, Database, gone_on_without, used_as_it_is
-from coverproxy.service.invalidate import drop_stale
+from coverproxy.service.invalidate import Invalidator
 from coverproxy.service.revisions import revisions
 from coverproxy.wiring.objects import objects
 from coverproxy.wiring.stores import stores
@@ -36,6 +36,7 @@ class DataFolder:
         self.links = KeyLinks(self.layout.by_key)
         self.stores = stores(config, self.cache)
         self.catalogue, self.state, self.recall = self.stores.catalogue, self.stores.state, self.stores.recall
+        self.invalidator = Invalidator(self.catalogue, self.cache, self.stripes, self.sizes)
 
     def open(self) -> None:
         """Create missing folders and files. Raises OSError, StoreUnavailable."""
@@ -51,7 +52,7 @@ class DataFolder:
 
     def drop_stale(self) -> None:
         """Remove derivatives that are out of date. Raises StoreUnavailable."""
-        drop_stale(self.catalogue, self.cache, self.stripes, self.sizes)
+        self.invalidator.drop_stale()
 
     def open_what_can_be(self) -> None:
         """Open like open(), but continue without unusable parts: they raise when used."""

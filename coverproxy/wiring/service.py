@@ -159,7 +159,7 @@ def _build(parts: Parts) -> Service:
     """Build the services from what is open."""
     folder, config = parts.folder, parts.config
     books = _cover_info(parts)
-    curator = Curator(folder.catalogue, folder.files, folder.cache, folder.stripes, folder.sizes)
+    curator = Curator(folder.catalogue, folder.files, folder.invalidator)
     return Service(
         **vars(parts),
         covers=_covers(parts, books),
@@ -201,8 +201,8 @@ def _covers(parts: Parts, books: CoverInfo) -> Covers:
 def _health(parts: Parts) -> Health:
     folder = parts.folder
     return Health(
-        catalogue=folder.catalogue, files=folder.files, cache=folder.cache, stripes=folder.stripes,
-        sizes=folder.sizes, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts,
+        catalogue=folder.catalogue, files=folder.files, cache=folder.cache,
+        invalidator=folder.invalidator, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts,
         databases=parts.databases, unheard=folder.stores.unheard, threads=parts.lookups,
     )  # fmt: skip
 
@@ -221,7 +221,7 @@ def _holdings(parts: Parts) -> Holdings:
     folder = parts.folder
     return Holdings(
         catalogue=folder.catalogue, files=folder.files, cache=folder.cache, room=folder.room,
-        stripes=folder.stripes, sizes=folder.sizes, maker=parts.maker, now=parts.accounts.now,
+        invalidator=folder.invalidator, maker=parts.maker, now=parts.accounts.now,
         threads=parts.lookups,
     )  # fmt: skip
 

@@ -62,9 +62,8 @@ async def open_asking(
         stack.callback(stripes.close)
         named = {each.name: each for each in config.source}
         taker = Ingestor(
-            shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes, config.sizes, limits,
-            config.imports, named,
-        )  # fmt: skip
+            shelf.catalogue, shelf.files, shelf.invalidator, config.sizes, limits, config.imports, named
+        )
         asking = OriginalFetcher(
             chain, shelf.recall, taker, stripes, config.asking, metrics, renders, guard, threads
         )  # fmt: skip

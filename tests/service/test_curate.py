@@ -49,7 +49,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     library.put(f"b/{BOOK}.jpg", LITTLE)
     library.take_in()
     with library.shelf() as shelf:
-        curator = Curator(shelf.catalogue, shelf.files, shelf.cache, shelf.stripes, shelf.sizes)
+        curator = Curator(shelf.catalogue, shelf.files, shelf.invalidator)
         yield Desk(library, curator)
 
 
