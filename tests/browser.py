@@ -89,6 +89,15 @@ class Page:
             await asyncio.sleep(0.05)
         raise AssertionError(f"a click on {selector} led nowhere")
 
+    async def until(self, condition: str) -> None:
+        """Wait until a condition in JavaScript holds."""
+        for _ in range(200):
+            with contextlib.suppress(AssertionError):  # the page may go in the middle of a question
+                if await self.ask(condition):
+                    return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"it never became true: {condition}")
+
     async def text(self, selector: str = "main") -> str:
         """Return the text that shows."""
         return str(await self.ask(f"document.querySelector({json.dumps(selector)}).innerText"))

@@ -274,6 +274,9 @@ class CatalogueContract:
         found = catalogue.sample(20)
         assert len(found) == 20
         assert max(each.digest for each in found)[0] > 200
+        others = [{each.digest for each in catalogue.sample(20, turn)} for turn in range(3)]
+        assert [len(each) for each in others] == [20] * 3
+        assert len(set.union(*others)) > 40, "another turn samples others"
 
     def test_what_fails_in_the_middle_leaves_nothing(self, catalogue: Catalogue) -> None:
         """Writes that belong together are there together or not at all, and the next ones go well."""

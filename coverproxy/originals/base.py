@@ -187,9 +187,9 @@ class CatalogueTables(Protocol):
         """Return at most *most* originals with these bytes."""
         ...
 
-    def sample(self, most: int) -> list[Original]:
+    def sample(self, most: int, turn: int = 0) -> list[Original]:
         """Return at most *most* originals, sampled evenly by digest, so across publishers, without a full
-        scan.
+        scan. Another *turn* samples others, where there are enough.
         """
         ...
 

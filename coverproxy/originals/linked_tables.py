@@ -27,6 +27,15 @@ class Stores:
     changed: ChangeFeed
 
 
+def sample_points(most: int, turn: int) -> list[bytes]:
+    """Return *most* beginnings of digests, evenly apart; each *turn* moves all of them by another part of
+    their distance.
+    """
+    step = max((1 << 16) // most, 1)
+    moved = turn * 40_503 % step  # odd and large: turns that follow each other lie far apart
+    return [(((1 << 16) * number // most + moved) % (1 << 16)).to_bytes(2) for number in range(most)]
+
+
 class LinkedTables(ABC):
     """The part of CatalogueTables that needs no SQL. *priority*: by source, as in the config."""
 

@@ -7,7 +7,7 @@ from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.original import GONE, QUARANTINED, Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
-from coverproxy.originals.linked_tables import LinkedTables, Stores
+from coverproxy.originals.linked_tables import LinkedTables, Stores, sample_points
 from coverproxy.originals.postgres_aliases import PostgresAliases
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.postgres_decisions import PostgresDecisions
@@ -107,12 +107,12 @@ class Tables(LinkedTables):
         """See CatalogueTables."""
         return readable(self._read(f"{_ANY} WHERE digest = %s LIMIT %s", (digest, most)), any_original)
 
-    def sample(self, most: int) -> list[Original]:
+    def sample(self, most: int, turn: int = 0) -> list[Original]:
         """See CatalogueTables."""
         sql = "SELECT digest FROM original WHERE digest >= %s ORDER BY digest LIMIT %s"
         digests = [row[0] for row in self._read(sql, (b"", most))]
         if len(digests) == most:
-            points = (((1 << 16) * step // most).to_bytes(2) for step in range(most))
+            points = sample_points(most, turn)
             digests = [row[0] for point in points for row in self._read(sql, (point, 1))]
         return [each for digest in dict.fromkeys(digests) for each in self.with_digest(digest, most=1)]
 

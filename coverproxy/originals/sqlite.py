@@ -12,7 +12,7 @@ from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
-from coverproxy.originals.linked_tables import LinkedTables, Stores
+from coverproxy.originals.linked_tables import LinkedTables, Stores, sample_points
 from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect
 from coverproxy.originals.sql_reports import SqlReports
@@ -88,11 +88,11 @@ class _Tables(SqliteLists, LinkedTables):
         """See CatalogueTables."""
         return readable(self._read(_WITH_DIGEST, (digest, most)), any_original)
 
-    def sample(self, most: int) -> list[Original]:
+    def sample(self, most: int, turn: int = 0) -> list[Original]:
         """See CatalogueTables."""
         digests = [row[0] for row in self._read(_AFTER_DIGEST, (b"", most))]
         if len(digests) == most:
-            points = (((1 << 16) * step // most).to_bytes(2) for step in range(most))
+            points = sample_points(most, turn)
             digests = [row[0] for point in points for row in self._read(_AFTER_DIGEST, (point, 1))]
         return [each for digest in dict.fromkeys(digests) for each in self.with_digest(digest, most=1)]
 

@@ -270,6 +270,10 @@ class Covers:
         """Return at most *most* originals, spread over the catalogue. Raises Unavailable."""
         return await self._holdings.sample(most)
 
+    async def shelf(self, most: int, size: str, turn: int) -> list[Original]:
+        """Return at most *most* covers that may be shown, preferably in the cache. Raises Unavailable."""
+        return await self._holdings.shelf(most, size, turn)
+
     async def room(self) -> CacheRoom:
         """Return how full the cache is. Raises Unavailable."""
         return await self._holdings.room()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -11,8 +12,9 @@ from coverproxy.cache.disk import DiskCache, HeldFile
 from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.errors import NoCover, Unavailable
+from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original, Quarantined
-from coverproxy.domain.spec import Identifier, Reading
+from coverproxy.domain.spec import Identifier, Reading, Spec
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import release
 from coverproxy.originals.files import OriginalFiles
@@ -32,6 +34,9 @@ MOST_ELSEWHERE = 20
 
 _MOST_LINKS = 500
 """Links to other editions that are looked at."""
+
+_SAMPLED_PER_SHOWN = 2
+"""Originals sampled for each cover of the shelf: some may not be shown, and some are in the cache."""
 
 MOST_QUARANTINED = 100
 MOST_CORRUPT = 50
@@ -102,6 +107,25 @@ class Holdings:
     async def sample(self, most: int) -> list[Original]:
         """Return at most *most* originals, spread over the catalogue."""
         return await self._ask(partial(self._catalogue.sample, most))
+
+    async def shelf(self, most: int, size: str, turn: int) -> list[Original]:
+        """Return at most *most* covers that may be shown, spread over the catalogue.
+
+        Those that exist in *size* come first. *turn*: another one shows others, where there are enough. It
+        costs a few probes per cover, however large the catalogue is.
+        """
+        return await self._ask(partial(self._shelf, most, size, turn))
+
+    def _shelf(self, most: int, size: str, turn: int) -> list[Original]:
+        found: dict[bytes, Original] = {}
+        for each in self._catalogue.sample(_SAMPLED_PER_SHOWN * most, turn):
+            with suppress(NoCover):  # nothing of this item may be shown
+                best = self._maker.originals(each.identifier)[0]
+                found.setdefault(best.digest, replace(best, identifier=each.identifier))
+        return sorted(found.values(), key=lambda each: not self._is_held(each, size))[:most]
+
+    def _is_held(self, original: Original, size: str) -> bool:
+        return self._cache.length(Spec(original.identifier, size, Format.JPEG)) is not None
 
     async def best(self, reading: Reading) -> Original | None:
         """Return the original that is shown for a reading, under the identifier that is meant, or None."""

@@ -31,6 +31,7 @@ from coverproxy.web.pages import PAGES, Pages, Shown
 from coverproxy.web.pages.batch import ZIPS
 from coverproxy.web.pages.docs import DOCS, Docs
 from coverproxy.web.pages.session import GUESSING
+from coverproxy.web.pages.shelf import SHELF, Shelf
 from coverproxy.web.pages.status import KEPT, Kept
 from coverproxy.web.preflight import allowed
 from coverproxy.web.shapes import info, librarything, table
@@ -53,6 +54,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[NAMED_SIZES] = config.named_size_table
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[ZIPS], app[openapi.MADE], app[DOCS] = {}, Counter(), openapi.Made(), Docs()
+    app[SHELF] = Shelf()
     app.on_response_prepare.append(_sign)
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])

@@ -109,7 +109,7 @@ _SOUGHT = Parameter(
 )
 
 _PAGES = (
-    shown("/", "The home page, where an ISBN can be tried", _TYPED),
+    shown("/", "The home page: some covers, and a field to find one", _TYPED),
     shown("/item", "Leads on to the page of the item that was typed (303)", _SOUGHT),
     Address(
         "/item/{scheme}/{value}",

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
@@ -11,13 +11,14 @@ from coverproxy.domain import isbn, schemes, spec
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import KeyNotForSite, NotAnIdentifier, UnknownSize
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import ISBN
+from coverproxy.domain.spec import ISBN, Wanted
 from coverproxy.imaging.transform import target_size
 from coverproxy.web import answers
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
-from coverproxy.web.pages.page import PAGES, person, shown
+from coverproxy.web.pages.page import PAGES, is_for_program, person, shown
+from coverproxy.web.pages.shelf import is_on_shelf, shelf
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.serve import forms_for
@@ -37,6 +38,13 @@ _SAMPLED = 8
 
 _TRY = "try"
 """The account for covers of the home page: no real key's name is this short."""
+
+
+_SHELF = "shelf"
+"""The account for covers of the home page's shelf."""
+
+_SHELF_LIMIT = 1000
+"""New covers a day for the shelf: more than it has in a day, for all processes together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,13 @@ async def root(request: web.Request) -> web.StreamResponse:
 
 @person
 async def home(request: web.Request) -> web.StreamResponse:
-    """Show the home page, and the result for the ISBN in `?isbn=`."""
+    """Show the home page; `?isbn=` leads people on to the item, and programs get it told as JSON."""
+    typed = request.query.get("isbn", "").strip()
+    if typed and not is_for_program(request):  # the page of an item says more than this one did
+        where = f"/item?{urlencode({'q': typed[:MOST_TYPED]})}"
+        return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
     config, base = request.app[CONFIG], base_url(request)
-    covers = request.app[COVERS]
-    originals, isbns = await covers.totals()
+    originals, isbns = await request.app[COVERS].totals()
     start = f"{base}/devkey/{NO_KEY}"
     data: dict[str, Any] = {
         "name": config.site.name,
@@ -78,6 +89,7 @@ async def home(request: web.Request) -> web.StreamResponse:
         "signup": config.signup.mode,
         "catalogues": snippets.of_catalogues(base, NO_KEY, snippets.LIST_SIZE),
         "example": (await example(request))[0],
+        "shelf": await shelf(request),
         "tried": await tried(request, start, "/try"),
     }
     return shown(request, "home.html", data, is_shared=True, shown=request.app[SHOWN])
@@ -105,18 +117,28 @@ async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, An
     told |= {"name": meant.listed if meant else None}
     told |= {"has_cover": found is not None, "sizes": []}
     if shown_at == "/try":
-        key, accounts = _home_key(request), request.app[ACCOUNTS]
-        is_used_up = await accounts.shared.is_used_up(key, forms.address(request))
-        told["tries_left"] = 0 if is_used_up else accounts.allowance(key).left
+        told["tries_left"] = await tries_left(request)
     return told | (_pictures(request, found, start, shown_at) if found else {})
+
+
+async def tries_left(request: web.Request) -> int:
+    """Return how many new covers this site's own pages may still make today for the visitor."""
+    key, accounts = _home_key(request), request.app[ACCOUNTS]
+    is_used_up = await accounts.shared.is_used_up(key, forms.address(request))
+    return 0 if is_used_up else accounts.allowance(key).left
 
 
 def _home_key(request: web.Request) -> Key:
     return Key(_TRY, "home page", request.app[CONFIG].site.try_daily_limit)
 
 
-def _home_visitor(request: web.Request) -> Visitor:
-    """Return the visitor. The headers that identify our page can be faked, so the address counts."""
+def _home_visitor(request: web.Request, wanted: Wanted) -> Visitor:
+    """Return the visitor. The headers that identify our page can be faked, so the address counts.
+
+    Not for covers that we put on the shelf ourselves: they are few, and take no visitor's tries.
+    """
+    if is_on_shelf(request.app, wanted):
+        return visitor(request, Key(_SHELF, "home page's shelf", _SHELF_LIMIT))
     return replace(visitor(request, _home_key(request)), address=forms.address(request))
 
 
@@ -171,7 +193,7 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
         raise UnknownSize(size, tuple(config.sizes))
     asked_for = request.match_info
     wanted = spec.parse(size, asked_for["value"], config.formats.enabled, asked_for["scheme"])
-    found = await covers.cover(wanted, forms_for(request, wanted), _home_visitor(request))
+    found = await covers.cover(wanted, forms_for(request, wanted), _home_visitor(request, wanted))
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request)
     is_versioned = answer.headers["Cache-Control"] == answers.IMMUTABLE

@@ -14,7 +14,7 @@ from coverproxy.service.cover_info import Fit, Known
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
-from coverproxy.web.pages.home import MOST_TYPED, NO_KEY
+from coverproxy.web.pages.home import MOST_TYPED, NO_KEY, tries_left
 from coverproxy.web.pages.page import PAGES, person, shown
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.pages.usage import iso
@@ -65,7 +65,8 @@ async def item(request: web.Request) -> web.StreamResponse:
         "editions": [
             {"identifier": str(each.other), "relation": each.relation.value, "path": path_of(each.other)}
             for each in editions
-        ]
+        ],
+        "tries_left": await tries_left(request),
     }
     return shown(request, "item.html", data, status=200 if known.original else 404)
 

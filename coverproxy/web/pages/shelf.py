@@ -1,0 +1,64 @@
+"""The covers on the home page: some that are here, found once for all visitors of some seconds."""
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.accounts.self_service import DAY_SECONDS
+from coverproxy.domain.original import Original
+from coverproxy.domain.spec import Identifier, Wanted
+from coverproxy.imaging.transform import target_size
+from coverproxy.web.app_keys import CONFIG, COVERS, SHOWN
+from coverproxy.web.pages import snippets
+from coverproxy.web.paths import path_of, versioned
+
+MOST = 16
+"""Covers on the shelf: two rows on a desk's screen; a phone shows the first half."""
+
+KEPT_SECONDS = 10.0
+"""How long the shelf is kept: the page is public. What is hidden goes from it within this time."""
+
+
+class Shelf:
+    """The covers that were found last, until when they are shown, and what they are covers of."""
+
+    def __init__(self) -> None:
+        self.found: list[Original] = []
+        self.until = float("-inf")
+        self.finding = asyncio.Lock()
+        self.items: frozenset[Identifier] = frozenset()
+
+
+SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
+
+
+async def shelf(request: web.Request) -> list[dict[str, Any]]:
+    """Return what the page shows of each cover. Raises Unavailable."""
+    kept, size = request.app[SHELF], request.app[CONFIG].sizes[snippets.LIST_SIZE]
+    async with kept.finding:
+        if time.monotonic() >= kept.until:
+            today = int(time.time() // DAY_SECONDS)
+            kept.found = await request.app[COVERS].shelf(MOST, snippets.LIST_SIZE, today)
+            kept.items = frozenset(each.identifier for each in kept.found)
+            kept.until = time.monotonic() + KEPT_SECONDS
+    titles = {book.isbn: f"{book.title}, {book.author}" for book in request.app[SHOWN]}
+    return [_told(each, target_size((each.width, each.height), size), titles) for each in kept.found]
+
+
+def is_on_shelf(app: web.Application, wanted: Wanted) -> bool:
+    """Return whether a cover is one of those that the page shows, in the size that it shows."""
+    return wanted.size == snippets.LIST_SIZE and not app[SHELF].items.isdisjoint(wanted.identifiers)
+
+
+def _told(original: Original, size: tuple[int, int], titles: dict[str, str]) -> dict[str, Any]:
+    place = path_of(original.identifier)
+    return {
+        "identifier": original.identifier.listed,
+        "title": titles.get(original.identifier.value, ""),
+        "path": place,
+        "width": size[0],
+        "height": size[1],
+        "shown": versioned(f"/try/{snippets.LIST_SIZE}/{place}", original),
+    }
