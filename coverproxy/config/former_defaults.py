@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from coverproxy.config.base import Section
+from coverproxy.config.ladder import between
 from coverproxy.config.sizes import Avif, Jpeg, Size, Webp
 from coverproxy.domain.formats import Format
 
@@ -67,3 +68,5 @@ def _webps(width: int) -> Iterator[Webp]:
 
 def _avifs(width: int) -> Iterator[Avif]:
     yield Avif(quality={100: 87, 500: 66}.get(width, 68), effort=1)
+    if width > 500:
+        yield Avif(quality=between({500: 64, 640: 73, 800: 80, 1000: 80}, width), effort=1)

@@ -107,7 +107,7 @@ def rung(width: int) -> Size:
 
 
 _SMALL_QUALITY = {60: 93, 100: 90, 200: 68}
-_AVIF_QUALITY = {60: 91, 100: 89, 200: 62, 500: 64, 640: 73, 800: 80, 1000: 80}
+_AVIF_QUALITY = {60: 91, 100: 89, 200: 62, 500: 64, 640: 77, 800: 80, 1000: 80}
 _LARGE_QUALITY = {200: 88, 320: 86, 500: 82, 1000: 78}
 
 
@@ -117,20 +117,20 @@ def _encoders(width: int) -> dict[str, Any]:
     Up to 200 px, JPEG's chroma is not subsampled: small lettering would smear. WebP, which always subsamples,
     is offered from there on. Beyond 500 px an AVIF of effort 4 takes seconds.
     """
-    avif = Avif(quality=_between(_AVIF_QUALITY, width), effort=4 if width <= 500 else 1)
+    avif = Avif(quality=between(_AVIF_QUALITY, width), effort=4 if width <= 500 else 1)
     if width <= 200:
-        quality = _between(_SMALL_QUALITY, width)
-        webp = Webp(quality=_between({100: 93, 200: 86}, width))
+        quality = between(_SMALL_QUALITY, width)
+        webp = Webp(quality=between({100: 93, 200: 86}, width))
         return {"jpeg": Jpeg(quality=quality), "webp": webp, "avif": avif}
     return {
         "offers": ("avif", "webp") if width <= 500 else ("avif",),
-        "jpeg": Jpeg(quality=_between(_LARGE_QUALITY, width), chroma="4:2:0", quant_table=2),
-        "webp": Webp(quality=_between({200: 86, 500: 83, 1000: 80}, width), effort=4),
+        "jpeg": Jpeg(quality=between(_LARGE_QUALITY, width), chroma="4:2:0", quant_table=2),
+        "webp": Webp(quality=between({200: 86, 500: 83, 1000: 80}, width), effort=4),
         "avif": avif,
     }
 
 
-def _between(points: Mapping[int, int], width: int) -> int:
+def between(points: Mapping[int, int], width: int) -> int:
     """Return the value at *width*, interpolated linearly over the logarithm of the width."""
     widths = sorted(points)
     if width <= widths[0]:
