@@ -150,7 +150,7 @@ class DiskCache:
         return sum(self._drop(paths) for paths in list(self.layout.older_paths(spec)))
 
     def _whole(self, paths: tuple[Path, ...], spec: Spec) -> Derivative | None:
-        found = _read(paths[0])
+        found = read_stored(paths[0])
         if found is None:
             return None
         body, mtime, original = found
@@ -307,7 +307,7 @@ def attempt_all(steps: Iterable[Callable[[], object]]) -> None:
         raise first
 
 
-def _read(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:
+def read_stored(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:
     """Read the bytes, mtime and original's size of a file; None if it is missing or unreadable."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

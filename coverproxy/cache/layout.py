@@ -82,6 +82,11 @@ class Layout:
         return self.top / "changes.json"
 
     @property
+    def unwritten(self) -> Path:
+        """A link to each derivative that is not in the object store yet: see Unwritten."""
+        return self.top / "unwritten"
+
+    @property
     def live(self) -> Path:
         """One symlink per size and format, to its current revision."""
         return self.top / "live"

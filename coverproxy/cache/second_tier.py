@@ -1,7 +1,8 @@
 """The second tier of derivatives: in the object store, where every node finds what any has made.
 
-Correctness rests on no deletion: a key names the original's bytes, its date and the revision, so what was
-made from a replaced or hidden original, or with other settings, is under another key.
+Correctness rests on no deletion: a key names the original's bytes, its date, the revision, and how often its
+item was purged, so what was made from a replaced or hidden original, with other settings, or before a purge,
+is under another key.
 """
 
 import hashlib
@@ -10,9 +11,12 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from coverproxy import log
+from coverproxy.cache.disk import read_stored
 from coverproxy.cache.layout import Layout
+from coverproxy.cache.unwritten import Unwritten
 from coverproxy.domain import schemes
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import StoreUnavailable
@@ -24,7 +28,7 @@ from coverproxy.objects.base import Objects
 from coverproxy.stats.metrics import Metrics
 
 MOST_WAITING, MOST_WAITING_BYTES = 2000, 64 * 1024 * 1024
-"""Derivatives that wait to be written, at most. The next is dropped: it can be made again."""
+"""Derivatives that wait in memory to be written, at most. The others wait on disk, as far as it has them."""
 
 MOST_BYTES = 16 * 1024 * 1024
 """A derivative has less, by far."""
@@ -38,15 +42,23 @@ FOLDER = "derivatives"
 _MARK = b"coverproxy 1 "
 _HEAD_BYTES = 200
 _PAUSE = 0.5
+_LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
+    """`body`: the object; None: it is read from the file at `path` when it is its turn."""
+
     key: str
-    body: bytes
+    body: bytes | None
+    path: Path
     attempts: int = 0
+
+    @property
+    def length(self) -> int:
+        return len(self.body or b"")
 
 
 class SecondTier:
@@ -55,6 +67,8 @@ class SecondTier:
     def __init__(self, objects: Objects, layout: Layout, metrics: Metrics, *, threads: int = THREADS) -> None:
         self.objects = objects
         self._layout = layout
+        self._unwritten = Unwritten(layout.unwritten)
+        self._has_left = True
         self._metrics = metrics
         self._waiting: deque[_Waiting] = deque()
         self._bytes = self._written_now = 0
@@ -71,7 +85,7 @@ class SecondTier:
             thread.start()
 
     def close(self, seconds: float) -> None:
-        """Write what waits, for *seconds* at most; what is left can be made again."""
+        """Write what waits, for *seconds* at most; the next start writes what is left on disk."""
         with self._changed:
             self._changed.wait_for(lambda: self.waiting == 0, seconds)
             self._is_over = True
@@ -79,7 +93,7 @@ class SecondTier:
             self._waiting.clear()
             self._changed.notify_all()
         if left:
-            self._dropped(left, "the service stops")
+            _log.warning("the next start writes derivatives to the object store", extra={"count": left})
 
     @property
     def waiting(self) -> int:
@@ -90,7 +104,7 @@ class SecondTier:
         """Return a derivative's key: a folder per item, then all that its bytes depend on."""
         revision = self._layout.revisions[spec.size, spec.format]
         whole = "w" if original.terms.no_crop else ""
-        made_of = f"{original.digest.hex()}-{original.mtime:x}{whole}"
+        made_of = f"{original.digest.hex()}-{original.mtime:x}{whole}{_purged(original.purges)}"
         return f"{folder(original.identifier)}/{spec.size}-{revision}-{made_of}.{spec.format.value}"
 
     async def find(self, spec: Spec, originals: list[Original]) -> Derivative | None:
@@ -133,18 +147,23 @@ class SecondTier:
         return replace(found, mtime=max(found.mtime, original.mtime))
 
     def offer(self, spec: Spec, original: Original, derivative: Derivative) -> None:
-        """Have a derivative written soon. Never waits, never fails: a full queue drops it."""
-        one = _Waiting(self.key(spec, original), packed(derivative))
+        """Have a derivative written soon; after a crash, too, if it is on disk by now. Never waits or fails.
+
+        What does not fit into memory is written later from the disk, or dropped where that does not have it.
+        """
+        one = _Waiting(self.key(spec, original), packed(derivative), self._layout.paths(spec)[0])
+        is_kept = self._unwritten.note(one.key, one.path)
         with self._changed:
-            is_full = len(self._waiting) >= MOST_WAITING or self._bytes + len(one.body) > MOST_WAITING_BYTES
+            is_full = len(self._waiting) >= MOST_WAITING or self._bytes + one.length > MOST_WAITING_BYTES
             if not is_full and not self._is_over:
                 self._add(one)
-        if is_full:
+            self._has_left |= is_full and is_kept
+        if is_full and not is_kept:
             self._dropped(1, "too many wait to be written")
 
     def _add(self, one: _Waiting) -> None:
         self._waiting.append(one)
-        self._bytes += len(one.body)
+        self._bytes += one.length
         self._changed.notify()
 
     def _dropped(self, count: int, why: str) -> None:
@@ -165,30 +184,56 @@ class SecondTier:
     def _next(self) -> _Waiting | None:
         """Return what is to be written next; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_over)
+            while not self._waiting and not self._is_over:
+                if self._has_left and not self.objects.fault:
+                    self._has_left = False
+                    self._waiting.extend(_Waiting(key, None, path) for key, path in self._unwritten.left())
+                else:
+                    self._changed.wait(_LOOK_SECONDS)
             if not self._waiting:
                 return None
             one = self._waiting.popleft()
-            self._bytes -= len(one.body)
+            self._bytes -= one.length
             self._written_now += 1
             return one
 
     def _written(self, one: _Waiting) -> bool:
         """Write one; return whether nothing more is to be done for it."""
         try:
-            self.objects.put(one.key, one.body)
+            if body := one.body or _packed_file(one):
+                self.objects.put(one.key, body)
+                self._metrics.second_tier_writes.labels("written").inc()
         except StoreUnavailable as exc:
             if one.attempts + 1 < ATTEMPTS:
                 return False
             self._dropped(1, str(exc))
-            return True
-        self._metrics.second_tier_writes.labels("written").inc()
+        self._unwritten.forget(one.key)
         return True
 
 
-def purge_objects(objects: Objects, identifiers: list[Identifier]) -> int:
-    """Delete every derivative of some names of items; return how many. Raises StoreUnavailable."""
-    found = [key for each in identifiers for key in objects.keys(f"{folder(each)}/", MOST_WAITING)]
+def _packed_file(one: _Waiting) -> bytes:
+    """Return the object of a derivative that waits on disk; b"" if it is gone, or not whole after a crash."""
+    form = Format(one.key.rpartition(".")[2])
+    found = read_stored(one.path)
+    size = dimensions(found[0], form) if found else None
+    if found is None or size is None:
+        return b""
+    body, mtime, original = found
+    return packed(Derivative(body, form, mtime, size, original))
+
+
+def _purged(purges: int) -> str:
+    """The end of a key's name by how often its item was purged: what was made before is not found again."""
+    return f"-p{purges}" if purges else ""
+
+
+def purge_objects(objects: Objects, identifier: Identifier, purges: int) -> int:
+    """Delete every derivative of a name but those made since its last purge; return how many.
+
+    Raises StoreUnavailable.
+    """
+    present = f"{_purged(purges)}."
+    found = [key for key in objects.keys(f"{folder(identifier)}/", MOST_WAITING) if present not in key]
     if found:
         objects.delete(found)
     return len(found)

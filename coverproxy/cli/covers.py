@@ -132,8 +132,9 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
     with faults_told(), open_shelf(config) as shelf:
         for each in dict.fromkeys(each for reading in readings for each in reading.identifiers):
             names = shelf.catalogue.aliases.names(each)
-            purge_second(shelf.objects, shelf.catalogue, [each])
-            found = shelf.invalidator.purge_by_hand(each, int(time.time()))
+            now = int(time.time())
+            purge_second(shelf.objects, shelf.catalogue, [each], now)
+            found = shelf.invalidator.purge_by_hand(each, now)
             removed[each.value if each.scheme == ISBN else str(each)] = found
             for name in names:
                 shelf.recall.forget(name)

@@ -1,9 +1,11 @@
 """Loads a config: defaults, then the TOML file, then the environment. Reports all mistakes at once."""
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +120,19 @@ def _variables(environ: Mapping[str, str]) -> dict[tuple[str, ...], tuple[str, A
 
 
 def _value(raw: str) -> Any:
-    """Parse a value as TOML (8080, true, ["a"]); anything that is not TOML is taken as text."""
+    """Parse a value as TOML (8080, true, ["a"]), or a table as JSON; anything else is taken as text."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
     except (ValueError, RecursionError):
-        return raw
+        return _table(raw)
+
+
+def _table(raw: str) -> Any:
+    """Return the table or list that a text is in JSON, else the text: {"a": 1} is no TOML."""
+    if raw.lstrip().startswith(("{", "[")):
+        with suppress(ValueError, RecursionError):
+            return json.loads(raw)
+    return raw
 
 
 def _mistakes(exc: ValidationError, variables: Mapping[tuple[str, ...], str], where: str) -> list[str]:

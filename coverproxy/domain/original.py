@@ -62,7 +62,8 @@ class Original:
     `begins`: offset of its bytes in that file; None: the whole file.
     `origin`: the path or URL that it came from; `who` added it. `role`: what it shows if not the front.
     `since`: when it replaced another picture, seconds since 1970; 0: never. `detail`: share of its pixels
-    along a side that carry detail, 0 to 1; None: not measured.
+    along a side that carry detail, 0 to 1; None: not measured. `purges`: how often its name's covers were
+    purged where there is an object store; 0 where a row was read by something else than its name.
     """
 
     identifier: Identifier
@@ -86,6 +87,7 @@ class Original:
     terms: Terms = NO_TERMS
     begins: int | None = None
     content: float | None = None
+    purges: int = 0
 
     @property
     def is_held(self) -> bool:

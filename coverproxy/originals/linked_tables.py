@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.aliases import AliasStore
-from coverproxy.originals.base import DecisionStore, ProvenanceStore
+from coverproxy.originals.base import ProvenanceStore
 from coverproxy.originals.change_feed import ChangeFeed
+from coverproxy.originals.decision_store import DecisionStore
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
+from coverproxy.originals.purge_store import PurgeStore
 from coverproxy.originals.report_store import ReportStore
 
 
@@ -25,6 +27,7 @@ class Stores:
     aliases: AliasStore
     reports: ReportStore
     changed: ChangeFeed
+    purged: PurgeStore
 
 
 def sample_points(most: int, turn: int) -> list[bytes]:
@@ -77,6 +80,11 @@ class LinkedTables(ABC):
     def changed(self) -> ChangeFeed:
         """See CatalogueTables."""
         return self._stores.changed
+
+    @property
+    def purged(self) -> PurgeStore:
+        """See CatalogueTables."""
+        return self._stores.purged
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""

@@ -14,14 +14,15 @@ from coverproxy.originals.postgres_decisions import PostgresDecisions
 from coverproxy.originals.postgres_feeds import PostgresEditions, PostgresFeeds
 from coverproxy.originals.postgres_provenance import PostgresProvenance
 from coverproxy.originals.postgres_rows import COLUMNS, any_original, as_text, from_text, values
-from coverproxy.originals.postgres_rows import original as original_of
 from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect, with_percent
+from coverproxy.originals.sql_purges import OF_ROW, SqlPurges
 from coverproxy.originals.sql_reports import SqlReports
+from coverproxy.originals.sqlite_original_row import named
 from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.postgres_pool import Run, marks
 
-_FIND = f"SELECT {COLUMNS} FROM original WHERE scheme = %s AND value = %s"  # noqa: S608 - constants only
+_FIND = f"SELECT {COLUMNS}, {OF_ROW} FROM original o WHERE scheme = %s AND value = %s"  # noqa: S608 - constants
 _ANY = f"SELECT scheme, value, {COLUMNS} FROM original"  # noqa: S608 - likewise
 _PLAIN = len(COLUMNS.split(", ")) + 1
 _PLACE = "scheme = %s AND value = %s AND digest = %s"
@@ -51,7 +52,7 @@ class Tables(LinkedTables):
         stores = Stores(
             PostgresProvenance(read, write), PostgresDecisions(read, write), PostgresFeeds(read, write),
             PostgresEditions(read, write), PostgresAliases(read, write), SqlReports(dialect),
-            SqlChangeFeed(dialect),
+            SqlChangeFeed(dialect), SqlPurges(dialect),
         )  # fmt: skip
         super().__init__(stores, priority)
         self._read = read
@@ -60,7 +61,7 @@ class Tables(LinkedTables):
         self._changes = changes
 
     def _of_name(self, identifier: Identifier) -> list[Original]:
-        return readable(self._read(_FIND, as_text(identifier)), partial(original_of, identifier))
+        return readable(self._read(_FIND, as_text(identifier)), partial(named, identifier))
 
     def pending(self, most: int) -> list[Original]:
         """See CatalogueTables."""

@@ -15,13 +15,14 @@ from coverproxy.imaging.preview import Preview
 from coverproxy.originals.linked_tables import LinkedTables, Stores, sample_points
 from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect
+from coverproxy.originals.sql_purges import OF_ROW, SqlPurges
 from coverproxy.originals.sql_reports import SqlReports
 from coverproxy.originals.sqlite_aliases import SqliteAliases
 from coverproxy.originals.sqlite_decisions import SqliteDecisions
 from coverproxy.originals.sqlite_feeds import SqliteEditions, SqliteFeeds
 from coverproxy.originals.sqlite_lists import SqliteLists
 from coverproxy.originals.sqlite_mend import mend, schema_steps
-from coverproxy.originals.sqlite_original_row import COLUMNS, any_original, original
+from coverproxy.originals.sqlite_original_row import COLUMNS, any_original, named
 from coverproxy.originals.sqlite_provenance import SqliteProvenance, read_identifier, stored
 from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.sqlite_file import Run, SqliteFile
@@ -29,7 +30,7 @@ from coverproxy.storage.sqlite_file import Run, SqliteFile
 _CACHE_KIB = 16_384
 """Page cache of a connection: the upper pages of a large tree."""
 
-_FIND = f"SELECT {COLUMNS} FROM original WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
+_FIND = f"SELECT {COLUMNS}, {OF_ROW} FROM original o WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
 _WITH_DIGEST = f"SELECT scheme, value, {COLUMNS} FROM original WHERE digest = ? LIMIT ?"  # noqa: S608 - likewise
 _AFTER_DIGEST = "SELECT digest FROM original WHERE digest >= ? ORDER BY digest LIMIT ?"
 _ADD = (
@@ -60,13 +61,13 @@ class _Tables(SqliteLists, LinkedTables):
         stores = Stores(
             SqliteProvenance(read, write), SqliteDecisions(read, write), SqliteFeeds(read, write),
             SqliteEditions(read, write), SqliteAliases(read, write), SqlReports(dialect),
-            SqlChangeFeed(dialect),
+            SqlChangeFeed(dialect), SqlPurges(dialect),
         )  # fmt: skip
         LinkedTables.__init__(self, stores, priority)
         self._write = write
 
     def _of_name(self, identifier: Identifier) -> list[Original]:
-        return readable(self._read(_FIND, stored(identifier)), partial(original, identifier))
+        return readable(self._read(_FIND, stored(identifier)), partial(named, identifier))
 
     def _covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         """See LinkedTables.

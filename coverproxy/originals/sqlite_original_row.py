@@ -1,5 +1,6 @@
 """The columns of the table `original`, and a row of them as a value."""
 
+from dataclasses import replace
 from typing import Any
 
 from coverproxy.domain.formats import Loader
@@ -16,6 +17,12 @@ COLUMNS = (
 def any_original(row: tuple[Any, ...]) -> Original:
     """Read a row that begins with scheme and value."""
     return original(read_identifier(*row[:2]), row[2:])
+
+
+def named(identifier: Identifier, row: tuple[Any, ...]) -> Original:
+    """Read a row of COLUMNS, and how often the name that it was asked by was purged (None: never)."""
+    found = original(identifier, row[:-1])
+    return replace(found, purges=row[-1]) if row[-1] else found
 
 
 def original(identifier: Identifier, row: tuple[Any, ...]) -> Original:

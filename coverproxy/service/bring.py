@@ -1,14 +1,18 @@
 """Brings derivatives from the second tier to this node, in step with what removes them."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from coverproxy import log
 from coverproxy.cache.second_tier import SecondTier, purge_objects
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import NoCover, Unavailable
+from coverproxy.domain.errors import NoCover, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.objects.base import Objects
@@ -17,6 +21,11 @@ from coverproxy.service.maker import DerivativeMaker
 
 PATIENCE = 1.0
 """Seconds that a node waits for what another has just made, before it makes a copy of its own."""
+
+_MOST_PURGES = 100
+_PURGE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -71,10 +80,39 @@ async def _kept(
     return stored
 
 
-def purge_second(objects: Objects | None, catalogue: Catalogue, identifiers: Iterable[Identifier]) -> None:
-    """Delete items' derivatives from the second tier. Blocks. Raises StoreUnavailable.
+def purge_second(
+    objects: Objects | None, catalogue: Catalogue, identifiers: Iterable[Identifier], at: int
+) -> None:
+    """Have no node find items' present derivatives in the second tier again, and delete them there. Blocks.
 
-    Before every node's own go: one that is asked meanwhile would bring it back.
+    *at*: seconds since 1970. Where the object store is away, they are deleted once it answers. Before every
+    node's own go: one that is asked meanwhile would bring it back.
     """
     if objects is not None:
-        purge_objects(objects, [name for each in identifiers for name in catalogue.aliases.names(each)])
+        names = [name for each in identifiers for name in catalogue.aliases.names(each)]
+        catalogue.purged.note(names, at)
+        with suppress(StoreUnavailable):  # logged by who carries it out later
+            carry_out(objects, catalogue, at)
+
+
+def carry_out(objects: Objects, catalogue: Catalogue, now: int) -> int:
+    """Delete what the purges that are due leave behind in the second tier; return how many. Blocks.
+
+    Raises StoreUnavailable.
+    """
+    count = 0
+    for each in catalogue.purged.due(now, _MOST_PURGES):
+        count += purge_objects(objects, each.identifier, each.number)
+        catalogue.purged.done(each, now)
+    return count
+
+
+async def purges_carried_out(objects: Objects, catalogue: Catalogue, off_loop: OffLoop) -> None:
+    """Carry out what purges are due, by any node, until cancelled."""
+    while True:
+        await asyncio.sleep(_PURGE_SECONDS)
+        if not objects.fault:
+            try:
+                await off_loop(partial(carry_out, objects, catalogue, int(time.time())))
+            except StoreUnavailable as exc:
+                log.fault(_log, "covers of before a purge are not deleted in the object store yet", exc)

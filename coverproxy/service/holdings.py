@@ -186,8 +186,9 @@ class Holdings:
 
         Raises StoreUnavailable, OSError.
         """
-        await run_in(self._threads, partial(purge_second, self._files.objects, self._catalogue, [identifier]))
-        work = partial(self._invalidator.purge_by_hand, identifier, int(self._now()))
+        objects, at = self._files.objects, int(self._now())
+        await run_in(self._threads, partial(purge_second, objects, self._catalogue, [identifier], at))
+        work = partial(self._invalidator.purge_by_hand, identifier, at)
         return await run_in(self._threads, work)
 
     async def changes(self, since: int, limit: int, *, is_moment: bool) -> ChangeList:

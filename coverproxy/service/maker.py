@@ -99,9 +99,11 @@ class DerivativeMaker:
         if older := self.cache.find_older(spec):
             least = older.mtime + (older.body != derivative.body)
             derivative = replace(derivative, mtime=max(derivative.mtime, least))
-        if self.second and derivative.made_of:
-            self.second.offer(spec, derivative.made_of, derivative)
-        self.cache.put(spec, derivative)
+        try:
+            self.cache.put(spec, derivative)
+        finally:  # afterwards, so that a link to it outlives a crash; one that is not kept goes there, too
+            if self.second and derivative.made_of:
+                self.second.offer(spec, derivative.made_of, derivative)
         if older:
             self.cache.drop_older(spec)
         return replace(derivative, place=self.cache.layout.place(spec), made_of=None)

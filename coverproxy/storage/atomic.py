@@ -91,13 +91,14 @@ def sweep(folder: Path) -> int:
     swept = 0
     for path in folder.iterdir():
         owner = path.name.partition("-")[0]
-        if not (_PROCESS.fullmatch(owner) and _lives(int(owner))):
+        if not (_PROCESS.fullmatch(owner) and lives(int(owner))):
             path.unlink(missing_ok=True)
             swept += 1
     return swept
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Tell whether a process lives, by its id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

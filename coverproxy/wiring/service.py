@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
 from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.service.better_formats import BetterFormats
+from coverproxy.service.bring import purges_carried_out
 from coverproxy.service.cover_info import CoverInfo
 from coverproxy.service.cover_maker import CoverMaker
 from coverproxy.service.covers import FILE_THREADS, Covers
@@ -94,8 +95,15 @@ async def kept_true(
 ) -> AsyncIterator[None]:
     """Open again what failed, follow what other nodes change, and read keys anew, in the background."""
     following = shelf.stores.follow(accounts, metrics, shelf.drop_stale)
-    async with beside(reopened(databases)), following, beside(accounts.keep_fresh()):
+    async with beside(reopened(databases)), following, beside(accounts.keep_fresh()), purging(shelf):
         yield
+
+
+def purging(shelf: DataFolder) -> AbstractAsyncContextManager[None]:
+    """Carry out in the object store, if there is one, what purges are due, in the background."""
+    if shelf.objects is None:
+        return nullcontext()
+    return beside(purges_carried_out(shelf.objects, shelf.catalogue, asyncio.to_thread))
 
 
 @asynccontextmanager

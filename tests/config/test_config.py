@@ -471,6 +471,12 @@ FROM_ENVIRONMENT = [
     ("COVERPROXY_FORMATS__AVIF", "true", "formats.avif", True),
     ("COVERPROXY_IMPORT__MODE", "link", "import.mode", "link"),
     ("COVERPROXY_IMPORT__SOURCE_PRIORITY", "{ a = 1 }", "import.source_priority", {"a": 1}),
+    (
+        "COVERPROXY_STORE__OBJECTS_OPTIONS",
+        '{"region": "x", "a": "b:c"}',
+        "store.objects_options",
+        {"region": "x", "a": "b:c"},
+    ),
     ("COVERPROXY_QUOTA__TIME_ZONE", "Europe/Berlin", "quota.time_zone", "Europe/Berlin"),
     ("COVERPROXY_SIZES__SMALL__JPEG__QUALITY", "70", "sizes.small.jpeg.quality", 70),
     ("COVERPROXY_SIZES__MEDIUM__WIDTH", "222", "sizes.medium.width", 222),

@@ -24,6 +24,7 @@ from contracts_catalogue import (
 )
 from contracts_changes import ChangeFeedContract
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
+from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +82,10 @@ class TestReports(ReportContract):
 
 class TestChangeFeed(ChangeFeedContract):
     """SQLite keeps what programs read on from."""
+
+
+class TestPurges(PurgeContract):
+    """Purges in this catalogue."""
 
 
 class TestEditions(EditionContract):

@@ -238,3 +238,38 @@ async def test_without_the_object_store(nodes: Nodes, how: str, caplog: pytest.L
 
     await until(is_well, 20.0)
     await nodes.written(3)  # what was made meanwhile is written too
+
+
+async def test_a_purge_waits_for_the_object_store(nodes: Nodes) -> None:
+    """Purged while the store is away: no node serves the old object again; it goes when the store answers."""
+    one, other, _ = nodes.all
+    await ask(one)
+    await nodes.written(1)
+    (old,) = nodes.derivatives()
+    nodes.s3.fault = "503"
+    assert await one.covers.purge(BOOK) == 1
+    assert old in nodes.s3.objects
+    nodes.s3.fault = ""
+    assert (await ask(other)).cover == "made"
+
+    async def is_new() -> bool:
+        return len(nodes.derivatives()) == 1 and nodes.derivatives() != [old]
+
+    await until(is_new)
+    assert (await ask(one)).cover == "hit"
+
+
+async def test_other_settings_show_nothing_old(nodes: Nodes) -> None:
+    """A node whose quality was changed shows no object of before, and leaves those to nodes of before."""
+    old = await ask(nodes.all[0])
+    await nodes.written(1)
+    sizes = {"medium": {"jpeg": {"quality": 40}}}
+    changed = configured(nodes.folder / "changed", store=nodes.settings, sizes=sizes)
+    async with running(changed) as node:
+        node.key = nodes.all[0].key
+        new = await ask(node)
+        assert new.cover == "made"
+        assert len(new.body) < len(old.body)
+        await nodes.written(2)
+    got = await ask(nodes.all[1])
+    assert (got.cover, got.body) == ("hit", old.body)

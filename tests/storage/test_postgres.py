@@ -25,6 +25,7 @@ from contracts_catalogue import (
 from contracts_changes import ChangeFeedContract
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_memory import ROOM, SourceMemoryContract
+from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
 from postgres_server import database, emptied, postgres
 
@@ -214,6 +215,10 @@ class TestReports(ReportContract):
 
 class TestChangeFeed(ChangeFeedContract):
     """PostgreSQL keeps what programs read on from."""
+
+
+class TestPurges(PurgeContract):
+    """Purges in this catalogue."""
 
 
 class TestEditions(EditionContract):
