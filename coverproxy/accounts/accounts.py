@@ -21,8 +21,8 @@ from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
 from coverproxy.accounts.validity import Validity
 from coverproxy.accounts.visitor import Allowance, Visitor
 from coverproxy.config import Automated, Quota, Roles
-from coverproxy.domain.api_key import Key, is_name
-from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, Unavailable, UnknownKey
+from coverproxy.domain.api_key import Key, is_name, is_secret
+from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, SecretAsKey, Unavailable, UnknownKey
 from coverproxy.storage.ownership import described
 
 _log = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ class Accounts:
     async def authorize(self, name: str, host: str | None) -> Key:
         """Return the key if it may be used on *host* (None: the request names no site).
 
-        Raises UnknownKey, KeyNotForSite; Unavailable if the store does not answer in time.
+        Raises UnknownKey (SecretAsKey), KeyNotForSite; Unavailable if the store does not answer in time.
         """
         self._validity.check()
         key = self._keys.get(name)
@@ -199,7 +199,7 @@ class Accounts:
             await self._in_time(self._look_for_news())
             key = self._keys.get(name)
         if key is None or not key.is_active(self.now()):
-            raise UnknownKey("no such key")
+            raise _unknown(name)
         if not key.admits(host):
             raise KeyNotForSite("this key is bound to other sites", key.counted_as)
         if not self.is_counted(key) and time.monotonic() >= self._count_again_at:
@@ -219,11 +219,11 @@ class Accounts:
             raise Unavailable("the store of keys does not answer") from None
 
     async def known(self, name: str) -> Key:
-        """Return a key in any state, for those who manage it. Raises UnknownKey."""
+        """Return a key in any state, for those who manage it. Raises UnknownKey (SecretAsKey)."""
         if name not in self._keys and is_name(name):
             await self._look_for_news()
         if name not in self._keys:
-            raise UnknownKey("no such key")
+            raise _unknown(name)
         return self._keys[name]
 
     async def _count_of(self, name: str) -> None:
@@ -340,3 +340,7 @@ class Accounts:
         await self.store.save(key)
         await asyncio.to_thread(self._links.keep, key, self.now())
         await self.refresh()
+
+
+def _unknown(name: str) -> UnknownKey:
+    return SecretAsKey() if is_secret(name) else UnknownKey("no such key")

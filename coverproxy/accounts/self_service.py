@@ -21,6 +21,8 @@ from coverproxy.domain.api_key import (
     is_host,
     name_from,
     new_name,
+    new_secret,
+    secret_from,
 )
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, UnknownKey
 
@@ -101,7 +103,7 @@ class KeySelfService:
         if self.config.mode == "closed":
             raise KeyRequestRefused(KeyRequestReason.CLOSED)
         asked = wish.read()
-        name, word = map(name_from, seeds) if seeds else (new_name(), new_name())
+        name, word = (name_from(seeds[0]), secret_from(seeds[1])) if seeds else (new_name(), new_secret())
         if seeds and (known := await self._given(name, word)):
             return KeyRequest(known, word)
         if await self.wait("signup", address):

@@ -13,6 +13,8 @@ import orjson
 from coverproxy.cli.common import counted, faults_told, tell
 from coverproxy.cli.lists import exit_code, listed_lines, readable
 from coverproxy.cli.progress import progress
+from coverproxy.domain.api_key import is_secret
+from coverproxy.domain.errors import SecretAsKey
 from coverproxy.domain.formats import Format
 from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.isbn_list import NoColumn, Row
@@ -93,6 +95,8 @@ def fetch(
     """
     from coverproxy.client.download import DownloadWish
 
+    if is_secret(key):
+        raise click.BadParameter(str(SecretAsKey()), param_hint="--key")
     wish = DownloadWish(_address(server), key, size, Format(form), fresh_hours * 3600)
     with faults_told():
         report = _run(wish, listed, column, output, report_file, quiet=as_json)

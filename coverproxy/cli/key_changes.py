@@ -10,7 +10,7 @@ import click
 from coverproxy.cli.common import needs_data, options, tell
 from coverproxy.cli.key_store import Moment, as_json_value, find, hosts_of, iso, with_accounts
 from coverproxy.config import Config
-from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, hashed, new_name
+from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, hashed, new_secret
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import KeyRequestRefused
 
@@ -155,7 +155,7 @@ def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
 @needs_data
 def word(config: Config, as_json: bool, name: str) -> None:
     """Create and print a new owner's secret for KEY, with which its page can change it. Shown only now."""
-    made = new_name()
+    made = new_secret()
 
     async def apply(accounts: "Accounts") -> None:
         await accounts.save(replace(find(accounts, name), owner=hashed(made)))

@@ -12,8 +12,8 @@ import click
 
 from coverproxy.cli.common import faults_told
 from coverproxy.config import Config
-from coverproxy.domain.api_key import Key, is_host, new_name
-from coverproxy.domain.errors import Unavailable
+from coverproxy.domain.api_key import Key, is_host, is_secret, new_name
+from coverproxy.domain.errors import SecretAsKey, Unavailable
 from coverproxy.domain.identifier import ISBN, Identifier
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def iso(seconds: int | None) -> str | None:
 
 def find(accounts: "Accounts", name: str) -> Key:
     found = next((each for each in accounts.all() if each.name == name), None)
+    if found is None and is_secret(name):
+        raise click.ClickException(str(SecretAsKey()))
     if found is None:
         raise click.ClickException(f"{name!r} is not a key here; `coverproxy key list` shows all keys")
     return found

@@ -25,9 +25,9 @@ from coverproxy.client.errors import (
 )
 from coverproxy.client.values import Cover, CoverInfo, Uploaded, info_of
 from coverproxy.domain import schemes
-from coverproxy.domain.api_key import abridged
+from coverproxy.domain.api_key import abridged, is_secret
 from coverproxy.domain.cover_status import CoverStatus
-from coverproxy.domain.errors import NotAnIdentifier
+from coverproxy.domain.errors import NotAnIdentifier, SecretAsKey
 from coverproxy.domain.formats import Format
 
 AGENT = f"coverproxy/{__version__} (library)"
@@ -57,6 +57,8 @@ class AsyncClient:
             raise ValueError(f"base_url: {base_url!r} is not an address; expected https://covers.example.org")
         if not key.strip():
             raise ValueError("key: expected a developer key, got an empty text")
+        if is_secret(key):
+            raise ValueError(f"key: {SecretAsKey()}")
         if tries < 1 or timeout <= 0 or max_wait < 0:
             raise ValueError("expected tries of 1 or more, a timeout above 0, and a max_wait of 0 or more")
         self._key = key.strip()

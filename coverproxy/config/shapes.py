@@ -5,7 +5,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, field_validator
 
 from coverproxy.config.base import Section
-from coverproxy.domain.api_key import is_host, is_name
+from coverproxy.domain.api_key import is_host, is_name, is_secret
+from coverproxy.domain.errors import SecretAsKey
 
 ShapeName = Literal[
     "openlibrary", "openlibrary-books", "amazon", "google", "coce", "syndetics", "contentcafe", "chilifresh",
@@ -31,6 +32,10 @@ class Shapes(Section):
                 raise ValueError(
                     f"{host!r} is not a host; expected one in lower case, like covers.openlibrary.org"
                 )
+            if is_secret(key):
+                raise ValueError(f"the key of {host!r}: {SecretAsKey()}")
             if not is_name(key):
-                raise ValueError(f"the key of {host!r} is not one; expected 8 to 64 of a-z and 0-9")
+                raise ValueError(
+                    f"the key of {host!r} is not one; expected one as `coverproxy key list` shows it"
+                )
         return hosts

@@ -17,6 +17,7 @@ from coverproxy.domain.address_bounds import (
     MAX_QUERY_BYTES,
     MAX_SEGMENTS,
 )
+from coverproxy.domain.api_key import KEY_PREFIX, NAME_PATTERN
 from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
@@ -34,7 +35,7 @@ It keeps Content-Type, Cache-Control, Set-Cookie, Accept-Ranges and Expires
 (ngx_http_upstream_process_headers), and makes the validators itself.
 """
 
-_KEY = "^/devkey/(?<coverproxy_key>[a-z0-9]{8,64})"
+_KEY = f"^/devkey/(?<coverproxy_key>{NAME_PATTERN})"
 _ISBN = "(?<coverproxy_isbn>(?:97[89])?[0-9]{5}(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})[0-9X])"
 _ISBN13 = "(?<coverproxy_isbn>97[89][0-9]{5}(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})[0-9])"
 
@@ -119,6 +120,8 @@ def listening(config: Config) -> dict[str, Any]:
     front = config.front
     return {
         "front": front,
+        "key": NAME_PATTERN,
+        "key_prefix": KEY_PREFIX,
         "listen": front.listen,
         "listen_tls": front.listen_tls,
         "tls": front.tls != "off",

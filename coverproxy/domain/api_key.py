@@ -22,7 +22,16 @@ KEY_ROLES: tuple[KeyRole, ...] = get_args(KeyRole)
 MAX_HOST = 253
 """Maximum length of a host name, in characters (RFC 1035 §2.3.4)."""
 
-_NAME = re.compile(r"[a-z0-9]{8,64}")
+KEY_PREFIX = "cp_"
+"""How new keys begin; keys of earlier versions have no prefix, and stay valid."""
+
+SECRET_PREFIX = "cp_sec_"  # noqa: S105 - how secrets begin, not one
+"""How new owners' secrets begin, so that people and scanners of leaked secrets know them from a key."""
+
+NAME_PATTERN = f"(?:{KEY_PREFIX})?[a-z0-9]{{8,64}}"
+"""A key's name as a regular expression, for Python, nginx and JSON Schema alike."""
+
+_NAME = re.compile(NAME_PATTERN)
 _HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -96,15 +105,26 @@ _NAME_LENGTH = 26
 
 
 def new_name() -> str:
-    """Return a new key name or owner's secret: 130 random bits in letters and digits.
-
-    Safe in URLs and as a file name.
-    """
+    """Return a new key name: its prefix and 130 random bits. Safe in URLs and as a file name."""
     return name_from(secrets.token_bytes(_NAME_LENGTH))
 
 
+def new_secret() -> str:
+    """Return a new owner's secret: its prefix and 130 random bits."""
+    return secret_from(secrets.token_bytes(_NAME_LENGTH))
+
+
 def name_from(seed: bytes) -> str:
-    """Derive the name for *seed*, 26 random bytes or more: five bits of each are used."""
+    """Derive the key name for *seed*, 26 random bytes or more: five bits of each are used."""
+    return KEY_PREFIX + _letters(seed)
+
+
+def secret_from(seed: bytes) -> str:
+    """Derive the owner's secret for *seed*, as name_from() does."""
+    return SECRET_PREFIX + _letters(seed)
+
+
+def _letters(seed: bytes) -> str:
     alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
     return "".join(alphabet[byte & 31] for byte in seed[:_NAME_LENGTH])
 
@@ -124,6 +144,14 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def is_secret(text: str) -> bool:
+    """Return whether *text* is an owner's secret by its prefix; those of earlier versions have none."""
+    return text.strip().lower().startswith(SECRET_PREFIX)
+
+
 def abridged(name: str) -> str:
-    """Return a key as logs may show it: its first four characters."""
-    return f"{name[:4]}…"
+    """Return a key as logs may show it: its first four characters after the prefix; of a secret, none."""
+    if is_secret(name):
+        return f"{SECRET_PREFIX}…"
+    shown = len(KEY_PREFIX) if name.startswith(KEY_PREFIX) else 0
+    return f"{name[: shown + 4]}…"

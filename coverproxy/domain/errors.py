@@ -101,6 +101,16 @@ class UnknownKey(KeyRefused):
     """The key does not exist or is revoked. The answer is the same for both, so that nothing leaks."""
 
 
+class SecretAsKey(UnknownKey):
+    """An owner's secret stands where a key belongs. The text does not repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is the owner's secret, not the key: use the key, which has no sec_ after cp_; "
+            "and get another secret if others may have seen this one"
+        )
+
+
 class KeyNotForSite(KeyRefused):
     """The key is bound to sites, and the request comes from another. `account`: the key's account."""
 

@@ -13,7 +13,8 @@ class Meaning:
 
     `label`: X-Cover-Status, and the metric's label. `status`: for strict clients. `title`: the public text.
     `is_hard`: lenient clients get the status too, with the placeholder as its body. `keep`: cacheability of
-    the answer: "missing" (its own max-age) or "no" (no-store).
+    the answer: "missing" (its own max-age) or "no" (no-store). `page`: the page's own text of this error, if
+    it is not the label's.
     """
 
     label: CoverStatus
@@ -21,6 +22,12 @@ class Meaning:
     title: str
     is_hard: bool = False
     keep: str = "no"
+    page: str = ""
+
+    @property
+    def text(self) -> str:
+        """The name of the text that pages show."""
+        return f"error.{self.page or self.label}"
 
 
 def _line(label: CoverStatus, title: str, *, is_hard: bool = False, keep: str = "no") -> Meaning:
@@ -39,6 +46,9 @@ TABLE: dict[type[errors.CoverError], Meaning] = {
     errors.Unavailable: _line(CoverStatus.UNAVAILABLE, "The cover cannot be looked up right now"),
     errors.StoreUnavailable: _line(CoverStatus.UNAVAILABLE, "The cover cannot be looked up right now"),
     errors.UnknownKey: _line(CoverStatus.KEY, "This key is not known, or revoked", is_hard=True),
+    errors.SecretAsKey: Meaning(
+        CoverStatus.KEY, 403, "This is the owner's secret, not the key", is_hard=True, page="secret"
+    ),
     errors.KeyNotForSite: _line(CoverStatus.KEY, "This key is bound to other sites", is_hard=True),
     errors.UnknownSize: _line(CoverStatus.SIZE, "There is no such size", is_hard=True),
     errors.BadQuestion: _line(CoverStatus.QUESTION, "Malformed request", is_hard=True),

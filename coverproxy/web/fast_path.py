@@ -13,7 +13,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Memory, MemoryEntry
 from coverproxy.config import Config
-from coverproxy.domain.api_key import Key
+from coverproxy.domain.api_key import NAME_PATTERN, Key
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import ENDINGS, Format
 from coverproxy.domain.identifier import ISBN
@@ -40,7 +40,7 @@ _COUNT_SECONDS = 0.1
 """Hits show in the metrics after this time."""
 
 _NATIVE = re.compile(
-    r"/devkey/(?P<key>[a-z0-9]{8,64})/(?P<size>[a-z0-9_-]{1,32})"
+    rf"/devkey/(?P<key>{NAME_PATTERN})/(?P<size>[a-z0-9_-]{{1,32}})"
     r"/isbn/(?P<isbn>97[89][0-9]{5}(?P<a>[0-9]{2})(?P<b>[0-9]{2})[0-9])(?:\.(?P<ending>jpe?g|webp|avif))?"
 )
 """Our own address of a book by its ISBN-13: the path on disk follows from it (cache/layout.py)."""

@@ -29,6 +29,6 @@ def page_of(request: web.Request, how: Meaning) -> web.Response:
     if how.label == "path" and request.path.endswith("/") and (plain := request.path.strip("/")):
         where = request.rel_url.with_path(f"/{plain}", keep_query=True)
         return web.Response(status=308, headers={"Location": str(where), "Cache-Control": "no-store"})
-    page = problem(request, how.status, f"error.{how.label}", how.label)
+    page = problem(request, how.status, how.text, how.label)
     page.headers["X-Cover-Status"] = how.label
     return page

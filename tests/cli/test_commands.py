@@ -56,7 +56,7 @@ def test_create_prints_the_key(data: Path) -> None:
     made = orjson.loads(run("key", "create", "--label", "Küche", "--json", data=data))
     assert set(made) == {"key", "label", "url"}
     assert made["label"] == "Küche"
-    assert re.search(r"/devkey/[a-z0-9]{26}/medium/isbn/", run("key", "create", "--label", "x", data=data))
+    assert re.search(r"/devkey/cp_[a-z0-9]{26}/medium/isbn/", run("key", "create", "--label", "x", data=data))
 
 
 def test_a_keys_life(data: Path) -> None:

@@ -1,6 +1,7 @@
 """The commands for keys that people asked for: approved, replaced, changed, and a word for their owner."""
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner
-from conftest import configured, take_in
+from conftest import COVERED, configured, take_in
 
 from coverproxy.cli import main
 from coverproxy.domain.api_key import Key, new_name
@@ -101,9 +102,23 @@ def test_the_url_to_try_is_of_a_book_that_is_here(tmp_path: Path, drawn: Path) -
     assert told(tmp_path / "full", "create", "--label", "a")["url"].endswith("/medium/isbn/9780140449136")
 
 
+def test_a_secret_is_no_key_for_any_command(tmp_path: Path, waiting: Key) -> None:
+    """A secret where a key belongs is told from an unknown key, and is not repeated."""
+    secret = told(tmp_path, "word", waiting.name)["word"]
+    for command in ("show", "revoke", "approve"):
+        result = CliRunner().invoke(main, ["key", command, secret, "--data", str(tmp_path)])
+        assert (result.exit_code, "owner's secret, not the key" in result.output) == (1, True)
+        assert secret not in result.output
+    listed = tmp_path / "list.txt"
+    listed.write_text(COVERED)
+    fetch = ["fetch", "--server", "http://127.0.0.1:1", "--key", secret, str(listed), "-o", str(tmp_path)]
+    result = CliRunner().invoke(main, fetch)
+    assert (result.exit_code, "owner's secret, not the key" in result.output) == (2, True)
+
+
 def test_an_owner_gets_another_word(tmp_path: Path, waiting: Key) -> None:
     """Each time another word is printed; of none is anything but a hash kept."""
     words = {told(tmp_path, "word", waiting.name)["word"] for _ in range(2)}
     assert len(words) == 2
-    assert all(len(word) == 26 for word in words)
+    assert all(re.fullmatch("cp_sec_[a-z2-9]{26}", word) for word in words)
     assert not any(word in run(tmp_path, "show", waiting.name) for word in words)

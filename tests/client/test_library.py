@@ -15,7 +15,7 @@ from coverproxy import client
 from coverproxy.client import AsyncClient, Client
 from coverproxy.client.classify import ServerAnswer
 from coverproxy.client.errors import error_of, is_passing
-from coverproxy.domain.api_key import Key, hashed, new_name
+from coverproxy.domain.api_key import Key, hashed, new_name, new_secret
 from coverproxy.domain.cover_status import CoverStatus
 
 TOKEN = "a-long-admin-token"  # noqa: S105 - of these tests only
@@ -90,6 +90,9 @@ async def test_what_is_wrong_has_its_own_error(server: Running) -> None:
                 await here.get(text)
         with pytest.raises(client.UnknownSize, match="no such size"):
             await here.get(COVERED, "enormous")
+    with pytest.raises(ValueError, match="owner's secret, not the key") as told:
+        AsyncClient(server.listeners.url, new_secret())
+    assert "cp_sec_" not in str(told.value)
     unknown = new_name()
     async with AsyncClient(server.listeners.url, unknown) as here:
         for asking in (here.get(COVERED), here.have([COVERED]), here.info([COVERED])):

@@ -427,23 +427,33 @@ async def test_the_access_log_holds_no_address(server: Running, tmp_path: Path, 
     )  # each worker has a buffer
 
 
-async def test_the_access_log_holds_no_key(server: Running, tmp_path: Path) -> None:
-    """A line tells path and outcome, of hits and of covers made; of the key its first four characters."""
-    name = server.key.name
+@pytest.mark.parametrize("prefix", ["", "cp_"])
+async def test_the_access_log_holds_no_key(server: Running, tmp_path: Path, prefix: str) -> None:
+    """A line tells path and outcome, of hits and of covers made; of the key four characters and its prefix.
+
+    So for keys of earlier versions, which have no prefix, and wherever a shape's path has the key.
+    """
+    name = prefix + server.key.name.removeprefix("cp_")
+    await server.service.accounts.save(replace(server.key, name=name))
+    shown = f"{name[: len(prefix) + 4]}…"
     paths = [
-        (server.path(), f"/devkey/{name[:4]}…/medium/isbn/{COVERED}"),
-        (server.path(), f"/devkey/{name[:4]}…/medium/isbn/{COVERED}"),
-        (server.path() + "?title=x", f"/devkey/{name[:4]}…/medium/isbn/{COVERED}"),
-        (f"/devkey/{name}/usage", f"/devkey/{name[:4]}…/usage"),
-        (f"//devkey//{name}/usage?x", f"//devkey//{name[:4]}…/usage"),
+        (server.path(key=name), f"/devkey/{shown}/medium/isbn/{COVERED}"),
+        (server.path(key=name), f"/devkey/{shown}/medium/isbn/{COVERED}"),
+        (server.path(key=name) + "?title=x", f"/devkey/{shown}/medium/isbn/{COVERED}"),
+        (f"/devkey/{name}/usage", f"/devkey/{shown}/usage"),
+        (f"//devkey//{name}/usage?x", f"//devkey//{shown}/usage"),
         (f"/%64evkey/{name}/medium/isbn/{COVERED}", "…"),
         (f"/x/../devkey/{name}/usage", "…"),
         (f"/by-key/{name}/medium", "…"),
         (f"/devkey/./{name}/medium/isbn/{COVERED}", "…"),
-        (f"/DEVKEY/{name}/medium/isbn/{COVERED}", f"/DEVKEY/{name[:4]}…/medium/isbn/{COVERED}"),
+        (f"/DEVKEY/{name}/medium/isbn/{COVERED}", f"/DEVKEY/{shown}/medium/isbn/{COVERED}"),
         (f"/x/DevKey/{name}/medium", "…"),
         (f"/devkey/x/%2e%2e/{name}/usage", "…"),
         (f"/devkey/x/%2E%2E%2F{name}/usage", "…"),
+        (f"/2.0.0/image/isbn/{name}/{COVERED}/small", f"/2.0.0/image/isbn/{shown}/{COVERED}/small"),
+        (f"/devkey/{name}/2.0.0/image/isbn/{name}/{COVERED}/small", f"/devkey/{shown}"),
+        (f"/x/cp_{name}/medium", "…"),
+        (f"/devkey/cp_sec_{'abcd' * 6}/medium/isbn/{COVERED}", f"/devkey/cp_sec_…/medium/isbn/{COVERED}"),
         ("/style.css?x=1", "/style.css"),
     ]
     async with before(server, tmp_path / "nginx") as front:

@@ -8,6 +8,8 @@ import orjson
 from browser import Page
 from conftest import COVERED, Running
 
+from coverproxy.domain.api_key import new_secret
+
 HTML = "text/html,*/*;q=0.8"
 
 
@@ -47,3 +49,13 @@ async def test_people_read_it_anywhere(server: Running, tab: Page, tmp_path: Pat
         assert await tab.ask("document.documentElement.scrollWidth <= window.innerWidth")
         assert await tab.barriers() == []
         await tab.picture(tmp_path / f"docs-{width}.png")
+
+
+async def test_a_secret_is_not_put_into_examples(server: Running) -> None:
+    """The owner's secret in the field for the key is told as such, and stands nowhere on the page."""
+    secret = new_secret()
+    page = await server.get(f"/docs?key={secret}", Accept=HTML)
+
+    assert page.status == 403
+    assert "This is the owner&#39;s secret, not the key" in page.body.decode()
+    assert secret.encode() not in page.body

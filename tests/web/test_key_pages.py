@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 from aiohttp import web
@@ -23,8 +24,8 @@ from coverproxy.web.app_keys import DESK
 
 OPEN = {"signup": {"mode": "open"}}
 WISH = {"label": "Our catalogue", "contact": "me@example.org", "site": ""}
-KEY = re.compile(r'id="key">([a-z0-9]{26})<')
-WORD = re.compile(r'id="word">([a-z0-9]{26})<')
+KEY = re.compile(r'id="key">(cp_[a-z0-9]{26})<')
+WORD = re.compile(r'id="word">(cp_sec_[a-z0-9]{26})<')
 
 
 @pytest.fixture
@@ -489,3 +490,41 @@ async def test_a_used_up_home_page_says_so(start: Start) -> None:
 
     second = (await server.get(f"/?isbn={COVERED}", Accept="text/html")).body.decode()
     assert "tries on this page are used up" in second
+
+
+async def test_a_secret_is_no_key_wherever_one_belongs(open_server: Running, visitor: Visitor) -> None:
+    """In a URL, a shape's field and each form it is told as the secret, and is not repeated or logged."""
+    key, secret = await got_key(visitor)
+    words = b"owner's secret, not the key"
+    for path in (
+        f"/devkey/{secret}/medium/isbn/{COVERED}?default=404", f"/devkey/{secret}/usage",
+        f"/devkey/{secret}/info?isbn={COVERED}",
+        f"/index.aspx?isbn={COVERED}/mc.gif&client={secret}&default=404",
+    ):  # fmt: skip
+        got = await open_server.get(path, Accept="application/json")
+        assert (path, got.status, got.cover, words in got.body) == (path, 403, "key", True)
+        assert secret.encode() not in got.body
+    pixel = await open_server.get(open_server.path(key=secret))
+    assert (pixel.status, pixel.cover, pixel.headers["Content-Type"]) == (403, "key", "image/gif")
+    page = await open_server.get(f"/devkey/{secret}/usage", Accept="text/html")
+    assert b"This is the owner&#39;s secret, not the key" in page.body
+    form = aiohttp.FormData({"key": secret, "list": COVERED}, default_to_multipart=True)
+    url = f"{open_server.listeners.url}/batch"
+    async with open_server.client.post(url, data=form, headers={"Accept": "text/html"}) as batch:
+        assert "This is the owner&#39;s secret, not the key" in await batch.text()
+    assert (await open_server.get(open_server.path(key=key))).status == 200
+
+
+async def test_keys_of_earlier_versions_stay_valid(open_server: Running, visitor: Visitor) -> None:
+    """A key and a secret without prefix open covers, the key's page and its settings, as new ones do."""
+    word = "abcdefghijkmnpqrstuvwxyz23"
+    old = Key("k" * 26, "old", 10, owner=hashed(word))
+    await open_server.service.accounts.save(old)
+
+    for _ in range(3):  # made, from disk, from memory
+        assert (await open_server.get(open_server.path(key=old.name))).status == 200
+    page = await visitor.submit(
+        f"/devkey/{old.name}/usage", {"word": word.upper(), "sites": "a.example.org", "no_cover": "gif"}
+    )
+    assert page.status == 200, page.body.decode()
+    assert (await open_server.service.accounts.known(old.name)).sites == ("a.example.org",)

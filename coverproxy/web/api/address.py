@@ -5,6 +5,9 @@ from typing import Any
 
 from coverproxy.domain.errors import CoverError
 
+EXAMPLE_KEY = "cp_abcdefghijkmnpqrstuvwxyz23"
+"""The key in the document's examples; a page has the reader's instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:

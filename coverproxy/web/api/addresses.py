@@ -6,10 +6,11 @@ from typing import Any
 
 from coverproxy.config import Config
 from coverproxy.domain import errors, schemes
+from coverproxy.domain.api_key import NAME_PATTERN
 from coverproxy.domain.formats import Format
 from coverproxy.service.changes_json import MOST_CHANGES, ChangeList
 from coverproxy.web.api import batch, bodies, originals
-from coverproxy.web.api.address import Address, Parameter
+from coverproxy.web.api.address import EXAMPLE_KEY, Address, Parameter
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
 from coverproxy.web.jsonp import MAX_CALLBACK
 from coverproxy.web.shapes import table
@@ -20,7 +21,7 @@ HTML = "text/html"
 
 
 KEY = Parameter(
-    "key", "path", "The developer key.", {"type": "string", "pattern": "^[a-z0-9]{8,64}$"}, "abcdefgh23456789"
+    "key", "path", "The developer key.", {"type": "string", "pattern": f"^{NAME_PATTERN}$"}, EXAMPLE_KEY
 )
 ISBN = Parameter(
     "isbn", "path", "An ISBN in any spelling that a catalogue sends.",

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from coverproxy.web.api.address import Address, Parameter
+from coverproxy.web.api.address import EXAMPLE_KEY, Address, Parameter
 from coverproxy.web.batch_form import MOST_AT_ONCE, MOST_ITEMS, PAPERS, PER_PAGE
 
 _TEXT = {"type": "string"}
 _OBJECT = {"type": "object"}
-_KEY = Parameter("key", "query", "A key, to fill in.", _TEXT, "abcdefgh23456789")
+_KEY = Parameter("key", "query", "A key, to fill in.", _TEXT, EXAMPLE_KEY)
 
 
 def addresses(sizes: tuple[str, ...]) -> tuple[Address, ...]:

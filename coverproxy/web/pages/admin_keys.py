@@ -9,7 +9,7 @@ from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, approved, choice_of, site_as_typed, tidy
-from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, abridged, hashed, new_name
+from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, abridged, hashed, new_secret
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK
 from coverproxy.web.page_context import PageContext
@@ -172,7 +172,7 @@ async def _give_word(
     accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]
 ) -> dict[str, Any]:
     """Create a new owner's secret, replacing a lost or missing one."""
-    word = new_name()
+    word = new_secret()
     await accounts.save(replace(key, owner=hashed(word)))
     return {"word": word}
 

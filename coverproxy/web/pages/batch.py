@@ -60,7 +60,7 @@ SHOWN_UNREAD = 200
 @person
 async def ask(request: web.Request) -> web.StreamResponse:
     """Show the form; `?key=` fills in the key."""
-    return _form(request, {"key": request.query.get("key", "")[:64]})
+    return _form(request, {"key": request.query.get("key", "")[:80]})
 
 
 @routes.post("/batch")
@@ -243,4 +243,4 @@ def _why(request: web.Request, fault: CoverError) -> str:
         return texts("batch.many", most=MOST_ITEMS)
     if isinstance(fault, QuotaExceeded):
         return texts("batch.quota")
-    return texts("batch.unread" if isinstance(fault, BadQuestion) else f"error.{meaning(fault).label}")
+    return texts("batch.unread" if isinstance(fault, BadQuestion) else meaning(fault).text)

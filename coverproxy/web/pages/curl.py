@@ -9,9 +9,6 @@ import orjson
 
 Operation = Mapping[str, Any]
 
-EXAMPLE_KEY = "abcdefgh23456789"
-"""The key in the document's examples (web/api/addresses.py); a page has the reader's instead."""
-
 _UNSAID = frozenset({"callback", "default", "fallback"})
 """Parameters that change how an answer looks, not what it is about: an example is shorter without."""
 

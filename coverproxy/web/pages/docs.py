@@ -1,7 +1,6 @@
 """The page of documentation: guides for catalogues, and every address, made from the OpenAPI document."""
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.config import Config
+from coverproxy.domain.api_key import is_name, is_secret
+from coverproxy.domain.errors import SecretAsKey
 from coverproxy.imaging.transform import target_size
 from coverproxy.web.api import openapi
-from coverproxy.web.api.address import TAGS
+from coverproxy.web.api.address import EXAMPLE_KEY, TAGS
 from coverproxy.web.api.addresses import addresses
 from coverproxy.web.app_keys import CONFIG, SHOWN
 from coverproxy.web.client_ip import base_url
@@ -21,8 +22,6 @@ from coverproxy.web.pages.page import HEADERS, PAGES, Pages, is_for_program, per
 from coverproxy.web.pages.snippets import Picture
 
 routes = web.RouteTableDef()
-
-_KEY = re.compile("[A-Za-z0-9_]{8,64}")
 
 _MOST_KEPT = 4
 """Most renderings that are kept. Clients choose the Host of the site's address, so they are bounded."""
@@ -59,12 +58,14 @@ DOCS: web.AppKey[Docs] = web.AppKey("docs", Docs)
 @routes.get("/docs")
 @person
 async def docs(request: web.Request) -> web.StreamResponse:
-    """Show the page, with the key of `?key=` in its examples; programs get the OpenAPI document."""
+    """Show the page with the key of `?key=` in its examples; programs get the OpenAPI document."""
     if is_for_program(request):
         return await openapi.openapi(request)
     books = request.app[SHOWN]
     key = request.query.get("key", "").strip() or (books[0].key if books else "")
-    has_key = bool(_KEY.fullmatch(key))
+    if is_secret(key):
+        raise SecretAsKey
+    has_key = is_name(key)
     body = await _kept(request, has_key)
     return web.Response(
         headers=_HEADERS, body=body.replace(NO_KEY.encode(), key.encode()) if has_key else body
@@ -119,7 +120,7 @@ def groups(document: Mapping[str, Any], site: Site) -> list[dict[str, Any]]:
 def _told(
     path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], site: Site
 ) -> dict[str, Any]:
-    put = {curl.EXAMPLE_KEY: NO_KEY, "9780141439556": site.isbn}
+    put = {EXAMPLE_KEY: NO_KEY, "9780141439556": site.isbn}
     where = curl.address(path, operation, put)
     return {
         "method": method.upper(),

@@ -124,7 +124,7 @@ def person(handler: Handler) -> Handler:
             if is_for_program(request, _default(request)):
                 raise
             how = meaning(exc)
-            return problem(request, how.status, f"error.{how.label}", how.label)
+            return problem(request, how.status, how.text, how.label)
 
     return handled
 

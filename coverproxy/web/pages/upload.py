@@ -19,6 +19,7 @@ from coverproxy.domain.errors import (
     NotTheOwner,
     PictureRefused,
     TooLarge,
+    UnknownKey,
 )  # fmt: skip
 from coverproxy.domain.original import Original, State, Terms
 from coverproxy.domain.spec import Identifier
@@ -74,7 +75,7 @@ async def _sent(request: web.Request, admin: str) -> web.StreamResponse:
     fields: dict[str, str] = {}
     try:
         seen = await _received(request, admin, fields)
-    except (PictureRefused, TooLarge, KeyRequestRefused, NotTheOwner, BadQuestion) as exc:
+    except (PictureRefused, TooLarge, KeyRequestRefused, UnknownKey, NotTheOwner, BadQuestion) as exc:
         return _form(request, admin=admin, fault=exc, typed=fields)
     place = f"/upload/seen/{_signer(request).dumps(seen)}"
     return web.Response(status=303, headers={"Location": place, "Cache-Control": "no-store"})
@@ -146,7 +147,7 @@ def _why(request: web.Request, fault: CoverError) -> str:
         return texts(f"refused.{fault.reason}")
     if isinstance(fault, TooLarge):
         return texts("picture.large")
-    name = f"picture.{fault.reason}" if isinstance(fault, PictureRefused) else f"error.{meaning(fault).label}"
+    name = f"picture.{fault.reason}" if isinstance(fault, PictureRefused) else meaning(fault).text
     known = name in texts.by_name
     return texts(name) if known else f"{texts('picture.other')} {fault}"
 

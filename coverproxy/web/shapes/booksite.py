@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from coverproxy.domain.api_key import Key
-from coverproxy.web.api.address import Parameter
+from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape, field, in_field
@@ -23,7 +23,7 @@ SHAPE = Shape(
             picture,
             "A cover, as Booksite has it",
             parameters=(
-                Parameter("apikey", "query", "The developer key.", {"type": "string"}, "abcdefgh23456789"),
+                Parameter("apikey", "query", "The developer key.", {"type": "string"}, EXAMPLE_KEY),
                 Parameter("ean", "query", "An ISBN-13.", {"type": "string"}, "9780141439556"),
             ),
         ),

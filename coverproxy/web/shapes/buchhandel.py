@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from coverproxy.domain.api_key import Key
-from coverproxy.web.api.address import Parameter
+from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape, in_field
@@ -27,9 +27,7 @@ SHAPE = Shape(
             parameters=(
                 Parameter("isbn", "path", "An ISBN, hyphens or not.", {"type": "string"}, "9780141439556"),
                 Parameter("letter", "path", "s, m or l.", {"type": "string", "enum": list(LETTERS)}, "m"),
-                Parameter(
-                    "access_token", "query", "The developer key.", {"type": "string"}, "abcdefgh23456789"
-                ),
+                Parameter("access_token", "query", "The developer key.", {"type": "string"}, EXAMPLE_KEY),
             ),
             pattern="/{isbn:[0-9Xx-]{10,17}}/{letter:[smlSML]}",
         ),

@@ -21,7 +21,7 @@ from coverproxy.domain.errors import (
 from coverproxy.domain.formats import Format
 from coverproxy.web import answers, bodies
 from coverproxy.web.answers import Answer
-from coverproxy.web.api.address import Parameter
+from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve_first
@@ -157,7 +157,7 @@ SHAPE = Shape(
             jacket,
             "A cover, as Content Cafe has it",
             parameters=(
-                Parameter("UserID", "query", "The developer key.", {"type": "string"}, "abcdefgh23456789"),
+                Parameter("UserID", "query", "The developer key.", {"type": "string"}, EXAMPLE_KEY),
                 Parameter("Type", "query", "S, M or L.", {"type": "string"}, "M"),
                 Parameter("Value", "query", "An ISBN or UPC.", {"type": "string"}, "9780141439556"),
             ),

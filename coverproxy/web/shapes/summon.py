@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from coverproxy.domain.api_key import Key
-from coverproxy.web.api.address import Parameter
+from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape, listed
@@ -33,7 +33,7 @@ SHAPE = Shape(
             picture,
             "A cover, as Summon has it",
             parameters=(
-                Parameter("client", "path", "The developer key.", {"type": "string"}, "abcdefgh23456789"),
+                Parameter("client", "path", "The developer key.", {"type": "string"}, EXAMPLE_KEY),
                 Parameter("isbns", "path", "ISBNs, separated by _.", {"type": "string"}, "9780141439556"),
                 Parameter(
                     "size",

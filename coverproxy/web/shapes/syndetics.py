@@ -9,7 +9,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier
 from coverproxy.web import answers
 from coverproxy.web.answers import Answer
-from coverproxy.web.api.address import Parameter
+from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
@@ -91,7 +91,7 @@ SHAPE = Shape(
                     {"type": "string"},
                     "9780141439556/MC.GIF",
                 ),
-                Parameter("client", "query", "The developer key.", {"type": "string"}, "abcdefgh23456789"),
+                Parameter("client", "query", "The developer key.", {"type": "string"}, EXAMPLE_KEY),
             ),
             pattern=pattern,
         )
