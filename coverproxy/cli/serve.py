@@ -69,7 +69,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
         os.environ[MULTIPROCESS] = folder
         from coverproxy.server.application import listen
         from coverproxy.server.boot_checks import unwritable
-        from coverproxy.server.supervisor import Supervisor
+        from coverproxy.server.supervisor import supervise
         from coverproxy.service import databases
 
         data = Path(config.data.dir)
@@ -84,7 +84,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
                 _announce(listeners, as_json)
                 notify("READY=1")
 
-            Supervisor(config, listeners, ready, reread).run()
+            supervise(config, listeners, ready, reread)
 
 
 def run_alone(config: Config, as_json: bool, shown: "tuple[Shown, ...]", tour: Callable[[str], str]) -> None:

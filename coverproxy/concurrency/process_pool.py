@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from math import ceil
 from multiprocessing.connection import Connection, wait
@@ -74,7 +74,6 @@ class _Member(Generic[Item]):
     batch: list[Item]
 
 
-@dataclass
 class ThrottledPool(Generic[Item, Result]):
     """Works through a list. Ctrl-C ends it after the current items; a dead process is replaced.
 
@@ -82,15 +81,22 @@ class ThrottledPool(Generic[Item, Result]):
     killed its process twice when alone, and the cause. Both run in the caller's thread, the main one.
     """
 
-    opening: Opening[Item, Result]
-    pace: PoolPace
-    on_results: Callable[[list[Result], int], None]
-    on_death: Callable[[Item, str], None]
-    is_interrupted: bool = False
-    _is_stopped: bool = False
-    _again: deque[Item] = field(default_factory=deque)
-    _members: list[_Member[Item]] = field(default_factory=list)
-    _deaths: int = 0
+    def __init__(
+        self,
+        opening: Opening[Item, Result],
+        pace: PoolPace,
+        on_results: Callable[[list[Result], int], None],
+        on_death: Callable[[Item, str], None],
+    ) -> None:
+        self._opening = opening
+        self._pace = pace
+        self._on_results = on_results
+        self._on_death = on_death
+        self.is_interrupted = False
+        self._is_stopped = False
+        self._again: deque[Item] = deque()
+        self._members: list[_Member[Item]] = []
+        self._deaths = 0
 
     def run(self, items: Iterable[Item]) -> None:
         """Work through all items; blocks. Raises ChildProcessError if processes keep dying."""
@@ -114,7 +120,7 @@ class ThrottledPool(Generic[Item, Result]):
         self.is_interrupted = self._is_stopped = True
 
     def _go(self, waiting: Iterator[Item]) -> None:
-        while len(self._members) < self.pace.workers and (batch := self._next(waiting)):
+        while len(self._members) < self._pace.workers and (batch := self._next(waiting)):
             self._spawn(batch)
         is_told = False
         while busy := {id(member.pipe): member for member in self._members if member.batch}:
@@ -141,7 +147,7 @@ class ThrottledPool(Generic[Item, Result]):
                 self._spawn(following)
             return
         self._deaths = 0
-        self.on_results(results, done)
+        self._on_results(results, done)
         member.batch = self._next(waiting)
         if member.batch:
             _send(member.pipe, member.batch)
@@ -155,7 +161,7 @@ class ThrottledPool(Generic[Item, Result]):
         if self._deaths > _MOST_DEATHS:
             raise ChildProcessError(f"{self._deaths} processes died in a row, the last by {how}")
         if len(member.batch) == 1:
-            self.on_death(member.batch[0], how)
+            self._on_death(member.batch[0], how)
         else:
             self._again.extend(member.batch)
 
@@ -168,7 +174,7 @@ class ThrottledPool(Generic[Item, Result]):
         spawning = multiprocessing.get_context("spawn")
         ours, theirs = spawning.Pipe()
         process = spawning.Process(
-            target=_work, args=(theirs, self.opening, self.pace.duty), daemon=True, name="crew"
+            target=_work, args=(theirs, self._opening, self._pace.duty), daemon=True, name="crew"
         )
         # Inherited: Ctrl-C reaches every process of a terminal, and only the parent may handle it.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)

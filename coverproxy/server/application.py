@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import uvloop
 from aiohttp import web
@@ -33,12 +33,16 @@ class Listeners:
 
     covers: socket.socket
     ops: socket.socket
-    url: str = field(init=False)
-    ops_url: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "url", _url(self.covers))
-        object.__setattr__(self, "ops_url", _url(self.ops))
+    @property
+    def url(self) -> str:
+        """Where covers are served."""
+        return _url(self.covers)
+
+    @property
+    def ops_url(self) -> str:
+        """Where health and metrics are served."""
+        return _url(self.ops)
 
     def close(self) -> None:
         """Close both."""

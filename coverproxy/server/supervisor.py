@@ -8,7 +8,6 @@ import select
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
 
@@ -46,30 +45,28 @@ _PLACES = 1024
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Supervisor:
-    """A service in several processes. `reread` loads the config again; it may raise ConfigError."""
+def supervise(
+    config: Config, listeners: Listeners, on_ready: Callable[[], None], reread: Callable[[], Config]
+) -> None:
+    """Serve in several processes until SIGTERM or SIGINT.
 
-    config: Config
-    listeners: Listeners
-    on_ready: Callable[[], None]
-    reread: Callable[[], Config]
-
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. `on_ready` is called once, when requests are answered.
-
-        The workers' metrics are summed only if metrics.MULTIPROCESS named a folder when this module was
-        imported: prometheus_client checks that once.
-        """
-        _Changeover(_Gunicorn(self)).run()
+    `on_ready` is called once, when requests are answered. `reread` loads the config again; it may raise
+    ConfigError. The workers' metrics are summed only if metrics.MULTIPROCESS named a folder when this module
+    was imported: prometheus_client checks that once.
+    """
+    _Changeover(_Gunicorn(config, listeners, on_ready, reread)).run()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """Our service as a gunicorn application; never loads libvips in the master."""
 
-    def __init__(self, master: Supervisor) -> None:
-        self._master = master
-        self._config = master.config
+    def __init__(
+        self, config: Config, listeners: Listeners, on_ready: Callable[[], None], reread: Callable[[], Config]
+    ) -> None:
+        self._config = config
+        self._listeners = listeners
+        self._on_ready = on_ready
+        self._reread = reread
         self._token = os.pipe()  # holds one byte: the worker that reads it is the first
         os.set_blocking(self._token[0], False)
         os.write(self._token[1], b"1")
@@ -84,7 +81,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
     def load_config(self) -> None:
         """See BaseApplication: settings come from our config alone, never from gunicorn's files."""
         settings: dict[str, Any] = {
-            "bind": f"fd://{self._master.listeners.covers.fileno()}",
+            "bind": f"fd://{self._listeners.covers.fileno()}",
             "workers": self._config.server.workers,
             "worker_class": _Worker,
             "logger_class": _Logger,
@@ -103,7 +100,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         """See BaseApplication; for SIGHUP. A config with mistakes changes nothing."""
         try:
             # The data folder must not change: workers of both generations share keys, counts and locks.
-            self._config = self._master.reread().model_copy(update={"data": self._config.data})
+            self._config = self._reread().model_copy(update={"data": self._config.data})
         except ConfigError as exc:
             _log.error("the config has mistakes; the old one stays", extra={"mistakes": str(exc)})
         except Exception as exc:  # no error here may end a running service
@@ -117,7 +114,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         """See BaseApplication; runs in each worker."""
 
         async def make() -> web.AppRunner:
-            app = application(self._config, self._master.listeners, self._is_ready)
+            app = application(self._config, self._listeners, self._is_ready)
             app.on_startup.append(_trace_crashes)
             stop_seconds = self._config.server.stop_seconds
             return _Runner(app, self.share, around=bounds.around(app), shutdown_timeout=stop_seconds * 0.95)
@@ -131,7 +128,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             os.read(self._token[0], 1)
         except BlockingIOError:
             return
-        self._master.on_ready()
+        self._on_ready()
 
     def cannot_start(self, why: str) -> NoReturn:
         """End a worker that cannot start. Blocks.

@@ -7,19 +7,23 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from coverproxy.config import Import
 from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.errors import PictureRefused, Unavailable
 from coverproxy.domain.original import NO_TERMS, Original, State, Terms
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.render_pool import INTERNAL
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import OriginalRefused, sketched
+from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.item_decisions import ItemDecisions
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.ingest import Ingestor
+from coverproxy.service.invalidate import Invalidator
 from coverproxy.storage import atomic, bounded_read
 
 SOURCE = "upload"
@@ -54,19 +58,33 @@ class Contribution:
 class Contributor:
     """Ingests contributions. Blocks, except take()."""
 
-    def __init__(self, ingestor: Ingestor, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        files: OriginalFiles,
+        invalidator: Invalidator,
+        ingestor: Ingestor,
+        rules: Import,
+        most_bytes: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._catalogue = catalogue
+        self._files = files
+        self._invalidator = invalidator
         self._ingestor = ingestor
+        self._rules = rules
+        self._most_bytes = most_bytes
         self._now = now
 
     def read(self, path: Path, identifier: Identifier, said: Contribution) -> tuple[Original, bytes]:
         """Read a file and describe it without a decoder. Raises OriginalRefused, OSError."""
-        limit = self._ingestor.limits.max_bytes
+        limit = self._most_bytes
         body, _ = bounded_read.read(path, limit + 1)
         if not body or len(body) > limit:
             raise OriginalRefused("bytes", f"{len(body)} bytes; expected 1 to {limit}")
         now = self._now()
         original = replace(
-            sketched(body, identifier, self._ingestor.rules), date=int(now), added=int(now * 1000),
+            sketched(body, identifier, self._rules), date=int(now), added=int(now * 1000),
             source=said.source, origin=said.origin, who=said.who, terms=said.terms,
             state=None if said.is_trusted else State.PENDING,
         )  # fmt: skip
@@ -78,24 +96,23 @@ class Contributor:
 
     def incoming(self) -> Path:
         """Return a name for an incoming file."""
-        return self._ingestor.files.incoming()
+        return self._files.incoming()
 
     def enter(self, original: Original, found: Path, said: Contribution) -> Outcome:
         """Store an examined original: its file, then its row; return the outcome.
 
         It replaces what the same person sent for the book before. Raises OriginalRefused, Unavailable.
         """
-        taker = self._ingestor
         try:
-            taker.files.place(original, b"", found, "link")
+            self._files.place(original, b"", found, "link")
         except OSError as exc:
             raise Unavailable(f"an original cannot be stored: {exc.strerror}") from exc
-        with changing(taker.catalogue, int(self._now())) as changes:
+        with changing(self._catalogue, int(self._now())) as changes:
             refused, discarded = self._write(changes, original, said)
             outcome = _outcome(changes, original)
         for each in discarded:
-            taker.files.discard(each)
-        taker.invalidator.drop_stale()
+            self._files.discard(each)
+        self._invalidator.drop_stale()
         if refused:
             raise refused
         return outcome
@@ -109,7 +126,7 @@ class Contributor:
             decisions = ItemDecisions(tables, book)
             decisions.unhide(None)
             decisions.unhide(original.digest)
-        entry = enter(changes, original, self._ingestor.rules, partial(_is_own_earlier, new=original))
+        entry = enter(changes, original, self._rules, partial(_is_own_earlier, new=original))
         if entry.refused:
             return entry.refused, entry.discarded
         if said.is_trusted:

@@ -2,18 +2,26 @@
 
 from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.original import Original, State
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import Changes, changing
-from coverproxy.service.ingest import Ingestor
+from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.invalidate import Invalidator
 
 _WHO = "the service"
 
 
-def expire(ingestor: Ingestor, now: int, pending_seconds: int, most: int = 100) -> int:
+def expire(
+    catalogue: Catalogue,
+    files: OriginalFiles,
+    invalidator: Invalidator,
+    now: int,
+    pending_seconds: int,
+    most: int = 100,
+) -> int:
     """Hide originals whose terms have ended, and remove uploads that waited for a review for too long.
 
     Returns how many. Blocks. Safe in several processes at once: what one has done, another no longer finds.
     """
-    catalogue = ingestor.catalogue
     ended = catalogue.outdated(now, most)
     oldest = (now - pending_seconds) * 1000
     unseen = [each for each in catalogue.pending(most) if each.added < oldest]
@@ -29,8 +37,8 @@ def expire(ingestor: Ingestor, now: int, pending_seconds: int, most: int = 100) 
             changes.tables.remove(each)
             _log(changes, each, "nobody reviewed it")
     for each in unseen:
-        ingestor.files.discard(each)
-    ingestor.invalidator.drop_stale()
+        files.discard(each)
+    invalidator.drop_stale()
     return len(ended) + len(unseen)
 
 

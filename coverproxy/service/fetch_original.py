@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from coverproxy.domain.errors import Busy, NoCover, Pending, StoreUnavailable, U
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Reading
 from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.examine import OriginalRefused
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.ingest import Ingestor
@@ -64,7 +64,6 @@ class Queue:
             self._held += Counter()  # drops zeros
 
 
-@dataclass(frozen=True)
 class OriginalFetcher:
     """Fetches originals from the sources.
 
@@ -73,27 +72,40 @@ class OriginalFetcher:
     for that.
     """
 
-    chain: Chain
-    recall: SourceMemory
-    taker: Ingestor
-    stripes: FileLocks
-    settings: Settings
-    metrics: Metrics
-    renders: RenderPool
-    guard: DecodeGuard
-    threads: ThreadPoolExecutor
-    now: Callable[[], float] = time.time
-    chance: Callable[[], float] = random.random
-    flights: SingleFlight[None] = field(default_factory=SingleFlight)
-    queue: Queue = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "queue", Queue(self.settings.queue))
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        chain: Chain,
+        recall: SourceMemory,
+        ingestor: Ingestor,
+        stripes: FileLocks,
+        settings: Settings,
+        metrics: Metrics,
+        renders: RenderPool,
+        guard: DecodeGuard,
+        threads: ThreadPoolExecutor,
+        now: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._catalogue = catalogue
+        self._chain = chain
+        self._recall = recall
+        self._ingestor = ingestor
+        self._stripes = stripes
+        self._settings = settings
+        self._metrics = metrics
+        self._renders = renders
+        self._guard = guard
+        self._threads = threads
+        self._now = now
+        self._chance = chance
+        self._flights: SingleFlight[None] = SingleFlight()
+        self._queue = Queue(settings.queue)
 
     @property
     def has_sources(self) -> bool:
         """Whether any source is configured."""
-        return bool(self.chain.gates)
+        return bool(self._chain.gates)
 
     async def bring(self, identifier: Identifier, account: str) -> None:
         """Make sure that a book has a usable original here if any source has one, on behalf of *account*.
@@ -101,10 +113,10 @@ class OriginalFetcher:
         Raises NoCover if no source has one, now or according to memory; Unavailable if a source that may have
         it is unavailable; Busy if the fetch queue is full.
         """
-        if not self.has_sources or await self.off_loop(partial(self.taker.has, identifier)):
+        if not self.has_sources or await self.off_loop(partial(self._ingestor.has, identifier)):
             return
         ask = partial(self._ask_once, identifier, account)
-        await self.flights.join(str(identifier), ask, _NO_DEADLINE, lambda fault: True)
+        await self._flights.join(str(identifier), ask, _NO_DEADLINE, lambda fault: True)
 
     async def choose(self, reading: Reading, account: str, within: float) -> Identifier:
         """Pick the identifier that is meant if none has an original here, like DerivativeMaker.choose().
@@ -147,18 +159,18 @@ class OriginalFetcher:
 
     def _names(self, identifier: Identifier) -> tuple[Identifier, ...]:
         """Return the names to ask sources by, the requested one first."""
-        names = self.taker.catalogue.aliases.names(identifier)
+        names = self._catalogue.aliases.names(identifier)
         return tuple(dict.fromkeys((identifier, *names)))[:MOST_ASKED_NAMES]
 
     async def _ask_by(self, identifier: Identifier, account: str) -> None:
         """Ask, unless another process was faster."""
-        async with self.queue.place(account), self.stripes.hold(str(identifier)):
+        async with self._queue.place(account), self._stripes.hold(str(identifier)):
             known = await self.off_loop(partial(self._look_again, identifier))
             if known is None:
                 return
             if known.is_absent:
                 raise NoCover(f"no source has a cover for {identifier}")
-            outcome = await self.chain.ask(identifier, partial(self.take, account, identifier), known.paused)
+            outcome = await self._chain.ask(identifier, partial(self.take, account, identifier), known.paused)
             await self.off_loop(partial(self._remember, identifier, outcome))
         if outcome.found is None and outcome.silent:
             raise Unavailable(f"unavailable: {', '.join(outcome.silent)}")
@@ -167,58 +179,61 @@ class OriginalFetcher:
 
     def _look_again(self, identifier: Identifier) -> Remembered | None:
         """Return what is remembered, or None if another process has fetched it meanwhile."""
-        return None if self.taker.has(identifier) else self.remembered(identifier)
+        return None if self._ingestor.has(identifier) else self.remembered(identifier)
 
     def remembered(self, identifier: Identifier) -> Remembered:
         """Return what is remembered about a book and all sources. Blocks."""
         try:
-            return self.recall.look(identifier, self.now())
+            return self._recall.look(identifier, self._now())
         except StoreUnavailable as exc:  # better one request too many than none
             log.fault(_log, "the memory of sources cannot be read", exc)
             return Remembered(False, {})
 
     async def take(self, account: str, identifier: Identifier, source: str, got: Fetched) -> Original | None:
         """Ingest what a source returned, in *account*'s turn; None: it is not a cover. Raises Unavailable."""
-        taker = self.taker
         try:
-            sketch = await self.off_loop(partial(taker.sketch, identifier, source, got))
+            sketch = await self.off_loop(partial(self._ingestor.sketch, identifier, source, got))
             original = await self.examine(account, sketch, got.body, must=True)  # fetches are bounded
-            return await self.off_loop(partial(taker.enter, original, got))
+            return await self.off_loop(partial(self._ingestor.enter, original, got))
         except OriginalRefused as exc:
-            self.metrics.source_refused.labels(source, exc.reason).inc()
+            self._metrics.source_refused.labels(source, exc.reason).inc()
             about = {"source": source, "of": str(identifier), "why": str(exc)}
             _log.info("a picture from a source is refused", extra=about)
             return None
 
     async def examine(self, account: str, sketch: Original, body: bytes, *, must: bool = False) -> Original:
         """Measure and decode a body, in *account*'s turn. Raises OriginalRefused, Unavailable, Busy."""
-        async with self.renders.place(account, must=must) as place:
-            return await self.guard.decode(place, sketch, partial(self.taker.examine, sketch, body))
+        async with self._renders.place(account, must=must) as place:
+            return await self._guard.decode(place, sketch, partial(self._ingestor.examine, sketch, body))
 
     def _remember(self, identifier: Identifier, outcome: ChainOutcome[Original]) -> None:
         """Remember that no source has it, and which asked us to wait; but not that one was unavailable."""
-        now, settings = self.now(), self.settings
+        now, settings = self._now(), self._settings
         for source, wait in outcome.waits.items():
             self.note_wait(source, wait)
         try:
             if outcome.found is None and not outcome.silent:
                 # not all at the same time: books requested together would expire together
-                jitter = 1 + settings.absent_jitter * (2 * self.chance() - 1)
-                self.recall.note_absent(identifier, now + settings.absent_seconds * jitter, now)
+                jitter = 1 + settings.absent_jitter * (2 * self._chance() - 1)
+                self._recall.note_absent(identifier, now + settings.absent_seconds * jitter, now)
         except StoreUnavailable as exc:
             log.fault(_log, "the memory of sources cannot be written", exc)
 
     def note_wait(self, source: str, wait: float) -> None:
         """Have every process leave a source alone for *wait* seconds, at most a day. Blocks."""
         try:
-            self.recall.pause(source, self.now() + min(wait, LONGEST_WISH))
+            self._recall.pause(source, self._now() + min(wait, LONGEST_WISH))
         except StoreUnavailable as exc:
             log.fault(_log, "the memory of sources cannot be written", exc)
 
+    async def close(self, within: float) -> None:
+        """Finish fetches in progress, within so many seconds."""
+        await self._flights.land(within)
+
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Do blocking work in one hop."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def states(self) -> dict[str, str]:
         """Return the circuit breaker's state by source: "closed", "half-open" or "open"."""
-        return {gate.name: gate.state.value for gate in self.chain.gates}
+        return {gate.name: gate.state.value for gate in self._chain.gates}

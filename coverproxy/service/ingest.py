@@ -39,7 +39,6 @@ class Aftermath:
     discarded: list[Original] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
 class Ingestor:
     """Ingests what sources return. Every method blocks; safe in several threads and processes.
 
@@ -47,28 +46,40 @@ class Ingestor:
     1.
     """
 
-    catalogue: Catalogue
-    files: OriginalFiles
-    invalidator: Invalidator
-    sizes: Mapping[str, Size]
-    limits: Limits
-    rules: Import
-    sources: Mapping[str, SourceConfig]
-    now: Callable[[], float] = time.time
-    chance: Callable[[], float] = random.random
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        files: OriginalFiles,
+        invalidator: Invalidator,
+        sizes: Mapping[str, Size],
+        limits: Limits,
+        rules: Import,
+        sources: Mapping[str, SourceConfig],
+        now: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._catalogue = catalogue
+        self._files = files
+        self._invalidator = invalidator
+        self._sizes = sizes
+        self._limits = limits
+        self._rules = rules
+        self._sources = sources
+        self._now = now
+        self._chance = chance
 
     def has(self, identifier: Identifier) -> bool:
         """Return whether an item has an original here that may be usable. Raises Unavailable."""
-        return any(each.is_usable for each in self.catalogue.of_item(identifier))
+        return any(each.is_usable for each in self._catalogue.of_item(identifier))
 
     def sketch(self, identifier: Identifier, source: str, got: Fetched) -> Original:
         """Describe it without a decoder. Raises OriginalRefused, Unavailable."""
-        original = sketched(got.body, identifier, self.rules)
-        if refused := known_refusal(self.catalogue, original, self.rules):
+        original = sketched(got.body, identifier, self._rules)
+        if refused := known_refusal(self._catalogue, original, self._rules):
             raise refused
-        now = self.now()
+        now = self._now()
         date = int(now) if got.date is None else got.date
-        settings = self.sources.get(source)
+        settings = self._sources.get(source)
         terms = NO_CROP if settings and settings.no_crop else original.terms
         return replace(original, source=source, date=date, added=int(now * 1000), terms=terms)
 
@@ -82,13 +93,13 @@ class Ingestor:
         Refuses exactly what rendering would refuse later; nothing is scaled or encoded for it.
         Raises OriginalRefused, Unavailable.
         """
-        largest = max(self.sizes.values(), key=lambda size: size.width * size.height)
+        largest = max(self._sizes.values(), key=lambda size: size.width * size.height)
         try:
-            source = self.sources.get(sketch.source)
-            limits = source.limits(self.limits) if source else self.limits
+            source = self._sources.get(sketch.source)
+            limits = source.limits(self._limits) if source else self._limits
             original = measured(sketch, body, decoder, limits)
-            decoder.verify(body, largest, self.limits)
-            found = decoder.detail(body, self.limits)
+            decoder.verify(body, largest, self._limits)
+            found = decoder.detail(body, self._limits)
         except UnusableOriginal as exc:
             raise OriginalRefused(exc.reason, str(exc)) from None
         return replace(original, detail=found.detail, content=found.content)
@@ -100,9 +111,9 @@ class Ingestor:
         be "no image" art now that one more book has it; Unavailable.
         """
         aftermath = Aftermath()
-        before = self.catalogue.provenance.of(original.identifier, original.source)
+        before = self._catalogue.provenance.of(original.identifier, original.source)
         self._place(original, got.body)
-        with changing(self.catalogue, int(self.now())) as changes:
+        with changing(self._catalogue, int(self._now())) as changes:
             refused = self._write(changes, original, before, got.validators, aftermath)
         self._finish(aftermath)
         if refused:
@@ -111,7 +122,7 @@ class Ingestor:
 
     def _place(self, original: Original, body: bytes) -> None:
         try:
-            self.files.place(original, body, Path(), "copy")
+            self._files.place(original, body, Path(), "copy")
         except OSError as exc:
             raise Unavailable(f"an original cannot be stored: {exc.strerror}") from exc
 
@@ -121,7 +132,7 @@ class Ingestor:
     ) -> OriginalRefused | None:  # fmt: skip
         """Write the rows; return why the bytes are refused, if they are."""
         tables = changes.tables
-        if refused := known_refusal(tables, original, self.rules):  # found since it was examined
+        if refused := known_refusal(tables, original, self._rules):  # found since it was examined
             aftermath.discarded += without_row(changes, original)
             return refused
         tables.provenance.put(self.provenance(original.identifier, original.source, original.digest, said))
@@ -129,7 +140,7 @@ class Ingestor:
             return refused
         others = changes.watch(original.identifier)
         _note_what_outstayed(tables, original, others, before)
-        entry = enter(changes, original, self.rules, lambda old: _is_predecessor(old, original, before))
+        entry = enter(changes, original, self._rules, lambda old: _is_predecessor(old, original, before))
         aftermath.discarded += entry.discarded
         return entry.refused
 
@@ -137,11 +148,11 @@ class Ingestor:
         self, changes: Changes, original: Original, aftermath: Aftermath
     ) -> OriginalRefused | None:
         """Withdraw bytes that one source returned for many books: its way to say "no image"."""
-        tables, most = changes.tables, max(_MOST_SAME, self.rules.same_bytes_isbns)
+        tables, most = changes.tables, max(_MOST_SAME, self._rules.same_bytes_isbns)
         same = tables.provenance.with_digest(original.digest, original.source, most)
         if len(same) < 2 or tables.decisions.is_admitted(original.digest):
             return None
-        refused = same_bytes((each.identifier for each in same), self.rules, original.source)
+        refused = same_bytes((each.identifier for each in same), self._rules, original.source)
         if refused is None:
             return None
         tables.refuse(original.digest, refused)
@@ -157,13 +168,13 @@ class Ingestor:
 
     def _finish(self, aftermath: Aftermath) -> None:
         for original in aftermath.discarded:
-            self.files.discard(original)
-        self.invalidator.drop_stale()
+            self._files.discard(original)
+        self._invalidator.drop_stale()
 
     def provenance(self, identifier: Identifier, source: str, digest: bytes, said: Validators) -> Provenance:
         """Return when to revalidate it, and when to delete it, by its source's settings."""
-        settings, now = self.sources[source], int(self.now())
-        after = settings.recheck_after_seconds * (1 + _JITTER * (2 * self.chance() - 1))
+        settings, now = self._sources[source], int(self._now())
+        after = settings.recheck_after_seconds * (1 + _JITTER * (2 * self._chance() - 1))
         kept = {"always": None, "never": MOMENT_SECONDS}
         keep = settings.keep
         stay = kept[keep] if isinstance(keep, str) else keep * DAY_SECONDS
@@ -178,9 +189,9 @@ class Ingestor:
 
         Derivatives stay, and so does the row for checking whether the source has another picture.
         """
-        rows = self.catalogue.provenance.outstayed(int(self.now()), most)
+        rows = self._catalogue.provenance.outstayed(int(self._now()), most)
         for row in rows:
-            with changing(self.catalogue, int(self.now()), keep_derivatives=True) as changes:
+            with changing(self._catalogue, int(self._now()), keep_derivatives=True) as changes:
                 tables, found = changes.tables, changes.watch(row.identifier)
                 old = [each for each in found if (each.digest, each.source) == (row.digest, row.source)]
                 for each in old:
@@ -192,10 +203,10 @@ class Ingestor:
 
     def _let_go(self, original: Original) -> None:
         """Remove an original that must not be kept, everywhere unless another item has the same bytes."""
-        if self.catalogue.with_digest(original.digest, 1):
-            self.files.discard(original)
+        if self._catalogue.with_digest(original.digest, 1):
+            self._files.discard(original)
         else:
-            self.files.forget(original)
+            self._files.forget(original)
 
 
 def _is_predecessor(old: Original, new: Original, before: Provenance | None) -> bool:

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from coverproxy import log
 from coverproxy.cache.budget import CacheFull
+from coverproxy.cache.disk import DiskCache
+from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.config import Limits, Size
 from coverproxy.domain.derivative import Derivative
@@ -15,6 +17,7 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Spec
 from coverproxy.imaging.decoder import Decoder
+from coverproxy.originals.base import Catalogue
 from coverproxy.service.links import lead
 from coverproxy.service.maker import DerivativeMaker
 
@@ -40,7 +43,6 @@ class Outcome(StrEnum):
         return self in (Outcome.LARGER, Outcome.FAILED)
 
 
-@dataclass(frozen=True)
 class BetterMaker:
     """Makes a better format of a cover whose JPEG is there.
 
@@ -49,37 +51,49 @@ class BetterMaker:
     charged to the original: its JPEG was made, so it is the encoder's time or memory.
     """
 
-    maker: DerivativeMaker
-    stripes: FileLocks
-    decoder: Decoder
-    sizes: Mapping[str, Size]
-    limits: Limits
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        cache: DiskCache,
+        second: SecondTier | None,
+        maker: DerivativeMaker,
+        stripes: FileLocks,
+        decoder: Decoder,
+        sizes: Mapping[str, Size],
+        limits: Limits,
+    ) -> None:
+        self._catalogue = catalogue
+        self._cache = cache
+        self._second = second
+        self._maker = maker
+        self._stripes = stripes
+        self._decoder = decoder
+        self._sizes = sizes
+        self._limits = limits
 
     def make(self, spec: Spec) -> Outcome:
         """Render and store *spec*, unless it is there; a name of another item leads to that one's."""
-        aliases = self.maker.catalogue.aliases
         try:
-            item = replace(spec, identifier=aliases.item(spec.identifier))
+            item = replace(spec, identifier=self._catalogue.aliases.item(spec.identifier))
         except StoreUnavailable:
             return Outcome.FAILED
         outcome = self._make(item)
         if item != spec and outcome in (Outcome.MADE, Outcome.THERE):
-            lead(self.maker.catalogue, self.maker.cache, self.stripes, spec, item)
+            lead(self._catalogue, self._cache, self._stripes, spec, item)
         return outcome
 
     def _make(self, spec: Spec) -> Outcome:
-        cache = self.maker.cache
         try:
-            if cache.find(spec):
+            if self._cache.find(spec):
                 return Outcome.THERE
-            if cache.room.is_tight():  # what is made now would push out what visitors ask for
+            if self._cache.room.is_tight():  # what is made now would push out what visitors ask for
                 return Outcome.FULL
-            originals = self.maker.originals(spec.identifier)
+            originals = self._maker.originals(spec.identifier)
             original = originals[0]
-            if self.maker.second and (found := self.maker.second.find_here(spec, originals)):
+            if self._second and (found := self._second.find_here(spec, originals)):
                 return self._stored(spec, original, found)
-            size = self.maker.size(spec, original)
-            rendered = self.decoder.render(self.maker.read(original), size, spec.format, self.limits)
+            size = self._maker.size(spec, original)
+            rendered = self._decoder.render(self._maker.read(original), size, spec.format, self._limits)
             made = Derivative(
                 rendered.body, spec.format, original.mtime, rendered.size, rendered.original, made_of=original
             )
@@ -91,14 +105,14 @@ class BetterMaker:
             return Outcome.FAILED
 
     def _stored(self, spec: Spec, original: Original, made: Derivative) -> Outcome:
-        jpeg = self.maker.cache.length(Spec(spec.identifier, spec.size, Format.JPEG))
+        jpeg = self._cache.length(Spec(spec.identifier, spec.size, Format.JPEG))
         if jpeg is not None and len(made.body) > SMALLER * jpeg:
             return Outcome.LARGER
-        with self.stripes.held(str(spec)):
+        with self._stripes.held(str(spec)):
             # MUST be looked at under the lock: who replaces an original purges with it, and afterwards
-            if self.maker.originals(spec.identifier)[0] != original:
+            if self._maker.originals(spec.identifier)[0] != original:
                 return Outcome.STALE
-            if self.maker.cache.find(spec):
+            if self._cache.find(spec):
                 return Outcome.THERE
-            self.maker.store(spec, made)
+            self._maker.store(spec, made)
         return Outcome.MADE

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from coverproxy import log
 from coverproxy.cache.budget import CacheFull
@@ -30,26 +30,36 @@ GONE_SECONDS = 60
 _MOST_AWAY = 1000
 
 
-@dataclass(frozen=True)
 class DerivativeMaker:
     """Makes derivatives, for the service and for commands. Thread-safe.
 
     `now`: returns seconds since 1970. `away`: since when originals' files are missing, by digest.
     """
 
-    cache: DiskCache
-    catalogue: Catalogue
-    files: OriginalFiles
-    metrics: Metrics
-    sizes: Mapping[str, Size]
-    limits: Limits
-    second: SecondTier | None = None
-    now: Callable[[], float] = time.time
-    away: dict[bytes, float] = field(default_factory=dict)
+    def __init__(
+        self,
+        cache: DiskCache,
+        catalogue: Catalogue,
+        files: OriginalFiles,
+        metrics: Metrics,
+        sizes: Mapping[str, Size],
+        limits: Limits,
+        second: SecondTier | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._cache = cache
+        self._catalogue = catalogue
+        self._files = files
+        self._metrics = metrics
+        self._sizes = sizes
+        self._limits = limits
+        self._second = second
+        self._now = now
+        self._away: dict[bytes, float] = {}
 
     def choose(self, reading: Reading) -> Identifier:
         """Pick the identifier that is meant, by which have a usable original. Raises NoCover."""
-        find = self.catalogue.of_item
+        find = self._catalogue.of_item
         covered = {each for each in reading.identifiers if any(one.is_usable for one in find(each))}
         picked = reading.pick(covered)
         if picked is None:
@@ -58,7 +68,7 @@ class DerivativeMaker:
 
     def originals(self, identifier: Identifier) -> list[Original]:
         """Return the originals that may still be usable, best first. Raises NoCover, Unavailable."""
-        known = self.catalogue.of_item(identifier)
+        known = self._catalogue.of_item(identifier)
         found = [each for each in known if each.is_usable] or self._back_again(known)
         if not found:
             raise NoCover(f"{identifier} has no cover")
@@ -79,14 +89,14 @@ class DerivativeMaker:
     def stored_if_possible(self, spec: Spec, derivative: Derivative) -> Derivative:
         """Store a derivative. One that cannot be stored is still answered from memory, without a place."""
         try:
-            with self.metrics.spans.labels("store").time():
+            with self._metrics.spans.labels("store").time():
                 return self.store(spec, derivative)
         except CacheFull as full:
-            self.metrics.cache_refusals.inc()
+            self._metrics.cache_refusals.inc()
             if full.is_news:
                 _log.warning("covers are answered but not stored", extra={"why": full.strerror})
         except OSError as exc:
-            self.metrics.store_failures.inc()
+            self._metrics.store_failures.inc()
             log.fault(_log, "a derivative cannot be stored", exc, spec=str(spec))
         return derivative
 
@@ -96,21 +106,21 @@ class DerivativeMaker:
         A changed picture gets a later time than its predecessor, so that clients notice. Raises CacheFull or
         another OSError; then the predecessor stays.
         """
-        if older := self.cache.find_older(spec):
+        if older := self._cache.find_older(spec):
             least = older.mtime + (older.body != derivative.body)
             derivative = replace(derivative, mtime=max(derivative.mtime, least))
         try:
-            self.cache.put(spec, derivative)
+            self._cache.put(spec, derivative)
         finally:  # afterwards, so that a link to it outlives a crash; one that is not kept goes there, too
-            if self.second and derivative.made_of:
-                self.second.offer(spec, derivative.made_of, derivative)
+            if self._second and derivative.made_of:
+                self._second.offer(spec, derivative.made_of, derivative)
         if older:
-            self.cache.drop_older(spec)
-        return replace(derivative, place=self.cache.layout.place(spec), made_of=None)
+            self._cache.drop_older(spec)
+        return replace(derivative, place=self._cache.layout.place(spec), made_of=None)
 
     def brought(self, spec: Spec, originals: list[Original]) -> Derivative | None:
         """Return the derivative if another node has made it, and store it here. Blocks."""
-        found = self.second.find_here(spec, originals) if self.second else None
+        found = self._second.find_here(spec, originals) if self._second else None
         return self.stored_if_possible(spec, found) if found else None
 
     def derive(
@@ -121,12 +131,12 @@ class DerivativeMaker:
         *is_next*: a faulty original has made way for it, so its date is read again.
         """
         if is_next:
-            now = self.catalogue.of_item(spec.identifier)
+            now = self._catalogue.of_item(spec.identifier)
             original = next((each for each in now if each.digest == original.digest), original)
         try:
             body = self.read(original)
-            with self.metrics.spans.labels("render").time():
-                made = decoder.render(body, self.size(spec, original), spec.format, self.limits)
+            with self._metrics.spans.labels("render").time():
+                made = decoder.render(body, self.size(spec, original), spec.format, self._limits)
         except UnusableOriginal as exc:
             self._note_fault(original, exc)
             return None
@@ -134,7 +144,7 @@ class DerivativeMaker:
 
     def size(self, spec: Spec, original: Original) -> Size:
         """Return the size to render: what may only be shown whole is padded where it would be cropped."""
-        size = self.sizes[spec.size]
+        size = self._sizes[spec.size]
         is_forbidden = size.fit == "crop" and original.terms.no_crop
         return size.model_copy(update={"fit": "pad"}) if is_forbidden else size
 
@@ -143,8 +153,8 @@ class DerivativeMaker:
         found = []
         for each in known:
             is_gone = (each.fault or "").startswith(GONE) and each.state is None
-            if is_gone and self.files.has(each):
-                with changing(self.catalogue, int(time.time()), keep_derivatives=True) as changes:
+            if is_gone and self._files.has(each):
+                with changing(self._catalogue, int(time.time()), keep_derivatives=True) as changes:
                     changes.watch(each.identifier)
                     changes.tables.clear_fault(each)
                 found.append(replace(each, fault=None))
@@ -156,12 +166,12 @@ class DerivativeMaker:
         Raises Unavailable.
         """
         try:
-            found = decoder.glance(self.read(original), self.limits)
+            found = decoder.glance(self.read(original), self._limits)
         except UnusableOriginal as exc:
             self._note_fault(original, exc)
             return None
         try:
-            self.catalogue.keep_look(original.digest, found)
+            self._catalogue.keep_look(original.digest, found)
         except StoreUnavailable as exc:  # it will be made again
             log.fault(_log, "a preview cannot be stored", exc)
         return found
@@ -172,7 +182,7 @@ class DerivativeMaker:
         Raises NoCover, Unavailable.
         """
         try:
-            return decoder.render(self.read(original), size, Format.JPEG, self.limits).body
+            return decoder.render(self.read(original), size, Format.JPEG, self._limits).body
         except UnusableOriginal as exc:
             raise NoCover(f"it cannot be rendered: {exc}") from exc
 
@@ -181,42 +191,42 @@ class DerivativeMaker:
         again.
         """
         try:
-            with self.metrics.spans.labels("read").time():
+            with self._metrics.spans.labels("read").time():
                 body = self._read(original)
         except OSError as exc:
             log.fault(_log, "an original cannot be read", exc, book=str(original.identifier))
             raise Unavailable(f"an original of {original.identifier} cannot be read") from exc
-        if len(body) > self.limits.max_bytes:
-            raise UnusableOriginal("limit", f"more than {self.limits.max_bytes} bytes")
+        if len(body) > self._limits.max_bytes:
+            raise UnusableOriginal("limit", f"more than {self._limits.max_bytes} bytes")
         return body
 
     def _read(self, original: Original) -> bytes:
         """Read an original's file; one that is missing for a while, in an existing folder, was deleted."""
         try:
-            body = self.files.read(original, self.limits.max_bytes)
+            body = self._files.read(original, self._limits.max_bytes)
         except FileNotFoundError as exc:
-            if not self.files.can_tell(original):  # rather an unmounted disk
+            if not self._files.can_tell(original):  # rather an unmounted disk
                 raise
             if not self._is_long_gone(original):
                 raise
             raise UnusableOriginal("gone", "its file was deleted") from exc
-        self.away.pop(original.digest, None)
+        self._away.pop(original.digest, None)
         return body
 
     def _is_long_gone(self, original: Original) -> bool:
         """Return whether this process has missed a file for GONE_SECONDS without seeing it in between."""
-        now = self.now()
-        if len(self.away) >= _MOST_AWAY:
-            self.away.clear()  # a disk rather than single files
-        return now - self.away.setdefault(original.digest, now) >= GONE_SECONDS
+        now = self._now()
+        if len(self._away) >= _MOST_AWAY:
+            self._away.clear()  # a disk rather than single files
+        return now - self._away.setdefault(original.digest, now) >= GONE_SECONDS
 
     def _note_fault(self, original: Original, fault: UnusableOriginal) -> None:
-        self.metrics.unusable.labels(fault.reason).inc()
+        self._metrics.unusable.labels(fault.reason).inc()
         _log.warning("unusable original", extra={"of": str(original.identifier), "why": str(fault)})
         if fault.reason == "thin":  # too thin for this size only
             return
         try:
-            mark_faulty(self.catalogue, original, str(fault), int(time.time()))
+            mark_faulty(self._catalogue, original, str(fault), int(time.time()))
         except StoreUnavailable as exc:  # it is tried again, and fails again
             log.fault(_log, "a fault cannot be stored", exc)
 

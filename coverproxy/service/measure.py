@@ -1,64 +1,87 @@
 """Originals measured in the background: those that came in without a decoder, where one is to be chosen."""
 
 import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from coverproxy import log
+from coverproxy.concurrency.threads import run_in
+from coverproxy.config import Limits
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.detail import Measure
-from coverproxy.imaging.render_pool import INTERNAL
+from coverproxy.imaging.render_pool import INTERNAL, RenderPool
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import changing
-from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.ingest import Ingestor
+from coverproxy.originals.files import OriginalFiles
+from coverproxy.service.decode_guard import DecodeGuard
+from coverproxy.service.invalidate import Invalidator
 
 _log = logging.getLogger(__name__)
 
 _MOST = 20
 
 
-async def measure_some(asking: OriginalFetcher) -> int:
-    """Measure the originals of some items, and have each show its best; return how many items there were.
+class Measurer:
+    """Measures originals that are here, in the service's own turn."""
 
-    Several processes may do it at once: one that finds an item locked measures it again, to the same end.
-    """
-    taker = asking.taker
-    found = await asking.off_loop(partial(taker.catalogue.unmeasured, _MOST))
-    for identifier in found:
-        measures = {}
-        for each in await asking.off_loop(partial(taker.catalogue.of_item, identifier)):
-            if each.detail is None and each.fault is None:
-                measures[each.digest] = await _measured(asking, each)
-        await asking.off_loop(partial(_keep, taker, identifier, measures))
-    return len(found)
+    def __init__(
+        self, *, catalogue: Catalogue, files: OriginalFiles, invalidator: Invalidator, renders: RenderPool,
+        guard: DecodeGuard, limits: Limits, threads: ThreadPoolExecutor, now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        self._catalogue = catalogue
+        self._files = files
+        self._invalidator = invalidator
+        self._renders = renders
+        self._guard = guard
+        self._limits = limits
+        self._threads = threads
+        self._now = now
 
+    async def measure(self, original: Original) -> Measure:
+        """Decode an original whole. Raises UnusableOriginal, Unavailable, OSError."""
 
-async def _measured(asking: OriginalFetcher, original: Original) -> Measure | None:
-    """Measure one; None where it cannot be read or decoded now: then its size counts as it is."""
-    limits = asking.taker.limits
+        def work(decoder: Decoder) -> Measure:
+            return decoder.detail(self._files.read(original, self._limits.max_bytes), self._limits)
 
-    def work(decoder: Decoder) -> Measure:
-        return decoder.detail(asking.taker.files.read(original, limits.max_bytes), limits)
+        async with self._renders.place(INTERNAL, must=True) as place:
+            return await self._guard.decode(place, original, work)
 
-    try:
-        async with asking.renders.place(INTERNAL, must=True) as place:
-            return await asking.guard.decode(place, original, work)
-    except (UnusableOriginal, Unavailable, OSError) as exc:
-        log.fault(_log, "an original cannot be measured", exc, of=str(original.identifier))
-        return None
+    async def measure_some(self) -> int:
+        """Measure the originals of some items, and have each show its best; return how many items.
 
+        Several processes may do it at once: one that finds an item locked measures it again, to the same end.
+        """
+        found = await run_in(self._threads, partial(self._catalogue.unmeasured, _MOST))
+        for identifier in found:
+            measures = {}
+            for each in await run_in(self._threads, partial(self._catalogue.of_item, identifier)):
+                if each.detail is None and each.fault is None:
+                    measures[each.digest] = await self._if_possible(each)
+            await run_in(self._threads, partial(self._keep, identifier, measures))
+        return len(found)
 
-def _keep(taker: Ingestor, identifier: Identifier, measures: dict[bytes, Measure | None]) -> None:
-    """Write down what was measured; the derivatives of what is no longer the best go. Blocks."""
-    with changing(taker.catalogue, int(taker.now())) as changes:
-        for digest, found in measures.items():
-            if found is not None:
-                for each in changes.tables.with_digest(digest, 1000):
-                    changes.watch(each.identifier)
-                changes.tables.keep_measure(digest, found.detail, found.content)
-        found_now = changes.tables.of_item(identifier)
-        if all(each.detail is not None or each.fault or each.digest in measures for each in found_now):
-            changes.tables.unmark_unmeasured(identifier)
-    taker.invalidator.drop_stale()
+    async def _if_possible(self, original: Original) -> Measure | None:
+        """Measure one; None if it cannot be read or decoded now: then its size counts as it is."""
+        try:
+            return await self.measure(original)
+        except (UnusableOriginal, Unavailable, OSError) as exc:
+            log.fault(_log, "an original cannot be measured", exc, of=str(original.identifier))
+            return None
+
+    def _keep(self, identifier: Identifier, measures: dict[bytes, Measure | None]) -> None:
+        """Store the measures, and remove the derivatives of originals that are no longer the best. Blocks."""
+        with changing(self._catalogue, int(self._now())) as changes:
+            for digest, found in measures.items():
+                if found is not None:
+                    for each in changes.tables.with_digest(digest, 1000):
+                        changes.watch(each.identifier)
+                    changes.tables.keep_measure(digest, found.detail, found.content)
+            found_now = changes.tables.of_item(identifier)
+            if all(each.detail is not None or each.fault or each.digest in measures for each in found_now):
+                changes.tables.unmark_unmeasured(identifier)
+        self._invalidator.drop_stale()

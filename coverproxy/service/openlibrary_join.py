@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -54,7 +54,6 @@ class JoinReport:
     bytes: int = 0
 
 
-@dataclass
 class DumpReader:
     """Reads a dump into wishes for covers, and links editions by their works.
 
@@ -62,17 +61,25 @@ class DumpReader:
     another one is read anew. `on_refusal` gets lines that cannot be read.
     """
 
-    catalogue: Catalogue
-    wanted: WantedCovers
-    on_refusal: Callable[[Refusal], None]
-    only: Holdings | None = None
-    chosen_by: str = ""
-    report: JoinReport = field(default_factory=JoinReport)
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        wanted: WantedCovers,
+        on_refusal: Callable[[Refusal], None],
+        only: Holdings | None = None,
+        chosen_by: str = "",
+    ) -> None:
+        self._catalogue = catalogue
+        self._wanted = wanted
+        self._on_refusal = on_refusal
+        self._only = only
+        self._chosen_by = chosen_by
+        self.report = JoinReport()
 
     def read(self, dump: Path, on_batch: Callable[[JoinReport], None]) -> JoinReport:
         """Read a dump, on from where it was left. Raises OSError, FeedUnreadable, StoreUnavailable."""
-        stamp = f"{stamp_of(dump)} {self.chosen_by}".strip()
-        known = self.wanted.progress(dump.name)
+        stamp = f"{stamp_of(dump)} {self._chosen_by}".strip()
+        known = self._wanted.progress(dump.name)
         begun = known if known and known.stamp == stamp else DumpProgress(dump.name, stamp)
         if begun.is_read:
             return self.report
@@ -82,7 +89,7 @@ class DumpReader:
                 begun = self._enter(dump, batch, begun)
                 self.report.bytes = packed.tell()
                 on_batch(self.report)
-        self.wanted.note([], replace(begun, is_read=True))
+        self._wanted.note([], replace(begun, is_read=True))
         return self.report
 
     def _enter(
@@ -95,26 +102,26 @@ class DumpReader:
         for number, found in batch:
             if isinstance(found, Unread):
                 self.report.unread += 1
-                self.on_refusal(Refusal(str(dump), "", "line", found.why, f"{dump}:{number}"))
+                self._on_refusal(Refusal(str(dump), "", "line", found.why, f"{dump}:{number}"))
             elif found is not None and (named := self._named(found)):
                 self.report.editions += 1
                 wishes += _wishes(found, *named)
                 works += [(f"{SOURCE}:{work.rpartition('/')[2]}", named[0]) for work in found.works[:1]]
         if works:
-            with self.catalogue.writing() as tables:
+            with self._catalogue.writing() as tables:
                 for work, items in works:
                     tables.editions.join(work, items)
         self.report.lines += len(batch)
         self.report.wanted += len(wishes)
         new = self.report.editions - before
         done = replace(begun, lines=begun.lines + len(batch), editions=begun.editions + new)
-        self.wanted.note(wishes, done)
+        self._wanted.note(wishes, done)
         return done
 
     def _named(self, edition: Edition) -> tuple[tuple[Identifier, ...], tuple[Identifier, ...]] | None:
         """Return an edition's items, and what else names them; None where the operator wants none of it."""
         names = list(dict.fromkeys(_read(edition)))
-        if self.only is not None and not any(str(each).encode() in self.only for each in names):
+        if self._only is not None and not any(str(each).encode() in self._only for each in names):
             return None
         isbns = tuple(each for each in names if each.scheme == ISBN)
         items = isbns or tuple(names[:1])
@@ -165,7 +172,6 @@ def archive_stamp(archive: Path, progress: DumpProgress) -> str:
     return f"{stamp_of(archive)} {progress.stamp}"
 
 
-@dataclass(frozen=True)
 class ArchiveReader:
     """Yields the wanted covers of archives as pictures at their places within them.
 
@@ -173,10 +179,17 @@ class ArchiveReader:
     which may then go.
     """
 
-    catalogue: Catalogue
-    wanted: WantedCovers
-    present: dict[str, Path]
-    is_copied: bool = False
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        wanted: WantedCovers,
+        present: dict[str, Path],
+        is_copied: bool = False,
+    ) -> None:
+        self._catalogue = catalogue
+        self._wanted = wanted
+        self._present = present
+        self._is_copied = is_copied
 
     def steps(self, archive: Path) -> Iterator[Step]:
         """Yield what an archive has of what is wanted, in the order of its bytes."""
@@ -185,7 +198,7 @@ class ArchiveReader:
         except FeedUnreadable as exc:
             yield Refusal(str(archive), "", "unreadable", str(exc), str(archive))
             return
-        wishes = self.wanted.of(covers_of(archive.name) or range(0))
+        wishes = self._wanted.of(covers_of(archive.name) or range(0))
         here = ((found[each.cover], each) for each in wishes if each.cover in found)
         for part, wish in sorted(here, key=lambda pair: (pair[0].offset, pair[1].place)):
             candidate = self._candidate(archive, part, wish)
@@ -194,11 +207,11 @@ class ArchiveReader:
 
     def _is_first(self, archive: Path, cover: int) -> bool:
         """Whether no better archive of this cover is here: one of originals, before one of large sizes."""
-        return next((name for name in archive_names(cover) if name in self.present), "") == archive.name
+        return next((name for name in archive_names(cover) if name in self._present), "") == archive.name
 
     def _has(self, candidate: Candidate, wish: Wanted) -> bool:
         """Whether just this picture is in, or one before it in the edition's own order."""
-        own = [each for each in self.catalogue.find(wish.identifier) if each.source == SOURCE]
+        own = [each for each in self._catalogue.find(wish.identifier) if each.source == SOURCE]
         place = (candidate.origin, candidate.begins)
         is_in = any((each.origin, each.begins) == place for each in own)
         return is_in or (wish.place > 0 and bool(own))
@@ -207,7 +220,7 @@ class ArchiveReader:
         return Candidate(
             str(wish.identifier), archive, SOURCE, place=f"{archive}:{wish.cover:010d}.jpg",
             read=partial(_of_part, archive, part), address=f"{archive}/{wish.cover:010d}.jpg",
-            begins=None if self.is_copied else part.offset, others=wish.others,
+            begins=None if self._is_copied else part.offset, others=wish.others,
         )  # fmt: skip
 
 

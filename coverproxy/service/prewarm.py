@@ -60,17 +60,26 @@ class PrewarmReport:
             self.ended = result.why
 
 
-@dataclass(frozen=True)
 class Prewarmer:
     """Makes missing derivatives. Needs no key and no quota; blocks."""
 
-    cache: DiskCache
-    room: DiskBudget
-    stripes: FileLocks
-    guard: DecodeGuard
-    maker: DerivativeMaker
-    sizes: tuple[str, ...]
-    formats: tuple[Format, ...]
+    def __init__(
+        self,
+        cache: DiskCache,
+        room: DiskBudget,
+        stripes: FileLocks,
+        guard: DecodeGuard,
+        maker: DerivativeMaker,
+        sizes: tuple[str, ...],
+        formats: tuple[Format, ...],
+    ) -> None:
+        self._cache = cache
+        self._room = room
+        self._stripes = stripes
+        self._guard = guard
+        self._maker = maker
+        self._sizes = sizes
+        self._formats = formats
 
     def warm(self, line: Row) -> Iterator[PrewarmResult]:
         """Make all derivatives of a line's book, and yield the results."""
@@ -91,11 +100,11 @@ class Prewarmer:
         Most lines have only one reading, which costs nothing.
         """
         one = reading.identifiers[0] if len(reading.identifiers) == 1 else None
-        return one or self.maker.choose(reading)
+        return one or self._maker.choose(reading)
 
     def _warm(self, line: Row, identifier: Identifier) -> Iterator[PrewarmResult]:
         has_failed = False
-        for spec in (Spec(identifier, size, form) for size in self.sizes for form in self.formats):
+        for spec in (Spec(identifier, size, form) for size in self._sizes for form in self._formats):
             is_there = self._is_there(spec)
             result = (
                 PrewarmResult(line, PrewarmOutcome.ALREADY, str(spec))
@@ -112,13 +121,13 @@ class Prewarmer:
     def _is_there(self, spec: Spec) -> bool:
         """Check without reading, so that a finished list takes only a stat() per cover."""
         try:
-            return bool(self.cache.length(spec))  # truncated files are usually empty
+            return bool(self._cache.length(spec))  # truncated files are usually empty
         except OSError:  # usually it is missing; other faults show when it is made
             return False
 
     def _result(self, line: Row, spec: Spec) -> PrewarmResult:
         try:
-            if self.room.is_tight():  # prewarming now would evict covers in use
+            if self._room.is_tight():  # prewarming now would evict covers in use
                 raise OSError("the cache is full (cache.max_bytes) or its disk is (cache.min_free_…)")
             outcome = self._make(spec)
             if outcome is PrewarmOutcome.MISSING:
@@ -135,16 +144,16 @@ class Prewarmer:
 
         The lock is not held while resting, so a server waits only as long as one cover takes.
         """
-        with self.stripes.held(str(spec)):
-            if self.cache.find(spec):
+        with self._stripes.held(str(spec)):
+            if self._cache.find(spec):
                 return PrewarmOutcome.ALREADY
             try:
-                originals = self.maker.originals(spec.identifier)
+                originals = self._maker.originals(spec.identifier)
             except NoCover:
                 return PrewarmOutcome.MISSING
-            if self.maker.brought(spec, originals):
+            if self._maker.brought(spec, originals):
                 return PrewarmOutcome.ALREADY
-            self.maker.store(spec, self._render_best(spec, originals))
+            self._maker.store(spec, self._render_best(spec, originals))
         return PrewarmOutcome.MADE
 
     def _render_best(self, spec: Spec, originals: list[Original]) -> Derivative:
@@ -152,8 +161,8 @@ class Prewarmer:
         attempts = Attempts(spec)
         for original in originals:
             try:
-                derive = partial(self.maker.derive, spec, original, is_next=original is not originals[0])
-                made = self.guard.decode_here(original, derive)
+                derive = partial(self._maker.derive, spec, original, is_next=original is not originals[0])
+                made = self._guard.decode_here(original, derive)
             except Unavailable as exc:
                 attempts.unavailable = exc
             else:

@@ -1,64 +1,66 @@
 """Originals that an earlier version's decoder could not show, judged anew once after an upgrade."""
 
 import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from coverproxy import log
+from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
 from coverproxy.imaging.decode import JUDGEMENT
-from coverproxy.imaging.decoder import Decoder
-from coverproxy.imaging.detail import Measure
-from coverproxy.imaging.render_pool import INTERNAL
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import changing, mark_faulty
-from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.ingest import Ingestor
+from coverproxy.service.invalidate import Invalidator
+from coverproxy.service.measure import Measurer
 
 _log = logging.getLogger(__name__)
 
 _MOST = 500
 
 
-async def rejudge_some(asking: OriginalFetcher) -> int:
-    """Decode originals whose fault is older than this decoder; return how many of them can be shown.
+class Rejudger:
+    """Decodes originals whose fault is older than this decoder."""
 
-    What their books show changes only for those. One that cannot be read now is tried in the next round.
-    """
-    taker, shown = asking.taker, 0
-    for each in await asking.off_loop(partial(taker.catalogue.misjudged, JUDGEMENT, _MOST)):
-        try:
-            await _decoded(asking, each)
-        except UnusableOriginal as exc:
-            if exc.reason != "quarantined":  # that is written down already
-                await asking.off_loop(partial(_confirm, taker, each, str(exc)))
-        except (Unavailable, OSError) as exc:
-            log.fault(_log, "an original cannot be judged anew", exc, of=str(each.identifier))
-        else:
-            await asking.off_loop(partial(_acquit, taker, each))
-            shown += 1
-    return shown
+    def __init__(
+        self, catalogue: Catalogue, invalidator: Invalidator, measurer: Measurer, threads: ThreadPoolExecutor,
+        now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        self._catalogue = catalogue
+        self._invalidator = invalidator
+        self._measurer = measurer
+        self._threads = threads
+        self._now = now
 
+    async def rejudge_some(self) -> int:
+        """Decode some of them; return how many can be shown.
 
-async def _decoded(asking: OriginalFetcher, original: Original) -> Measure:
-    """Decode it whole. Raises UnusableOriginal, Unavailable, OSError."""
-    limits = asking.taker.limits
+        What their books show changes only for those. One that cannot be read now is tried in the next round.
+        """
+        shown = 0
+        for each in await run_in(self._threads, partial(self._catalogue.misjudged, JUDGEMENT, _MOST)):
+            try:
+                await self._measurer.measure(each)
+            except UnusableOriginal as exc:
+                if exc.reason != "quarantined":  # that is recorded already
+                    await run_in(self._threads, partial(self._confirm, each, str(exc)))
+            except (Unavailable, OSError) as exc:
+                log.fault(_log, "an original cannot be judged anew", exc, of=str(each.identifier))
+            else:
+                await run_in(self._threads, partial(self._acquit, each))
+                shown += 1
+        return shown
 
-    def work(decoder: Decoder) -> Measure:
-        return decoder.detail(asking.taker.files.read(original, limits.max_bytes), limits)
+    def _confirm(self, original: Original, fault: str) -> None:
+        mark_faulty(self._catalogue, original, fault, int(self._now()))
 
-    async with asking.renders.place(INTERNAL, must=True) as place:
-        return await asking.guard.decode(place, original, work)
-
-
-def _confirm(taker: Ingestor, original: Original, fault: str) -> None:
-    mark_faulty(taker.catalogue, original, fault, int(taker.now()))
-
-
-def _acquit(taker: Ingestor, original: Original) -> None:
-    """Clear the fault; the derivatives of what made way for it go. Blocks."""
-    with changing(taker.catalogue, int(taker.now())) as changes:
-        changes.watch(original.identifier)
-        changes.tables.clear_fault(original)
-    taker.invalidator.drop_stale()
-    about = {"of": str(original.identifier), "digest": original.digest.hex(), "was": original.fault}
-    _log.info("an original that could not be shown can be now", extra=about)
+    def _acquit(self, original: Original) -> None:
+        """Clear the fault, and remove the derivatives of the original that replaced it. Blocks."""
+        with changing(self._catalogue, int(self._now())) as changes:
+            changes.watch(original.identifier)
+            changes.tables.clear_fault(original)
+        self._invalidator.drop_stale()
+        about = {"of": str(original.identifier), "digest": original.digest.hex(), "was": original.fault}
+        _log.info("an original that could not be shown can be now", extra=about)

@@ -2,18 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from coverproxy import log
+from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.threads import run_in
+from coverproxy.config import SourceConfig
 from coverproxy.imaging.render_pool import INTERNAL
+from coverproxy.originals.base import Catalogue
+from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.provenance import Provenance
 from coverproxy.service.expire import expire
 from coverproxy.service.fetch_original import OriginalFetcher
-from coverproxy.service.measure import measure_some
-from coverproxy.service.rejudge import rejudge_some
+from coverproxy.service.ingest import Ingestor
+from coverproxy.service.invalidate import Invalidator
+from coverproxy.service.measure import Measurer
+from coverproxy.service.rejudge import Rejudger
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Validators
+from coverproxy.sources.chain import Chain
 
 _log = logging.getLogger(__name__)
 
@@ -30,22 +40,51 @@ _SOON_SECONDS = 3600
 """When to ask again if a source was unavailable; the old picture stays meanwhile."""
 
 
-@dataclass(frozen=True)
 class Revalidator:
     """Works through rows that are due, oldest first. Several processes share the work by claiming rows.
 
     Hits never trigger a refresh; nginx serves them without waking the app.
     """
 
-    asking: OriginalFetcher
-    every: float
-    pending_seconds: int = 30 * 86_400
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        files: OriginalFiles,
+        invalidator: Invalidator,
+        ingestor: Ingestor,
+        fetcher: OriginalFetcher,
+        chain: Chain,
+        stripes: FileLocks,
+        measurer: Measurer,
+        rejudger: Rejudger,
+        sources: Mapping[str, SourceConfig],
+        threads: ThreadPoolExecutor,
+        every: float,
+        pending_seconds: int,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._catalogue = catalogue
+        self._files = files
+        self._invalidator = invalidator
+        self._ingestor = ingestor
+        self._fetcher = fetcher
+        self._gates = {gate.name: gate for gate in chain.gates}
+        self._stripes = stripes
+        self._measurer = measurer
+        self._rejudger = rejudger
+        self._sources = sources
+        self._off_loop = partial(run_in, threads)
+        self._every = every
+        self._pending_seconds = pending_seconds
+        self._now = now
+        self._sleep = sleep
 
     async def run(self) -> None:
         """Run forever; a fault is logged, and retried."""
         while True:
-            await self.sleep(self.every)
+            await self._sleep(self._every)
             try:
                 while await self.round() == _MOST:
                     pass
@@ -54,52 +93,56 @@ class Revalidator:
 
     async def round(self) -> int:
         """Remove what may not be kept any longer, and revalidate some rows that are due; return how many."""
-        asking = self.asking
-        while await asking.off_loop(asking.taker.remove_outstayed):
-            pass
-        now = int(asking.now())
-        while await asking.off_loop(partial(expire, asking.taker, now, self.pending_seconds)):
-            pass
-        while await measure_some(asking):
-            pass
-        await rejudge_some(asking)
-        claim = partial(asking.taker.catalogue.provenance.claim, now, now + _LEASE_SECONDS, _MOST)
-        rows = await asking.off_loop(claim)
+        now = int(self._now())
+        await self._look_after(now)
+        rows = await self._off_loop(
+            partial(self._catalogue.provenance.claim, now, now + _LEASE_SECONDS, _MOST)
+        )
         for row in rows:
-            async with asking.stripes.hold(str(row.identifier)):
+            async with self._stripes.hold(str(row.identifier)):
                 if after := await self._recheck(row):
-                    await asking.off_loop(partial(asking.taker.catalogue.provenance.put, after))
+                    await self._off_loop(partial(self._catalogue.provenance.put, after))
             await self._rest(row.source)
         return len(rows)
 
+    async def _look_after(self, now: int) -> None:
+        """Remove what may not be kept any longer, measure what is new, and judge old faults anew."""
+        while await self._off_loop(self._ingestor.remove_outstayed):
+            pass
+        stores = self._catalogue, self._files, self._invalidator
+        while await self._off_loop(partial(expire, *stores, now, self._pending_seconds)):
+            pass
+        while await self._measurer.measure_some():
+            pass
+        await self._rejudger.rejudge_some()
+
     async def _rest(self, source: str) -> None:
         """Leave most of a source's rate limit to clients that wait for a cover."""
-        settings = self.asking.taker.sources.get(source)
+        settings = self._sources.get(source)
         if settings is not None:
-            await self.sleep(min(_RESTS / settings.requests_per_second, _LONGEST_REST))
+            await self._sleep(min(_RESTS / settings.requests_per_second, _LONGEST_REST))
 
     async def _recheck(self, row: Provenance) -> Provenance | None:
         """Ask one source for changes; return the row to write, if nobody has written it yet."""
-        asking = self.asking
-        gate = next((gate for gate in asking.chain.gates if gate.name == row.source), None)
+        gate = self._gates.get(row.source)
         if gate is None:  # it is no longer in the config
             return replace(row, due=None)
         said = Validators(row.etag, row.modified)
-        known = await asking.off_loop(partial(asking.remembered, row.identifier))
+        known = await self._off_loop(partial(self._fetcher.remembered, row.identifier))
         try:
             answer = await gate.fetch(row.identifier, said, known.paused.get(row.source, 0.0))
         except SourceUnavailable as exc:
             if exc.retry_after is not None:
-                await asking.off_loop(partial(asking.note_wait, row.source, exc.retry_after))
-            return replace(row, due=int(asking.now() + max(exc.retry_after or 0.0, _SOON_SECONDS)))
+                await self._off_loop(partial(self._fetcher.note_wait, row.source, exc.retry_after))
+            return replace(row, due=int(self._now() + max(exc.retry_after or 0.0, _SOON_SECONDS)))
         if isinstance(answer, NotThere):  # keep the old picture: better than nothing
             _log.info(
                 "a source no longer has a cover", extra={"source": row.source, "of": str(row.identifier)}
             )
         if isinstance(answer, Fetched):
             said = answer.validators
-            is_same = await asking.off_loop(partial(asking.taker.is_same, row, answer))
-            if not is_same and await asking.take(INTERNAL, row.identifier, row.source, answer):
+            is_same = await self._off_loop(partial(self._ingestor.is_same, row, answer))
+            if not is_same and await self._fetcher.take(INTERNAL, row.identifier, row.source, answer):
                 return None
-        again = asking.taker.provenance(row.identifier, row.source, row.digest, said)
+        again = self._ingestor.provenance(row.identifier, row.source, row.digest, said)
         return replace(again, keep_until=row.keep_until)

@@ -15,6 +15,7 @@ from coverproxy.config import Upload
 from coverproxy.domain.errors import BadQuestion, Busy, SentTwice, TooFast, TooLarge
 from coverproxy.domain.original import DIGEST_BYTES
 from coverproxy.domain.spec import Identifier
+from coverproxy.originals.base import Catalogue
 from coverproxy.service.contribute import Contribution, Contributor, Outcome, take
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.linked_upload import linked
@@ -28,19 +29,23 @@ class Uploads:
 
     def __init__(
         self,
+        catalogue: Catalogue,
+        contributor: Contributor,
         fetcher: OriginalFetcher,
         rates: RateLimiter,
         config: Upload,
+        most_bytes: int,
         now: Callable[[], float] = time.time,
         agent: str = "coverproxy",
     ) -> None:
+        self._catalogue = catalogue
+        self._contributor = contributor
         self._fetcher = fetcher
         self._rates = rates
         self._config = config
         self._now = now
         self._agent = agent
-        self._contributor = Contributor(fetcher.taker, now)
-        self._most = min(config.max_bytes, fetcher.taker.limits.max_bytes)
+        self._most = min(config.max_bytes, most_bytes)
         self._free = config.at_once
 
     async def take(
@@ -60,7 +65,7 @@ class Uploads:
             raise Busy("too many uploads are in progress")
         self._free -= 1
         try:
-            path = self._fetcher.taker.files.incoming()
+            path = self._contributor.incoming()
             async with received(chunks, path, self._most, self._config.seconds):
                 return await self._take(path, book, said, _once_key(account, str(book), once))
         finally:
@@ -74,10 +79,9 @@ class Uploads:
 
     async def _pace(self, account: str, said: Contribution) -> None:
         """Limit uploads per hour, and the number that wait for a review."""
-        if not said.is_trusted:
-            catalogue = self._fetcher.taker.catalogue
-            if await self._fetcher.off_loop(catalogue.count_pending) >= self._config.max_pending:
-                raise Busy("too many pictures wait for a review; try again later")
+        pending = 0 if said.is_trusted else await self._fetcher.off_loop(self._catalogue.count_pending)
+        if not said.is_trusted and pending >= self._config.max_pending:
+            raise Busy("too many pictures wait for a review; try again later")
         a_second = self._config.per_hour / 3600
         if wait := await self._rates.take("upload", account, self._now(), a_second, self._config.per_hour):
             raise TooFast(account, wait)
@@ -85,7 +89,7 @@ class Uploads:
     async def _take(
         self, path: Path, book: Identifier, said: Contribution, once: str
     ) -> tuple[int, dict[str, Any]]:
-        decisions = self._fetcher.taker.catalogue.decisions
+        decisions = self._catalogue.decisions
         digest = await self._fetcher.off_loop(partial(_digest, path))
         if once and (before := await self._fetcher.off_loop(partial(decisions.answered, once))):
             if before[0] != digest:

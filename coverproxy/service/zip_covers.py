@@ -5,7 +5,6 @@ import io
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from urllib.parse import quote
@@ -37,21 +36,29 @@ class Packed(StrEnum):
     LATER = "later"
 
 
-@dataclass
 class Packing:
     """The ZIP of some items' covers in one size, as JPEG, made for one visitor.
 
     `report`: returns the text of the file that says what became of each item. `outcomes`: by item, so far.
     """
 
-    covers: Covers
-    items: Sequence[Identifier]
-    size: str
-    visitor: Visitor
-    report: Callable[[dict[Identifier, Packed]], str]
-    most_bytes: int = MOST_BYTES
-    outcomes: dict[Identifier, Packed] = field(default_factory=dict)
-    _failures: int = 0
+    def __init__(
+        self,
+        covers: Covers,
+        items: Sequence[Identifier],
+        size: str,
+        visitor: Visitor,
+        report: Callable[[dict[Identifier, Packed]], str],
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._covers = covers
+        self._items = items
+        self._size = size
+        self._visitor = visitor
+        self._report = report
+        self._most_bytes = most_bytes
+        self.outcomes: dict[Identifier, Packed] = {}
+        self._failures = 0
 
     @property
     def count(self) -> int:
@@ -65,9 +72,9 @@ class Packing:
         """
         sink, sent, end = _Sink(), 0, time.monotonic() + MOST_SECONDS
         with zipfile.ZipFile(sink, "w") as archive:
-            for item in self.items:
+            for item in self._items:
                 found = None
-                if sent < self.most_bytes and self._failures < MOST_FAILURES:
+                if sent < self._most_bytes and self._failures < MOST_FAILURES:
                     found = await self._cover(item, end)
                 self.outcomes.setdefault(item, Packed.LATER)
                 if found is not None:
@@ -75,16 +82,16 @@ class Packing:
                     sent += len(sink.written)
                     yield sink.take()
             if self.count:
-                archive.writestr(REPORT, self.report(self.outcomes))
+                archive.writestr(REPORT, self._report(self.outcomes))
         if self.count:
             yield sink.take()
 
     async def _cover(self, item: Identifier, end: float) -> Derivative | None:
         """Return the cover, or note why there is none. Waits where a program has to be slower."""
-        wanted = Wanted(self.size, Reading((item,)), Format.JPEG)
+        wanted = Wanted(self._size, Reading((item,)), Format.JPEG)
         while time.monotonic() < end:
             try:
-                found = await self.covers.cover(wanted, (Format.JPEG,), self.visitor)
+                found = await self._covers.cover(wanted, (Format.JPEG,), self._visitor)
             except TooFast as exc:
                 await asyncio.sleep(max(exc.retry_after, 0.05))
                 continue

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,7 +45,6 @@ def is_listed(url: URL, hosts: Collection[str]) -> bool:
     return False
 
 
-@dataclass
 class LinkFetcher:
     """Fetches what feeds link to. Any thread may call; the requests run on a loop in a thread of its own.
 
@@ -54,14 +52,22 @@ class LinkFetcher:
     counts for each request.
     """
 
-    hosts: Collection[str]
-    bounds: FetchBounds
-    manner: Manner
-    per_second: float = 1.0
-    resolver: Callable[[], AbstractResolver] | None = None
-    _next: dict[str, float] = field(default_factory=dict)
-    _loop: asyncio.AbstractEventLoop = field(init=False)
-    _session: aiohttp.ClientSession = field(init=False)
+    def __init__(
+        self,
+        hosts: Collection[str],
+        bounds: FetchBounds,
+        manner: Manner,
+        per_second: float = 1.0,
+        resolver: Callable[[], AbstractResolver] | None = None,
+    ) -> None:
+        self._hosts = hosts
+        self._bounds = bounds
+        self._manner = manner
+        self._per_second = per_second
+        self._resolver = resolver
+        self._next: dict[str, float] = {}
+        self._loop: asyncio.AbstractEventLoop
+        self._session: aiohttp.ClientSession
 
     @contextmanager
     def running(self) -> Iterator["LinkFetcher"]:
@@ -119,14 +125,14 @@ class LinkFetcher:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _open(self) -> aiohttp.ClientSession:
-        ports = {80, 443} | {int(each.rpartition(":")[2]) for each in self.hosts if ":" in each}
-        idle = self.bounds.idle_seconds
+        ports = {80, 443} | {int(each.rpartition(":")[2]) for each in self._hosts if ":" in each}
+        idle = self._bounds.idle_seconds
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self.bounds.connections, socket_factory=checked_sockets(self.manner.allowed, ports),
-                resolver=self.resolver() if self.resolver else None,
+                limit=self._bounds.connections, socket_factory=checked_sockets(self._manner.allowed, ports),
+                resolver=self._resolver() if self._resolver else None,
             ),
-            headers={"User-Agent": self.manner.user_agent, "Accept-Encoding": "identity"},
+            headers={"User-Agent": self._manner.user_agent, "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=idle, sock_read=idle),
         )  # fmt: skip
@@ -140,7 +146,7 @@ class LinkFetcher:
     ) -> Validators | None:
         try:
             with mapped_errors():
-                async with asyncio.timeout(self.bounds.seconds):
+                async with asyncio.timeout(self._bounds.seconds):
                     return await self._follow(_read(address), known, most, keep)
         except SourceUnavailable as exc:
             raise LinkRefused("fetch", str(exc)) from None
@@ -152,13 +158,13 @@ class LinkFetcher:
         most: int,
         keep: Callable[[bytes], Coroutine[Any, Any, None]],
     ) -> Validators | None:
-        headers = dict(self.manner.headers)
+        headers = dict(self._manner.headers)
         if known and known.etag:
             headers["If-None-Match"] = known.etag
         if known and known.modified:
             headers["If-Modified-Since"] = known.modified
         for _ in range(MOST_REDIRECTS + 1):
-            if not is_listed(url, self.hosts):
+            if not is_listed(url, self._hosts):
                 raise LinkRefused(
                     "host", f"{url.authority} is not among the hosts that are listed for the feed"
                 )
@@ -174,7 +180,7 @@ class LinkFetcher:
         """Wait for this host's next turn."""
         now = time.monotonic()
         turn = max(now, self._next.get(host, 0.0))
-        self._next[host] = turn + 1 / self.per_second
+        self._next[host] = turn + 1 / self._per_second
         await asyncio.sleep(turn - now)
 
 

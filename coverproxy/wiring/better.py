@@ -36,9 +36,13 @@ async def open_better(
     processes = render_processes(config, 1, _PATIENCE, _LOWEST)
     sizes = config.size_table.sizes
     maker = DerivativeMaker(shelf.cache, shelf.catalogue, shelf.files, metrics, sizes, config.limits, second)
+    making = BetterMaker(
+        shelf.catalogue, shelf.cache, second, maker, shelf.stripes, ProcessDecoder(processes), sizes,
+        config.limits,
+    )  # fmt: skip
     better = BetterFormats(
         config.formats,
-        BetterMaker(maker, shelf.stripes, ProcessDecoder(processes), sizes, config.limits),
+        making,
         processes,
         shelf.layout.locks / LOCK,
         metrics,

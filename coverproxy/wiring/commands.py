@@ -12,13 +12,13 @@ from coverproxy.originals.examine import Refusal
 from coverproxy.service.contribute import Contributor
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.importer import Importer
-from coverproxy.service.ingest import Ingestor
 from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.prewarm import Prewarmer, PrewarmResult
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder, open_shelf
 from coverproxy.wiring.decoding import open_guard
 from coverproxy.wiring.objects import second_tier
+from coverproxy.wiring.sources import contributor_of, ingestor_of
 
 _PATIENCE = 10
 """Factor on the time limit for renders in the background."""
@@ -41,10 +41,7 @@ def open_importer(
 def open_contributor(config: Config, shelf: DataFolder) -> Iterator[tuple[Contributor, DecodeGuard]]:
     """Open the contributor, for a person's file at the command line."""
     with open_guard(config, shelf, Metrics(), 1) as (guard, _):
-        ingestor = Ingestor(
-            shelf.catalogue, shelf.files, shelf.invalidator, config.sizes, config.limits, config.imports, {}
-        )
-        yield Contributor(ingestor), guard
+        yield contributor_of(config, shelf, ingestor_of(config, shelf, {})), guard
 
 
 @contextmanager

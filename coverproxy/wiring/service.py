@@ -28,8 +28,10 @@ from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.health import Health
 from coverproxy.service.held_covers import Found, HeldCovers
 from coverproxy.service.holdings import Holdings
+from coverproxy.service.ingest import Ingestor
 from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.reports import ReportDesk
+from coverproxy.service.revalidate import Revalidator
 from coverproxy.service.uploads import Uploads
 from coverproxy.sources.build import user_agent
 from coverproxy.stats.metrics import Metrics
@@ -38,7 +40,7 @@ from coverproxy.wiring.better import open_better
 from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.decoding import open_guard
 from coverproxy.wiring.objects import second_tier
-from coverproxy.wiring.sources import LAST_SECONDS, open_asking
+from coverproxy.wiring.sources import LAST_SECONDS, contributor_of, open_asking
 from coverproxy.wiring.webhooks import open_webhooks
 
 _NICENESS = 10
@@ -57,7 +59,9 @@ class Parts:
     lookups: ThreadPoolExecutor
     guard: DecodeGuard
     renders: RenderPool
+    ingestor: Ingestor
     fetcher: OriginalFetcher
+    revalidator: Revalidator
     better: BetterFormats
     second: SecondTier | None
     memory: Memory
@@ -128,12 +132,12 @@ async def _open_parts(stack: AsyncExitStack, config: Config, metrics: Metrics, *
     accounts = await stack.enter_async_context(open_accounts(config, shelf, goes_on=True))
     lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
     guard, renders = await _open_renders(stack, config, shelf, metrics, prestart=prestart)
-    fetcher = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
+    asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
     second, better = await stack.enter_async_context(_behind(config, shelf, metrics, renders))
     quick = {name: size.quick for name, size in config.size_table.sizes.items()}
     return Parts(
-        config, metrics, shelf, DatabaseFiles(shelf.databases()), accounts, lookups, guard, renders, fetcher,
-        better, second,
+        config, metrics, shelf, DatabaseFiles(shelf.databases()), accounts, lookups, guard, renders,
+        asking.ingestor, asking.fetcher, asking.revalidator, better, second,
         Memory(config.cache.memory_bytes, config.cache.memory_seconds, shelf.cache.purges),
         NegativeCache(config.cache.absent_entries, config.cache.absent_seconds),
         DerivativeMaker(shelf.cache, shelf.catalogue, shelf.files, metrics, quick, config.limits, second),
@@ -174,14 +178,17 @@ def _build(parts: Parts) -> Service:
         books=books,
         curator=curator,
         reports=ReportDesk(folder.catalogue, curator, config.reports, parts.accounts.now),
-        uploads=Uploads(
-            parts.fetcher,
-            parts.accounts.rates,
-            config.upload,
-            parts.accounts.now,
-            user_agent(config.asking.contact),
-        ),
+        uploads=_uploads(parts),
     )
+
+
+def _uploads(parts: Parts) -> Uploads:
+    config, folder, now = parts.config, parts.folder, parts.accounts.now
+    contributor = contributor_of(config, folder, parts.ingestor, now)
+    return Uploads(
+        folder.catalogue, contributor, parts.fetcher, parts.accounts.rates, config.upload,
+        config.limits.max_bytes, now, user_agent(config.asking.contact),
+    )  # fmt: skip
 
 
 def _cover_info(parts: Parts) -> CoverInfo:

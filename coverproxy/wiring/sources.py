@@ -2,20 +2,26 @@
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from coverproxy.accounts.stores import RateLimiter
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.config import Config
+from coverproxy.config import Config, SourceConfig
 from coverproxy.domain.errors import Unavailable
 from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.service.contribute import Contributor
 from coverproxy.service.covers import FILE_THREADS
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.ingest import Ingestor
+from coverproxy.service.measure import Measurer
+from coverproxy.service.rejudge import Rejudger
 from coverproxy.service.revalidate import Revalidator
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
@@ -37,39 +43,71 @@ async def open_sources(config: Config) -> AsyncIterator[list[Source]]:
         yield opened
 
 
+@dataclass(frozen=True)
+class Asking:
+    """What asks sources, and ingests and revalidates what they return."""
+
+    ingestor: Ingestor
+    fetcher: OriginalFetcher
+    revalidator: Revalidator
+
+
 @asynccontextmanager
 async def open_asking(
     config: Config, shelf: DataFolder, metrics: Metrics, guard: DecodeGuard, renders: RenderPool
-) -> AsyncIterator[OriginalFetcher]:
+) -> AsyncIterator[Asking]:
     """Open the sources, and revalidate their originals in the background. Raises ConfigError.
 
     The data folder and its state must be open.
     """
-    data = Path(config.data.dir)
-
-    async def pace(source: str, rate: float, burst: int) -> float:
-        try:
-            return await shelf.state.rates.take("source", source, time.time(), rate, burst)
-        except Unavailable:  # a broken rate limiter blocks nobody
-            return 0.0
-
     async with AsyncExitStack() as stack:
-        limits, environ = config.limits, os.environ
-        chain = build.chain(config.source, config.asking, environ, limits.max_bytes, pace, metrics)
+        pace = partial(_paced, shelf.state.rates)
+        chain = build.chain(config.source, config.asking, os.environ, config.limits.max_bytes, pace, metrics)
         stack.push_async_callback(chain.aclose)
         threads = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="asking"))
-        stripes = FileLocks(data / "asking", count=4096)
+        stripes = FileLocks(Path(config.data.dir) / "asking", count=4096)
         stack.callback(stripes.close)
-        named = {each.name: each for each in config.source}
-        taker = Ingestor(
-            shelf.catalogue, shelf.files, shelf.invalidator, config.sizes, limits, config.imports, named
-        )
-        asking = OriginalFetcher(
-            chain, shelf.recall, taker, stripes, config.asking, metrics, renders, guard, threads
+        sources = {each.name: each for each in config.source}
+        ingestor = ingestor_of(config, shelf, sources)
+        fetcher = OriginalFetcher(
+            shelf.catalogue, chain, shelf.recall, ingestor, stripes, config.asking, metrics, renders, guard,
+            threads,
         )  # fmt: skip
-        revalidator = Revalidator(asking, config.asking.look_seconds, config.upload.pending_days * 86_400)
+        measurer = Measurer(
+            catalogue=shelf.catalogue, files=shelf.files, invalidator=shelf.invalidator, renders=renders,
+            guard=guard, limits=config.limits, threads=threads,
+        )  # fmt: skip
+        revalidator = Revalidator(
+            catalogue=shelf.catalogue, files=shelf.files, invalidator=shelf.invalidator, ingestor=ingestor,
+            fetcher=fetcher, chain=chain, stripes=stripes, measurer=measurer,
+            rejudger=Rejudger(shelf.catalogue, shelf.invalidator, measurer, threads),
+            sources=sources, threads=threads, every=config.asking.look_seconds,
+            pending_seconds=config.upload.pending_days * 86_400,
+        )  # fmt: skip
         try:
             async with beside(revalidator.run()):
-                yield asking
+                yield Asking(ingestor, fetcher, revalidator)
         finally:
-            await asking.flights.land(LAST_SECONDS)
+            await fetcher.close(LAST_SECONDS)
+
+
+def ingestor_of(config: Config, shelf: DataFolder, sources: Mapping[str, SourceConfig]) -> Ingestor:
+    """Build what ingests originals of these sources. The data folder must be open."""
+    limits, rules = config.limits, config.imports
+    return Ingestor(shelf.catalogue, shelf.files, shelf.invalidator, config.sizes, limits, rules, sources)
+
+
+def contributor_of(
+    config: Config, shelf: DataFolder, ingestor: Ingestor, now: Callable[[], float] = time.time
+) -> Contributor:
+    """Build what ingests what people send. The data folder must be open."""
+    most = config.limits.max_bytes
+    return Contributor(shelf.catalogue, shelf.files, shelf.invalidator, ingestor, config.imports, most, now)
+
+
+async def _paced(rates: RateLimiter, source: str, rate: float, burst: int) -> float:
+    """Take one request to a source; return how many seconds to wait for it."""
+    try:
+        return await rates.take("source", source, time.time(), rate, burst)
+    except Unavailable:  # a broken rate limiter blocks nobody
+        return 0.0

@@ -232,7 +232,7 @@ async def test_a_picture_that_comes_back_is_newer_again(server: Running, tmp_pat
 
 def later(server: Running) -> None:
     """Let the files that are away have been so for longer than counts as deleted."""
-    away = server.service.maker.away
+    away = server.service.maker._away
     away.update({digest: since - GONE_SECONDS for digest, since in away.items()})
 
 

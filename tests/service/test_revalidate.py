@@ -1,6 +1,7 @@
 """Originals kept fresh: what an unchanged, a changed or a silent source does to what is served."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.decode import JUDGEMENT
 from coverproxy.originals.provenance import Provenance
-from coverproxy.service.revalidate import Revalidator
 
 NAME = Identifier("isbn", BOOK)
 SAID = {"ETag": '"one"', "Last_Modified": "Mon, 04 Aug 2008 12:00:00 GMT"}
@@ -52,7 +52,7 @@ def row(server: Running) -> Provenance:
 async def recheck(server: Running) -> int:
     """Have all that was fetched be due, and one round done."""
     server.folder.catalogue.provenance.put(replace(row(server), due=1))
-    return await Revalidator(server.service.fetcher, 1.0).round()
+    return await server.service.revalidator.round()
 
 
 async def every_spelling(server: Running) -> list[Got]:
@@ -72,7 +72,7 @@ async def test_validators_are_remembered(serve: Serve) -> None:
     kept = row(server)
 
     assert (kept.etag, kept.modified) == (SAID["ETag"], SAID["Last_Modified"])
-    assert 0.9 * 2_592_000 < (kept.due or 0) - server.service.fetcher.now() < 1.1 * 2_592_000
+    assert 0.9 * 2_592_000 < (kept.due or 0) - time.time() < 1.1 * 2_592_000
     assert kept.keep_until is None
 
 
@@ -90,7 +90,7 @@ async def test_unchanged_costs_nothing(serve: Serve, upstream: Upstream) -> None
     assert {each.cover for each in after} == {"hit"}
     assert [each.body for each in after] == [each.body for each in before]
     assert after[0].headers["X-RateLimit-Remaining"] == before[-1].headers["X-RateLimit-Remaining"]
-    assert (row(server).due or 0) > server.service.fetcher.now()
+    assert (row(server).due or 0) > time.time()
     assert row(server).etag == SAID["ETag"]
 
 
@@ -136,7 +136,7 @@ async def test_what_is_here_stands(serve: Serve, upstream: Upstream, status: str
 
     assert (await server.get(server.path(BOOK))).cover == "hit"
     assert (await server.get(server.path(BOOK, size="large"))).cover == "made"
-    assert (row(server).due or 0) > server.service.fetcher.now() + 3000
+    assert (row(server).due or 0) > time.time() + 3000
     assert row(server).etag == SAID["ETag"]
 
 
@@ -157,7 +157,7 @@ async def test_a_source_that_turns_to_art_takes_no_cover_away(serve: Serve, upst
     art = jpeg(cover(111, 222))
     server = await serve()
     await server.get(server.path(BOOK))
-    digest = server.service.fetcher.taker.sketch(NAME, "up", _fetched(art)).digest
+    digest = server.service.ingestor.sketch(NAME, "up", _fetched(art)).digest
     server.folder.catalogue.refuse(digest, SameBytes("art", 3, 3))
     upstream.behave = gives(art)
     await recheck(server)
@@ -210,7 +210,7 @@ async def test_each_is_asked_for_once_by_however_many(serve: Serve, upstream: Up
     await server.get(server.path(BOOK))
     upstream.behave = gives(b"", "304 Not Modified")
     server.folder.catalogue.provenance.put(replace(row(server), due=1))
-    rounds = await asyncio.gather(*(Revalidator(server.service.fetcher, 1.0).round() for _ in range(5)))
+    rounds = await asyncio.gather(*(server.service.revalidator.round() for _ in range(5)))
 
     assert sorted(rounds) == [0, 0, 0, 0, 1]
     assert len(upstream.asked) == 2
@@ -221,7 +221,7 @@ async def test_looking_for_what_is_due_makes_nobody_forget(serve: Serve) -> None
     server = await serve()
     await server.get(server.path(BOOK))
     before = server.folder.catalogue.change()
-    rounds = [await Revalidator(server.service.fetcher, 1.0).round() for _ in range(3)]
+    rounds = [await server.service.revalidator.round() for _ in range(3)]
 
     assert rounds == [0, 0, 0]
     assert server.folder.catalogue.change() == before
@@ -233,7 +233,7 @@ async def test_never_means_no_recheck(serve: Serve, upstream: Upstream) -> None:
     await server.get(server.path(BOOK))
 
     assert row(server).due is None
-    assert await Revalidator(server.service.fetcher, 1.0).round() == 0
+    assert await server.service.revalidator.round() == 0
 
 
 @pytest.mark.parametrize(("keep", "seconds"), [("never", 60), (3, 3 * 86_400)])
@@ -244,14 +244,14 @@ async def test_what_may_not_be_kept_goes(
     server = await serve(keep=keep)
     await server.get(server.path(BOOK))
     until = row(server).keep_until
-    early = await Revalidator(server.service.fetcher, 1.0).round()
+    early = await server.service.revalidator.round()
     held = len(server.folder.catalogue.find(NAME))
     server.folder.catalogue.provenance.put(replace(row(server), keep_until=1))
-    await Revalidator(server.service.fetcher, 1.0).round()
+    await server.service.revalidator.round()
     gone = server.folder.catalogue.find(NAME), list(server.originals.rglob(f"{BOOK}*"))
     hit, made = await server.get(server.path(BOOK)), await server.get(server.path(BOOK, size="large"))
 
-    assert abs((until or 0) - server.service.fetcher.now() - seconds) < 30
+    assert abs((until or 0) - time.time() - seconds) < 30
     assert (early, held) == (0, 1)
     assert gone == ([], [])
     assert (hit.cover, made.cover) == ("hit", "made")
@@ -288,7 +288,7 @@ async def test_originals_that_were_imported_are_measured_in_the_background(
     assert catalogue.find(NAME)[0].width == 900
     before = await server.get(server.path(BOOK))
 
-    await Revalidator(server.service.fetcher, 1.0).round()
+    await server.service.revalidator.round()
 
     first, second = catalogue.find(NAME)
     assert (first.width, second.width) == (500, 900)
@@ -298,7 +298,7 @@ async def test_originals_that_were_imported_are_measured_in_the_background(
     assert (await server.get(server.path(BOOK))).headers["ETag"] != before.headers["ETag"]
     catalogue.decide(second, None, is_pinned=True)
     catalogue.mark_unmeasured(NAME)
-    await Revalidator(server.service.fetcher, 1.0).round()
+    await server.service.revalidator.round()
     assert catalogue.find(NAME)[0].width == 900
 
 
@@ -315,7 +315,7 @@ async def test_what_an_earlier_decoder_refused_is_judged_anew_once(serve: Serve,
         catalogue.mark_faulty(catalogue.find(name)[0], "decode: 4 extraneous bytes")  # as an earlier version
     assert not catalogue.find(NAME)[0].is_usable
 
-    await Revalidator(server.service.fetcher, 1.0).round()
+    await server.service.revalidator.round()
 
     assert (await server.get(server.path(BOOK))).headers["X-Cover-Original"] == "500x750"
     (damaged,) = catalogue.corrupt(9)

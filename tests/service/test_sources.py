@@ -266,7 +266,7 @@ async def test_a_storm_passes(serve: Serve, upstream: Upstream) -> None:
     server = await serve()
     upstream.behave = storm(5, of_its_own)
     labels = [(await server.get(server.path(book(number)))).cover for number in range(8)]
-    (gate,) = server.service.fetcher.chain.gates
+    (gate,) = server.service.fetcher._chain.gates
     gate._breaker = gate._breaker.told_to_wait(gate._now(), 0)
     object.__setattr__(gate._breaker, "open_until", gate._now())  # the pause is over
     after = [(await server.get(server.path(book(number)))).cover for number in range(2)]
@@ -298,7 +298,7 @@ async def test_a_wish_to_be_left_alone_is_obeyed(serve: Serve, upstream: Upstrea
     server = await serve()
     upstream.behave = gives(b"", status, Retry_After=90)
     labels = [(await server.get(server.path(book(number)))).cover for number in range(5)]
-    paused = server.service.fetcher.recall.look(Identifier("isbn", BOOK), time.time()).paused
+    paused = server.folder.recall.look(Identifier("isbn", BOOK), time.time()).paused
 
     assert labels == ["unavailable"] * 5
     assert len(upstream.asked) == 1
@@ -360,7 +360,7 @@ async def test_what_is_remembered_ends(start: Start, upstream: Upstream) -> None
     upstream.behave = gives(b"", "404 Not Found")
     for _ in range(3):
         assert (await server.get(server.path(BOOK))).cover == "missing"
-    recall, name, now = server.service.fetcher.recall, Identifier("isbn", BOOK), time.time()
+    recall, name, now = server.folder.recall, Identifier("isbn", BOOK), time.time()
     is_absent = [recall.look(name, now + later).is_absent for later in (400, 1600)]
     asked = len(upstream.asked)
     recall.note_absent(name, now - 1, now)  # it is over
@@ -514,7 +514,7 @@ async def test_a_disk_that_takes_nothing_is_no_missing_cover(serve: Serve, upstr
 async def test_a_memory_that_fails_is_no_obstacle(serve: Serve, upstream: Upstream) -> None:
     """Where nothing can be remembered, sources are asked all the same."""
     server = await serve()
-    server.service.fetcher.recall.close()
+    server.folder.recall.close()
     found = await server.get(server.path(BOOK))
     upstream.behave = gives(b"", "404 Not Found")
 

@@ -317,9 +317,9 @@ async def test_terms_are_told_and_obeyed(server: Running) -> None:
     told = orjson.loads((await server.get(about)).body)["original"]
     assert (told["licence"], told["until"], told["no_crop"]) == ("CC0", f"{until}T00:00:00Z", True)
     shown = await server.get(server.path(COVERED))
-    taker = server.service.fetcher.taker
-    assert await asyncio.to_thread(expire, taker, int(time.time()), 86_400) == 0
-    assert await asyncio.to_thread(expire, taker, int(time.time()) + 86_400 * 3, 86_400) == 1
+    stores = server.folder.catalogue, server.folder.files, server.folder.invalidator
+    assert await asyncio.to_thread(expire, *stores, int(time.time()), 86_400) == 0
+    assert await asyncio.to_thread(expire, *stores, int(time.time()) + 86_400 * 3, 86_400) == 1
     after = await server.get(server.path(COVERED), If_None_Match=shown.headers["ETag"])
     assert (after.status, after.headers["X-Cover-Original"]) == (200, "1000x1500")
     _, book = await call(server, "GET", every(server, COVERED))
@@ -333,9 +333,10 @@ async def test_what_nobody_reviews_is_removed(server: Running) -> None:
     (waiting,) = server.folder.catalogue.find(Identifier(ISBN, UNCOVERED))
     file = server.folder.files.path(waiting)
     assert file.exists()
-    taker, now = server.service.fetcher.taker, int(time.time())
-    assert await asyncio.to_thread(expire, taker, now, 86_400) == 0
-    assert await asyncio.to_thread(expire, taker, now + 86_401, 86_400) == 1
+    stores = server.folder.catalogue, server.folder.files, server.folder.invalidator
+    now = int(time.time())
+    assert await asyncio.to_thread(expire, *stores, now, 86_400) == 0
+    assert await asyncio.to_thread(expire, *stores, now + 86_401, 86_400) == 1
     assert server.folder.catalogue.find(Identifier(ISBN, UNCOVERED)) == []
     assert not file.exists()
 
