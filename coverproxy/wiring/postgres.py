@@ -33,6 +33,9 @@ from coverproxy.wiring.stores import Stores
 _AGAIN_SECONDS = 0.3
 """Pause between attempts to follow changes while the database is away."""
 
+_LOOK_SECONDS = 1.0
+"""How often changes are looked for while nothing tells of them."""
+
 _HOUR = 3600
 
 _log = logging.getLogger(__name__)
@@ -60,12 +63,16 @@ def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores
 class Follower:
     """Removes the derivatives of books that changed elsewhere, in a thread of its own.
 
-    *drop* does it; *tidy* shortens their log, once an hour in which anything changed.
+    *drop* does it; *tidy* shortens their log, once an hour in which anything changed. While *is_deaf* says
+    that no notices come, it looks every second: the database may answer where listening does not work.
     """
 
-    def __init__(self, drop: Callable[[], object], tidy: Callable[[], object]) -> None:
+    def __init__(
+        self, drop: Callable[[], object], tidy: Callable[[], object], is_deaf: Callable[[], bool]
+    ) -> None:
         self._drop = drop
         self._tidy = tidy
+        self._is_deaf = is_deaf
         self._tidied_at = time.monotonic()
         self._woken = threading.Event()
         self._is_over = False
@@ -86,13 +93,14 @@ class Follower:
         self._thread.join(5)
 
     def _run(self) -> None:
-        again: float | None = None
+        again = _LOOK_SECONDS
         while True:
-            self._woken.wait(again)
+            is_woken = self._woken.wait(again)
             self._woken.clear()
             if self._is_over:
                 return
-            again = None if self._followed() else _AGAIN_SECONDS
+            if is_woken or again != _LOOK_SECONDS or self._is_deaf():
+                again = _LOOK_SECONDS if self._followed() else _AGAIN_SECONDS
 
     def _followed(self) -> bool:
         """Follow what changed; say whether that went well.
@@ -122,7 +130,7 @@ async def following(
 ) -> AsyncIterator[None]:
     """Act on what other nodes do: their keys are known here, and their changed books' covers removed here."""
     loop = asyncio.get_running_loop()
-    follower = Follower(drop, tidy)
+    follower = Follower(drop, tidy, lambda: bool(news.fault))
 
     def deaf(why: str) -> None:
         metrics.database_up.set(0)

@@ -3,17 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from conftest import UNCOVERED, Running, configured, take_in
 from cut_proxy import CutProxy
+from ending import end
 from nodes import ANNA, BOOK, cover, running, until
 from postgres_server import Cluster, database, emptied, postgres
 
 from coverproxy.domain.api_key import Key, new_name
+from coverproxy.service.webhooks import LOOK_SECONDS
 from coverproxy.web.app_keys import CURATOR
 from coverproxy.wiring.data_folder import open_shelf
 
@@ -25,6 +29,33 @@ def ways(postgres: Cluster) -> Iterator[list[CutProxy]]:
     """Each node's way to the database."""
     with CutProxy(postgres.port) as one, CutProxy(postgres.port) as other:
         yield [one, other]
+
+
+@dataclass
+class Hook:
+    """What a webhook's receiver got: the requests' ids, and the numbers of the changes."""
+
+    url: str = ""
+    ids: list[str] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.ids.append(request.headers["webhook-id"])
+        self.numbers += [each["number"] for each in (await request.json())["data"]["changes"]]
+        return web.Response()
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[Hook]:
+    """A webhook's receiver."""
+    hook, app = Hook(), web.Application()
+    app.router.add_post("/", hook.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    hook.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield hook
+    await end(runner)
 
 
 Settings = dict[str, Any]
@@ -143,6 +174,70 @@ async def test_a_node_that_was_cut_off_catches_up(nodes: list[Running], ways: li
 
     await until(is_true, 6.0)
     assert (await other.get(other.path(key=new.name))).cover == "missing"
+
+
+async def test_one_webhook_is_told_each_change_once(
+    database: str, tmp_path: Path, cover: Path, listener: Hook
+) -> None:
+    """Both nodes have the same receiver: whichever comes first tells it a change, and the other does not."""
+    hook = {"name": "cdn", "url": listener.url, "secret": "a secret that nobody guesses"}
+    more = {"store": {"url": emptied(database)}, "webhook": [hook | {"allow": ["127.0.0.0/8"]}]}
+    configs = [configured(tmp_path / name, **more) for name in "ab"]
+    await asyncio.to_thread(take_in, configs[0], cover, "reference")
+    async with running(configs[0]) as one, running(configs[1]):
+        changed = one.folder.catalogue.changed
+
+        async def is_begun() -> bool:
+            return await asyncio.to_thread(changed.cursor, "cdn") is not None
+
+        async def are_told(count: int) -> bool:
+            return len(set(listener.numbers)) >= count
+
+        await until(is_begun)
+        for count in range(1, 4):
+            act = one.app[CURATOR].hide if count % 2 else one.app[CURATOR].restore
+            await asyncio.to_thread(act, BOOK, None, ANNA)
+            await until(partial(are_told, count))
+        await asyncio.sleep(2 * LOOK_SECONDS)  # the other's turn has come by then
+    assert len(listener.numbers) == len(set(listener.numbers)) == 3
+    assert len(set(listener.ids)) == len(listener.ids)
+
+
+@pytest.mark.parametrize("cut", ["refuse", "fall_silent"])
+async def test_a_node_that_hears_nothing_looks(
+    postgres: Cluster, database: str, tmp_path: Path, cover: Path, cut: str
+) -> None:
+    """Only listening is cut off: what is hidden, purged or revoked elsewhere is true here all the same."""
+    url = emptied(database)
+    with CutProxy(postgres.port) as way:
+        store = {"url": url, "listen_url": url.replace(f":{postgres.port}", f":{way.port}")}
+        configs = [configured(tmp_path / "a", store={"url": url}), configured(tmp_path / "b", store=store)]
+        await asyncio.to_thread(take_in, configs[0], cover, "reference")
+        async with running(configs[0]) as one, running(configs[1]) as other:
+            await one.service.accounts.save(one.key)
+            other.key = one.key
+            await until(partial(is_there, other))
+            getattr(way, cut)()
+            await asyncio.to_thread(one.app[CURATOR].hide, BOOK, None, ANNA)
+            await until(partial(is_missing, other), 9.0)
+            assert list(other.folder.cache.held(BOOK)) == []
+            await one.service.accounts.save(replace(one.key, revoked_at=1))
+            await until(partial(is_refused, other), 9.0)
+
+
+async def is_there(node: Running) -> bool:
+    """Whether the node shows the cover."""
+    return (await node.get(node.path())).cover in ("made", "hit")
+
+
+async def is_missing(node: Running) -> bool:
+    """Whether the node shows no cover."""
+    return (await node.get(node.path())).cover == "missing"
+
+
+async def is_refused(node: Running) -> bool:
+    """Whether the node refuses the key."""
+    return (await node.get(node.path())).cover == "key"
 
 
 @pytest.mark.parametrize("cut", ["refuse", "fall_silent"])

@@ -16,7 +16,7 @@ def test_what_could_not_be_followed_is_tried_again() -> None:
             raise StoreUnavailable("away")
         followed.set()
 
-    follower = Follower(drop, lambda: None)
+    follower = Follower(drop, lambda: None, is_deaf=lambda: False)
     follower.start()
     try:
         follower.wake()
