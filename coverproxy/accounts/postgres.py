@@ -83,6 +83,9 @@ class PostgresState:
         """Whether open() must succeed before anything else can."""
         return not self._is_open
 
+    damage = ""
+    """A server reports damage itself."""
+
     async def open(self) -> None:
         """Bring the tables to their present version; may be tried again. Raises StoreUnavailable."""
         await self._off_loop(partial(postgres_migrations.apply, self._pool, "state", schema_steps()))

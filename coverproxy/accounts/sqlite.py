@@ -98,7 +98,7 @@ class SqliteState:
         self._reading: aiosqlite.Connection | None = None
         self._writing: aiosqlite.Connection | None = None
         self._turn = asyncio.Lock()
-        self._shut = _NOT_OPEN
+        self._shut, self._damage = _NOT_OPEN, ""
         self.rates = SqliteRateLimiter(self._all, self._write)
         self.sessions = SqliteEndedSessions(self._all, self._write)
 
@@ -106,6 +106,11 @@ class SqliteState:
     def is_shut(self) -> bool:
         """Whether open() must succeed before anything else can."""
         return bool(self._shut)
+
+    @property
+    def damage(self) -> str:
+        """What SQLite said of damaged pages that were met since open(), "" if none were."""
+        return self._damage
 
     async def open(self) -> None:
         """Open the file, creating it and its tables if missing; may be retried. Closes what it had open.
@@ -121,7 +126,7 @@ class SqliteState:
                 await self.close()
                 self._shut = str(exc)
                 raise
-        self._shut = ""
+        self._shut = self._damage = ""
 
     async def close(self) -> None:
         """Close the file; open() may follow."""
@@ -222,6 +227,8 @@ class SqliteState:
                 raise
             if sqlite_migrations.is_other_file(exc):
                 self._shut = self._shut or str(exc)
+            if sqlite_migrations.is_damage(exc):
+                self._damage = str(exc)
             raise StoreUnavailable(f"{self._path.name}: {full_disk.explained(self._path, exc)}") from exc
 
     async def _first(self, sql: str, values: Any = ()) -> tuple[Any, ...] | None:

@@ -51,6 +51,9 @@ class PostgresCatalogue(Tables):
         """Whether open() must succeed before anything else can."""
         return not self._is_open
 
+    damage = ""
+    """A server reports damage itself."""
+
     def open(self) -> None:
         """See Catalogue."""
         postgres_migrations.apply(self._pool, "catalogue", schema_steps())

@@ -265,6 +265,11 @@ class SqliteCatalogue(_Tables):
         """Whether open() must succeed before anything else can."""
         return self._file.is_shut
 
+    @property
+    def damage(self) -> str:
+        """See SqliteFile."""
+        return self._file.damage
+
     def open_to_read(self) -> None:
         """Open it as it is, even if this user may only read it. Raises StoreUnavailable."""
         self._file.open_to_read()

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
-from coverproxy.storage import sqlite_migrations
+from coverproxy.storage import sqlite_migrations, sqlite_watch
 from coverproxy.storage.ownership import described
 
 CATALOGUE, STATE, SOURCES = "catalogue.db", "state.db", "sources.db"
@@ -22,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 _REOPEN_SECONDS = 1.0
 """Pause between attempts to open an unusable database."""
+
+_LOCKED_SECONDS = 5.0
+"""Longest that one transaction keeps others from writing before it counts as a fault."""
 
 
 class Shuttable(Protocol):
@@ -32,6 +37,11 @@ class Shuttable(Protocol):
         """Whether it must be opened before anything else can be done."""
         ...
 
+    @property
+    def damage(self) -> str:
+        """What was said of its damaged pages, "" if none were met."""
+        ...
+
 
 Place = Path | str
 """Where a database is: its file, or its server and name."""
@@ -39,11 +49,15 @@ Place = Path | str
 
 @dataclass(frozen=True)
 class Database:
-    """Where a store is and the function that opens it: raises StoreUnavailable, OSError; may be retried."""
+    """Where a store is and the function that opens it: raises StoreUnavailable, OSError; may be retried.
+
+    `version`: how many migrations of a file this program knows.
+    """
 
     place: Place
     store: Shuttable
     open: Callable[[], Awaitable[None]]
+    version: int = 0
 
 
 def check(data: Path) -> None:
@@ -74,7 +88,7 @@ def used_as_it_is(folder: Path) -> Iterator[None]:
 
 
 class DatabaseFiles:
-    """The databases' files as they were opened: notices which were deleted or replaced since.
+    """The databases' files as they were opened: notices what befell them since.
 
     SQLite goes on with a deleted file without an error, and all that is written to it is lost.
     """
@@ -82,16 +96,43 @@ class DatabaseFiles:
     def __init__(self, databases: Sequence[Database]) -> None:
         self.databases = databases
         self._opened = {each.place: _identity(each.place) for each in databases}
+        self._locks: dict[Place, tuple[sqlite_watch.Stamp, float]] = {}
+        self._noticed: dict[Place, str] = {}
 
     def faults(self) -> dict[str, str]:
-        """Return a fault for each file that is not the one in use, by its name."""
-        found = {Path(each.place).name: self._fault(each.place) for each in self.databases}
+        """Return a fault for each file that is damaged, locked, or not the one in use, by its name."""
+        found = {Path(each.place).name: self._fault(each) for each in self.databases}
         return {name: why for name, why in found.items() if why}
 
-    def _fault(self, place: Place) -> str:
+    def look(self) -> None:
+        """Look at each file from outside. Blocks for a moment; called every second."""
+        for each in self.databases:
+            if isinstance(each.place, Path):
+                try:
+                    newer = sqlite_watch.newer(each.place, each.version)
+                    stuck = self._is_stuck(each.place)
+                except sqlite3.Error:  # what uses the file says so
+                    self._noticed[each.place] = ""
+                else:
+                    told = sqlite_watch.lock_told(each.place) if stuck else ""
+                    self._noticed[each.place] = told or (newer and f"{newer}; update coverproxy")
+
+    def _is_stuck(self, place: Path) -> bool:
+        """Return whether one transaction has kept all others from writing for too long."""
+        stamp, now = sqlite_watch.locked(place), time.monotonic()
+        before, since = self._locks.pop(place, (None, now))
+        if stamp is None:
+            return False
+        self._locks[place] = (stamp, since if stamp == before else now)
+        return now - self._locks[place][1] >= _LOCKED_SECONDS
+
+    def _fault(self, database: Database) -> str:
+        place = database.place
         now, before = _identity(place), self._opened[place]
+        if now == before and database.store.damage:
+            return f"{place} is damaged ({database.store.damage}): see coverproxy doctor"
         if now == before:
-            return ""
+            return self._noticed.get(place, "")
         if now is None:
             return (
                 f"{place} was deleted while in use: what is written now is lost when the service stops;"
@@ -120,13 +161,14 @@ def _identity(place: Place) -> tuple[int, int] | None:
 async def reopened(files: DatabaseFiles) -> None:
     """Keep reopening unusable databases, and replaced ones: a repaired file needs no restart."""
     while True:
-        await asyncio.sleep(_REOPEN_SECONDS)
+        await asyncio.to_thread(files.look)
         for name, why in files.faults().items():
-            log.fault(_log, "a database is not the one in use", why, of=name)
+            log.fault(_log, "a database has a fault", why, of=name)
         for each in files.databases:
             if each.store.is_shut or files.is_replaced(each):
                 await _reopen(each)
                 files.note_opened(each)
+        await asyncio.sleep(_REOPEN_SECONDS)
 
 
 async def _reopen(database: Database) -> None:

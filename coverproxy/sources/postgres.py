@@ -35,6 +35,9 @@ class PostgresSourceMemory:
         """Whether open() must succeed before anything else can."""
         return not self._is_open
 
+    damage = ""
+    """A server reports damage itself."""
+
     def open(self) -> None:
         """Bring the tables to their present version; may be tried again. Raises StoreUnavailable."""
         postgres_migrations.apply(self._pool, "sources", schema_steps())

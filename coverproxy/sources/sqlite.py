@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__), "sources")
 """The migrations of the file: see sqlite_migrations.apply()."""
 
+_WAIT_SECONDS = 1.0
+"""How long a write waits for another process: a client may wait for it, and nothing depends on it."""
+
 _TRIM_EVERY = 256
 """Entries between checks whether there are too many: counting reads them all."""
 
@@ -48,7 +51,7 @@ class SqliteSourceMemory:
     """
 
     def __init__(self, path: Path, most: int) -> None:
-        self._file = SqliteFile(path, schema_steps, StoreUnavailable)
+        self._file = SqliteFile(path, schema_steps, StoreUnavailable, wait_seconds=_WAIT_SECONDS)
         self._most = most
         self._counting = threading.Lock()
         self._added = 0
@@ -61,8 +64,11 @@ class SqliteSourceMemory:
         path = self._file.path
         ownership.make_folder(path.parent)
         with _alone(path.with_name(path.name + "-open")):
+            damage = self._file.damage
             try:
                 self._file.open()
+                if damage and (still := sqlite_migrations.examine(path).damage):  # else it was replaced
+                    raise StoreUnavailable(f"{path.name}: {still}")
             except StoreUnavailable as exc:
                 _log.error("the memory of sources starts empty", extra={"error": str(exc)})
                 self._file.close()
@@ -75,7 +81,12 @@ class SqliteSourceMemory:
     @property
     def is_shut(self) -> bool:
         """Whether open() must succeed before anything else can."""
-        return self._file.is_shut
+        return self._file.is_shut or bool(self._file.damage)
+
+    @property
+    def damage(self) -> str:
+        """See SqliteFile."""
+        return self._file.damage
 
     def close(self) -> None:
         """Close the file; open() may follow."""

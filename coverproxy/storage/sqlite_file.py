@@ -28,6 +28,8 @@ class SqliteFile:
 
     *fault* makes the exception that every method raises in place of sqlite3.Error.
 
+    *wait_seconds*: how long a write waits for another one.
+
     If open() cannot use the file, the object is shut: everything but open() fails at once, with the reason.
     The same happens if the file was replaced by another, which may need migrations first.
     """
@@ -39,6 +41,7 @@ class SqliteFile:
         fault: Callable[[str], Exception],
         cache_kib: int = 2000,
         mend: Mend | None = None,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.path = path
         self._steps = steps
@@ -46,13 +49,19 @@ class SqliteFile:
         self._cache_kib = cache_kib
         self._mode = "rw"
         self._mend = mend
+        self._wait_seconds = wait_seconds
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._writing = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
         self._opened = self._closings = 0
-        self._shut = ""
+        self._shut = self._damage = ""
+
+    @property
+    def damage(self) -> str:
+        """What SQLite said of damaged pages that were met since open(), "" if none were."""
+        return self._damage
 
     @property
     def is_shut(self) -> bool:
@@ -72,7 +81,7 @@ class SqliteFile:
                 self.close()
                 self._shut = str(exc)
                 raise
-        self._shut = ""
+        self._shut = self._damage = ""
 
     def open_to_read(self) -> None:
         """Open the file as it is, even if this user may only read it. Raises *fault*.
@@ -149,6 +158,8 @@ class SqliteFile:
         except sqlite3.Error as exc:
             if sqlite_migrations.is_other_file(exc):
                 self._shut = self._shut or str(exc)
+            if sqlite_migrations.is_damage(exc):
+                self._damage = str(exc)
             raise self._fault(f"{self.path.name}: {full_disk.explained(self.path, exc)}") from exc
 
     @contextmanager
@@ -171,11 +182,11 @@ class SqliteFile:
 
     @contextmanager
     def _sole_writer(self) -> Iterator[sqlite3.Connection]:
-        if not self._writing.acquire(timeout=WAIT_SECONDS):
+        if not self._writing.acquire(timeout=self._wait_seconds):
             raise sqlite3.OperationalError("another thread has been writing for too long")
         try:
             if self._writer is None:
-                self._writer = self._connect(WAIT_SECONDS)
+                self._writer = self._connect(self._wait_seconds)
             yield self._writer
         except sqlite3.Error:
             if self._writer is not None:

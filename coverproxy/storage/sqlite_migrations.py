@@ -58,7 +58,8 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
     """Create the file, or run the migrations it lacks, all or none. Blocks; a lock admits one process.
 
     Its `user_version` is the number of migrations run. If that is higher than ours, a newer version made the
-    file; it is left alone. A released migration never changes, nor its number; *mend* is for those that did.
+    file: it is used as it is if it has all our tables and columns, else StepFailed says so. A released
+    migration never changes, nor its number; *mend* is for those that did.
     Only the file's owner may read it: it holds keys, contacts and a secret.
     Raises sqlite3.Error, including StepFailed.
     """
@@ -68,12 +69,13 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
     try:
         _refuse_foreign(connection)
         _use_wal(connection)
+        if _is_current(connection, steps):  # needs no lock, which another process may hold for long
+            return
         connection.execute(f"PRAGMA busy_timeout = {_STEP_MILLISECONDS}")
         connection.execute("BEGIN IMMEDIATE")
         with connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
-            taken = _take(connection, found, steps, mend)
-            connection.execute(f"PRAGMA user_version = {max(taken, len(steps))}")
+            _take(connection, found, steps, mend)
     finally:
         connection.close()
 
@@ -141,6 +143,11 @@ def is_other_file(exc: sqlite3.Error) -> bool:
     )
 
 
+def is_damage(exc: sqlite3.Error) -> bool:
+    """Return whether an error means that pages of the file are damaged; others may still be readable."""
+    return (getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_CORRUPT
+
+
 def recover_command(path: Path) -> str:
     """Return the command that saves what is readable of a damaged file."""
     return f"sqlite3 {path} .recover"
@@ -186,15 +193,43 @@ def _refuse_foreign(connection: sqlite3.Connection) -> None:
 
 
 @lru_cache
-def _tables_of(steps: tuple[str, ...]) -> frozenset[str]:
-    """Return the names of the tables that exist after all *steps*."""
+def _columns_of(steps: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+    """Return the tables that exist after all *steps*, with their columns."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
         for step in steps:
             run_all(made, step)
-        return frozenset(tables(made))
+        return frozenset(_columns(made))
 
 
-def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend: Mend | None) -> int:
+def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    query = (
+        "SELECT made.name, info.name FROM sqlite_master made JOIN pragma_table_info(made.name) info"
+        " WHERE made.type = 'table'"
+    )
+    return {(table, column) for table, column in connection.execute(query)}
+
+
+def _is_current(connection: sqlite3.Connection, steps: Sequence[str]) -> bool:
+    """Return whether a file needs no migration. Raises StepFailed if its version is right, or newer than
+    ours, and it lacks tables or columns all the same."""
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found < len(steps):
+        return False
+    lost = _columns_of(tuple(steps)) - _columns(connection)
+    gone = {table for table, _ in lost} - tables(connection)
+    names = sorted(gone) or sorted(f"{table}.{column}" for table, column in lost)
+    if names:
+        what = f"lacks the {'tables' if gone else 'columns'} {', '.join(names)}"
+        raise StepFailed(
+            f"it {what}: restore it from a backup"
+            if found == len(steps)
+            else f"it was made by a newer version ({found}, expected {len(steps)}) and {what}:"
+            " update coverproxy"
+        )
+    return True
+
+
+def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend: Mend | None) -> None:
     """Run the migrations that a file of version *found* lacks. Raises StepFailed."""
     _refuse_foreign(connection)
     try:
@@ -206,9 +241,9 @@ def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend
             f"it is of version {found}, and cannot be migrated to version {len(steps)}: {exc};"
             " it is unchanged: restore it from a backup, or run the coverproxy version that made it"
         ) from exc
-    if found <= len(steps) and (lost := _tables_of(tuple(steps)) - tables(connection)):
-        raise StepFailed(f"it lacks the tables {', '.join(sorted(lost))}: restore it from a backup")
-    return taken
+    if found < len(steps):
+        connection.execute(f"PRAGMA user_version = {len(steps)}")
+    _is_current(connection, steps)
 
 
 def run_all(connection: sqlite3.Connection, script: str) -> None:

@@ -97,10 +97,11 @@ class Stores:
     def databases(self, open_catalogue: Callable[[], None]) -> list[Database]:
         """Return what each database is opened by, again too."""
         state, recall, places = self.state, self.recall, self.places
+        open_catalogue_there = partial(asyncio.to_thread, open_catalogue)
         return [
-            Database(places[STATE], state, state.open),
-            Database(places[CATALOGUE], self.catalogue, partial(asyncio.to_thread, open_catalogue)),
-            Database(places[SOURCES], recall, partial(asyncio.to_thread, recall.open)),
+            Database(places[STATE], state, state.open, len(state_steps())),
+            Database(places[CATALOGUE], self.catalogue, open_catalogue_there, len(catalogue_steps())),
+            Database(places[SOURCES], recall, partial(asyncio.to_thread, recall.open), len(source_steps())),
         ]
 
 

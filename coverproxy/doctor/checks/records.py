@@ -14,10 +14,12 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.sources.sqlite import schema_steps as source_steps
-from coverproxy.storage import sqlite_migrations
+from coverproxy.storage import sqlite_migrations, sqlite_watch
 from coverproxy.wiring.stores import StateStore
 
 SAMPLE = 100
+
+_LOCKED_SECONDS = 2.0
 
 SOURCES = "sources.db"
 
@@ -51,15 +53,28 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
     found = sqlite_migrations.examine(path)
     if found.damage:
         return problem(DATABASE, f"{path} is damaged: {found.damage}", advice)
-    if found.version > len(steps):
-        told = f"{path} was made by a newer version: it has version {found.version}, expected {len(steps)}"
+    if told := sqlite_watch.newer(path, len(steps)):
         return problem(DATABASE, told, "update coverproxy on this machine")
     if why := sqlite_migrations.trouble(path, steps, mend):
         return problem(DATABASE, f"{path} cannot be opened by this version: {why}", advice)
     if found.version == 0:
         return problem(DATABASE, f"{path} is empty: it has no tables", advice)
+    if _is_stuck(path):
+        return problem(
+            DATABASE, sqlite_watch.lock_told(path), "end that process, or what it does in the file"
+        )
     sound = "sound" if found.is_checked_through else "readable (too large for a full check)"
     return fine(DATABASE, f"{path} is {sound}")
+
+
+def _is_stuck(path: Path) -> bool:
+    """Return whether one transaction keeps others from writing for two seconds."""
+    began, stamp = time.monotonic(), sqlite_watch.locked(path)
+    while stamp is not None and time.monotonic() - began < _LOCKED_SECONDS:
+        time.sleep(0.1)
+        if sqlite_watch.locked(path) != stamp:
+            return False
+    return stamp is not None
 
 
 def originals(catalogue: Catalogue, files: OriginalFiles, *, is_there: bool) -> Iterator[Finding]:

@@ -1,0 +1,53 @@
+"""Looks at a SQLite file from outside: which version made it, and whether another process locks it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from coverproxy.storage import sqlite_migrations
+
+Stamp = tuple[int, int]
+"""What changes with every commit: the size of the file's log, and its time."""
+
+
+def newer(path: Path, known: int) -> str:
+    """Return that a newer version made the file, if its version is higher than *known*, else "".
+
+    Raises sqlite3.Error.
+    """
+    with closing(sqlite_migrations.connect(path, 0.0)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version <= known:
+        return ""
+    return f"{path} was made by a newer version: it has version {version}, expected {known}"
+
+
+def locked(path: Path) -> Stamp | None:
+    """Return a stamp while another connection holds the write lock, else None. Raises sqlite3.Error.
+
+    The same stamp later means that the same transaction holds it still.
+    """
+    try:
+        with closing(sqlite_migrations.connect(path, 0.0)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as exc:
+        if (getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return _stamp(path)
+    return None
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.with_name(path.name + "-wal").stat()
+    except OSError:
+        return (0, 0)
+    return found.st_size, found.st_mtime_ns
+
+
+def lock_told(path: Path) -> str:
+    """Say what a lock that lasts means, and how to find who holds it."""
+    return (
+        f"{path} is locked by another process: nothing can be written to it; `fuser {path}` lists who uses it"
+    )

@@ -1,0 +1,217 @@
+"""Files that a newer version made, that another process locks, or whose pages are damaged."""
+
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from coverproxy.doctor.checks import records
+from coverproxy.doctor.checks.finding import Level
+from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.service import databases
+from coverproxy.service.databases import Database, DatabaseFiles
+from coverproxy.sources.sqlite import SqliteSourceMemory, schema_steps
+from coverproxy.storage import sqlite_migrations, sqlite_watch
+from coverproxy.storage.sqlite_file import SqliteFile
+
+STEPS = ["CREATE TABLE book (isbn TEXT, title TEXT);"]
+
+_HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the write lock in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        yield
+
+
+def changed(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
+
+
+def overwritten(path: Path) -> None:
+    """Damage every page but the first."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[SqliteFile]:
+    """An open file of version 1."""
+    opened = SqliteFile(tmp_path / "sources.db", lambda: STEPS, StoreUnavailable)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def watched(file: SqliteFile) -> DatabaseFiles:
+    async def reopened() -> None:
+        file.open()
+
+    return DatabaseFiles([Database(file.path, file, reopened, len(STEPS))])
+
+
+def test_a_locked_file_is_opened_at_once(file: SqliteFile) -> None:
+    """A file that needs no migration is opened beside a lock; it used to wait ten minutes."""
+    with held(file.path):
+        began = time.monotonic()
+        file.open()
+        assert file.read("SELECT count(*) FROM book") == [(0,)]
+        assert time.monotonic() - began < 5
+
+
+def test_a_lock_that_lasts_is_a_fault(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One transaction that keeps others from writing is told with the way to find it; then it is over."""
+    monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.2)
+    files = watched(file)
+    with held(file.path):
+        files.look()
+        assert files.faults() == {}
+        time.sleep(0.25)
+        files.look()
+        assert f"`fuser {file.path}`" in files.faults()["sources.db"]
+    files.look()
+    assert files.faults() == {}
+
+
+def test_locks_in_turn_are_none(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many short transactions, each met while it holds the lock, are no fault."""
+    monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.0)
+    files = watched(file)
+    monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.05)
+    for number in range(4):
+        with file.transaction() as run:
+            run("INSERT INTO book VALUES (?, '')", (number,))
+            files.look()
+            assert files.faults() == {}
+        time.sleep(0.06)
+
+
+def test_a_newer_versions_file_is_used_and_told(file: SqliteFile) -> None:
+    """What a newer version added disturbs nothing: the file is used, and the fault names the way out."""
+    changed(file.path, "ALTER TABLE book ADD note TEXT; PRAGMA user_version = 7")
+    file.open()
+    files = watched(file)
+    files.look()
+
+    assert file.read("SELECT count(*) FROM book") == [(0,)]
+    assert files.faults()["sources.db"] == (
+        f"{file.path} was made by a newer version: it has version 7, expected 1; update coverproxy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        ("ALTER TABLE book RENAME TO item", "the tables book"),
+        ("ALTER TABLE book DROP title", "the columns book.title"),
+    ],
+)
+def test_a_newer_versions_file_that_lacks_something_stays_shut(
+    file: SqliteFile, script: str, what: str
+) -> None:
+    """What a newer version took away is named, once and for all, instead of in every statement."""
+    changed(file.path, f"{script}; PRAGMA user_version = 7")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable) as told:
+            file.open()
+        assert f"it was made by a newer version (7, expected 1) and lacks {what}: update" in str(told.value)
+        assert file.is_shut
+
+
+def test_a_lost_column_is_named(file: SqliteFile) -> None:
+    """A file of the right version without one of its columns asks for a backup."""
+    changed(file.path, "ALTER TABLE book DROP title")
+    assert sqlite_migrations.trouble(file.path, STEPS) == (
+        "it lacks the columns book.title: restore it from a backup"
+    )
+
+
+def test_damaged_pages_are_a_fault_until_the_file_is_replaced(file: SqliteFile) -> None:
+    """Once damage was met it is told, however much of the file can still be read."""
+    with file.transaction() as run:
+        for number in range(1000):
+            run("INSERT INTO book VALUES (?, ?)", (number, "x" * 100))
+    good = file.path.with_name("good")
+    changed(file.path, f"VACUUM INTO '{good}'")
+    file.close()
+    overwritten(file.path)
+    files = watched(file)
+    with pytest.raises(StoreUnavailable):
+        file.read("SELECT title FROM book")
+    assert f"{file.path} is damaged (database disk image is malformed)" in files.faults()["sources.db"]
+
+    file.close()
+    good.replace(file.path)
+    file.open()
+    assert watched(file).faults() == {}
+
+
+def test_the_memory_of_sources_heals_by_itself(tmp_path: Path) -> None:
+    """Pages damaged while it is used: it is shut when they are met, and begun anew when it is opened."""
+    path = tmp_path / "sources.db"
+    memory = SqliteSourceMemory(path, 100)
+    memory.open()
+    memory.pause("publisher", 5e9)
+    overwritten(path)
+    memory.close()
+    with pytest.raises(StoreUnavailable):
+        memory.pause("publisher", 6e9)
+    assert memory.is_shut
+
+    memory.open()
+    memory.pause("publisher", 6e9)
+    assert not memory.is_shut
+    assert (tmp_path / "sources.db.damaged").exists()
+    memory.close()
+
+
+def test_the_memory_of_sources_waits_a_second_for_a_lock(tmp_path: Path) -> None:
+    """A client may wait for what it writes, so it gives up long before its answer is late."""
+    memory = SqliteSourceMemory(tmp_path / "sources.db", 100)
+    memory.open()
+    with held(tmp_path / "sources.db"):
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="locked"):
+            memory.pause("publisher", 5e9)
+        assert time.monotonic() - began < 5
+    memory.close()
+
+
+def test_the_doctor_names_a_lock_that_lasts(tmp_path: Path) -> None:
+    """A file that is sound but locked is a problem, with the command that shows by whom."""
+    sqlite_migrations.apply(tmp_path / "sources.db", schema_steps())
+    assert [each.level for each in records.databases(tmp_path)] == [Level.OK]
+    with held(tmp_path / "sources.db"):
+        (told,) = records.databases(tmp_path)
+    assert told.level is Level.PROBLEM
+    assert "is locked by another process" in told.found
+
+
+def test_a_lock_is_seen_from_outside(file: SqliteFile) -> None:
+    """Whoever reads holds no lock; who writes does."""
+    file.read("SELECT count(*) FROM book")
+    assert sqlite_watch.locked(file.path) is None
+    with file.transaction():
+        assert sqlite_watch.locked(file.path) is not None
