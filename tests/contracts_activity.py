@@ -44,6 +44,15 @@ class ActivityContract:
 
         assert [each.isbn for each in notes.lacking("a", 2)] == [isbn(2), isbn(3)]
 
+    def test_what_all_accounts_lack_is_one_list(self, notes: ActivityStore) -> None:
+        """The requests of all accounts for an ISBN are one sum; the most requested come first."""
+        notes.add({("a", isbn(1)): 2, ("b", isbn(1)): 2, ("b", isbn(2)): 3}, [], NOW)
+        notes.add({("c", isbn(2)): 2, ("c", isbn(3)): 1}, [], NOW + 5)
+
+        first, second = Lacking(isbn(2), 5, NOW + 5), Lacking(isbn(1), 4, NOW)
+        assert notes.most_lacking() == [first, second, Lacking(isbn(3), 1, NOW + 5)]
+        assert notes.most_lacking(2) == [first, second]
+
     def test_of_many_isbns_the_most_asked_for_stay(self, notes: ActivityStore) -> None:
         """A catalogue that asks for ten thousand ISBNs fills its share alone, the frequent ones stand."""
         notes.add({("a", isbn(1)): 7, ("b", isbn(2)): 1}, [], NOW)

@@ -98,6 +98,10 @@ class Curator:
         """Return what waits for a review, oldest first."""
         return self._catalogue.pending(most)
 
+    def count_pending(self) -> int:
+        """Return how many originals wait for a review."""
+        return self._catalogue.count_pending()
+
     def approve(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
         """Show what waited for a review, as if it had been chosen."""
         found = _own(self._catalogue.of_item(identifier), digest)

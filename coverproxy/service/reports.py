@@ -111,6 +111,10 @@ class ReportDesk:
         """Return the open reports, those with most reporters first."""
         return self._catalogue.reports.open_reports(most)
 
+    def count_open(self) -> int:
+        """Return how many reports are open."""
+        return self._catalogue.reports.count_open()
+
     def closed_reports(self, most: int = MOST_LISTED) -> list[Report]:
         """Return the closed reports that are kept, the latest decision first."""
         return self._catalogue.reports.closed_reports(most)

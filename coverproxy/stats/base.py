@@ -83,6 +83,13 @@ class ActivityStore(Protocol):
         """Return the ISBNs that had no cover, most requested first."""
         ...
 
+    def most_lacking(self, most: int = MOST_LACKING) -> list[Lacking]:
+        """Return what had no cover for all accounts together, most requested first.
+
+        It reads every row, up to MOST_LACKING per account: for administrators, and seldom.
+        """
+        ...
+
     def refused(self, account: str) -> list[RefusalRow]:
         """Return the latest refusals, newest first."""
         ...

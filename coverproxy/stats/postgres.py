@@ -36,6 +36,11 @@ AND isbn NOT IN (
 )
 """
 
+_MOST_LACKING = """
+SELECT isbn, sum(n) AS asked, max(last) AS latest FROM lacking GROUP BY isbn
+ORDER BY asked DESC, latest DESC, isbn LIMIT %s
+"""
+
 _CUT_REFUSALS = """
 DELETE FROM refusal WHERE account = %(account)s AND id <= (
     SELECT id FROM refusal WHERE account = %(account)s ORDER BY id DESC LIMIT 1 OFFSET %(most)s
@@ -85,6 +90,11 @@ class PostgresActivity(PostgresDownloads):
             (account, min(most, MOST_LACKING)),
         )
         return [Lacking(*row) for row in rows]
+
+    def most_lacking(self, most: int = MOST_LACKING) -> list[Lacking]:
+        """See ActivityStore."""
+        rows = self._pool.read(_MOST_LACKING, (min(most, MOST_LACKING),))
+        return [Lacking(isbn, int(asked), last) for isbn, asked, last in rows]
 
     def refused(self, account: str) -> list[RefusalRow]:
         """See ActivityStore."""

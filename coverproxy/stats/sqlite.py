@@ -38,6 +38,11 @@ AND (SELECT count(*) FROM lacking WHERE account = :account) > :slack
 AND isbn NOT IN (SELECT isbn FROM lacking WHERE account = :account ORDER BY n DESC, last DESC LIMIT :most)
 """
 
+_MOST_LACKING = """
+SELECT isbn, sum(n) AS asked, max(last) AS latest FROM lacking GROUP BY isbn
+ORDER BY asked DESC, latest DESC, isbn LIMIT ?
+"""
+
 _CUT_REFUSALS = """
 DELETE FROM refusal WHERE account = :account
 AND id <= (SELECT id FROM refusal WHERE account = :account ORDER BY id DESC LIMIT 1 OFFSET :most)
@@ -86,6 +91,11 @@ class SqliteActivity(SqliteDownloads):
                 (account, min(most, MOST_LACKING)),
             )
             return [Lacking(*row) for row in rows]
+
+    def most_lacking(self, most: int = MOST_LACKING) -> list[Lacking]:
+        """See ActivityStore."""
+        with self._connected() as read:
+            return [Lacking(*row) for row in read.execute(_MOST_LACKING, (min(most, MOST_LACKING),))]
 
     def refused(self, account: str) -> list[RefusalRow]:
         """See ActivityStore."""

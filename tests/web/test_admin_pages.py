@@ -10,7 +10,7 @@ import orjson
 import pytest
 from browser import Page
 from click.testing import CliRunner
-from conftest import COVERED, Got, Running, Start
+from conftest import COVERED, UNCOVERED, Got, Running, Start
 from forms import Visitor
 
 from coverproxy.cli import main
@@ -20,11 +20,19 @@ from coverproxy.domain.formats import Loader
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import vips
 from coverproxy.web.app_keys import DESK
+from coverproxy.web.pages.admin_home import WANTED
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
 ADMIN = {"admin": {"token": TOKEN}, "signup": {"tries_per_hour": 100}}
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-PAGES = ("/admin", f"/admin/book?isbn={COVERED}", "/admin/service")
+PAGES = (
+    "/admin",
+    "/admin/keys",
+    "/admin/new-key",
+    "/admin/wanted",
+    f"/admin/book?isbn={COVERED}",
+    "/admin/service",
+)
 
 
 @pytest.fixture
@@ -111,9 +119,9 @@ async def test_a_forged_form_does_nothing(guarded: Running, administrator: Visit
     public = re.search(r'value="([0-9a-f]{64})"', (await administrator.get("/keys")).body.decode())
     assert public
     tries = [
-        await administrator.post("/admin", fields),
-        await administrator.post("/admin", fields | {"form_token": public[1]}),
-        await administrator.submit("/admin", fields, Sec_Fetch_Site="same-site"),
+        await administrator.post("/admin/keys", fields),
+        await administrator.post("/admin/keys", fields | {"form_token": public[1]}),
+        await administrator.submit("/admin/keys", fields, Sec_Fetch_Site="same-site"),
     ]
     assert [each.status for each in tries] == [403] * 3
     assert (await kept(guarded, guarded.key.name)).revoked_at is None
@@ -128,11 +136,13 @@ async def test_an_administrator_approves_and_revokes(start: Start, tab: Page) ->
     await tab.open(f"{server.listeners.url}/admin")
     await tab.fill("#token", TOKEN)
     await tab.click("form.sheet button")
+    await tab.click(".waits .some a")
     assert await tab.text(".keys li:first-child h2") == "<b>Waits</b>"
     assert (await server.get(server.path(key=waiting.name))).status == 403
     await tab.click(".keys button[value=approve]")
     assert (await server.get(server.path(key=waiting.name))).cover == "made"
     assert "approved" in await tab.text(".note.good")
+    await tab.open(f"{server.listeners.url}/admin/keys")
     await tab.click(f".keys li:has(input[value='{waiting.name}']) button[value=revoke]")
     assert (await server.get(server.path(key=waiting.name))).status == 403
     assert waiting.name not in await tab.ask("document.title + location.href")
@@ -143,7 +153,9 @@ async def test_a_program_does_all_that_a_person_can(guarded: Running) -> None:
 
     async def act(**fields: str) -> dict[str, object]:
         async with guarded.client.post(
-            f"{guarded.listeners.url}/admin", data=fields, headers=BEARER | {"Accept": "application/json"}
+            f"{guarded.listeners.url}/admin/keys",
+            data=fields,
+            headers=BEARER | {"Accept": "application/json"},
         ) as response:
             return {"status": response.status, **orjson.loads(await response.read())}
 
@@ -167,6 +179,88 @@ async def test_a_program_does_all_that_a_person_can(guarded: Running) -> None:
     )] == [400, 400, 403]  # fmt: skip
 
 
+async def test_the_first_page_says_what_waits(guarded: Running, administrator: Visitor) -> None:
+    """Keys, wishes for a role, pending and corrupt originals by number; what all keys want in vain."""
+    await guarded.new_key(is_waiting=True)
+    await guarded.new_key(asked_role="server")
+    first, second = (
+        guarded.folder.catalogue.find(Identifier(ISBN, CLASSICS[number].isbns[0]))[0] for number in (2, 3)
+    )
+    with guarded.folder.catalogue.writing() as tables:
+        tables.decide(first, "pending", is_pinned=False)
+        tables.mark_faulty(second, "broken")
+    ledger = guarded.app[DESK].ledger
+    for account, name, times in (
+        ("a", UNCOVERED, 2),
+        ("b", UNCOVERED, 2),
+        ("b", "oclc:42", 3),
+        ("a", COVERED, 9),
+    ):
+        for _ in range(times):
+            ledger.note_lacking(account, name)
+    await ledger.write()
+    guarded.app[WANTED].until = 0.0  # logging in led to the page
+    told = orjson.loads((await guarded.get("/admin", Accept="application/json", **BEARER)).body)
+
+    assert told["waits"] == {
+        "keys": 1, "roles": 1, "reports": 0, "pending": 1, "quarantined": 0, "corrupt": 1, "sources": 0,
+    }  # fmt: skip
+    assert [(each["isbn"], each["asked"]) for each in told["wanted"]] == [(UNCOVERED, 4), ("oclc:42", 3)]
+    page = (await administrator.get("/admin")).body.decode()
+    assert f'href="/admin/upload/isbn/{UNCOVERED}"' in page
+    rows = (await guarded.get("/admin/wanted.csv?sort=isbn", **BEARER)).body.decode().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["isbn", UNCOVERED, "oclc:42"]
+    found = await guarded.get("/admin/wanted?find=OCLC", Accept="application/json", **BEARER)
+    assert [each["isbn"] for each in orjson.loads(found.body)["wanted"]] == ["oclc:42"]
+
+
+async def test_an_administrator_creates_a_key(guarded: Running, administrator: Visitor) -> None:
+    """It works at once in its role, once for one form sent twice; a mistake keeps what was typed."""
+    fields = {"label": "Reading room", "daily_limit": "7", "role": "server", "once": "x"}
+    odd = await administrator.submit("/admin/new-key", fields | {"daily_limit": "many"})
+    before = len(guarded.service.accounts.all())
+    got = [await administrator.submit("/admin/new-key", fields) for _ in range(2)]
+    named = [key for key in guarded.service.accounts.all() if key.label == "Reading room"]
+
+    assert (odd.status, b"Reading room" in odd.body, b"a number of covers" in odd.body) == (400, True, True)
+    assert [each.status for each in got] == [200, 200]
+    assert len(guarded.service.accounts.all()) == before + 1
+    assert (named[0].daily_limit, named[0].role, named[0].is_waiting) == (7, "server", False)
+    assert named[0].name.encode() in got[0].body
+    assert (await guarded.get(guarded.path(key=named[0].name))).cover in ("made", "hit")
+
+
+async def test_what_cannot_be_undone_is_asked_once_more(guarded: Running, administrator: Visitor) -> None:
+    """Replacing a key shows what it means first, and does nothing; the button there does it."""
+    fields = {"action": "rotate", "key": guarded.key.name}
+    asked = await administrator.submit("/admin/keys", fields)
+    before = await kept(guarded, guarded.key.name)
+    done = await administrator.submit("/admin/keys", fields | {"sure": "yes"})
+
+    assert b"Replace this key?" in asked.body
+    assert before.expires_at is None
+    assert done.status == 200
+    assert (await kept(guarded, guarded.key.name)).expires_at
+
+
+async def test_keys_are_filtered_sorted_and_taken_along(guarded: Running) -> None:
+    """By state, by name; as CSV, where what a stranger typed is no formula."""
+    await guarded.new_key(is_waiting=True, label="=HYPERLINK(1)", contact="x@example.org")
+    await guarded.new_key(revoked_at=5, label="Aardvark")
+
+    async def labels(query: str) -> list[str]:
+        got = await guarded.get(f"/admin/keys?{query}", Accept="application/json", **BEARER)
+        return [each["label"] for each in orjson.loads(got.body)["keys"]]
+
+    assert await labels("state=waiting") == ["=HYPERLINK(1)"]
+    assert await labels("state=revoked") == ["Aardvark"]
+    assert await labels("sort=label") == ["=HYPERLINK(1)", "Aardvark", "tests"]
+    assert (await labels("state=odd&sort=odd"))[0] == "=HYPERLINK(1)"
+    got = await guarded.get("/admin/keys.csv?state=waiting", **BEARER)
+    assert got.headers["Content-Disposition"] == 'attachment; filename="keys.csv"'
+    assert got.body.decode().splitlines()[1].split(",")[1] == "'=HYPERLINK(1)"
+
+
 async def test_keys_are_found_and_paged(guarded: Running) -> None:
     """A hundred keys a page, those that wait first; a search looks at name, label, contact and site."""
     for number in range(101):
@@ -175,7 +269,7 @@ async def test_keys_are_found_and_paged(guarded: Running) -> None:
     await guarded.service.accounts.refresh()
 
     async def told(query: str) -> dict[str, object]:
-        got = await guarded.get(f"/admin{query}", Accept="application/json", **BEARER)
+        got = await guarded.get(f"/admin/keys{query}", Accept="application/json", **BEARER)
         found = orjson.loads(got.body)
         assert isinstance(found, dict)
         return found
@@ -198,9 +292,9 @@ async def test_a_front_server_can_let_people_in(start: Start) -> None:
         assert (await visitor.get("/admin")).status == 403
         assert (await stranger.get("/admin", X_Remote_User="ada")).status == 403
         form = {"action": "revoke", "key": trusting.key.name}
-        assert (await visitor.submit("/admin", form, X_Remote_User="ada")).status == 200
+        assert (await visitor.submit("/admin/keys", form, X_Remote_User="ada")).status == 200
         assert (await kept(trusting, trusting.key.name)).revoked_at
-        assert (await visitor.post("/admin", form, X_Remote_User="ada")).status == 403
+        assert (await visitor.post("/admin/keys", form, X_Remote_User="ada")).status == 403
     printed = CliRunner().invoke(main, ["nginx-conf"], env={"COVERPROXY_ADMIN__HEADER": "X-Remote-User"})
     assert 'proxy_set_header X-Remote-User "";' in printed.output
 
@@ -316,11 +410,11 @@ async def test_pages_are_clean_on_a_phone_and_in_the_dark(guarded: Running, tab:
 
 
 async def test_pages_are_used_by_keyboard_alone(start: Start, tab: Page) -> None:
-    """Tab reaches the skip link first, then the way through; Enter in the ISBN field shows the covers."""
+    """Tab reaches the skip link, the navigation, the covers, the field; Enter there shows the item."""
     server = await start(render={"answer_within_seconds": 30.0})
     await tab.open(f"{server.listeners.url}/")
     seen = []
-    for _ in range(9):
+    for _ in range(7 + 16 + 1):
         await press(tab, "Tab", 9)
         seen.append(await tab.ask("document.activeElement.textContent.trim() || document.activeElement.id"))
         visible = "getComputedStyle(document.activeElement).outlineStyle != 'none'"
@@ -333,13 +427,13 @@ async def test_pages_are_used_by_keyboard_alone(start: Start, tab: Page) -> None
         "How to use it",
         "Lists",
         "Status",
-        "Get a key",
-        "try-isbn",
+        *[""] * 16,
+        "find",
     ]
     await tab.call("Input.insertText", text=COVERED)
     await press(tab, "Enter", 13, text="\r")
     for _ in range(100):
-        if await tab.ask("document.querySelectorAll('.sizes img').length == 3"):
+        if await tab.ask("document.querySelectorAll('.item img').length == 1"):
             return
         await asyncio.sleep(0.05)
     pytest.fail("Enter did not send the form")

@@ -11,14 +11,11 @@ from coverproxy.domain.formats import Format
 from coverproxy.service.changes_json import MOST_CHANGES, ChangeList
 from coverproxy.web.api import batch, bodies, originals
 from coverproxy.web.api.address import EXAMPLE_KEY, Address, Parameter
+from coverproxy.web.api.page_addresses import ADMIN, HTML, JSON, TYPED, form, shown
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
 from coverproxy.web.jsonp import MAX_CALLBACK
 from coverproxy.web.shapes import table
 from coverproxy.web.shapes.info import ABOUT
-
-JSON = "application/json"
-HTML = "text/html"
-
 
 KEY = Parameter(
     "key", "path", "The developer key.", {"type": "string", "pattern": f"^{NAME_PATTERN}$"}, EXAMPLE_KEY
@@ -90,27 +87,14 @@ def page(path: str, summary: str, media_type: str = HTML) -> Address:
     return Address(path, summary, {media_type: _TEXT})
 
 
-def shown(path: str, summary: str, *parameters: Parameter) -> Address:
-    """Describe a page that is also available as JSON."""
-    return Address(path, summary, {HTML: _TEXT, JSON: _OBJECT}, parameters=parameters, is_page=True)
-
-
-def form(path: str, summary: str, *parameters: Parameter) -> Address:
-    """Describe the target of a page's form: it contains a token that only our pages issue."""
-    takes = {"application/x-www-form-urlencoded": bodies.FORM}
-    gives: dict[str, Any] = {HTML: _TEXT, JSON: _OBJECT}
-    return Address(path, summary, gives, "post", parameters=parameters, takes=takes, is_page=True)
-
-
 _OBJECT: dict[str, Any] = {"type": "object"}
-_TYPED = Parameter("isbn", "query", "An ISBN to look up, as it was typed.", {"type": "string"}, "0141439513")
 
 _SOUGHT = Parameter(
     "q", "query", "An ISBN in any spelling, or scheme:value.", {"type": "string"}, "0141439513"
 )
 
 _PAGES = (
-    shown("/", "The home page: some covers, and a field to find one", _TYPED),
+    shown("/", "The home page: some covers, and a field to find one", TYPED),
     shown("/item", "Leads on to the page of the item that was typed (303)", _SOUGHT),
     Address(
         "/item/{scheme}/{value}",
@@ -198,7 +182,7 @@ _UPLOADS = (
 _OF_KEYS = (
     Address(
         "/devkey/{key}/usage", "A key's quota, usage, missing covers and refusals",
-        {JSON: Usage, HTML: _TEXT}, parameters=(KEY, _TYPED), is_page=True,
+        {JSON: Usage, HTML: _TEXT}, parameters=(KEY, TYPED), is_page=True,
     ),
     form("/devkey/{key}/usage", "Change or replace a key, with its owner's secret", KEY),
     Address(
@@ -249,34 +233,7 @@ _OF_KEYS = (
 )  # fmt: skip
 
 
-_ADMIN = (
-    form("/admin/login", "Log in"),
-    form("/admin/logout", "Log out"),
-    Address("/admin/login", "Redirects to the keys", {}, is_page=True),
-    Address("/admin/logout", "Redirects to the keys", {}, is_page=True),
-    shown("/admin", "The keys and their use"),
-    form("/admin", "Approve, limit, bind, replace or revoke a key"),
-    shown("/admin/book", "A book's originals and derivatives", _TYPED),
-    form("/admin/book", "Remove a book's derivatives"),
-    Address(
-        "/admin/original/{digest}", "An original, rendered small", {"image/jpeg": _BINARY},
-        parameters=(
-            Parameter("isbn", "query", "An ISBN, or scheme:value.", {"type": "string"}, "9780141439556"),
-            Parameter("digest", "path", "The original's digest.",
-                      {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "0" * 32),
-        ),
-        is_page=True, route="/admin/original/{digest:[0-9a-f]{32}}",
-    ),
-    Address("/admin/decide", "Redirects to the keys", {}, is_page=True),
-    form("/admin/decide", "Choose, hide, restore or approve an original, or undo a decision"),
-    shown("/admin/review", "Pictures that wait for approval"),
-    form("/admin/review", "Approve or turn down pictures that wait"),
-    shown("/admin/reports", "What readers report"),
-    form("/admin/reports", "Close a report"),
-    *_upload("/admin/upload", "for administrators"),
-    shown("/admin/service", "Quarantine, cache and sources"),
-    form("/admin/service", "Release an original from quarantine"),
-)  # fmt: skip
+_ADMIN = (*ADMIN, *_upload("/admin/upload", "for administrators"))
 """Without a way to log in (config: [admin]) all of them are 404."""
 
 

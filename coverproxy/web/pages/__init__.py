@@ -3,6 +3,8 @@
 from coverproxy.web.pages import (
     admin_books,
     admin_decide,
+    admin_home,
+    admin_key_acts,
     admin_keys,
     admin_reports,
     admin_service,
@@ -26,8 +28,9 @@ __all__ = ["PAGES", "Pages", "Shown", "routes"]
 
 _PAGES = [
     *assets.routes, *home.routes, *item.routes, *batch.routes, *getting.routes, *usage.routes, *status.routes,
-    *session.routes, *admin_keys.routes, *admin_books.routes, *admin_decide.routes, *admin_reports.routes,
-    *upload.routes, *report.routes, *admin_service.routes, *docs.routes,
+    *session.routes, *admin_home.routes, *admin_keys.routes, *admin_key_acts.routes, *admin_books.routes,
+    *admin_decide.routes, *admin_reports.routes, *upload.routes, *report.routes, *admin_service.routes,
+    *docs.routes,
 ]  # fmt: skip
 
 

@@ -1,69 +1,127 @@
-"""The first admin page: every key and its use; approve, limit, bind, replace, revoke."""
+"""The admin page of keys: every key and its use; found, filtered, sorted, and as CSV."""
 
-import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.self_service import DAY_SECONDS, approved, choice_of, site_as_typed, tidy
-from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, abridged, hashed, new_secret
+from coverproxy.accounts.self_service import choice_of, tidy
+from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
-from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK
-from coverproxy.web.page_context import PageContext
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
-from coverproxy.web.pages.session import admin, form, who
+from coverproxy.web.pages.session import admin, who
+from coverproxy.web.pages.tables import as_csv
 from coverproxy.web.pages.usage import iso, state_of
 
 routes = web.RouteTableDef()
 
-_log = logging.getLogger(__name__)
-
 MOST_SHOWN = 100
 """Keys per page; those that wait for approval come first, then the latest."""
 
-MOST_LIMIT = 1_000_000_000
-
 MOST_FROM = 100_000_000
 
-_ROTATED_KEEP_DAYS = 7
+STATES = ("waiting", "asks", "active", "revoked", "expired")
+"""What keys are filtered by; "asks": for another role."""
+
+ORDERS = ("waiting", "created", "label", "made", "limit")
+
+_COLUMNS = (
+    "key", "label", "contact", "site", "state", "role", "asked_role", "daily_limit", "made_today", "sites",
+    "no_cover", "created_at", "expires_at", "counted_as",
+)  # fmt: skip
 
 
-@routes.get("/admin")
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which keys are shown, and in which order."""
+
+    find: str
+    state: str
+    sort: str
+
+    def query(self, **more: object) -> str:
+        """Return it as the query of an address."""
+        told = {"find": self.find, "state": self.state, "sort": self.sort} | more
+        return urlencode({name: value for name, value in told.items() if value})
+
+
+@routes.get("/admin/keys")
 @admin
 async def keys(request: web.Request) -> web.StreamResponse:
-    """Show all keys, or those whose name, label or contact contains `?find=`."""
-    return await _page(request)
+    """Show all keys, or those that `?find=` and `?state=` choose, in the order of `?sort=`."""
+    return await page(request)
 
 
-async def _page(request: web.Request, done: dict[str, Any] | None = None) -> web.Response:
-    accounts = request.app[ACCOUNTS]
-    wanted = tidy(request.query.get("find", ""))[:80]
-    found = sorted(filter(_matching(wanted), accounts.all()), key=_order)
-    first = _number(request.query.get("from", "0"), MOST_FROM, "from")
+@routes.get("/admin/keys.csv")
+@admin
+async def keys_csv(request: web.Request) -> web.StreamResponse:
+    """Return the same keys as CSV, all of them."""
+    found, made = await _found(request, _choice(request))
+    rows = [_told(key, request.app[ACCOUNTS], made.get(key.counted_as, 0)) for key in found]
+    for row in rows:
+        row["sites"] = " ".join(row["sites"])
+    return as_csv("keys", _COLUMNS, ([row[name] for name in _COLUMNS] for row in rows))
+
+
+async def page(request: web.Request, done: dict[str, Any] | None = None) -> web.Response:
+    """Show the keys; *done*: what was just done to one."""
+    accounts, choice = request.app[ACCOUNTS], _choice(request)
+    found, made = await _found(request, choice)
+    first = number(request.query.get("from", "0"), MOST_FROM, "from")
     some = found[first : first + MOST_SHOWN]
-    made = await accounts.counts.made([key.counted_as for key in some], accounts.today()) if some else {}
     data = {
-        "find": wanted,
+        "find": choice.find,
+        "state": choice.state,
+        "sort": choice.sort,
         "from": first,
         "count": len(found),
         "waiting": sum(key.is_waiting and key.revoked_at is None for key in found),
         "keys": [_told(key, accounts, made.get(key.counted_as, 0)) for key in some],
         "done": done,
     }
-    following = first + MOST_SHOWN if len(found) > first + MOST_SHOWN else None
-    token = forms.token(request, who(request))
-    has_own = bool(request.app[CONFIG].site.placeholder)
-    choices = ["gif", "404", "card", *(["own"] if has_own else [])]
+    has_more = len(found) > first + MOST_SHOWN
     return shown(
-        request, "admin_keys.html", data, token=token, following=following, choices=choices, roles=KEY_ROLES
-    )
+        request, "admin_keys.html", data, token=forms.token(request, who(request)), roles=KEY_ROLES,
+        following=choice.query(**{"from": first + MOST_SHOWN}) if has_more else None,
+        choices=choices(request), states=STATES, orders=ORDERS, query=choice.query(),
+    )  # fmt: skip
 
 
-def _number(text: str, most: int, field: str) -> int:
+def choices(request: web.Request) -> list[str]:
+    """Return what an administrator may have a key show where there is no cover."""
+    return ["gif", "404", "card", *(["own"] if request.app[CONFIG].site.placeholder else [])]
+
+
+def _choice(request: web.Request) -> Choice:
+    """Read the choice. Words that are none of ours choose nothing: they come from a typed address."""
+    query = request.query
+    state, sort = query.get("state", ""), query.get("sort", "")
+    return Choice(
+        tidy(query.get("find", ""))[:80], state if state in STATES else "",
+        sort if sort in ORDERS else ORDERS[0],
+    )  # fmt: skip
+
+
+async def _found(request: web.Request, choice: Choice) -> tuple[list[Key], dict[str, int]]:
+    """Return the chosen keys in order, and how many covers each account had made today."""
+    accounts = request.app[ACCOUNTS]
+    is_meant = _matching(choice, accounts)
+    found = [key for key in accounts.all() if is_meant(key)]
+    counted = [key.counted_as for key in found]
+    made = dict(await accounts.counts.made(counted, accounts.today())) if found else {}
+    orders: dict[str, Callable[[Key], Any]] = {
+        "waiting": _order, "created": lambda key: -key.created_at, "label": lambda key: key.label.casefold(),
+        "made": lambda key: -made.get(key.counted_as, 0), "limit": lambda key: -key.daily_limit,
+    }  # fmt: skip
+    return sorted(found, key=orders[choice.sort]), made
+
+
+def number(text: str, most: int, field: str) -> int:
     """Parse a whole number from 0 to *most*. Raises KeyRequestRefused("field", *field*).
 
     Checks the length first: Python refuses to parse thousands of digits, with another error.
@@ -73,9 +131,18 @@ def _number(text: str, most: int, field: str) -> int:
     return int(text)
 
 
-def _matching(wanted: str) -> Callable[[Key], bool]:
-    text = wanted.casefold()
-    return lambda key: any(text in part.casefold() for part in (key.name, key.label, key.contact, key.site))
+def _matching(choice: Choice, accounts: Accounts) -> Callable[[Key], bool]:
+    text = choice.find.casefold()
+
+    def is_meant(key: Key) -> bool:
+        if choice.state == "asks":
+            if not key.asked_role or key.revoked_at is not None:
+                return False
+        elif choice.state and state_of(key, accounts) != choice.state:
+            return False
+        return any(text in part.casefold() for part in (key.name, key.label, key.contact, key.site))
+
+    return is_meant
 
 
 def _order(key: Key) -> tuple[bool, int]:
@@ -100,84 +167,3 @@ def _told(key: Key, accounts: Accounts, made: int) -> dict[str, Any]:
         "expires_at": iso(key.expires_at),
         "counted_as": key.counted_as,
     }
-
-
-@routes.post("/admin")
-@admin
-async def act(request: web.Request) -> web.StreamResponse:
-    """Carry out one action on one key.
-
-    Its name is in the form, not in the address, so that no log contains it.
-    """
-    fields = await form(request)
-    accounts, desk = request.app[ACCOUNTS], request.app[DESK]
-    do = ACTS.get(fields.get("action", ""))
-    if do is None:
-        raise KeyRequestRefused(KeyRequestReason.ACTION)
-    key = await accounts.known(fields.get("key", ""))
-    more = await do(accounts, desk, key, fields)
-    _log.info("a key was administered", extra={"action": fields["action"], "key": abridged(key.name)})
-    return await _page(request, {"action": fields["action"], "label": key.label, **more})
-
-
-Act = Callable[[Accounts, PageContext, Key, dict[str, str]], Awaitable[dict[str, Any]]]
-
-
-async def _approve(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    await accounts.save(approved(key, _role(fields)))
-    return {}
-
-
-async def _refuse(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    await desk.keys.refuse(key)
-    return {}
-
-
-async def _revoke(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    await accounts.save(replace(key, revoked_at=key.revoked_at or int(accounts.now())))
-    return {}
-
-
-async def _restore(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    await accounts.save(replace(key, revoked_at=None))
-    return {}
-
-
-async def _settle(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    """Set the limit, the sites, the role, the sizes and the choice for missing covers."""
-    limit = _number(fields.get("daily_limit", ""), MOST_LIMIT, "daily_limit")
-    sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
-    changed = replace(key, daily_limit=limit)
-    if role := _role(fields):
-        changed = replace(changed, role=role, asked_role="", named_sizes_only="named_sizes_only" in fields)
-    await desk.keys.settle(changed, sites, fields.get("no_cover", choice_of(key)))
-    return {}
-
-
-def _role(fields: dict[str, str]) -> KeyRole | None:
-    """Return the role that a form names. Raises KeyRequestRefused("field", "role")."""
-    if not (text := fields.get("role", "")):
-        return None
-    if found := next((role for role in KEY_ROLES if role == text), None):
-        return found
-    raise KeyRequestRefused(KeyRequestReason.FIELD, "role")
-
-
-async def _rotate(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
-    new = await desk.keys.rotate(key, _ROTATED_KEEP_DAYS * DAY_SECONDS)
-    return {"key": new.name, "days": _ROTATED_KEEP_DAYS}
-
-
-async def _give_word(
-    accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]
-) -> dict[str, Any]:
-    """Create a new owner's secret, replacing a lost or missing one."""
-    word = new_secret()
-    await accounts.save(replace(key, owner=hashed(word)))
-    return {"word": word}
-
-
-ACTS: dict[str, Act] = {
-    "approve": _approve, "refuse": _refuse, "revoke": _revoke, "restore": _restore, "settle": _settle,
-    "rotate": _rotate, "word": _give_word,
-}  # fmt: skip

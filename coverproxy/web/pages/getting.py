@@ -27,7 +27,7 @@ _SHOWN_SECONDS = 600
 @person
 async def ask(request: web.Request) -> web.StreamResponse:
     """Show the page about keys, with the form if keys are issued."""
-    return shown(request, "getting.html", _told(request), **_form(request, {}))
+    return shown(request, "getting.html", _about(request), **_form(request, {}))
 
 
 @routes.post("/keys")
@@ -43,41 +43,46 @@ async def give(request: web.Request) -> web.StreamResponse:
         fields.get("role", "browser"),
     )
     try:
-        seeds = _seeds(request, fields.get("once", ""))
-        given = await request.app[DESK].keys.give(wish, forms.address(request), seeds)
+        once = seeds(request, fields.get("once", ""))
+        given = await request.app[DESK].keys.give(wish, forms.address(request), once)
     except KeyRequestRefused as exc:
         name = f"{exc.reason}.{exc.field}" if exc.field else exc.reason
         text = f"refused_field.{exc.field}" if exc.field else f"refused.{exc.reason}"
-        data = _told(request) | {"refused": name, "why": request.app[PAGES].texts(text)}
+        data = _about(request) | {"refused": name, "why": request.app[PAGES].texts(text)}
         again = _form(request, fields)
         return shown(request, "getting.html", data, status=meaning(exc).status, **again)
     if is_for_program(request):
-        data = await _given(request, given.key, given.word)
+        data = await told(request, given.key, given.word)
         return shown(request, "given.html", data, status=201)
-    return _led_on(request, given)
+    return led_on(request, given, _SHOWN_AT)
 
 
 @routes.get("/keys/given")
 @person
 async def given_key(request: web.Request) -> web.StreamResponse:
     """Show the key just issued to this browser, also after a reload; later redirect to the form."""
+    return await given_again(request, "/keys")
+
+
+async def given_again(request: web.Request, form: str) -> web.Response:
+    """Show the key of the cookie; without one, redirect to the *form*."""
     try:
         name, word = _signer(request).loads(request.cookies.get(_COOKIE, ""), max_age=_SHOWN_SECONDS)
         key = await request.app[ACCOUNTS].known(name)
     except (BadSignature, UnknownKey):
-        return web.Response(status=303, headers={"Location": "/keys", "Cache-Control": "no-store"})
-    return shown(request, "given.html", await _given(request, key, word))
+        return web.Response(status=303, headers={"Location": form, "Cache-Control": "no-store"})
+    return shown(request, "given.html", await told(request, key, word))
 
 
-def _led_on(request: web.Request, given: KeyRequest) -> web.Response:
+def led_on(request: web.Request, given: KeyRequest, where: str) -> web.Response:
     """Redirect to the page that shows the key, so that a reload sends no form (post, redirect, get).
 
     Key and word are in a signed cookie that only that page receives, since there is no session to store them
     in.
     """
-    response = web.Response(status=303, headers={"Location": _SHOWN_AT, "Cache-Control": "no-store"})
+    response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
     value = _signer(request).dumps([given.key.name, given.word])
-    forms.set_safe_cookie(request, response, _COOKIE, value, path=_SHOWN_AT)
+    forms.set_safe_cookie(request, response, _COOKIE, value, path=where)
     return response
 
 
@@ -85,7 +90,7 @@ def _signer(request: web.Request) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(request.app[DESK].secret, salt="given key")
 
 
-def _seeds(request: web.Request, once: str) -> tuple[bytes, bytes] | None:
+def seeds(request: web.Request, once: str) -> tuple[bytes, bytes] | None:
     """Return the seeds of a form's key: the same for the same form in the same browser."""
     if not once:
         return None
@@ -94,7 +99,7 @@ def _seeds(request: web.Request, once: str) -> tuple[bytes, bytes] | None:
     return bytes.fromhex(key), bytes.fromhex(word)
 
 
-def _told(request: web.Request) -> dict[str, Any]:
+def _about(request: web.Request) -> dict[str, Any]:
     config = request.app[CONFIG]
     return {
         "mode": config.signup.mode,
@@ -118,7 +123,8 @@ def _form(request: web.Request, fields: dict[str, str]) -> dict[str, Any]:
     }
 
 
-async def _given(request: web.Request, key: Key, word: str) -> dict[str, Any]:
+async def told(request: web.Request, key: Key, word: str) -> dict[str, Any]:
+    """Return all that a new key's owner needs, once."""
     base = f"{base_url(request)}/devkey/{key.name}"
     isbn, has_cover = await example(request)
     return {

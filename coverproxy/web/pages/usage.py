@@ -1,8 +1,6 @@
 """GET /devkey/{key}/usage: a key's usage, quota, missing covers, and its owner's choices."""
 
 import asyncio
-import csv
-import io
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -22,7 +20,8 @@ from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.home import example, tried
-from coverproxy.web.pages.page import HEADERS, PAGES, is_for_program, person, shown
+from coverproxy.web.pages.page import PAGES, is_for_program, person, shown
+from coverproxy.web.pages.tables import as_csv
 
 routes = web.RouteTableDef()
 
@@ -92,15 +91,11 @@ async def missing(request: web.Request) -> web.StreamResponse:
     """Return the ISBNs without a cover as CSV, most requested first."""
     key = await _known(request)
     rows = await asyncio.to_thread(request.app[DESK].notes.lacking, key.counted_as)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["isbn", "asked", "last"])
-    writer.writerows([each.isbn, each.asked, iso(each.last)] for each in rows)
-    headers = HEADERS | {
-        "Content-Type": "text/csv; charset=utf-8",
-        "Content-Disposition": 'attachment; filename="isbns-without-cover.csv"',
-    }
-    return web.Response(headers=headers, body=text.getvalue().encode())
+    return as_csv("isbns-without-cover", ("isbn", "asked", "last"), map(_lacking_row, rows))
+
+
+def _lacking_row(each: Lacking) -> tuple[object, ...]:
+    return each.isbn, each.asked, iso(each.last)
 
 
 async def _known(request: web.Request) -> Key:

@@ -1,0 +1,120 @@
+"""The administrators' first page: what waits for a person, and what readers ask for in vain."""
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from coverproxy.service.curate import Curator
+from coverproxy.service.reports import ReportDesk
+from coverproxy.stats.base import Lacking
+from coverproxy.web.app_keys import ACCOUNTS, COVERS, CURATOR, DESK, REPORTS
+from coverproxy.web.pages import forms
+from coverproxy.web.pages.lookup import asked
+from coverproxy.web.pages.page import shown
+from coverproxy.web.pages.session import admin, who
+from coverproxy.web.pages.tables import as_csv
+from coverproxy.web.pages.usage import iso
+
+routes = web.RouteTableDef()
+
+MOST_WANTED = 10
+"""Items without a cover on the first page; the list of them has as many as an account keeps."""
+
+WANTED_SECONDS = 30.0
+"""How long the list of items without a cover is kept: it sums up the requests of all keys."""
+
+_ORDERS = ("asked", "last", "isbn")
+
+
+class Wanted:
+    """What all keys asked for in vain, and until when that is kept."""
+
+    def __init__(self) -> None:
+        self.found: list[Lacking] = []
+        self.until = float("-inf")
+        self.finding = asyncio.Lock()
+
+
+WANTED: web.AppKey[Wanted] = web.AppKey("wanted", Wanted)
+
+
+@routes.get("/admin")
+@admin
+async def start(request: web.Request) -> web.StreamResponse:
+    """Show what waits, most urgent first."""
+    covers, accounts = request.app[COVERS], request.app[ACCOUNTS]
+    look = partial(_counted, request.app[CURATOR], request.app[REPORTS])
+    pending, reports = await asked(request, look)
+    keys = [key for key in accounts.all() if key.revoked_at is None]
+    states = covers.source_states()
+    data: dict[str, Any] = {
+        "faults": await covers.health(),
+        "waits": {
+            "keys": sum(key.is_waiting for key in keys),
+            "roles": sum(bool(key.asked_role) and not key.is_waiting for key in keys),
+            "reports": reports,
+            "pending": pending,
+            "quarantined": len(await covers.quarantined()),
+            "corrupt": len(await covers.corrupt()),
+            "sources": sum(state != "closed" for state in states.values()),
+        },
+        "sources_down": [name for name, state in states.items() if state != "closed"],
+        "wanted": [_told(each) for each in (await _wanted(request))[:MOST_WANTED]],
+    }
+    return shown(request, "admin_home.html", data, token=forms.token(request, who(request)))
+
+
+def _counted(curator: Curator, reports: ReportDesk) -> tuple[int, int]:
+    return curator.count_pending(), reports.count_open()
+
+
+async def _wanted(request: web.Request) -> list[Lacking]:
+    """Return what all keys asked for and what still has no cover. Raises Unavailable."""
+    kept = request.app[WANTED]
+    async with kept.finding:
+        if time.monotonic() >= kept.until:
+            found = await asyncio.to_thread(request.app[DESK].notes.most_lacking)
+            have = await request.app[COVERS].have([each.isbn for each in found])
+            kept.found = [each for each in found if not have.get(each.isbn)]
+            kept.until = time.monotonic() + WANTED_SECONDS
+    return kept.found
+
+
+@routes.get("/admin/wanted")
+@admin
+async def wanted(request: web.Request) -> web.StreamResponse:
+    """List what has no cover: `?find=` is part of an identifier, `?sort=` asked, last or isbn."""
+    data = {**_choice(request), "wanted": [_told(each) for each in await _sorted(request)]}
+    return shown(request, "admin_wanted.html", data, orders=_ORDERS, token=forms.token(request, who(request)))
+
+
+@routes.get("/admin/wanted.csv")
+@admin
+async def wanted_csv(request: web.Request) -> web.StreamResponse:
+    """Return the same list as CSV."""
+    rows = [(each.isbn, each.asked, iso(each.last)) for each in await _sorted(request)]
+    return as_csv("without-cover", ("isbn", "asked", "last"), rows)
+
+
+def _choice(request: web.Request) -> dict[str, str]:
+    sort = request.query.get("sort", "")
+    return {
+        "find": request.query.get("find", "").strip()[:80],
+        "sort": sort if sort in _ORDERS else _ORDERS[0],
+    }
+
+
+async def _sorted(request: web.Request) -> list[Lacking]:
+    choice, found = _choice(request), await _wanted(request)
+    some = [each for each in found if choice["find"].casefold() in each.isbn.casefold()]
+    orders: dict[str, Any] = {
+        "asked": lambda each: -each.asked, "last": lambda each: -each.last, "isbn": lambda each: each.isbn,
+    }  # fmt: skip
+    return sorted(some, key=orders[choice["sort"]])
+
+
+def _told(each: Lacking) -> dict[str, Any]:
+    return {"isbn": each.isbn, "asked": each.asked, "last": iso(each.last)}
