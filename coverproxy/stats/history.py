@@ -24,6 +24,12 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 KEPT = ((MINUTE, DAY + HOUR), (HOUR, 31 * DAY))
 """Steps in seconds, and how long samples of each are kept: some 1,500 and 750 rows."""
 
+TEN_MINUTES = 10 * MINUTE
+"""The stretches in which the last day is told."""
+
+FAILING = 0.01
+"""The share of answers that fail, from which a stretch is an incident."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -109,6 +115,35 @@ def steps(samples: Sequence[Sample], step: int, since: int, until: int) -> list[
     return [summed(found.get(at, ()), at) for at in range(first, until, step)]
 
 
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A stretch in which answers failed: begin and end in seconds since 1970, how many of how many."""
+
+    begins: int
+    ends: int
+    failed: int
+    answers: int
+
+
+def incidents(steps: Sequence[Summary], step: int) -> list[Incident]:
+    """Return the stretches in which at least one answer of a hundred failed, oldest first.
+
+    *step*: seconds of each of *steps*, which follow each other.
+    """
+    found: list[Incident] = []
+    for each in steps:
+        if not each.failed or each.failed < FAILING * each.answers:
+            continue
+        last = found[-1] if found and found[-1].ends == each.at else None
+        if last:
+            found[-1] = Incident(
+                last.begins, each.at + step, last.failed + each.failed, last.answers + each.answers
+            )
+        else:
+            found.append(Incident(each.at, each.at + step, each.failed, each.answers))
+    return found
+
+
 class Historian:
     """Samples the metrics once a minute, in the process of the machine that holds the lock.
 
@@ -155,7 +190,7 @@ class Historian:
     def day(self) -> list[Summary]:
         """Return the last 24 hours in stretches of ten minutes, oldest first. Blocks."""
         now = int(self.now())
-        return steps(self._notes.samples(MINUTE, now - DAY), 10 * MINUTE, now - DAY + 10 * MINUTE, now + 1)
+        return steps(self._notes.samples(MINUTE, now - DAY), TEN_MINUTES, now - DAY + TEN_MINUTES, now + 1)
 
     def last_day(self) -> Summary:
         """Return the sum of the last 24 hours. Blocks."""

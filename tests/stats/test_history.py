@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 
 from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.stats.base import Sample
-from coverproxy.stats.history import DAY, HOUR, MINUTE, Historian, apart, gained, quantile, steps, summed
+from coverproxy.stats.history import (
+    DAY,
+    HOUR,
+    MINUTE,
+    TEN_MINUTES,
+    Historian,
+    Incident,
+    Summary,
+    apart,
+    gained,
+    incidents,
+    quantile,
+    steps,
+    summed,
+)
 from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.storage import sqlite_migrations
@@ -35,6 +49,42 @@ def test_a_quantile_lies_between_the_bounds_around_it(times: list[float], part: 
     top = min(bound for bound in bounds if exact <= bound)
     bottom = max([bound for bound in bounds if bound < top], default=0.0)
     assert bottom * 1000 - 1e-6 <= found <= top * 1000 + 1e-6
+
+
+def test_an_incident_is_a_stretch_of_failures() -> None:
+    """Stretches that follow each other are one; less than one of a hundred is none, nor is silence."""
+
+    def stretch(at: int, failed: int, answers: int = 100) -> Summary:
+        return summed([Sample(at, {"unavailable": failed, "hit": answers - failed}, {})], at)
+
+    told = [stretch(0, 0), stretch(10, 2), stretch(20, 1), stretch(30, 0, 0), stretch(40, 9, 1000),
+            stretch(50, 50)]  # fmt: skip
+    assert incidents(told, 10) == [Incident(10, 30, 3, 200), Incident(50, 60, 50, 100)]
+    assert incidents([], 10) == []
+
+
+async def test_the_status_page_tells_incidents_and_draws_axes(start: Start) -> None:
+    """In words with times; axes from 0 to a round number in their unit; where nothing is there it says so."""
+    server = await start(front={"downloads_log": "/run/hits"})
+    page = (await server.get("/status", Accept="text/html")).body.decode()
+    assert page.count("Nothing yet.") == 5
+    assert "<svg" not in page
+    assert "None: less than one answer of a hundred" in page
+    assert "include what the web server in front sends" in page
+    now = int(server.app[DESK].history.now())
+    at = now - now % TEN_MINUTES - HOUR
+    answers = {"hit": 290, "made": 10, "unavailable": 100}
+    server.app[DESK].notes.sample(((MINUTE, DAY), (HOUR, DAY)), Sample(at, answers, {"0.1": 400}))
+    server.app[KEPT].until = 0.0
+    told = orjson.loads((await server.get("/status.json")).body)
+    page = (await server.get("/status", Accept="text/html")).body.decode()
+
+    first = told["incidents"][0]
+    assert (first["failed"], first["answers"], first["ends"] > first["begins"]) == (100, 400, True)
+    assert f'<time datetime="{first["begins"]}">' in page
+    assert "100 of 400 answers failed" in page
+    assert "<span>400</span><span>200</span><span>0</span>" in page
+    assert "covers in ten minutes" in page
 
 
 def test_quantiles_of_nothing_and_of_the_endless() -> None:

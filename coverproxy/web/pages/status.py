@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +11,13 @@ from aiohttp import web
 
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, by_day
-from coverproxy.stats.history import Summary
+from coverproxy.stats.history import DAY, TEN_MINUTES, Summary, incidents
 from coverproxy.web import answers
-from coverproxy.web.app_keys import ACCOUNTS, COVERS, DESK
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, DESK
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.page import PAGES, person, shown
+from coverproxy.web.pages.usage import iso
 
 routes = web.RouteTableDef()
 
@@ -30,6 +32,7 @@ class Kept:
         self.data: dict[str, Any] = {}
         self.pages: dict[str, str] = {}
         self.charts: list[dict[str, Any]] = []
+        self.at = 0
         self.until = float("-inf")
         self.finding = asyncio.Lock()
 
@@ -44,7 +47,9 @@ async def status(request: web.Request) -> web.StreamResponse:
     data = await _found(request)
     kept = request.app[KEPT]
     kept.charts = kept.charts or _charts(request, data)
-    return shown(request, "status.html", data, is_shared=True, kept=kept.pages, charts=kept.charts)
+    return shown(
+        request, "status.html", data, is_shared=True, kept=kept.pages, charts=kept.charts, now=iso(kept.at)
+    )
 
 
 @routes.get("/status.json")
@@ -59,7 +64,7 @@ async def _found(request: web.Request) -> dict[str, Any]:
     async with kept.finding:
         if time.monotonic() >= kept.until:
             kept.data = await _find(request)
-            kept.pages, kept.charts = {}, []
+            kept.pages, kept.charts, kept.at = {}, [], int(time.time())
             kept.until = time.monotonic() + KEPT_SECONDS
     return kept.data
 
@@ -71,7 +76,8 @@ async def _find(request: web.Request) -> dict[str, Any]:
     except Unavailable as exc:
         faults = faults | {"figures": str(exc)}
         figures = dict.fromkeys(("covers", "isbns", "made_today", "downloaded_today", "day"))
-        figures |= {"sources": [], "downloads": [], "day_steps": [], "month_steps": []}
+        empty = ("sources", "downloads", "day_steps", "month_steps", "incidents")
+        figures |= {name: [] for name in empty}
     return {"state": "faulty" if faults else "ready", "faults": faults, **figures}
 
 
@@ -90,6 +96,8 @@ async def _figures(request: web.Request) -> dict[str, Any]:
         "made_today": await accounts.counts.made_by_all(today),
         "downloaded_today": days.get(today, 0),
         "downloads": [{"day": day.isoformat(), "count": days.get(day, 0)} for day in month],
+        "counts_front": bool(request.app[CONFIG].front.downloads_log),
+        "incidents": _incidents(day_steps, month_steps),
         "day": told(day),
         "day_steps": [told(step) for step in day_steps],
         "month_steps": [told(step) for step in month_steps],
@@ -112,35 +120,40 @@ def told(summary: Summary) -> dict[str, Any]:
     return asdict(summary) | {"at": at, "hit_rate": rate} | rounded
 
 
+def _incidents(day_steps: Sequence[Summary], month_steps: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Return what failed, latest first: the last day to ten minutes, the days before by the day."""
+    before = [each for each in month_steps if day_steps and each.at + DAY <= day_steps[0].at]
+    found = [*incidents(before, DAY), *incidents(day_steps, TEN_MINUTES)]
+    return [
+        {"begins": iso(each.begins), "ends": iso(each.ends), "failed": each.failed, "answers": each.answers}
+        for each in reversed(found)
+    ]
+
+
 def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the page's charts: covers served (new ones in the second colour), and times, by day and
-    month.
+    """Return the page's charts: covers served (new ones in the second colour), and times, by day and month.
+
+    One without bars is not drawn: the page says in words that there is nothing yet.
     """
     texts = request.app[PAGES].texts
+    downloads = [Bar(each["day"], each["count"]) for each in data["downloads"]]
     drawn: list[dict[str, Any]] = [
-        {
-            "id": "downloads",
-            "title": texts("status.downloads_month"),
-            "bars": [Bar(each["day"], each["count"]) for each in data["downloads"]],
-            "unit": "",
-        }
+        _chart("downloads", texts("status.downloads_month"), texts("chart.per_day"), downloads)
     ]
     for span, shown_part in (("day", slice(11, 16)), ("month", slice(0, 10))):
         steps = data[f"{span}_steps"]
         names = [step["at"][shown_part] for step in steps]
         pairs = list(zip(names, steps, strict=True))
+        covers = [Bar(name, step["hits"] + step["made"], step["made"]) for name, step in pairs]
+        times = [Bar(name, step["p99_ms"] or 0, step["p50_ms"] or 0) for name, step in pairs]
+        per = texts("chart.per_ten_minutes" if span == "day" else "chart.per_day")
         drawn += [
-            {
-                "id": f"{span}-covers",
-                "title": texts(f"status.covers_{span}"),
-                "bars": [Bar(name, step["hits"] + step["made"], step["made"]) for name, step in pairs],
-                "unit": "",
-            },
-            {
-                "id": f"{span}-time",
-                "title": texts(f"status.time_{span}"),
-                "bars": [Bar(name, step["p99_ms"] or 0, step["p50_ms"] or 0) for name, step in pairs],
-                "unit": "\u202fms",
-            },
+            _chart(f"{span}-covers", texts(f"status.covers_{span}"), per, covers),
+            _chart(f"{span}-time", texts(f"status.time_{span}"), texts("chart.ms"), times, "\u202fms"),
         ]
-    return [chart for chart in drawn if any(bar.value for bar in chart["bars"])]
+    return drawn
+
+
+def _chart(name: str, title: str, unit: str, bars: list[Bar], ending: str = "") -> dict[str, Any]:
+    shown = bars if any(bar.value for bar in bars) else []
+    return {"id": name, "title": title, "unit": unit, "bars": shown, "ending": ending}
