@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from math import log
 from typing import Annotated, Any, Literal
 
@@ -93,13 +94,14 @@ class Size(Section):
         box = [f"{name}={getattr(self, name)}" for name in ("width", "height", "decode_scale")]
         return box if self.fit == "fit" else [*box, f"fit={self.fit}"]
 
-    def former_revision(self, renderer: int) -> str:
-        """Return the revision as layout v1 computed it: from all settings, for every format at once."""
+    def former_revisions(self, renderers: Iterable[int]) -> list[str]:
+        """Return the revisions as layout v1 computed them: from all settings, for every format at once."""
         dump = self.model_dump(include={"width", "height", "decode_scale"})
         for form in Format:
             section = form.name.lower()
             dump[section] = getattr(self, section).model_dump(include=set(REVISED[section]))
-        return _ten_digits(f"{renderer}:{json.dumps(dump, separators=(',', ':'))}")
+        told = json.dumps(dump, separators=(",", ":"))
+        return [_ten_digits(f"{renderer}:{told}") for renderer in renderers]
 
 
 REVISED = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from coverproxy.cache.layout import Equal, Former, Revisions
 from coverproxy.config import Config, Size, former_defaults
-from coverproxy.config.ladder import rung
+from coverproxy.config.ladder import SizeTable, rung
 from coverproxy.config.sizes import default_sizes, nearest_name
 from coverproxy.domain.formats import Format
 from coverproxy.imaging.render import AS_GOOD_SINCE, REVISION
@@ -19,14 +19,19 @@ def revisions(config: Config) -> tuple[Revisions, Former, Equal]:
     New defaults or a new renderer alone render nothing again: a library would see the same covers for days of
     work. Settings that the operator changed do.
     """
-    sizes = config.size_table.sizes
+    table = config.size_table
+    sizes = table.sizes
     present = {(name, form): size.revision(form, REVISION) for name, size in sizes.items() for form in Format}
+    v1 = {name: tuple(_of_v1(name, size)) for name, size in config.sizes.items()}
     former = {
         (name, revision): {form: present[name, form] for form in Format}
-        for name, size in config.sizes.items()
-        for revision in _of_v1(name, size)
+        for name, revisions_of_v1 in v1.items()
+        for revision in revisions_of_v1
     }
-    equal = {(name, form): tuple(_equals(config, name, form, present[name, form])) for name, form in present}
+    equal = {
+        (name, form): tuple(_equals(table, name, form, v1.get(name, ()), its_present))
+        for (name, form), its_present in present.items()
+    }
     return present, former, equal
 
 
@@ -40,17 +45,17 @@ def _default(name: str, size: Size) -> tuple[Size, int]:
 
 def _of_v1(name: str, size: Size) -> Iterator[str]:
     for each in former_defaults.combined(size, *_default(name, size)):
-        yield from (each.former_revision(renderer) for renderer in _RENDERERS)
+        yield from each.former_revisions(_RENDERERS)
 
 
-def _equals(config: Config, name: str, form: Format, present: str) -> Iterator[str]:
+def _equals(table: SizeTable, name: str, form: Format, v1: tuple[str, ...], present: str) -> Iterator[str]:
     """Yield the folders below `img` whose derivatives are as good as the current ones.
 
     A cache of v1 that a version between took over has v1's names. A rung that became a named size has the
     rung's.
     """
-    size = config.size_table.sizes[name]
-    spellings = [name, *(alias for alias, its_name in config.size_table.aliases.items() if its_name == name)]
+    size = table.sizes[name]
+    spellings = [name, *(alias for alias, its_name in table.aliases.items() if its_name == name)]
     for spelling in spellings:
         default, width = _default(spelling, size)
         found = [
@@ -58,7 +63,6 @@ def _equals(config: Config, name: str, form: Format, present: str) -> Iterator[s
             for each in former_defaults.equals(size, default, width, form)
             for renderer in _RENDERERS
         ]
-        found += _of_v1(name, size) if name in config.sizes else ()
-        for revision in dict.fromkeys(found):
+        for revision in dict.fromkeys([*found, *v1]):
             if (spelling, revision) != (name, present):
                 yield f"{spelling}/{form.value}/{revision}"

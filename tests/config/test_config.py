@@ -842,7 +842,7 @@ def test_revisions_stay_what_they_are() -> None:
         "jpg": "d5af228b1e", "webp": "a0c25cb6ac", "avif": "65a65ad8e4",
     }  # fmt: skip
     sizes = {name: Size(**merged(settings, EARLIER[name])) for name, settings in default_sizes().items()}
-    assert {name: each.former_revision(2) for name, each in sizes.items()} == {
+    assert {name: each.former_revisions([2])[0] for name, each in sizes.items()} == {
         "small": "1d0fcf2543", "medium": "d3007378b9", "large": "e02ae045a1",
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ def load(site: Site) -> Texts:
 
 def builtin(language: str) -> dict[str, str]:
     """Return the texts that come with the pages; none where there are none in that language."""
+    return dict(_builtin(language))
+
+
+@lru_cache(16)
+def _builtin(language: str) -> Mapping[str, str]:
     file = resources.files(__package__).joinpath(f"{language}.toml")
     return flat(tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
