@@ -15,6 +15,7 @@ from coverproxy.domain.original import State
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.server.application import application, listen
 from coverproxy.web.pages import Shown
+from coverproxy.web.pages.page import Pages
 from coverproxy.web.pages.shelf import SHELF
 
 PATIENT = {"render": {"answer_within_seconds": 30.0}}
@@ -50,6 +51,18 @@ async def test_the_demo_page_shows_covers_in_a_browser(start: Start, tab: Page) 
         assert await tab.ask(blocked) == "blocked"
     finally:
         await end(runner)
+
+
+def test_templates_are_compiled_once_for_all_applications(tmp_path: Path) -> None:
+    """Applications of one process share what was compiled, and none of what they show."""
+    names = ("Reading room", "Town library")
+    sites = [Pages(configured(tmp_path, site={"name": name})) for name in names]
+    values = {"d": {"title": "", "status": 404, "code": ""}, "base": "", "path": "/"}
+    shown = [each.render("error.html", values) for each in sites]
+    code = {id(each._environment.get_template("error.html").root_render_func.__code__) for each in sites}
+
+    assert len(code) == 1
+    assert [[name in text for name in names] for text in shown] == [[True, False], [False, True]]
 
 
 async def test_without_covers_the_page_says_how_to_begin(tmp_path: Path) -> None:
