@@ -54,7 +54,7 @@ def _catalogue(url: str, books: int) -> dict[str, Any]:
     from coverproxy.storage.postgres_news import PostgresNews
     from coverproxy.storage.postgres_pool import PostgresPool
 
-    pool = PostgresPool(url, StoreUnavailable)
+    pool = PostgresPool(url, StoreUnavailable, prepares=True)
     with tempfile.TemporaryDirectory() as folder:
         changes = ChangeLog(Path(folder) / "changes.json", lambda: None)
         catalogue = PostgresCatalogue(pool, PostgresNews(url), changes, {})

@@ -8,7 +8,21 @@ from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.postgres_pool import Run
 
 _ITEM = "SELECT item_scheme, item_value FROM alias WHERE scheme = %s AND value = %s"
-_NAMES = "SELECT scheme, value FROM alias WHERE item_scheme = %s AND item_value = %s ORDER BY scheme, value"
+NAMES = """
+WITH item AS (
+    SELECT coalesce(item_scheme, asked.scheme) AS scheme, coalesce(item_value, asked.value) AS value
+    FROM (VALUES (%s::smallint, %s::text COLLATE "C")) asked (scheme, value)
+    LEFT JOIN alias ON alias.scheme = asked.scheme AND alias.value = asked.value
+), names AS (
+    SELECT 0 AS place, scheme, value FROM item
+    UNION ALL
+    SELECT 1, alias.scheme, alias.value FROM item
+    JOIN alias ON item_scheme = item.scheme AND item_value = item.value
+)
+"""
+"""The beginning of a statement that asks by any name: `names` are those of the item; its own has place 0."""
+
+_NAMES = f"{NAMES} SELECT scheme, value FROM names ORDER BY place, scheme, value"  # noqa: S608 - constants only
 _LED = "SELECT scheme, value, item_scheme, item_value FROM alias WHERE scheme = %s AND value = ANY(%s)"
 _LEADING = (
     "SELECT item_scheme, item_value, scheme, value FROM alias WHERE item_scheme = %s AND item_value = ANY(%s)"
@@ -39,8 +53,7 @@ class PostgresAliases:
 
     def names(self, identifier: Identifier) -> tuple[Identifier, ...]:
         """See AliasStore."""
-        item = self.item(identifier)
-        return item, *readable(self._read(_NAMES, as_text(item)), lambda row: from_text(*row))
+        return tuple(readable(self._read(_NAMES, as_text(identifier)), lambda row: from_text(*row)))
 
     def linked(self, identifiers: Iterable[Identifier]) -> dict[Identifier, tuple[Identifier, ...]]:
         """See AliasStore."""

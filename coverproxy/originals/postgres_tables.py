@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from coverproxy.domain.decisions import SameBytes
-from coverproxy.domain.original import GONE, QUARANTINED, Original, Quarantined, State
+from coverproxy.domain.original import GONE, QUARANTINED, Original, Quarantined, State, best_first
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.linked_tables import LinkedTables, Stores, sample_points
-from coverproxy.originals.postgres_aliases import PostgresAliases
+from coverproxy.originals.postgres_aliases import NAMES, PostgresAliases
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.postgres_decisions import PostgresDecisions
 from coverproxy.originals.postgres_feeds import PostgresEditions, PostgresFeeds
@@ -23,6 +23,12 @@ from coverproxy.originals.sqlite_rows import readable
 from coverproxy.storage.postgres_pool import Run, marks
 
 _FIND = f"SELECT {COLUMNS}, {OF_ROW} FROM original o WHERE scheme = %s AND value = %s"  # noqa: S608 - constants
+_OF_ITEM = f"""
+{NAMES} SELECT place, names.scheme, names.value, its.* FROM names CROSS JOIN LATERAL (
+    SELECT {COLUMNS}, {OF_ROW} FROM original o
+    WHERE o.scheme = names.scheme AND o.value = names.value OFFSET 0
+) its
+"""  # noqa: S608 - constants only. OFFSET 0: each name is looked up by the index, whatever is estimated
 _ANY = f"SELECT scheme, value, {COLUMNS} FROM original"  # noqa: S608 - likewise
 _PLAIN = len(COLUMNS.split(", ")) + 1
 _PLACE = "scheme = %s AND value = %s AND digest = %s"
@@ -62,6 +68,12 @@ class Tables(LinkedTables):
 
     def _of_name(self, identifier: Identifier) -> list[Original]:
         return readable(self._read(_FIND, as_text(identifier)), partial(named, identifier))
+
+    def of_item(self, identifier: Identifier) -> list[Original]:
+        """See CatalogueTables. One statement, where names and each one's originals would be several."""
+        rows = sorted(self._read(_OF_ITEM, as_text(identifier)), key=lambda row: row[:3])
+        found = readable(rows, lambda row: named(from_text(*row[1:3]), row[3:]))
+        return best_first(found, self._priority) if len(found) > 1 else found
 
     def pending(self, most: int) -> list[Original]:
         """See CatalogueTables."""

@@ -29,20 +29,15 @@ SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 class Listeners:
     """The listening sockets of a service, made before any worker, so that a taken port is reported at
     once.
+
+    `url`: where covers are served; `ops_url`: health and metrics. Read at once: a master hands its socket of
+    covers over to gunicorn.
     """
 
     covers: socket.socket
     ops: socket.socket
-
-    @property
-    def url(self) -> str:
-        """Where covers are served."""
-        return _url(self.covers)
-
-    @property
-    def ops_url(self) -> str:
-        """Where health and metrics are served."""
-        return _url(self.ops)
+    url: str
+    ops_url: str
 
     def close(self) -> None:
         """Close both."""
@@ -57,10 +52,11 @@ def listen(config: Config, handed: Sequence[socket.socket] = ()) -> Listeners:
     """
     covers = handed[0] if handed else _listen(config.server.host, config.server.port)
     try:
-        return Listeners(covers, _listen(config.ops.host, config.ops.port))
+        ops = _listen(config.ops.host, config.ops.port)
     except OSError:
         covers.close()
         raise
+    return Listeners(covers, ops, _url(covers), _url(ops))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -76,12 +76,13 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         os.set_blocking(self.ready[0], False)
         self.shares = Shares(_PLACES)
         self.share: Callable[[web.AppRunner], SharedSite]  # inherited by the worker that is forked next
+        self._covers = listeners.covers.detach()  # gunicorn closes this descriptor: it is nobody else's
         super().__init__()
 
     def load_config(self) -> None:
         """See BaseApplication: settings come from our config alone, never from gunicorn's files."""
         settings: dict[str, Any] = {
-            "bind": f"fd://{self._listeners.covers.fileno()}",
+            "bind": f"fd://{self._covers}",
             "workers": self._config.server.workers,
             "worker_class": _Worker,
             "logger_class": _Logger,

@@ -27,6 +27,9 @@ _LEND_SECONDS = 3.0
 _REST_SECONDS = 1.0
 """Seconds before an unreachable server is tried again: calls meanwhile fail at once."""
 
+_PREPARED_FROM = 3
+"""A statement that a connection runs this often is prepared: then the server neither parses nor plans it."""
+
 _DEFAULTS: dict[str, Any] = {
     "application_name": "coverproxy",
     "connect_timeout": 2,
@@ -78,17 +81,21 @@ def place(url: str) -> str:
 class PostgresPool:
     """Connections to one database. Blocks; safe from several threads, each statement its own transaction.
 
-    At most *most* connections, made when they are needed. No session state (no prepared statements, SET or
-    session locks), so that PgBouncer may hand each transaction another server connection. *fault* makes the
-    error that every method raises in place of psycopg.Error. While the server is away, one thread a second
-    finds out whether it is back; all others fail at once. MUST be used for the first time after a fork.
+    At most *most* connections, made when they are needed. No session state (no SET or session locks; prepared
+    statements only if *prepares*), so that PgBouncer may hand each transaction another server connection.
+    *fault* makes the error that every method raises in place of psycopg.Error. While the server is away, one
+    thread a second finds out whether it is back; all others fail at once. MUST be used for the first time
+    after a fork.
 
     Not psycopg_pool: that one connects in threads of its own and backs off, and tells whoever waits for a
     connection that the time is up, not that the server refused it.
     """
 
-    def __init__(self, url: str, fault: Callable[[str], Exception], most: int = 4) -> None:
+    def __init__(
+        self, url: str, fault: Callable[[str], Exception], most: int = 4, *, prepares: bool = False
+    ) -> None:
         self.url = url
+        self._prepare_threshold = _PREPARED_FROM if prepares else None
         self.place = place(url)
         self._fault = fault
         self._most = most
@@ -124,15 +131,15 @@ class PostgresPool:
             milliseconds = int(LOCK_SECONDS * 1000)
             begin = f"BEGIN; SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({lock})"
         with self.lent(LOCK_SECONDS + STATEMENT_SECONDS if lock is not None else within) as connection:
-            connection.execute(begin)
+            connection.execute(begin, prepare=False)
             connection.within = within
             try:
                 yield partial(self._run, connection)
             except BaseException:
                 with suppress(psycopg.Error):
-                    connection.execute("ROLLBACK")
+                    connection.execute("ROLLBACK", prepare=False)
                 raise
-            connection.execute("COMMIT")
+            connection.execute("COMMIT", prepare=False)
 
     @contextmanager
     def lent(self, within: float | None = STATEMENT_SECONDS) -> Iterator[BoundedConnection]:
@@ -191,7 +198,7 @@ class PostgresPool:
         return None
 
     def _connect(self) -> BoundedConnection:
-        how = parameters(self.url) | {"autocommit": True, "prepare_threshold": None}
+        how = parameters(self.url) | {"autocommit": True, "prepare_threshold": self._prepare_threshold}
         return BoundedConnection.connect(**how)
 
     def _take_back(self, connection: BoundedConnection) -> None:
@@ -204,7 +211,8 @@ class PostgresPool:
 def run(connection: BoundedConnection, sql: str, values: Any = ()) -> Rows:
     """Run a statement to its end and return its rows."""
     cursor = connection.execute(sql, _plain(values) or None)
-    return cursor.fetchall() if cursor.description else []
+    has_rows = cursor.pgresult is not None and cursor.pgresult.status == psycopg.pq.ExecStatus.TUPLES_OK
+    return cursor.fetchall() if has_rows else []  # description would describe every column
 
 
 def told(exc: BaseException) -> str:

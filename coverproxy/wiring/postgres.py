@@ -43,7 +43,9 @@ _log = logging.getLogger(__name__)
 
 def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores:
     """Make the stores; none is opened, and nothing is connected to."""
-    pool = PostgresPool(config.store.url, StoreUnavailable, config.store.connections)
+    store = config.store
+    is_direct = store.listening == store.url  # another URL to listen at: there is a pooler in between
+    pool = PostgresPool(store.url, StoreUnavailable, store.connections, prepares=is_direct)
     news = PostgresNews(config.store.listening)
     leases = PostgresLeases(pool)
     changes = ChangeLog(cache.layout.changes, cache.empty)

@@ -1,12 +1,15 @@
 """The installed gunicorn and aiohttp have the internals that the supervisor relies on."""
 
 import inspect
+import socket
+import warnings
 from pathlib import Path
 
 import pytest
 from gunicorn.config import Config
 
 import coverproxy
+from coverproxy.config import load
 from coverproxy.server import gunicorn_internals as internals
 
 
@@ -65,3 +68,32 @@ def test_one_file_imports_gunicorn() -> None:
     ]
 
     assert found == ["gunicorn_internals.py"]
+
+
+def test_the_handed_over_socket_is_gunicorns_alone(tmp_path: Path) -> None:
+    """Gunicorn closes our descriptor, whose number another file gets: the address stays right."""
+    from gunicorn.sock import create_sockets
+
+    from coverproxy.server.application import listen
+    from coverproxy.server.supervisor import _Gunicorn
+
+    config = load(None, {}, {"server": {"port": 0}, "ops": {"port": 0}, "data": {"dir": str(tmp_path)}})
+    listeners = listen(config)
+    port, handed = listeners.covers.getsockname()[1], listeners.covers.fileno()
+    app = _Gunicorn(config, listeners, lambda: None, lambda: config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # gunicorn leaves a copy to the garbage collector
+        (bound,) = create_sockets(app.cfg, internals.Logger(app.cfg))
+    try:
+        files = []
+        while not files or files[-1].fileno() < handed:
+            files.append((tmp_path / f"file{len(files)}").open("w"))
+        assert files[-1].fileno() == handed
+        assert listeners.covers.fileno() == -1
+        assert listeners.url == f"http://127.0.0.1:{port}"
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    finally:
+        bound.sock.close()
+        listeners.ops.close()
+        for each in files:
+            each.close()
