@@ -15,7 +15,7 @@ FLOORS = [
     ["domain", "storage"],
     ["concurrency", "config", "objects"],
     ["log"],
-    ["stats", "imaging", "accounts", "deploy", "demo"],
+    ["stats", "imaging", "accounts", "deploy", "demo", "mail"],
     ["originals", "cache", "sources", "feeds", "client"],
     ["service"],
     ["web"],

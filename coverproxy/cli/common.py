@@ -140,7 +140,7 @@ def read(config_file: Path | None, overrides: dict[str, Any]) -> Config:
 
 
 def with_secrets(config: Config) -> None:
-    """Check that the environment has all variables that the sources and the object store's options name.
+    """Check that the environment has all variables that sources, object store and mail server name.
 
     Raises ConfigError listing missing ones.
     Commands that ask no source do without: an import needs no secrets.
@@ -148,6 +148,7 @@ def with_secrets(config: Config) -> None:
     options = config.store.objects_options if config.store.objects else {}
     mistakes = configuration.unset(config.source, os.environ)
     mistakes += configuration.unset_options("store.objects_options", options, os.environ)
+    mistakes += configuration.unset_options("notices", {"smtp": config.notices.smtp}, os.environ)
     if mistakes:
         context = click.get_current_context(silent=True)
         file = context.params.get("config_file") if context else None

@@ -25,10 +25,11 @@ def reports() -> None:
 @contextmanager
 def _desk(config: Config) -> Iterator["ReportDesk"]:
     from coverproxy.service.reports import ReportDesk
+    from coverproxy.wiring.notices import notice_post
 
     with curating(config) as (shelf, curator):
         try:
-            yield ReportDesk(shelf.catalogue, curator, config.reports)
+            yield ReportDesk(shelf.catalogue, curator, config.reports, post=notice_post(config))
         except NoSuchReport as exc:
             raise click.ClickException(str(exc)) from None
 

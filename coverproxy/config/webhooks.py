@@ -1,15 +1,18 @@
 """Webhooks: who is told when covers change."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from coverproxy.config.base import Networks, Section
 
+Told = Literal["covers", "notices"]
+"""What a receiver is told of: changed covers, or what operators are told by mail too."""
+
 
 class WebhookConfig(Section):
-    """One receiver: its address, and the secret that requests to it are signed with."""
+    """One receiver: its address, the secret that requests are signed with, and what it is told of."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
     url: str
@@ -17,6 +20,7 @@ class WebhookConfig(Section):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     most: Annotated[int, Field(ge=1, le=1000)] = 100
     allow: Networks = ()
+    tells: Annotated[tuple[Told, ...], Field(strict=False, min_length=1)] = ("covers",)
 
     @field_validator("url")
     @classmethod

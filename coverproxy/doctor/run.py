@@ -5,11 +5,22 @@ from functools import partial
 from pathlib import Path
 
 from coverproxy.config import PREFIX, Config
-from coverproxy.doctor.checks import folder, front, machine, network, objects, pictures, records, rendering
+from coverproxy.doctor.checks import (
+    folder,
+    front,
+    machine,
+    network,
+    notices,
+    objects,
+    pictures,
+    records,
+    rendering,
+)
 from coverproxy.doctor.checks.finding import Finding, fine, problem
 from coverproxy.domain.errors import Unavailable
 from coverproxy.service.databases import CATALOGUE, STATE
-from coverproxy.wiring.data_folder import DataFolder
+from coverproxy.wiring.data_folder import DataFolder, open_shelf
+from coverproxy.wiring.notices import mail_server, notice_post
 
 CONFIG = "config"
 
@@ -31,6 +42,7 @@ def examine(
         pictures.VERSION: partial(pictures.look, config.formats),
         rendering.PROCESSES: partial(rendering.look, config),
         network.SERVER: partial(network.look, config.server, config.ops, shelf.layout.top, url),
+        notices.NOTICES: partial(_notices, config, data),
         front.CERTIFICATE: partial(front.certificates, config.front),
         front.FILES: partial(front.look, config.front.open_files),
     }
@@ -65,6 +77,15 @@ def _originals(shelf: DataFolder, *, is_shared: bool, is_there: bool) -> Iterato
     if is_shared:
         shelf.catalogue.open_to_read()
     yield from records.originals(shelf.catalogue, shelf.files, is_there=is_there)
+
+
+def _notices(config: Config, data: Path) -> Iterator[Finding]:
+    server, has_hooks = mail_server(config), bool(notice_post(config).hooks)
+    if not config.store.is_shared and not (data / CATALOGUE).exists():
+        yield from notices.look(server, has_hooks, None)
+        return
+    with open_shelf(config, to_write=False) as shelf:
+        yield from notices.look(server, has_hooks, shelf.catalogue.notices)
 
 
 def mistaken(mistakes: str) -> Finding:

@@ -13,6 +13,7 @@ from coverproxy.originals.change_feed import ChangeFeed
 from coverproxy.originals.decision_store import DecisionStore
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
+from coverproxy.originals.notice_store import NoticeStore
 from coverproxy.originals.provenance import Provenance
 from coverproxy.originals.purge_store import PurgeStore
 from coverproxy.originals.report_store import ReportStore
@@ -98,6 +99,11 @@ class CatalogueTables(Protocol):
     @property
     def purged(self) -> PurgeStore:
         """Purges of the object store; same store, and within writing() the same transaction."""
+        ...
+
+    @property
+    def notices(self) -> NoticeStore:
+        """What people are to be told; same store, and within writing() the same transaction."""
         ...
 
     def find(self, identifier: Identifier) -> list[Original]:

@@ -12,6 +12,7 @@ from coverproxy.originals.change_feed import ChangeFeed
 from coverproxy.originals.decision_store import DecisionStore
 from coverproxy.originals.edition_store import EditionStore
 from coverproxy.originals.feed_store import FeedStore
+from coverproxy.originals.notice_store import NoticeStore
 from coverproxy.originals.purge_store import PurgeStore
 from coverproxy.originals.report_store import ReportStore
 
@@ -28,6 +29,7 @@ class Stores:
     reports: ReportStore
     changed: ChangeFeed
     purged: PurgeStore
+    notices: NoticeStore
 
 
 def sample_points(most: int, turn: int) -> list[bytes]:
@@ -85,6 +87,11 @@ class LinkedTables(ABC):
     def purged(self) -> PurgeStore:
         """See CatalogueTables."""
         return self._stores.purged
+
+    @property
+    def notices(self) -> NoticeStore:
+        """See CatalogueTables."""
+        return self._stores.notices
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""

@@ -16,6 +16,7 @@ from coverproxy.originals.postgres_provenance import PostgresProvenance
 from coverproxy.originals.postgres_rows import COLUMNS, any_original, as_text, from_text, values
 from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect, with_percent
+from coverproxy.originals.sql_notices import SqlNotices
 from coverproxy.originals.sql_purges import OF_ROW, SqlPurges
 from coverproxy.originals.sql_reports import SqlReports
 from coverproxy.originals.sqlite_original_row import named
@@ -58,7 +59,7 @@ class Tables(LinkedTables):
         stores = Stores(
             PostgresProvenance(read, write), PostgresDecisions(read, write), PostgresFeeds(read, write),
             PostgresEditions(read, write), PostgresAliases(read, write), SqlReports(dialect),
-            SqlChangeFeed(dialect), SqlPurges(dialect),
+            SqlChangeFeed(dialect), SqlPurges(dialect), SqlNotices(dialect),
         )  # fmt: skip
         super().__init__(stores, priority)
         self._read = read

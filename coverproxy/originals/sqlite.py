@@ -15,6 +15,7 @@ from coverproxy.imaging.preview import Preview
 from coverproxy.originals.linked_tables import LinkedTables, Stores, sample_points
 from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect
+from coverproxy.originals.sql_notices import SqlNotices
 from coverproxy.originals.sql_purges import OF_ROW, SqlPurges
 from coverproxy.originals.sql_reports import SqlReports
 from coverproxy.originals.sqlite_aliases import SqliteAliases
@@ -61,7 +62,7 @@ class _Tables(SqliteLists, LinkedTables):
         stores = Stores(
             SqliteProvenance(read, write), SqliteDecisions(read, write), SqliteFeeds(read, write),
             SqliteEditions(read, write), SqliteAliases(read, write), SqlReports(dialect),
-            SqlChangeFeed(dialect), SqlPurges(dialect),
+            SqlChangeFeed(dialect), SqlPurges(dialect), SqlNotices(dialect),
         )  # fmt: skip
         LinkedTables.__init__(self, stores, priority)
         self._write = write

@@ -10,6 +10,7 @@ from pathlib import Path
 from coverproxy.config import Import
 from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.errors import PictureRefused, Unavailable
+from coverproxy.domain.notice import Notice, NoticeKind, facts_of
 from coverproxy.domain.original import NO_TERMS, Original, State, Terms
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import Decoder
@@ -24,10 +25,15 @@ from coverproxy.service.entry import enter
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.ingest import Ingestor
 from coverproxy.service.invalidate import Invalidator
+from coverproxy.service.notice_post import NO_POST, NoticePost
 from coverproxy.storage import atomic, bounded_read
 
 SOURCE = "upload"
 """The source of contributions that name none."""
+
+
+_PREVIEW_SECONDS = 120.0
+"""Nobody is told of a pending picture sooner: its sender may still look at it, and take it back."""
 
 
 class Outcome(StrEnum):
@@ -67,6 +73,7 @@ class Contributor:
         rules: Import,
         most_bytes: int,
         now: Callable[[], float] = time.time,
+        post: NoticePost = NO_POST,
     ) -> None:
         self._catalogue = catalogue
         self._files = files
@@ -75,6 +82,7 @@ class Contributor:
         self._rules = rules
         self._most_bytes = most_bytes
         self._now = now
+        self._post = post
 
     def read(self, path: Path, identifier: Identifier, said: Contribution) -> tuple[Original, bytes]:
         """Read a file and describe it without a decoder. Raises OriginalRefused, OSError."""
@@ -110,6 +118,8 @@ class Contributor:
         with changing(self._catalogue, int(self._now())) as changes:
             refused, discarded = self._write(changes, original, said)
             outcome = _outcome(changes, original)
+            if outcome is Outcome.PENDING:
+                self._post.put(changes.tables, _waits(original, said), hold=_PREVIEW_SECONDS)
         for each in discarded:
             self._files.discard(each)
         self._invalidator.drop_stale()
@@ -140,6 +150,14 @@ class Contributor:
         )
         tables.decisions.log(deed)
         return None, entry.discarded
+
+
+def _waits(original: Original, said: Contribution) -> Notice:
+    """Return what operators are told of a picture that waits for a review."""
+    item, digest = original.identifier.listed, original.digest.hex()
+    facts = facts_of(item=item, digest=digest, who=said.who, note=said.note or "–", path="/admin/review")
+    once = f"{NoticeKind.UPLOAD_PENDING} {item} {digest} {original.added}"
+    return Notice(NoticeKind.UPLOAD_PENDING, once, original.date, facts)
 
 
 def _is_own_earlier(old: Original, *, new: Original) -> bool:

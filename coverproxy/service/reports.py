@@ -7,6 +7,7 @@ from dataclasses import replace
 from coverproxy.config import Reports as ReportRules
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import Busy, NoCover, NoSuchReport
+from coverproxy.domain.notice import Notice, NoticeKind, facts_of
 from coverproxy.domain.original import Original
 from coverproxy.domain.report import (
     DECIDED,
@@ -20,6 +21,7 @@ from coverproxy.domain.report import (
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.service.curate import Curator
+from coverproxy.service.notice_post import NO_POST, NoticePost
 
 HIDING_REPORTERS = 3
 """Distinct reporters of one picture after which it is hidden, where the operator switched that on."""
@@ -37,12 +39,14 @@ class ReportDesk:
     """
 
     def __init__(
-        self, catalogue: Catalogue, curator: Curator, rules: ReportRules, now: Callable[[], float] = time.time
-    ) -> None:
+        self, catalogue: Catalogue, curator: Curator, rules: ReportRules,
+        now: Callable[[], float] = time.time, post: NoticePost = NO_POST,
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._curator = curator
         self._rules = rules
         self._now = now
+        self._post = post
 
     def shown(self, identifier: Identifier) -> Original | None:
         """Return the original that an item shows: what a report is about."""
@@ -77,9 +81,9 @@ class ReportDesk:
             return known[0]
         if tables.reports.count_open() >= self._rules.max_open:
             raise Busy("too many reports are open")
-        return tables.reports.add(
-            Report(new_code(), by.at, names[0], reason, by.digest, text, reporters=(by,))
-        )
+        report = Report(new_code(), by.at, names[0], reason, by.digest, text, reporters=(by,))
+        self._post.put(tables, _notice(NoticeKind.REPORT, report, by.at))
+        return tables.reports.add(report)
 
     def _is_to_hide(self, names: tuple[Identifier, ...], original: Original) -> bool:
         """Whether enough people report this picture. A person's choice, or decision to keep it, stands."""
@@ -130,5 +134,18 @@ class ReportDesk:
             self._curator.hide(report.identifier, report.digest, by)
         closed = replace(report, state=state, closed=by.at, who=by.who, answer=by.note)
         with self._catalogue.writing() as tables:
+            for each in report.reporters:
+                if each.mail:
+                    self._post.put(tables, _notice(NoticeKind.REPORT_DECIDED, closed, by.at), mail=each.mail)
             tables.reports.close(closed)
         return closed
+
+
+def _notice(kind: NoticeKind, report: Report, at: int) -> Notice:
+    """Return what is told of a report: to operators, or, once it is decided, to those who reported."""
+    facts = facts_of(
+        item=report.identifier.listed, reason=report.reason, text=report.text or "–", code=report.code,
+        state=report.state, answer=report.answer or "–",
+        path="/admin/reports" if kind is NoticeKind.REPORT else f"/report/{report.code}",
+    )  # fmt: skip
+    return Notice(kind, f"{kind} {report.code}", at, facts)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from coverproxy.accounts.self_service import KeySelfService
 from coverproxy.accounts.signing import SigningSecret
 from coverproxy.accounts.stores import EndedSessions
+from coverproxy.originals.notice_store import NoticeStore
 from coverproxy.stats.base import Notes
 from coverproxy.stats.downloads import DownloadCounter
 from coverproxy.stats.history import Historian
@@ -22,6 +23,7 @@ class PageContext:
     history: Historian
     signing: SigningSecret
     sessions: EndedSessions
+    notices: NoticeStore
 
     @property
     def secret(self) -> bytes:

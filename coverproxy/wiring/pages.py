@@ -31,6 +31,7 @@ async def open_desk(config: Config, metrics: Metrics, service: Service) -> Async
         history=Historian(notes, metrics, layout.locks / "history", hourly=notes.sweep),
         signing=SigningSecret(accounts.store),
         sessions=accounts.store.sessions,
+        notices=service.folder.catalogue.notices,
     )
     hits = _hits(config, metrics, service)
     async with desk.signing.kept(), desk.ledger.kept(), desk.history.kept(), desk.downloads.kept(), hits:

@@ -39,6 +39,7 @@ from coverproxy.wiring.accounts import open_accounts
 from coverproxy.wiring.better import open_better
 from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.decoding import open_guard
+from coverproxy.wiring.notices import kept_told, notice_post
 from coverproxy.wiring.objects import second_tier
 from coverproxy.wiring.sources import LAST_SECONDS, contributor_of, open_asking
 from coverproxy.wiring.webhooks import open_webhooks
@@ -118,6 +119,7 @@ async def open_service(config: Config, metrics: Metrics, *, prestart: bool = Tru
         service = _build(parts)
         await stack.enter_async_context(kept_true(parts.folder, parts.databases, parts.accounts, metrics))
         await stack.enter_async_context(open_webhooks(config, parts.folder.catalogue))
+        await stack.enter_async_context(kept_told(config, parts.folder, parts.accounts, service.covers))
         try:
             yield service
         finally:
@@ -177,7 +179,9 @@ def _build(parts: Parts) -> Service:
         covers=_covers(parts, books),
         books=books,
         curator=curator,
-        reports=ReportDesk(folder.catalogue, curator, config.reports, parts.accounts.now),
+        reports=ReportDesk(
+            folder.catalogue, curator, config.reports, parts.accounts.now, notice_post(config)
+        ),
         uploads=_uploads(parts),
     )
 

@@ -27,6 +27,7 @@ from coverproxy.sources import build
 from coverproxy.sources.base import Source
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder
+from coverproxy.wiring.notices import notice_post
 
 LAST_SECONDS = 0.1
 """Time left for fetches that nobody waits for when the service stops."""
@@ -101,8 +102,10 @@ def contributor_of(
     config: Config, shelf: DataFolder, ingestor: Ingestor, now: Callable[[], float] = time.time
 ) -> Contributor:
     """Build what ingests what people send. The data folder must be open."""
-    most = config.limits.max_bytes
-    return Contributor(shelf.catalogue, shelf.files, shelf.invalidator, ingestor, config.imports, most, now)
+    most, post = config.limits.max_bytes, notice_post(config)
+    return Contributor(
+        shelf.catalogue, shelf.files, shelf.invalidator, ingestor, config.imports, most, now, post
+    )
 
 
 async def _paced(rates: RateLimiter, source: str, rate: float, burst: int) -> float:

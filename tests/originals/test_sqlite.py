@@ -24,6 +24,7 @@ from contracts_catalogue import (
 )
 from contracts_changes import ChangeFeedContract
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
+from contracts_notices import NoticeContract
 from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
 from hypothesis import given
@@ -78,6 +79,10 @@ class TestCorrupt(CorruptContract):
 
 class TestReports(ReportContract):
     """SQLite keeps what readers report."""
+
+
+class TestNotices(NoticeContract):
+    """SQLite keeps what people are told, and tells each once."""
 
 
 class TestChangeFeed(ChangeFeedContract):

@@ -43,6 +43,8 @@ RELEASED = {
             "a86f0ba0bd630b35",
             "9d6cad28c32c22cc",
             "0285fcbe99b8afad",
+            "9ea976e4409097d6",
+            "bc2b0806192de783",
         ],
     ),
     "state": (

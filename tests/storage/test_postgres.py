@@ -25,6 +25,7 @@ from contracts_catalogue import (
 from contracts_changes import ChangeFeedContract
 from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_memory import ROOM, SourceMemoryContract
+from contracts_notices import NoticeContract
 from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
 from postgres_server import database, emptied, postgres
@@ -211,6 +212,10 @@ class TestCorrupt(CorruptContract):
 
 class TestReports(ReportContract):
     """PostgreSQL keeps what readers report."""
+
+
+class TestNotices(NoticeContract):
+    """PostgreSQL keeps what people are told, and tells each once."""
 
 
 class TestChangeFeed(ChangeFeedContract):

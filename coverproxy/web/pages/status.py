@@ -78,7 +78,16 @@ async def _find(request: web.Request) -> dict[str, Any]:
         figures = dict.fromkeys(("covers", "isbns", "made_today", "downloaded_today", "day"))
         empty = ("sources", "downloads", "day_steps", "month_steps", "incidents")
         figures |= {name: [] for name in empty}
-    return {"state": "faulty" if faults else "ready", "faults": faults, **figures}
+    return {"state": "faulty" if faults else "ready", "faults": faults, **figures} | await _notices(request)
+
+
+async def _notices(request: web.Request) -> dict[str, Any]:
+    """Return how many notices wait, and how many of them failed. Why is in the log: the page is public."""
+    try:
+        waiting, failed, _ = await asyncio.to_thread(request.app[DESK].notices.waiting)
+    except Unavailable:
+        return {"notices": None}
+    return {"notices": {"waiting": waiting, "failed": failed}}
 
 
 async def _figures(request: web.Request) -> dict[str, Any]:

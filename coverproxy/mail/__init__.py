@@ -1,0 +1,1 @@
+"""Mail: notices as letters, and the server that takes them."""
