@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from conftest import COVERED, Running
+from conftest import COVERED, Running, configured, take_in
+from cut_proxy import CutProxy
 from ending import end
+from postgres_server import Cluster, emptied
 
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.domain.decisions import Decision
@@ -79,3 +81,39 @@ async def until(holds: Callable[[], Awaitable[bool]], within: float = WITHIN) ->
         while not await holds():
             await asyncio.sleep(0.02)
     return time.monotonic() - started
+
+
+@pytest.fixture
+def ways(postgres: Cluster) -> Iterator[list[CutProxy]]:
+    """Each node's way to the database."""
+    with CutProxy(postgres.port) as one, CutProxy(postgres.port) as other:
+        yield [one, other]
+
+
+Settings = dict[str, Any]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """What [store] has beside its URL."""
+    return {}
+
+
+@pytest.fixture
+async def nodes(
+    database: str, ways: list[CutProxy], tmp_path: Path, cover: Path, postgres: Cluster, settings: Settings
+) -> AsyncIterator[list[Running]]:
+    """Two nodes with one cover in their common catalogue, and one key that both know."""
+    url = emptied(database)
+    configs = [
+        configured(
+            tmp_path / f"node{number}",
+            store={"url": url.replace(f":{postgres.port}", f":{way.port}")} | settings,
+        )
+        for number, way in enumerate(ways)
+    ]
+    await asyncio.to_thread(take_in, configs[0], cover, "reference")
+    async with running(configs[0]) as one, running(configs[1]) as other:
+        await one.service.accounts.save(one.key)
+        other.key = one.key
+        yield [one, other]

@@ -1,19 +1,17 @@
 """Two nodes that share one PostgreSQL, each with its data folder: what one does is true on the other."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
 from conftest import UNCOVERED, Running, configured, take_in
 from cut_proxy import CutProxy
 from ending import end
-from nodes import ANNA, BOOK, cover, running, until
+from nodes import ANNA, BOOK, cover, nodes, running, settings, until, ways
 from postgres_server import Cluster, database, emptied, postgres
 
 from coverproxy.domain.api_key import Key, new_name
@@ -21,14 +19,7 @@ from coverproxy.service.webhooks import LOOK_SECONDS
 from coverproxy.web.app_keys import CURATOR
 from coverproxy.wiring.data_folder import open_shelf
 
-__all__ = ["cover", "database", "postgres"]
-
-
-@pytest.fixture
-def ways(postgres: Cluster) -> Iterator[list[CutProxy]]:
-    """Each node's way to the database."""
-    with CutProxy(postgres.port) as one, CutProxy(postgres.port) as other:
-        yield [one, other]
+__all__ = ["cover", "database", "nodes", "postgres", "settings", "ways"]
 
 
 @dataclass
@@ -56,35 +47,6 @@ async def listener() -> AsyncIterator[Hook]:
     hook.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
     yield hook
     await end(runner)
-
-
-Settings = dict[str, Any]
-
-
-@pytest.fixture
-def settings() -> Settings:
-    """What [store] has beside its URL."""
-    return {}
-
-
-@pytest.fixture
-async def nodes(
-    database: str, ways: list[CutProxy], tmp_path: Path, cover: Path, postgres: Cluster, settings: Settings
-) -> AsyncIterator[list[Running]]:
-    """Two nodes with one cover in their common catalogue, and one key that both know."""
-    url = emptied(database)
-    configs = [
-        configured(
-            tmp_path / f"node{number}",
-            store={"url": url.replace(f":{postgres.port}", f":{way.port}")} | settings,
-        )
-        for number, way in enumerate(ways)
-    ]
-    await asyncio.to_thread(take_in, configs[0], cover, "reference")
-    async with running(configs[0]) as one, running(configs[1]) as other:
-        await one.service.accounts.save(one.key)
-        other.key = one.key
-        yield [one, other]
 
 
 async def test_keys_are_known_everywhere(nodes: list[Running]) -> None:
@@ -238,81 +200,6 @@ async def is_missing(node: Running) -> bool:
 async def is_refused(node: Running) -> bool:
     """Whether the node refuses the key."""
     return (await node.get(node.path())).cover == "key"
-
-
-@pytest.mark.parametrize("cut", ["refuse", "fall_silent"])
-async def test_without_the_database_hits_are_served(
-    nodes: list[Running], ways: list[CutProxy], cut: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The server down or its cable torn: hits as before, new covers unavailable in time, and recovery."""
-    one, _ = nodes
-    assert (await one.get(one.path())).cover == "made"
-    getattr(ways[0], cut)()
-    started = time.monotonic()
-    got = [await one.get(one.path(size="large")) for _ in range(12)]
-
-    assert time.monotonic() - started < 12
-    assert {each.cover for each in got} == {"unavailable"}
-    assert (await one.get(one.path())).cover == "hit"
-    async with one.client.get(one.listeners.ops_url + "/readyz") as response:
-        told = await response.json()
-        assert response.status == 503
-        assert told["faults"].keys() >= {"catalogue", "keys"}
-    async with one.client.get(one.listeners.ops_url + "/metrics") as response:
-        text = await response.text()
-    ways[0].heal()
-
-    async def is_made() -> bool:
-        return (await one.get(one.path(size="large"))).cover == "made"
-
-    await until(is_made, 10.0)
-
-    async def is_ready() -> bool:
-        async with one.client.get(one.listeners.ops_url + "/readyz") as response:
-            return response.status == 200
-
-    await until(is_ready, 10.0)
-    assert "coverproxy_database_up" in text
-    assert any(record.levelname == "ERROR" for record in caplog.records)
-
-
-@pytest.mark.parametrize("settings", [{"keys_valid_seconds": 1.5}])
-async def test_keys_are_not_trusted_for_ever(nodes: list[Running], ways: list[CutProxy]) -> None:
-    """A node that is cut off for longer than the bound serves no key and has no link; then it does again."""
-    one, _ = nodes
-    assert (await one.get(one.path())).cover == "made"
-    ways[0].refuse()
-    links = one.folder.cache.layout.by_key
-
-    async def is_closed() -> bool:
-        linked = await asyncio.to_thread((links / one.key.name).is_symlink)
-        return not linked and (await one.get(one.path())).cover == "unavailable"
-
-    await until(is_closed, 8.0)
-    ways[0].heal()
-
-    async def is_open() -> bool:
-        linked = await asyncio.to_thread((links / one.key.name).is_symlink)
-        return linked and (await one.get(one.path())).cover == "hit"
-
-    await until(is_open, 8.0)
-
-
-async def test_a_node_starts_without_the_database(nodes: list[Running], ways: list[CutProxy]) -> None:
-    """A node that starts while the server is away goes on without, and needs no restart once it is back."""
-    one, other = nodes
-    config = other.config.model_copy(
-        update={"data": one.config.data.model_copy(update={"dir": other.config.data.dir + "-new"})}
-    )
-    ways[1].refuse()
-    async with running(config) as late:
-        assert (await late.get(late.path(key=one.key.name))).cover == "unavailable"
-        ways[1].heal()
-
-        async def is_made() -> bool:
-            return (await late.get(late.path(key=one.key.name))).cover == "made"
-
-        await until(is_made, 10.0)
 
 
 async def test_a_cover_that_both_make_counts_once(nodes: list[Running]) -> None:
