@@ -157,10 +157,13 @@ def _draw(drawn: Path, *, quiet: bool) -> None:
     # In a separate process: it reads SVG, which the service blocks in its own libvips.
     command = [sys.executable, "-m", "coverproxy.demo.draw", str(drawn)]
     with progress("drawing", "covers", quiet=quiet) as show, subprocess.Popen(command) as drawing:  # noqa: S603
-        while drawing.poll() is None:
-            show(len(list(drawn.iterdir())) if drawn.is_dir() else 0, total)
-            with suppress(subprocess.TimeoutExpired):
-                drawing.wait(0.1)
+        try:
+            while drawing.poll() is None:
+                show(len(list(drawn.iterdir())) if drawn.is_dir() else 0, total)
+                with suppress(subprocess.TimeoutExpired):
+                    drawing.wait(0.1)
+        finally:
+            drawing.terminate()  # if it was interrupted: else the demo would draw to the end first
         show(total, total)
     if drawing.returncode:
         raise click.ClickException("the covers cannot be drawn")

@@ -281,6 +281,20 @@ def test_the_demo_shows_covers() -> None:
         process.stdout.close()
 
 
+def test_the_demo_is_interrupted_while_it_draws() -> None:
+    """Ctrl-C, which reaches the process that draws too, ends the demo without a traceback."""
+    with subprocess.Popen(
+        [*COMMAND, "demo", "--port", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stderr
+        assert "of" in process.stderr.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+    assert "Traceback" not in said
+    assert process.returncode == 1
+
+
 def test_a_broken_database_is_told_in_one_line(tmp_path: Path) -> None:
     """Keys and counts that cannot be read end a command with one line that names the file: exit code 1."""
     key(tmp_path)
