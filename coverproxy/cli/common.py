@@ -136,7 +136,7 @@ def mistakes_told() -> Iterator[None]:
 
 def read(config_file: Path | None, overrides: dict[str, Any]) -> Config:
     """Load the config and its texts. Raises ConfigError."""
-    return configuration.load(config_file, os.environ, overrides, texts.load)
+    return configuration.load(config_file, os.environ, overrides, texts.load_all)
 
 
 def with_secrets(config: Config) -> None:

@@ -13,6 +13,10 @@ MAX_PLACEHOLDER_BYTES = 262_144
 """Kept in memory, and sent for every missing cover."""
 
 
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+"""A language tag, like de or pt-BR."""
+
+
 class Site(Section):
     """How this site presents itself."""
 
@@ -20,7 +24,8 @@ class Site(Section):
     operator: str = ""
     contact: str = ""
     terms: str = ""
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    language: Language = "en"
+    languages: Annotated[tuple[Language, ...], Field(strict=False, max_length=20)] = ("en", "de", "fr")
     texts: FilePath = ""
     placeholder: FilePath = ""
     try_daily_limit: Annotated[int, Field(ge=0)] = 200

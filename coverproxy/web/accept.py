@@ -1,7 +1,7 @@
-"""Content negotiation: which format an `Accept` header wants (RFC 9110 §12.5.1)."""
+"""Content negotiation: which format and which language a client wants (RFC 9110 §12.5)."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from multidict import CIMultiDictProxy
 
@@ -103,6 +103,21 @@ def takes_gzip(accept_encoding: str) -> bool:
     """Return whether an Accept-Encoding header allows gzip (RFC 9110 §12.5.3); no header: no."""
     liked = _parse(accept_encoding[:MAX_ACCEPT])
     return liked.get("gzip", liked.get("x-gzip", liked.get("*", 0.0))) > 0
+
+
+def language(accept_language: str, offered: Sequence[str]) -> str:
+    """Choose one of *offered* for an Accept-Language header (RFC 4647 §3.4); the first if none fits.
+
+    `de-AT` fits `de` too. Of those liked equally, the one named first.
+    """
+    liked = _parse(accept_language[:MAX_ACCEPT])
+    known = {each.lower(): each for each in offered}
+    for name in sorted((each for each in liked if liked[each] > 0), key=lambda each: -liked[each]):
+        parts = name.split("-")
+        for length in range(len(parts), 0, -1):
+            if found := known.get("-".join(parts[:length])):
+                return found
+    return offered[0]
 
 
 def names_no_picture_as_much(accept: str) -> bool:

@@ -12,12 +12,40 @@ from coverproxy.web import texts
 WEB = Path(texts.__file__).parents[1]
 
 
-def test_a_translation_has_every_text_with_its_gaps() -> None:
-    """German has the same texts as English, each with the same gaps to fill."""
-    english, german = texts.builtin("en"), texts.builtin("de")
+LANGUAGES = sorted(file.stem for file in Path(texts.__file__).parent.glob("*.toml"))
 
-    assert english.keys() == german.keys()
-    assert [name for name in english if texts.gaps(english[name]) != texts.gaps(german[name])] == []
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_has_every_text_with_its_gaps(language: str) -> None:
+    """Each language has the same texts as English, each with the same gaps to fill, and none is empty."""
+    english, other = texts.builtin("en"), texts.builtin(language)
+
+    assert english.keys() == other.keys()
+    assert [name for name in english if texts.gaps(english[name]) != texts.gaps(other[name])] == []
+    assert [name for name in other if not other[name]] == []
+
+
+def test_languages_are_translated() -> None:
+    """A language shares few texts with another: names and units, and no sentence."""
+    assert LANGUAGES == ["de", "en", "fr"]
+    for one, other in (("en", "de"), ("en", "fr"), ("de", "fr")):
+        first, second = texts.builtin(one), texts.builtin(other)
+        same = [name for name in first if first[name] == second[name]]
+        assert len(same) < 30
+        assert [name for name in same if len(first[name].split()) > 4] == []
+
+
+def test_the_sites_own_language_is_offered_first(tmp_path: Path) -> None:
+    """Then those of the config, each whole; the operator's texts are in the site's own language alone."""
+    file = tmp_path / "texts.toml"
+    file.write_text('[nav]\nhome = "Thuis"\n')
+    loaded = texts.load_all(Site(language="nl", languages=("fr", "nl", "de"), texts=str(file)))
+
+    assert list(loaded) == ["nl", "fr", "de"]
+    assert [each("nav.home") for each in loaded.values()] == ["Thuis", "Accueil", "Start"]
+    assert list(texts.load_all(Site(language="de", languages=()))) == ["de"]
+    with pytest.raises(ConfigError, match="no texts in 'nl'"):
+        texts.load_all(Site(languages=("nl",)))
 
 
 def test_every_text_that_a_page_asks_for_is_there() -> None:
@@ -38,9 +66,9 @@ def test_a_file_replaces_some_texts(tmp_path: Path) -> None:
     """What the operator's file has is taken from it, all else stays; gaps are filled, and never run."""
     file = tmp_path / "texts.toml"
     file.write_text('[usage]\nin = "{minutes} of {hours}"\n[home]\nlead = "{x.__class__} {0}"\n')
-    loaded = texts.load(Site(language="fr", texts=str(file)))
+    loaded = texts.load(Site(language="nl", texts=str(file)))
 
-    assert loaded.language == "fr"
+    assert loaded.language == "nl"
     assert loaded("usage.in", hours=1, minutes=2) == "2 of 1"
     assert loaded("home.lead") == "{x.__class__} {0}"
     assert loaded("nav.home") == "Home"
@@ -64,5 +92,5 @@ def test_mistakes_are_told(tmp_path: Path, text: str, told: str) -> None:
 
 def test_an_unknown_language_needs_a_file() -> None:
     """A language without texts is a mistake, and not English by surprise."""
-    with pytest.raises(ConfigError, match="no texts in 'fr'"):
-        texts.load(Site(language="fr"))
+    with pytest.raises(ConfigError, match="no texts in 'nl'"):
+        texts.load(Site(language="nl"))

@@ -17,7 +17,7 @@ from coverproxy.web.errors import meaning
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages import admin_keys, forms, getting
 from coverproxy.web.pages.admin_keys import number
-from coverproxy.web.pages.page import PAGES, is_for_program, shown
+from coverproxy.web.pages.page import is_for_program, shown, texts_for
 from coverproxy.web.pages.session import admin, form, who
 
 routes = web.RouteTableDef()
@@ -57,7 +57,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     except KeyRequestRefused as exc:
         if is_for_program(request):
             raise
-        return _form(request, fields, request.app[PAGES].texts(f"refused_field.{exc.field}"), exc)
+        return _form(request, fields, texts_for(request)(f"refused_field.{exc.field}"), exc)
     if is_for_program(request):
         return shown(request, "given.html", await getting.told(request, made.key, made.word), status=201)
     return getting.led_on(request, made, _GIVEN_AT)

@@ -38,7 +38,7 @@ from coverproxy.web.batch_form import (
     received,
 )
 from coverproxy.web.errors import meaning
-from coverproxy.web.pages.page import HEADERS, PAGES, is_for_program, person, shown
+from coverproxy.web.pages.page import HEADERS, is_for_program, person, shown, texts_for
 from coverproxy.web.pages.snippets import LIST_SIZE
 from coverproxy.web.paths import path_of
 from coverproxy.web.visitor import site, visitor
@@ -210,7 +210,7 @@ def _place(zips: Counter[str], account: str) -> Iterator[None]:
 
 def _report(request: web.Request, key: Key, outcomes: dict[Identifier, Packed]) -> str:
     """Return the text that the ZIP has beside the covers: what is in it, what is not, how to go on."""
-    texts = request.app[PAGES].texts
+    texts = texts_for(request)
     counts = Counter(outcomes.values())
     told = [texts("batch.report_in", count=counts[Packed.IN], asked=len(outcomes))]
     if counts[Packed.QUOTA]:
@@ -236,7 +236,7 @@ def _form(request: web.Request, typed: dict[str, str], fault: CoverError | None 
 
 
 def _why(request: web.Request, fault: CoverError) -> str:
-    texts = request.app[PAGES].texts
+    texts = texts_for(request)
     if isinstance(fault, KeyNotForSite):
         return texts("batch.bound")
     if isinstance(fault, TooMany):

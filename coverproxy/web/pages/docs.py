@@ -11,6 +11,7 @@ from coverproxy.config import Config
 from coverproxy.domain.api_key import is_name, is_secret
 from coverproxy.domain.errors import SecretAsKey
 from coverproxy.imaging.transform import target_size
+from coverproxy.web import languages
 from coverproxy.web.api import openapi
 from coverproxy.web.api.address import EXAMPLE_KEY, TAGS
 from coverproxy.web.api.addresses import addresses
@@ -18,15 +19,14 @@ from coverproxy.web.app_keys import CONFIG, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import curl, snippets
 from coverproxy.web.pages.home import NO_KEY, example
-from coverproxy.web.pages.page import HEADERS, PAGES, Pages, is_for_program, person
+from coverproxy.web.pages.page import PAGES, Pages, as_page, is_for_program, person, texts_for
 from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.texts import Texts
 
 routes = web.RouteTableDef()
 
-_MOST_KEPT = 4
+_MOST_KEPT = 12
 """Most renderings that are kept. Clients choose the Host of the site's address, so they are bounded."""
-
-_HEADERS = HEADERS | {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "private, max-age=300"}
 
 _MADE_UP = frozenset({"seen", "code", "digest"})
 """Parameters whose example is of nothing that exists: such an address is no link."""
@@ -45,10 +45,10 @@ class Site:
 
 
 class Docs:
-    """The page as it was rendered, by the site's address and whether it has a key."""
+    """The page as it was rendered, by the site's address, whether it has a key, and language."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[str, bool], bytes] = {}
+        self.kept: dict[tuple[str, bool, str], bytes] = {}
         self.rendering = asyncio.Lock()
 
 
@@ -67,35 +67,37 @@ async def docs(request: web.Request) -> web.StreamResponse:
         raise SecretAsKey
     has_key = is_name(key)
     body = await _kept(request, has_key)
-    return web.Response(
-        headers=_HEADERS, body=body.replace(NO_KEY.encode(), key.encode()) if has_key else body
-    )
+    filled = body.replace(NO_KEY.encode(), key.encode()) if has_key else body
+    return as_page(request, filled, cache="private, max-age=300")
 
 
 async def _kept(request: web.Request, has_key: bool) -> bytes:
-    made, name = request.app[DOCS], (base_url(request), has_key)
+    spoken = texts_for(request)
+    made, name = request.app[DOCS], (base_url(request), has_key, spoken.language)
     async with made.rendering:
         if name not in made.kept:
             site = Site(name[0], (await example(request))[0], has_key)
-            page = await asyncio.to_thread(_render, request.app[CONFIG], request.app[PAGES], site)
+            page = await asyncio.to_thread(_render, request.app[CONFIG], request.app[PAGES], spoken, site)
             if len(made.kept) >= _MOST_KEPT:
                 made.kept.clear()
             made.kept[name] = page
         return made.kept[name]
 
 
-def _render(config: Config, pages: Pages, site: Site) -> bytes:
+def _render(config: Config, pages: Pages, texts: Texts, site: Site) -> bytes:
     """Render the page. In a thread: it takes a second, most of it for the schemas."""
     document = openapi.document(addresses(config))
-    more = {"base": site.base, "path": "/docs", "site_key": NO_KEY if site.has_key else ""}
+    switches = {each: f"/docs?{languages.PARAMETER}={each}" for each in pages.offered}
+    key = NO_KEY if site.has_key else ""
+    more = {"base": site.base, "path": "/docs", "site_key": key, "switches": switches}
     data = {
         "groups": groups(document, site),
-        "html": _html(config, site, pages.texts("item.alt")),
+        "html": _html(config, site, texts("item.alt")),
         "catalogues": snippets.of_catalogues(site.base, NO_KEY, snippets.LIST_SIZE),
         "publishing": snippets.of_publishing(site.base, NO_KEY, snippets.LIST_SIZE),
         "no_cover": snippets.without_cover(site.base, NO_KEY, snippets.LIST_SIZE, site.isbn),
     }
-    return pages.render("docs.html", {"d": data, **more}).encode()
+    return pages.render("docs.html", texts, {"d": data, **more}).encode()
 
 
 def _html(config: Config, site: Site, alt: str) -> str:

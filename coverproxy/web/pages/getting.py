@@ -14,7 +14,7 @@ from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.home import example
-from coverproxy.web.pages.page import PAGES, is_for_program, person, shown
+from coverproxy.web.pages.page import is_for_program, person, shown, texts_for
 
 routes = web.RouteTableDef()
 
@@ -48,7 +48,7 @@ async def give(request: web.Request) -> web.StreamResponse:
     except KeyRequestRefused as exc:
         name = f"{exc.reason}.{exc.field}" if exc.field else exc.reason
         text = f"refused_field.{exc.field}" if exc.field else f"refused.{exc.reason}"
-        data = _about(request) | {"refused": name, "why": request.app[PAGES].texts(text)}
+        data = _about(request) | {"refused": name, "why": texts_for(request)(text)}
         again = _form(request, fields)
         return shown(request, "getting.html", data, status=meaning(exc).status, **again)
     if is_for_program(request):

@@ -17,7 +17,7 @@ from coverproxy.web import answers
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
-from coverproxy.web.pages.page import PAGES, is_for_program, person, shown
+from coverproxy.web.pages.page import is_for_program, person, shown, texts_for
 from coverproxy.web.pages.shelf import is_on_shelf, shelf
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.paths import path_of, versioned
@@ -159,7 +159,7 @@ def _pictures(request: web.Request, original: Original, start: str, shown_at: st
         Picture(name, *target_size((original.width, original.height), size), f"{start}/{name}/{place}")
         for name, size in request.app[CONFIG].sizes.items()
     ]
-    alt = request.app[PAGES].texts("try.alt", isbn=original.identifier.listed)
+    alt = texts_for(request)("try.alt", isbn=original.identifier.listed)
     return {
         "original": {"width": original.width, "height": original.height, "source": original.source},
         "sizes": [

@@ -15,7 +15,7 @@ from coverproxy.web.app_keys import COVERS
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
 from coverproxy.web.pages.home import MOST_TYPED, NO_KEY, tries_left
-from coverproxy.web.pages.page import PAGES, person, shown
+from coverproxy.web.pages.page import person, shown, texts_for
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.pages.usage import iso
 from coverproxy.web.paths import path_of, versioned
@@ -74,7 +74,7 @@ async def item(request: web.Request) -> web.StreamResponse:
 def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, Any]:
     """Return the item as JSON: the names of its item, its original, its sizes, and the HTML to copy."""
     place = Place(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
-    alt = request.app[PAGES].texts("item.alt")
+    alt = texts_for(request)("item.alt")
     fits = {name: fit for name, fit in (known.sizes or {}).items() if fit}
     pictures = [Picture(name, *fit.size, f"{place.start}/{name}/{place.name}") for name, fit in fits.items()]
     has_list_size = any(each.name == snippets.LIST_SIZE for each in pictures)

@@ -14,12 +14,13 @@ from jinja2.bccache import Bucket
 from coverproxy import __version__
 from coverproxy.config import Config
 from coverproxy.domain.errors import CoverError, KeyRequestRefused
-from coverproxy.web import answers, texts
+from coverproxy.web import answers, languages, texts
 from coverproxy.web.accept import accepted, prefers_json, wants_html
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import charts, forms
 from coverproxy.web.paths import path_of_name
+from coverproxy.web.texts import Texts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -59,14 +60,13 @@ class Pages:
     """The templates and texts of one application."""
 
     def __init__(self, config: Config) -> None:
-        self.texts = texts.load(config.site)
+        self.by_language = texts.load_all(config.site)
+        self.offered = tuple(self.by_language)
         self._environment = jinja2.Environment(
             loader=jinja2.FunctionLoader(file), autoescape=True, undefined=jinja2.StrictUndefined,
             trim_blocks=True, lstrip_blocks=True, bytecode_cache=_compiled,
         )  # fmt: skip
         self._environment.globals |= {
-            "t": self.texts,
-            "language": self.texts.language,
             "site": config.site,
             "takes_reports": config.reports.enabled,
             "signup_mode": config.signup.mode,
@@ -75,15 +75,22 @@ class Pages:
         }
         self._environment.filters |= {"number": number, "bytes": in_bytes, "path": path_of_name}
 
-    def render(self, name: str, values: Mapping[str, Any]) -> str:
-        """Render a template."""
-        return self._environment.get_template(name).render(values)
+    def render(self, name: str, texts: Texts, values: Mapping[str, Any]) -> str:
+        """Render a template in the language of *texts*."""
+        names = {each: told("language.name") for each, told in self.by_language.items()}
+        more = {"t": texts, "language": texts.language, "language_names": names}
+        return self._environment.get_template(name).render({**values, **more})
 
 
 PAGES: web.AppKey[Pages] = web.AppKey("pages", Pages)
 
+_MOST_KEPT = 12
 
-_MOST_KEPT = 4
+
+def texts_for(request: web.Request) -> Texts:
+    """Return the texts in the reader's language."""
+    pages = request.app[PAGES]
+    return pages.by_language[languages.spoken(request, pages.offered)]
 
 
 def shown(
@@ -100,30 +107,45 @@ def shown(
     """Show *data*: with the template, as `d` next to *more*, or as JSON.
 
     `by_default`: for clients that name neither in Accept. `is_shared`: scripts of other sites may read the
-    JSON. `kept`: this page as it was rendered of the same *data*, by the site's address.
+    JSON. `kept`: this page as it was rendered of the same *data*, by language and the site's address.
     """
     if is_for_program(request, by_default):
         if is_shared:
             return answers.send(answers.json(data, status))
         body = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
         return web.Response(status=status, headers=HEADERS | {"Content-Type": "application/json"}, body=body)
-    values = {"d": data, "base": base_url(request), "path": request.path, **more}
+    offered = request.app[PAGES].offered
+    switches = languages.switches(request, offered, is_kept=kept is not None)
+    values = {"d": data, "base": base_url(request), "path": request.path, "switches": switches, **more}
     text = _rendered(request, template, values, {} if kept is None else kept)
-    response = web.Response(
-        status=status, headers=HEADERS | {"Content-Type": "text/html; charset=utf-8"}, body=text.encode()
-    )
+    response = as_page(request, text.encode(), status)
     forms.set_cookie(request, response)
+    return response
+
+
+def as_page(request: web.Request, body: bytes, status: int = 200, cache: str = "no-store") -> web.Response:
+    """Answer with a page in the reader's language, which the browser remembers if it was chosen."""
+    pages = request.app[PAGES]
+    told = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Language": texts_for(request).language,
+        "Vary": languages.VARY,
+        "Cache-Control": cache,
+    }
+    response = web.Response(status=status, headers=HEADERS | told, body=body)
+    languages.keep(request, response, pages.offered)
     return response
 
 
 def _rendered(request: web.Request, template: str, values: dict[str, Any], kept: dict[str, str]) -> str:
     """Render a page, unless it is kept. *kept* is bounded: clients choose the Host of the site's address."""
-    base = str(values["base"])
-    if base not in kept:
+    spoken = texts_for(request)
+    name = f"{spoken.language} {values['base']}"
+    if name not in kept:
         if len(kept) >= _MOST_KEPT:
             kept.clear()
-        kept[base] = request.app[PAGES].render(template, values)
-    return kept[base]
+        kept[name] = request.app[PAGES].render(template, spoken, values)
+    return kept[name]
 
 
 def is_for_program(request: web.Request, by_default: str = "html") -> bool:
@@ -152,7 +174,7 @@ def person(handler: Handler) -> Handler:
 
 def problem(request: web.Request, status: int, text: str, code: str) -> web.Response:
     """Answer with a page that says what is wrong, or problem details (RFC 9457)."""
-    title = request.app[PAGES].texts(text)
+    title = texts_for(request)(text)
     told = {"type": "about:blank", "title": title, "status": status, "detail": title, "code": code}
     answer = shown(request, "error.html", told, status=status, by_default=_default(request))
     if answer.content_type == "application/json":

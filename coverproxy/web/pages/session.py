@@ -15,7 +15,7 @@ from coverproxy.web.app_keys import CONFIG, DESK
 from coverproxy.web.client_ip import believes
 from coverproxy.web.errors import KEY_REQUESTS
 from coverproxy.web.pages import forms
-from coverproxy.web.pages.page import PAGES, Handler, person, shown
+from coverproxy.web.pages.page import Handler, person, shown, texts_for
 
 routes = web.RouteTableDef()
 
@@ -162,7 +162,7 @@ def _parts(session: str) -> tuple[str, str]:
 
 def _way_in(request: web.Request, status: int = 401, why: str = "") -> web.Response:
     if request.app[CONFIG].admin.token:
-        data = {"title": request.app[PAGES].texts("login.title"), "status": status, "code": why or "login"}
+        data = {"title": texts_for(request)("login.title"), "status": status, "code": why or "login"}
         answer = shown(request, "login.html", data, status=status, token=forms.token(request), why=why)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer

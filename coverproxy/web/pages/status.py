@@ -16,7 +16,7 @@ from coverproxy.web import answers
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, DESK
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages.charts import Bar
-from coverproxy.web.pages.page import PAGES, person, shown
+from coverproxy.web.pages.page import person, shown, texts_for
 from coverproxy.web.pages.usage import iso
 
 routes = web.RouteTableDef()
@@ -31,7 +31,7 @@ class Kept:
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         self.pages: dict[str, str] = {}
-        self.charts: list[dict[str, Any]] = []
+        self.charts: dict[str, list[dict[str, Any]]] = {}
         self.at = 0
         self.until = float("-inf")
         self.finding = asyncio.Lock()
@@ -46,9 +46,17 @@ async def status(request: web.Request) -> web.StreamResponse:
     """Show the page."""
     data = await _found(request)
     kept = request.app[KEPT]
-    kept.charts = kept.charts or _charts(request, data)
+    language = texts_for(request).language
+    if language not in kept.charts:
+        kept.charts[language] = _charts(request, data)
     return shown(
-        request, "status.html", data, is_shared=True, kept=kept.pages, charts=kept.charts, now=iso(kept.at)
+        request,
+        "status.html",
+        data,
+        is_shared=True,
+        kept=kept.pages,
+        charts=kept.charts[language],
+        now=iso(kept.at),
     )
 
 
@@ -64,7 +72,7 @@ async def _found(request: web.Request) -> dict[str, Any]:
     async with kept.finding:
         if time.monotonic() >= kept.until:
             kept.data = await _find(request)
-            kept.pages, kept.charts, kept.at = {}, [], int(time.time())
+            kept.pages, kept.charts, kept.at = {}, {}, int(time.time())
             kept.until = time.monotonic() + KEPT_SECONDS
     return kept.data
 
@@ -144,7 +152,7 @@ def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
 
     One without bars is not drawn: the page says in words that there is nothing yet.
     """
-    texts = request.app[PAGES].texts
+    texts = texts_for(request)
     downloads = [Bar(each["day"], each["count"]) for each in data["downloads"]]
     drawn: list[dict[str, Any]] = [
         _chart("downloads", texts("status.downloads_month"), texts("chart.per_day"), downloads)

@@ -30,7 +30,7 @@ from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, CURATOR, DESK, UPL
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
-from coverproxy.web.pages.page import HEADERS, PAGES, person, shown
+from coverproxy.web.pages.page import HEADERS, person, shown, texts_for
 from coverproxy.web.pages.session import admin, who
 from coverproxy.web.uploader import ADMIN, MAX_FIELDS, Person, chunks, owner, read, text
 
@@ -142,7 +142,7 @@ def _form(
 
 def _why(request: web.Request, fault: CoverError) -> str:
     """Say why a picture was not taken, in words for people; where there are none, in our own."""
-    texts = request.app[PAGES].texts
+    texts = texts_for(request)
     if isinstance(fault, KeyRequestRefused):
         return texts(f"refused.{fault.reason}")
     if isinstance(fault, TooLarge):

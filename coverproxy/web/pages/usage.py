@@ -20,7 +20,7 @@ from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.home import example, tried
-from coverproxy.web.pages.page import PAGES, is_for_program, person, shown
+from coverproxy.web.pages.page import is_for_program, person, shown, texts_for
 from coverproxy.web.pages.tables import as_csv
 
 routes = web.RouteTableDef()
@@ -52,7 +52,7 @@ async def change(request: web.Request) -> web.StreamResponse:
     except KeyRequestRefused as exc:
         if is_for_program(request, "json"):
             raise
-        why = request.app[PAGES].texts(f"refused.{exc.reason}")
+        why = texts_for(request)(f"refused.{exc.reason}")
         return await _page(request, await _known(request), typed=fields, why=why, status=meaning(exc).status)
     if fields.get("action") == "rotate":
         days = next((each for each in KEPT_DAYS if str(each) == fields.get("days")), KEPT_DAYS[1])

@@ -1,4 +1,7 @@
-"""The texts of the pages: English below, a translation over it, an operator's own over both."""
+"""The texts of the pages: English below, a translation over it, an operator's own over both.
+
+An operator's own are in the language of the site; other languages are offered as they come.
+"""
 
 import re
 import tomllib
@@ -43,6 +46,18 @@ def load(site: Site) -> Texts:
             )
         texts = texts | own
     return Texts(site.language, texts | _of_file(Path(site.texts), texts) if site.texts else texts)
+
+
+def load_all(site: Site) -> dict[str, Texts]:
+    """Read the texts of every language that is offered: the site's own first. Raises ConfigError."""
+    found = {site.language: load(site)}
+    for language in site.languages:
+        if language not in found:
+            own = builtin(language)
+            if not own:
+                raise ConfigError(f"site.languages: there are no texts in {language!r}")
+            found[language] = Texts(language, builtin(ENGLISH) | own)
+    return found
 
 
 def builtin(language: str) -> dict[str, str]:
