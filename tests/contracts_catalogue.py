@@ -196,15 +196,14 @@ class CatalogueContract:
     def test_quarantine_holds_the_bytes_wherever_they_come(self, catalogue: Catalogue) -> None:
         """Quarantined bytes are held under every book, also under one that gets them later."""
         catalogue.add(original(1))
-        catalogue.suspect(digest(1), 5)
-        assert catalogue.standing(digest(1)) == (None, True)
+        assert catalogue.quarantined_for(digest(1)) is None
         catalogue.quarantine(digest(1), "crash", 10)
         catalogue.quarantine(digest(2), "hang", 20)
         catalogue.add(original(1, identifier=OTHER))
         catalogue.add(original(1, fault="decode: cut"))
 
         held = QUARANTINED + "crash"
-        assert catalogue.standing(digest(1)) == ("crash", False)
+        assert catalogue.quarantined_for(digest(1)) == "crash"
         assert [catalogue.find(book)[0].fault for book in (BOOK, OTHER)] == [held, held]
         told = catalogue.quarantined()
         assert [(each.digest, each.reason, each.at) for each in told] == [
@@ -223,16 +222,6 @@ class CatalogueContract:
         assert catalogue.quarantined() == []
         assert [catalogue.find(book)[0].fault for book in (BOOK, OTHER, THIRD)] == [None] * 3
         assert set(catalogue.stale(most=10)) == {BOOK, OTHER, THIRD}
-
-    def test_a_suspicion_is_taken_back(self, catalogue: Catalogue) -> None:
-        """Acquitted bytes are as if they had never been suspected; a quarantine is not touched by it."""
-        catalogue.suspect(digest(1), 5)
-        catalogue.suspect(digest(1), 6)
-        catalogue.acquit(digest(1))
-        catalogue.quarantine(digest(2), "crash", 7)
-        catalogue.acquit(digest(2))
-        assert catalogue.standing(digest(1)) == (None, False)
-        assert catalogue.standing(digest(2)) == ("crash", False)
 
     def test_stale_books_are_worked_off(self, catalogue: Catalogue) -> None:
         """A book is marked once, given in portions, and gone when its derivatives are."""

@@ -114,7 +114,7 @@ def _digests(shelf: "DataFolder", what: str) -> list[bytes]:
     if len(what) == 2 * DIGEST_BYTES and set(what.lower()) <= set("0123456789abcdef"):
         digest = bytes.fromhex(what)
         held = any(each.is_held for each in shelf.catalogue.with_digest(digest, most=1000))
-        return [digest] if held or shelf.catalogue.standing(digest)[0] else []
+        return [digest] if held or shelf.catalogue.quarantined_for(digest) else []
     try:
         named = schemes.read(what).identifiers
     except NotAnIdentifier as exc:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from coverproxy.feeds.record import FeedUnreadable
 
@@ -159,11 +158,6 @@ class Zip:
                 yield Refusal(where, f"the zip has no file {cells[1]!r} beside the list")
             else:
                 yield Linked(cells[0], folder + cells[1], list_name, line)
-
-
-def is_zip(file: BinaryIO) -> bool:
-    """Return whether the first bytes are those of a zip."""
-    return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def _unfit(info: zipfile.ZipInfo) -> str:

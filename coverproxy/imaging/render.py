@@ -35,44 +35,34 @@ class Rendered:
     original: tuple[int, int]
 
 
-def _unheld(*images: Any) -> None:
-    """Hold nothing."""
-
-
-def render(
-    body: bytes, size: SizeSettings, form: Format, limits: LimitSettings, hold: Callable[..., None] = _unheld
-) -> Rendered:
+def render(body: bytes, size: SizeSettings, form: Format, limits: LimitSettings) -> Rendered:
     """Render *body* to fit *size*, never enlarged: upright, in sRGB, on white, without metadata.
 
     Deterministic: the same input gives the same bytes. Blocks for some milliseconds, at most as long as the
-    pixel limits allow. *hold* is called with the libvips images that set_kill() can stop, and with none after
-    a failure; it raises if it stopped them. Raises UnusableOriginal with reason "type", "header", "limit",
-    "decode" or "thin".
+    pixel limits allow. Raises UnusableOriginal with reason "type", "header", "limit", "decode" or "thin".
     """
 
     def made(header: decode.Header) -> Rendered:
         wanted = _frame(header, size)
-        raster = transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled, hold)
+        raster = transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled)
         raster = framing.framed(raster, wanted)
         return Rendered(encode.encoded(raster, size, form), raster.sides, header.sides)
 
-    return _worked(body, limits, made, hold)
+    return _worked(body, limits, made)
 
 
-def verify(
-    body: bytes, size: SizeSettings, limits: LimitSettings, hold: Callable[..., None] = _unheld
-) -> None:
+def verify(body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
     """Decode all of *body* and discard the result: refuses whatever render() at *size* would refuse.
 
     Decodes and scales as for that size, without encoding. Decoding fewer pixels would be cheaper, but misses
-    damage that shows only at the larger scale. Blocks, calls *hold* and raises like render().
+    damage that shows only at the larger scale. Blocks and raises like render().
     """
 
     def read(header: decode.Header) -> None:
         wanted = _frame(header, size)
-        transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled, hold)
+        transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled)
 
-    _worked(body, limits, read, hold)
+    _worked(body, limits, read)
 
 
 def _frame(header: decode.Header, size: SizeSettings) -> framing.Frame:
@@ -89,29 +79,25 @@ def _decoded_as(size: SizeSettings, wanted: framing.Frame) -> Box:
     return BoxValues(*wanted.scaled, size.decode_scale)
 
 
-def _worked(
-    body: bytes, limits: LimitSettings, work: Callable[[decode.Header], T], hold: Callable[..., None]
-) -> T:
+def _worked(body: bytes, limits: LimitSettings, work: Callable[[decode.Header], T]) -> T:
     """Call *work* with the original; if that is a JPEG that only seems damaged, with a repaired one."""
     loader = sniff(body[:32])
     if loader is None:
         raise UnusableOriginal("type", file_kinds.refusal(body[: file_kinds.HEAD_BYTES]))
     try:
-        return _tried(body, loader, limits, work, hold)
+        return _tried(body, loader, limits, work)
     except UnusableOriginal as exc:
         if loader is not Loader.JPEG or exc.reason not in ("header", "decode"):
             raise
         level = "error" if _PADDING in str(exc) else "warning"
-        return _tried(jpeg_repair.repaired(body), loader, limits, work, hold, fail_on=level)
+        return _tried(jpeg_repair.repaired(body), loader, limits, work, fail_on=level)
 
 
 def _tried(
-    body: bytes, loader: Loader, limits: LimitSettings, work: Callable[[decode.Header], T],
-    hold: Callable[..., None], **options: Any,
-) -> T:  # fmt: skip
+    body: bytes, loader: Loader, limits: LimitSettings, work: Callable[[decode.Header], T], **options: Any
+) -> T:
     header = decode.header(body, loader, limits, **options)
     try:
         return work(header)
     except vips.library().Error as exc:
-        hold()  # it may have been stopped
         raise UnusableOriginal("decode", vips.said(exc, loader)) from None

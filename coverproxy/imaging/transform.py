@@ -1,6 +1,5 @@
 """Transform: scale a picture to its target, upright, in 8-bit sRGB on white."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,16 +36,11 @@ def fitted_size(original: Sides, size: SizeSettings) -> Sides:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def fit(picture: Pixels | Picture, target: tuple[int, int], hold: Callable[..., None]) -> Raster:
-    """Scale to *target*, upright, in sRGB. *hold* is called with the libvips images to be computed.
-
-    Raises libvips' Error.
-    """
+def fit(picture: Pixels | Picture, target: tuple[int, int]) -> Raster:
+    """Scale to *target*, upright, in sRGB. Raises libvips' Error."""
     if isinstance(picture, Pixels):
-        hold()
         return Raster(target, scale.scaled(picture.array, picture.sides, target), "RGBX")
     fitted = _flat(_fitted(picture, target))
-    hold(picture.image, fitted)
     return Raster((fitted.width, fitted.height), vips.pixels(fitted))
 
 

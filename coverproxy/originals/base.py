@@ -205,16 +205,8 @@ class CatalogueTables(Protocol):
         """Record what a book showed that now has nothing to show."""
         ...
 
-    def standing(self, digest: bytes) -> tuple[str | None, bool]:
-        """Return why these bytes are quarantined, or None; and whether they are suspects."""
-        ...
-
-    def suspect(self, digest: bytes, at: int) -> None:
-        """Record that a process died while decoding these bytes, which may be the cause."""
-        ...
-
-    def acquit(self, digest: bytes) -> None:
-        """Clear a suspicion: these bytes were decoded without harm."""
+    def quarantined_for(self, digest: bytes) -> str | None:
+        """Return why these bytes are quarantined, or None."""
         ...
 
     def quarantine(self, digest: bytes, reason: str, at: int) -> None:

@@ -40,10 +40,6 @@ _ADD = (
     f" ON CONFLICT (scheme, value, digest) DO UPDATE SET {RENEWED}"
 )
 _FREE = "UPDATE original SET fault = NULL WHERE digest = %s AND (fault LIKE %s OR fault LIKE 'slow: %%')"
-_STANDING = (
-    "SELECT (SELECT reason FROM quarantined WHERE digest = %s),"
-    " EXISTS (SELECT 1 FROM suspect WHERE digest = %s)"
-)
 
 
 class Tables(LinkedTables):
@@ -190,23 +186,13 @@ class Tables(LinkedTables):
         )
         self._write(sql, (*as_text(identifier), digest, mtime))
 
-    def standing(self, digest: bytes) -> tuple[str | None, bool]:
+    def quarantined_for(self, digest: bytes) -> str | None:
         """See CatalogueTables."""
-        reason, is_suspect = self._read(_STANDING, (digest, digest))[0]
-        return reason, bool(is_suspect)
-
-    def suspect(self, digest: bytes, at: int) -> None:
-        """See CatalogueTables."""
-        sql = "INSERT INTO suspect VALUES (%s, %s) ON CONFLICT (digest) DO UPDATE SET at = excluded.at"
-        self._jot(sql, (digest, at))
-
-    def acquit(self, digest: bytes) -> None:
-        """See CatalogueTables."""
-        self._jot("DELETE FROM suspect WHERE digest = %s", (digest,))
+        rows = self._read("SELECT reason FROM quarantined WHERE digest = %s", (digest,))
+        return next((reason for (reason,) in rows), None)
 
     def quarantine(self, digest: bytes, reason: str, at: int) -> None:
         """See CatalogueTables."""
-        self.acquit(digest)
         sql = (
             "INSERT INTO quarantined VALUES (%s, %s, %s)"
             " ON CONFLICT (digest) DO UPDATE SET reason = excluded.reason, at = excluded.at"
@@ -225,7 +211,6 @@ class Tables(LinkedTables):
     def release(self, digest: bytes) -> list[Original]:
         """See CatalogueTables."""
         held = [each for each in self.with_digest(digest, most=1000) if each.is_held]
-        self.acquit(digest)
         self._write("DELETE FROM quarantined WHERE digest = %s", (digest,))
         self._write(_FREE, (digest, QUARANTINED + "%"))
         for each in held:

@@ -43,10 +43,6 @@ _COVERED = (
     "SELECT DISTINCT value FROM original WHERE scheme = ? AND fault IS NULL AND state IS NULL"
     " AND value IN (SELECT value FROM json_each(?))"
 )
-_STANDING = (
-    "SELECT (SELECT reason FROM quarantined WHERE digest = ?1),"
-    " EXISTS (SELECT 1 FROM suspect WHERE digest = ?1)"
-)
 
 
 def _item(row: tuple[Any, ...]) -> Identifier:
@@ -163,22 +159,13 @@ class _Tables(SqliteLists, LinkedTables):
         values = (*stored(identifier), digest, mtime)
         self._write("INSERT OR REPLACE INTO last_shown VALUES (?, ?, ?, ?)", values)
 
-    def standing(self, digest: bytes) -> tuple[str | None, bool]:
+    def quarantined_for(self, digest: bytes) -> str | None:
         """See CatalogueTables."""
-        reason, is_suspect = self._read(_STANDING, (digest,))[0]
-        return reason, bool(is_suspect)
-
-    def suspect(self, digest: bytes, at: int) -> None:
-        """See CatalogueTables."""
-        self._write("INSERT OR REPLACE INTO suspect VALUES (?, ?)", (digest, at))
-
-    def acquit(self, digest: bytes) -> None:
-        """See CatalogueTables."""
-        self._write("DELETE FROM suspect WHERE digest = ?", (digest,))
+        rows = self._read("SELECT reason FROM quarantined WHERE digest = ?", (digest,))
+        return next((reason for (reason,) in rows), None)
 
     def quarantine(self, digest: bytes, reason: str, at: int) -> None:
         """See CatalogueTables."""
-        self.acquit(digest)
         self._write("INSERT OR REPLACE INTO quarantined VALUES (?, ?, ?)", (digest, reason, at))
         self._write("UPDATE original SET fault = ? WHERE digest = ?", (QUARANTINED + reason, digest))
 
@@ -193,7 +180,6 @@ class _Tables(SqliteLists, LinkedTables):
     def release(self, digest: bytes) -> list[Original]:
         """See CatalogueTables."""
         held = [each for each in self.with_digest(digest, most=1000) if each.is_held]
-        self.acquit(digest)
         self._write("DELETE FROM quarantined WHERE digest = ?", (digest,))
         self._write(_FREE, (digest, QUARANTINED + "%"))
         for each in held:

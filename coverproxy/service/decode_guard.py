@@ -78,7 +78,7 @@ class DecodeGuard:
 
     def refuse_quarantined(self, original: Original) -> None:
         """Raise UnusableOriginal("quarantined") if it is, and StoreUnavailable."""
-        reason, _ = self._catalogue.standing(original.digest)
+        reason = self._catalogue.quarantined_for(original.digest)
         if reason is not None:
             raise UnusableOriginal("quarantined", reason)
 

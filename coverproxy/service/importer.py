@@ -169,7 +169,7 @@ class Importer:
         *is_dated*: its date is its own; what is fetched may have the present one. One with a fault is
         taken in anew, and so tried again; but a quarantined one is released by hand only.
         """
-        reason, _ = self.catalogue.standing(original.digest)
+        reason = self.catalogue.quarantined_for(original.digest)
         fault = QUARANTINED + reason if reason else None
         return any(
             each.digest == original.digest

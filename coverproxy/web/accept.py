@@ -29,19 +29,12 @@ def accepted(headers: CIMultiDictProxy[str]) -> str:
     return text if len(text) <= MAX_ACCEPT else text[:MAX_ACCEPT].rpartition(",")[0]
 
 
-def negotiate(accept: str, formats: frozenset[Format]) -> Format:
-    """Choose the best of *formats* for *accept*; JPEG if none is acceptable.
-
-    WebP and AVIF must be named: clients that send `image/*` or `*/*` may not be able to show them.
-    """
-    return (_kept_choice if len(accept) <= MAX_KEPT else _choice)(accept, formats)
-
-
 def choices(accept: str, formats: frozenset[Format], offered: frozenset[Format]) -> tuple[Format, ...]:
     """Return what a client may be answered with, what it likes best first; the last is what to make for it.
 
     That is JPEG, after those of *offered* that it names and likes as much: they are given out where they are
     there. A client that does not take JPEG gets what it likes best of *formats*, those that are switched on.
+    WebP and AVIF must be named: clients that send `image/*` or `*/*` may not be able to show them.
     """
     return (_kept_choices if len(accept) <= MAX_KEPT else _choices)(accept, formats, offered)
 
@@ -71,9 +64,6 @@ def _choice(accept: str, formats: frozenset[Format]) -> Format:
     if best <= 0:
         return Format.JPEG
     return next(form for form in _PREFERENCE if offered.get(form) == best)
-
-
-_kept_choice = functools.lru_cache(maxsize=_MOST_KEPT)(_choice)
 
 
 def wants_json(accept: str) -> bool:

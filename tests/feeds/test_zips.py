@@ -1,6 +1,5 @@
 """Zips of covers: what is read in place, and what is refused."""
 
-import io
 import struct
 import zipfile
 from pathlib import Path
@@ -138,12 +137,3 @@ def test_kohas_list(made: Path) -> None:
     ]
     refused = [each for each in links if isinstance(each, Refusal)]
     assert [each.name for each in refused] == [f"x/DATALINK.TXT, line {line}" for line in (4, 5, 6)]
-
-
-def test_a_zip_in_memory_is_told(made: Path) -> None:
-    """Content tells a zip, not its name."""
-    from coverproxy.feeds.zips import is_zip
-
-    fill(made, {"a": b"b"})
-    assert is_zip(io.BytesIO(made.read_bytes()))
-    assert not is_zip(io.BytesIO(JPEG))

@@ -158,7 +158,7 @@ def test_every_earlier_catalogue_opens(name: str, tmp_path: Path) -> None:
     assert catalogue.totals() == (3, 2)
     row = Provenance(BOOK, "shop", known[0].digest, '"t"', None, 5, None)
     assert catalogue.provenance.of(BOOK, "shop") == (row if has_fetched else None)
-    assert catalogue.standing(known[0].digest) == (None, False)
+    assert catalogue.quarantined_for(known[0].digest) is None
     assert catalogue.stale(most=1) == []
     catalogue.close()
 
