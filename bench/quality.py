@@ -96,8 +96,8 @@ def main(
 def _compare(settings: dict[str, Any], originals: list[bytes], drawn: list[bytes], out: Path) -> None:
     """Measure ours and the peers' at the named sizes."""
     theirs, skipped = _peers(originals)
-    candidates = {name: [*candidates_of(name), *theirs.get(name, [])] for name in CONFIG.sizes}
-    found = [each for name in CONFIG.sizes for each in measured(name, candidates[name], originals)]
+    candidates = {name: [*candidates_of(name), *theirs.get(name, [])] for name in CONFIG.usual_sizes}
+    found = [each for name in CONFIG.usual_sizes for each in measured(name, candidates[name], originals)]
     shares = to_chrome(found)
     figures = {
         "rows": [each.row() for each in found], "against_the_budget": _against(found),
@@ -128,7 +128,7 @@ def to_chrome(rows: list[Measured]) -> dict[str, dict[str, Any]]:
     """Return what a client with Chrome's Accept gets of each size once it is made, beside the first JPEG."""
     means = {(each.size, each.candidate.name): each for each in rows}
     told = {}
-    for name, size in CONFIG.sizes.items():
+    for name, size in CONFIG.usual_sizes.items():
         form = choices(CHROME, CONFIG.formats.enabled, size.offered(CONFIG.formats))[0]
         best, jpeg = means[name, f"coverproxy {form.name}"], means[name, "coverproxy JPEG"]
         more = statistics.fmean(best.scores) - statistics.fmean(jpeg.scores)
@@ -177,7 +177,7 @@ def _peers(originals: list[bytes]) -> tuple[dict[str, list[Candidate]], dict[str
                 for name, peer in there.items()
                 for form in peer.formats
             ]
-            for size, box in CONFIG.sizes.items()
+            for size, box in CONFIG.usual_sizes.items()
         }, skipped
 
 
@@ -194,7 +194,7 @@ def _peer(name: str, peer: Peer, size: Size, form: Format, originals: list[bytes
 def _against(rows: list[Measured]) -> dict[str, dict[str, float]]:
     """Return how the product's JPEGs stand to the byte budget: points more, and their share of its bytes."""
     means = {(each.size, each.candidate.name): each for each in rows}
-    pairs = {size: (means[size, "coverproxy JPEG"], means[size, BUDGET]) for size in CONFIG.sizes}
+    pairs = {size: (means[size, "coverproxy JPEG"], means[size, BUDGET]) for size in CONFIG.usual_sizes}
     return {
         size: {
             "ssimulacra2_more": round(statistics.fmean(ours.scores) - statistics.fmean(budget.scores), 2),
@@ -206,8 +206,8 @@ def _against(rows: list[Measured]) -> dict[str, dict[str, float]]:
 
 def _plot(rows: list[Measured], path: Path) -> None:
     """Plot bytes against score, one panel a size: up and left is better."""
-    with plots.figure(path, len(CONFIG.sizes), (12, 4.6)) as axes:
-        for axis, (name, size) in zip(axes, CONFIG.sizes.items(), strict=True):
+    with plots.figure(path, len(CONFIG.usual_sizes), (12, 4.6)) as axes:
+        for axis, (name, size) in zip(axes, CONFIG.usual_sizes.items(), strict=True):
             for each in (found for found in rows if found.size == name):
                 _mark(axis, each)
             axis.set(title=f"{name} ({size.width}×{size.height})", xlabel="mean kB")
@@ -266,7 +266,7 @@ def _tile(name: str, label: str, picture: Any) -> Any:
 
     shown = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, 200)))
     doubled = shown.resize((shown.width * 2, shown.height * 2), Image.Resampling.NEAREST)
-    tile = Image.new("RGB", (CONFIG.sizes[name].width * 2 + 8, doubled.height + 24), "white")
+    tile = Image.new("RGB", (CONFIG.usual_sizes[name].width * 2 + 8, doubled.height + 24), "white")
     tile.paste(doubled, (0, 18))
     ImageDraw.Draw(tile).text((2, 2), label, "black", ImageFont.load_default(11))
     return tile

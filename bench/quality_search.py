@@ -127,7 +127,7 @@ def _equal(judged: Judge, size: Size, kind: Webp | Avif, jpeg: Judged) -> dict[s
 def jpegs(originals: list[bytes]) -> Iterator[dict[str, Any]]:
     """Yield the sweep of JPEG's settings, at the named sizes."""
     originals = originals[::2]
-    for name, size in CONFIG.sizes.items():
+    for name, size in CONFIG.usual_sizes.items():
         rival = candidates_of(name)[3]
         mean = statistics.fmean(len(rival.make(body)) for body in originals)
         budget = SMALL_BYTES if name == "small" else BUDGET_SHARE * mean

@@ -106,7 +106,8 @@ def _sizes(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
         if size is None:
             known = ", ".join([*table.sizes, *table.aliases])
             raise click.BadParameter(f"{name!r} is not a size of the config; expected one of {known}")
-    return tuple(dict.fromkeys(filter(None, found))) or tuple(config.sizes)
+    usual = tuple(name for name, size in config.sizes.items() if size.prewarm)
+    return tuple(dict.fromkeys(filter(None, found))) or usual or tuple(config.sizes)
 
 
 def _formats(config: Config, values: tuple[str, ...]) -> tuple[Format, ...]:

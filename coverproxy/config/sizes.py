@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import log
 from typing import Annotated, Any, Literal
 
@@ -63,16 +63,22 @@ class Size(Section):
 
     width: Annotated[int, Field(ge=10, le=4000)]
     height: Annotated[int, Field(ge=10, le=4000)]
-    fit: Literal["fit", "pad", "crop"] = "fit"
+    fit: Literal["fit", "pad", "crop", "full"] = "fit"
+    prewarm: bool = True
     decode_scale: Annotated[float, Field(ge=1.0, le=8.0)] = 2.0
     offers: Annotated[tuple[Literal["avif", "webp"], ...], Field(strict=False)] = ("avif",)
     jpeg: Jpeg = Jpeg()
     webp: Webp = Webp()
     avif: Avif = Avif()
 
+    @property
+    def formats(self) -> frozenset[Format]:
+        """The formats that it may be made in: with all pixels, WebP takes 10 s and AVIF 30."""
+        return frozenset({Format.JPEG} if self.fit == "full" else Format)
+
     def offered(self, formats: Formats) -> frozenset[Format]:
         """The formats beside JPEG that a client which names them gets of this size."""
-        return frozenset(Format(name) for name in self.offers) & formats.enabled
+        return frozenset(Format(name) for name in self.offers) & formats.enabled & self.formats
 
     @property
     def quick(self) -> "Size":
@@ -92,7 +98,7 @@ class Size(Section):
     @property
     def _box(self) -> list[str]:
         box = [f"{name}={getattr(self, name)}" for name in ("width", "height", "decode_scale")]
-        return box if self.fit == "fit" else [*box, f"fit={self.fit}"]
+        return box if self.fit in ("fit", "full") else [*box, f"fit={self.fit}"]
 
     def former_revisions(self, renderers: Iterable[int]) -> list[str]:
         """Return the revisions as layout v1 computed them: from all settings, for every format at once."""
@@ -125,8 +131,18 @@ def _ten_digits(text: str) -> str:
     return hashlib.blake2s(text.encode(), digest_size=5).hexdigest()
 
 
+STEPS = ("small", "medium", "large")
+"""The default sizes that give other sizes their encoder settings, and that the pages show."""
+
+FULL_PX = 4000
+"""Most px of either side where a cover is shown with all its pixels: 16 megapixels, which take a second."""
+
+
 def default_sizes() -> dict[str, dict[str, Any]]:
-    """The three sizes, with the settings that gave the best picture for the bytes (bench/quality.py)."""
+    """The named sizes, with the settings that gave the best picture for the bytes (bench/quality.py).
+
+    xlarge has those of the ladder's rung of its width.
+    """
     return {
         "small": {
             "width": 100,
@@ -144,20 +160,44 @@ def default_sizes() -> dict[str, dict[str, Any]]:
             "webp": {"quality": 83, "effort": 4},
             "avif": {"quality": 64},
         },
+        "xlarge": {
+            "width": 1000,
+            "height": 1500,
+            "prewarm": False,
+            "jpeg": {"quality": 78, "chroma": "4:2:0", "quant_table": 2},
+            "webp": {"quality": 80, "effort": 4},
+            "avif": {"quality": 80, "effort": 1},
+        },
     }
 
 
+def below(name: str, box: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the config's table of a size is merged over.
+
+    A new box gets the encoder settings of the step closest in height; one with all pixels gets xlarge's and
+    bounds. An xlarge with both sides of its own is a new box: so it was before there was one by default.
+    """
+    defaults = default_sizes()
+    if box.get("fit") == "full":
+        return _encoders(defaults["xlarge"]) | {
+            "width": FULL_PX, "height": FULL_PX, "prewarm": False, "offers": [],
+        }  # fmt: skip
+    is_new = name not in defaults or (name not in STEPS and {"width", "height"} <= box.keys())
+    return nearest(box.get("height")) if is_new else defaults[name]
+
+
 def nearest(height: Any) -> dict[str, Any]:
-    """Return the encoder settings of the default size that is closest in height."""
+    """Return the encoder settings of the step that is closest in height."""
     if not isinstance(height, int) or height <= 0:
         return {}  # reported as a mistake later
-    size = default_sizes()[nearest_name("", height)]
-    return {name: value for name, value in size.items() if isinstance(value, dict)}
+    return _encoders(default_sizes()[nearest_name(height)])
 
 
-def nearest_name(name: str, height: int) -> str:
-    """Return the default size that a size's settings come from: the one of its name, else by its height."""
+def nearest_name(height: int) -> str:
+    """Return the step that is closest in height."""
     sizes = default_sizes()
-    if name in sizes:
-        return name
-    return min(sizes, key=lambda each: abs(log(sizes[each]["height"] / height)))
+    return min(STEPS, key=lambda each: abs(log(sizes[each]["height"] / height)))
+
+
+def _encoders(size: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in size.items() if isinstance(value, dict)}

@@ -12,7 +12,7 @@ from coverproxy.config.ladder import Ladder, SizeTable, named_only, table
 from coverproxy.config.notices import Notices
 from coverproxy.config.pages import Admin, Signup, Site
 from coverproxy.config.shapes import Shapes
-from coverproxy.config.sizes import Formats, Size, default_sizes, nearest
+from coverproxy.config.sizes import Formats, Size, below, default_sizes
 from coverproxy.config.sources import AnySource, AskingConfig, with_presets
 from coverproxy.config.store import Store
 from coverproxy.config.tables import (
@@ -35,6 +35,9 @@ from coverproxy.config.webhooks import WebhookConfig
 
 MOST_FRAMED = 3
 """Most sizes that pad, and most that crop: each is one more derivative of every cover in every format."""
+
+USUAL = "medium"
+"""The size of lists, which every page needs."""
 
 RESERVED_SIZES = frozenset({"changes", "info", "originals", "reports", "usage"})
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
@@ -84,20 +87,23 @@ class Config(Section):
         """The same for keys that keep to the sizes named here: a wish leads to the next of those."""
         return named_only(self.size_table, self.sizes)
 
+    @property
+    def usual_sizes(self) -> dict[str, Size]:
+        """The named sizes that the pages show, and that covers are checked for when they come in."""
+        return {name: size for name, size in self.sizes.items() if size.prewarm or name == USUAL}
+
     @model_validator(mode="before")
     @classmethod
     def _add_default_sizes(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Merge the file's sizes over the default ones: new boxes, or single keys of a default size.
 
-        A new box gets the encoder settings of the default size closest in height, unless it sets its own.
+        See sizes.below() for what a new box gets.
         """
         sizes = tree.get("sizes", {})
         if not isinstance(sizes, dict):
             return tree
-        below: dict[str, Any] = default_sizes()
-        own = {name: box for name, box in sizes.items() if name not in below and isinstance(box, dict)}
-        below |= {name: nearest(box.get("height")) for name, box in own.items()}
-        return {**tree, "sizes": merged(below, sizes)}
+        own = {name: below(name, box) for name, box in sizes.items() if isinstance(box, dict)}
+        return {**tree, "sizes": merged(default_sizes() | own, sizes)}
 
     @field_validator("ops")
     @classmethod
@@ -112,10 +118,10 @@ class Config(Section):
     @field_validator("sizes")
     @classmethod
     def _not_reserved(cls, sizes: dict[str, Size]) -> dict[str, Size]:
-        for fit in ("pad", "crop"):
+        for fit, most in (("pad", MOST_FRAMED), ("crop", MOST_FRAMED), ("full", 1)):
             names = [name for name, size in sizes.items() if size.fit == fit]
-            if len(names) > MOST_FRAMED:
-                raise ValueError(f"{', '.join(names)} have fit = {fit!r}; expected at most {MOST_FRAMED}")
+            if len(names) > most:
+                raise ValueError(f"{', '.join(names)} have fit = {fit!r}; expected at most {most}")
         for name in sizes.keys() & RESERVED_SIZES:
             raise ValueError(f"{name!r} is a word of the URL; expected another name")
         return sizes

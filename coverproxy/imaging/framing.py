@@ -6,7 +6,7 @@ from typing import Any
 from coverproxy.imaging import vips
 from coverproxy.imaging.preview import dominant
 from coverproxy.imaging.settings import SizeSettings
-from coverproxy.imaging.transform import Raster, Sides, fitted_size
+from coverproxy.imaging.transform import FILLED, Raster, Sides, fitted_size
 
 MAX_CUT = 0.15
 """Most of either side that cropping may remove. A picture of another shape is padded instead."""
@@ -30,7 +30,7 @@ class Frame:
 def frame(original: Sides, size: SizeSettings) -> Frame:
     """Decide how a picture of these sides is framed: never enlarged, never cropped beyond MAX_CUT."""
     fitted = fitted_size(original, size)
-    if size.fit == "fit":
+    if size.fit not in FILLED:
         return Frame(fitted)
     box = (size.width, size.height)
     scale = max(box[0] / original[0], box[1] / original[1])

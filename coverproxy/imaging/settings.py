@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Chroma = Literal["4:4:4", "4:2:0"]
-Fit = Literal["fit", "pad", "crop"]
+Fit = Literal["fit", "pad", "crop", "full"]
 
 
 class JpegSettings(Protocol):

@@ -23,10 +23,13 @@ class Raster:
 Sides = tuple[int, int]
 """(width, height) in px."""
 
+FILLED = ("pad", "crop")
+"""Ways to fit that fill the box."""
+
 
 def target_size(original: Sides, size: SizeSettings) -> Sides:
     """Return the sides of a derivative: those of the picture in its box, or the box where it is filled."""
-    return fitted_size(original, size) if size.fit == "fit" else (size.width, size.height)
+    return (size.width, size.height) if size.fit in FILLED else fitted_size(original, size)
 
 
 def fitted_size(original: Sides, size: SizeSettings) -> Sides:

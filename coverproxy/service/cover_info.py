@@ -176,12 +176,18 @@ class CoverInfo:
 
     def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
         sides = (original.width, original.height)
-        return {name: self._fit(book, name, target_size(sides, size)) for name, size in self._named.items()}
+        return {
+            name: self._fit(book, name, target_size(sides, size), size.formats)
+            for name, size in self._named.items()
+        }
 
-    def _fit(self, book: Identifier, name: str, size: tuple[int, int]) -> Fit | None:
+    def _fit(
+        self, book: Identifier, name: str, size: tuple[int, int], formats: frozenset[Format]
+    ) -> Fit | None:
         if min(size) < MIN_SIDE_PX:
             return None
-        return Fit(size, {form: self._cache.length(Spec(book, name, form)) for form in self._formats})
+        forms = [form for form in self._formats if form in formats]
+        return Fit(size, {form: self._cache.length(Spec(book, name, form)) for form in forms})
 
     async def _look(self, original: Original) -> Preview | None:
         """Have a preview made, unless too many are in progress: then another time."""

@@ -70,16 +70,14 @@ class Prewarmer:
         stripes: FileLocks,
         guard: DecodeGuard,
         maker: DerivativeMaker,
-        sizes: tuple[str, ...],
-        formats: tuple[Format, ...],
+        wanted: tuple[tuple[str, Format], ...],
     ) -> None:
         self._cache = cache
         self._room = room
         self._stripes = stripes
         self._guard = guard
         self._maker = maker
-        self._sizes = sizes
-        self._formats = formats
+        self._wanted = wanted
 
     def warm(self, line: Row) -> Iterator[PrewarmResult]:
         """Make all derivatives of a line's book, and yield the results."""
@@ -104,7 +102,7 @@ class Prewarmer:
 
     def _warm(self, line: Row, identifier: Identifier) -> Iterator[PrewarmResult]:
         has_failed = False
-        for spec in (Spec(identifier, size, form) for size in self._sizes for form in self._formats):
+        for spec in (Spec(identifier, size, form) for size, form in self._wanted):
             is_there = self._is_there(spec)
             result = (
                 PrewarmResult(line, PrewarmOutcome.ALREADY, str(spec))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from coverproxy.cache.layout import Equal, Former, Revisions
 from coverproxy.config import Config, Size, former_defaults
 from coverproxy.config.ladder import SizeTable, rung
-from coverproxy.config.sizes import default_sizes, nearest_name
+from coverproxy.config.sizes import STEPS, default_sizes, nearest_name
 from coverproxy.domain.formats import Format
 from coverproxy.imaging.render import AS_GOOD_SINCE, REVISION
 
@@ -35,17 +35,26 @@ def revisions(config: Config) -> tuple[Revisions, Former, Equal]:
     return present, former, equal
 
 
-def _default(name: str, size: Size) -> tuple[Size, int]:
-    """Return the default for a size, and the width that its settings come from."""
+def _defaults(name: str, size: Size) -> Iterator[tuple[Size, int]]:
+    """Yield the defaults that a size's settings may come from, each with its width.
+
+    There are two for a size of the operator's own that later became one by default: xlarge.
+    """
     if name.startswith("w") and name[1:].isdigit():
-        return rung(size.width), size.width
-    default = Size(**default_sizes()[nearest_name(name, size.height)])
-    return default, default.width
+        yield rung(size.width), size.width
+        return
+    known = default_sizes()
+    names = [name] if name in known else []
+    names += [] if name in STEPS else [nearest_name(size.height)]
+    for each in names:
+        default = Size(**known[each])
+        yield default, default.width
 
 
 def _of_v1(name: str, size: Size) -> Iterator[str]:
-    for each in former_defaults.combined(size, *_default(name, size)):
-        yield from each.former_revisions(_RENDERERS)
+    for default, width in _defaults(name, size):
+        for each in former_defaults.combined(size, default, width):
+            yield from each.former_revisions(_RENDERERS)
 
 
 def _equals(table: SizeTable, name: str, form: Format, v1: tuple[str, ...], present: str) -> Iterator[str]:
@@ -57,9 +66,9 @@ def _equals(table: SizeTable, name: str, form: Format, v1: tuple[str, ...], pres
     size = table.sizes[name]
     spellings = [name, *(alias for alias, its_name in table.aliases.items() if its_name == name)]
     for spelling in spellings:
-        default, width = _default(spelling, size)
         found = [
             each.revision(form, renderer)
+            for default, width in _defaults(spelling, size)
             for each in former_defaults.equals(size, default, width, form)
             for renderer in _RENDERERS
         ]

@@ -164,7 +164,9 @@ class FastPath:
         self._accounts = accounts
         self._cache = cache
         self._sizes = config.size_table
-        self._enabled = config.formats.enabled
+        self._enabled = {
+            name: config.formats.enabled & size.formats for name, size in self._sizes.sizes.items()
+        }
         self._offered = {name: size.offered(config.formats) for name, size in self._sizes.sizes.items()}
         self._static = _lines(answers.hit_headers(config.answers) | {"Server": answers.SERVER})
         self._seen: dict[str, None] = {}
@@ -221,8 +223,8 @@ class FastPath:
     def _form(self, request: web.BaseRequest, size: str, ending: str | None) -> Format | None:
         """Return the format to look for; None if the ending's is switched off."""
         if ending:
-            return form if (form := ENDINGS[ending]) in self._enabled else None
-        return choices(accepted(request.headers), self._enabled, self._offered[size])[0]
+            return form if (form := ENDINGS[ending]) in self._enabled[size] else None
+        return choices(accepted(request.headers), self._enabled[size], self._offered[size])[0]
 
     def _is_second(self, path: str) -> bool:
         """Return whether a path was seen lately: what is asked for once is not worth the memory."""

@@ -81,6 +81,8 @@ def _card(request: web.Request) -> bytes:
 
 
 def _size(request: web.Request) -> Size:
+    """Return the size that the path names; large for one with all pixels of a cover that is not there."""
     table = request.app[SIZES]
     named = (table.named(part.lower()) for part in request.path.split("/"))
-    return table.sizes[next(filter(None, named), next(iter(table.sizes)))]
+    size = table.sizes[next(filter(None, named), next(iter(table.sizes)))]
+    return table.sizes["large"] if size.fit == "full" else size

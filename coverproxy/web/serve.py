@@ -87,8 +87,13 @@ def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:
     """Return the formats that a request may be answered with, best first: see accept.choices()."""
     if wanted.forced:
         return (wanted.forced,)
-    formats, size = request.app[CONFIG].formats, request.app[SIZES].sizes[wanted.size]
-    return choices(accepted(request.headers), formats.enabled, size.offered(formats))
+    offered = request.app[SIZES].sizes[wanted.size].offered(request.app[CONFIG].formats)
+    return choices(accepted(request.headers), formats_of(request, wanted.size), offered)
+
+
+def formats_of(request: web.Request, size: str) -> frozenset[Format]:
+    """Return the formats that a size is available in."""
+    return request.app[CONFIG].formats.enabled & request.app[SIZES].sizes[size].formats
 
 
 async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted]) -> web.Response:

@@ -39,7 +39,9 @@ def asked(table: SizeTable, name: str, query: Mapping[str, str]) -> tuple[str, b
     if factor == 1:
         return (size, False) if (given := table.given(size)) == size else (given, True)
     box = table.sizes[size]
-    return table.snapped(box.width * factor, box.height * factor), True
+    sharp_size = table.snapped(box.width * factor, box.height * factor)
+    is_smaller = table.sizes[sharp_size].width < box.width  # nothing larger than this one
+    return (table.given(size) if is_smaller else sharp_size), True
 
 
 def _px(text: str) -> int:

@@ -58,8 +58,10 @@ def open_warmer(
         open_guard(config, shelf, metrics, 1, _PATIENCE) as (guard, processes),
         second_tier(shelf, metrics, _LAST_SECONDS) as second,
     ):
+        known = config.size_table.sizes
         maker = DerivativeMaker(
-            shelf.cache, shelf.catalogue, shelf.files, metrics, config.size_table.sizes, config.limits, second
+            shelf.cache, shelf.catalogue, shelf.files, metrics, known, config.limits, second
         )
-        warmer = Prewarmer(shelf.cache, shelf.room, shelf.stripes, guard, maker, sizes, formats)
+        wanted = tuple((size, form) for size in sizes for form in formats if form in known[size].formats)
+        warmer = Prewarmer(shelf.cache, shelf.room, shelf.stripes, guard, maker, wanted)
         yield Work(warmer.warm, processes.cpu_seconds)

@@ -95,7 +95,9 @@ async def open_asking(
 def ingestor_of(config: Config, shelf: DataFolder, sources: Mapping[str, SourceConfig]) -> Ingestor:
     """Build what ingests originals of these sources. The data folder must be open."""
     limits, rules = config.limits, config.imports
-    return Ingestor(shelf.catalogue, shelf.files, shelf.invalidator, config.sizes, limits, rules, sources)
+    return Ingestor(
+        shelf.catalogue, shelf.files, shelf.invalidator, config.usual_sizes, limits, rules, sources
+    )
 
 
 def contributor_of(

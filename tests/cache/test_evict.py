@@ -570,7 +570,7 @@ async def test_a_running_server_evicts(start: Start, drawn_isbns: list[str]) -> 
     server = await start(cache={"max_bytes": cap, "check_seconds": 0.1})
     root = server.folder.cache.layout.root
     for value in drawn_isbns:
-        for size in server.config.sizes:
+        for size in server.config.usual_sizes:
             got = await server.get(server.path(value, size=size))
             assert got.cover in ("made", "pending")
             assert await asyncio.to_thread(used, root) <= cap

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from coverproxy.cli import main
 from coverproxy.config import RESERVED_SIZES, Avif, Config, Jpeg, Size, load, resolved, unset, without_secrets
+from coverproxy.config.ladder import rung
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.sizes import default_sizes
 from coverproxy.config.tree import merged
@@ -26,7 +27,7 @@ from coverproxy.web import texts
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
 SETTING = re.compile(r"(?P<name>[a-z_0-9]+) = (?P<value>.*)")
 TABLE = re.compile(r"\[(?P<path>[a-z_0-9.]+)\]")
-EXPLAINED_ELSEWHERE = ("sizes.medium", "sizes.large")
+EXPLAINED_ELSEWHERE = ("sizes.medium", "sizes.large", "sizes.xlarge")
 """Tables whose keys are explained once, under [sizes.small]."""
 
 Lines = list[tuple[str, str, str]]
@@ -303,11 +304,12 @@ def test_a_variable_changes_no_url() -> None:
 
 
 def test_default_sizes() -> None:
-    """Without a config there are three sizes, each larger than the one before, and all formats."""
+    """Without a config there are four sizes, each larger than the one before, and all formats."""
     config = load(None, {})
 
     assert [(name, size.width, size.height) for name, size in config.sizes.items()] == [
         ("small", 100, 150), ("medium", 200, 300), ("large", 500, 750),
+        ("xlarge", 1000, 1500),
     ]  # fmt: skip
     assert config.formats.enabled == set(Format)
     assert config.sizes["medium"].offers == ("avif",)
@@ -434,7 +436,7 @@ def test_size_names_are_words_of_a_path(tmp_path: Path, name: str) -> None:
 
 
 def test_a_size_is_added_beside_the_default_ones(tmp_path: Path) -> None:
-    """A new size needs only its box; the three default ones stay."""
+    """A new size needs only its box; the default ones stay."""
     config = loaded(tmp_path, "[sizes.thumb]\nwidth = 40\nheight = 60\n")
 
     nearest = load(None, {}).sizes["small"].model_dump()
@@ -455,7 +457,41 @@ def test_a_default_size_is_partly_changed(tmp_path: Path) -> None:
     assert config.sizes["small"] == default.model_copy(
         update={"width": 120, "jpeg": default.jpeg.model_copy(update={"trellis": False})}
     )
-    assert [*config.sizes] == ["small", "medium", "large"]
+    assert [*config.sizes] == ["small", "medium", "large", "xlarge"]
+
+
+def test_xlarge_is_a_rung_unless_it_is_the_operators_own() -> None:
+    """By default it is encoded as the rung of its width; with both sides of its own as before it came: as the
+    nearest of the three. The same setting of one key alone leaves the rest."""
+    sizes = load(None, {}).sizes
+    own = load(None, {}, {"sizes": {"xlarge": {"width": 900, "height": 1350}}}).sizes["xlarge"]
+    partly = load(None, {}, {"sizes": {"xlarge": {"jpeg": {"quality": 90}}}}).sizes["xlarge"]
+
+    assert sizes["xlarge"] == rung(1000).model_copy(update={"prewarm": False})
+    assert (own.jpeg, own.webp, own.avif) == (sizes["large"].jpeg, sizes["large"].webp, sizes["large"].avif)
+    assert (own.width, own.height, own.prewarm) == (900, 1350, True)
+    assert (partly.width, partly.jpeg) == (1000, sizes["xlarge"].jpeg.model_copy(update={"quality": 90}))
+
+
+def test_a_full_size_needs_no_box(tmp_path: Path) -> None:
+    """One size may have all pixels of the original, up to 4000 a side; nobody makes or shows it unasked."""
+    config = loaded(tmp_path, '[sizes.original]\nfit = "full"\n')
+    size = config.sizes["original"]
+
+    assert (size.width, size.height, size.offers, size.prewarm) == (4000, 4000, (), False)
+    assert size.jpeg == config.sizes["xlarge"].jpeg
+    assert "original" not in {*config.usual_sizes, *config.size_table.wishes, *config.named_size_table.wishes}
+    assert mistakes(tmp_path, '[sizes.a]\nfit = "full"\n[sizes.b]\nfit = "full"\n') == [
+        "sizes: a, b have fit = 'full'; expected at most 1"
+    ]
+
+
+def test_an_original_of_a_box_stays_that(tmp_path: Path) -> None:
+    """A size that an operator once called original is a box like any other."""
+    config = loaded(tmp_path, "[sizes.original]\nwidth = 700\nheight = 1050\n")
+
+    as_large = {"width": 700, "height": 1050, "offers": ("avif",)}
+    assert config.sizes["original"] == config.sizes["large"].model_copy(update=as_large)
 
 
 FROM_ENVIRONMENT = [
@@ -492,7 +528,8 @@ def test_the_environment_sets_one_key(name: str, raw: str, path: str, value: Any
 
 
 @pytest.mark.parametrize(
-    ("height", "name"), [(60, "small"), (210, "small"), (215, "medium"), (470, "medium"), (480, "large")]
+    ("height", "name"),
+    [(60, "small"), (210, "small"), (215, "medium"), (470, "medium"), (480, "large"), (1500, "large")],
 )
 def test_a_size_of_ones_own_is_encoded_as_the_nearest(height: int, name: str) -> None:
     """A new box takes the encoders' settings of the default size nearest in height; its own win."""
@@ -799,8 +836,11 @@ def other(value: Any) -> Any:
 
 SIZE = Size(width=300, height=400)
 
+UNSEEN = ("offers", "prewarm")
+"""Settings of a size that no derivative shows."""
 
-@pytest.mark.parametrize("path", [path for path, _ in walked(SIZE, "") if path != "offers"])
+
+@pytest.mark.parametrize("path", [path for path, _ in walked(SIZE, "") if path not in UNSEEN])
 def test_every_setting_of_a_size_changes_its_revision(path: str) -> None:
     """Whatever is changed of a size, the derivatives that it changes get another folder, and no others."""
     tree = SIZE.model_dump()
@@ -841,7 +881,7 @@ def test_revisions_stay_what_they_are() -> None:
     assert {form.value: size.revision(form, 2) for form in Format} == {
         "jpg": "d5af228b1e", "webp": "a0c25cb6ac", "avif": "65a65ad8e4",
     }  # fmt: skip
-    sizes = {name: Size(**merged(settings, EARLIER[name])) for name, settings in default_sizes().items()}
+    sizes = {name: Size(**merged(default_sizes()[name], earlier)) for name, earlier in EARLIER.items()}
     assert {name: each.former_revisions([2])[0] for name, each in sizes.items()} == {
         "small": "1d0fcf2543", "medium": "d3007378b9", "large": "e02ae045a1",
     }  # fmt: skip

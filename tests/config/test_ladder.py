@@ -13,9 +13,9 @@ WIDTHS = (60, 100, 160, 200, 320, 400, 500, 640, 800)
 
 
 def test_named_sizes_are_rungs() -> None:
-    """small, medium and large are w100, w200 and w500: one name on disk for each."""
-    assert TABLE.aliases == {"w100": "small", "w200": "medium", "w500": "large"}
-    assert [TABLE.named(f"w{width}") for width in (60, 200, 1000)] == ["w60", "medium", "w1000"]
+    """small, medium, large and xlarge are w100, w200, w500 and w1000: one name on disk for each."""
+    assert TABLE.aliases == {"w100": "small", "w200": "medium", "w500": "large", "w1000": "xlarge"}
+    assert [TABLE.named(f"w{width}") for width in (60, 200, 1000)] == ["w60", "medium", "xlarge"]
     assert TABLE.named("w61") is None
 
 
@@ -50,6 +50,10 @@ def test_a_wish_is_snapped_up(width: int, height: int) -> None:
         ("medium", {"h": "151"}, "w160", True),
         ("small", {"w": "100", "dpr": "2"}, "medium", True),
         ("medium", {"w": "9999"}, "w800", True),
+        ("xlarge", {}, "xlarge", False),
+        ("w1000", {}, "xlarge", False),
+        ("xlarge@2x", {}, "xlarge", True),
+        ("xlarge", {"w": "700"}, "w800", True),
         ("medium", {"w": "0"}, "medium", False),
         ("medium", {"w": "10000"}, "medium", False),
         ("medium", {"w": "-5", "h": "1e3", "dpr": "x"}, "medium", False),
@@ -79,8 +83,8 @@ def test_without_a_ladder_wishes_lead_to_named_sizes() -> None:
     """An empty ladder leaves what there was."""
     table = load(None, {}, {"ladder": {"widths": []}}).size_table
 
-    assert set(table.sizes) == {"small", "medium", "large"}
-    assert [table.snapped(width) for width in (1, 150, 201, 9999)] == ["small", "medium", "large", "large"]
+    assert set(table.sizes) == {"small", "medium", "large", "xlarge"}
+    assert [table.snapped(width) for width in (1, 150, 201, 9999)] == ["small", "medium", "large", "xlarge"]
 
 
 def test_quality_falls_along_the_ladder() -> None:

@@ -32,7 +32,7 @@ from coverproxy.imaging.render import render
 config = Config()
 said = []
 for name in sys.argv[1:]:
-    for size in config.sizes.values():
+    for size in config.usual_sizes.values():
         for _ in range(5):
             try:
                 render(Path(name).read_bytes(), size, Format.JPEG, config.limits)

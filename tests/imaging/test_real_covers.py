@@ -30,7 +30,7 @@ async def test_real_covers_in_three_sizes_and_two_formats(server: Running) -> No
     assert report.refused == {"same-bytes": 7, "tiny": 1}
     names = sorted(path.stem for path in (DATA / "covers").iterdir())
     served = 0
-    for size, box in server.config.sizes.items():
+    for size, box in server.config.usual_sizes.items():
         for form in (Format.JPEG, Format.WEBP):
             paths = [server.path(f"{name}.{form.value}", size=size) for name in names]
             for got in [await server.get(path) for path in paths]:

@@ -191,7 +191,7 @@ async def test_every_drawn_cover_in_every_size_and_format(start: Start, drawn_is
     """JPEG, PNG and WebP originals all come out in three sizes and three formats, fitting their boxes."""
     server = await start(formats={"avif": True}, render={"answer_within_seconds": 30.0})
     for value in drawn_isbns[::4]:
-        for size, box in server.config.sizes.items():
+        for size, box in server.config.usual_sizes.items():
             for form in Format:
                 got = await server.get(server.path(f"{value}.{form.value}", size=size))
                 width, height = map(int, got.headers["X-Cover-Size"].split("x"))

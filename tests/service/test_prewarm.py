@@ -158,7 +158,7 @@ async def _asked_for_all(server: Running, isbns: list[str]) -> list[str]:
         async with few:
             return (await server.get(path)).cover
 
-    paths = [server.path(f"{value}.avif", size=size) for value in isbns for size in server.config.sizes]
+    paths = [server.path(f"{value}.avif", size=size) for value in isbns for size in server.config.usual_sizes]
     return await asyncio.gather(*(one(path) for path in paths))
 
 

@@ -9,8 +9,10 @@ import images
 import pytest
 from conftest import Running, Start
 
+from coverproxy.config import load
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
+from coverproxy.service.revisions import revisions
 
 FORMER = {"small": "1d0fcf2543", "medium": "d3007378b9", "large": "e02ae045a1"}
 """The revisions of the default sizes at c60cc92, by its own rule."""
@@ -69,6 +71,22 @@ LAST = {
     "w1000": ("39bf5ba4e6", "8db31fdc25", "8cb12079ca"),
 }
 """The revisions of default sizes at 0945a6c."""
+
+
+OWN = {"sizes": {"xlarge": {"width": 900, "height": 1350}, "original": {"width": 700, "height": 1050}}}
+OWN_REVISIONS = {
+    ("xlarge", "jpg"): "9f978569f7", ("xlarge", "webp"): "b6bf124228", ("xlarge", "avif"): "2800319b5b",
+    ("original", "jpg"): "199635ab6a", ("original", "webp"): "90c6451676", ("original", "avif"): "b9ec7f2582",
+}  # fmt: skip
+"""Those of sizes of an operator's own at ffb3797, when there was no xlarge by default."""
+
+
+def test_sizes_of_ones_own_stay_what_they_are() -> None:
+    """A box that an operator called xlarge or original before is made with the same settings as before."""
+    present, _, _ = revisions(load(None, {}, OWN))
+    found = {(name, form.value): value for (name, form), value in present.items() if name in OWN["sizes"]}
+
+    assert found == OWN_REVISIONS
 
 
 def inodes(cache: Path) -> set[int]:

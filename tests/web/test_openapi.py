@@ -122,7 +122,7 @@ async def test_it_follows_the_config(start: Start) -> None:
     cover = document["paths"]["/devkey/{key}/{size}/{scheme}/{value}"]["get"]
     size = next(each for each in cover["parameters"] if each["name"] == "size")
 
-    assert size["schema"]["enum"][:5] == ["small", "medium", "large", "poster", "w60"]
+    assert size["schema"]["enum"][:6] == ["small", "medium", "large", "xlarge", "poster", "w60"]
     assert set(cover["responses"]["200"]["content"]) == {"image/jpeg", "image/avif", "image/gif"}
 
 

@@ -100,7 +100,7 @@ async def test_approving_gives_the_role_that_was_asked_for(start: Start) -> None
 @pytest.mark.parametrize(
     ("size", "query", "given"),
     [("w160", "", "medium"), ("w320", "", "large"), ("medium", "?w=250", "large"), ("small@2x", "", "medium"),
-     ("w800", "", "large"), ("small", "", "small"), ("w200", "", "medium")],
+     ("w800", "", "xlarge"), ("small", "", "small"), ("w200", "", "medium")],
 )  # fmt: skip
 async def test_a_key_that_keeps_to_named_sizes(server: Running, size: str, query: str, given: str) -> None:
     """A rung or a wish in pixels leads to the next named size, the same file; no other file is made."""

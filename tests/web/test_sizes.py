@@ -1,14 +1,20 @@
 """Sizes in pixels over the wire: same file, same tag, and no more files than there are rungs."""
 
 import asyncio
+import time
 from pathlib import Path
 
+import numpy as np
 import orjson
 from conftest import COVERED, Running, Start, take_in
 from fronting import before
-from images import small_jpeg
+from images import cover, decoded, jpeg, metadata, small_jpeg, with_metadata
+from PIL import Image
 
+from coverproxy.config import load
+from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.render import render
 
 
 async def test_a_wish_is_the_file_of_its_rung(server: Running) -> None:
@@ -101,3 +107,68 @@ async def test_files_of_an_item_are_bounded(server: Running) -> None:
     table = server.config.size_table
     assert len(held) <= len(table.sizes)
     assert {each.size for each in held} <= set(table.sizes)
+
+
+async def test_xlarge_is_w1000(server: Running) -> None:
+    """One file under two names, which IIIF's largest size is too; no pixels lead there."""
+    xlarge = await server.get(server.path(size="xlarge"))
+    for path in (server.path(size="w1000"), server.path(size="xlarge@2x")):
+        got = await server.get(path)
+        assert (got.body, got.headers["ETag"]) == (xlarge.body, xlarge.headers["ETag"]), path
+    assert xlarge.headers["X-Cover-Size"] == "1000x1500"
+    assert server.service.accounts.made_today(server.key) == 1
+
+
+async def test_a_full_size_is_the_original_made_anew(start: Start, tmp_path: Path) -> None:
+    """By config alone: all its pixels up to 4000 a side, without its metadata, as JPEG only, counted like any
+    size. No wish, no list of sizes and no key of named sizes leads there by itself."""
+    server = await start(sizes={"original": {"fit": "full"}})
+    (tmp_path / "a.jpg").write_bytes(jpeg(with_metadata(cover(1300, 1950))))
+    (tmp_path / "b.jpg").write_bytes(jpeg(cover(900, 4500)))
+    (tmp_path / "c.jpg").write_bytes(jpeg(cover(300, 450)))
+    (tmp_path / "list.csv").write_text("oclc,file\n1,a.jpg\n2,b.jpg\n3,c.jpg\n")
+    await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
+    start_of = f"/devkey/{server.key.name}"
+
+    whole, high, low = [await server.get(f"{start_of}/original/oclc/{number}") for number in (1, 2, 3)]
+    assert (whole.headers["X-Cover-Size"], whole.headers["Content-Type"]) == ("1300x1950", "image/jpeg")
+    assert (decoded(whole.body).shape[1], metadata(whole.body)) == (1300, set())
+    assert (high.headers["X-Cover-Size"], low.headers["X-Cover-Size"]) == ("800x4000", "300x450")
+    assert (await server.get(f"{start_of}/xlarge/oclc/3")).headers["X-Cover-Size"] == "300x450"
+    assert server.service.accounts.made_today(server.key) == 4
+    accepted = await server.get(f"{start_of}/original/oclc/1", Accept="image/avif,image/webp")
+    assert accepted.headers["Content-Type"] == "image/jpeg"
+    assert (await server.get(f"{start_of}/original/oclc/1.webp")).status == 404
+
+
+async def test_nothing_leads_to_a_full_size_by_itself(start: Start, tmp_path: Path) -> None:
+    """No wish, no key of named sizes, no IIIF viewer and no page asks for it; /info and the page name it."""
+    server = await start(sizes={"original": {"fit": "full"}})
+    (tmp_path / "a.jpg").write_bytes(jpeg(cover(1300, 1950)))
+    (tmp_path / "list.csv").write_text("oclc,file\n1,a.jpg\n")
+    await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
+    start_of = f"/devkey/{server.key.name}"
+    few = await server.new_key(named_sizes_only=True)
+    for path in (f"{start_of}/large/oclc/1?w=9999", f"/devkey/{few.name}/medium/oclc/1?w=9999"):
+        assert (await server.get(path)).headers["X-Cover-Size"] in ("800x1200", "1000x1500")
+    iiif = orjson.loads((await server.get(f"{start_of}/iiif/3/oclc:1/info.json")).body)
+    assert iiif["width"] == 1000
+    told = orjson.loads((await server.get(f"{start_of}/info/oclc/1")).body)["sizes"]["original"]
+    assert (told["width"], told["height"]) == (1300, 1950)
+    page = await server.get("/item/oclc/1", Accept="text/html")
+    assert b"/original/oclc/1" in page.body
+    assert b'src="/try/original' not in page.body
+
+
+def test_a_full_size_is_bounded(tmp_path: Path) -> None:
+    """Of pixels that cannot be compressed, the largest one is made in less than the time limit."""
+    config = load(None, {}, {"sizes": {"original": {"fit": "full"}}})
+    pixels = np.random.default_rng(1).integers(0, 256, (5000, 5000, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.jpg", quality=60)
+    started = time.thread_time()
+    body = (tmp_path / "noise.jpg").read_bytes()
+    made = render(body, config.sizes["original"], Format.JPEG, config.limits)
+
+    assert made.size == (4000, 4000)
+    assert len(made.body) < config.limits.max_bytes / 3
+    assert time.thread_time() - started < config.render.time_limit_seconds

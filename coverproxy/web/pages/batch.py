@@ -157,8 +157,8 @@ def _name(reading: Reading) -> str:
 def _sheet(
     request: web.Request, key: Key, form: BatchForm, data: dict[str, Any], part: list[tuple[Entry, Original]]
 ) -> web.Response:
-    """Show pages to print, with covers in the largest size."""
-    sizes = request.app[CONFIG].sizes
+    """Show pages to print, with covers in the largest usual size."""
+    sizes = request.app[CONFIG].usual_sizes
     largest = max(sizes, key=lambda name: sizes[name].width * sizes[name].height)
     covers = [_cover(request, key, *each, size=largest) for each in part]
     pages = [covers[at : at + form.per_page] for at in range(0, len(covers), form.per_page)]

@@ -104,7 +104,7 @@ def _html(config: Config, site: Site, alt: str) -> str:
     start = f"{site.base}/devkey/{NO_KEY}"
     pictures = [
         Picture(name, *target_size(_USUAL, size), f"{start}/{name}/isbn/{site.isbn}")
-        for name, size in config.sizes.items()
+        for name, size in config.usual_sizes.items()
     ]
     return snippets.html_sharp(pictures, alt)
 

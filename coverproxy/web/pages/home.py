@@ -21,7 +21,7 @@ from coverproxy.web.pages.page import is_for_program, person, shown, texts_for
 from coverproxy.web.pages.shelf import is_on_shelf, shelf
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.paths import path_of, versioned
-from coverproxy.web.serve import forms_for
+from coverproxy.web.serve import formats_of, forms_for
 from coverproxy.web.shapes import chilifresh
 from coverproxy.web.visitor import site, visitor
 
@@ -84,6 +84,7 @@ async def home(request: web.Request) -> web.StreamResponse:
         "isbns": isbns,
         "url": f"{base}/devkey/KEY/SIZE/isbn/ISBN",
         "sizes": {name: {"width": size.width, "height": size.height} for name, size in config.sizes.items()},
+        "usual": [*config.usual_sizes],
         "formats": sorted(form.value for form in config.formats.enabled),
         "daily_limit": config.quota.daily_limit,
         "signup": config.signup.mode,
@@ -157,7 +158,7 @@ def _pictures(request: web.Request, original: Original, start: str, shown_at: st
     place = path_of(original.identifier)
     pictures = [
         Picture(name, *target_size((original.width, original.height), size), f"{start}/{name}/{place}")
-        for name, size in request.app[CONFIG].sizes.items()
+        for name, size in request.app[CONFIG].usual_sizes.items()
     ]
     alt = texts_for(request)("try.alt", isbn=original.identifier.listed)
     return {
@@ -192,7 +193,7 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
     if size not in config.sizes:
         raise UnknownSize(size, tuple(config.sizes))
     asked_for = request.match_info
-    wanted = spec.parse(size, asked_for["value"], config.formats.enabled, asked_for["scheme"])
+    wanted = spec.parse(size, asked_for["value"], formats_of(request, size), asked_for["scheme"])
     found = await covers.cover(wanted, forms_for(request, wanted), _home_visitor(request, wanted))
     label = "made" if found.is_made else "hit"
     answer = answers.picture(found.derivative, label, config.answers, request)

@@ -11,7 +11,7 @@ from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import ALL, read
 from coverproxy.service.cover_info import Fit, Known
-from coverproxy.web.app_keys import COVERS
+from coverproxy.web.app_keys import CONFIG, COVERS
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
 from coverproxy.web.pages.home import MOST_TYPED, NO_KEY, tries_left
@@ -76,7 +76,9 @@ def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, An
     place = Place(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
     alt = texts_for(request)("item.alt")
     fits = {name: fit for name, fit in (known.sizes or {}).items() if fit}
-    pictures = [Picture(name, *fit.size, f"{place.start}/{name}/{place.name}") for name, fit in fits.items()]
+    usual = [name for name in request.app[CONFIG].usual_sizes if name in fits]
+    pictures = [Picture(name, *fits[name].size, f"{place.start}/{name}/{place.name}") for name in usual]
+    sizes = {name: _size(name, fit, place, known.original) for name, fit in fits.items()}
     has_list_size = any(each.name == snippets.LIST_SIZE for each in pictures)
     return {
         "identifier": str(named),
@@ -86,7 +88,8 @@ def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, An
         "linked": [{"name": str(each), "path": path_of(each)} for each in known.names if each != named],
         "has_cover": known.original is not None,
         "original": _original(known.original) if known.original else None,
-        "sizes": [_size(name, fit, place, known.original) for name, fit in fits.items()],
+        "sizes": [*sizes.values()],
+        "shown": sizes[usual[-1]] if usual else None,
         "html": snippets.html_sharp(pictures, alt) if has_list_size else "",
         "admin": f"/admin/book?isbn={quote(named.listed, safe='')}",
     }

@@ -162,7 +162,7 @@ async def look(request: web.Request) -> web.StreamResponse:
 async def _looked(request: web.Request, done: str = "") -> web.Response:
     name, digest, _, is_trusted, _ = seen = _seen(request)
     original = None if done == "discarded" else await _original(request, seen)
-    sizes = request.app[CONFIG].sizes
+    sizes = request.app[CONFIG].usual_sizes
     sides = (original.width, original.height) if original else (1, 1)
     data = {
         "item": name, "digest": digest, "done": done, "is_trusted": is_trusted,

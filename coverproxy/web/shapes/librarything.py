@@ -7,8 +7,8 @@ from aiohttp import web
 from coverproxy.domain import schemes, spec
 from coverproxy.domain.errors import MalformedPath
 from coverproxy.web import answers, sizes
-from coverproxy.web.app_keys import ACCOUNTS, CONFIG, KEY, SIZES
-from coverproxy.web.serve import serve
+from coverproxy.web.app_keys import ACCOUNTS, KEY, SIZES
+from coverproxy.web.serve import formats_of, serve
 from coverproxy.web.visitor import site
 
 routes = web.RouteTableDef()
@@ -18,11 +18,10 @@ routes = web.RouteTableDef()
 @routes.get("/{path:.*}")
 async def cover(request: web.Request) -> web.StreamResponse:
     """Serve one cover: who asks, for what, then ask the service. No decisions here."""
-    config = request.app[CONFIG]
     name, size, scheme, value = split(request.match_info["path"])
     key = request[KEY] = await request.app[ACCOUNTS].authorize(name, site(request))
     named, is_wish = sizes.asked(sizes.sizes_for(request, key), size, request.query)
-    wanted = spec.parse(named, value, config.formats.enabled, scheme)
+    wanted = spec.parse(named, value, formats_of(request, named), scheme)
     called = request.app[SIZES].rung(named) if is_wish else ""
     return await serve(request, key, wanted, own=not is_wish, called=called)
 
