@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from coverproxy.config.base import Seconds, Section
+from coverproxy.config.base import Bytes, Seconds, Section
 
 
 class Store(Section):
@@ -19,6 +19,7 @@ class Store(Section):
     objects_endpoint: str = ""
     objects_options: dict[str, str] = Field(default={})
     objects_timeout_seconds: Seconds = 2.0
+    local_originals_bytes: Annotated[Bytes, Field(ge=0)] = 0
 
     @field_validator("objects")
     @classmethod

@@ -157,8 +157,13 @@ class OriginalFiles:
 
 def object_key(original: Original) -> str:
     """Return the key of an original in the object store."""
-    digest = original.digest.hex()
-    return f"originals/{digest[:2]}/{digest}.{original.loader.ending}"
+    return key_of(original.digest, original.loader.ending)
+
+
+def key_of(digest: bytes, ending: str) -> str:
+    """Return the key of bytes with this digest."""
+    text = digest.hex()
+    return f"originals/{text[:2]}/{text}.{ending}"
 
 
 def _part(original: Original, max_bytes: int) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
 from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.originals.local_copies import LocalCopies
 from coverproxy.service.better_formats import BetterFormats
 from coverproxy.service.bring import purges_carried_out
 from coverproxy.service.cover_info import CoverInfo
@@ -100,15 +101,21 @@ async def kept_true(
 ) -> AsyncIterator[None]:
     """Open again what failed, follow what other nodes change, and read keys anew, in the background."""
     following = shelf.stores.follow(accounts, metrics, shelf.drop_stale)
-    async with beside(reopened(databases)), following, beside(accounts.keep_fresh()), purging(shelf):
+    async with beside(reopened(databases)), following, beside(accounts.keep_fresh()):
         yield
 
 
-def purging(shelf: DataFolder) -> AbstractAsyncContextManager[None]:
-    """Carry out in the object store, if there is one, what purges are due, in the background."""
-    if shelf.objects is None:
-        return nullcontext()
-    return beside(purges_carried_out(shelf.objects, shelf.catalogue, asyncio.to_thread))
+@asynccontextmanager
+async def tidied(shelf: DataFolder, config: Config) -> AsyncIterator[None]:
+    """Carry out what purges are due in the object store, and bound copies of originals, in the background."""
+    async with AsyncExitStack() as stack:
+        if shelf.objects is not None:
+            purging = purges_carried_out(shelf.objects, shelf.catalogue, asyncio.to_thread)
+            await stack.enter_async_context(beside(purging))
+            if most := config.store.local_originals_bytes:
+                copies = LocalCopies(shelf.data / "originals", shelf.objects, most)
+                await stack.enter_async_context(beside(copies.keep_bounded()))
+        yield
 
 
 @asynccontextmanager
@@ -118,6 +125,7 @@ async def open_service(config: Config, metrics: Metrics, *, prestart: bool = Tru
         parts = await _open_parts(stack, config, metrics, prestart=prestart)
         service = _build(parts)
         await stack.enter_async_context(kept_true(parts.folder, parts.databases, parts.accounts, metrics))
+        await stack.enter_async_context(tidied(parts.folder, config))
         await stack.enter_async_context(open_webhooks(config, parts.folder.catalogue))
         await stack.enter_async_context(kept_told(config, parts.folder, parts.accounts, service.covers))
         try:
