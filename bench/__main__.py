@@ -16,6 +16,7 @@ COMMANDS = {
     "mixed": "How long do readers wait as they really come?",
     "scale": "What do 30 million books and a million covers cost?",
     "postgres": "What does the database that nodes share take: a lookup, a count, an import?",
+    "nodes": "What is wrong or lost when nodes, their database and object store suffer?",
     "cluster": "What do nodes behind consistent hashing hold, lose and gain? A simulation.",
     "info": "To how many ISBNs a second does a worker say whether they have covers?",
     "quality": "Bytes against SSIMULACRA2, per size and format, ours and the peers'.",
@@ -25,7 +26,7 @@ COMMANDS = {
     "bad-images": "Does memory stay flat while bad images are decoded?",
     "crashes": "Who else fails when originals crash, hang or exhaust their decoder?",
     "chaos": "What is torn or lost when the service is killed under load?",
-    "all": "All but flood, postgres, cluster, bad-images and chaos, in one go; ends with the table of goals.",
+    "all": "All but flood, postgres, nodes, cluster, bad-images and chaos; ends with the table of goals.",
 }
 """What there is, in the order in which it is told. A module is imported when it is run."""
 
