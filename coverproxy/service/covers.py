@@ -214,6 +214,10 @@ class Covers:
         """Return the original that is shown for a reading, or None. Raises Unavailable."""
         return await self._holdings.best(reading)
 
+    async def shown(self, items: Iterable[Identifier]) -> dict[Identifier, Original]:
+        """Return the originals that items show, for those that show one. Raises Unavailable."""
+        return await self._holdings.shown(items)
+
     async def book(self, identifier: Identifier) -> BookHoldings:
         """Return everything held of one book. Raises Unavailable."""
         return await self._holdings.book(identifier)

@@ -1,6 +1,6 @@
 """What the service holds: originals and derivatives, for pages and for administrators."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -138,6 +138,14 @@ class Holdings:
         except NoCover:
             return None
 
+    async def shown(self, items: Iterable[Identifier]) -> dict[Identifier, Original]:
+        """Return the originals that items show, for those that show one."""
+        return await self._ask(partial(self._shown, tuple(items)))
+
+    def _shown(self, items: tuple[Identifier, ...]) -> dict[Identifier, Original]:
+        best = {each: next(filter(_is_usable, self._catalogue.of_item(each)), None) for each in items}
+        return {each: found for each, found in best.items() if found}
+
     async def book(self, identifier: Identifier) -> BookHoldings:
         """Return everything held of one book."""
         return await self._ask(partial(self._book, identifier))
@@ -225,3 +233,7 @@ class Holdings:
             return await run_in(self._threads, look)
         except OSError as exc:
             raise Unavailable("the data folder cannot be read") from exc
+
+
+def _is_usable(original: Original) -> bool:
+    return original.is_usable

@@ -34,8 +34,11 @@ def offered(path: Path, sender: Sender) -> Iterator[Step]:
         open_list(path)  # an invalid list fails here, not with the first row
         return _until_unreadable(listed(path, sender), path)
     head = bounded_read.read(path, HEAD_BYTES)[0]
-    if is_packed_list(path, head):
-        return _until_unreadable(listed(path, sender), path)
+    if packed := packed_kind(path, head):
+        is_list = packed is Kind.LIST
+        return _until_unreadable(
+            listed(path, sender) if is_list else _of_records(packed, path, sender, is_packed=True), path
+        )
     try:
         kind = kind_of(head)
     except FeedUnreadable as exc:
@@ -45,17 +48,18 @@ def offered(path: Path, sender: Sender) -> Iterator[Step]:
     return _of_kind(kind, path, sender)
 
 
-def is_packed_list(path: Path, head: bytes) -> bool:
-    """Say whether a file is a list compressed with gzip: what it holds is text, and no other kind."""
+def packed_kind(path: Path, head: bytes) -> Kind | None:
+    """Return what a file compressed with gzip holds, if that is read; None for any other file."""
     if not head.startswith(packed_text.GZIP):
-        return False
+        return None
     try:
         with packed_text.opened(path) as file:
-            return kind_of(file.read(HEAD_BYTES)) is Kind.LIST
+            kind = kind_of(file.read(HEAD_BYTES))
     except FeedUnreadable:
-        return False
+        return None
     except packed_text.Damaged as exc:
         raise NotAList(str(exc)) from None
+    return kind if kind in _ENDS else None
 
 
 def expected(path: Path) -> int:
@@ -96,8 +100,8 @@ def _of_kind(kind: Kind, path: Path, sender: Sender) -> Iterator[Step]:
     return _until_unreadable(_of_records(kind, path, sender), path)
 
 
-def _of_records(kind: Kind, path: Path, sender: Sender) -> Iterator[Step]:
-    with path.open("rb") as file:
+def _of_records(kind: Kind, path: Path, sender: Sender, *, is_packed: bool = False) -> Iterator[Step]:
+    with packed_text.opened(path) if is_packed else path.open("rb") as file:
         yield from steps_of(_records(kind, file, sender), path, sender)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pymarc
 import pytest
 from click.testing import CliRunner
 from library import BOOK, OTHERS, Library, open_taker
@@ -365,6 +366,30 @@ def test_damaged_and_endless_lists_are_refused(library: Library, tmp_path: Path)
         file.read()
     with packed_text.opened(whole, len(rows)) as file:
         assert file.read() == rows
+
+
+@pytest.mark.parametrize("kind", ["onix", "marc", "marcxml"])
+def test_compressed_records_are_read_as_what_they_hold(library: Library, host: LinkHost, kind: str) -> None:
+    """ONIX and MARC in both forms, packed with gzip, whatever their names: as if they were not."""
+    plain = onix(library, product("blue.jpg")).read_bytes() if kind == "onix" else marc_of(kind, host)
+    library.put("blue.jpg", BLUE)
+    host.files["/cover.jpg"] = BLUE
+    report = take(library, library.put("delivery.bin", gzip.compress(plain)), host.name)
+    assert (report.added, report.refused.total()) == (1, 0)
+    with pytest.raises(NotAList, match="damaged"):
+        take(library, library.put("cut.xml.gz", gzip.compress(plain)[:-12]), host.name)
+
+
+def marc_of(kind: str, host: LinkHost) -> bytes:
+    """A record with a link to a cover, in one of MARC's forms."""
+    made = pymarc.Record(force_utf8=True)
+    made.add_field(
+        pymarc.Field("020", [" ", " "], [pymarc.Subfield("a", BOOK)]),
+        pymarc.Field("856", ["4", "2"], [
+            pymarc.Subfield("u", f"{host.url}/cover.jpg"), pymarc.Subfield("3", "Cover"),
+        ]),
+    )  # fmt: skip
+    return made.as_marc() if kind == "marc" else pymarc.record_to_xml(made, namespace=True)
 
 
 # --- the samples

@@ -1,5 +1,7 @@
 """Another edition in place of a missing cover: only where it is asked for, and never unsaid."""
 
+import re
+
 import orjson
 import pytest
 from conftest import COVERED, UNCOVERED, Got, Running
@@ -97,3 +99,13 @@ async def test_info_names_the_edition_and_says_that_there_is_no_cover(server: Ru
     assert orjson.loads((await server.get(path)).body)["edition"] is None
     listed = orjson.loads((await server.get(f"/devkey/{server.key.name}/info?isbn={UNCOVERED}")).body)
     assert listed == {UNCOVERED: False}
+
+
+async def test_the_items_page_shows_other_editions_by_their_version(server: Running) -> None:
+    """Their pictures' addresses end in the version, so a browser may keep them for ever."""
+    link(server)
+    page = (await server.get(f"/item/isbn/{ASKED.value}", Accept="text/html")).body.decode()
+    (address,) = re.findall(rf'src="(/try/medium/isbn/{COVERED}[^"]*)"', page)
+    got = await server.get(address, Sec_Fetch_Dest="image", Sec_Fetch_Site="same-origin")
+    assert "?v=" in address
+    assert "immutable" in got.headers["Cache-Control"]

@@ -18,7 +18,7 @@ from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.page import is_for_program, person, shown, texts_for
-from coverproxy.web.pages.shelf import is_on_shelf, shelf
+from coverproxy.web.pages.shelf import demo_versions, is_on_shelf, shelf
 from coverproxy.web.pages.snippets import Picture
 from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.serve import formats_of, forms_for
@@ -93,7 +93,8 @@ async def home(request: web.Request) -> web.StreamResponse:
         "shelf": await shelf(request),
         "tried": await tried(request, start, "/try"),
     }
-    return shown(request, "home.html", data, is_shared=True, shown=request.app[SHOWN])
+    demo: dict[str, Any] = {"shown": request.app[SHOWN], "versions": demo_versions(request.app)}
+    return shown(request, "home.html", data, is_shared=True, **demo)
 
 
 async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from coverproxy.domain.editions import EditionLink
 from coverproxy.domain.errors import MalformedPath, NotAnIdentifier
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
@@ -61,11 +62,9 @@ async def item(request: web.Request) -> web.StreamResponse:
         data = {"asked": value[:MOST_TYPED], "why": known.why or "it can mean several items"}
         return shown(request, "item_unknown.html", data, status=404)
     editions = await request.app[COVERS].editions(known.identifier, MOST_EDITIONS)
+    covers = await request.app[COVERS].shown(each.other for each in editions)
     data = _told(request, known, known.identifier) | {
-        "editions": [
-            {"identifier": str(each.other), "relation": each.relation.value, "path": path_of(each.other)}
-            for each in editions
-        ],
+        "editions": [_edition(each, covers.get(each.other)) for each in editions],
         "tries_left": await tries_left(request),
     }
     return shown(request, "item.html", data, status=200 if known.original else 404)
@@ -93,6 +92,15 @@ def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, An
         "html": snippets.html_sharp(pictures, alt) if has_list_size else "",
         "admin": f"/admin/book?isbn={quote(named.listed, safe='')}",
     }
+
+
+def _edition(link: EditionLink, cover: Original | None) -> dict[str, Any]:
+    place = path_of(link.other)
+    here = f"/try/{snippets.LIST_SIZE}/{place}"
+    return {
+        "identifier": str(link.other), "relation": link.relation.value, "path": place,
+        "shown": versioned(here, cover) if cover else here,
+    }  # fmt: skip
 
 
 def _original(original: Original) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.accounts.self_service import DAY_SECONDS
+from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Wanted
 from coverproxy.imaging.transform import target_size
@@ -29,6 +30,7 @@ class Shelf:
         self.until = float("-inf")
         self.finding = asyncio.Lock()
         self.items: frozenset[Identifier] = frozenset()
+        self.demo: dict[str, str] = {}
 
 
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
@@ -42,9 +44,21 @@ async def shelf(request: web.Request) -> list[dict[str, Any]]:
             today = int(time.time() // DAY_SECONDS)
             kept.found = await request.app[COVERS].shelf(MOST, snippets.LIST_SIZE, today)
             kept.items = frozenset(each.identifier for each in kept.found)
+            kept.demo = await _versions(request.app)
             kept.until = time.monotonic() + KEPT_SECONDS
     titles = {book.isbn: f"{book.title}, {book.author}" for book in request.app[SHOWN]}
     return [_told(each, target_size((each.width, each.height), size), titles) for each in kept.found]
+
+
+async def _versions(app: web.Application) -> dict[str, str]:
+    """Return the versions of the demo's covers, by ISBN."""
+    books = [Identifier(ISBN, book.isbn) for book in app[SHOWN]]
+    return {each.value: cover.version for each, cover in (await app[COVERS].shown(books)).items()}
+
+
+def demo_versions(app: web.Application) -> dict[str, str]:
+    """Return the same as they were found with the shelf, for the addresses on the page."""
+    return app[SHELF].demo
 
 
 def is_on_shelf(app: web.Application, wanted: Wanted) -> bool:
