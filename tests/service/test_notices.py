@@ -388,10 +388,10 @@ def test_what_people_type_stays_in_the_text() -> None:
     assert not any(line.startswith("Bcc:") for line in read.get_content().splitlines())
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_every_kind_has_a_letter(kind: NoticeKind, language: str) -> None:
-    """In both languages each kind fills all its gaps; its address leads to our own pages."""
+    """In every language each kind fills all its gaps; its address leads to our own pages."""
     facts = facts_of(
         label="L", contact="C", site="S", role="server", state="open", key="cp_abcd…", path="/there",
         item="1", reason="wrong", text="T", code="X", answer="A", digest="d", who="W", note="N", source="Q",
