@@ -17,6 +17,7 @@ from services import program
 _QUIET = (
     "--headless",
     "--no-sandbox",
+    "--hide-scrollbars",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -25,6 +26,16 @@ _QUIET = (
     "--disable-sync",
     "--remote-debugging-port=0",
 )
+
+_WATCH = """
+window.moved = 0; window.largest = 0;
+new PerformanceObserver(list => {
+    for (const each of list.getEntries()) if (!each.hadRecentInput) window.moved += each.value;
+}).observe({ type: "layout-shift", buffered: true });
+new PerformanceObserver(list => {
+    for (const each of list.getEntries()) window.largest = each.startTime;
+}).observe({ type: "largest-contentful-paint", buffered: true });
+"""
 
 
 class Page:
@@ -73,6 +84,16 @@ class Page:
         """Have the reader prefer dark pages, or light ones."""
         wish = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[wish])
+
+    async def watch(self) -> None:
+        """Have every page that is opened from now on note what moves, and when its largest part showed."""
+        await self.call("Page.enable")
+        await self.call("Page.addScriptToEvaluateOnNewDocument", source=_WATCH)
+
+    async def seen(self) -> tuple[float, float]:
+        """Return how much moved while the page loaded, and the ms until its largest part showed."""
+        moved, largest = await self.ask("[window.moved, window.largest]")
+        return float(moved), float(largest)
 
     async def fill(self, selector: str, text: str) -> None:
         """Write a text into a field."""

@@ -49,7 +49,8 @@ def round_above(most: float) -> float:
     if most <= 2:
         return 2
     power: float = 10.0 ** floor(log10(most))
-    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= most)
+    steps = (1, 2, 4, 6, 8, 10) if power < 10 else (1, 2, 3, 4, 6, 8, 10)
+    return next(step * power for step in steps if step * power >= most)
 
 
 _GRID = "".join(f'<line x1="0" x2="{WIDTH}" y1="{y}" y2="{y}"/>' for y in (0.5, HEIGHT / 2))

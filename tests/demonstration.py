@@ -1,0 +1,77 @@
+"""The demo in this process, with an administrator and a month that looks used: for walks and screenshots."""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from conftest import UNCOVERED, Running, configured, fill
+from ending import end
+
+from coverproxy.demo.classics import CLASSICS, MISSING
+from coverproxy.domain.api_key import Key, new_name
+from coverproxy.server.application import application, listen
+from coverproxy.stats.base import RefusalRow, Sample
+from coverproxy.stats.downloads import DOWNLOAD_DAYS, Download
+from coverproxy.stats.history import DAY, HOUR, KEPT, TEN_MINUTES
+from coverproxy.web import bounds
+from coverproxy.web.app_keys import ACCOUNTS, DESK
+from coverproxy.web.connections import BoundedRunner
+from coverproxy.web.pages import Shown
+
+TOKEN = "a token that nobody guesses"  # noqa: S105 - the demonstration's own
+
+_SHARES = (("medium", "librarything", 1.0), ("small", "librarything", 0.6), ("large", "openlibrary", 0.3))
+
+
+@asynccontextmanager
+async def demonstration(data: Path, stocked: Path, drawn: Path) -> AsyncIterator[Running]:
+    """Serve the demo's covers as `coverproxy demo` does; keys can be asked for, and there is a login."""
+    more = {"admin": {"token": TOKEN}, "signup": {"mode": "open", "tries_per_hour": 100}}
+    config = configured(data, **more)
+    fill(config, stocked, drawn)
+    key = Key(new_name(), "Reading room", config.quota.daily_limit)
+    books = [Shown(isbn, each.title, each.author, key.name) for each in CLASSICS for isbn in each.isbns]
+    missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key.name, has_cover=False)
+    listeners = listen(config)
+    app = application(config, listeners, lambda: None, (*books, missing), prestart=False)
+    runner = BoundedRunner(app, around=bounds.around(app), shutdown_timeout=2.0)
+    await runner.setup()
+    await web.SockSite(runner, listeners.covers).start()
+    async with aiohttp.ClientSession(auto_decompress=False) as client:
+        running = Running(config, app, listeners, client, key)
+        await app[ACCOUNTS].save(key)
+        yield running
+    await end(runner)
+
+
+def use(server: Running) -> None:
+    """Enter a month of use: downloads, answers with one bad hour, wishes in vain, a refusal. Blocks."""
+    desk, now = server.app[DESK], int(server.app[DESK].history.now())
+    today = server.app[ACCOUNTS].today()
+    for back in range(DOWNLOAD_DAYS):
+        day, much = today - timedelta(days=back), 700 + 500 * math.sin(back / 2) - 12 * back
+        counts = {
+            Download(server.key.name, day, size, shape): int(much * share)
+            for size, shape, share in _SHARES
+        }  # fmt: skip
+        desk.notes.add_downloads(counts)
+        for hour in range(0, DAY, HOUR):
+            at = now - back * DAY - hour
+            _answered(server, at, int(much * (1.2 + math.sin(at / DAY * 2 * math.pi))))
+    bad = now - now % TEN_MINUTES - 5 * HOUR
+    desk.notes.sample(KEPT, Sample(bad, {"unavailable": 42, "hit": 300}, {"1.0": 342}))
+    lacking = {(server.key.name, UNCOVERED): 42, (server.key.name, "9780141439501"): 17, ("b", "oclc:42"): 9}
+    refused = [RefusalRow(server.key.name, now - 3600, "invalid", "978014143951")]
+    desk.notes.add(lacking, refused, now - 1800)
+
+
+def _answered(server: Running, at: int, much: int) -> None:
+    """Enter an hour's answers, spread over its stretches of ten minutes."""
+    for part in range(6):
+        answers = {"hit": much // 6, "made": much // 60, "missing": much // 40}
+        seconds = {"0.005": much // 8, "0.025": much // 30, "0.1": much // 90}
+        server.app[DESK].notes.sample(KEPT, Sample(at - part * TEN_MINUTES, answers, seconds))
