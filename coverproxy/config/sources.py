@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +12,7 @@ from coverproxy.config.base import FilePath, Networks, Positive, Seconds, Sectio
 from coverproxy.config.presets import PRESETS
 from coverproxy.config.tables import Limits
 from coverproxy.domain.errors import ConfigError
+from coverproxy.domain.original import Terms
 from coverproxy.domain.url_template import PathTemplate, Template
 
 _VARIABLE = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -62,6 +64,14 @@ def unset_options(path: str, options: Mapping[str, str], environ: Mapping[str, s
     ]
 
 
+def _ends(day: str) -> int | None:
+    """Return when a day is over, in UTC; None if the text is none."""
+    try:
+        return int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()) + 86_400
+    except ValueError:
+        return None
+
+
 class SourceConfig(Section):
     """Settings that every kind of source has."""
 
@@ -75,6 +85,20 @@ class SourceConfig(Section):
     recheck_after_seconds: Annotated[int, Field(ge=0)] = 2_592_000
     missing_under_px: Annotated[int, Field(ge=0)] = 0
     no_crop: bool = False
+    licence: Annotated[str, Field(max_length=500)] = ""
+    until: str = ""
+
+    @field_validator("until")
+    @classmethod
+    def _is_day(cls, text: str) -> str:
+        if text and _ends(text) is None:
+            raise ValueError(f"{text[:40]!r} is not a day; expected one like 2027-12-31, or nothing")
+        return text
+
+    @property
+    def terms(self) -> Terms:
+        """The terms of all its pictures; they may be shown to the end of the day that is named."""
+        return Terms(self.licence or None, _ends(self.until), self.no_crop)
 
     def limits(self, general: Limits) -> Limits:
         """The limits for originals of this source: the general ones, and its own smallest size for a real

@@ -50,7 +50,8 @@ class Known:
     `why`: why it is invalid. `identifier`: how it is read, None if that is open. `names`: the names of its
     item, the item's own first. `original`: the best one, None without a cover. `sizes`: without a Fit for
     sizes in which the cover is too thin. `look`: None also if no preview could be made now.
-    `edition`: what stands in for a missing cover, where that is asked for.
+    `edition`: what stands in for a missing cover, where that is asked for. `kept_until`: when the original is
+    deleted, as its source wishes, seconds since 1970.
     """
 
     text: str
@@ -62,6 +63,7 @@ class Known:
     sizes: Mapping[str, Fit | None] | None = None
     look: Preview | None = None
     edition: EditionLink | None = None
+    kept_until: int | None = None
 
 
 class CoverInfo:
@@ -172,7 +174,14 @@ class CoverInfo:
             link = nearest(self._catalogue, sure, farthest) if sure and farthest else None
             return Known(text, reading, identifier=sure, names=names, edition=link)
         names, look = aliases.names(book), self._catalogue.look(original.digest)
-        return Known(text, reading, None, book, names, original, self._sizes(names[0], original), look)
+        return Known(
+            text, reading, None, book, names, original, self._sizes(names[0], original), look,
+            kept_until=self._kept_until(original),
+        )  # fmt: skip
+
+    def _kept_until(self, original: Original) -> int | None:
+        row = self._catalogue.provenance.of(original.identifier, original.source)
+        return row.keep_until if row and row.digest == original.digest else None
 
     def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
         sides = (original.width, original.height)

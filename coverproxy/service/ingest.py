@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coverproxy.config import Import, Limits, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
-from coverproxy.domain.original import DIGEST_BYTES, Original, Terms
+from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.originals.base import Catalogue, CatalogueTables
@@ -26,7 +26,6 @@ DAY_SECONDS = 86_400
 MOMENT_SECONDS = 60
 """How long an original that must not be kept stays: other sizes on the page, and other workers, need it."""
 
-NO_CROP = Terms(no_crop=True)
 
 _MOST_SAME = 1000
 _JITTER = 0.1
@@ -80,7 +79,9 @@ class Ingestor:
         now = self._now()
         date = int(now) if got.date is None else got.date
         settings = self._sources.get(source)
-        terms = NO_CROP if settings and settings.no_crop else original.terms
+        terms = settings.terms if settings else original.terms
+        if terms.until is not None and terms.until <= now:
+            raise OriginalRefused("terms", f"the pictures of {source} may not be shown any more")
         return replace(original, source=source, date=date, added=int(now * 1000), terms=terms)
 
     def is_same(self, row: Provenance, got: Fetched) -> bool:

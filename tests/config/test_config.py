@@ -244,6 +244,7 @@ url = "https://covers.example.org/{isbn13}"
         (HTTP + 'headers = { Cookie = "x" }\n', "source.0.headers", "'Cookie' cannot be set here"),
         (HTTP + 'allow = ["10.0.0.1/8"]\n', "source.0.allow", "not an address or network"),
         (HTTP + 'missing_hashes = ["x"]\n', "source.0.missing_hashes", "not an MD5 or SHA-256"),
+        (HTTP + 'until = "soon"\n', "source.0.until", "is not a day; expected one like 2027-12-31"),
         (HTTP + "keep = 0\n", "source.0.keep", "greater than or equal to 1"),
         (HTTP.replace('"http"', '"ftp"'), "source.0", "'http', 'folder', 'objectstore'"),
         ('[[source]]\npreset = "amazon"\n', "source", "'amazon' is not a preset"),

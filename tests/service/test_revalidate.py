@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from conftest import Got, Running, Start, take_in
 from images import cover, jpeg
@@ -14,6 +16,7 @@ from upstream import BOOK, Asked, Upstream, gives, picture, silent
 
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.isbn import to_isbn10
+from coverproxy.domain.original import State
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.decode import JUDGEMENT
 from coverproxy.originals.provenance import Provenance
@@ -322,3 +325,33 @@ async def test_what_an_earlier_decoder_refused_is_judged_anew_once(serve: Serve,
     assert damaged.identifier.value == other
     assert "4 extraneous" not in str(damaged.fault)
     assert catalogue.misjudged(JUDGEMENT, 9) == []
+
+
+async def test_the_terms_of_a_source_are_told(serve: Serve) -> None:
+    """`/info` has its licence, the last moment that it may be shown, and when the original is deleted."""
+    day = (datetime.now(UTC) + timedelta(days=9)).date()
+    server = await serve(keep=3, licence="press only", until=str(day), no_crop=True)
+    await server.get(server.path(BOOK))
+    told = orjson.loads((await server.get(f"/devkey/{server.key.name}/info/isbn/{BOOK}")).body)["original"]
+
+    assert (told["licence"], told["until"], told["no_crop"]) == (
+        "press only", f"{day + timedelta(days=1)}T00:00:00Z", True,
+    )  # fmt: skip
+    kept = datetime.fromisoformat(told["kept_until"]).timestamp()
+    assert abs(kept - time.time() - 3 * 86_400) < 60
+
+
+async def test_a_source_whose_time_is_over_gives_nothing(serve: Serve) -> None:
+    """After the last day its pictures are not taken in, and those that are here are no longer shown."""
+    over = await serve(until="2020-01-31")
+    assert (await over.get(over.path(BOOK))).cover == "missing"
+    assert over.folder.catalogue.find(NAME) == []
+
+    server = await serve(until=str((datetime.now(UTC) + timedelta(days=1)).date()))
+    assert (await server.get(server.path(BOOK))).cover == "made"
+    (original,) = server.folder.catalogue.find(NAME)
+    with server.folder.catalogue.writing() as tables:
+        tables.add(replace(original, terms=replace(original.terms, until=1)))
+    await server.service.revalidator.round()
+    assert (await server.get(server.path(BOOK))).cover == "missing"
+    assert [each.state for each in server.folder.catalogue.find(NAME)] == [State.EXPIRED]

@@ -104,6 +104,9 @@ class InfoOriginal(TypedDict):
     licence: Annotated[str | None, Field(description="Its licence, as stated by its source.")]
     until: Annotated[Moment | None, Field(description="From when on it is not shown.")]
     no_crop: Annotated[bool, Field(description="It must not be cropped.")]
+    kept_until: Annotated[
+        Moment | None, Field(description="When it is deleted, as its source wishes; its covers stay.")
+    ]
 
 
 class InfoFormat(TypedDict):

@@ -139,7 +139,7 @@ def _told(known: Known, base: str) -> Info:
         "edition": _edition(known.edition) if known.edition else None,
         "status": "found" if known.original else "missing" if reading else "invalid",
         "why": known.why,
-        "original": _original(known.original) if known.original else None,
+        "original": _original(known.original, known.kept_until) if known.original else None,
         "sizes": {
             name: _size(fit, f"{base}/{name}/{path_of(named)}", known.original) if fit and named else None
             for name, fit in (known.sizes or {}).items()
@@ -157,13 +157,14 @@ def _edition(link: EditionLink) -> InfoEdition:
     }  # fmt: skip
 
 
-def _original(original: Original) -> InfoOriginal:
+def _original(original: Original, kept_until: int | None) -> InfoOriginal:
     return {
         "width": original.width, "height": original.height, "bytes": original.bytes,
         "type": original.loader.value, "source": original.source, "date": _moment(original.date),
         "added": _moment(original.added // 1000), "licence": original.terms.licence,
         "until": _moment(original.terms.until) if original.terms.until is not None else None,
         "no_crop": original.terms.no_crop,
+        "kept_until": None if kept_until is None else _moment(kept_until),
     }  # fmt: skip
 
 
