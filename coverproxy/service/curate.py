@@ -103,24 +103,26 @@ class Curator:
         return self._catalogue.count_pending()
 
     def approve(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
-        """Show what waited for a review, as if it had been chosen."""
+        """Show what waited for a review, as if it had been chosen.
+
+        It takes the place of what the same person sent before, as a picture that needs no review does.
+        """
         found = _own(self._catalogue.of_item(identifier), digest)
         if found.state is not State.PENDING:
             raise NoSuchOriginal(f"the original {digest.hex()} does not wait for a review")
-        self.pin(identifier, digest, by, Act.APPROVE)
+        with self._deciding(identifier, Act.APPROVE, digest, by) as changes:
+            others = changes.tables.of_item(identifier)
+            _choose(changes.tables, identifier, digest)
+            replaced = [each for each in others if is_own_earlier(each, shown=found)]
+            for each in replaced:
+                changes.tables.remove(each)
+        for each in replaced:
+            self._files.discard(each)
 
-    def pin(self, identifier: Identifier, digest: bytes, by: Decision, act: Act = Act.PIN) -> None:
+    def pin(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
         """Show this original of the book whatever else it has; unhides it."""
-        with self._deciding(identifier, act, digest, by) as changes:
-            found = _own(changes.tables.of_item(identifier), digest)
-            decisions = ItemDecisions(changes.tables, identifier)
-            decisions.unhide(None)
-            decisions.unhide(digest)
-            if hidden := decisions.hidden(digest):
-                raise NoSuchOriginal(f"{hidden.who} hid this original for every book; restore it first")
-            for each in changes.tables.of_item(identifier):
-                is_chosen = each.digest == found.digest
-                changes.tables.decide(each, None if is_chosen else each.state, is_pinned=is_chosen)
+        with self._deciding(identifier, Act.PIN, digest, by) as changes:
+            _choose(changes.tables, identifier, digest)
 
     def unpin(self, identifier: Identifier, by: Decision) -> None:
         """Let the rule decide again which of a book's originals is shown."""
@@ -235,6 +237,18 @@ class Curator:
         self._invalidator.drop_stale()
 
 
+def _choose(tables: CatalogueTables, identifier: Identifier, digest: bytes) -> None:
+    found = _own(tables.of_item(identifier), digest)
+    decisions = ItemDecisions(tables, identifier)
+    decisions.unhide(None)
+    decisions.unhide(digest)
+    if hidden := decisions.hidden(digest):
+        raise NoSuchOriginal(f"{hidden.who} hid this original for every book; restore it first")
+    for each in tables.of_item(identifier):
+        is_chosen = each.digest == found.digest
+        tables.decide(each, None if is_chosen else each.state, is_pinned=is_chosen)
+
+
 def _own(found: Iterable[Original], digest: bytes) -> Original:
     for each in found:
         if each.digest == digest:
@@ -271,3 +285,9 @@ def _put_back(tables: CatalogueTables, identifier: Identifier, was: dict[str, An
         if state in (None, State.HIDDEN):
             state = State.HIDDEN if decisions.hidden(each.digest) else None
         tables.decide(each, state, is_pinned=each.digest.hex() in was["pinned"])
+
+
+def is_own_earlier(old: Original, *, shown: Original) -> bool:
+    """Return whether a shown original is what the same person sent before for the item."""
+    is_own = (old.source, old.who) == (shown.source, shown.who)
+    return is_own and old.who is not None and old.state is None and old.digest != shown.digest

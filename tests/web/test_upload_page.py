@@ -1,6 +1,7 @@
 """The upload page: a librarian sends a picture, sees every size, and saves it, also without JavaScript."""
 
 import base64
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -110,6 +111,30 @@ async def test_an_administrator_saves_at_once(server: Running, visitor: Visitor)
     assert (await server.get(server.path(BOOK))).headers["X-Cover-Status"] == "missing"
     await visitor.submit(path, {"act": "save"})
     assert (await server.get(server.path(BOOK))).headers["X-Cover-Status"] == "made"
+
+
+async def test_a_second_picture_replaces_the_first(server: Running, visitor: Visitor) -> None:
+    """As PUT does: what the same person saved before goes with its file; what others sent stays."""
+    other = images.jpeg(images.solid(images.RED, 500, 700))
+    third = images.jpeg(images.solid(images.BLUE, 500, 700))
+    url = f"{server.listeners.url}/devkey/{server.key.name}/original/isbn/{BOOK}?source=publisher"
+    async with server.client.put(url, data=other, headers={"Authorization": f"Bearer {TOKEN}"}) as got:
+        assert got.status == 201
+    await visitor.submit("/admin", {"token": TOKEN}, to="/admin/login")
+    for body in (COVER, third):
+        _, _, path = await sent(visitor, server, body, f"/admin/upload/isbn/{BOOK}")
+        await visitor.submit(path, {"act": "save"})
+    found = server.folder.catalogue.find(NAME)
+    assert [(each.digest, each.is_pinned) for each in found] == [
+        (digest_of(third), True), (digest_of(other), False),
+    ]  # fmt: skip
+    assert len(list(server.originals.rglob(f"{BOOK}-*"))) == 2
+    assert (await server.get(server.path(BOOK))).headers["X-Cover-Original"] == "500x700"
+
+
+def digest_of(body: bytes) -> bytes:
+    """What a picture is called in the catalogue."""
+    return hashlib.sha256(body).digest()[:16]
 
 
 @pytest.mark.parametrize(
