@@ -73,7 +73,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
 
     *root*: the cache's top folder. *headers*: the app's headers of a hit ("hit"), of one that a better format
     is to follow ("interim"), of an answer while the app is down ("down"), of a throttled response
-    ("throttled") and of a request that nginx cannot read ("unread").
+    ("throttled"), of a request that nginx cannot read ("unread"), and of one that is too long ("long").
     """
     front, on = config.front, config.formats.enabled
     endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]

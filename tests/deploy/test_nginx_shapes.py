@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import aiohttp
+import pytest
 import yarl
 from conftest import BROWSER, COVERED, UNCOVERED, Running
 from fronting import before
@@ -70,6 +71,33 @@ async def test_what_nginx_cannot_read_is_answered_in_the_shapes_form(server: Run
                 assert got.headers["X-Cover-Status"] == "invalid", address
                 assert got.headers["Access-Control-Allow-Origin"] == "*", address
                 assert kind != PIXEL or await got.read() == PLACEHOLDER, address
-        for name in ("picture", "json", "page"):
-            async with client.get(f"{front}/coverproxy/unread/{name}") as got:
+        for name in ("unread/picture", "unread/json", "long/page", "long/amazon", "long/picture"):
+            async with client.get(f"{front}/coverproxy/{name}") as got:
                 assert got.status == 404
+
+
+TOO_LONG = (
+    ("/images/P/{}.jpg", 200, PIXEL), ("/images/P/x.jpg?{}", 200, PIXEL), ("/medium/isbn/{}", 414, PIXEL),
+    ("/b/isbn/{}-M.jpg", 414, PIXEL), ("/index.aspx?isbn={}/MC.GIF", 414, PIXEL), ("/cover?id={}", 414, JSON),
+    ("/api/books?bibkeys={}&callback=x", 414, JSON), ("/iiif/3/{}/info.json", 414, WORDS),
+    ("/medium/isbn/{}?default=404", 414, WORDS),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [5_000, 40_000])
+async def test_an_address_that_is_too_long_is_answered_in_the_shapes_form(
+    server: Running, tmp_path: Path, length: int
+) -> None:
+    """Longer than the app takes, or than nginx itself reads: never HTML, and readable by other sites."""
+    async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession(headers=BROWSER) as client:
+        for address, status, kind in TOO_LONG:
+            if length < 16_384 and address.startswith(("/cover", "/api/books")):
+                continue  # lists may be that long
+            path = f"/devkey/{server.key.name}{address.format('1' * length)}"
+            async with client.get(yarl.URL(front + path, encoded=True)) as got:
+                if kind == WORDS and "?" in address and length >= 16_384:
+                    kind = PIXEL  # nginx has not read as far as the query
+                assert (got.status, got.content_type) == (status, kind), address
+                assert got.headers["Access-Control-Allow-Origin"] == "*", address
+                assert got.headers["Cache-Control"] == "no-store", address
+                assert kind != PIXEL or await got.read() == PLACEHOLDER, address
