@@ -53,6 +53,16 @@ class ActivityContract:
         assert notes.most_lacking() == [first, second, Lacking(isbn(3), 1, NOW + 5)]
         assert notes.most_lacking(2) == [first, second]
 
+    def test_titles_stay_until_another_is_said(self, notes: ActivityStore) -> None:
+        """A request without a title leaves the one that is known; all accounts share a list with titles."""
+        notes.add({("a", isbn(1)): 1, ("a", isbn(2)): 2}, [], NOW, None, {("a", isbn(1)): "Émile"})
+        notes.add({("a", isbn(1)): 1}, [], NOW)
+        assert [each.title for each in notes.lacking("a")] == ["Émile", ""]
+        notes.add({("a", isbn(1)): 1}, [], NOW, None, {("a", isbn(1)): "Émile, Rousseau"})
+
+        assert [each.title for each in notes.lacking("a")] == ["Émile, Rousseau", ""]
+        assert [each.title for each in notes.most_lacking()] == ["Émile, Rousseau", ""]
+
     def test_of_many_isbns_the_most_asked_for_stay(self, notes: ActivityStore) -> None:
         """A catalogue that asks for ten thousand ISBNs fills its share alone, the frequent ones stand."""
         notes.add({("a", isbn(1)): 7, ("b", isbn(2)): 1}, [], NOW)

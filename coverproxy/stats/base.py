@@ -21,11 +21,15 @@ LACKING_SECONDS = 90 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """An ISBN that had no cover: how often it was requested, and when last (seconds since 1970)."""
+    """An item that had no cover: how often it was requested, and when last (seconds since 1970).
+
+    `title`: as the latest request that named one called it; "": none did.
+    """
 
     isbn: str
     asked: int
     last: int
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,11 @@ class ActivityStore(Protocol):
         refused: Sequence[RefusalRow],
         now: int,
         counts: Mapping[tuple[str, str], int] | None = None,
+        titles: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         """Add what accumulated since the last call: counts by (account, ISBN), and refusals in order.
+
+        *titles*: of some of *lacking*, where requests said one.
 
         *counts*: refusals by (account, label), if there were more than *refused* holds.
         One atomic step. Keeps about MOST_LACKING ISBNs and exactly MOST_REFUSALS refusals per account.

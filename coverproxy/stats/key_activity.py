@@ -32,14 +32,17 @@ class KeyActivity:
         self._notes = notes
         self._now = now
         self._lacking: Counter[tuple[str, str]] = Counter()
+        self._titles: dict[tuple[str, str], str] = {}
         self._refused: dict[str, deque[RefusalRow]] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._writing = asyncio.Lock()
 
-    def note_lacking(self, account: str, isbn: str) -> None:
-        """Count a request for an ISBN-13 without a cover."""
+    def note_lacking(self, account: str, isbn: str, title: str = "") -> None:
+        """Count a request for an item without a cover; *title*: what the request called it."""
         if (account, isbn) in self._lacking or len(self._lacking) < MOST_WAITING:
             self._lacking[account, isbn] += 1
+            if title:
+                self._titles[account, isbn] = title[:MOST_DETAIL]
 
     def note_refusal(self, account: str, label: str, detail: str) -> None:
         """Record a refusal; *detail* may contain client input."""
@@ -55,13 +58,13 @@ class KeyActivity:
             if not self._lacking and not self._refused:
                 return
             lacking, refused = self._lacking, [each for latest in self._refused.values() for each in latest]
-            counts = self._counts
-            self._lacking, self._refused, self._counts = Counter(), {}, Counter()
+            counts, titles = self._counts, self._titles
+            self._lacking, self._refused, self._counts, self._titles = Counter(), {}, Counter(), {}
             try:
-                await asyncio.to_thread(self._notes.add, lacking, refused, int(self._now()), counts)
+                await asyncio.to_thread(self._notes.add, lacking, refused, int(self._now()), counts, titles)
             except Unavailable:
                 lacking.update(self._lacking)  # drop the refusals: there will be others
-                self._lacking = lacking
+                self._lacking, self._titles = lacking, titles | self._titles
                 raise
 
     @asynccontextmanager

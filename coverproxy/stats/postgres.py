@@ -23,9 +23,10 @@ _SLACK = 1.2
 """An account may exceed its bound by so much, that it is not cut at every write."""
 
 _LACK = """
-INSERT INTO lacking (account, isbn, n, last)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
-ON CONFLICT (account, isbn) DO UPDATE SET n = lacking.n + excluded.n, last = excluded.last
+INSERT INTO lacking (account, isbn, n, last, title)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
+ON CONFLICT (account, isbn) DO UPDATE SET n = lacking.n + excluded.n, last = excluded.last,
+title = CASE excluded.title WHEN '' THEN lacking.title ELSE excluded.title END
 """
 
 _CUT_LACKING = """
@@ -37,7 +38,7 @@ AND isbn NOT IN (
 """
 
 _MOST_LACKING = """
-SELECT isbn, sum(n) AS asked, max(last) AS latest FROM lacking GROUP BY isbn
+SELECT isbn, sum(n) AS asked, max(last) AS latest, max(title) FROM lacking GROUP BY isbn
 ORDER BY asked DESC, latest DESC, isbn LIMIT %s
 """
 
@@ -64,6 +65,7 @@ class PostgresActivity(PostgresDownloads):
         refused: Sequence[RefusalRow],
         now: int,
         counts: Mapping[tuple[str, str], int] | None = None,
+        titles: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         """See ActivityStore."""
         if counts is None:
@@ -72,7 +74,8 @@ class PostgresActivity(PostgresDownloads):
             if lacking:
                 accounts, isbns = zip(*lacking, strict=True)
                 asked = list(lacking.values())
-                run(_LACK, (list(accounts), list(isbns), asked, [now] * len(asked)))
+                named = [(titles or {}).get(pair, "") for pair in lacking]
+                run(_LACK, (list(accounts), list(isbns), asked, [now] * len(asked), named))
                 _cut(run, _CUT_LACKING, set(accounts), MOST_LACKING)
             for (account, label), count in counts.items():
                 run(_COUNT_REFUSALS, (account, now // _DAY, label, count))
@@ -86,7 +89,7 @@ class PostgresActivity(PostgresDownloads):
     def lacking(self, account: str, most: int = MOST_LACKING) -> list[Lacking]:
         """See ActivityStore."""
         rows = self._pool.read(
-            "SELECT isbn, n, last FROM lacking WHERE account = %s ORDER BY n DESC, last DESC LIMIT %s",
+            "SELECT isbn, n, last, title FROM lacking WHERE account = %s ORDER BY n DESC, last DESC LIMIT %s",
             (account, min(most, MOST_LACKING)),
         )
         return [Lacking(*row) for row in rows]
@@ -94,7 +97,7 @@ class PostgresActivity(PostgresDownloads):
     def most_lacking(self, most: int = MOST_LACKING) -> list[Lacking]:
         """See ActivityStore."""
         rows = self._pool.read(_MOST_LACKING, (min(most, MOST_LACKING),))
-        return [Lacking(isbn, int(asked), last) for isbn, asked, last in rows]
+        return [Lacking(isbn, int(asked), last, title) for isbn, asked, last, title in rows]
 
     def refused(self, account: str) -> list[RefusalRow]:
         """See ActivityStore."""

@@ -21,8 +21,9 @@ _SLACK = 1.2
 """An account may exceed its limit by this factor, so that it is not trimmed at every write."""
 
 _LACK = """
-INSERT INTO lacking (account, isbn, n, last) VALUES (?, ?, ?, ?)
-ON CONFLICT (account, isbn) DO UPDATE SET n = n + excluded.n, last = excluded.last
+INSERT INTO lacking (account, isbn, n, last, title) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (account, isbn) DO UPDATE SET n = n + excluded.n, last = excluded.last,
+title = CASE excluded.title WHEN '' THEN title ELSE excluded.title END
 """
 
 _COUNT_REFUSALS = """
@@ -39,7 +40,7 @@ AND isbn NOT IN (SELECT isbn FROM lacking WHERE account = :account ORDER BY n DE
 """
 
 _MOST_LACKING = """
-SELECT isbn, sum(n) AS asked, max(last) AS latest FROM lacking GROUP BY isbn
+SELECT isbn, sum(n) AS asked, max(last) AS latest, max(title) FROM lacking GROUP BY isbn
 ORDER BY asked DESC, latest DESC, isbn LIMIT ?
 """
 
@@ -61,12 +62,15 @@ class SqliteActivity(SqliteDownloads):
         refused: Sequence[RefusalRow],
         now: int,
         counts: Mapping[tuple[str, str], int] | None = None,
+        titles: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         """See ActivityStore."""
         if counts is None:
             counts = Counter((each.account, each.label) for each in refused)
         with self._writing() as write:
-            write.executemany(_LACK, ((*pair, count, now) for pair, count in lacking.items()))
+            named = titles or {}
+            rows = ((*pair, count, now, named.get(pair, "")) for pair, count in lacking.items())
+            write.executemany(_LACK, rows)
             write.executemany(
                 "INSERT INTO refusal (account, at, label, detail) VALUES (?, ?, ?, ?)",
                 ((each.account, each.at, each.label, each.detail) for each in refused),
@@ -87,7 +91,8 @@ class SqliteActivity(SqliteDownloads):
         """See ActivityStore."""
         with self._connected() as read:
             rows = read.execute(
-                "SELECT isbn, n, last FROM lacking WHERE account = ? ORDER BY n DESC, last DESC LIMIT ?",
+                "SELECT isbn, n, last, title FROM lacking WHERE account = ?"
+                " ORDER BY n DESC, last DESC LIMIT ?",
                 (account, min(most, MOST_LACKING)),
             )
             return [Lacking(*row) for row in rows]

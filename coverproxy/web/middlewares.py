@@ -28,6 +28,7 @@ from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.navigation import is_navigation, page_of
 from coverproxy.web.no_cover_image import CHOICES, stand_in
 from coverproxy.web.shapes.base import SHAPE, shape_name
+from coverproxy.web.titles import named
 from coverproxy.web.visitor import site
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -149,7 +150,7 @@ def _note(request: web.Request, error: CoverError, label: CoverStatus) -> None:
         return
     if isinstance(error, NoCover):
         if spec := request.get(SPEC):
-            request.app[DESK].ledger.note_lacking(account, spec.identifier.listed)
+            request.app[DESK].ledger.note_lacking(account, spec.identifier.listed, named(request.query))
     elif label.is_noted:
         request.app[DESK].ledger.note_refusal(account, label, _detail(request, error))
 

@@ -17,6 +17,7 @@ from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, SIZES, SPEC
 from coverproxy.web.paths import path_of
 from coverproxy.web.shapes.base import shape_name
+from coverproxy.web.titles import named
 from coverproxy.web.visitor import visitor
 
 
@@ -69,7 +70,8 @@ async def _of_edition(
 
     Not by X-Accel-Redirect: nginx would leave out the headers that say what it is. Raises as serve() does.
     """
-    request.app[DESK].ledger.note_lacking(key.counted_as, request[SPEC].identifier.listed)
+    lacking = request[SPEC].identifier.listed
+    request.app[DESK].ledger.note_lacking(key.counted_as, lacking, named(request.query))
     other = replace(wanted, reading=Reading((link.other,)))
     found = await request.app[COVERS].cover(other, forms_for(request, wanted), visitor(request, key))
     answer = answers.picture(

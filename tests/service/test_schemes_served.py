@@ -199,7 +199,7 @@ async def test_pages_take_every_scheme(others: Running) -> None:
     """The home page's form shows a cover by any identifier, and what a key lacks is told by any name."""
     page = await others.get("/?isbn=oclc:1", Accept="text/html")
     tried = await others.get("/try/medium/oclc/1", Sec_Fetch_Site="same-origin")
-    assert b'src="/try/medium/oclc/1?v=' in page.body
+    assert b'src="/try/large/oclc/1?v=' in page.body
     assert (tried.status, tried.cover) == (200, "made")
     for name, place in (("local:koha:4711", "local:koha/4711"), ("local:koha:b/1 x", "local:koha/b%2F1%20x")):
         page = await others.get(f"/?isbn={quote(name)}", Accept="text/html")

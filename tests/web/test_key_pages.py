@@ -246,8 +246,21 @@ async def test_the_usage_page_tells_what_was_lacking_and_refused(open_server: Ru
     told_abroad = await open_server.get(f"/devkey/{key}/usage")
     assert told_abroad.headers["Access-Control-Allow-Origin"] == "*"
     rows = list(csv.reader(got.body.decode().splitlines()))
-    assert rows[0] == ["isbn", "asked", "last"]
+    assert rows[0] == ["isbn", "asked", "last", "title"]
     assert rows[1][:2] == [UNCOVERED, "3"]
+
+
+async def test_what_is_lacking_has_the_title_that_a_request_said(open_server: Running) -> None:
+    """A card's title stands beside the ISBN, on the page and as JSON, on one line, as text."""
+    where = f"{open_server.path(UNCOVERED)}?default=card&title=Gulliver%0A%3Cb%3E&author=Swift"
+    for path in (where, open_server.path(UNCOVERED)):
+        assert (await open_server.get(path)).cover == "missing"
+    key = open_server.key.name
+    told = await usage_of(open_server, key)
+    page = (await open_server.get(f"/devkey/{key}/usage", Accept="text/html")).body.decode()
+
+    assert [(each["title"], each["asked"]) for each in told["lacking"]] == [("Gulliver <b>, Swift", 2)]
+    assert "Gulliver &lt;b&gt;, Swift" in page
 
 
 async def test_what_is_noted_is_written_by_itself(open_server: Running) -> None:

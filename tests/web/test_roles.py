@@ -75,7 +75,7 @@ async def test_a_role_that_is_asked_for_is_the_operator_s_to_give(start: Start) 
         assert (await usage_of(server, key.name))["asked_role"] == "server"
         await visitor.submit("/admin/login", {"token": "t" * 20})
         settled = {"action": "settle", "key": key.name, "daily_limit": "7", "role": "server"}
-        page = await visitor.submit("/admin", settled | {"named_sizes_only": "on"})
+        page = await visitor.submit("/admin/keys", settled | {"named_sizes_only": "on"})
 
     assert page.status == 200
     key = await server.service.accounts.known(key.name)
@@ -89,7 +89,7 @@ async def test_approving_gives_the_role_that_was_asked_for(start: Start) -> None
     async with Visitor(server) as visitor:
         await visitor.submit("/admin/login", {"token": "t" * 20})
         for key, role in zip(keys, ("", "browser"), strict=True):
-            await visitor.submit("/admin", {"action": "approve", "key": key.name, "role": role})
+            await visitor.submit("/admin/keys", {"action": "approve", "key": key.name, "role": role})
     found = [await server.service.accounts.known(key.name) for key in keys]
 
     assert [(key.role, key.asked_role, key.is_waiting) for key in found] == [

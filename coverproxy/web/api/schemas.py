@@ -59,6 +59,7 @@ class UsageLacking(TypedDict):
     """An ISBN without a cover."""
 
     isbn: str
+    title: Annotated[str, Field(description="As a request called it; empty: none did.")]
     asked: Annotated[int, Field(ge=1)]
     last: Moment
 

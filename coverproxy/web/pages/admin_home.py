@@ -95,8 +95,8 @@ async def wanted(request: web.Request) -> web.StreamResponse:
 @admin
 async def wanted_csv(request: web.Request) -> web.StreamResponse:
     """Return the same list as CSV."""
-    rows = [(each.isbn, each.asked, iso(each.last)) for each in await _sorted(request)]
-    return as_csv("without-cover", ("isbn", "asked", "last"), rows)
+    rows = [(each.isbn, each.asked, iso(each.last), each.title) for each in await _sorted(request)]
+    return as_csv("without-cover", ("isbn", "asked", "last", "title"), rows)
 
 
 def _choice(request: web.Request) -> dict[str, str]:
@@ -109,7 +109,7 @@ def _choice(request: web.Request) -> dict[str, str]:
 
 async def _sorted(request: web.Request) -> list[Lacking]:
     choice, found = _choice(request), await _wanted(request)
-    some = [each for each in found if choice["find"].casefold() in each.isbn.casefold()]
+    some = [each for each in found if choice["find"].casefold() in f"{each.isbn} {each.title}".casefold()]
     orders: dict[str, Any] = {
         "asked": lambda each: -each.asked, "last": lambda each: -each.last, "isbn": lambda each: each.isbn,
     }  # fmt: skip
@@ -117,4 +117,4 @@ async def _sorted(request: web.Request) -> list[Lacking]:
 
 
 def _told(each: Lacking) -> dict[str, Any]:
-    return {"isbn": each.isbn, "asked": each.asked, "last": iso(each.last)}
+    return {"isbn": each.isbn, "title": each.title, "asked": each.asked, "last": iso(each.last)}

@@ -45,7 +45,10 @@ async def find(request: web.Request) -> web.StreamResponse:
     except NotAnIdentifier as exc:
         data = {"asked": typed, "why": exc.why}
         return shown(request, "item_unknown.html", data, status=404)
-    meant = reading.sure or reading.identifiers[0]
+    found = await request.app[COVERS].best(
+        reading
+    )  # of several meanings the one that has a cover, as in covers
+    meant = found.identifier if found else reading.sure or reading.identifiers[0]
     headers = {"Location": f"/item/{path_of(meant)}", "Cache-Control": "no-store"}
     return web.Response(status=303, headers=headers)
 

@@ -91,11 +91,11 @@ async def missing(request: web.Request) -> web.StreamResponse:
     """Return the ISBNs without a cover as CSV, most requested first."""
     key = await _known(request)
     rows = await asyncio.to_thread(request.app[DESK].notes.lacking, key.counted_as)
-    return as_csv("isbns-without-cover", ("isbn", "asked", "last"), map(_lacking_row, rows))
+    return as_csv("isbns-without-cover", ("isbn", "asked", "last", "title"), map(_lacking_row, rows))
 
 
 def _lacking_row(each: Lacking) -> tuple[object, ...]:
-    return each.isbn, each.asked, iso(each.last)
+    return each.isbn, each.asked, iso(each.last), each.title
 
 
 async def _known(request: web.Request) -> Key:
@@ -193,7 +193,7 @@ def state_of(key: Key, accounts: Accounts) -> str:
 
 
 def _lacking(each: Lacking) -> dict[str, Any]:
-    return {"isbn": each.isbn, "asked": each.asked, "last": iso(each.last)}
+    return {"isbn": each.isbn, "title": each.title, "asked": each.asked, "last": iso(each.last)}
 
 
 def _chart(data: dict[str, Any]) -> list[Bar]:

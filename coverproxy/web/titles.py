@@ -1,0 +1,16 @@
+"""What a request calls the item: for cards, and for the list of what has no cover."""
+
+from collections.abc import Mapping
+
+from coverproxy.accounts.self_service import tidy
+
+_MOST = 100
+
+
+def named(query: Mapping[str, str]) -> str:
+    """Return the title of `?title=`, with the author if one is named; "" without a title.
+
+    Clients say it: it is cut, on one line, and shown as text to whoever sees the list.
+    """
+    title, author = (tidy(query.get(name, "")[: 4 * _MOST])[:_MOST] for name in ("title", "author"))
+    return f"{title}, {author}" if title and author else title
