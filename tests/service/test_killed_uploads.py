@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import os
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 import images
 import orjson
@@ -21,7 +23,9 @@ from running import COMMAND, ENVIRONMENT, key
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import State
 
-KILLS = 5
+KILLS = int(os.environ.get("COVERPROXY_TEST_KILLS", "5"))
+"""How often a server is killed; more take longer and find more."""
+
 TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
 SETTINGS = {
     "COVERPROXY_OPS__PORT": "0", "COVERPROXY_ADMIN__TOKEN": TOKEN, "COVERPROXY_UPLOAD__PER_HOUR": "1000000",
@@ -30,7 +34,7 @@ SETTINGS = {
 
 @dataclass
 class Librarian:
-    """Uploads one picture after the other for a book, each in place of the last, and hides every second.
+    """Uploads one picture after the other, each in another way in place of the last; hides every second.
 
     `shown`: what the server acknowledged, by digest: whether it shows. An upload takes the place of what
     shows. `doing`: what was sent last: a digest that may be there, or not, or be hidden, or not.
@@ -41,6 +45,7 @@ class Librarian:
     doing: bytes = b""
     acts: int = 0
     pictures: int = 0
+    cookies: dict[str, str] = field(default_factory=dict)
 
     def work(self, port: int) -> None:
         """Go on until the server is gone."""
@@ -49,7 +54,7 @@ class Librarian:
                 self.pictures += 1
                 body = images.distinct(images.small_jpeg(), self.pictures)
                 self.doing = digest_of(body)
-                self._ask(port, "PUT", "original", body)
+                self._send(port, body)
                 self.shown = {each: False for each, is_shown in self.shown.items() if not is_shown}
                 self.shown[self.doing] = True
                 if self.pictures % 2:
@@ -57,15 +62,69 @@ class Librarian:
                     self._ask(port, "POST", "originals", orjson.dumps(wish))
                     self.shown[self.doing] = False
 
-    def _ask(self, port: int, method: str, what: str, body: bytes) -> None:
+    def _send(self, port: int, body: bytes) -> None:
+        """Upload by PUT, by a form for programs, and on the page with its two steps, in turn."""
+        how = self.pictures % 3
+        if how == 0:
+            self._ask(port, "PUT", "original", body)
+        elif how == 1:
+            form, kind = form_of({}, body)
+            self._ask(port, "POST", "original", form, kind)
+        else:
+            self._send_by_page(port, body)
+
+    def _send_by_page(self, port: int, body: bytes) -> None:
+        page = f"/admin/upload/isbn/{BOOK}"
+        self._submit(port, "/admin/login", {"token": TOKEN}, self._token(port, "/admin"))
+        form, kind = form_of({"form_token": self._token(port, page)}, body)
+        status, _, seen = self._visit(port, "POST", page, form, kind)
+        assert status == 303
+        self.acts += 1
+        status, _, _ = self._submit(port, seen, {"act": "save"}, self._token(port, seen))
+        assert status == 200
+
+    def _token(self, port: int, path: str) -> str:
+        _, text, _ = self._visit(port, "GET", path)
+        return re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[-1]
+
+    def _submit(self, port: int, path: str, fields: dict[str, str], token: str) -> tuple[int, str, str]:
+        body = urlencode(fields | {"form_token": token}).encode()
+        return self._visit(port, "POST", path, body, "application/x-www-form-urlencoded")
+
+    def _visit(
+        self, port: int, method: str, path: str, body: bytes | None = None, kind: str = ""
+    ) -> tuple[int, str, str]:
+        """Ask as a browser that keeps its cookies; return the status, the text and where it leads."""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        headers = {"Accept": "text/html", "Cookie": "; ".join(f"{n}={v}" for n, v in self.cookies.items())}
+        connection.request(method, path, body, headers | ({"Content-Type": kind} if kind else {}))
+        got = connection.getresponse()
+        text = got.read().decode()
+        for each in got.headers.get_all("Set-Cookie") or []:
+            name, _, value = each.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        connection.close()
+        return got.status, text, got.headers.get("Location", "")
+
+    def _ask(self, port: int, method: str, what: str, body: bytes, kind: str = "") -> None:
         self.acts += 1
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         path, headers = f"/devkey/{self.key}/{what}/isbn/{BOOK}", {"Authorization": f"Bearer {TOKEN}"}
-        connection.request(method, path, body, headers)
+        connection.request(method, path, body, headers | ({"Content-Type": kind} if kind else {}))
         got = connection.getresponse()
         told = got.read()
         connection.close()
         assert got.status in (200, 201), told
+
+
+def form_of(fields: dict[str, str], picture: bytes) -> tuple[bytes, str]:
+    """A form with a file as its last field, and its media type."""
+    parts = [
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
+        for name, text in fields.items()
+    ]
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="c.jpg"\r\n\r\n'
+    return b"".join([*parts, head, picture, b"\r\n--edge--\r\n"]), "multipart/form-data; boundary=edge"
 
 
 def digest_of(body: bytes) -> bytes:
@@ -92,7 +151,7 @@ def ended(process: subprocess.Popen[str], number: int) -> None:
         process.stdout.close()
 
 
-@pytest.mark.timeout(300)  # six servers one after the other, on a machine that may be busy
+@pytest.mark.timeout(60 * KILLS)  # six servers one after the other, on a machine that may be busy
 def test_a_killed_server_keeps_what_it_said(tmp_path: Path) -> None:
     """What was acknowledged is there as it was told; what was not is whole or absent; no temporary stays."""
     library = Library(tmp_path)
