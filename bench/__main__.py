@@ -12,6 +12,7 @@ COMMANDS = {
     "waiting": "Do hits wait while new covers keep every core busy?",
     "storm": "What does one cold cover cost when many ask for it at once?",
     "flood": "What do hostile requests cost everybody else?",
+    "uploads": "What do many slow uploads cost everybody else?",
     "overload": "What is left of the capacity when three times as much comes?",
     "mixed": "How long do readers wait as they really come?",
     "scale": "What do 30 million books and a million covers cost?",
@@ -26,7 +27,7 @@ COMMANDS = {
     "bad-images": "Does memory stay flat while bad images are decoded?",
     "crashes": "Who else fails when originals crash, hang or exhaust their decoder?",
     "chaos": "What is torn or lost when the service is killed under load?",
-    "all": "All but flood, postgres, nodes, cluster, bad-images and chaos; ends with the table of goals.",
+    "all": "All but flood, uploads, postgres, nodes, cluster, bad-images, chaos; then the table of goals.",
 }
 """What there is, in the order in which it is told. A module is imported when it is run."""
 

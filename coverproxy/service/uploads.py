@@ -60,9 +60,9 @@ class Uploads:
         """
         if length is not None and length > self._most:
             raise TooLarge(f"the picture has {length} bytes; expected at most {self._most}")
+        self._find_place()  # before the pace is taken: who finds no place has sent nothing
         await self._pace(account, said)
-        if not self._free:
-            raise Busy("too many uploads are in progress")
+        self._find_place()
         self._free -= 1
         try:
             path = self._contributor.incoming()
@@ -70,6 +70,10 @@ class Uploads:
                 return await self._take(path, book, said, _once_key(account, str(book), once))
         finally:
             self._free += 1
+
+    def _find_place(self) -> None:
+        if not self._free:
+            raise Busy("too many uploads are in progress")
 
     def at(self, url: str) -> AsyncIterator[bytes]:
         """Return the chunks of the picture at an address, for take(). Raises BadQuestion if that is off."""
