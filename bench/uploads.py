@@ -3,14 +3,16 @@
     python -m bench uploads [--covers DIR]
 
 `coverproxy serve` with one worker and its default limits, on loopback and without nginx; half a minute. 200
-connections each send a picture of 8 MB as the administrator, a chunk of 16 kB a second, and begin again when
-they are turned away, after five seconds. Hits at 200 a second, alone and then beside them: p99 ÷ p99, median of rounds. Meanwhile
-the worker's memory, and how many incoming files are on disk; then how many of the uploads were in progress
-or turned away, and whether one normal upload is taken once they are gone.
+connections, of a process of its own, each send a picture of 8 MB as the administrator, a chunk of 16 kB a
+second, and begin again some five seconds after they are turned away. Hits at 200 a second, alone and then
+beside them: p99 ÷ p99, median of rounds. Meanwhile the worker's memory, and how many incoming files are on
+disk; then the answers, and whether one normal upload is taken once they are gone.
 """
 
 import asyncio
 import contextlib
+import multiprocessing
+import random
 import statistics
 import time
 from collections import Counter
@@ -24,6 +26,7 @@ BOOKS = 50
 CLIENTS = 200
 CHUNK, SIZE = 16_384, 8_000_000
 ROUNDS = 3
+FLOOD_SECONDS = 20.0
 PAUSE = 5.0
 """Seconds until a client that was turned away begins again, as Retry-After asks."""
 
@@ -40,13 +43,13 @@ def _head(path: str, length: int) -> bytes:
 
 
 class Flood:
-    """Slow uploads, and what became of them. `answers`: by status; "sending": those that still send."""
+    """Slow uploads, and what became of them. `answers`: by status; `most`: how many sent at once."""
 
     def __init__(self, url: str, path: str) -> None:
         self._host, self._port = url.removeprefix("http://").split(":")
         self._path = path
         self.answers: Counter[str] = Counter()
-        self.sending = 0
+        self.sending = self.most = 0
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -56,12 +59,13 @@ class Flood:
         while True:
             with contextlib.suppress(*_UNREACHED):
                 await self._upload()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - not to come all at once
 
     async def _upload(self) -> None:
         reader, writer = await asyncio.open_connection(self._host, int(self._port))
         answered = asyncio.create_task(reader.readuntil(b"\r\n"))
         self.sending += 1
+        self.most = max(self.most, self.sending)
         try:
             writer.write(_head(self._path, SIZE))
             for _ in range(SIZE // CHUNK):
@@ -75,6 +79,19 @@ class Flood:
             self.sending -= 1
             answered.cancel()
             writer.close()
+
+
+def _pour(url: str, path: str, told: "multiprocessing.Queue[Any]") -> None:
+    """Flood for a while; tell how many still send, and the answers."""
+
+    async def pour() -> None:
+        slow = Flood(url, path)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLOOD_SECONDS):
+                await slow.run()
+        told.put((slow.most, dict(slow.answers)))
+
+    asyncio.run(pour())
 
 
 async def _put(url: str, path: str, body: bytes) -> str:
@@ -96,17 +113,19 @@ async def _measured(served: serve.Served, incoming: Path, picture: bytes) -> dic
     path, address = served.path(0), f"/devkey/{served.key}/original/isbn/{books.isbn(1)}"
     await flood.Client(served.url).ask(flood.head(path))
     alone = [report.spread(await flood.hits(served.url, path))["p99"] for _ in range(ROUNDS)]
-    before, slow, beside = serve.resident_mib(worker), Flood(served.url, address), []
-    task, files, memory = asyncio.create_task(slow.run()), [], []
-    await asyncio.sleep(2)
+    before, beside = serve.resident_mib(worker), []
+    context = multiprocessing.get_context("spawn")  # a process of its own: its time is not that of the hits
+    told = context.Queue()
+    slow = context.Process(target=_pour, args=(served.url, address, told), daemon=True)
+    slow.start()
+    await asyncio.sleep(3)
+    files, memory = [], []
     for _ in range(ROUNDS):
         beside.append(report.spread(await flood.hits(served.url, path))["p99"])
         files.append(_count(incoming))
         memory.append(serve.resident_mib(worker))
-    sending = slow.sending
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    sending, answers = await asyncio.to_thread(told.get, timeout=60)
+    await asyncio.to_thread(slow.join)
     at, after = time.monotonic(), ""
     while after not in ("200", "201") and time.monotonic() - at < 20:
         after = await _put(served.url, address, picture)
@@ -118,7 +137,7 @@ async def _measured(served: serve.Served, incoming: Path, picture: bytes) -> dic
             "ratio": round(ratio, 2),
         },
         "rss_mib": {"before": round(before, 1), "most": round(max(memory), 1)},
-        "incoming_files_most": max(files), "sending": sending, "answers": dict(slow.answers),
+        "incoming_files_most": max(files), "connections_most": sending, "answers": answers,
         "upload_after": after, "incoming_files_after": _count(incoming),
     }  # fmt: skip
 
