@@ -144,12 +144,13 @@ def import_(config: Config, as_json: bool, listed: Path, report_file: Path | Non
     """
     from coverproxy.domain.list_text import NotAList
     from coverproxy.service.link_list import link_rows
+    from coverproxy.storage.packed_text import Damaged
 
     report = _Report()
     with _linker(config) as linker, _written(report_file) as report.write:
         try:
             _link(linker, link_rows(listed), report)
-        except NotAList as exc:
+        except (NotAList, Damaged) as exc:
             raise click.ClickException(f"{listed}: {exc}") from None
     text = f"{counted(report.linked, 'row')} linked, {counted(report.faults, 'fault')}"
     told = {"linked": report.linked, "faults": report.faults}

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from io import StringIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import click
@@ -21,7 +21,7 @@ NONE, SOME = 1, 3
 def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tuple[Iterable[Row], int]:
     """Return the list's rows and their number; a file is read twice instead of kept in memory.
 
-    A file that is empty or not a list ends the command with one sentence. Raises NoColumn, OSError.
+    A file that is empty, damaged or not a list ends the command with one sentence. Raises NoColumn, OSError.
     """
     try:
         if listed == STDIN:
@@ -30,7 +30,7 @@ def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tu
         else:
             total = sum(1 for _ in lines(_opened(stack, listed), column))
             rows = lines(_opened(stack, listed), column)
-    except list_text.NotAList as exc:
+    except (list_text.NotAList, packed_text.Damaged) as exc:
         raise click.ClickException(f"{listed}: {exc}") from None
     if not total:
         raise click.ClickException(f"{listed}: the list is empty")
@@ -50,7 +50,8 @@ def exit_code(done: int, failed: int) -> int:
 
 
 def _read_stdin() -> StringIO:
-    body: bytes = sys.stdin.buffer.read()
+    with packed_text.unpacked(BytesIO(sys.stdin.buffer.read())) as file:
+        body = file.read()
     name = list_text.encoding(body[: list_text.HEAD_BYTES])
     return StringIO(body.decode(name, list_text.errors(name)))
 

@@ -55,6 +55,16 @@ _MAGIC = (
 _HEIF_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis"})
 
 
+_HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+
+
+def is_hevc(head: bytes) -> bool:
+    """Return whether a HEIF file says in its first box that its pictures are coded by HEVC, as phones do."""
+    length = min(int.from_bytes(head[:4]), 256)
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
+    return head[4:8] == b"ftyp" and not _HEVC_BRANDS.isdisjoint(brands)
+
+
 def sniff(head: bytes) -> Loader | None:
     """Return the allowed loader for a file that starts with *head* (32 bytes are enough), or None.
 

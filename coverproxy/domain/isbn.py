@@ -31,6 +31,8 @@ _NUMBER = re.compile(
 )
 _FLOAT = re.compile(r"(?<![0-9A-Za-z.,-])([0-9]{9,10}|97[89][0-9]{10})\.0+$")
 """A whole number that a spreadsheet wrote as a float, with no digits lost."""
+_EXPONENT = re.compile(r"(?<![0-9A-Za-z.,-])(9)[.,](7[89][0-9]{10})[eE]\+?12$")
+"""The same with an exponent, all digits kept: pandas writes 9.780141439518e+12."""
 _ROUNDED = re.compile(r"[0-9][.,][0-9]+[eE]\+?1[0-9]")
 """A number that a spreadsheet wrote with an exponent: its last digits are lost."""
 _PICTURE_SIZE = re.compile(r"(?<=[0-9Xx])-[LMS]$", re.IGNORECASE)
@@ -39,7 +41,10 @@ _ORDER_NUMBER = re.compile(r"(?<=[0-9Xx])\s*/\s*[A-Z]{1,2}\s?[·.•‧∙・-]\
 """The subject letters and number that publishers in China print after an ISBN."""
 _SUBFIELD = re.compile(r"\$([a-z])|[‡ǂ]([a-z0-9])")
 _PIPED_SUBFIELDS = re.compile(r"\s*\|[a-z]")
-_THIRTEEN = re.compile(r"(?<![0-9])97[89](?:[- ]?[0-9]){10}(?![0-9])")
+_THIRTEEN = re.compile(
+    r"(?<![0-9])(?:97[89](?:[- ]?[0-9]){10}|97[89](?P<mark>[_.])(?:[0-9]{1,7}(?P=mark)){3}[0-9])(?![0-9])"
+)
+"""In a file name an underscore or a dot may stand for each of the four hyphens."""
 _WITHIN = re.compile(r"(?<![0-9])(?:97[89](?:-?[0-9]){10}|[0-9](?:-?[0-9]){8}-?[0-9Xx])(?![0-9])")
 _WORD_BEHIND_TEN = re.compile(r"([0-9]{9}[0-9Xx])[-_. ]+[A-Za-z]")
 _WHOLE = (10, 13)
@@ -88,7 +93,7 @@ def parse_file_name(name: str) -> Reading:
     if len(name) > MAX_TEXT:
         raise NotAnIsbn(name, f"longer than {MAX_TEXT} characters")
     plain = _plain(name)
-    found = (_digits(re.sub("[- ]", "", match[0])) for match in _THIRTEEN.finditer(plain))
+    found = (_digits(re.sub("[- _.]", "", match[0])) for match in _THIRTEEN.finditer(plain))
     if isbns := dict.fromkeys(isbn for reading in found if reading for isbn in reading.isbns):
         return Reading(tuple(isbns)[:MAX_READINGS])
     ten = _WORD_BEHIND_TEN.match(plain)
@@ -168,7 +173,7 @@ def _ascii(char: str) -> str:
 
 def _trimmed(plain: str) -> str:
     """Remove known additions around an ISBN."""
-    plain = _FLOAT.sub(r"\1", plain)
+    plain = _EXPONENT.sub(r"\1\2", _FLOAT.sub(r"\1", plain))
     plain = _PICTURE_SIZE.sub("", _ENDING.sub("", plain))
     return _ORDER_NUMBER.sub(" ", _subfields_a(plain))
 

@@ -15,7 +15,10 @@ _OTHERS = (
     (b"SQLite format 3\0", "a database is not read: save its table as CSV UTF-8"),
 )
 _IN_WORKBOOKS = (b"[Content_Types].xml", b"xl/")
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BOMS = (
+    (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"),  # before UTF-16, which begins alike
+    (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
+)  # fmt: skip
 _MOST_CONTROLS = 0.1
 """Share of control characters above which a file is binary. A damaged row may contain a few."""
 
@@ -27,8 +30,8 @@ class NotAList(ValueError):
 def encoding(head: bytes) -> str:
     """Return the encoding of a list that begins with *head*, its first HEAD_BYTES. Raises NotAList.
 
-    UTF-8 with or without a BOM, and UTF-16 as spreadsheets save "Unicode text". Invalid UTF-8 is read as
-    UTF-8 with its bytes kept, because file names may contain any bytes.
+    UTF-8 with or without a BOM, UTF-16 as spreadsheets save "Unicode text", and UTF-32. Invalid UTF-8 is
+    read as UTF-8 with its bytes kept, because file names may contain any bytes.
     """
     for bom, name in _BOMS:
         if head.startswith(bom):
@@ -57,8 +60,8 @@ def is_document(head: bytes) -> bool:
 
 
 def errors(name: str) -> str:
-    """Return the error handler for the encoding *name*: keep invalid bytes; in UTF-16, mark them."""
-    return "replace" if name.startswith("utf-16") else "surrogateescape"
+    """Return the error handler for the encoding *name*: keep invalid bytes; in UTF-16 and -32, mark them."""
+    return "replace" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
 def _utf_16_without_bom(head: bytes) -> str | None:

@@ -9,8 +9,12 @@ MOST_LINES = 20
 
 
 def delimiter_of(line: str) -> str:
-    """Return the delimiter of a table that begins with *line*."""
-    return next((mark for mark in "\t;," if mark in line), ",")
+    """Return the delimiter of a table that begins with *line*.
+
+    A bar counts in a header alone: catalogues join the ISBNs of one book by bars.
+    """
+    marks = "\t;," if any(char.isdigit() for char in line.partition("|")[2]) else "\t;,|"
+    return next((mark for mark in marks if mark in line), ",")
 
 
 def table_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:

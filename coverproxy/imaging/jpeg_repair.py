@@ -4,6 +4,9 @@ from coverproxy.imaging import jpeg
 
 _EOI = b"\xff\xd9"
 
+_ZEROS = 8
+"""Fewer zeros at the end may be coded data."""
+
 
 def repaired(body: bytes) -> bytes:
     """Rewrite the header without what libjpeg warns about, and add the end marker if only that is missing.
@@ -45,6 +48,9 @@ def _ended(body: bytes, start: int) -> bytes:
     scans = body[start:]
     if _EOI in scans or not _has_every_scan(body, start):
         return scans
+    bare = scans.rstrip(b"\0")
+    if len(scans) - len(bare) >= _ZEROS:  # a disk block that was never written, or a download's room
+        scans = bare + b"\0" if bare.endswith(b"\xff") else bare
     return (scans[:-1] if scans.endswith(b"\xff") else scans) + _EOI
 
 

@@ -12,7 +12,7 @@ from coverproxy.config import Import, Limits
 from coverproxy.domain import file_kinds, isbn, schemes
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import NotAnIdentifier, UnusableOriginal
-from coverproxy.domain.formats import sniff
+from coverproxy.domain.formats import is_hevc, sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, NO_TERMS, Original, Terms
 from coverproxy.domain.picture_role import role_of
 from coverproxy.domain.spec import ISBN, Identifier, Reading
@@ -23,6 +23,8 @@ from coverproxy.storage import bounded_read
 _PUBLISHER_DIGITS = 7
 """The first digits of an ISBN-13, which identify most publishers without a table of groups."""
 
+
+_HEVC = "HEIC with HEVC: this libvips has no decoder for it"
 
 Read = Callable[[int], tuple[bytes, int | None]]
 """Reads a picture, at most so many bytes and one more; gives its time as well, in seconds since 1970."""
@@ -156,9 +158,11 @@ def measured(original: Original, body: bytes, decoder: Decoder, limits: Limits) 
     try:
         header = decoder.measure(body, original.loader, limits.max_decoded_bytes)
     except UnusableOriginal as exc:
+        if exc.reason == "header" and is_hevc(body[:256]):  # incomplete too
+            raise OriginalRefused("codec", _HEVC) from None
         raise OriginalRefused(exc.reason, exc.detail) from None
     if header.coding == "hevc":
-        raise OriginalRefused("codec", "HEIC with HEVC: this libvips has no decoder for it")
+        raise OriginalRefused("codec", _HEVC)
     width, height = header.sides
     _check_size(width, height, limits)
     if header.too_large:

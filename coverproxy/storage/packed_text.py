@@ -35,8 +35,11 @@ class Unpacked(io.RawIOBase):
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         try:
             chunk = self._file.read(len(view))
-        except (EOFError, zlib.error, gzip.BadGzipFile) as exc:  # cut off, or other bytes
-            raise Damaged(f"it is compressed with gzip, and damaged: {exc}") from exc
+        except EOFError as exc:
+            raise Damaged("it is compressed with gzip, and damaged: its end is missing") from exc
+        except (zlib.error, gzip.BadGzipFile) as exc:
+            why = "what it holds is not what was packed"
+            raise Damaged(f"it is compressed with gzip, and damaged: {why}") from exc
         self._left -= len(chunk)
         if self._left < 0:
             raise Damaged("it is compressed with gzip, and unpacks to more than is read: unpack and split it")
@@ -47,11 +50,17 @@ class Unpacked(io.RawIOBase):
 @contextmanager
 def opened(path: Path, most: int = MOST_BYTES) -> Iterator[BinaryIO]:
     """Open *path* to read its bytes, unpacked if it is compressed. Blocks; raises OSError."""
-    with path.open("rb") as file:
-        is_packed = file.read(len(GZIP)) == GZIP
-        file.seek(0)
-        if not is_packed:
-            yield file
-            return
-        with gzip.open(file) as unpacked, io.BufferedReader(Unpacked(cast(BinaryIO, unpacked), most)) as read:
-            yield cast(BinaryIO, read)
+    with path.open("rb") as file, unpacked(file, most) as read:
+        yield read
+
+
+@contextmanager
+def unpacked(file: BinaryIO, most: int = MOST_BYTES) -> Iterator[BinaryIO]:
+    """Give a file's bytes, unpacked if it is compressed. What it gives raises Damaged."""
+    is_packed = file.read(len(GZIP)) == GZIP
+    file.seek(0)
+    if not is_packed:
+        yield file
+        return
+    with gzip.open(file) as packed, io.BufferedReader(Unpacked(cast(BinaryIO, packed), most)) as read:
+        yield cast(BinaryIO, read)

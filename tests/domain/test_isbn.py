@@ -150,6 +150,8 @@ DIRTY = {
     "order number of China": ("9787802532670/B·87", "9787802532670"),
     "order number of China, hyphens": ("ISBN 978-7-80253-267-0 / TP\u30fb1234", "9787802532670"),
     "a spreadsheet's float, whole": ("9780141439518.0", "9780141439518"),
+    "a float with an exponent and all digits": ("9.780141439518e+12", "9780141439518"),
+    "a float with an exponent and a comma": ("9,780141439518E12", "9780141439518"),
     "a spreadsheet's float, whole, 10": ("1400079985.0", "9781400079988"),
     "Open Library's picture, large": ("9780141439518-L", "9780141439518"),
     "Open Library's picture, its ending": ("0545010225-M.jpg", "9780545010221"),
@@ -246,7 +248,8 @@ FILE_NAMES = [
     "cover9780141439518front", "978-0-14-143951-8-front", "978-0-14-143951-8-1", "978 0 14 143951 8 cover",
     "９７８０１４１４３９５１８-front", "0141439513-L", "0141439513-front", "0141439513_1",
     "0141439513.front", "0141439513 back to front", "9780141439519-9780141439518", "0141439513",
-    "014143951-3",
+    "014143951-3", "978_0_14_143951_8", "978_0_14_143951_8_front", "978.0.14.143951.8",
+    "x 978_0_14_143951_8.jpg",
 ]  # fmt: skip
 
 
@@ -258,7 +261,8 @@ def test_file_names_are_read_whatever_stands_around(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["97801414395181", "19780141439518", "9780141439519-L", "0141439514-front", "cover0141439513", "cover",
+    ["978_0_14_143951_9", "978_0141439518",
+     "97801414395181", "19780141439518", "9780141439519-L", "0141439514-front", "cover0141439513", "cover",
      "8787878787878-front", "4006381333931", "978-0-14-143951-9-1", ""],
 )  # fmt: skip
 def test_other_file_names_are_refused(name: str) -> None:

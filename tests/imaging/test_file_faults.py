@@ -124,6 +124,15 @@ def test_a_missing_end_costs_no_cover(kind: str, size: str, missing: int) -> Non
     assert np.array_equal(images.decoded(made(body[:-missing], size)), expected)
 
 
+@pytest.mark.parametrize("tail", [bytes(100), bytes(4096), b"\xff" * 50], ids=["zeros", "a block", "ones"])
+@pytest.mark.parametrize("kind", JPEGS)
+def test_room_behind_a_missing_end_costs_no_cover(kind: str, tail: bytes) -> None:
+    """Zeros or fill bytes where the end marker should be, as of a block never written, hide no picture."""
+    body = images.drawn(kind)
+    shown = images.decoded(made(body[:-2] + tail))
+    assert np.abs(shown - images.decoded(made(body))).mean() < 1.5  # libvips may scale one, and not the other
+
+
 @settings(max_examples=40, deadline=None)
 @given(share=st.floats(0.02, 0.9), kind=st.sampled_from(JPEGS), size=st.sampled_from(list(CONFIG.sizes)))
 def test_a_missing_part_still_does(share: float, kind: str, size: str) -> None:
@@ -389,6 +398,7 @@ def test_a_cut_profile_is_none() -> None:
         (b"8BPS\0\1", "a Photoshop file"),
         (b"II+\0\x08\0\0\0", "a BigTIFF"),
         (bytes(60), "a file of zeros"),
+        (b"\xff\xd8\0\0\0\0\xff\xdb\0\x43", "an unknown kind of file"),  # browsers show it neither
         (b"\x01\x02\x03\x04" * 9, "an unknown kind of file"),
     ],
 )
@@ -405,3 +415,12 @@ def test_a_refusal_names_what_the_file_is(body: bytes, words: str) -> None:
 def test_any_bytes_are_described(head: bytes) -> None:
     """There are words for everything."""
     assert file_kinds.described(head)
+
+
+@pytest.mark.parametrize(
+    "brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic", b"msf1\0\0\0\0hevcmsf1"]
+)
+def test_a_phones_picture_that_is_cut_off_is_named(brands: bytes) -> None:
+    """A HEIC of which little is there is called HEIC, not a file without a box."""
+    head = (8 + len(brands)).to_bytes(4) + b"ftyp" + brands
+    assert why_not_imported(head + bytes(40)) == "codec: HEIC with HEVC: this libvips has no decoder for it"

@@ -100,7 +100,10 @@ def test_one_file_can_be_taken_in(library: Library) -> None:
     assert (report.seen, report.added) == (1, 1)
 
 
-@pytest.mark.parametrize("form", ["{}-L", "{}-front", "{}-1", "{}-cover", "cover{}", "EAN{}", "{}hbk"])
+ADDED = ["{}-L", "{}-front", "{}-1", "{}-cover", "cover{}", "EAN{}", "{}hbk", "{}_600x900", "20240501_{}"]
+
+
+@pytest.mark.parametrize("form", [*ADDED, "{}(1)", "{}@2x", "{}\u00e9"])
 def test_a_file_name_may_say_more_than_its_isbn(library: Library, form: str) -> None:
     """What publishers and saved pictures append to the number refuses no file, in a folder or alone."""
     path = library.put(f"{form.format(BOOK)}.jpg", images.small_jpeg())
@@ -228,6 +231,8 @@ def listed(library: Library, text: str | bytes, name: str = "covers.csv", source
         (f"Nummer;Umschlag\n{BOOK};a.jpg\n", ["header", (BOOK, "a.jpg", "", None)]),
         (f"Titel;Nummer;Grafik\nEmma;{BOOK};a.jpg\nEmma;{BOOK};b.jpg\n", ["header"]),
         ("isbn\n1\n2\n", ["header"]),
+        ("isbn|file\n1|a.jpg\n", [("1", "a.jpg", "", None)]),
+        (f"isbn,file\n{BOOK} | 0545010225,a.jpg\n", [(f"{BOOK} | 0545010225", "a.jpg", "", None)]),
     ],
 )
 def test_a_list_is_read_as_people_write_it(library: Library, text: str, rows: list[Any]) -> None:
@@ -244,10 +249,11 @@ def test_a_date_that_no_file_can_have_is_refused(library: Library, date: str) ->
 
 
 @pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-16-be-bom"]
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-16-be-bom", "utf-32"],
 )
 def test_a_list_is_read_in_the_encodings_of_spreadsheets(library: Library, encoding: str) -> None:
-    """UTF-8 and UTF-16, with a BOM or without, in either order of bytes."""
+    """UTF-8, UTF-16 and UTF-32, with a BOM or without, in either order of bytes."""
     text = f"isbn,file\r\n{BOOK},\u00fcber.jpg\r\n{OTHERS[0]},b.jpg\r\n"
     bom = b"\xfe\xff" if encoding.endswith("bom") else b""
     body = bom + text.encode(encoding.removesuffix("-bom"))
