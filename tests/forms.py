@@ -12,8 +12,8 @@ _TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
 class Visitor:
     """Somebody with a browser's cookies and Accept header."""
 
-    def __init__(self, server: Running, url: str = "") -> None:
-        self._url = url or server.listeners.url  # or that of a web server in front
+    def __init__(self, server: Running | None, url: str = "") -> None:
+        self._url = url or (server.listeners.url if server else "")  # or that of a web server in front
         # "unsafe": cookies for an IP address too, as browsers keep them
         self.client = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
 

@@ -134,6 +134,14 @@ def find(accounts: "Accounts", name: str) -> Key:
     return found
 
 
+def lost_keys(config: Config) -> str:
+    """Return that the keys were lost, if only their links are left, with the way out; else ""."""
+    from coverproxy.doctor.checks.records import keys_lost
+    from coverproxy.wiring.data_folder import DataFolder
+
+    return keys_lost(DataFolder(config).layout.by_key)
+
+
 def has_keys(config: Config) -> bool:
     """Return whether the store of keys was made. A look must not make an empty one beside a cache alone."""
     return config.store.is_shared or (Path(config.data.dir) / STATE).exists()
@@ -142,7 +150,7 @@ def has_keys(config: Config) -> bool:
 def with_accounts(config: Config, work: "Callable[[Accounts], Awaitable[T]]", *, creates: bool = False) -> T:
     """Run *work* on the accounts of the data folder; only what *creates* a key makes a missing store."""
     if not creates and not has_keys(config):
-        raise click.ClickException(NO_KEYS)
+        raise click.ClickException(lost_keys(config) or NO_KEYS)
     from coverproxy.wiring.accounts import open_accounts
     from coverproxy.wiring.data_folder import DataFolder
 

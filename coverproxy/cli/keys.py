@@ -14,6 +14,7 @@ from coverproxy.cli.key_store import (
     find,
     has_keys,
     hosts_of,
+    lost_keys,
     with_accounts,
 )
 from coverproxy.config import Config
@@ -77,6 +78,8 @@ def create(
 def list_(config: Config, as_json: bool) -> None:
     """List all keys, with what each has made today."""
     told = with_accounts(config, _all_as_json) if has_keys(config) else []
+    if not told and (why := lost_keys(config)):
+        raise click.ClickException(why)
     lines = [f"{'KEY':26}  {'TODAY':>11}  {'STATE':8}  {'ROLE':7}  LABEL"]
     for each in told:
         today = f"{each['made_today']}/{each['daily_limit']}"

@@ -111,8 +111,8 @@ class DatabaseFiles:
                 try:
                     newer = sqlite_watch.newer(each.place, each.version)
                     stuck = self._is_stuck(each.place)
-                except sqlite3.Error:  # what uses the file says so
-                    self._noticed[each.place] = ""
+                except sqlite3.Error as exc:
+                    self._noticed[each.place] = f"{each.place} cannot be used: {exc}"
                 else:
                     told = sqlite_watch.lock_told(each.place) if stuck else ""
                     self._noticed[each.place] = told or (newer and f"{newer}; update coverproxy")

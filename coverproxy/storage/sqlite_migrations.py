@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources.abc import Traversable
@@ -69,7 +69,9 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
     try:
         _refuse_foreign(connection)
         _use_wal(connection)
-        if _is_current(connection, steps):  # needs no lock, which another process may hold for long
+        if _is_current(connection, steps):
+            with suppress_busy():
+                refuse_readonly(connection)
             return
         connection.execute(f"PRAGMA busy_timeout = {_STEP_MILLISECONDS}")
         connection.execute("BEGIN IMMEDIATE")
@@ -143,6 +145,11 @@ def is_other_file(exc: sqlite3.Error) -> bool:
     )
 
 
+def is_busy(exc: sqlite3.Error) -> bool:
+    """Return whether an error means that another connection holds a lock."""
+    return (getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def is_damage(exc: sqlite3.Error) -> bool:
     """Return whether an error means that pages of the file are damaged; others may still be readable."""
     return (getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_CORRUPT
@@ -190,6 +197,30 @@ def _refuse_foreign(connection: sqlite3.Connection) -> None:
     if found and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         some = ", ".join(sorted(found)[:3])
         raise StepFailed(f"it is another program's database (with the tables {some}): replace it with ours")
+
+
+@contextmanager
+def suppress_busy() -> Iterator[None]:
+    """Pass over another process's lock, which may last."""
+    try:
+        yield
+    except sqlite3.OperationalError as exc:
+        if not is_busy(exc):
+            raise
+
+
+def refuse_readonly(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.OperationalError for a file that cannot be written, or is locked; nothing is changed.
+
+    A lock alone can be had in a file that may only be read, so a value is written, and taken back.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(f"PRAGMA user_version = {version}")
+    finally:
+        connection.execute("ROLLBACK")
 
 
 @lru_cache

@@ -1,6 +1,5 @@
 """Looks at a SQLite file from outside: which version made it, and whether another process locks it."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -23,19 +22,17 @@ def newer(path: Path, known: int) -> str:
 
 
 def locked(path: Path) -> Stamp | None:
-    """Return a stamp while another connection holds the write lock, else None. Raises sqlite3.Error.
+    """Return a stamp while another connection holds the write lock, else None.
+
+    Raises sqlite3.Error, for a file that cannot be written too.
 
     The same stamp later means that the same transaction holds it still.
     """
-    try:
-        with closing(sqlite_migrations.connect(path, 0.0)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-    except sqlite3.OperationalError as exc:
-        if (getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
+    with closing(sqlite_migrations.connect(path, 0.0)) as connection:
+        with sqlite_migrations.suppress_busy():
+            sqlite_migrations.refuse_readonly(connection)
+            return None
         return _stamp(path)
-    return None
 
 
 def _stamp(path: Path) -> Stamp:

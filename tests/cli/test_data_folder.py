@@ -10,7 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.cli import main
+from coverproxy.storage import sqlite_migrations
 
 READING = [
     ("cover", "9780141439518"),
@@ -188,6 +190,28 @@ def test_a_look_at_keys_beside_a_cache_alone_makes_no_database(
     assert "there are no keys yet: coverproxy key create" in got.output.lower()
     assert got.exit_code == (0 if command == ("key", "list") else 1)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["cache"]
+
+
+@pytest.mark.usefixtures("_alone")
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "gone"])
+def test_lost_keys_are_told_by_their_links(tmp_path: Path, *, is_there: bool) -> None:
+    """Where links of keys are left without their database, commands say what was lost and the way out."""
+    data = tmp_path / "data"
+    run("key", "create", "--label", "a", "--data", data)
+    for path in data.glob("state.db*"):
+        path.unlink()
+    if is_there:
+        sqlite_migrations.apply(data / "state.db", schema_steps())
+    link = next(data.rglob("by-key")) / "."
+    commands = [each for each in READING if each[0] == "key"] if not is_there else [("key", "list")]
+    told = [run(*command, "--data", data) for command in (*commands, ("doctor",))]
+
+    assert [each.exit_code for each in told] == [1] * len(told)
+    for each in told:
+        said = " ".join(each.output.split())
+        assert f"the keys are lost, but 1 link of a key is left in {link}" in said
+        assert "restore state.db from a backup (coverproxy restore FOLDER)" in said
+    assert (data / "state.db").exists() == is_there
 
 
 @pytest.mark.usefixtures("_alone")

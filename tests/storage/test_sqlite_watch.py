@@ -81,6 +81,22 @@ def test_a_locked_file_is_opened_at_once(file: SqliteFile) -> None:
         assert time.monotonic() - began < 5
 
 
+def test_a_file_that_cannot_be_written_is_refused(file: SqliteFile) -> None:
+    """Whatever its version: a file that may only be read is not opened as if all were well."""
+    file.close()
+    if subprocess.run(["mount", "--bind", file.path, file.path], check=False).returncode:
+        pytest.skip("this machine allows no mount")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", file.path], check=True)
+        with pytest.raises(StoreUnavailable, match="readonly"):
+            file.open()
+        files = watched(file)
+        files.look()
+        assert "cannot be used: attempt to write a readonly database" in files.faults()["sources.db"]
+    finally:
+        subprocess.run(["umount", "-l", file.path], check=True)
+
+
 def test_a_lock_that_lasts_is_a_fault(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """One transaction that keeps others from writing is told with the way to find it; then it is over."""
     monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.2)

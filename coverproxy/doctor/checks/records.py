@@ -1,6 +1,7 @@
 """The databases, and whether the files that they list exist."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -59,7 +60,12 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
         return problem(DATABASE, f"{path} cannot be opened by this version: {why}", advice)
     if found.version == 0:
         return problem(DATABASE, f"{path} is empty: it has no tables", advice)
-    if _is_stuck(path):
+    try:
+        is_stuck = _is_stuck(path)
+    except sqlite3.Error as exc:
+        told = f"{path} cannot be written: {exc}"
+        return problem(DATABASE, told, "make it, and its folder, writable for the user that runs the service")
+    if is_stuck:
         return problem(
             DATABASE, sqlite_watch.lock_told(path), "end that process, or what it does in the file"
         )
@@ -68,7 +74,7 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
 
 
 def _is_stuck(path: Path) -> bool:
-    """Return whether one transaction keeps others from writing for two seconds."""
+    """Return whether one transaction keeps others from writing for two seconds. Raises sqlite3.Error."""
     began, stamp = time.monotonic(), sqlite_watch.locked(path)
     while stamp is not None and time.monotonic() - began < _LOCKED_SECONDS:
         time.sleep(0.1)
@@ -96,10 +102,13 @@ def originals(catalogue: Catalogue, files: OriginalFiles, *, is_there: bool) -> 
 
 def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[Finding]:
     """Check that exactly the open keys have links: nginx knows keys only by them."""
+    keys, now = asyncio.run(_keys(state)) if is_there else [], time.time()
+    if not keys and (lost := keys_lost(layout.by_key)):
+        yield problem(LINKS, *lost.split(": ", 1))
+        return
     if not is_there:
         yield warning(LINKS, "there are no keys yet", "coverproxy key create --label NAME")
         return
-    keys, now = asyncio.run(_keys(state)), time.time()
     wanted = {key.name for key in keys if key.is_open(now)}
     present = {path.name for path in layout.by_key.glob("*") if is_name(path.name)}
     advice = "any key command repairs them: coverproxy key list"
@@ -113,6 +122,22 @@ def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[
         yield problem(LINKS, told, f"remove all in {layout.by_key}, then coverproxy key list")
     if not (missing or extra or astray):
         yield fine(LINKS, f"{len(keys)} keys, {len(wanted)} of them open to nginx, all with their links")
+
+
+def keys_lost(by_key: Path) -> str:
+    """Return that keys are gone of which links are left, and what to do; "" if there are no links.
+
+    A revoked key stays in the store, so a store without any key is not the one that made the links.
+    """
+    links = [path.name for path in by_key.glob("*") if is_name(path.name)]
+    if not links:
+        return ""
+    are = "link of a key is" if len(links) == 1 else "links of keys are"
+    return (
+        f"the keys are lost, but {len(links)} {are} left in {by_key}: restore state.db from a backup"
+        " (coverproxy restore FOLDER); nginx serves finished covers by these links meanwhile. To begin anew,"
+        " delete them"
+    )
 
 
 def _count(names: "set[str] | list[str]") -> str:
