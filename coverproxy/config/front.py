@@ -62,11 +62,20 @@ class Front(Section):
     @classmethod
     def _is_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+        is_plain = re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", parts.path) and not (
+            parts.query or parts.fragment
+        )
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or not is_plain):
             raise ValueError(
-                f"{value!r} is not the address of a site; expected one like https://covers.example.org"
+                f"{value!r} is not the address of a site; expected one like https://covers.example.org or "
+                "https://library.example.org/covers"
             )
         return value.rstrip("/")
+
+    @property
+    def public_path(self) -> str:
+        """The path of the public address, such as "/covers"; "" at a site's root."""
+        return urlsplit(self.public_url).path
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -11,7 +11,7 @@ from coverproxy.cache.memory import Memory
 from coverproxy.config import Config
 from coverproxy.service.covers import Covers
 from coverproxy.stats.metrics import Metrics
-from coverproxy.web import answers, changes_api, middlewares, ops, originals_api, pages, reports_api
+from coverproxy.web import answers, changes_api, middlewares, ops, originals_api, pages, reports_api, sub_path
 from coverproxy.web.api import openapi
 from coverproxy.web.app_keys import (
     ACCOUNTS,
@@ -47,7 +47,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     *shown*: the covers on the home page (for the demo).
     """
     app = web.Application(
-        middlewares=[middlewares.observe, middlewares.explain],
+        middlewares=[*sub_path.around(config), middlewares.observe, middlewares.explain],
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown

@@ -43,7 +43,7 @@ async def serve(
             raise
         return await _of_edition(request, key, link, wanted, called or wanted.size)
     request[SPEC] = found.spec
-    location = "" if own else address(key, wanted, called or wanted.size)
+    location = "" if own else _place(request, key, wanted, called or wanted.size)
     has_key = own or bool(request.match_info.get("key"))
     if found.held and not found.is_interim and has_key and (hot := request.app[HOT]):
         hot.learn(request, key, found.held, (found.spec.size, shape_name(request)), location)
@@ -79,10 +79,15 @@ async def _of_edition(
         is_interim=found.is_interim,
     )  # fmt: skip
     kept = answer.headers["Cache-Control"]
-    answer.headers.update(fallback.headers(link, address(key, other, size)))
+    answer.headers.update(fallback.headers(link, _place(request, key, other, size)))
     if found.is_interim:  # a better format of it is being made: it is kept as shortly as any interim one
         answer.headers["Cache-Control"] = kept
     return answers.send(answer)
+
+
+def _place(request: web.Request, key: Key, wanted: Wanted, size: str) -> str:
+    """Return our own address of a cover for Content-Location."""
+    return request.app[CONFIG].front.public_path + address(key, wanted, size)
 
 
 def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:

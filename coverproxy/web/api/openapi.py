@@ -91,7 +91,7 @@ async def openapi(request: web.Request) -> web.StreamResponse:
 
 def _made(config: Config) -> Forms:
     """Return the document as it is, and compressed: each form has its own tag (RFC 9110 §8.8.3)."""
-    made = answers.json(document(addresses(config)))
+    made = answers.json(document(addresses(config), config.front.public_path))
     tag = hashlib.sha256(made.body).hexdigest()[:16]
     headers = made.headers | {
         "Cache-Control": "public, max-age=3600", "Vary": "Accept, Accept-Encoding", "ETag": f'"{tag}"',
@@ -101,8 +101,8 @@ def _made(config: Config) -> Forms:
     return replace(made, headers=headers), replace(made, headers=compressed, body=body)
 
 
-def document(addresses: Iterable[Address]) -> dict[str, Any]:
-    """Build the document."""
+def document(addresses: Iterable[Address], below: str = "") -> dict[str, Any]:
+    """Build the document for a service below a path of its site."""
     schemas: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for address in addresses:
@@ -114,7 +114,7 @@ def document(addresses: Iterable[Address]) -> dict[str, Any]:
             "version": __version__,
             "description": "Book covers by ISBN. GET answers HEAD too, and all answers OPTIONS (CORS).",
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": below or "/"}],
         "tags": [{"name": name, "description": tells} for name, tells in TAGS.items()],
         "paths": paths,
         "components": {

@@ -1,0 +1,54 @@
+"""A service below a path of another site, such as https://library.example.org/covers.
+
+The web server in front takes the path away from what it passes on, so that routes, nginx's locations and the
+links of keys stay as they are. What an answer leads to is given the path here, in one place for all pages: of
+fifty templates that wrote it themselves one would forget it. JSON and snippets have whole addresses already.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from coverproxy.config import Config
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_LINK = re.compile(rb'(\s(?:href|src|action|formaction)=")(?=/(?!/))')
+_SET = re.compile(rb'(?<=\ssrcset=")[^"]*(?=")')
+_IN_SET = re.compile(rb"(?:^|(?<=[,\s]))(?=/(?!/))")
+
+
+def around(config: Config) -> list[Middleware]:
+    """Return the middleware that a service below a path needs; none for one at a site's root."""
+    path = config.front.public_path
+    if not path:
+        return []
+
+    @web.middleware
+    async def below(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        _lead(response, path)
+        if isinstance(response, web.Response) and response.content_type == "text/html":
+            body = response.body
+            response.body = linked(body, path) if isinstance(body, bytes) else body
+        return response
+
+    return [below]
+
+
+def _lead(response: web.StreamResponse, path: str) -> None:
+    """Have a redirect and the cookies apply below the path."""
+    where = response.headers.get("Location", "")
+    if where.startswith("/") and not where.startswith("//"):
+        response.headers["Location"] = path + where
+    for cookie in response.cookies.values():
+        cookie["path"] = (path + cookie["path"]).rstrip("/")
+
+
+def linked(page: bytes, path: str) -> bytes:
+    """Return an HTML page whose links to this service's own addresses lead below *path*."""
+    start = path.encode("ascii")
+    page = _LINK.sub(rb"\1" + start, page)
+    return _SET.sub(lambda found: _IN_SET.sub(start, found[0]), page)
