@@ -172,6 +172,23 @@ async def test_a_picture_is_hidden_by_itself_where_that_is_configured(make: Any,
     assert len(desk.open_reports()) == 2
 
 
+async def test_administrators_filter_sort_and_save_reports(server: Running) -> None:
+    """By reason, latest first, and as CSV, where a reader's words are no formula."""
+    for reason in ("wrong", "quality"):
+        body = orjson.dumps({"reason": reason, "text": "=1+1"})
+        await server.client.post(server.listeners.url + PAGE, data=body, headers=JSON)
+    asked = {"Accept": "application/json", **ADMIN}
+    told = orjson.loads((await server.get("/admin/reports?reason=quality&sort=at", **asked)).body)
+    whole = orjson.loads((await server.get("/admin/reports?reason=odd&sort=odd", **asked)).body)
+    rows = (await server.get("/admin/reports.csv?reason=wrong", **ADMIN)).body.decode().splitlines()
+
+    assert [each["reason"] for each in told["open"]] == ["quality"]
+    assert (len(whole["open"]), whole["reason"], whole["sort"]) == (2, "", "reporters")
+    assert len(rows) == 2
+    assert rows[1].split(",")[1:3] == [BOOK, "wrong"]
+    assert ",'=1+1," in rows[1]
+
+
 async def test_programs_of_administrators_list_and_close(server: Running) -> None:
     """The list has what the page has; an owner's secret is not enough; closing answers the report."""
     await server.client.post(server.listeners.url + PAGE, data=b'{"reason": "rights"}', headers=JSON)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from coverproxy.domain.report import ReportReason
 from coverproxy.web.api import bodies
 from coverproxy.web.api.address import Address, Parameter
 
@@ -47,6 +48,12 @@ _STATE = Parameter(
 _KEYS = (*_list("waiting", "created", "label", "made", "limit"), _STATE)
 _WANTED = _list("asked", "last", "isbn")
 
+_REASON = Parameter(
+    "reason", "query", "Only reports of this reason.",
+    {"type": "string", "enum": [each.value for each in ReportReason]}, "wrong",
+)  # fmt: skip
+_REPORTS = (_REASON, _list("reporters", "at", "isbn")[1])
+
 ADMIN = (
     form("/admin/login", "Log in"),
     form("/admin/logout", "Log out"),
@@ -76,7 +83,8 @@ ADMIN = (
     form("/admin/decide", "Choose, hide, restore or approve an original, or undo a decision"),
     shown("/admin/review", "Pictures that wait for approval"),
     form("/admin/review", "Approve or turn down pictures that wait"),
-    shown("/admin/reports", "What readers report"),
+    shown("/admin/reports", "What readers report", *_REPORTS),
+    table("/admin/reports.csv", "The open reports as CSV", *_REPORTS),
     form("/admin/reports", "Close a report"),
     shown("/admin/service", "Quarantine, cache and sources"),
     form("/admin/service", "Release an original from quarantine"),

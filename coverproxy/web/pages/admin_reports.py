@@ -1,12 +1,14 @@
 """The admin page of what readers reported: each beside its picture, with the decisions to take."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoSuchOriginal, NoSuchReport
-from coverproxy.domain.report import DECIDED, ReportState
+from coverproxy.domain.report import DECIDED, Report, ReportReason, ReportState
 from coverproxy.service.report_json import report_as_json
 from coverproxy.service.reports import ReportDesk
 from coverproxy.web.app_keys import REPORTS
@@ -15,18 +17,49 @@ from coverproxy.web.pages.admin_decide import decision
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, form, who
+from coverproxy.web.pages.tables import as_csv
 
 routes = web.RouteTableDef()
 
 MOST_OPEN = 30
 MOST_CLOSED = 20
 
+ORDERS = ("reporters", "at", "isbn")
+
+_COLUMNS = ("number", "identifier", "reason", "at", "reporters", "text", "digest", "code")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which open reports are shown ("": of any reason), and in which order."""
+
+    reason: str
+    sort: str
+
+    @classmethod
+    def of(cls, request: web.Request) -> "Choice":
+        """Read it from an address; words that are none of ours choose nothing."""
+        reason, sort = (request.query.get(name, "") for name in ("reason", "sort"))
+        return cls(
+            reason if any(reason == each.value for each in ReportReason) else "",
+            sort if sort in ORDERS else ORDERS[0],
+        )
+
 
 @routes.get("/admin/reports")
 @admin
 async def reports(request: web.Request) -> web.StreamResponse:
-    """Show the open reports, those with most reporters first, and the latest that were closed."""
+    """Show the open reports, all or of `?reason=`, in the order of `?sort=`, and the latest closed ones."""
     return await _page(request)
+
+
+@routes.get("/admin/reports.csv")
+@admin
+async def reports_csv(request: web.Request) -> web.StreamResponse:
+    """Return the same open reports as CSV."""
+    found = await asked(request, partial(_chosen, request.app[REPORTS], Choice.of(request)))
+    told = [report_as_json(each, is_private=True) for each in found]
+    return as_csv("reports", _COLUMNS, ([row[name] for name in _COLUMNS] for row in told))
 
 
 @routes.post("/admin/reports")
@@ -48,15 +81,29 @@ async def close(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(request: web.Request, *, done: str = "", fault: str = "") -> web.Response:
-    data = await asked(request, partial(_data, request.app[REPORTS]))
-    token = forms.token(request, who(request))
-    return shown(request, "admin_reports.html", data | {"done": done, "fault": fault}, token=token)
+    choice = Choice.of(request)
+    data = await asked(request, partial(_data, request.app[REPORTS], choice))
+    data |= {"done": done, "fault": fault, "reason": choice.reason, "sort": choice.sort}
+    return shown(
+        request, "admin_reports.html", data, token=forms.token(request, who(request)),
+        reasons=[each.value for each in ReportReason], orders=ORDERS,
+    )  # fmt: skip
 
 
-def _data(desk: ReportDesk) -> dict[str, Any]:
+def _chosen(desk: ReportDesk, choice: Choice) -> list[Report]:
+    """Return the open reports of a choice, in its order. Blocks."""
+    found = [each for each in desk.open_reports() if choice.reason in ("", each.reason.value)]
+    orders: dict[str, Callable[[Report], Any]] = {
+        "reporters": lambda each: -len(each.reporters), "at": lambda each: -each.at,
+        "isbn": lambda each: each.identifier.listed,
+    }  # fmt: skip
+    return sorted(found, key=orders[choice.sort])
+
+
+def _data(desk: ReportDesk, choice: Choice) -> dict[str, Any]:
     """Return what the page shows. Blocks."""
     data: dict[str, Any] = {"open": [], "closed": []}
-    for report in desk.open_reports(MOST_OPEN):
+    for report in _chosen(desk, choice)[:MOST_OPEN]:
         best = desk.shown(report.identifier)
         now = best.digest.hex() if best else None
         data["open"].append(report_as_json(report, is_private=True) | {"shown": now})
