@@ -14,6 +14,12 @@ from coverproxy.feeds.record import Action, FeedUnreadable, Identifier, Link, Re
 MAX_RECORD_BYTES = 100_000
 """ISO 2709 gives a record's length in five digits; MARCXML may have ten times that."""
 
+MAX_CHUNK_BYTES = 10 * MAX_RECORD_BYTES
+"""Of ISO 2709, whose leader some programs let be wrong for longer records."""
+
+_END = b"\x1d"
+"""Ends a record (ISO 2709 §4.7); it occurs in no data."""
+
 _COVER = re.compile(r"cover|umschlag|couverture|titelbild|omslag|copertina|cubierta", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|tiff?)$", re.IGNORECASE)
 _SET = re.compile(r"\b(?:set|gesamt(?:werk|ausgabe)?|complete)\b", re.IGNORECASE)
@@ -49,15 +55,39 @@ def records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
     Raises FeedUnreadable if not even the first record can be read: then it is not MARC.
     """
     good = False
-    reader = pymarc.MARCReader(file, to_unicode=True, force_utf8=False, permissive=True)
-    for number, each in enumerate(reader, start=1):
-        if not isinstance(each, pymarc.Record):
-            if isinstance(reader.current_exception, pymarc.exceptions.FatalReaderError) and not good:
-                raise FeedUnreadable(f"record {number}: {reader.current_exception}")
-            yield Record("", number, Action.LEAVE, why=f"record {number}: {reader.current_exception}")
+    for number, chunk in enumerate(_chunks(file), start=1):
+        try:
+            found = pymarc.Record(chunk, to_unicode=True, force_utf8=False)
+            fields = list(_of_pymarc(found))
+        except Exception as exc:  # pymarc has no common error, and raises others' over dirty directories
+            why = f"record {number}: {exc}"
+            if not good and number == 1 and not chunk.endswith(_END):
+                raise FeedUnreadable(why) from None
+            yield Record("", number, Action.LEAVE, why=why)
             continue
         good = True
-        yield record(list(_of_pymarc(each)), number, rules)
+        yield record(fields, number, rules)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the records' bytes, told by their terminator.
+
+    Not by the length in the leader: it is 00000 where a record is too long for it, and wrong in some exports.
+    Raises FeedUnreadable for more than MAX_CHUNK_BYTES without an end.
+    """
+    rest = b""
+    while part := file.read(65_536):
+        *whole, rest = (rest + part).split(_END)
+        yield from (_with_length(each.lstrip() + _END) for each in whole if each.strip())
+        if len(rest) > MAX_CHUNK_BYTES:
+            raise FeedUnreadable(f"one MARC record has more than {MAX_CHUNK_BYTES:,} bytes")
+    if rest.strip(b"\x1a\r\n\0 "):
+        yield rest.lstrip()
+
+
+def _with_length(chunk: bytes) -> bytes:
+    """Return a record with its own length in its leader; five digits have no more than 99,999."""
+    return b"%05d" % min(len(chunk), 99_999) + chunk[5:]
 
 
 def xml_records(file: BinaryIO, rules: Rules) -> Iterator[Record]:

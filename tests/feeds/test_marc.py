@@ -147,3 +147,21 @@ def test_what_is_not_marc_is_refused(body: bytes) -> None:
         list(marc.xml_records(io.BytesIO(body), Rules()))
     with pytest.raises(FeedUnreadable):
         list(marc.records(io.BytesIO(body), Rules()))
+
+
+@pytest.mark.parametrize("length", [b"00000", b"00004", b"99999", b"00031", b"-0001"])
+def test_a_wrong_length_in_a_leader_harms_nothing(length: bytes) -> None:
+    """Records are told by their terminators: those before and after one with a wrong length are read too."""
+    made = pymarc.Record(force_utf8=True)
+    made.add_field(pymarc.Field("020", [" ", " "], [pymarc.Subfield("a", "9780141439518")]))
+    plain = made.as_marc()
+    found = list(
+        marc.records(io.BytesIO(plain + b"\r\n" + length + plain[5:] + plain + b"\x1a"), marc.Rules())
+    )
+    assert [[each.text for each in one.identifiers] for one in found] == [["9780141439518"]] * 3
+
+
+def test_what_has_no_end_is_bounded() -> None:
+    """Bytes without a terminator are not collected without end."""
+    with pytest.raises(FeedUnreadable, match="more than 1,000,000 bytes"):
+        list(marc.records(io.BytesIO(b"00000nam a" * 200_000), marc.Rules()))
