@@ -15,6 +15,9 @@ COOKIE = "coverproxy_language"
 
 VARY = "Accept, Accept-Language, Cookie"
 
+_REPEATED = frozenset({"q", "isbn", "find", "state", "reason", "sort", "from"})
+"""What a page was asked for and its other languages are asked for too; never what may be a key or secret."""
+
 _KEPT_SECONDS = 365 * 86_400
 
 
@@ -37,5 +40,5 @@ def keep(request: web.Request, response: web.StreamResponse, offered: tuple[str,
 
 def switches(request: web.Request, offered: tuple[str, ...], *, is_kept: bool) -> dict[str, str]:
     """Return the address of this page in each language; *is_kept*: shared, so without the reader's query."""
-    query = {} if is_kept else dict(request.query)
+    query = {} if is_kept else {name: text for name, text in request.query.items() if name in _REPEATED}
     return {each: f"{request.path}?{urlencode(query | {PARAMETER: each})}" for each in offered}

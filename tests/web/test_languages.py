@@ -74,6 +74,14 @@ async def test_a_choice_sticks_without_scripts(server: Running, tab: Page) -> No
     await tab.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
+async def test_the_switch_repeats_no_key(server: Running) -> None:
+    """What was looked for stays in the other languages' addresses; a key or secret does not."""
+    got = await server.get("/batch?key=cp_sec_abcdefgh&q=42", Accept=HTML)
+
+    assert b"/batch?q=42&amp;lang=de" in got.body
+    assert got.body.count(b"cp_sec_abcdefgh") <= 1  # the field that it was typed into
+
+
 async def test_a_choice_that_is_none_is_ignored(server: Running) -> None:
     """An unknown language in the address or the cookie leaves the page as it is, and sets nothing."""
     got = await server.get("/keys?lang=%3Cscript%3E", Accept=HTML, Cookie="coverproxy_language=xx")
