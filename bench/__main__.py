@@ -18,6 +18,7 @@ COMMANDS = {
     "scale": "What do 30 million books and a million covers cost?",
     "postgres": "What does the database that nodes share take: a lookup, a count, an import?",
     "nodes": "What is wrong or lost when nodes, their database and object store suffer?",
+    "capacity": "What does a service of that size take? Arithmetic over measured figures.",
     "cluster": "What do nodes behind consistent hashing hold, lose and gain? A simulation.",
     "info": "To how many ISBNs a second does a worker say whether they have covers?",
     "quality": "Bytes against SSIMULACRA2, per size and format, ours and the peers'.",
@@ -27,7 +28,7 @@ COMMANDS = {
     "bad-images": "Does memory stay flat while bad images are decoded?",
     "crashes": "Who else fails when originals crash, hang or exhaust their decoder?",
     "chaos": "What is torn or lost when the service is killed under load?",
-    "all": "All but flood, uploads, postgres, nodes, cluster, bad-images, chaos; then the table of goals.",
+    "all": "All but flood, uploads, postgres, nodes, capacity, cluster, bad-images, chaos; then the goals.",
 }
 """What there is, in the order in which it is told. A module is imported when it is run."""
 

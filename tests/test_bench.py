@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # at the end, so that an installed coverproxy is not shadowed
 
-from bench import books, goals, misses, readers, report, scratch  # noqa: E402
+from bench import books, capacity, goals, misses, readers, report, scratch  # noqa: E402
 from bench.__main__ import COMMANDS  # noqa: E402
 from coverproxy.domain import isbn  # noqa: E402
 
@@ -159,3 +159,16 @@ def test_scratch_is_left_to_whoever_asked_for_it(tmp_path: Path, monkeypatch: py
         assert Path(name).parent == tmp_path
     assert Path(name).exists()
     assert scratch.file_system() != "unknown"
+
+
+def test_the_capacity_model_is_what_the_papers_say() -> None:
+    """Each row of the table in docs/scale.md is what `bench capacity` computes for it."""
+    text = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    table = text.partition("### How much is needed")[2].partition("\n* ")[0]
+    rows = [line.replace(",", "").strip("|").split("|") for line in table.splitlines() if line[:3] > "| 0"]
+    rows = [list(map(float, row)) for row in rows if row[0].strip().isdigit()]
+    assert len(rows) == 3
+    for items, requests, *told in rows:
+        found = capacity.model(int(items), requests, misses=0.01, covers=2, held=0.1)
+        names = ("database_gb", "originals_tb", "covers_tb", "all_nodes_disk_tb", "covers_made_per_second")
+        assert told == [found[name] for name in (*names, "cores_planned")]
