@@ -112,6 +112,7 @@ async def test_one_report_per_item_and_reason(server: Running) -> None:
         (PAGE, [], 400),
         (f"/report/isbn/{UNCOVERED}", {"reason": "wrong"}, 404),
         ("/report/isbn/123", {"reason": "wrong"}, 404),
+        ("/report/isbn/080442957", {"reason": "wrong"}, 404),  # an SBN, or an ISBN-10 that lost its X
     ],
 )
 async def test_what_is_no_report_is_refused(server: Running, path: str, body: Any, status: int) -> None:
