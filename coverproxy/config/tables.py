@@ -37,7 +37,7 @@ class Ops(Section):
 class Data(Section):
     """Where all data is stored."""
 
-    dir: FilePath = "coverproxy-data"
+    dir: Annotated[FilePath, Field(min_length=1)] = "coverproxy-data"
 
 
 class Log(Section):

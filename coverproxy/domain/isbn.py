@@ -33,6 +33,8 @@ _FLOAT = re.compile(r"(?<![0-9A-Za-z.,-])([0-9]{9,10}|97[89][0-9]{10})\.0+$")
 """A whole number that a spreadsheet wrote as a float, with no digits lost."""
 _EXPONENT = re.compile(r"(?<![0-9A-Za-z.,-])(9)[.,](7[89][0-9]{10})[eE]\+?12$")
 """The same with an exponent, all digits kept: pandas writes 9.780141439518e+12."""
+_THOUSANDS = re.compile(r"(?<![0-9A-Za-z.,-])9(?P<mark>[.,'])(?:7[89][0-9])(?:(?P=mark)[0-9]{3}){3}$")
+"""The same with marks between the thousands, as a spreadsheet's number format writes them."""
 _ROUNDED = re.compile(r"[0-9][.,][0-9]+[eE]\+?1[0-9]")
 """A number that a spreadsheet wrote with an exponent: its last digits are lost."""
 _PICTURE_SIZE = re.compile(r"(?<=[0-9Xx])-[LMS]$", re.IGNORECASE)
@@ -174,6 +176,7 @@ def _ascii(char: str) -> str:
 def _trimmed(plain: str) -> str:
     """Remove known additions around an ISBN."""
     plain = _EXPONENT.sub(r"\1\2", _FLOAT.sub(r"\1", plain))
+    plain = _THOUSANDS.sub(lambda found: found[0].replace(found["mark"], ""), plain)
     plain = _PICTURE_SIZE.sub("", _ENDING.sub("", plain))
     return _ORDER_NUMBER.sub(" ", _subfields_a(plain))
 

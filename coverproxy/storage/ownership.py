@@ -43,6 +43,8 @@ def make_folder(folder: Path) -> int:
             raise
         return 0
     except FileNotFoundError:
+        if folder.parent.exists():  # a file system like /proc, in which nothing can be made
+            raise
         return make_folder(folder.parent) + make_folder(folder)
     if os.geteuid() == 0:
         with suppress(OSError):  # gone, or replaced by something that is not ours

@@ -29,6 +29,13 @@ def test_a_file_for_a_data_folder(tmp_path: Path) -> None:
     assert said == expected
 
 
+def test_a_folder_where_none_can_be_made() -> None:
+    """In a file system of the kernel's no folder can be made: one line says so."""
+    said = refused("--data", "/proc/covers")
+    assert said.startswith("Error: ")
+    assert "/proc/covers" in said
+
+
 def test_a_config_that_is_not_there(tmp_path: Path) -> None:
     """A config file whose folder is missing is a mistake in the command: exit code 2."""
     said = refused("--config", tmp_path / "no" / "config.toml", code=2)

@@ -151,6 +151,8 @@ DIRTY = {
     "order number of China, hyphens": ("ISBN 978-7-80253-267-0 / TP\u30fb1234", "9787802532670"),
     "a spreadsheet's float, whole": ("9780141439518.0", "9780141439518"),
     "a float with an exponent and all digits": ("9.780141439518e+12", "9780141439518"),
+    "a number with commas": ("9,780,141,439,518", "9780141439518"),
+    "a number with dots": ("9.780.141.439.518", "9780141439518"),
     "a float with an exponent and a comma": ("9,780141439518E12", "9780141439518"),
     "a spreadsheet's float, whole, 10": ("1400079985.0", "9781400079988"),
     "Open Library's picture, large": ("9780141439518-L", "9780141439518"),
