@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 
+from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.visitor import Visitor
@@ -94,6 +95,7 @@ class CoverMaker:
                 return await self._make(spec, visitor)
         except NoCover:
             if lost := await run_in(self._threads, self._health.lost):
+                log.fault(_log, "the catalogue is lost", lost)
                 raise Unavailable(lost) from None
             self._absent.add(str(spec), change)
             raise

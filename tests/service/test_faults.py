@@ -202,8 +202,10 @@ async def test_originals_that_went_away_are_a_fault(start: Start) -> None:
     assert await readiness(server) == (200, {})
 
 
-async def test_a_catalogue_that_was_lost_makes_no_book_missing(start: Start) -> None:
-    """An empty catalogue beside originals is a fault; its books are unavailable, not missing."""
+async def test_a_catalogue_that_was_lost_makes_no_book_missing(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An empty catalogue beside originals is a fault, in the log too; its books are unavailable."""
     server = await start()
     catalogue = server.folder.catalogue
     found = catalogue.sample(1000)
@@ -215,6 +217,7 @@ async def test_a_catalogue_that_was_lost_makes_no_book_missing(start: Start) -> 
     assert got.cover == "unavailable"
     assert "no-store" in got.headers["Cache-Control"]
     assert "catalogue" in (await readiness(server))[1]
+    assert [each.msg for each in caplog.records].count("the catalogue is lost") == 1
 
 
 @pytest.mark.parametrize("command", [("key", "create", "--label", "b"), ("import", "drawn"), ("key", "list")])
