@@ -79,8 +79,11 @@ class Served:
         return self.process.wait(20)
 
 
+Serve = Callable[..., Served]
+
+
 @pytest.fixture
-def serve(data: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+def serve(data: Path, tmp_path: Path) -> Iterator[Serve]:
     """A function that starts `coverproxy serve` with further arguments."""
     running: list[Served] = []
 

@@ -165,8 +165,8 @@ def test_the_capacity_model_is_what_the_papers_say() -> None:
     """Each row of the table in docs/scale.md is what `bench capacity` computes for it."""
     text = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
     table = text.partition("### How much is needed")[2].partition("\n* ")[0]
-    rows = [line.replace(",", "").strip("|").split("|") for line in table.splitlines() if line[:3] > "| 0"]
-    rows = [list(map(float, row)) for row in rows if row[0].strip().isdigit()]
+    cells = [line.replace(",", "").strip("|").split("|") for line in table.splitlines() if line[:3] > "| 0"]
+    rows = [list(map(float, row)) for row in cells if row[0].strip().isdigit()]
     assert len(rows) == 3
     for items, requests, *told in rows:
         found = capacity.model(int(items), requests, misses=0.01, covers=2, held=0.1)

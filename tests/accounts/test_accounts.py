@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -40,8 +40,11 @@ def clock() -> Clock:
     return Clock()
 
 
+Another = Callable[..., Awaitable[Accounts]]
+
+
 @pytest.fixture
-async def another(tmp_path: Path, clock: Clock):
+async def another(tmp_path: Path, clock: Clock) -> AsyncIterator[Another]:
     """A function that opens accounts over one folder, as another process would."""
     async with AsyncExitStack() as stack:
 
@@ -67,7 +70,7 @@ async def another(tmp_path: Path, clock: Clock):
 
 
 @pytest.fixture
-async def accounts(another) -> Accounts:
+async def accounts(another: Another) -> Accounts:
     """Accounts over an empty folder."""
     return await another()
 
@@ -83,7 +86,7 @@ async def made(accounts: Accounts, visitor: Visitor) -> None:
         pass
 
 
-async def test_a_key_made_elsewhere_works_at_once(accounts: Accounts, another) -> None:
+async def test_a_key_made_elsewhere_works_at_once(accounts: Accounts, another: Another) -> None:
     """A key that another process made a moment ago is found by its first request."""
     key = Key(new_name(), "new", 5)
     await (await another()).save(key)
@@ -91,7 +94,7 @@ async def test_a_key_made_elsewhere_works_at_once(accounts: Accounts, another) -
     assert await accounts.authorize(key.name, None) == key
 
 
-async def test_a_key_revoked_elsewhere_stops_with_the_next_look(accounts: Accounts, another) -> None:
+async def test_a_key_revoked_elsewhere_stops_with_the_next_look(accounts: Accounts, another: Another) -> None:
     """Revoking in another process ends the key here as soon as the keys are looked at again."""
     key = Key(new_name(), "old", 5)
     await accounts.save(key)
@@ -119,7 +122,9 @@ async def test_a_key_ends_when_it_expires(accounts: Accounts, clock: Clock, tmp_
         await accounts.authorize(key.name, None)
 
 
-async def test_links_follow_a_key_that_changed_elsewhere(accounts: Accounts, another, tmp_path: Path) -> None:
+async def test_links_follow_a_key_that_changed_elsewhere(
+    accounts: Accounts, another: Another, tmp_path: Path
+) -> None:
     """A link that a process with older keys put back goes as soon as it sees the newer ones."""
     key = Key(new_name(), "old", 5)
     await accounts.save(key)
@@ -176,7 +181,7 @@ async def test_the_limit_is_the_limit(accounts: Accounts) -> None:
     assert (accounts.allowance(key).made, accounts.allowance(key).left) == (2, 0)
 
 
-async def test_a_new_day_starts_at_midnight_of_the_quotas_time_zone(another, clock: Clock) -> None:
+async def test_a_new_day_starts_at_midnight_of_the_quotas_time_zone(another: Another, clock: Clock) -> None:
     """The day is the zone's: in Auckland it ends at 11:00 UTC, and the count starts anew."""
     accounts = await another(zone="Pacific/Auckland")
     key = Key(new_name(), "k", 1)
@@ -191,7 +196,7 @@ async def test_a_new_day_starts_at_midnight_of_the_quotas_time_zone(another, clo
     assert accounts.allowance(key).made == 1
 
 
-async def test_counts_of_other_processes_show(accounts: Accounts, another) -> None:
+async def test_counts_of_other_processes_show(accounts: Accounts, another: Another) -> None:
     """What other processes made for a key is in its headers after the next look."""
     key = Key(new_name(), "k", 5)
     await accounts.save(key)
@@ -204,7 +209,9 @@ async def test_counts_of_other_processes_show(accounts: Accounts, another) -> No
     assert accounts.allowance(key).left == 2
 
 
-async def test_automated_clients_share_one_pace_between_processes(accounts: Accounts, another) -> None:
+async def test_automated_clients_share_one_pace_between_processes(
+    accounts: Accounts, another: Another
+) -> None:
     """The burst of a key is one for all processes; what got nothing gives its place back."""
     second = await another(burst=60)
     key = Key(new_name(), "k", 1000)
@@ -225,7 +232,7 @@ async def test_automated_clients_share_one_pace_between_processes(accounts: Acco
     assert stored == {key.name: 60}  # all that the burst lets through, by both; not what got nothing
 
 
-async def test_an_automated_client_over_its_quota_keeps_its_pace(another) -> None:
+async def test_an_automated_client_over_its_quota_keeps_its_pace(another: Another) -> None:
     """A refusal by quota gives the place in the burst back."""
     accounts = await another(burst=1)
     key = Key(new_name(), "k", 0)
@@ -235,7 +242,9 @@ async def test_an_automated_client_over_its_quota_keeps_its_pace(another) -> Non
             await made(accounts, Visitor(key, is_automated=True))
 
 
-async def test_links_follow_the_keys_and_are_repaired(accounts: Accounts, another, tmp_path: Path) -> None:
+async def test_links_follow_the_keys_and_are_repaired(
+    accounts: Accounts, another: Another, tmp_path: Path
+) -> None:
     """Saving a key makes or removes its link, and opening mends what is wrong."""
     key = Key(new_name(), "k", 1)
     await accounts.save(key)
@@ -257,7 +266,7 @@ def write_locked(tmp_path: Path) -> Iterator[None]:
     other.close()
 
 
-async def test_a_store_that_is_locked_holds_up_nobody(another, tmp_path: Path) -> None:
+async def test_a_store_that_is_locked_holds_up_nobody(another: Another, tmp_path: Path) -> None:
     """Known and new keys are let in at once while the store cannot be written; what they make is owed."""
     first, second = await another(), await another()
     key = Key(new_name(), "k", 9)
@@ -276,7 +285,7 @@ async def test_a_store_that_is_locked_holds_up_nobody(another, tmp_path: Path) -
     assert (first.allowance(key).made, second.allowance(key).made) == (1, 1)
 
 
-async def test_workers_share_what_is_left_while_nothing_is_counted(another, tmp_path: Path) -> None:
+async def test_workers_share_what_is_left_while_nothing_is_counted(another: Another, tmp_path: Path) -> None:
     """With a store that cannot be written, four processes together make no more than a key has left."""
     workers = [await another(workers=4) for _ in range(4)]
     key = Key(new_name(), "k", 21)
@@ -300,13 +309,13 @@ async def test_workers_share_what_is_left_while_nothing_is_counted(another, tmp_
     assert workers[0].allowance(key).made == 21
 
 
-async def test_a_count_that_cannot_be_read_keeps_no_key_out(another) -> None:
+async def test_a_count_that_cannot_be_read_keeps_no_key_out(another: Another) -> None:
     """A key known in memory is let in although the store fails; its count is said to be unknown."""
     accounts = await another()
     key = Key(new_name(), "k", 5)
     await accounts.save(key)
     await accounts.refresh()
-    await accounts.store.close()
+    await accounts.store.close()  # type: ignore[attr-defined] # SQLite's
 
     class Silent:
         """A store that never answers."""
@@ -315,7 +324,7 @@ async def test_a_count_that_cannot_be_read_keeps_no_key_out(another) -> None:
             await asyncio.sleep(60)
             return {}
 
-    accounts.counts = Silent()
+    accounts.counts = Silent()  # type: ignore[assignment] # all it is asked
     accounts._answer_within = 0.2
     async with asyncio.timeout(1.0):
         for _ in range(5):  # the store is asked once, and then left alone for a moment
@@ -323,13 +332,13 @@ async def test_a_count_that_cannot_be_read_keeps_no_key_out(another) -> None:
     assert not accounts.is_counted(key)
 
 
-async def test_a_lost_store_takes_no_link_away(another, tmp_path: Path) -> None:
+async def test_a_lost_store_takes_no_link_away(another: Another, tmp_path: Path) -> None:
     """Where the store has no key but the web server has links, they stay, and the fault is named."""
     first = await another()
     key = Key(new_name(), "k", 5)
     await first.save(key)
     assert await first.check() == ""
-    await first.store.close()
+    await first.store.close()  # type: ignore[attr-defined] # SQLite's
     for file in tmp_path.glob("state.db*"):
         file.unlink()
     lost = await another()

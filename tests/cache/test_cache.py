@@ -79,7 +79,9 @@ def test_putting_again_replaces_both_names(cache: DiskCache, tmp_path: Path) -> 
 
     folder = tmp_path / "v2/live/medium/jpg/isbn/10/22"
     assert (folder / f"{ISBN10}.jpg").samefile(folder / f"{ISBN13}.jpg")
-    assert cache.find(SPEC).etag == newer.etag
+    found = cache.find(SPEC)
+    assert found
+    assert found.etag == newer.etag
 
 
 @given(st.integers(0, len(JPEG) - 1))

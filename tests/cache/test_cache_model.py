@@ -175,7 +175,11 @@ class CacheMachine(RuleBasedStateMachine):
         files = self.survey(DiskBounds(max(int(used(self.root) * part), 1), 0))
         gone = {at for at in before if not self.path(at).exists()}
         assert len(gone) == files
-        assert all(age <= kept for age in map(ages.get, gone) for kept in map(ages.get, before - gone))
+        assert all(
+            age <= kept
+            for age in map(ages.__getitem__, gone)
+            for kept in map(ages.__getitem__, before - gone)
+        )
         for at in gone:
             self.forget(at)
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import caches
 import pytest
@@ -98,7 +99,7 @@ AGES = st.dictionaries(st.tuples(st.integers(0, 30_000), st.booleans()), st.inte
 
 
 @given(AGES, st.integers(0, 10**10))
-def test_just_enough_is_chosen(held: dict, excess: int) -> None:
+def test_just_enough_is_chosen(held: dict[Any, int], excess: int) -> None:
     """What is chosen is exactly the excess, or all there is; an age is never chosen beyond what it holds."""
     chosen = plan(held, excess)
 
@@ -107,7 +108,7 @@ def test_just_enough_is_chosen(held: dict, excess: int) -> None:
 
 
 @given(AGES, st.integers(0, 10**10))
-def test_the_long_unused_go_first(held: dict, excess: int) -> None:
+def test_the_long_unused_go_first(held: dict[Any, int], excess: int) -> None:
     """Nothing goes while anything stays that is longer unused, or of the same day and an old revision."""
     chosen = plan(held, excess)
     order = sorted(held, key=lambda each: (each[0], each[1]))
@@ -402,17 +403,18 @@ with alone(Layout(Path(sys.argv[1]), {}), wait=True) as is_ours:
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[subprocess.Popen]:
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that evicts from the cache in tmp_path, and never ends."""
     opened(tmp_path)
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
         assert process.stdout.readline() == "True\n"
         yield process
         process.kill()
 
 
-def test_only_one_process_evicts(tmp_path: Path, holder: subprocess.Popen) -> None:
+def test_only_one_process_evicts(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     """While one process evicts others do not; once it is dead, however it died, another may."""
     cache = opened(tmp_path, DiskBounds(1, 0))
     keeper = upkeep(cache, check_seconds=0.05)

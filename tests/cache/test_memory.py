@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import COVERED, Got, Running, Start
@@ -52,7 +53,9 @@ def test_what_was_put_is_found_until_its_time_is_up(tmp_path: Path) -> None:
 
 
 @given(sizes=st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 30_000)), max_size=40))
-def test_it_never_holds_more_than_it_may(tmp_path_factory: pytest.TempPathFactory, sizes: list) -> None:
+def test_it_never_holds_more_than_it_may(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[tuple[str, int]]
+) -> None:
     """Whatever is put, the bytes held are within the bound, are counted right, and what went is let go."""
     held = memory(tmp_path_factory.getbasetemp(), most=100_000)
     kept = [held.put(name, derivative(size), held.mark()) for name, size in sizes]
@@ -232,7 +235,9 @@ async def test_a_client_that_never_reads_fills_no_memory(server: Running) -> Non
     writer.transport.set_write_buffer_limits(high=10_000_000)
     writer.write(request(server.path(size="large")).encode() * 10_000)
     await asyncio.sleep(0.5)
-    answered = server.app[HOT]._uncounted + (await counted(server))
+    fast = server.app[HOT]
+    assert fast
+    answered = fast._uncounted + (await counted(server))
     writer.transport.abort()
 
     assert 0 < answered < 1000
@@ -257,7 +262,7 @@ async def test_every_hit_is_counted(server: Running) -> None:
 
 
 @pytest.mark.parametrize("section", [{"log": {"access": True}}, {"front": {"x_accel": True}}])
-async def test_it_can_be_off(start: Start, section: dict) -> None:
+async def test_it_can_be_off(start: Start, section: dict[str, Any]) -> None:
     """With an access log each answer is logged, and behind X-Accel-Redirect nginx sends: hits are hits."""
     server = await start(**section)
     covers = [(await server.get(server.path())).cover for _ in range(4)]

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -23,14 +24,14 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 JPEG = bytes.fromhex("ffd8ffe000100000000000000000000000000000ffc0000b08012c00c801011100ffd9")
 BOOKS = ("9780545010221", "9780141439556", "9791026900948")
 
-Run = Callable[..., dict]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """A function that runs `coverproxy cache …` and returns its JSON, or under "text" what it printed."""
 
-    def running(*arguments: str, code: int = 0) -> dict:
+    def running(*arguments: str, code: int = 0) -> Any:
         place = [] if "--help" in arguments else ["--data", str(tmp_path / "data")]
         command = [sys.executable, "-m", "coverproxy", "cache", *arguments, *place]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from click.testing import CliRunner
 from conftest import BROWSER, COVERED, UNCOVERED
-from running import COMMAND, ENVIRONMENT, Served, data, get, key, run, serve
+from running import COMMAND, ENVIRONMENT, Serve, Served, data, get, key, run, serve
 
 from coverproxy.cli import main
 
@@ -105,7 +105,7 @@ def test_cover_tells_what_is_known(data: Path) -> None:
     assert "check digit" in run("cover", "9780141439519", data=data, code=1)
 
 
-def test_serving_from_start_to_stop(serve, data: Path) -> None:
+def test_serving_from_start_to_stop(serve: Serve, data: Path) -> None:
     """serve prints one line when it answers; a key made afterwards works; SIGTERM ends it with code 0."""
     served = serve(COVERPROXY_RENDER__ANSWER_WITHIN_SECONDS="20")  # however busy the machine is
     name = key(data)
@@ -124,7 +124,7 @@ def test_serving_from_start_to_stop(serve, data: Path) -> None:
     assert served.stop() == 0
 
 
-def test_logs_are_json_and_hold_no_whole_key(serve, data: Path, tmp_path: Path) -> None:
+def test_logs_are_json_and_hold_no_whole_key(serve: Serve, data: Path, tmp_path: Path) -> None:
     """With standard error no terminal each log line is JSON; no line has a whole key or address."""
     served = serve(COVERPROXY_LOG__ACCESS="true")
     name = key(data)
@@ -139,7 +139,7 @@ def test_logs_are_json_and_hold_no_whole_key(serve, data: Path, tmp_path: Path) 
     assert "127.0.0.1" not in text
 
 
-def test_a_stop_finishes_what_is_being_answered(serve, data: Path) -> None:
+def test_a_stop_finishes_what_is_being_answered(serve: Serve, data: Path) -> None:
     """Requests under way when SIGTERM comes are answered; then the port is closed."""
     served = serve(COVERPROXY_RENDER__ANSWER_WITHIN_SECONDS="20.0")
     name = key(data)
@@ -161,7 +161,7 @@ def test_a_stop_finishes_what_is_being_answered(serve, data: Path) -> None:
         get(served.url)
 
 
-def test_workers_make_each_cover_once_and_add_up_their_metrics(serve, data: Path) -> None:
+def test_workers_make_each_cover_once_and_add_up_their_metrics(serve: Serve, data: Path) -> None:
     """Four workers, 1,000 requests for one cold cover: one made, quota up by one, 1,000 images."""
     served = serve("--workers", "4", COVERPROXY_RENDER__ANSWER_WITHIN_SECONDS="30.0")
     name = key(data)
@@ -188,7 +188,7 @@ def test_workers_make_each_cover_once_and_add_up_their_metrics(serve, data: Path
     assert served.stop() == 0
 
 
-def test_the_master_never_loads_libvips_and_replaces_a_dead_worker(serve, data: Path) -> None:
+def test_the_master_never_loads_libvips_and_replaces_a_dead_worker(serve: Serve, data: Path) -> None:
     """No libvips before the fork; a worker that is killed is replaced, and covers go on being served."""
     served = serve("--workers", "2")
     children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children")
@@ -204,7 +204,7 @@ def test_the_master_never_loads_libvips_and_replaces_a_dead_worker(serve, data: 
     assert get(f"{served.url}/devkey/{key(data)}/small/isbn/{UNCOVERED}")[1]["X-Cover-Status"] == "missing"
 
 
-def test_a_taken_port_is_told(serve, data: Path) -> None:
+def test_a_taken_port_is_told(serve: Serve, data: Path) -> None:
     """A port that is in use ends serve at once, with the address in the message."""
     port = serve().url.rpartition(":")[2]
     said = run("serve", "--port", port, data=data, code=1)
@@ -278,7 +278,8 @@ def test_the_demo_shows_covers() -> None:
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-        process.stdout.close()
+        if process.stdout:
+            process.stdout.close()
 
 
 def test_the_demo_is_interrupted_while_it_draws() -> None:

@@ -16,7 +16,7 @@ from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.sqlite import SqliteSourceMemory
 
-SECRET = {"COVER_TOKEN": "secret"}
+SECRET: dict[str, Any] = {"COVER_TOKEN": "secret"}
 
 
 @pytest.fixture

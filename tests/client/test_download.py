@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import images
@@ -37,9 +38,8 @@ from coverproxy.client.download import (
     DownloadWish,
 )
 from coverproxy.client.folder import OWN, Entry, Folder, InUse
-from coverproxy.domain.formats import Format
+from coverproxy.domain.formats import PLACEHOLDER, Format
 from coverproxy.domain.isbn_list import Row
-from coverproxy.web.answers import PLACEHOLDER
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 KEY = "secretkeysecret"
@@ -83,8 +83,11 @@ class Server:
         return await self.handler(request)
 
 
+Serving = Callable[[Handler], Awaitable[Server]]
+
+
 @pytest.fixture
-async def serving() -> AsyncIterator[Callable[[Handler], Awaitable[Server]]]:
+async def serving() -> AsyncIterator[Serving]:
     """A function that starts a server which answers by a handler."""
     runners = []
 
@@ -136,7 +139,8 @@ async def fetch(
     """Fetch a list in this process, by a clock of the test's own."""
     clock = clock or Clock()
     wish = DownloadWish(server.url, KEY, size, form, fresh)
-    report, results = DownloadReport(), []
+    report = DownloadReport()
+    results: list[DownloadResult] = []
     with Folder(folder).opened() as opened:
         async with aiohttp.ClientSession() as client:
             fetcher = Downloader(wish, opened, client, report, clock.now, clock.sleep)
@@ -153,7 +157,7 @@ def leftovers(folder: Path) -> list[Path]:
     return list((folder / OWN / "tmp").iterdir())
 
 
-async def test_new_covers_come_one_a_second(serving, tmp_path: Path) -> None:
+async def test_new_covers_come_one_a_second(serving: Serving, tmp_path: Path) -> None:
     """After each cover that was made for us we wait a second; hits come as fast as they can."""
     clock = Clock()
     server = await serving(in_turn(*[lambda: cover("made")] * 2, lambda: cover("hit")))
@@ -163,7 +167,7 @@ async def test_new_covers_come_one_a_second(serving, tmp_path: Path) -> None:
     assert clock.slept == [1.0, 1.0]
 
 
-async def test_what_is_made_counts_whatever_becomes_of_it(serving, tmp_path: Path) -> None:
+async def test_what_is_made_counts_whatever_becomes_of_it(serving: Serving, tmp_path: Path) -> None:
     """A cover made anew only to be found unchanged, and one that came torn, were new all the same."""
     clock = Clock()
     server = await serving(
@@ -180,7 +184,7 @@ async def test_what_is_made_counts_whatever_becomes_of_it(serving, tmp_path: Pat
     assert (report.new, clock.slept) == (2, [1.0, 1.0])
 
 
-async def test_without_headers_all_covers_are_new(serving, tmp_path: Path) -> None:
+async def test_without_headers_all_covers_are_new(serving: Serving, tmp_path: Path) -> None:
     """A server without X-Cover-Status (LibraryThing's) gets a second for each cover, none for none."""
     clock = Clock()
     nothing = lambda: web.Response(body=PLACEHOLDER, content_type="image/gif")  # noqa: E731
@@ -192,7 +196,7 @@ async def test_without_headers_all_covers_are_new(serving, tmp_path: Path) -> No
     assert files(tmp_path) == sorted([f"{BOOKS[1]}.jpg", f"{BOOKS[3]}.jpg"])
 
 
-async def test_a_request_tells_who_asks_and_for_what(serving, tmp_path: Path) -> None:
+async def test_a_request_tells_who_asks_and_for_what(serving: Serving, tmp_path: Path) -> None:
     """The path is the service's; Accept names the format; the command's User-Agent has name and version."""
     server = await serving(always(lambda: cover(body=images.webp(images.solid((9, 9, 9))))))
     report, _ = await fetch(server, tmp_path, "0-14-044913-2", form=Format.WEBP, size="large")
@@ -204,7 +208,7 @@ async def test_a_request_tells_who_asks_and_for_what(serving, tmp_path: Path) ->
     assert report.outcomes == {DownloadOutcome.FETCHED: 1}
 
 
-async def test_a_file_is_named_by_what_it_is(serving, tmp_path: Path) -> None:
+async def test_a_file_is_named_by_what_it_is(serving: Serving, tmp_path: Path) -> None:
     """A server without WebP sends a JPEG, and the file's ending says so; a later WebP takes its place."""
     server = await serving(in_turn(cover, lambda: cover(body=images.webp(images.solid((9, 9, 9))))))
     await fetch(server, tmp_path, BOOKS[0], form=Format.WEBP)
@@ -226,7 +230,9 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("make", UNFIT.values(), ids=UNFIT.keys())
-async def test_what_is_no_cover_is_no_file(serving, tmp_path: Path, make: Callable[[], web.Response]) -> None:
+async def test_what_is_no_cover_is_no_file(
+    serving: Serving, tmp_path: Path, make: Callable[[], web.Response]
+) -> None:
     """A page, half a picture, none: it fails with the reason, no file appears, and the rest goes on."""
     server = await serving(in_turn(make, cover))
     _, results = await fetch(server, tmp_path, *BOOKS[:2])
@@ -237,7 +243,7 @@ async def test_what_is_no_cover_is_no_file(serving, tmp_path: Path, make: Callab
     assert leftovers(tmp_path) == []
 
 
-async def test_a_body_without_end_is_left(serving, tmp_path: Path) -> None:
+async def test_a_body_without_end_is_left(serving: Serving, tmp_path: Path) -> None:
     """Of a body longer than a cover can be no more is read, and it fails."""
     sent = 0
 
@@ -269,7 +275,7 @@ MISSING = {
 
 @pytest.mark.parametrize("make", MISSING.values(), ids=MISSING.keys())
 async def test_no_placeholder_becomes_a_file(
-    serving, tmp_path: Path, make: Callable[[], web.Response]
+    serving: Serving, tmp_path: Path, make: Callable[[], web.Response]
 ) -> None:
     """Every way of saying "no cover" is counted as that, and never written as a picture."""
     report, _ = await fetch(await serving(always(make)), tmp_path, BOOKS[0])
@@ -278,7 +284,7 @@ async def test_no_placeholder_becomes_a_file(
     assert files(tmp_path) == []
 
 
-async def test_what_is_here_is_asked_for_on_condition(serving, tmp_path: Path) -> None:
+async def test_what_is_here_is_asked_for_on_condition(serving: Serving, tmp_path: Path) -> None:
     """A rerun sends the ETag, or else the date; 304 leaves the file, 200 replaces it; both are counted."""
     body, newer = images.small_jpeg(), images.small_jpeg(44, 66)
     server = await serving(
@@ -300,7 +306,7 @@ async def test_what_is_here_is_asked_for_on_condition(serving, tmp_path: Path) -
     assert (tmp_path / f"{BOOKS[1]}.jpg").read_bytes() == newer
 
 
-async def test_what_was_checked_lately_is_not_asked_for(serving, tmp_path: Path) -> None:
+async def test_what_was_checked_lately_is_not_asked_for(serving: Serving, tmp_path: Path) -> None:
     """While a file counts as fresh it costs no request; then one, and 304 makes it fresh again."""
     server = await serving(in_turn(cover, lambda: web.Response(status=304)))
     clock = Clock()
@@ -312,7 +318,9 @@ async def test_what_was_checked_lately_is_not_asked_for(serving, tmp_path: Path)
 
 
 @pytest.mark.parametrize("harm", ["removed", "cut", "another size"])
-async def test_what_is_not_right_is_fetched_without_condition(serving, tmp_path: Path, harm: str) -> None:
+async def test_what_is_not_right_is_fetched_without_condition(
+    serving: Serving, tmp_path: Path, harm: str
+) -> None:
     """A file that is gone, cut short, or of another size, is fetched anew however lately it was checked."""
     server = await serving(always(lambda: cover(ETag='"1-2"')))
     await fetch(server, tmp_path, BOOKS[0])
@@ -328,7 +336,7 @@ async def test_what_is_not_right_is_fetched_without_condition(serving, tmp_path:
     assert path.read_bytes() == images.small_jpeg()
 
 
-async def test_retry_after_is_obeyed(serving, tmp_path: Path) -> None:
+async def test_retry_after_is_obeyed(serving: Serving, tmp_path: Path) -> None:
     """Asked for patience by our server or by any, we wait just as long, then ask for the same cover again."""
     clock = Clock()
     server = await serving(
@@ -346,7 +354,7 @@ async def test_retry_after_is_obeyed(serving, tmp_path: Path) -> None:
     assert report.outcomes == {DownloadOutcome.FETCHED: 2}
 
 
-async def test_patience_ends(serving, tmp_path: Path) -> None:
+async def test_patience_ends(serving: Serving, tmp_path: Path) -> None:
     """A cover that never comes fails after four tries, and the next one is asked for once it is time to."""
     clock = Clock()
     server = await serving(always(lambda: cover("unavailable", PLACEHOLDER, Retry_After="5")))
@@ -357,7 +365,7 @@ async def test_patience_ends(serving, tmp_path: Path) -> None:
     assert clock.slept == [5.0] * 7
 
 
-async def test_a_spent_quota_ends_it(serving, tmp_path: Path) -> None:
+async def test_a_spent_quota_ends_it(serving: Serving, tmp_path: Path) -> None:
     """When the quota is used up nothing more is asked, and the report says when it resets."""
     spent = {"X_RateLimit_Reset": "1800003600", "Retry_After": "99"}
     server = await serving(in_turn(cover, lambda: cover("quota", PLACEHOLDER, **spent)))
@@ -368,7 +376,7 @@ async def test_a_spent_quota_ends_it(serving, tmp_path: Path) -> None:
     assert (len(server.asked), len(results)) == (2, 1)
 
 
-async def test_a_server_that_wants_hours_ends_it(serving, tmp_path: Path) -> None:
+async def test_a_server_that_wants_hours_ends_it(serving: Serving, tmp_path: Path) -> None:
     """A server without our headers that says 429 for hours is left alone, and the report says until when."""
     server = await serving(always(lambda: web.Response(status=429, headers={"Retry-After": "7200"})))
     report, _ = await fetch(server, tmp_path, *BOOKS)
@@ -378,7 +386,7 @@ async def test_a_server_that_wants_hours_ends_it(serving, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("status", ["key", "size", "path", ""])
-async def test_a_refused_key_ends_it(serving, tmp_path: Path, status: str) -> None:
+async def test_a_refused_key_ends_it(serving: Serving, tmp_path: Path, status: str) -> None:
     """A key, a size or an address that is refused once is refused for all books: nothing more is asked."""
     headers = {"X-Cover-Status": status} if status else {}
     code = 404 if status in ("size", "path") else 403
@@ -390,7 +398,7 @@ async def test_a_refused_key_ends_it(serving, tmp_path: Path, status: str) -> No
     assert (len(server.asked), files(tmp_path)) == (1, [])
 
 
-async def test_a_cut_connection_is_tried_again(serving, tmp_path: Path) -> None:
+async def test_a_cut_connection_is_tried_again(serving: Serving, tmp_path: Path) -> None:
     """A connection that breaks in the middle of a cover leaves no file; the cover is asked for again."""
 
     async def cut(request: web.Request) -> web.StreamResponse:
@@ -423,7 +431,7 @@ async def test_a_server_that_never_answers_ends_it(tmp_path: Path) -> None:
     assert "cannot be reached" in str(report.stopped)
 
 
-async def test_a_server_that_goes_away_ends_it(serving, tmp_path: Path) -> None:
+async def test_a_server_that_goes_away_ends_it(serving: Serving, tmp_path: Path) -> None:
     """After three books in a row without an answer it ends, and nothing that it says holds the key."""
 
     async def hang_up(request: web.Request) -> web.StreamResponse:
@@ -441,7 +449,7 @@ async def test_a_server_that_goes_away_ends_it(serving, tmp_path: Path) -> None:
     assert KEY not in str(report.stopped) + results[1].why
 
 
-async def test_of_several_isbns_the_first_with_a_cover(serving, tmp_path: Path) -> None:
+async def test_of_several_isbns_the_first_with_a_cover(serving: Serving, tmp_path: Path) -> None:
     """A line with a list is asked for one by one; what can be either of two books is not guessed."""
     server = await serving(in_turn(lambda: cover("missing", PLACEHOLDER), cover))
     report, results = await fetch(server, tmp_path, f"{BOOKS[0]} | {BOOKS[1]}", "nothing", "000000124")
@@ -481,8 +489,9 @@ def test_a_label_says_more_than_a_status() -> None:
     assert judge(ServerAnswer(404, {}, b"")) is Verdict.MISSING
 
 
-def entry(isbn: str = BOOKS[0], **values: object) -> Entry:
-    return Entry(**({"isbn": isbn, "file": f"{isbn}.jpg", "bytes": 3, "of": "o", "checked": 1.0} | values))
+def entry(isbn: str = BOOKS[0], **values: Any) -> Entry:
+    told: dict[str, Any] = {"isbn": isbn, "file": f"{isbn}.jpg", "bytes": 3, "of": "o", "checked": 1.0}
+    return Entry(**(told | values))
 
 
 @pytest.fixture
@@ -531,7 +540,7 @@ def test_a_full_disk_leaves_nothing_half(folder: Folder, tmp_path: Path) -> None
     assert leftovers(tmp_path) == []
 
 
-async def command(*arguments: str | Path, code: int = 0) -> dict:
+async def command(*arguments: str | Path, code: int = 0) -> Any:
     """Run `coverproxy fetch … --json` to its end, and return what it printed."""
     process = await spawn(*arguments, "--json")
     said, wrong = await process.communicate()
@@ -622,7 +631,7 @@ async def test_the_command_stops_when_the_quota_is_used_up(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-async def test_killed_in_the_middle_it_goes_on(serving, tmp_path: Path, number: int) -> None:
+async def test_killed_in_the_middle_it_goes_on(serving: Serving, tmp_path: Path, number: int) -> None:
     """Killed while half a cover is here, no file is half; the next run asks only for what is missing."""
     is_stuck, is_well = asyncio.Event(), False
 

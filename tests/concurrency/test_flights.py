@@ -4,6 +4,8 @@ import asyncio
 import fcntl
 import multiprocessing
 import os
+from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.domain.errors import NoCover, OwnFault, Pending, QuotaExceeded, TooFast
 
+Concerns = Callable[[OwnFault], bool]
 
-def concerns(key: str, *, is_automated: bool = False):
+
+def concerns(key: str, *, is_automated: bool = False) -> Concerns:
     """Whom a refusal concerns, for a visitor with *key*."""
     return lambda fault: fault.concerns(key, is_automated)
 
@@ -112,7 +116,7 @@ async def test_a_shared_failure_is_shared() -> None:
     ],
     ids=["another key's quota", "another key's pace", "the same key in a browser"],
 )
-async def test_a_follower_does_not_inherit_the_leaders_own_fault(fault: OwnFault, follower) -> None:
+async def test_a_follower_does_not_inherit_the_leaders_own_fault(fault: OwnFault, follower: Concerns) -> None:
     """Whom the leader's refusal does not concern goes round again, leads, and gets the cover."""
     flights: SingleFlight[str] = SingleFlight()
     poor, rich = Maker(fault), Maker()
@@ -164,7 +168,7 @@ async def test_landing_is_bounded() -> None:
 
 
 @pytest.fixture
-def stripes(tmp_path: Path):
+def stripes(tmp_path: Path) -> Iterator[FileLocks]:
     """Locks in a folder of their own."""
     locks = FileLocks(tmp_path, count=4)
     yield locks
@@ -199,9 +203,10 @@ async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: FileLocks) -
         pass
 
 
-def _hold_and_die(folder: Path, held) -> None:
+def _hold_and_die(folder: Path, held: Event) -> None:
     stripes = FileLocks(folder, count=4)
     handle = stripes._open("a")
+    assert handle is not None
     fcntl.flock(handle, fcntl.LOCK_EX)
     held.set()
     os._exit(9)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -138,7 +139,10 @@ async def test_a_third_node_moves_its_share_only(tmp_path: Path) -> None:
 def test_nginx_takes_the_configuration(tmp_path: Path, tls: str) -> None:
     """nginx -t passes, with IPv6 nodes, and with TLS."""
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"]
-    paths = {"certificate": str(tmp_path / "c.pem"), "certificate_key": str(tmp_path / "k.pem")}
+    paths: dict[str, Any] = {
+        "certificate": str(tmp_path / "c.pem"),
+        "certificate_key": str(tmp_path / "k.pem"),
+    }
     files = ["-out", paths["certificate"], "-keyout", paths["certificate_key"]]
     subprocess.run([*made, *files], check=True, capture_output=True)
     conf = balanced(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -22,7 +23,7 @@ from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 from ending import end
 from fronting import before, free_port, fronted, laid, printed
 from images import small_jpeg
-from running import data, key, serve, workers
+from running import Serve, data, key, serve, workers
 from services import program
 from stdnum import isbn as stdnum_isbn
 from yarl import URL
@@ -327,7 +328,7 @@ async def test_an_encoded_slash_is_a_slash(server: Running, front: str) -> None:
         assert got.body == body
 
 
-async def test_hits_go_on_when_the_app_is_killed(serve, data: Path, tmp_path: Path) -> None:
+async def test_hits_go_on_when_the_app_is_killed(serve: Serve, data: Path, tmp_path: Path) -> None:
     """After kill -9 covers that are there are served; others are "unavailable", 200 or 503 as asked."""
     served, name = serve(), key(data)
     path = f"/devkey/{name}/medium/isbn/{COVERED}"
@@ -520,7 +521,9 @@ async def test_a_forged_referer_passes_no_limit(server: Running, tmp_path: Path)
     assert hits == ["hit"] * 12
 
 
-async def test_the_app_is_told_the_client_by_its_front_only(start: Start, tmp_path: Path, caplog) -> None:
+async def test_the_app_is_told_the_client_by_its_front_only(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """X-Forwarded-For counts from the front, which writes it anew; from anybody else it counts nothing."""
     server = await start(log={"access": True}, front={"trusted": ["127.0.0.1"]})
     stranger = await start(log={"access": True}, front={"trusted": ["10.0.0.1"]})
@@ -562,7 +565,7 @@ async def test_nginx_chooses_the_format_that_the_app_would(start: Start, tmp_pat
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> dict[str, str]:
+def certificate(tmp_path: Path) -> dict[str, Any]:
     """A certificate and its key, as [front] names them."""
     paths = {"certificate": str(tmp_path / "cert.pem"), "certificate_key": str(tmp_path / "key.pem")}
     made = [
@@ -584,7 +587,7 @@ def certificate(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("tls", ["off", "http1", "http2"])
 def test_nginx_takes_the_configuration(
-    data: Path, tmp_path: Path, certificate: dict[str, str], tls: str
+    data: Path, tmp_path: Path, certificate: dict[str, Any], tls: str
 ) -> None:
     """nginx -t passes on every variant, with several apps, fronts before the front, and no log."""
     conf = printed(
@@ -602,7 +605,7 @@ def test_nginx_takes_the_configuration(
 
 
 async def test_covers_over_https_and_http_alike(
-    server: Running, tmp_path: Path, certificate: dict[str, str]
+    server: Running, tmp_path: Path, certificate: dict[str, Any]
 ) -> None:
     """With TLS both schemes serve covers, as image URLs never redirect; pages lead to https."""
     secure = f"127.0.0.1:{free_port()}"
@@ -663,7 +666,7 @@ async def named_app(name: str) -> AsyncIterator[str]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield "{}:{}".format(*site._server.sockets[0].getsockname())
+    yield "{}:{}".format(*runner.addresses[0])
     await end(runner)
 
 

@@ -223,7 +223,7 @@ async def test_a_whole_configuration_fits_the_usual_limit(cache: Cache, tmp_path
 
 async def test_open_files_without_the_limit_are_told(cache: Cache, tmp_path: Path) -> None:
     """With open_files and a limit of 1,024 covers fail: doctor says so, and how that is mended."""
-    given = {"open_files": 4000}
+    given: dict[str, Any] = {"open_files": 4000}
     with debian(cache, tmp_path, hard=hard_limit(), **given) as nginx:
         with contextlib.suppress(EOFError, ConnectionError):  # it answers 500, or hangs up
             await nginx.ask_all([cache.path(number) for number in range(BOOKS)])

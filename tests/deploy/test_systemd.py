@@ -49,8 +49,8 @@ def test_systemd_finds_the_units_sound(tmp_path: Path, folder: str, options: tup
 def test_the_unit_is_hardened(tmp_path: Path) -> None:
     """systemd's own judgement of the exposure is OK (below 3 of 10), with no capability left."""
     service = unit(tmp_path, "--data", "/var/lib/coverproxy")
-    command = [program("systemd-analyze"), "security", "--offline=true", "--threshold=30", service]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    analyze = [program("systemd-analyze"), "security", "--offline=true", "--threshold=30"]
+    found = subprocess.run([*analyze, str(service)], capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, found.stdout
     text = service.read_text()

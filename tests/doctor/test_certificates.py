@@ -1,6 +1,7 @@
 """A certificate that nginx is told of, and that is not on the disk."""
 
 from pathlib import Path
+from typing import Any
 
 from running import warned
 
@@ -13,7 +14,7 @@ def test_a_missing_certificate_is_a_problem(tmp_path: Path) -> None:
     """Each of the two files is looked for once TLS is on; an empty one is as good as none."""
     (tmp_path / "full.pem").write_text("-----BEGIN CERTIFICATE-----")
     (tmp_path / "key.pem").write_text("")
-    files = {"certificate": f"{tmp_path}/full.pem", "certificate_key": f"{tmp_path}/key.pem"}
+    files: dict[str, Any] = {"certificate": f"{tmp_path}/full.pem", "certificate_key": f"{tmp_path}/key.pem"}
     assert not list(certificates(Front(tls="off", **files)))
     found = list(certificates(Front(tls="http2", **files)))
     assert [each.level for each in found] == [Level.OK, Level.PROBLEM]

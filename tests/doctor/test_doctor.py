@@ -10,8 +10,10 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -58,10 +60,10 @@ Examine = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]
 
 
 @pytest.fixture
-def examine(ports: dict[str, str]) -> Examine:
+def examine(ports: dict[str, Any]) -> Examine:
     """A function that runs `doctor --json`: its exit code, and its findings by level."""
 
-    def run_it(data: Path, *options: str | Path, **environment: str) -> tuple[int, dict]:
+    def run_it(data: Path, *options: str | Path, **environment: str) -> tuple[int, Any]:
         done = subprocess.run(
             [*COMMAND, "doctor", "--data", str(data), "--json", *map(str, options)],
             capture_output=True, text=True, timeout=60, env=ENVIRONMENT | ports | environment,
@@ -94,7 +96,7 @@ def test_a_healthy_folder_has_no_problem(examine: Examine, healthy: Path) -> Non
     assert [path for path in sorted(healthy.rglob("*")) if not path.name.endswith(("-wal", "-shm"))] == before
 
 
-def test_people_get_lines_with_what_to_do(sick: Path, ports: dict[str, str]) -> None:
+def test_people_get_lines_with_what_to_do(sick: Path, ports: dict[str, Any]) -> None:
     """Without --json each finding is a line, its advice below it, and the counts come last."""
     (sick / "cache" / "v2" / "by-key").rename(sick / "away")
     command = [*COMMAND, "doctor", "--data", str(sick)]
@@ -188,13 +190,13 @@ def test_a_mount_that_keeps_no_access_times_is_told(tmp_path: Path) -> None:
     assert "remount,relatime" in found.advice
 
 
-def test_a_low_limit_of_open_files_is_told(healthy: Path, ports: dict[str, str]) -> None:
+def test_a_low_limit_of_open_files_is_told(healthy: Path, ports: dict[str, Any]) -> None:
     """1024 is a warning with the line for systemd; 64 is a problem."""
     for limit, code, level in ((1024, 0, "warning"), (64, 1, "problem")):
         done = subprocess.run(
             [*COMMAND, "doctor", "--data", str(healthy), "--json"],
             capture_output=True, text=True, timeout=60, env=ENVIRONMENT | ports,
-            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (limit, limit)),
         )  # fmt: skip
         found = [each for each in json.loads(done.stdout)["findings"] if each["level"] == level]
         assert done.returncode == code

@@ -105,7 +105,7 @@ def test_relations() -> None:
 def sample() -> pymarc.Record:
     """A record with a cover, as a library system writes it."""
     made = pymarc.Record()
-    made.add_field(
+    made.add_field(  # type: ignore[no-untyped-call]
         pymarc.Field("001", data="42"),
         pymarc.Field("020", pymarc.Indicators(" ", " "), [pymarc.Subfield("a", "9780000100009")]),
         pymarc.Field("245", pymarc.Indicators("1", "0"), [pymarc.Subfield("a", "Bücher, naïve Ängste")]),
@@ -120,7 +120,7 @@ def sample() -> pymarc.Record:
 def test_both_forms_say_the_same() -> None:
     """A record as ISO 2709 and as MARCXML gives the same identifiers and links."""
     body = sample().as_marc()
-    text = b'<collection xmlns="http://www.loc.gov/MARC21/slim">%s</collection>' % pymarc.record_to_xml(
+    text = b'<collection xmlns="http://www.loc.gov/MARC21/slim">%s</collection>' % pymarc.record_to_xml(  # type: ignore[no-untyped-call]
         sample()
     )
 
@@ -153,7 +153,8 @@ def test_what_is_not_marc_is_refused(body: bytes) -> None:
 def test_a_wrong_length_in_a_leader_harms_nothing(length: bytes) -> None:
     """Records are told by their terminators: those before and after one with a wrong length are read too."""
     made = pymarc.Record(force_utf8=True)
-    made.add_field(pymarc.Field("020", [" ", " "], [pymarc.Subfield("a", "9780141439518")]))
+    field = pymarc.Field("020", pymarc.Indicators(" ", " "), [pymarc.Subfield("a", "9780141439518")])
+    made.add_field(field)  # type: ignore[no-untyped-call]
     plain = made.as_marc()
     found = list(
         marc.records(io.BytesIO(plain + b"\r\n" + length + plain[5:] + plain + b"\x1a"), marc.Rules())

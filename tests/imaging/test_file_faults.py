@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import files_by_hand as by_hand
 import images
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from coverproxy.config import Config, Import
 from coverproxy.domain import file_kinds
 from coverproxy.domain.errors import UnusableOriginal
-from coverproxy.domain.formats import Format
+from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import jpeg, jpeg_repair, tiff, vips
 from coverproxy.imaging.render import render
@@ -41,7 +42,7 @@ def why_not_imported(body: bytes) -> str:
     return str(refused.value)
 
 
-def middle(body: bytes) -> np.ndarray:
+def middle(body: bytes) -> Any:
     """The colour in the middle of a derivative."""
     pixels = images.decoded(body)
     return pixels[pixels.shape[0] // 2, pixels.shape[1] // 2]
@@ -90,8 +91,8 @@ def test_another_threads_words_are_left_out() -> None:
         detail = "source: bad seek to 1024\nVipsJpeg: 8322 extraneous bytes\nimage: bad labq format\n"
         message = ""
 
-    assert vips.said(Error, vips.Loader.TIFF) == "VipsJpeg: 8322 extraneous bytes; image: bad labq format"
-    assert vips.said(Error, vips.Loader.PNG) == "image: bad labq format"
+    assert vips.said(Error, Loader.TIFF) == "VipsJpeg: 8322 extraneous bytes; image: bad labq format"
+    assert vips.said(Error, Loader.PNG) == "image: bad labq format"
 
 
 # --- JPEGs that browsers show ---------------------------------------------------------------------
@@ -363,7 +364,7 @@ def test_half_a_profile_is_none() -> None:
 
 def test_a_cut_profile_is_none() -> None:
     """A profile that says it is longer than it is, is none, in whatever file."""
-    library = images.library()
+    library = vips.library()
     picture = images.with_profile(images.solid((60, 150, 90)), "p3").copy()
     profile = picture.get("icc-profile-data")
     longer = struct.pack(">I", len(profile) + 40) + profile[4:]

@@ -61,7 +61,7 @@ def test_a_filled_box_is_another_revision() -> None:
     """A size that begins to pad has its covers made anew; one that says "fit", as ever, has not."""
     plain = Size(width=100, height=150)
     assert Size(width=100, height=150, fit="fit").revision(Format.JPEG, 1) == plain.revision(Format.JPEG, 1)
-    others = [Size(width=100, height=150, fit=fit) for fit in ("pad", "crop")]  # type: ignore[arg-type]
+    others = [Size(width=100, height=150, fit=fit) for fit in ("pad", "crop")]
     revisions = {each.revision(Format.JPEG, 1) for each in (plain, *others)}
     assert len(revisions) == 3
 

@@ -10,6 +10,7 @@ from conftest import Running, configured, take_in
 
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import Format, Loader, dimensions, sniff
+from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.imaging import transform, vips
 from coverproxy.wiring.data_folder import open_shelf
 
@@ -81,9 +82,7 @@ def test_every_original_is_in_its_place(tmp_path: Path) -> None:
         assert all(shelf.files.has(each) for each in found)
 
 
-def _identifier(value: str):
-    from coverproxy.domain.spec import ISBN, Identifier
-
+def _identifier(value: str) -> Identifier:
     return Identifier(ISBN, value)
 
 

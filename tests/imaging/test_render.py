@@ -20,6 +20,7 @@ from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format
 from coverproxy.imaging.encode import MIN_JPEG_BYTES
 from coverproxy.imaging.render import Rendered, render, verify
+from coverproxy.imaging.vips import library
 
 CONFIG = Config()
 SIZES = CONFIG.sizes
@@ -143,7 +144,7 @@ def test_an_icc_profile_is_obeyed(colour: tuple[int, ...], encode: Callable[...,
 
 def test_a_broken_icc_profile_does_not_cost_the_cover() -> None:
     """A profile that cannot be read is passed over: the picture is shown as if it had none."""
-    vips = images.library()
+    vips = library()
     odd = images.cover().copy()
     odd.set_type(vips.GValue.blob_type, "icc-profile-data", b"this is no profile" * 20)
     assert images.mean(made(images.jpeg(odd)).body) == pytest.approx(PLAIN, abs=3)

@@ -15,7 +15,7 @@ from aiohttp import web
 from ending import end
 from hypothesis import given
 from hypothesis import strategies as st
-from running import Served, data, serve, workers
+from running import Serve, Served, data, serve, workers
 
 from coverproxy.server.balanced_accept import PATIENCE_SECONDS, SLACK, SharedSite, Shares, room
 
@@ -48,7 +48,7 @@ async def connected(served: Served, count: int) -> list[asyncio.StreamWriter]:
 
 
 @pytest.mark.parametrize("count", [8, 32])
-async def test_clients_that_stay_are_spread_over_the_workers(serve, data: Path, count: int) -> None:
+async def test_clients_that_stay_are_spread_over_the_workers(serve: Serve, data: Path, count: int) -> None:
     """Of 8 or 32 connections opened at once and kept, each of two workers mostly holds a third at least.
 
     A worker that gets no processor for PATIENCE_SECONDS rightly loses its part: three of five must do.
@@ -91,7 +91,7 @@ async def both(served: Served) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-async def test_a_worker_that_stands_still_keeps_nobody_waiting(serve, data: Path, number: int) -> None:
+async def test_a_worker_that_stands_still_keeps_nobody_waiting(serve: Serve, data: Path, number: int) -> None:
     """With one of two workers stopped or killed, the other answers every new connection, soon."""
     served = serve("--workers", "2")
     idle, _ = await both(served)

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import ClientSession
 from conftest import COVERED
 from forms import Visitor
-from running import data, get, key, serve, workers
+from running import Serve, data, get, key, serve, workers
 
 __all__ = ["data", "serve"]  # fixtures
 
@@ -29,10 +29,11 @@ async def of_programs(url: str) -> dict[str, int]:
 
 async def token_on(visitor: Visitor, page: str) -> str:
     """The token of a page's form."""
-    return re.findall(r'name="form_token" value="([0-9a-f]+)"', (await visitor.get(page)).body.decode())[0]
+    text = (await visitor.get(page)).body.decode()
+    return str(re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[0])
 
 
-async def test_sighup_changes_the_administrators_secret(serve, data: Path, tmp_path: Path) -> None:
+async def test_sighup_changes_the_administrators_secret(serve: Serve, data: Path, tmp_path: Path) -> None:
     """Sessions, open forms and programs of the old secret are out, those of the new one in.
 
     Keys, the forms of other pages and covers know nothing of it; no secret is in the log.

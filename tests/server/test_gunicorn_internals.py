@@ -4,6 +4,7 @@ import inspect
 import socket
 import warnings
 from pathlib import Path
+from typing import IO
 
 import pytest
 from gunicorn.config import Config
@@ -85,7 +86,7 @@ def test_the_handed_over_socket_is_gunicorns_alone(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", ResourceWarning)  # gunicorn leaves a copy to the garbage collector
         (bound,) = create_sockets(app.cfg, internals.Logger(app.cfg))
     try:
-        files = []
+        files: list[IO[str]] = []
         while not files or files[-1].fileno() < handed:
             files.append((tmp_path / f"file{len(files)}").open("w"))
         assert files[-1].fileno() == handed

@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 from conftest import BROWSER, COVERED, UNCOVERED
-from running import Served, children, data, get, key, serve, workers
+from running import Serve, Served, children, data, get, key, serve, workers
 
 __all__ = ["data", "serve"]  # fixtures
 
@@ -63,7 +63,7 @@ async def asked_late(served: Served, path: str, end: asyncio.Event, failures: li
 
 
 @pytest.mark.parametrize("count", ["1", "2"])
-def test_sighup_refuses_nobody(serve, data: Path, count: str) -> None:
+def test_sighup_refuses_nobody(serve: Serve, data: Path, count: str) -> None:
     """Three SIGHUPs under a load of new connections: new workers each time, and no request is lost."""
     served = serve("--workers", count)
     path = f"/devkey/{key(data)}/medium/isbn/{COVERED}"
@@ -90,7 +90,7 @@ def test_sighup_refuses_nobody(serve, data: Path, count: str) -> None:
     assert served.process.stdout.read() == ""  # the line that says it is ready came once
 
 
-def test_sighup_reads_the_config_anew(serve, data: Path, tmp_path: Path) -> None:
+def test_sighup_reads_the_config_anew(serve: Serve, data: Path, tmp_path: Path) -> None:
     """A changed config file is in force after SIGHUP, its workers too; one with mistakes changes nothing."""
     file = tmp_path / "c.toml"
     file.write_text("[answers]\nmissing_max_age_seconds = 111\n")
@@ -116,7 +116,7 @@ def test_sighup_reads_the_config_anew(serve, data: Path, tmp_path: Path) -> None
     ]
 
 
-def test_metrics_outlive_workers(serve, data: Path) -> None:
+def test_metrics_outlive_workers(serve: Serve, data: Path) -> None:
     """What a worker counted stays in the sums after SIGHUP and after kill -9."""
     served = serve()
     path = f"{served.url}/devkey/{key(data)}/medium/isbn/{UNCOVERED}"
@@ -133,7 +133,7 @@ def test_metrics_outlive_workers(serve, data: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_is_clean_and_quick(serve, data: Path, number: int) -> None:
+def test_a_stop_is_clean_and_quick(serve: Serve, data: Path, number: int) -> None:
     """SIGTERM and SIGINT end an idle server with code 0 within seconds; no worker or decoder is left."""
     served = serve()
     running = workers(served)
@@ -146,7 +146,7 @@ def test_a_stop_is_clean_and_quick(serve, data: Path, number: int) -> None:
     assert not any(Path(f"/proc/{each}").exists() for each in running)
 
 
-def test_the_metrics_folder_is_the_masters_to_remove(serve, data: Path) -> None:
+def test_the_metrics_folder_is_the_masters_to_remove(serve: Serve, data: Path) -> None:
     """The folder of the metrics goes when the master ends, not when a worker does."""
     served = serve()
     maps = Path(f"/proc/{next(iter(workers(served)))}/maps").read_text()

@@ -2,15 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGKILL
+from typing import Any
 
 import pytest
 from conftest import COVERED, configured, take_in
 from postgres_server import Cluster, postgres
-from running import Served, get, run, serve
+from running import Serve, Served, get, run, serve
 
 __all__ = ["postgres", "serve"]
 
@@ -39,11 +40,11 @@ def until(holds: Callable[[], bool], within: float = 10.0) -> None:
         time.sleep(0.05)
 
 
-def test_what_one_does_the_other_knows(url: str, data: Path, tmp_path: Path, serve: Iterator) -> None:
+def test_what_one_does_the_other_knows(url: str, data: Path, tmp_path: Path, serve: Serve) -> None:
     """Asked at once they count a cover once; one may be killed; a key that a command revokes both refuse."""
-    environment = {"COVERPROXY_STORE__URL": url}
-    one: Served = serve(**environment)  # type: ignore[operator]
-    other: Served = serve("--data", str(tmp_path / "two"), **environment)  # type: ignore[operator]
+    environment: dict[str, Any] = {"COVERPROXY_STORE__URL": url}
+    one: Served = serve(**environment)
+    other: Served = serve("--data", str(tmp_path / "two"), **environment)
     made = json.loads(run("key", "create", "--label", "x", "--json", data=tmp_path / "three", **environment))
     path = f"/devkey/{made['key']}/large/isbn/{COVERED}"
 
@@ -58,7 +59,7 @@ def test_what_one_does_the_other_knows(url: str, data: Path, tmp_path: Path, ser
     assert {cover(each) for each in (one, other)} == {"hit"}
 
     other.stop(SIGKILL)
-    again: Served = serve("--data", str(tmp_path / "two"), **environment)  # type: ignore[operator]
+    again: Served = serve("--data", str(tmp_path / "two"), **environment)
     assert cover(again) == "hit"
     run("key", "revoke", made["key"], data=tmp_path / "three", **environment)
     until(lambda: {cover(each) for each in (one, again)} == {"key"})

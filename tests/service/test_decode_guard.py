@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -79,7 +80,7 @@ class Poisoned:
         text = get(self.ops_url + "/metrics")[2].decode()
         return sum(map(float, re.findall(rf"^{name} ([0-9.]+)", text, re.MULTILINE)))
 
-    def quarantined(self) -> list[dict]:
+    def quarantined(self) -> Any:
         """What the command lists."""
         return orjson.loads(run("originals", "quarantined", "--json", data=self.data))
 

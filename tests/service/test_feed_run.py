@@ -156,7 +156,7 @@ def test_a_full_load_takes_back_what_it_does_not_name(library: Library) -> None:
     products = [product(f"{at}.jpg", isbn=isbn, record=str(at)) for at, isbn in enumerate(isbns)]
     full = library.covers / "full-1.xml"
     onix(library, *products).replace(full)
-    rules = {"full": ("full*.xml",), "most_withdrawn": 0.1}
+    rules: dict[str, Any] = {"full": ("full*.xml",), "most_withdrawn": 0.1}
     assert run(library, **rules).files["full-1.xml"].added == 10
     time.sleep(0.002)  # the next load begins in another millisecond
     onix(library, *products[2:]).replace(library.covers / "full-2.xml")

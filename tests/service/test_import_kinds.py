@@ -383,13 +383,15 @@ def test_compressed_records_are_read_as_what_they_hold(library: Library, host: L
 def marc_of(kind: str, host: LinkHost) -> bytes:
     """A record with a link to a cover, in one of MARC's forms."""
     made = pymarc.Record(force_utf8=True)
-    made.add_field(
-        pymarc.Field("020", [" ", " "], [pymarc.Subfield("a", BOOK)]),
-        pymarc.Field("856", ["4", "2"], [
+    made.add_field(  # type: ignore[no-untyped-call]
+        pymarc.Field("020", pymarc.Indicators(" ", " "), [pymarc.Subfield("a", BOOK)]),
+        pymarc.Field("856", pymarc.Indicators("4", "2"), [
             pymarc.Subfield("u", f"{host.url}/cover.jpg"), pymarc.Subfield("3", "Cover"),
         ]),
     )  # fmt: skip
-    return made.as_marc() if kind == "marc" else pymarc.record_to_xml(made, namespace=True)
+    if kind == "marc":
+        return bytes(made.as_marc())
+    return bytes(pymarc.record_to_xml(made, namespace=True))  # type: ignore[no-untyped-call]
 
 
 # --- the samples

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import images
 import orjson
@@ -20,6 +21,7 @@ from coverproxy.cli.progress import LINE_EVERY_SECONDS
 from coverproxy.concurrency.process_pool import NICENESS, cores, pace
 from coverproxy.demo.classics import CLASSICS
 from coverproxy.domain import isbn
+from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.isbn_list import lines
 
 EVERY = [value for book in CLASSICS for value in book.isbns]
@@ -51,12 +53,12 @@ def long_list(tmp_path: Path) -> Path:
     return path
 
 
-def warm(listed: str | Path, data: Path, *options: str | Path, **environment: str) -> dict:
+def warm(listed: str | Path, data: Path, *options: str | Path, **environment: Any) -> Any:
     """Run `warm --json` to its end and return what it told."""
     return orjson.loads(run("warm", listed, "--json", *options, data=data, **environment))
 
 
-def start(listed: Path, data: Path, *options: str, **rest: object) -> subprocess.Popen[str]:
+def start(listed: Path, data: Path, *options: str, **rest: Any) -> subprocess.Popen[str]:
     """Start warming AVIFs, which takes seconds, in a session of its own as a terminal gives it."""
     return subprocess.Popen(
         [*COMMAND, "warm", str(listed), "--data", str(data), "--format", "avif", *options],
@@ -222,7 +224,8 @@ def test_workers_end_with_their_parent(data: Path, long_list: Path) -> None:
 def test_the_share_is_of_the_whole_machine(share: float, count: int, workers: int, duty: float) -> None:
     """As few processes as can take the share, each working for such a part of the time."""
     got = pace(share, count)
-    assert (got.workers, got.duty) == (workers, pytest.approx(duty))
+    assert got.workers == workers
+    assert got.duty == pytest.approx(duty)
 
 
 def test_the_share_is_kept(data: Path, long_list: Path) -> None:
@@ -388,7 +391,7 @@ def test_the_readings_of_a_list_entry_are_chosen_as_the_service_does(data: Path,
 def _read(text: str) -> isbn.Reading | None:
     try:
         return isbn.parse(text)
-    except isbn.NotAnIsbn:
+    except NotAnIsbn:
         return None
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts import MATILDA, MATILDA_10, MOST, THEN, SourceContract
@@ -20,7 +21,7 @@ from coverproxy.objects.opening import open_store
 from coverproxy.sources.base import Fetched, NotThere, SourceUnavailable, Unchanged, Validators
 from coverproxy.sources.objects import ObjectSource
 
-SIGNED = {"region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
+SIGNED: dict[str, Any] = {"region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
 SECONDS = 5.0
 
 
@@ -140,7 +141,7 @@ async def test_a_proxy_of_the_environment_is_not_used(place: Bucket, monkeypatch
         ({"skip_signature": "true"}, "AccessDenied"),
     ],
 )
-async def test_wrong_credentials_are_no_answer(place: Bucket, changed: dict[str, str], code: str) -> None:
+async def test_wrong_credentials_are_no_answer(place: Bucket, changed: dict[str, Any], code: str) -> None:
     """A store that refuses us has not said that the cover is missing; its own word is told, no secret."""
     told = await refused(source(place.store.url, **(SIGNED | changed)))
 
@@ -288,7 +289,7 @@ async def test_a_cancelled_ask_lets_go(place: Bucket) -> None:
         (f"az://{BUCKET}", {"account_name": "library", "skip_signature": "true"}),
     ],
 )
-async def test_each_kind_of_store_asks(place: Bucket, url: str, options: dict[str, str]) -> None:
+async def test_each_kind_of_store_asks(place: Bucket, url: str, options: dict[str, Any]) -> None:
     """S3, Google and Azure get the object by its key, tell a missing one, and an ETag that is known."""
     place.store.signed = False
     place.store.objects["9780140328721.jpg"] = Stored(b"a cover", THEN)
@@ -329,7 +330,7 @@ async def test_a_signature_in_the_url_is_not_told(place: Bucket) -> None:
         ("gs://b", {"service_account_key": "s3cr3t"}, "gs: "),
     ],
 )
-def test_a_wrong_setting_is_told(url: str, options: dict[str, str], named: str) -> None:
+def test_a_wrong_setting_is_told(url: str, options: dict[str, Any], named: str) -> None:
     """What cannot be a store is told when it is opened, without the value of any option."""
     with pytest.raises(ValueError, match=named) as told:
         open_store(url, options, "", 1.0, "coverproxy")

@@ -3,7 +3,6 @@
 import asyncio
 import multiprocessing
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from coverproxy.storage import sqlite_migrations
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Iterator[SqliteActivity]:
+def notes(tmp_path: Path) -> SqliteActivity:
     """Notes in a real file."""
     sqlite_migrations.apply(tmp_path / "state.db", schema_steps())
     return SqliteActivity(tmp_path / "state.db")

@@ -50,8 +50,9 @@ def urls(postgres: Cluster) -> Iterator[tuple[str, str]]:
     (folder / "ini").write_text(CONFIG.format(server=postgres.port, port=port))
     user = its_user()
     group = pwd.getpwnam(user).pw_gid if user else None
-    for each in (folder, folder / "ini") if user else ():
-        shutil.chown(each, user)
+    if user:
+        for each in (folder, folder / "ini"):
+            shutil.chown(each, user)
     bouncer = subprocess.Popen(
         [program("pgbouncer"), "-q", str(folder / "ini")], user=user, group=group, cwd="/",
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

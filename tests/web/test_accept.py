@@ -199,4 +199,4 @@ def test_nothing_long_enters_a_cache() -> None:
             read(f"image/x{number}, " + "y" * accepting.MAX_KEPT)
 
     assert [cache.cache_info().currsize for cache in caches] == before
-    assert all(cache.cache_info().maxsize <= 512 for cache in caches)
+    assert all((cache.cache_info().maxsize or 10**9) <= 512 for cache in caches)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import orjson
 import pytest
-from conftest import COVERED, Got, Running
+from conftest import COVERED, Got, Running, Start
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,7 +174,7 @@ FORMS = {
 @pytest.mark.parametrize(("media_type", "body", "status"), FORMS.values(), ids=FORMS.keys())
 @pytest.mark.parametrize("path", ["/keys", "/admin/login", "/devkey/{key}/usage"])
 async def test_malformed_forms_are_the_clients_fault(
-    start, caplog: pytest.LogCaptureFixture, path: str, media_type: str, body: bytes, status: int
+    start: Start, caplog: pytest.LogCaptureFixture, path: str, media_type: str, body: bytes, status: int
 ) -> None:
     """What is not a short form in UTF-8 is 400, 413 or 415 as a page, and writes no line into the log."""
     server = await start(admin={"token": "a long enough password"})

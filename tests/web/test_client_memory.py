@@ -65,7 +65,7 @@ def test_known_paths_are_bounded_in_bytes() -> None:
     """Twenty thousand paths of the longest kind take no more than the bound; the latest asked for stay."""
     known, held = KnownPaths(1_000_000), MemoryEntry.__new__(MemoryEntry)
     for number in range(20_000):
-        known.learn((f"/{number}".ljust(MAX_NAME, "x"),), ("key", held, b""))
+        known.learn((f"/{number}".ljust(MAX_NAME, "x"),), ("key", held, b"", ("small", "native")))
 
     assert len(known) == 1_000_000 // (MAX_NAME + 650)
     assert known.get((f"/{19_999}".ljust(MAX_NAME, "x"),))
@@ -76,9 +76,9 @@ def test_the_oldest_path_goes_first() -> None:
     """What was asked for lately outlives what was not; learning one anew counts it once."""
     known, held = KnownPaths(2050), MemoryEntry.__new__(MemoryEntry)
     for name in ("/a", "/b", "/b", "/a", "/c"):
-        known.learn((name,), ("key", held, b""))
+        known.learn((name,), ("key", held, b"", ("small", "native")))
     known.touch(("/a",))
-    known.learn(("/d",), ("key", held, b""))
+    known.learn(("/d",), ("key", held, b"", ("small", "native")))
 
     assert [bool(known.get((name,))) for name in ("/a", "/b", "/c", "/d")] == [True, False, True, True]
 

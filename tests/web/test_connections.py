@@ -5,6 +5,7 @@ import resource
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,7 +17,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @asynccontextmanager
-async def serving(body: bytes = b"here", **limits: float) -> AsyncIterator[Callable[[], Awaitable[Opened]]]:
+async def serving(body: bytes = b"here", **limits: Any) -> AsyncIterator[Callable[[], Awaitable[Opened]]]:
     """Serve *body* within some limits; yield what opens a connection."""
 
     async def answer(request: web.Request) -> web.Response:

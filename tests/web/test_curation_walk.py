@@ -100,10 +100,11 @@ async def walked(at: Reached, tab: Page, chromium: Chromium) -> None:
     for body, colour in ((RED, images.RED), (BLUE, images.BLUE)):
         await uploaded(tab, at, body)
         await shows(at, colour)
+    steps: tuple[tuple[str, tuple[int, int, int] | None], ...]
     steps = (("hide", None), ("undo", images.BLUE), ("hide", None), ("restore", images.BLUE))
-    for act, colour in steps:
+    for act, shown in steps:
         await decided(tab, at, act)
-        await shows(at, colour)
+        await shows(at, shown)
     async with chromium.tab() as stranger:
         await stranger.open(f"{at.url}/report/isbn/{UNCOVERED}")
         assert await stranger.ask("document.querySelector('main img').decode().then(() => true)")

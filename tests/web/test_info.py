@@ -6,6 +6,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -32,7 +33,7 @@ def list_path(server: Running, query: str = "", key: str | None = None) -> str:
     return f"/devkey/{key or server.key.name}/info{query}"
 
 
-async def about(server: Running, text: str) -> dict:
+async def about(server: Running, text: str) -> Any:
     got = await server.get(f"/devkey/{server.key.name}/info/isbn/{text}")
     assert (got.status, got.headers["Content-Type"]) == (200, JSON), got.body
     return orjson.loads(got.body)

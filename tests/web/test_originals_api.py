@@ -133,7 +133,15 @@ async def test_decisions_are_made_by_json(server: Running) -> None:
     assert await act(act="undo", number=book["history"][0]["number"]) == digests[0]
     assert await act(act="remove", digest=digests[0]) == digests[1]
     assert await act(act="unpin") == digests[1]
-    for wish in ({"act": "burn"}, {"act": "pin"}, {"act": "undo"}, {"act": "undo", "number": -1}, {}, []):
+    wishes: tuple[Any, ...] = (
+        {"act": "burn"},
+        {"act": "pin"},
+        {"act": "undo"},
+        {"act": "undo", "number": -1},
+        {},
+        [],
+    )
+    for wish in wishes:
         assert (await call(server, "POST", every(server), orjson.dumps(wish)))[0] == 400, wish
     other = orjson.dumps({"act": "undo", "number": book["history"][0]["number"]})
     assert (await call(server, "POST", every(server, COVERED), other))[0] == 404

@@ -59,8 +59,8 @@ def test_templates_are_compiled_once_for_all_applications(tmp_path: Path) -> Non
     """Applications of one process share what was compiled, and none of what they show."""
     names = ("Reading room", "Town library")
     sites = [Pages(configured(tmp_path, site={"name": name})) for name in names]
-    values = {"d": {"title": "", "status": 404, "code": ""}, "base": "", "path": "/"}
-    shown = [each.render("error.html", values) for each in sites]
+    values = {"d": {"title": "", "status": 404, "code": ""}, "base": "", "path": "/", "switches": {}}
+    shown = [each.render("error.html", each.by_language["en"], values) for each in sites]
     code = {id(each._environment.get_template("error.html").root_render_func.__code__) for each in sites}
 
     assert len(code) == 1
@@ -130,7 +130,7 @@ async def test_the_shelf_has_what_may_be_shown(server: Running) -> None:
 
     before = await names()
     catalogue = server.folder.catalogue
-    states: list[State] = ["hidden", "pending", "expired"]
+    states = [State.HIDDEN, State.PENDING, State.EXPIRED]
     gone = sorted(before)[:3]
     with catalogue.writing() as tables:
         for name, state in zip(gone, states, strict=True):

@@ -8,7 +8,8 @@ from coverproxy.wiring.postgres import Follower
 
 def test_what_could_not_be_followed_is_tried_again() -> None:
     """Woken once while the database is still away, it follows as soon as that answers."""
-    tries, followed = [], threading.Event()
+    tries: list[None] = []
+    followed = threading.Event()
 
     def drop() -> None:
         tries.append(None)

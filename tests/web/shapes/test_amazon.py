@@ -13,7 +13,7 @@ from coverproxy.domain.formats import PLACEHOLDER
 from coverproxy.web.shapes import amazon
 
 SIZES = load(None, {}).size_table
-TEN = isbn.to_isbn10(COVERED)
+TEN = isbn.to_isbn10(COVERED) or ""
 
 
 def at(server: Running, name: str, key: str | None = None) -> str:

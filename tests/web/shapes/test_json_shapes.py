@@ -1,6 +1,7 @@
 """Shapes that answer with JSON: Open Library's Books and Read API, Google's viewapi, Coce."""
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -9,7 +10,7 @@ from conftest import COVERED, UNCOVERED, Got, Running, Start
 
 from coverproxy.domain import isbn
 
-TEN = isbn.to_isbn10(COVERED)
+TEN = isbn.to_isbn10(COVERED) or ""
 SCRIPT = "application/javascript; charset=utf-8"
 
 
@@ -17,13 +18,13 @@ async def ask(server: Running, rest: str, key: str | None = None) -> Got:
     return await server.get(f"/devkey/{key or server.key.name}{rest}")
 
 
-async def told(server: Running, rest: str) -> dict:
+async def told(server: Running, rest: str) -> Any:
     got = await ask(server, rest)
     assert (got.status, got.headers["Content-Type"]) == (200, "application/json"), got.body
     return orjson.loads(got.body)
 
 
-async def of_script(server: Running, rest: str, before: str, after: str) -> dict:
+async def of_script(server: Running, rest: str, before: str, after: str) -> Any:
     """What a script holds between the call, or the assignment, and its end."""
     got = await ask(server, rest)
     assert (got.status, got.headers["Content-Type"]) == (200, SCRIPT)
@@ -91,7 +92,9 @@ async def test_read_api_answers_by_the_asked_key(server: Running) -> None:
 async def test_google_viewapi_is_what_vufind_and_koha_read(server: Running) -> None:
     """VuFind's expression finds the JSON; zoom=5 is in the thumbnail's address, and zoom=1 leads on."""
     got = await ask(server, f"/books?jscmd=viewapi&bibkeys=ISBN:{COVERED}&callback=addTheCover")
-    found = orjson.loads(re.fullmatch(r"[^{]*(\{.*\})[^}]*", got.body.decode(), re.DOTALL)[1])
+    script = re.fullmatch(r"[^{]*(\{.*\})[^}]*", got.body.decode(), re.DOTALL)
+    assert script
+    found = orjson.loads(script[1])
     url = found[f"ISBN:{COVERED}"]["thumbnail_url"]
 
     assert got.headers["Content-Type"] == SCRIPT

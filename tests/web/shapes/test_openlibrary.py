@@ -11,7 +11,7 @@ from coverproxy.domain import isbn
 from coverproxy.domain.formats import PLACEHOLDER
 from coverproxy.domain.spec import Identifier
 
-TEN = isbn.to_isbn10(COVERED)
+TEN = isbn.to_isbn10(COVERED) or ""
 
 
 def at(server: Running, rest: str) -> str:
