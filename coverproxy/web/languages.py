@@ -41,4 +41,12 @@ def keep(request: web.Request, response: web.StreamResponse, offered: tuple[str,
 def switches(request: web.Request, offered: tuple[str, ...], *, is_kept: bool) -> dict[str, str]:
     """Return the address of this page in each language; *is_kept*: shared, so without the reader's query."""
     query = {} if is_kept else {name: text for name, text in request.query.items() if name in _REPEATED}
-    return {each: f"{request.path}?{urlencode(query | {PARAMETER: each})}" for each in offered}
+    return {each: f"{here(request)}?{urlencode(query | {PARAMETER: each})}" for each in offered}
+
+
+def here(request: web.Request) -> str:
+    """Return the path of this page for a link to it: as it was spelled, and never with another site's name.
+
+    To a browser //example.net is a site, and what stands for %3F begins a query.
+    """
+    return "/" + request.rel_url.raw_path.lstrip("/")

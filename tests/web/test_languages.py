@@ -1,8 +1,11 @@
 """The language of pages: what the browser asks for, and what the reader chose."""
 
+import re
+
 import pytest
 from browser import Page
 from conftest import Running, Start
+from yarl import URL
 
 from coverproxy.web.accept import language
 
@@ -45,6 +48,25 @@ async def test_a_page_is_in_the_browsers_language(server: Running) -> None:
     for each in got:
         assert {"Accept", "Accept-Language", "Cookie"} <= set(each.headers["Vary"].split(", "))
         assert "coverproxy_language" not in each.headers.get("Set-Cookie", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("//example.net/x", "/example.net/x"),
+        ("///example.net/x", "/example.net/x"),
+        ("/item/isbn/a%3Fb%23c", "/item/isbn/a%3Fb%23c"),
+    ],
+)
+async def test_other_languages_of_a_page_are_at_its_own_address(
+    server: Running, path: str, there: str
+) -> None:
+    """An address that begins like another site's name leads to no other site, nor does %3F begin a query."""
+    url = URL(server.listeners.url + path, encoded=True)
+    async with server.client.get(url, headers={"Accept": HTML, "Sec-Fetch-Mode": "navigate"}) as got:
+        page = await got.text()
+
+    assert re.findall(r'href="([^"]*)[?]lang=de"', page) == [there]
 
 
 @pytest.mark.parametrize("path", ["/status", "/docs"])

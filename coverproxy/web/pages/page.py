@@ -116,7 +116,13 @@ def shown(
         return web.Response(status=status, headers=HEADERS | {"Content-Type": "application/json"}, body=body)
     offered = request.app[PAGES].offered
     switches = languages.switches(request, offered, is_kept=kept is not None)
-    values = {"d": data, "base": base_url(request), "path": request.path, "switches": switches, **more}
+    values = {
+        "d": data,
+        "base": base_url(request),
+        "path": languages.here(request),
+        "switches": switches,
+        **more,
+    }
     text = _rendered(request, template, values, {} if kept is None else kept)
     response = as_page(request, text.encode(), status)
     forms.set_cookie(request, response)
