@@ -95,6 +95,15 @@ async def test_a_key_of_other_sites_is_refused(server: Running) -> None:
     assert (await sent(server, COVERED, key=here.name)).status == 200
 
 
+async def test_a_secret_in_the_address_is_not_filled_in_as_the_key(server: Running) -> None:
+    """The form says what it is, so that nobody prints or sends a page with it."""
+    got = await server.get("/batch?key=cp_sec_abcdefgh23456789", Accept="text/html")
+
+    assert got.status == 403
+    assert "cp_sec_abcdefgh" not in got.body.decode()
+    assert "This is the owner&#39;s secret, not the key" in got.body.decode()
+
+
 async def test_other_forms_are_not_read(server: Running) -> None:
     """A form of another type is 415, a broken one 400."""
     url = f"{server.listeners.url}/batch"

@@ -8,13 +8,14 @@ from typing import Any
 
 from aiohttp import web
 
-from coverproxy.domain.api_key import Key
+from coverproxy.domain.api_key import Key, is_secret
 from coverproxy.domain.errors import (
     BadQuestion,
     Busy,
     CoverError,
     KeyNotForSite,
     QuotaExceeded,
+    SecretAsKey,
     TooMany,
     UnknownKey,
 )  # fmt: skip
@@ -59,8 +60,9 @@ SHOWN_UNREAD = 200
 @routes.get("/batch")
 @person
 async def ask(request: web.Request) -> web.StreamResponse:
-    """Show the form; `?key=` fills in the key."""
-    return _form(request, {"key": request.query.get("key", "")[:80]})
+    """Show the form; `?key=` fills in the key, and an owner's secret is not shown again."""
+    key = request.query.get("key", "")[:80]
+    return _form(request, {}, SecretAsKey()) if is_secret(key) else _form(request, {"key": key})
 
 
 @routes.post("/batch")
