@@ -40,8 +40,8 @@ def _expanded(path: str) -> str:
 
 
 def _is_host(host: str) -> str:
-    """Reject an address with a port, or a whole URL: the port has its own key."""
-    if "/" in host or re.fullmatch(r"\[.*\](:[0-9]+)?|[^:]*:[0-9]*", host):
+    """Reject an address with a port, a whole URL, or what no address has: the port has its own key."""
+    if re.search(r"[/\x00-\x20\x7f]", host) or re.fullmatch(r"\[.*\](:[0-9]+)?|[^:]*:[0-9]*", host):
         raise ValueError('expected an address alone, like "127.0.0.1" or "::"; the port has its own key')
     return host
 

@@ -62,7 +62,7 @@ class Front(Section):
     @classmethod
     def _is_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        is_plain = re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", parts.path) and not (
+        is_plain = re.fullmatch(r"(?:/(?!\.)[A-Za-z0-9._~-]+)*/?", parts.path) and not (
             parts.query or parts.fragment
         )
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or not is_plain):

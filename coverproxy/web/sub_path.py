@@ -2,7 +2,8 @@
 
 The web server in front takes the path away from what it passes on, so that routes, nginx's locations and the
 links of keys stay as they are. What an answer leads to is given the path here, in one place for all pages: of
-fifty templates that wrote it themselves one would forget it. JSON and snippets have whole addresses already.
+fifty templates that wrote it themselves one would forget it. Snippets, and JSON in the shapes of others, have
+whole addresses; the JSON of our own pages has the service's paths.
 """
 
 import re

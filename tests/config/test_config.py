@@ -650,10 +650,13 @@ def test_other_sizes_are_refused(tmp_path: Path, text: str) -> None:
     assert told.startswith("cache.max_bytes: ")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0:8080", "localhost:80", "[::1]:80", "[::1]", "http://localhost"])
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0:8080", "localhost:80", "[::1]:80", "[::1]", "http://localhost", "\\u0000", "x\\n", " ::1"],
+)
 @pytest.mark.parametrize("table", ["server", "ops"])
 def test_a_host_has_no_port(tmp_path: Path, table: str, host: str) -> None:
-    """An address with its port is refused here, not when the service starts."""
+    """What is not an address alone is refused here, not when the service starts."""
     (told,) = mistakes(tmp_path, f'[{table}]\nhost = "{host}"\n')
     assert told.startswith(f"{table}.host: ")
     assert "the port has its own key" in told

@@ -13,6 +13,8 @@ import pytest
 from conftest import BROWSER, COVERED, Start
 from fronting import free_port, laid, listening
 
+from coverproxy.config import load
+from coverproxy.domain.errors import ConfigError
 from coverproxy.web.sub_path import linked
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
@@ -114,3 +116,13 @@ async def test_redirects_cookies_and_json_are_below_the_path(start: Start, tmp_p
 def test_only_links_to_ourselves_are_changed(page: bytes, told: bytes) -> None:
     """Other sites', relative ones and code that is shown stay as they are."""
     assert linked(page, "/c") == (told or page)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://x.example/../a", "https://x.example/a?b", "https://x.example/a b", "https://x.example//a"],
+)
+def test_a_path_is_plain(url: str) -> None:
+    """What no web server takes away as it stands is refused with the config."""
+    with pytest.raises(ConfigError, match=r"front\.public_url: "):
+        load(None, {}, {"front": {"public_url": url}})

@@ -57,7 +57,7 @@ _REPORTS = (_REASON, _list("reporters", "at", "isbn")[1])
 ADMIN = (
     form("/admin/login", "Log in"),
     form("/admin/logout", "Log out"),
-    Address("/admin/login", "Redirects to the keys", {}, is_page=True),
+    Address("/admin/login", "Redirects to what waits", {}, is_page=True),
     Address("/admin/logout", "Redirects to the keys", {}, is_page=True),
     shown("/admin", "What waits for an administrator"),
     shown("/admin/wanted", "What was asked for and has no cover, for all keys", *_WANTED),
@@ -79,7 +79,7 @@ ADMIN = (
         ),
         is_page=True, route="/admin/original/{digest:[0-9a-f]{32}}",
     ),
-    Address("/admin/decide", "Redirects to the keys", {}, is_page=True),
+    Address("/admin/decide", "Redirects to what waits", {}, is_page=True),
     form("/admin/decide", "Choose, hide, restore or approve an original, or undo a decision"),
     shown("/admin/review", "Pictures that wait for approval"),
     form("/admin/review", "Approve or turn down pictures that wait"),
