@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from coverproxy import log
 from coverproxy.cache.budget import DiskBudget
@@ -14,9 +15,11 @@ from coverproxy.cache.evict import Eviction, Evictor
 from coverproxy.cache.former_layout import FormerLayout
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.walk import Stopped, WalkPace
-from coverproxy.stats.metrics import Metrics
 from coverproxy.storage import ownership
 from coverproxy.storage.shared_counters import SharedCounters
+
+if TYPE_CHECKING:
+    from coverproxy.stats.metrics import Metrics
 
 WALK_EVERY_SECONDS = 86_400
 """Changes made to the files by others are noticed within this time."""
@@ -79,7 +82,7 @@ class Janitor:
     """
 
     def __init__(
-        self, evictor: Evictor, room: DiskBudget, layout: Layout, metrics: Metrics, check_seconds: float
+        self, evictor: Evictor, room: DiskBudget, layout: Layout, metrics: "Metrics", check_seconds: float
     ) -> None:
         self._evictor = evictor
         self._room = room

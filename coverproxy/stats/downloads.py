@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from coverproxy.domain.errors import Unavailable
-from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.write_behind import written_every
+
+if TYPE_CHECKING:
+    from coverproxy.stats.metrics import Metrics
 
 DOWNLOAD_DAYS = 30
 """Days that are shown; those before them are forgotten."""
@@ -78,7 +80,7 @@ class DownloadStore(Protocol):
 class DownloadCounter:
     """Counts the app's own answers in memory; writes them twice a second. No answer waits for it."""
 
-    def __init__(self, store: DownloadStore, today: Callable[[], date], metrics: Metrics) -> None:
+    def __init__(self, store: DownloadStore, today: Callable[[], date], metrics: "Metrics") -> None:
         self._store = store
         self._today = today
         self._waiting: Counter[Download] = Counter()

@@ -1,4 +1,4 @@
-"""The object store that a config names."""
+"""The object store that a config names. What it needs takes long to import: only where there is one."""
 
 import logging
 import os
@@ -8,31 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from obstore.store import LocalStore
-
 from coverproxy import log
-from coverproxy.cache.second_tier import SecondTier
 from coverproxy.config import Config, resolved
 from coverproxy.domain.errors import ConfigError
 from coverproxy.objects.base import Objects
-from coverproxy.objects.opening import open_store
-from coverproxy.objects.shared import SharedObjects
-from coverproxy.sources.build import user_agent
-from coverproxy.stats.metrics import Metrics
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+    from coverproxy.cache.second_tier import SecondTier
+    from coverproxy.objects.shared import SharedObjects
+    from coverproxy.stats.metrics import Metrics
     from coverproxy.wiring.data_folder import DataFolder
 
 _log = logging.getLogger(__name__)
 
 
-def objects(config: Config) -> SharedObjects | None:
+def objects(config: Config) -> "SharedObjects | None":
     """Return the object store, None if the config names none; nothing is asked. Raises ConfigError."""
     store = config.store
     if not store.objects:
         return None
+    from coverproxy.objects.opening import open_store
+    from coverproxy.objects.shared import SharedObjects
+    from coverproxy.sources.build import user_agent
+
     if store.objects.startswith("file:"):
         return SharedObjects(_folder(store.objects), store.objects, store.objects_timeout_seconds)
     options = {name: resolved(value, os.environ) for name, value in store.objects_options.items()}
@@ -48,6 +48,8 @@ def objects(config: Config) -> SharedObjects | None:
 
 def _folder(url: str) -> "Callable[[], ObjectStore]":
     """Open a folder at each request: one that is not mounted is away, and does not lack all objects."""
+    from obstore.store import LocalStore
+
     root = Path(unquote(urlsplit(url).path))
 
     def opening() -> "ObjectStore":
@@ -59,11 +61,13 @@ def _folder(url: str) -> "Callable[[], ObjectStore]":
 
 
 @contextmanager
-def second_tier(shelf: "DataFolder", metrics: Metrics, seconds: float) -> Iterator[SecondTier | None]:
+def second_tier(shelf: "DataFolder", metrics: "Metrics", seconds: float) -> "Iterator[SecondTier | None]":
     """Open the second tier, where there is an object store; at the end write what waits, within *seconds*."""
     if shelf.objects is None:
         yield None
         return
+    from coverproxy.cache.second_tier import SecondTier
+
     shelf.objects.on_state = _told(metrics, shelf.objects)
     metrics.objects_up.set(1)
     tier = SecondTier(shelf.objects, shelf.layout, metrics)
@@ -74,7 +78,7 @@ def second_tier(shelf: "DataFolder", metrics: Metrics, seconds: float) -> Iterat
         tier.close(seconds)
 
 
-def _told(metrics: Metrics, store: Objects) -> Callable[[str], None]:
+def _told(metrics: "Metrics", store: Objects) -> Callable[[str], None]:
     def told(fault: str) -> None:
         metrics.objects_up.set(0 if fault else 1)
         if fault:

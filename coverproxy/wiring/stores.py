@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.sqlite import SqliteState
@@ -25,9 +25,11 @@ from coverproxy.sources.memory import SourceMemory
 from coverproxy.sources.sqlite import SqliteSourceMemory
 from coverproxy.sources.sqlite import schema_steps as source_steps
 from coverproxy.stats.base import Notes
-from coverproxy.stats.metrics import Metrics
 from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.storage import sqlite_migrations
+
+if TYPE_CHECKING:
+    from coverproxy.stats.metrics import Metrics
 
 
 class StateStore(KeyStore, QuotaStore, Shuttable, Protocol):
@@ -71,13 +73,13 @@ class Follow(Protocol):
     """Has this node act on what others do, for as long as the block lasts."""
 
     def __call__(
-        self, accounts: Accounts, metrics: Metrics, drop: Callable[[], object], /
+        self, accounts: Accounts, metrics: "Metrics", drop: Callable[[], object], /
     ) -> AbstractAsyncContextManager[None]:
         """*drop* removes derivatives of books that changed elsewhere."""
         ...
 
 
-def _alone(accounts: Accounts, metrics: Metrics, drop: Callable[[], object]) -> nullcontext[None]:
+def _alone(accounts: Accounts, metrics: "Metrics", drop: Callable[[], object]) -> nullcontext[None]:
     return nullcontext()
 
 
