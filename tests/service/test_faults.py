@@ -274,3 +274,17 @@ async def test_readiness_says_that_there_are_no_inodes(
     for told in (faults["keys"], *(each for each in lines if each.startswith("state.db"))):
         assert told.startswith("state.db: its disk has no inodes left (see df -i)")
     assert any(each.startswith("state.db") for each in lines)
+
+
+def test_a_disk_that_only_reads_is_named(small_disk: Path) -> None:
+    """`serve` says so in one line, and `doctor` calls no database damaged that it only cannot open there."""
+    invoke = CliRunner().invoke
+    assert invoke(main, ["key", "create", "--label", "x", "--data", str(small_disk)]).exit_code == 0
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+
+    served = invoke(main, ["serve", "--data", str(small_disk)])
+    assert served.exit_code == 1
+    assert served.output == f"Error: {small_disk} cannot be written: its file system is read-only\n"
+    told = invoke(main, ["doctor", "--data", str(small_disk)]).output
+    assert f"state.db cannot be looked into while {small_disk} cannot be written" in told
+    assert "is damaged" not in told

@@ -1,6 +1,7 @@
 """The databases, and whether the files that they list exist."""
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +54,7 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
         advice = f"it holds nothing permanent: the service moves {path} aside at its next start"
     found = sqlite_migrations.examine(path)
     if found.damage:
-        return problem(DATABASE, f"{path} is damaged: {found.damage}", advice)
+        return _damage(path, found.damage, advice)
     if told := sqlite_watch.newer(path, len(steps)):
         return problem(DATABASE, told, "update coverproxy on this machine")
     if why := sqlite_migrations.trouble(path, steps, mend):
@@ -71,6 +72,14 @@ def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | N
         )
     sound = "sound" if found.is_checked_through else "readable (too large for a full check)"
     return fine(DATABASE, f"{path} is {sound}")
+
+
+def _damage(path: Path, said: str, advice: str) -> Finding:
+    if os.access(path.parent, os.W_OK):
+        return problem(DATABASE, f"{path} is damaged: {said}", advice)
+    # not damaged for all we know: SQLite opens no write-ahead log there
+    told = f"{path} cannot be looked into while {path.parent} cannot be written"
+    return problem(DATABASE, told, "make the folder writable, or run the doctor as the service's user")
 
 
 def _is_stuck(path: Path) -> bool:
