@@ -87,10 +87,10 @@ def test_grey_stays_grey(kind: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_every_format_comes_in_every_size(form: Format, size: str) -> None:
     """JPEG, WebP and AVIF decode to the pixels that are stated, in the format that was asked for."""
-    rendered = render(images.jpeg(images.cover(800, 1200)), SIZES[size], form, CONFIG.limits)
+    rendered = render(images.jpeg(images.cover(1200, 1800)), SIZES[size], form, CONFIG.limits)
     assert rendered.size == (SIZES[size].width, SIZES[size].height)
     assert images.decoded(rendered.body).shape[:2] == rendered.size[::-1]
-    assert images.mean(rendered.body) == pytest.approx(images.cover(800, 1200).numpy().mean((0, 1)), abs=4)
+    assert images.mean(rendered.body) == pytest.approx(images.cover(1200, 1800).numpy().mean((0, 1)), abs=4)
     assert formats.dimensions(rendered.body, form) == rendered.size
     assert formats.is_whole(rendered.body, form)
     assert not formats.is_whole(rendered.body[:-1], form)

@@ -83,7 +83,7 @@ async def test_the_status_page_tells_incidents_and_draws_axes(start: Start) -> N
     assert (first["failed"], first["answers"], first["ends"] > first["begins"]) == (100, 400, True)
     assert f'<time datetime="{first["begins"]}">' in page
     assert "100 of 400 answers failed" in page
-    assert "<span>400</span><span>200</span><span>0</span>" in page
+    assert "<span>300</span><span>150</span><span>0</span>" in page
     assert "covers in ten minutes" in page
 
 

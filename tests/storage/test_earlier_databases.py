@@ -58,6 +58,7 @@ RELEASED = {
             "a8ea880dfc6b47ef",
             "5221fdc60bf964a0",
             "bfb49ffebd0949e0",
+            "bf070ff3f85adaea",
         ],
     ),
     "wanted": (wanted_steps, ["37f3c73c1e8087cb"]),

@@ -159,6 +159,8 @@ async def test_head_equals_get(server: Running, query: str, accept: str) -> None
 
 async def _head_equals_get(server: Running, path: str, accept: str) -> None:
     get, head = await server.get(path, Accept=accept), await server.get(path, "HEAD", Accept=accept)
+    while _steady(get) != _steady(again := await server.get(path, Accept=accept)):  # counts came in meanwhile
+        get, head = again, await server.get(path, "HEAD", Accept=accept)
     assert head.status == get.status
     assert head.body == b""
     assert _steady(head) == _steady(get), path

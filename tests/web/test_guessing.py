@@ -41,11 +41,13 @@ async def test_odd_numbers_are_refused(start: Start, caplog: pytest.LogCaptureFi
     server = await start(admin={"token": TOKEN})
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     async with server.client.get(
-        f"{server.listeners.url}/admin", params={"from": text}, headers=bearer
+        f"{server.listeners.url}/admin/keys", params={"from": text}, headers=bearer
     ) as response:
         asked = response.status
     fields = {"action": "settle", "key": server.key.name, "daily_limit": text}
-    async with server.client.post(f"{server.listeners.url}/admin", data=fields, headers=bearer) as response:
+    async with server.client.post(
+        f"{server.listeners.url}/admin/keys", data=fields, headers=bearer
+    ) as response:
         sent = response.status
 
     assert asked == (414 if len(text) > 4000 else 400)
