@@ -7,13 +7,14 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 import pytest
 from conftest import BROWSER, configured, fill
+from forked import nursery
 
 COMMAND = (sys.executable, "-m", "coverproxy")
 
@@ -27,15 +28,19 @@ def children(process: int) -> list[int]:
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 
 
+def ended(
+    *arguments: str | Path, env: Mapping[str, str] = ENVIRONMENT, timeout: float = 60
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, in a process of its own."""
+    words = [*map(str, arguments)]
+    if nursery().can_run(words, env):
+        return nursery().run(words, env, timeout)
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=timeout, env=env)
+
+
 def warned(*arguments: str | Path, **environment: str) -> str:
     """Run a command that goes well; return what it wrote to standard error."""
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=ENVIRONMENT | environment,
-    )
+    done = ended(*arguments, env=ENVIRONMENT | environment)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -46,13 +51,7 @@ def run(*arguments: str | Path, data: Path | None = None, code: int = 0, **envir
     What it failed with, where it did nothing (1) or was not understood (2).
     """
     place = ["--data", str(data)] if data else []
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments), *place],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=ENVIRONMENT | environment,
-    )
+    done = ended(*arguments, *place, env=ENVIRONMENT | environment)
     assert done.returncode == code, done.stderr
     return done.stderr if code in (1, 2) else done.stdout
 

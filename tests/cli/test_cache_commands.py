@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from conftest import Running, configured
+from running import ended
 
 from coverproxy.cache.last_use import DAY
 from coverproxy.domain.derivative import Derivative
@@ -19,7 +18,6 @@ from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.wiring.data_folder import DataFolder
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 # A JPEG in all that the cache looks at: SOI, a frame header of 200x300, EOI.
 JPEG = bytes.fromhex("ffd8ffe000100000000000000000000000000000ffc0000b08012c00c801011100ffd9")
 BOOKS = ("9780545010221", "9780141439556", "9791026900948")
@@ -33,8 +31,7 @@ def run(tmp_path: Path) -> Run:
 
     def running(*arguments: str, code: int = 0) -> Any:
         place = [] if "--help" in arguments else ["--data", str(tmp_path / "data")]
-        command = [sys.executable, "-m", "coverproxy", "cache", *arguments, *place]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+        done = ended("cache", *arguments, *place)
         assert done.returncode == code, done.stderr
         return orjson.loads(done.stdout) if "--json" in arguments else {"text": done.stdout}
 
@@ -144,8 +141,7 @@ async def test_what_verify_removed_is_made_again(server: Running) -> None:
     whole = await server.get(server.path())
     (file,) = server.folder.cache.layout.top.glob("img/medium/jpg/*/isbn/*/*/978*.jpg")
     file.write_bytes(whole.body[:100])
-    command = [sys.executable, "-m", "coverproxy", "cache", "verify", "--data", server.config.data.dir]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=ENVIRONMENT)
+    done = await asyncio.to_thread(ended, "cache", "verify", "--data", server.config.data.dir)
 
     assert done.returncode == 1
     assert f"damaged: {file}" in done.stdout

@@ -3,12 +3,13 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from running import COMMAND, ENVIRONMENT, Served, get, key, run
+from running import COMMAND, ENVIRONMENT, Served, ended, get, key, run
 from samples import book
 from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
@@ -168,17 +169,15 @@ async def test_test_keeps_three_answers_apart(
 ) -> None:
     """Not there and could not ask are told apart, each with its reason; the exit code is 1."""
     upstream.behave = gives(body, status)
-    command = [*COMMAND, "source", "test", BOOK, "--config", str(config), "--json"]
-    done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, env=ENVIRONMENT | SECRET, check=False
-    )
+    command = partial(ended, "source", "test", BOOK, "--config", config, "--json", env=ENVIRONMENT | SECRET)
+    done = await asyncio.to_thread(command)
     answers = {each["source"]: each for each in orjson.loads(done.stdout)["answers"]}
 
     assert done.returncode == 1
     assert answers["web"]["answer"] == answer
     assert answers["web"]["detail"].startswith(detail)
     assert answers["shelf"]["answer"] == "not there"
-    assert b"secret" not in done.stdout + done.stderr
+    assert "secret" not in done.stdout + done.stderr
 
 
 def test_list_shows_them_in_order(config: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import pytest
 from conftest import Running
-from running import COMMAND, ENVIRONMENT, key, run
+from running import COMMAND, ENVIRONMENT, ended, key, run
 
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
@@ -64,10 +64,7 @@ def examine(ports: dict[str, Any]) -> Examine:
     """A function that runs `doctor --json`: its exit code, and its findings by level."""
 
     def run_it(data: Path, *options: str | Path, **environment: str) -> tuple[int, Any]:
-        done = subprocess.run(
-            [*COMMAND, "doctor", "--data", str(data), "--json", *map(str, options)],
-            capture_output=True, text=True, timeout=60, env=ENVIRONMENT | ports | environment,
-        )  # fmt: skip
+        done = ended("doctor", "--data", data, "--json", *options, env=ENVIRONMENT | ports | environment)
         assert done.stderr == ""
         found = orjson.loads(done.stdout)["findings"]
         return done.returncode, {level: [each for each in found if each["level"] == level] for level in Level}
@@ -99,8 +96,7 @@ def test_a_healthy_folder_has_no_problem(examine: Examine, healthy: Path) -> Non
 def test_people_get_lines_with_what_to_do(sick: Path, ports: dict[str, Any]) -> None:
     """Without --json each finding is a line, its advice below it, and the counts come last."""
     (sick / "cache" / "v2" / "by-key").rename(sick / "away")
-    command = [*COMMAND, "doctor", "--data", str(sick)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT | ports)
+    done = ended("doctor", "--data", sick, env=ENVIRONMENT | ports)
 
     assert done.returncode == 1
     lines = done.stdout.splitlines()

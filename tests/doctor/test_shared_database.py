@@ -2,13 +2,12 @@
 
 import time
 from pathlib import Path
-from subprocess import run as run_process
 
 import orjson
 from conftest import configured, take_in
 from cut_proxy import CutProxy
 from postgres_server import Cluster, free_port, postgres
-from running import COMMAND, ENVIRONMENT, run
+from running import ENVIRONMENT, ended, run
 
 from coverproxy.doctor.checks import shared_database
 
@@ -18,10 +17,7 @@ __all__ = ["postgres"]
 def examined(data: Path, url: str, **environment: str) -> list[dict[str, str]]:
     """Run the doctor; return what it says of the database and of what is in it."""
     settings = {"COVERPROXY_STORE__URL": url, "COVERPROXY_SERVER__PORT": "0", "COVERPROXY_OPS__PORT": "0"}
-    done = run_process(
-        [*COMMAND, "doctor", "--json", "--data", str(data)], capture_output=True, text=True, timeout=60,
-        env=ENVIRONMENT | settings | environment,
-    )  # fmt: skip
+    done = ended("doctor", "--json", "--data", data, env=ENVIRONMENT | settings | environment)
     assert not done.stderr, done.stderr
     checks = ("database", "originals", "key links")
     return [each for each in orjson.loads(done.stdout)["findings"] if each["check"] in checks]

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from library import BOOK, OTHERS, Library, isbn_of, strangers
+from running import ended
 
 from coverproxy.cli import main
 from coverproxy.domain.formats import Format
@@ -54,10 +55,9 @@ def start(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
 def run(library: Library, *arguments: str | Path, code: int = 0) -> dict[str, Any]:
     """Run `coverproxy import --json` on the covers (or what *arguments* begin with), and read its answer."""
     what = arguments or (library.covers,)
-    process = start(*what, "--data", library.data, "--json")
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (code, "")
-    told: dict[str, Any] = json.loads(out)
+    done = ended("import", *what, "--data", library.data, "--json")
+    assert (done.returncode, done.stderr) == (code, "")
+    told: dict[str, Any] = json.loads(done.stdout)
     return told
 
 
@@ -608,10 +608,9 @@ def test_the_command_answers_people(library: Library) -> None:
     library.put("cover.jpg", images.small_jpeg())
     library.put("cover2.jpg", images.small_jpeg())
     refused = library.data / "refused.jsonl"
-    process = start(library.covers, "--data", library.data, "--report", refused)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 3
-    first, second, third = out.splitlines()
+    done = ended("import", library.covers, "--data", library.data, "--report", refused)
+    assert done.returncode == 3
+    first, second, third = done.stdout.splitlines()
     assert first == "3 files: 1 cover added (0.0 MB), 0 already there, 2 refused"
     assert second.split() == ["2", "isbn"]
     assert third.endswith(str(refused))
@@ -627,10 +626,9 @@ def test_the_command_takes_a_mode_and_a_source(library: Library) -> None:
 
 def test_a_path_that_is_not_there_is_a_mistake_in_the_command(library: Library) -> None:
     """Exit code 2, with the path named, and no data folder made."""
-    process = start(library.covers / "nowhere", "--data", library.data)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "nowhere" in err
+    done = ended("import", library.covers / "nowhere", "--data", library.data)
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
     assert not library.data.exists()
 
 
@@ -701,11 +699,10 @@ def test_the_exit_code_says_how_much_went_in(library: Library) -> None:
 def test_a_data_folder_that_cannot_be_made_is_one_clear_line(library: Library) -> None:
     """A file where the data folder should be: exit code 1, no traceback."""
     library.data.write_text("in the way")
-    process = start(library.covers, "--data", library.data)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert len(err.splitlines()) == 1
-    assert str(library.data) in err
+    done = ended("import", library.covers, "--data", library.data)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert str(library.data) in done.stderr
 
 
 def test_each_import_keeps_its_report(library: Library) -> None:
