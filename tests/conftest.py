@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from browser import Chromium, Page
+from cost import pytest_addoption, pytest_runtest_makereport, pytest_sessionstart, pytest_terminal_summary
 from ending import end
 from hypothesis import HealthCheck, settings
 
@@ -37,6 +38,8 @@ from coverproxy.web.connections import BoundedRunner
 from coverproxy.wiring.commands import open_importer
 from coverproxy.wiring.data_folder import DataFolder, open_shelf
 from coverproxy.wiring.service import Service
+
+__all__ = ["pytest_addoption", "pytest_runtest_makereport", "pytest_sessionstart", "pytest_terminal_summary"]
 
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
