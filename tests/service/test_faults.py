@@ -13,6 +13,7 @@ from aiohttp import web
 from click.testing import CliRunner
 from conftest import Running, Start, configured, take_in
 from ending import end
+from running import COMMAND, ENVIRONMENT
 
 from coverproxy.cli import main
 from coverproxy.domain.api_key import Key, new_name
@@ -282,9 +283,10 @@ def test_a_disk_that_only_reads_is_named(small_disk: Path) -> None:
     assert invoke(main, ["key", "create", "--label", "x", "--data", str(small_disk)]).exit_code == 0
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
 
-    served = invoke(main, ["serve", "--data", str(small_disk)])
-    assert served.exit_code == 1
-    assert served.output == f"Error: {small_disk} cannot be written: its file system is read-only\n"
+    command = [*COMMAND, "serve", "--data", str(small_disk)]  # a process: it sets variables of its own
+    served = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert served.returncode == 1
+    assert served.stderr == f"Error: {small_disk} cannot be written: its file system is read-only\n"
     told = invoke(main, ["doctor", "--data", str(small_disk)]).output
     assert f"state.db cannot be looked into while {small_disk} cannot be written" in told
     assert "is damaged" not in told
