@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -212,11 +213,16 @@ class SecondTier:
 
 
 def _packed_file(one: _Waiting) -> bytes:
-    """Return the object of a derivative that waits on disk; b"" if it is gone, or not whole after a crash."""
-    form = Format(one.key.rpartition(".")[2])
-    found = read_stored(one.path)
-    size = dimensions(found[0], form) if found else None
-    if found is None or size is None:
+    """Return the object of a derivative that waits on disk.
+
+    b"" if it is gone, cannot be read, is not whole after a crash, or is not a file of ours.
+    """
+    ending = one.key.rpartition(".")[2]
+    form, found = next((each for each in Format if each.value == ending), None), None
+    with suppress(OSError):
+        found = read_stored(one.path)
+    size = dimensions(found[0], form) if form and found else None
+    if form is None or found is None or size is None:
         return b""
     body, mtime, original = found
     return packed(Derivative(body, form, mtime, size, original))

@@ -54,9 +54,9 @@ class Unwritten:
         found = []
         with suppress(OSError):
             for path in list(self._folder.iterdir()):
-                owner, _, name = path.name.partition("-")
-                if owner.isdigit() and (int(owner) == os.getpid() or not atomic.lives(int(owner))):
-                    key = name.replace(_SLASH, "/")
+                owner = atomic.maker(path)
+                if owner is not None and (owner == os.getpid() or not atomic.lives(owner)):
+                    key = path.name.partition("-")[2].replace(_SLASH, "/")
                     with suppress(OSError):
                         found.append((key, path.rename(self._name(key))))
         self._kept = len(found)

@@ -90,11 +90,17 @@ def sweep(folder: Path) -> int:
     """Remove the temporary files of dead processes in a folder; return how many."""
     swept = 0
     for path in folder.iterdir():
-        owner = path.name.partition("-")[0]
-        if not (_PROCESS.fullmatch(owner) and lives(int(owner))):
+        owner = maker(path)
+        if owner is None or not lives(owner):
             path.unlink(missing_ok=True)
             swept += 1
     return swept
+
+
+def maker(path: Path) -> int | None:
+    """Return the id of the process that named a temporary file; None if none of ours can have."""
+    owner = path.name.partition("-")[0]
+    return int(owner) if _PROCESS.fullmatch(owner) else None
 
 
 def lives(process: int) -> bool:

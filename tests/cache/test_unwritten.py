@@ -119,3 +119,26 @@ def test_living_processes_keep_theirs(cache: DiskCache) -> None:
     (path,) = cache.layout.unwritten.iterdir()
     path.rename(path.with_name("1-derivatives~x.jpg"))
     assert ours.left() == []
+
+
+def test_strays_stop_no_writer(cache: DiskCache, objects: SharedObjects) -> None:
+    """Names that no process of ours gave stay; files and folders that are not ours are passed over."""
+    dead = SecondTier(objects, cache.layout, Metrics())  # its threads never run
+    dead.offer(SPEC, ORIGINAL, PICTURE)
+    folder = cache.layout.unwritten
+    for number in range(4):  # as many as there are writers
+        (folder / f"9-{number}").write_bytes(b"?")
+        (folder / f"9-{number}.jpg").mkdir()
+    died(folder)
+    for name in ("stray", "-x.jpg", "²-x.jpg", "9" * 30 + "-x.jpg"):
+        (folder / name).write_bytes(b"?")
+    tier = SecondTier(objects, cache.layout, Metrics())
+    tier.start()
+    try:
+        wait_for(lambda: objects.has(dead.key(SPEC, ORIGINAL)))
+        wait_for(lambda: tier.waiting == 0)
+        other = Original(SPEC.identifier, bytes(15) + b"1", Loader.JPEG, 1128, 1718, 99, 1_217_808_000)
+        tier.offer(SPEC, other, PICTURE)
+        wait_for(lambda: objects.has(tier.key(SPEC, other)))
+    finally:
+        tier.close(1)
