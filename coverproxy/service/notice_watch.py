@@ -81,30 +81,30 @@ class NoticeWatch:
         accounts = self._accounts
         if not key.is_active(accounts.now()) or not accounts.is_counted(key):
             return
-        kind = quota_kind(self._accounts.made_today(key), key.daily_limit)
-        if kind:
+        kind = quota_kind(accounts.made_today(key), key.daily_limit)
+        once = f"{kind} {key.counted_as} {today}"
+        if kind and once not in self._seen:  # every key is looked at every two seconds
             facts = facts_of(
                 label=key.label, key=abridged(key.name), limit=key.daily_limit,
                 path=f"/devkey/{key.name}/usage",
-                resets=f"{self._accounts.allowance(key).resets_at:%Y-%m-%d %H:%M %Z}",
+                resets=f"{accounts.allowance(key).resets_at:%Y-%m-%d %H:%M %Z}",
             )  # fmt: skip
-            once = f"{kind} {key.counted_as} {today}"
-            yield Notice(kind, once, int(self._accounts.now()), facts), key.contact
+            yield Notice(kind, once, int(accounts.now()), facts), key.contact
 
     async def _look_at_request(self, key: Key, now: int) -> None:
         """Tell the operators that a key was asked for, and its owner that it was approved."""
-        if key.name in self._settled:
+        is_waiting, name = key.is_waiting and key.revoked_at is None, f"key {key.name}"
+        if key.name in self._settled or (is_waiting and name in self._seen):
             return
         facts = facts_of(
             label=key.label, key=abridged(key.name), contact=key.contact, site=key.site or "–",
             state="waiting" if key.is_waiting else "issued", role=key.asked_role or key.role, path="/admin",
         )  # fmt: skip
         await self._tell(Notice(NoticeKind.KEY_ASKED, f"key-asked {key.name}", now, facts), "")
-        turn, name = self._catalogue.notices.turn, f"key {key.name}"
-        if key.is_waiting and key.revoked_at is None:
-            if name not in self._seen:
-                await asyncio.to_thread(turn, name, "waiting")
-                self._seen.add(name)
+        turn = self._catalogue.notices.turn
+        if is_waiting:
+            await asyncio.to_thread(turn, name, "waiting")
+            self._seen.add(name)
             return
         if key.is_active(now) and await asyncio.to_thread(turn, name, "approved", "approved"):
             facts |= {"path": f"/devkey/{key.name}/usage"}
