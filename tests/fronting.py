@@ -77,8 +77,14 @@ async def fronted(
         "apps": [app.removeprefix("http://")],
         "access_log": f"{folder}/access.log",
     }
-    command = laid(folder, printed(data, tables, **(given | front)))
-    process = await asyncio.create_subprocess_exec(*command)
+    async with nginx(folder, printed(data, tables, **(given | front)), port) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def nginx(folder: Path, conf: str, port: int) -> AsyncIterator[str]:
+    """Run nginx with a configuration that listens on *port*; yield its URL."""
+    process = await asyncio.create_subprocess_exec(*laid(folder, conf))
     try:
         await listening(port)
         yield f"http://127.0.0.1:{port}"

@@ -1,6 +1,5 @@
 """The load balancer's configuration: a real nginx before two nodes."""
 
-import asyncio
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -11,9 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from certificates import self_signed
 from click.testing import CliRunner
 from ending import end
-from fronting import free_port, laid, listening, named
+from fronting import free_port, laid, named, nginx
 
 from coverproxy.cli import main
 
@@ -70,13 +70,8 @@ async def before(nodes: list[Node], folder: Path) -> AsyncIterator[str]:
     """nginx before nodes, with what the command prints."""
     port = free_port()
     conf = balanced([f"127.0.0.1:{node.port}" for node in nodes], "--whole", listen=[f"127.0.0.1:{port}"])
-    process = await asyncio.create_subprocess_exec(*laid(folder, conf))
-    try:
-        await listening(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+    async with nginx(folder, conf, port) as url:
+        yield url
 
 
 async def test_an_item_stays_on_its_node(tmp_path: Path) -> None:
@@ -138,13 +133,8 @@ async def test_a_third_node_moves_its_share_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tls", ["off", "http2"])
 def test_nginx_takes_the_configuration(tmp_path: Path, tls: str) -> None:
     """nginx -t passes, with IPv6 nodes, and with TLS."""
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"]
-    paths: dict[str, Any] = {
-        "certificate": str(tmp_path / "c.pem"),
-        "certificate_key": str(tmp_path / "k.pem"),
-    }
-    files = ["-out", paths["certificate"], "-keyout", paths["certificate_key"]]
-    subprocess.run([*made, *files], check=True, capture_output=True)
+    made = self_signed(tmp_path)
+    paths: dict[str, Any] = {"certificate": str(made.file), "certificate_key": str(made.key)}
     conf = balanced(
         ["10.0.0.1:80", "[fd00::1]:8080"], "--whole", tls=tls, public_url="https://covers.example.org",
         listen=["127.0.0.1:8088"], listen_tls=["127.0.0.1:8443"], **paths,

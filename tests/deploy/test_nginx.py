@@ -19,12 +19,12 @@ import orjson
 import pytest
 from aiohttp import web
 from cases import HARD, SOFT
+from certificates import self_signed
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 from ending import end
 from fronting import before, free_port, fronted, laid, printed
 from images import small_jpeg
 from running import Serve, data, key, serve, workers
-from services import program
 from stdnum import isbn as stdnum_isbn
 from yarl import URL
 
@@ -567,22 +567,8 @@ async def test_nginx_chooses_the_format_that_the_app_would(start: Start, tmp_pat
 @pytest.fixture
 def certificate(tmp_path: Path) -> dict[str, Any]:
     """A certificate and its key, as [front] names them."""
-    paths = {"certificate": str(tmp_path / "cert.pem"), "certificate_key": str(tmp_path / "key.pem")}
-    made = [
-        program("openssl"),
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=x",
-    ]
-    files = ["-out", paths["certificate"], "-keyout", paths["certificate_key"]]
-    subprocess.run([*made, *files], check=True, capture_output=True)
-    return paths
+    made = self_signed(tmp_path)
+    return {"certificate": str(made.file), "certificate_key": str(made.key)}
 
 
 @pytest.mark.parametrize("tls", ["off", "http1", "http2"])

@@ -5,13 +5,13 @@ import contextlib
 import io
 import re
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
 import images
 import pytest
+from certificates import self_signed
 from conftest import BROWSER, UNCOVERED, Running, Start
 from fronting import free_port, listening
 from services import program
@@ -35,12 +35,9 @@ def apache(folder: Path, app: str, port: int) -> list[str]:
     """Lay deploy/apache.conf with a certificate of its own; return what runs it."""
     server = program("apache2", package="apache2-bin")
     text = (DEPLOY / "apache.conf").read_text(encoding="utf-8").replace("127.0.0.1:8080", app)
-    text = re.sub(r"/etc/letsencrypt/live/[^/]+/", f"{folder}/", text).replace("*:443", f"127.0.0.1:{port}")
-    subprocess.run(
-        [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x",
-         "-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    made = self_signed(folder)
+    text = re.sub(r"/\S+/fullchain\.pem", str(made.file), text).replace("*:443", f"127.0.0.1:{port}")
+    text = re.sub(r"/\S+/privkey\.pem", str(made.key), text)
     loaded = "".join(f"LoadModule {each}_module /usr/lib/apache2/modules/mod_{each}.so\n" for each in MODULES)
     head = f"ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/log\nListen 127.0.0.1:{port}\n"
     (folder / "apache.conf").write_text(f"{loaded}{head}ServerName x\nUser nobody\n{text}", encoding="utf-8")

@@ -2,12 +2,12 @@
 
 import socket
 import ssl
-import subprocess
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from certificates import self_signed
 from fronting import free_port
 from mail_server import PASSWORD, USER, Postbox, receiving
 
@@ -39,21 +39,7 @@ def test_a_letter_with_a_password() -> None:
 
 def test_tls_is_checked(tmp_path: Path) -> None:
     """smtps speaks TLS from the start, with a certificate that is trusted; one that is not is a fault."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=127.0.0.1",
-    ]
-    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
-    subprocess.run(made, check=True, capture_output=True)
+    certificate, key = self_signed(tmp_path)
     ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ours.load_cert_chain(certificate, key)
     box = Postbox()

@@ -1,34 +1,11 @@
 """Another process keeps the write lock of state.db: nothing that reads waits for it, and nothing is lost."""
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
 from conftest import COVERED, Running, Start
-
-_HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.read()
-connection.execute("ROLLBACK")
-"""
-
-
-@contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the write lock in a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"held\n"
-        yield
+from write_lock import held
 
 
 async def test_what_reads_does_not_wait_for_a_writer(start: Start, drawn_isbns: list[str]) -> None:

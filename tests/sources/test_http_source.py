@@ -5,19 +5,17 @@ import hashlib
 import ipaddress
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from certificates import self_signed
 from contracts import MOST, SourceContract
-from services import program
 from upstream import (
     BOOK,
     Asked,
@@ -404,12 +402,7 @@ async def test_a_closed_port(upstream: Upstream, make: Make) -> None:
 
 async def test_a_certificate_that_is_none(make: Make, tmp_path: Path) -> None:
     """A server that does not prove who it is could not be asked."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    run = partial(subprocess.run, check=True, capture_output=True)
-    await asyncio.to_thread(run, [program("openssl"), *made, *names, *files])
+    certificate, key = await asyncio.to_thread(self_signed, tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     upstream = Upstream(gives(picture()))

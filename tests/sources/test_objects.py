@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import self_signed
 from contracts import MATILDA, MATILDA_10, MOST, THEN, SourceContract
 from s3_server import BUCKET, KEY_ID, REGION, S3, SECRET, Stored, running
-from services import program
 
 from coverproxy.domain.url_template import PathTemplate
 from coverproxy.objects.opening import open_store
@@ -242,10 +241,7 @@ async def test_a_name_that_is_none_is_no_answer() -> None:
 @pytest.fixture
 def own_certificate(tmp_path: Path) -> ssl.SSLContext:
     """What a server with a certificate that it signed itself needs."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    make = "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=store"
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([program("openssl"), *make.split(), *files], check=True, capture_output=True)
+    certificate, key = self_signed(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context

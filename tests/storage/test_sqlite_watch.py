@@ -2,13 +2,13 @@
 
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from write_lock import held
 
 from coverproxy.doctor.checks import records
 from coverproxy.doctor.checks.finding import Level
@@ -20,25 +20,6 @@ from coverproxy.storage import sqlite_migrations, sqlite_watch
 from coverproxy.storage.sqlite_file import SqliteFile
 
 STEPS = ["CREATE TABLE book (isbn TEXT, title TEXT);"]
-
-_HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the write lock in a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"held\n"
-        yield
 
 
 def changed(path: Path, script: str) -> None:

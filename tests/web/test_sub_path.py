@@ -1,6 +1,5 @@
 """A service below a path of another site, behind a real nginx that takes the path away."""
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -11,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 from conftest import BROWSER, COVERED, Start
-from fronting import free_port, laid, listening
+from fronting import free_port, nginx
 
 from coverproxy.config import load
 from coverproxy.domain.errors import ConfigError
@@ -34,13 +33,8 @@ http {{
     }}
 }}
 """
-    process = await asyncio.create_subprocess_exec(*laid(folder, conf))
-    try:
-        await listening(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+    async with nginx(folder, conf, port) as url:
+        yield url
 
 
 def led_to(page: str) -> set[str]:
