@@ -98,8 +98,14 @@ class Janitor:
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; it first walks the cache for the estimate, unless another process just did."""
+        """Start the thread; it first walks the cache for the estimate, unless another process just did.
+
+        MUST come before this process stores its first derivative: in the thread, the reservations that are
+        dropped would be our own too.
+        """
         bounds = self._room.bounds
+        with suppress(OSError):  # the first round reports it
+            self._room.forget_pending()
         _log.info(
             "the cache is bounded",
             extra={
@@ -119,8 +125,6 @@ class Janitor:
         self._walked.close()
 
     def _run(self) -> None:
-        with suppress(OSError):  # the first round reports it
-            self._room.forget_pending()
         while not self._stop.is_set():
             if self._is_in_vain():
                 # nothing can be removed now, so do not walk again at once, even if asked to
