@@ -58,9 +58,11 @@ class Invalidator:
     def purge_by_hand(self, identifier: Identifier, at: int) -> int:
         """Do as purge_item() because a person wants it, and tell those who keep covers.
 
-        *at*: seconds since 1970.
+        Return how many files went. *at*: seconds since 1970.
         """
-        removed = self.purge_item(identifier)
+        # what is here first, to count it: once it is noted, what follows other nodes removes it as well
+        removed = sum(map(self._cache.purge, self._catalogue.aliases.names(identifier)))
+        removed += self.purge_item(identifier)
         with self._catalogue.writing() as tables:
             best = next(iter(shown(tables.of_item(identifier))), None)
             digest = best.digest if best else None
