@@ -210,7 +210,7 @@ def _tour(shown: "tuple[Shown, ...]", base: str) -> str:
     path = f"{base}/devkey/{first.key}"
     return f"""
 
-  {base}/   every cover in all sizes, with the HTML to copy
+  {base}/   the covers, and the HTML to copy
   {path}/medium/isbn/{first.isbn}   {first.title}
   {path}/large/isbn/{first.isbn}.webp   the same, large, as WebP
   {path}/medium/isbn/{missing.isbn}   {missing.title}: no cover, a transparent pixel
