@@ -109,17 +109,16 @@ class DatabaseFiles:
         for each in self.databases:
             if isinstance(each.place, Path):
                 try:
-                    newer = sqlite_watch.newer(each.place, each.version)
-                    stuck = self._is_stuck(each.place)
+                    newer, stamp = sqlite_watch.look(each.place, each.version)
                 except sqlite3.Error as exc:
                     self._noticed[each.place] = f"{each.place} cannot be used: {exc}"
                 else:
-                    told = sqlite_watch.lock_told(each.place) if stuck else ""
+                    told = sqlite_watch.lock_told(each.place) if self._is_stuck(each.place, stamp) else ""
                     self._noticed[each.place] = told or (newer and f"{newer}; update coverproxy")
 
-    def _is_stuck(self, place: Path) -> bool:
+    def _is_stuck(self, place: Path, stamp: sqlite_watch.Stamp | None) -> bool:
         """Return whether one transaction has kept all others from writing for too long."""
-        stamp, now = sqlite_watch.locked(place), time.monotonic()
+        now = time.monotonic()
         before, since = self._locks.pop(place, (None, now))
         if stamp is None:
             return False

@@ -1,5 +1,6 @@
 """Looks at a SQLite file from outside: which version made it, and whether another process locks it."""
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -9,16 +10,19 @@ Stamp = tuple[int, int]
 """What changes with every commit: the size of the file's log, and its time."""
 
 
+def look(path: Path, known: int) -> tuple[str, Stamp | None]:
+    """Return what newer() and locked() do, by one connection. Raises sqlite3.Error."""
+    with closing(sqlite_migrations.connect(path, 0.0)) as connection:
+        return _newer(connection, path, known), _locked(connection, path)
+
+
 def newer(path: Path, known: int) -> str:
     """Return that a newer version made the file, if its version is higher than *known*, else "".
 
     Raises sqlite3.Error.
     """
     with closing(sqlite_migrations.connect(path, 0.0)) as connection:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version <= known:
-        return ""
-    return f"{path} was made by a newer version: it has version {version}, expected {known}"
+        return _newer(connection, path, known)
 
 
 def locked(path: Path) -> Stamp | None:
@@ -29,10 +33,21 @@ def locked(path: Path) -> Stamp | None:
     The same stamp later means that the same transaction holds it still.
     """
     with closing(sqlite_migrations.connect(path, 0.0)) as connection:
-        with sqlite_migrations.suppress_busy():
-            sqlite_migrations.refuse_readonly(connection)
-            return None
-        return _stamp(path)
+        return _locked(connection, path)
+
+
+def _newer(connection: sqlite3.Connection, path: Path, known: int) -> str:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version <= known:
+        return ""
+    return f"{path} was made by a newer version: it has version {version}, expected {known}"
+
+
+def _locked(connection: sqlite3.Connection, path: Path) -> Stamp | None:
+    with sqlite_migrations.suppress_busy():
+        sqlite_migrations.refuse_readonly(connection)
+        return None
+    return _stamp(path)
 
 
 def _stamp(path: Path) -> Stamp:
