@@ -1,12 +1,12 @@
 """The administrators' first page: what waits for a person, and what readers ask for in vain."""
 
 import asyncio
-import time
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from coverproxy.concurrency.refreshed import Refreshed
 from coverproxy.service.curate import Curator
 from coverproxy.service.reports import ReportDesk
 from coverproxy.stats.base import Lacking
@@ -29,13 +29,11 @@ WANTED_SECONDS = 30.0
 _ORDERS = ("asked", "last", "isbn")
 
 
-class Wanted:
-    """What all keys asked for in vain, and until when that is kept."""
+class Wanted(Refreshed[list[Lacking]]):
+    """What all keys asked for in vain."""
 
     def __init__(self) -> None:
-        self.found: list[Lacking] = []
-        self.until = float("-inf")
-        self.finding = asyncio.Lock()
+        super().__init__([], WANTED_SECONDS)
 
 
 WANTED: web.AppKey[Wanted] = web.AppKey("wanted", Wanted)
@@ -73,14 +71,13 @@ def _counted(curator: Curator, reports: ReportDesk) -> tuple[int, int]:
 
 async def _wanted(request: web.Request) -> list[Lacking]:
     """Return what all keys asked for and what still has no cover. Raises Unavailable."""
-    kept = request.app[WANTED]
-    async with kept.finding:
-        if time.monotonic() >= kept.until:
-            found = await asyncio.to_thread(request.app[DESK].notes.most_lacking)
-            have = await request.app[COVERS].have([each.isbn for each in found])
-            kept.found = [each for each in found if not have.get(each.isbn)]
-            kept.until = time.monotonic() + WANTED_SECONDS
-    return kept.found
+    return await request.app[WANTED].get(partial(_lacking, request.app))
+
+
+async def _lacking(app: web.Application) -> list[Lacking]:
+    found = await asyncio.to_thread(app[DESK].notes.most_lacking)
+    have = await app[COVERS].have([each.isbn for each in found])
+    return [each for each in found if not have.get(each.isbn)]
 
 
 @routes.get("/admin/wanted")

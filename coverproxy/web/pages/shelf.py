@@ -1,12 +1,13 @@
 """The covers on the home page: some that are here, found once for all visitors of some seconds."""
 
-import asyncio
 import time
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from coverproxy.accounts.self_service import DAY_SECONDS
+from coverproxy.concurrency.refreshed import Refreshed
 from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Wanted
@@ -22,15 +23,18 @@ KEPT_SECONDS = 10.0
 """How long the shelf is kept: the page is public. What is hidden goes from it within this time."""
 
 
-class Shelf:
-    """The covers that were found last, until when they are shown, and what they are covers of."""
+class ShelfCovers(NamedTuple):
+    """The covers, and the versions of the demo's, by ISBN."""
+
+    originals: list[Original]
+    demo: dict[str, str]
+
+
+class Shelf(Refreshed[ShelfCovers]):
+    """The covers that were found last."""
 
     def __init__(self) -> None:
-        self.found: list[Original] = []
-        self.until = float("-inf")
-        self.finding = asyncio.Lock()
-        self.items: frozenset[Identifier] = frozenset()
-        self.demo: dict[str, str] = {}
+        super().__init__(ShelfCovers([], {}), KEPT_SECONDS)
 
 
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
@@ -38,16 +42,15 @@ SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
 
 async def shelf(request: web.Request) -> list[dict[str, Any]]:
     """Return what the page shows of each cover. Raises Unavailable."""
-    kept, size = request.app[SHELF], request.app[CONFIG].sizes[snippets.LIST_SIZE]
-    async with kept.finding:
-        if time.monotonic() >= kept.until:
-            today = int(time.time() // DAY_SECONDS)
-            kept.found = await request.app[COVERS].shelf(MOST, snippets.LIST_SIZE, today)
-            kept.items = frozenset(each.identifier for each in kept.found)
-            kept.demo = await _versions(request.app)
-            kept.until = time.monotonic() + KEPT_SECONDS
+    found = await request.app[SHELF].get(partial(_find, request.app))
+    size = request.app[CONFIG].sizes[snippets.LIST_SIZE]
     titles = {book.isbn: f"{book.title}, {book.author}" for book in request.app[SHOWN]}
-    return [_told(each, target_size((each.width, each.height), size), titles) for each in kept.found]
+    return [_told(each, target_size((each.width, each.height), size), titles) for each in found.originals]
+
+
+async def _find(app: web.Application) -> ShelfCovers:
+    today = int(time.time() // DAY_SECONDS)
+    return ShelfCovers(await app[COVERS].shelf(MOST, snippets.LIST_SIZE, today), await _versions(app))
 
 
 async def _versions(app: web.Application) -> dict[str, str]:
@@ -58,12 +61,13 @@ async def _versions(app: web.Application) -> dict[str, str]:
 
 def demo_versions(app: web.Application) -> dict[str, str]:
     """Return the same as they were found with the shelf, for the addresses on the page."""
-    return app[SHELF].demo
+    return app[SHELF].found.demo
 
 
 def is_on_shelf(app: web.Application, wanted: Wanted) -> bool:
     """Return whether a cover is one of those that the page shows, in the size that it shows."""
-    return wanted.size == snippets.LIST_SIZE and not app[SHELF].items.isdisjoint(wanted.identifiers)
+    shown = {each.identifier for each in app[SHELF].found.originals}
+    return wanted.size == snippets.LIST_SIZE and not shown.isdisjoint(wanted.identifiers)
 
 
 def _told(original: Original, size: tuple[int, int], titles: dict[str, str]) -> dict[str, Any]:

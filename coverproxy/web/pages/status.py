@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from coverproxy.concurrency.refreshed import Refreshed
 from coverproxy.domain.errors import Unavailable
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, by_day
 from coverproxy.stats.history import DAY, TEN_MINUTES, Summary, incidents
@@ -25,16 +27,21 @@ KEPT_SECONDS = 5.0
 """How long the result is cached: the page is public, and sums up a month."""
 
 
-class Kept:
-    """The last result, and its age."""
+@dataclass
+class StatusFigures:
+    """A result and its time; its charts, by language, and its pages, once they are made."""
+
+    data: dict[str, Any]
+    at: int = 0
+    charts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
+
+
+class Kept(Refreshed[StatusFigures]):
+    """The last result."""
 
     def __init__(self) -> None:
-        self.data: dict[str, Any] = {}
-        self.pages: dict[str, str] = {}
-        self.charts: dict[str, list[dict[str, Any]]] = {}
-        self.at = 0
-        self.until = float("-inf")
-        self.finding = asyncio.Lock()
+        super().__init__(StatusFigures({}), KEPT_SECONDS)
 
 
 KEPT: web.AppKey[Kept] = web.AppKey("status", Kept)
@@ -44,15 +51,14 @@ KEPT: web.AppKey[Kept] = web.AppKey("status", Kept)
 @person
 async def status(request: web.Request) -> web.StreamResponse:
     """Show the page."""
-    data = await _found(request)
-    kept = request.app[KEPT]
+    kept = await _found(request)
     language = texts_for(request).language
     if language not in kept.charts:
-        kept.charts[language] = _charts(request, data)
+        kept.charts[language] = _charts(request, kept.data)
     return shown(
         request,
         "status.html",
-        data,
+        kept.data,
         is_shared=True,
         kept=kept.pages,
         charts=kept.charts[language],
@@ -64,20 +70,14 @@ async def status(request: web.Request) -> web.StreamResponse:
 @person
 async def as_json(request: web.Request) -> web.StreamResponse:
     """Return it as JSON for all clients; other sites may read it too."""
-    return answers.send(answers.json(await _found(request)))
+    return answers.send(answers.json((await _found(request)).data))
 
 
-async def _found(request: web.Request) -> dict[str, Any]:
-    kept = request.app[KEPT]
-    async with kept.finding:
-        if time.monotonic() >= kept.until:
-            kept.data = await _find(request)
-            kept.pages, kept.charts, kept.at = {}, {}, int(time.time())
-            kept.until = time.monotonic() + KEPT_SECONDS
-    return kept.data
+async def _found(request: web.Request) -> StatusFigures:
+    return await request.app[KEPT].get(partial(_find, request))
 
 
-async def _find(request: web.Request) -> dict[str, Any]:
+async def _find(request: web.Request) -> StatusFigures:
     faults = await request.app[COVERS].health()
     try:
         figures = await _figures(request)
@@ -86,7 +86,8 @@ async def _find(request: web.Request) -> dict[str, Any]:
         figures = dict.fromkeys(("covers", "isbns", "made_today", "downloaded_today", "day"))
         empty = ("sources", "downloads", "day_steps", "month_steps", "incidents")
         figures |= {name: [] for name in empty}
-    return {"state": "faulty" if faults else "ready", "faults": faults, **figures} | await _notices(request)
+    told = {"state": "faulty" if faults else "ready", "faults": faults, **figures}
+    return StatusFigures(told | await _notices(request), int(time.time()))
 
 
 async def _notices(request: web.Request) -> dict[str, Any]:

@@ -1,0 +1,26 @@
+"""A value that many ask for and that is found anew after some seconds, by one of them."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Refreshed(Generic[Value]):
+    """The value that was `found` last, and `until` when it is given to whoever asks. For one event loop."""
+
+    def __init__(self, first: Value, seconds: float) -> None:
+        self.found = first
+        self.until = float("-inf")
+        self._seconds = seconds
+        self._finding = asyncio.Lock()
+
+    async def get(self, find: Callable[[], Awaitable[Value]]) -> Value:
+        """Return the value, from *find* where its time is over: others wait for that. Raises what it does."""
+        async with self._finding:
+            if time.monotonic() >= self.until:
+                self.found = await find()
+                self.until = time.monotonic() + self._seconds
+        return self.found
