@@ -14,7 +14,7 @@ import pytest
 from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Act, Decision, Deed, SameBytes
 from coverproxy.domain.formats import Loader
-from coverproxy.domain.original import GONE, QUARANTINED, Original, State, Terms
+from coverproxy.domain.original import GONE, QUARANTINED, Original, OriginalState, Terms
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.base import Catalogue
@@ -91,7 +91,7 @@ class CatalogueContract:
         for number, loader in enumerate(Loader):
             odd = original(
                 number, loader=loader, path="/covers/ü \u201c.jpg", source="ж" * 300, fault="x", added=7,
-                origin="/incoming/ü.jpg", who="anna", role="back", state=State.HIDDEN, is_pinned=True,
+                origin="/incoming/ü.jpg", who="anna", role="back", state=OriginalState.HIDDEN, is_pinned=True,
                 since=1_800_000_000, detail=0.5, terms=Terms("CC BY 4.0", 1_900_000_000, no_crop=True),
                 content=0.25,
             )  # fmt: skip
@@ -496,14 +496,14 @@ class DecisionContract:
 
     def test_a_hidden_original_covers_no_book(self, catalogue: Catalogue) -> None:
         """Lists of covered books pass over what may not be shown."""
-        catalogue.add(original(state=State.HIDDEN))
+        catalogue.add(original(state=OriginalState.HIDDEN))
         assert catalogue.covered([BOOK]) == set()
 
     def test_what_waits_for_a_review_is_found(self, catalogue: Catalogue) -> None:
         """Those that wait for longest come first, and nothing else."""
-        later = original(1, state=State.PENDING, added=9)
-        earlier = original(2, state=State.PENDING, added=5, identifier=OTHER)
-        for each in (later, earlier, original(3), original(4, state=State.HIDDEN)):
+        later = original(1, state=OriginalState.PENDING, added=9)
+        earlier = original(2, state=OriginalState.PENDING, added=5, identifier=OTHER)
+        for each in (later, earlier, original(3), original(4, state=OriginalState.HIDDEN)):
             catalogue.add(each)
         assert catalogue.pending(most=10) == [earlier, later]
         assert catalogue.pending(most=1) == [earlier]
@@ -514,7 +514,7 @@ class DecisionContract:
         ended = original(1, terms=Terms(until=100))
         for each in (ended, original(2, terms=Terms(until=101)), original(3)):
             catalogue.add(each)
-        catalogue.add(original(4, terms=Terms(until=50), state=State.EXPIRED))
+        catalogue.add(original(4, terms=Terms(until=50), state=OriginalState.EXPIRED))
         assert catalogue.outdated(100, most=10) == [ended]
         assert catalogue.outdated(99, most=10) == []
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from contracts_catalogue import BOOK, OTHER, digest, original
 
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 from coverproxy.domain.shown_change import ChangeKind, ShownChange
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import changing
@@ -22,7 +22,7 @@ def _cut_off(catalogue: Catalogue) -> None:
     """Hide an original in a transaction that does not come to its end."""
     with changing(catalogue, 300) as changes:
         changes.watch(BOOK)
-        changes.tables.decide(original(2), State.HIDDEN, is_pinned=False)
+        changes.tables.decide(original(2), OriginalState.HIDDEN, is_pinned=False)
         1 / 0  # noqa: B018 - as if the process had died
 
 

@@ -213,3 +213,13 @@ def test_parts_of_the_service_are_private() -> None:
 
     assert len(parts) > 10
     assert [name for name in parts if not name.startswith("_")] == []
+
+
+def test_no_class_name_occurs_twice() -> None:
+    """A class's name leads to one class: in the whole product no two are called the same."""
+    found: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}

@@ -22,7 +22,7 @@ from coverproxy.accounts.validity import Validity
 from coverproxy.accounts.visitor import Allowance, Visitor
 from coverproxy.config import Automated, Quota, Roles
 from coverproxy.domain.api_key import Key, is_name, is_secret
-from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, SecretAsKey, Unavailable, UnknownKey
+from coverproxy.domain.errors import KeyNotForSite, QuotaUsedUp, SecretAsKey, Unavailable, UnknownKey
 from coverproxy.storage.ownership import described
 
 _log = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ class Accounts:
         """Count one cover while it is made; uncount it if making fails for any reason, or it is waived.
 
         *item*: the book that it is of, which counts once a day where the config has quota.per = "item".
-        A crash in between leaves one count too many, never one too few. Raises TooFast, QuotaExceeded.
+        A crash in between leaves one count too many, never one too few. Raises TooFast, QuotaUsedUp.
         """
         key, account, today = visitor.key, visitor.key.counted_as, self.today()
         item = item if self._counts_items else ""
@@ -246,7 +246,7 @@ class Accounts:
         if count is None:
             self._made[account, today] = max(key.daily_limit, self._made.get((account, today), 0))
             await self._give_back_pace(visitor)
-            raise QuotaExceeded(account, self.allowance(key).resets_in)
+            raise QuotaUsedUp(account, self.allowance(key).resets_in)
         self._made[account, today] = count
         charge = Charge()
         try:

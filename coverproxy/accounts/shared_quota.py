@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from coverproxy.accounts.stores import RateLimiter
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import QuotaExceeded, Unavailable
+from coverproxy.domain.errors import QuotaUsedUp, Unavailable
 
 _SCOPE = "shared"
 _DAY_SECONDS = 86_400
@@ -28,14 +28,14 @@ class SharedQuota:
         self._now = now
 
     async def take(self, key: Key, address: str) -> None:
-        """Count one. Raises QuotaExceeded, which concerns this address alone."""
+        """Count one. Raises QuotaUsedUp, which concerns this address alone."""
         if not address:
             return
         name, part, wait = f"{key.counted_as} {address}", part_of(key.daily_limit), 0.0
         with contextlib.suppress(Unavailable):
             wait = await self._rates.take(_SCOPE, name, self._now(), part / _DAY_SECONDS, part)
         if wait > 0:
-            raise QuotaExceeded(name, wait)
+            raise QuotaUsedUp(name, wait)
 
     async def give_back(self, key: Key, address: str) -> None:
         """Uncount one that was not made."""
@@ -48,7 +48,7 @@ class SharedQuota:
         """Return whether this address has used its share."""
         try:
             await self.take(key, address)
-        except QuotaExceeded:
+        except QuotaUsedUp:
             return True
         await self.give_back(key, address)
         return False

@@ -11,9 +11,9 @@ from coverproxy.cache.budget import DiskBounds, DiskBudget, allocated
 from coverproxy.cache.last_use import LastUse
 from coverproxy.cache.layout import Layout
 from coverproxy.cache.walk import (
-    CachedFile,
     Shard,
     Stopped,
+    WalkedFile,
     WalkPace,
     beside_derivatives,
     clear_old_revisions,
@@ -161,5 +161,5 @@ class Evictor:
             self._room.adjust(-cleared)
         return files, freed
 
-    def _age(self, held: CachedFile) -> Age:
+    def _age(self, held: WalkedFile) -> Age:
         return self.last_use.day(held.stat), held.shard.is_live

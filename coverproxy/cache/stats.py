@@ -11,7 +11,7 @@ from coverproxy.cache.walk import derivatives, shards
 
 
 @dataclass
-class Part:
+class CachePart:
     """A group of derivatives: how many, and the bytes they take on disk."""
 
     files: int = 0
@@ -19,7 +19,7 @@ class Part:
 
 
 @dataclass(frozen=True, order=True)
-class Kind:
+class PartKind:
     """What a group of derivatives has in common."""
 
     size: str
@@ -32,16 +32,16 @@ class Kind:
 class CacheStats:
     """All derivatives of a cache. Days count from 1970; None if there are no derivatives."""
 
-    parts: dict[Kind, Part] = field(default_factory=lambda: defaultdict(Part))
+    parts: dict[PartKind, CachePart] = field(default_factory=lambda: defaultdict(CachePart))
     oldest_day: int | None = None
     newest_day: int | None = None
 
-    def total(self, *, is_live: bool | None = None) -> Part:
+    def total(self, *, is_live: bool | None = None) -> CachePart:
         """Sum up all, or only those of current or of old revisions."""
         chosen = [part for kind, part in self.parts.items() if is_live in (None, kind.is_live)]
-        return Part(sum(part.files for part in chosen), sum(part.bytes for part in chosen))
+        return CachePart(sum(part.files for part in chosen), sum(part.bytes for part in chosen))
 
-    def add(self, kind: Kind, size: int, day: int) -> None:
+    def add(self, kind: PartKind, size: int, day: int) -> None:
         """Count one derivative."""
         part = self.parts[kind]
         part.files += 1
@@ -58,8 +58,8 @@ def take_stock(layout: Layout, last_use: LastUse) -> CacheStats:
     return stock
 
 
-def _counted(layout: Layout, last_use: LastUse) -> Iterator[tuple[Kind, int, int]]:
+def _counted(layout: Layout, last_use: LastUse) -> Iterator[tuple[PartKind, int, int]]:
     for shard in shards(layout):
-        kind = Kind(shard.size, shard.format, shard.revision, shard.is_live)
+        kind = PartKind(shard.size, shard.format, shard.revision, shard.is_live)
         for each in derivatives(shard):
             yield kind, allocated(each.stat), last_use.day(each.stat)

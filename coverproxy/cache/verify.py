@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.layout import Layout
-from coverproxy.cache.walk import CachedFile, derivatives, shards
+from coverproxy.cache.walk import WalkedFile, derivatives, shards
 from coverproxy.domain import schemes
 from coverproxy.domain.formats import dimensions
 from coverproxy.domain.spec import ISBN, Identifier
@@ -35,7 +35,7 @@ class Verifier:
         self._room = room
         self._has_links = True
 
-    def run(self, on_file: Callable[[CachedFile, VerifyFinding], None]) -> Counter[VerifyFinding]:
+    def run(self, on_file: Callable[[WalkedFile, VerifyFinding], None]) -> Counter[VerifyFinding]:
         """Check every derivative; calls *on_file* for each."""
         findings: Counter[VerifyFinding] = Counter()
         for shard in shards(self._layout):
@@ -46,7 +46,7 @@ class Verifier:
                     on_file(each, finding)
         return findings
 
-    def _look(self, each: CachedFile) -> VerifyFinding | None:
+    def _look(self, each: WalkedFile) -> VerifyFinding | None:
         """Check one; None if it went meanwhile."""
         try:
             body = _read(each.path)
@@ -57,7 +57,7 @@ class Verifier:
             return VerifyFinding.DAMAGED
         return VerifyFinding.MENDED if self._mend(each) else VerifyFinding.WHOLE
 
-    def _mend(self, each: CachedFile) -> bool:
+    def _mend(self, each: WalkedFile) -> bool:
         """Repair a derivative's second spelling if it is missing or another file; return whether it was."""
         path = Path(each.path)
         for spelling in _others(each.shard.scheme, path.stem):

@@ -72,7 +72,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class CachedFile:
+class WalkedFile:
     """A derivative on disk.
 
     `other`: the name of its second spelling, if that is next to it. `is_lone`: it is itself a second spelling
@@ -147,7 +147,7 @@ def _cleared(folder: Path, levels: int) -> int:
     return freed
 
 
-def derivatives(shard: Shard) -> Iterator[CachedFile]:
+def derivatives(shard: Shard) -> Iterator[WalkedFile]:
     """Yield each derivative in a folder once, whatever its names.
 
     One that disappears meanwhile is skipped.
@@ -165,7 +165,7 @@ def derivatives(shard: Shard) -> Iterator[CachedFile]:
         with suppress(FileNotFoundError):
             stat = entry.stat(follow_symlinks=False)
             other = seconds.get(_core(_ISBN13, found)) if books and not ten else None
-            yield CachedFile(entry.path, stat, shard, Format(found["ending"]), other, is_lone=bool(ten))
+            yield WalkedFile(entry.path, stat, shard, Format(found["ending"]), other, is_lone=bool(ten))
 
 
 def _core(pattern: re.Pattern[str], name: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from coverproxy.config.base import byte_count
 if TYPE_CHECKING:
     from coverproxy.cache.stats import CacheStats
     from coverproxy.cache.verify import VerifyFinding
-    from coverproxy.cache.walk import CachedFile
+    from coverproxy.cache.walk import WalkedFile
     from coverproxy.wiring.data_folder import DataFolder
 
 
@@ -168,7 +168,7 @@ def verify(config: Config, as_json: bool) -> None:
 @contextmanager
 def _noting(
     shelf: "DataFolder", damaged: list[str], as_json: bool
-) -> "Iterator[Callable[[CachedFile, VerifyFinding], None]]":
+) -> "Iterator[Callable[[WalkedFile, VerifyFinding], None]]":
     """Show progress, and list damaged files."""
     from coverproxy.cache.verify import VerifyFinding
     from coverproxy.cache.walk import derivatives, shards
@@ -177,7 +177,7 @@ def _noting(
     done = 0
     with progress("verifying", "covers", quiet=as_json) as show:
 
-        def note(held: "CachedFile", finding: "VerifyFinding") -> None:
+        def note(held: "WalkedFile", finding: "VerifyFinding") -> None:
             nonlocal done
             done += 1
             if finding is VerifyFinding.DAMAGED:

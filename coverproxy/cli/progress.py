@@ -22,10 +22,10 @@ def progress(verb: str, things: str, *, quiet: bool = False) -> Iterator[Show]:
         with _bar(verb) as show:
             yield show
     else:
-        yield _Lines(things).show
+        yield _ProgressLines(things).show
 
 
-class _Lines:
+class _ProgressLines:
     """Progress for logs: a plain line every two seconds."""
 
     def __init__(self, things: str) -> None:

@@ -22,7 +22,7 @@ from coverproxy.client.classify import (
     resets_at,
     seconds_to_wait,
 )
-from coverproxy.client.folder import Entry, Folder
+from coverproxy.client.folder import Folder, FolderEntry
 from coverproxy.domain import schemes
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.errors import NotAnIdentifier
@@ -221,7 +221,7 @@ class Downloader:
             why=f"not a picture: {_describe(answer)}, starts with {head!r}",
         )
 
-    async def _ask_patiently(self, item: Identifier, entry: Entry | None) -> ServerAnswer:
+    async def _ask_patiently(self, item: Identifier, entry: FolderEntry | None) -> ServerAnswer:
         """Ask until an answer is final, at most TRIES times. Raises _GaveUp, Stop."""
         for tried in range(TRIES):
             try:
@@ -252,7 +252,7 @@ class Downloader:
             self._report.new += 1
             self._not_before = self._now() + NEW_EVERY_SECONDS
 
-    async def _ask(self, item: Identifier, entry: Entry | None) -> ServerAnswer:
+    async def _ask(self, item: Identifier, entry: FolderEntry | None) -> ServerAnswer:
         """Ask once, after the due wait. Raises aiohttp.ClientError, TimeoutError."""
         if (early := self._not_before - self._now()) > 0:
             await self._sleep(min(early, MAX_WAIT_SECONDS))
@@ -276,7 +276,7 @@ class Downloader:
         assert found is not None  # noqa: S101 - judge() has checked it
         name, length = f"{file_stem(item)}.{found.value}", len(answer.body)
         etag, date = (answer.headers.get(header, "") for header in ("ETag", "Last-Modified"))
-        entry = Entry(item.listed, name, length, self._wish.of, self._now(), etag, date)
+        entry = FolderEntry(item.listed, name, length, self._wish.of, self._now(), etag, date)
         self._folder.store(entry, answer.body, modified(answer))
         return DownloadResult(line, DownloadOutcome.FETCHED, item, name, length)
 

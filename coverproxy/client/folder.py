@@ -20,7 +20,7 @@ class InUse(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderEntry:
     """What is known of a file: its book, its length, and the validators for a conditional request.
 
     `of`: server, size and format. `checked`: when the server last confirmed it, seconds since 1970. `etag`,
@@ -47,7 +47,7 @@ class Folder:
         self._root = root
         self._temporary = root / OWN / "tmp"
         self._journal = root / OWN / "journal.jsonl"
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, FolderEntry] = {}
 
     @contextmanager
     def opened(self) -> Iterator["Folder"]:
@@ -65,7 +65,7 @@ class Folder:
         finally:
             os.close(handle)  # and with it the lock
 
-    def find(self, isbn: str, of: str) -> Entry | None:
+    def find(self, isbn: str, of: str) -> FolderEntry | None:
         """Return the entry of a book's file, if the file is complete and matches *of*."""
         entry = self._entries.get(isbn)
         if entry is None or entry.of != of:
@@ -76,7 +76,7 @@ class Folder:
             return None
         return entry if is_whole else None
 
-    def store(self, entry: Entry, body: bytes, mtime: int | None) -> None:
+    def store(self, entry: FolderEntry, body: bytes, mtime: int | None) -> None:
         """Write a cover, replacing an older one of the same book. Raises OSError."""
         beside = atomic.temporary(self._temporary)
         try:
@@ -90,7 +90,7 @@ class Folder:
         if old and old.file != entry.file:  # it was in another format
             (self._root / old.file).unlink(missing_ok=True)
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: FolderEntry) -> None:
         """Record an entry."""
         self._entries[entry.isbn] = entry
         with self._journal.open("ab", buffering=0) as file:
@@ -111,13 +111,13 @@ class Folder:
             atomic.move(beside, self._journal)
 
 
-def _line(entry: Entry) -> bytes:
+def _line(entry: FolderEntry) -> bytes:
     return orjson.dumps(asdict(entry), option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _entry(line: bytes) -> Entry | None:
+def _entry(line: bytes) -> FolderEntry | None:
     try:
-        entry = Entry(**orjson.loads(line))
+        entry = FolderEntry(**orjson.loads(line))
         is_ours = Path(entry.file).name == entry.file and entry.checked >= 0 and entry.bytes >= 0
     except (orjson.JSONDecodeError, TypeError):
         return None

@@ -25,7 +25,7 @@ def _is_mail(text: str) -> str:
 Mail = Annotated[str, AfterValidator(_is_mail)]
 
 
-class Notices(Section):
+class NoticeSettings(Section):
     """The mail server, whom it sends to, and when."""
 
     smtp: Annotated[str, Field(repr=False)] = ""

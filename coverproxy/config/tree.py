@@ -9,7 +9,7 @@ from coverproxy.config.base import Section
 from coverproxy.config.feeds import FeedConfig
 from coverproxy.config.front import Front
 from coverproxy.config.ladder import Ladder, SizeTable, named_only, table
-from coverproxy.config.notices import Notices
+from coverproxy.config.notices import NoticeSettings
 from coverproxy.config.pages import Admin, Signup, Site
 from coverproxy.config.shapes import Shapes
 from coverproxy.config.sizes import Formats, Size, below, default_sizes
@@ -60,7 +60,7 @@ class Config(Section):
     imports: Import = Field(default=Import(), alias="import")
     upload: Upload = Upload()
     reports: Reports = Reports()
-    notices: Notices = Notices()
+    notices: NoticeSettings = NoticeSettings()
     cache: Cache = Cache()
     render: RenderConfig = RenderConfig()
     quota: Quota = Quota()

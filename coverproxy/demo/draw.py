@@ -52,7 +52,7 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Box:
+class Rectangle:
     """Where a text goes, as shares of the sheet, and its alignment."""
 
     x: float
@@ -72,7 +72,7 @@ def horizon(s: Sheet) -> str:
         top = 0.38 + 0.028 * i
         art.append(s.area(p.paper, y=top, bottom=top + 0.003 * (i + 1)))
     art.append(s.area(p.paper, y=0.61))
-    return "".join(art) + lettering(s, Box(0.1, 0.665, 0.8, 0.17), Box(0.12, 0.895, 0.76, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.1, 0.665, 0.8, 0.17), Rectangle(0.12, 0.895, 0.76, 0.042))
 
 
 def rings(s: Sheet) -> str:
@@ -84,7 +84,7 @@ def rings(s: Sheet) -> str:
         share, drift = 1 - i / 9, 0.022 * s.w * i
         fill = p.paper if i % 2 else mix(p.second, p.accent, i / 8)
         art.append(disc(s.w / 2 + drift * math.cos(turn), y + drift * math.sin(turn), r * share, fill))
-    return "".join(art) + lettering(s, Box(0.1, 0.08, 0.8, 0.25), Box(0.12, 0.915, 0.76, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.1, 0.08, 0.8, 0.25), Rectangle(0.12, 0.915, 0.76, 0.042))
 
 
 def sunburst(s: Sheet) -> str:
@@ -100,7 +100,7 @@ def sunburst(s: Sheet) -> str:
     margins = ((0, 0, 1, 0.38), (0, 0.86, 1, 1), (0, 0, 0.08, 1), (0.92, 0, 1, 1))
     art += [s.area(p.paper, *margin) for margin in margins]
     art.append(outline(0.08 * s.w, 0.38 * s.h, 0.92 * s.w, 0.86 * s.h, p.ink, 0.006 * s.w))
-    return "".join(art) + lettering(s, Box(0.08, 0.075, 0.84, 0.25), Box(0.1, 0.905, 0.8, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.08, 0.075, 0.84, 0.25), Rectangle(0.1, 0.905, 0.8, 0.042))
 
 
 def waves(s: Sheet) -> str:
@@ -114,7 +114,7 @@ def waves(s: Sheet) -> str:
         swell = [(x, abs(math.sin(math.pi * (x / length + s.phase + i * 0.37)))) for x in s.columns]
         fill = mix(p.second, mix(p.deep, "#000000", 0.2), i / 9)
         art.append(s.ground([(x, level - 0.016 * s.h * up**0.8) for x, up in swell], fill))
-    title, author = Box(0.1, 0.08, 0.8, 0.25), Box(0.1, 0.905, 0.8, 0.042)
+    title, author = Rectangle(0.1, 0.08, 0.8, 0.25), Rectangle(0.1, 0.905, 0.8, 0.042)
     return "".join(art) + lettering(s, title, author, author_fill=p.pale)
 
 
@@ -129,7 +129,7 @@ def dots(s: Sheet) -> str:
             far = math.hypot(x - focus_x, y - focus_y) / (0.62 * s.w)
             radius = step * 0.62 * max(0.12, 1 - far)
             art.append(disc(x, y, radius, mix(p.accent, p.second, min(1.0, far))))
-    return "".join(art) + lettering(s, Box(0.1, 0.08, 0.8, 0.26), Box(0.1, 0.915, 0.8, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.1, 0.08, 0.8, 0.26), Rectangle(0.1, 0.915, 0.8, 0.042))
 
 
 def frame(s: Sheet) -> str:
@@ -144,7 +144,7 @@ def frame(s: Sheet) -> str:
     for ring, petals in ((0.25, 24), (0.17, 12)):
         art += list(rosette(x, y, ring * s.w, petals, p.accent if ring < 0.2 else p.second))
     art += [disc(x, y, 0.055 * s.w, p.paper), disc(x, y, 0.035 * s.w, p.accent)]
-    return "".join(art) + lettering(s, Box(0.15, 0.56, 0.7, 0.22), Box(0.18, 0.845, 0.64, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.15, 0.56, 0.7, 0.22), Rectangle(0.18, 0.845, 0.64, 0.042))
 
 
 def diagonal(s: Sheet) -> str:
@@ -157,7 +157,7 @@ def diagonal(s: Sheet) -> str:
         art.append(polygon(points, mix(p.second, p.accent, i / 7)))
         top += thick + (0.022 - 0.0015 * i) * s.h
     art.append(polygon([(0, top), (s.w, top - rise), (s.w, s.h), (0, s.h)], p.accent))
-    title, author = Box(0.09, 0.06, 0.82, 0.2, 0.0), Box(0.22, 0.91, 0.69, 0.042, 1.0)
+    title, author = Rectangle(0.09, 0.06, 0.82, 0.2, 0.0), Rectangle(0.22, 0.91, 0.69, 0.042, 1.0)
     return "".join(art) + lettering(s, title, author, author_fill=p.on_accent)
 
 
@@ -170,7 +170,9 @@ def initial(s: Sheet) -> str:
     data, _ = text_path(s.title[0], size=size, x=(s.w - wide) / 2, y=0.13 * s.h)
     for width, colour in ((0.3, p.accent), (0.24, p.paper), (0.19, p.accent), (0.05, p.paper)):
         art.append(stroke(data, colour, width * size))
-    return "".join(art) + lettering(s, Box(0.12, 0.705, 0.76, 0.085), Box(0.12, 0.865, 0.76, 0.04))
+    return "".join(art) + lettering(
+        s, Rectangle(0.12, 0.705, 0.76, 0.085), Rectangle(0.12, 0.865, 0.76, 0.04)
+    )
 
 
 def arches(s: Sheet) -> str:
@@ -184,7 +186,7 @@ def arches(s: Sheet) -> str:
         arc = f"A{r:.1f} {r:.1f} 0 0 1 {right:.1f} {spring:.1f}"
         art.append(f'<path d="M{left:.1f} {base:.1f}V{spring:.1f}{arc}V{base:.1f}Z" fill="{fill}"/>')
     art.append(s.area(p.ink, 0.08, 0.87, 0.92, 0.874))
-    return "".join(art) + lettering(s, Box(0.1, 0.075, 0.8, 0.25), Box(0.1, 0.905, 0.8, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.1, 0.075, 0.8, 0.25), Rectangle(0.1, 0.905, 0.8, 0.042))
 
 
 def fans(s: Sheet) -> str:
@@ -199,7 +201,7 @@ def fans(s: Sheet) -> str:
     left, top, right, bottom = 0.12 * s.w, 0.3 * s.h, 0.88 * s.w, 0.7 * s.h
     art.append(s.area(p.paper, 0.12, 0.3, 0.88, 0.7))
     art += [outline(left + k, top + k, right - k, bottom - k, p.accent, t) for k, t in ((0, 14), (26, 4))]
-    return "".join(art) + lettering(s, Box(0.19, 0.345, 0.62, 0.2), Box(0.2, 0.605, 0.6, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.19, 0.345, 0.62, 0.2), Rectangle(0.2, 0.605, 0.6, 0.042))
 
 
 def hills(s: Sheet) -> str:
@@ -216,7 +218,7 @@ def hills(s: Sheet) -> str:
         ]
         fill = mix(haze, mix(p.paper, "#000000", 0.35), (i + 2) / 7)
         art.append(s.ground([(x, y - swing * up) for x, up in ridge], fill))
-    return "".join(art) + lettering(s, Box(0.1, 0.08, 0.8, 0.25), Box(0.1, 0.91, 0.8, 0.045))
+    return "".join(art) + lettering(s, Rectangle(0.1, 0.08, 0.8, 0.25), Rectangle(0.1, 0.91, 0.8, 0.045))
 
 
 def blocks(s: Sheet) -> str:
@@ -235,7 +237,7 @@ def blocks(s: Sheet) -> str:
             )
             art += [polygon(points, mix(colour, p.paper, fade)) for colour, points in faces]
     art.append(s.area(p.paper, y=0.87))
-    return "".join(art) + lettering(s, Box(0.1, 0.075, 0.8, 0.25), Box(0.1, 0.91, 0.8, 0.042))
+    return "".join(art) + lettering(s, Rectangle(0.1, 0.075, 0.8, 0.25), Rectangle(0.1, 0.91, 0.8, 0.042))
 
 
 _ALL = (horizon, rings, sunburst, waves, dots, frame, diagonal, initial, arches, fans, hills, blocks)
@@ -272,7 +274,7 @@ def rosette(x: float, y: float, r: float, petals: int, fill: str) -> Iterator[st
         yield f'<ellipse {place} fill="{fill}" transform="rotate({360 * i / petals:g} {x:.1f} {y:.1f})"/>'
 
 
-def lettering(s: Sheet, title: Box, author: Box, author_fill: str = "") -> str:
+def lettering(s: Sheet, title: Rectangle, author: Rectangle, author_fill: str = "") -> str:
     """Title and author, each as large as its box allows."""
     ink = s.palette.ink
     heading = (s.title, title, ink, 0.16, 0.08)

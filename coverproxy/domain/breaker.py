@@ -17,7 +17,7 @@ LONGEST_WISH = 86_400.0
 """Longest wait in seconds that a source can demand (Retry-After)."""
 
 
-class State(Enum):
+class BreakerState(Enum):
     """The state of a circuit breaker."""
 
     CLOSED = "closed"
@@ -41,33 +41,33 @@ class Breaker:
     first_pause: float = FIRST_PAUSE
     longest_pause: float = LONGEST_PAUSE
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> BreakerState:
         """Return the state at *now*."""
         if self.open_until is None:
-            return State.CLOSED
-        return State.OPEN if now < self.open_until else State.HALF_OPEN
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now < self.open_until else BreakerState.HALF_OPEN
 
     def admits(self, now: float) -> bool:
         """Return whether a request may pass: always, never, or as the only probe."""
         state = self.state(now)
         is_probed = self.probe_until is not None and now < self.probe_until
-        return state is State.CLOSED or (state is State.HALF_OPEN and not is_probed)
+        return state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and not is_probed)
 
     def asked(self, now: float) -> "Breaker":
         """Record an admitted request."""
-        if self.state(now) is State.HALF_OPEN:
+        if self.state(now) is BreakerState.HALF_OPEN:
             return replace(self, probe_until=now + PROBE_SECONDS)
         return self
 
     def succeeded(self, now: float) -> "Breaker":
         """Record an answer of any kind. An answer to a request from before the opening does not close it."""
-        if self.state(now) is State.OPEN:
+        if self.state(now) is BreakerState.OPEN:
             return self
         return Breaker(first_pause=self.first_pause, longest_pause=self.longest_pause)
 
     def failed(self, now: float) -> "Breaker":
         """Record a failure. A request from before the opening does not prolong the pause."""
-        if self.state(now) is State.OPEN:
+        if self.state(now) is BreakerState.OPEN:
             return self
         failures = self.failures + 1
         if self.open_until is None and failures < FAILURES:

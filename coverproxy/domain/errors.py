@@ -30,7 +30,7 @@ class UnknownScheme(CoverError):
         super().__init__(f"{name[:40]!r} is not an identifier scheme; expected one of {', '.join(known)}")
 
 
-class UnknownSize(CoverError):
+class NoSuchSize(CoverError):
     """No size with that name is configured."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
@@ -45,7 +45,7 @@ class NoCover(CoverError):
     """Every source of originals was tried, and none has a usable original for this identifier."""
 
 
-class PictureRefused(CoverError):
+class BadPicture(CoverError):
     """The uploaded picture was not accepted. `reason`: a word for programs."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -53,7 +53,7 @@ class PictureRefused(CoverError):
         self.reason = reason
 
 
-class NotTheOwner(CoverError):
+class WrongSecret(CoverError):
     """The request does not prove that it comes from the key's owner or an administrator."""
 
 
@@ -93,11 +93,11 @@ class TooMany(CoverError):
     """The request asks for more items than the limit."""
 
 
-class KeyRefused(CoverError):
+class InvalidKey(CoverError):
     """The key cannot be used for this request."""
 
 
-class UnknownKey(KeyRefused):
+class UnknownKey(InvalidKey):
     """The key does not exist or is revoked. The answer is the same for both, so that nothing leaks."""
 
 
@@ -111,7 +111,7 @@ class SecretAsKey(UnknownKey):
         )
 
 
-class KeyNotForSite(KeyRefused):
+class KeyNotForSite(InvalidKey):
     """The key is bound to sites, and the request comes from another. `account`: the key's account."""
 
     def __init__(self, text: str, account: str = "") -> None:
@@ -135,7 +135,7 @@ class OwnFault(CoverError):
         return key == self.key
 
 
-class QuotaExceeded(OwnFault):
+class QuotaUsedUp(OwnFault):
     """The key has used up its quota of new covers for today."""
 
     def __init__(self, key: str, retry_after: float) -> None:

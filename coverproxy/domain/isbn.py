@@ -58,7 +58,7 @@ _IGNORED = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class IsbnReading:
     """The possible meanings of a text: canonical ISBN-13s, in the order to try them.
 
     `only_one`: the readings exclude each other; serve one only if it alone has a cover.
@@ -68,7 +68,7 @@ class Reading:
     only_one: bool = False
 
 
-def parse(text: str) -> Reading:
+def parse(text: str) -> IsbnReading:
     """Read an ISBN, or a list of them, from a catalogue's text.
 
     Accepts ISBN-10 and -13 with any hyphens and spaces, digits of any script, percent-encoding, labels,
@@ -83,7 +83,7 @@ def parse(text: str) -> Reading:
     return _bare(text.replace("-", "")) or _messy(text)
 
 
-def parse_file_name(name: str) -> Reading:
+def parse_file_name(name: str) -> IsbnReading:
     """Read the ISBN in a picture's file *name* (no folder; the extension is optional).
 
     In a file name, 13 digits that begin with 978 or 979 and have a valid check digit are an ISBN, whatever
@@ -97,12 +97,12 @@ def parse_file_name(name: str) -> Reading:
     plain = _plain(name)
     found = (_digits(re.sub("[- _.]", "", match[0])) for match in _THIRTEEN.finditer(plain))
     if isbns := dict.fromkeys(isbn for reading in found if reading for isbn in reading.isbns):
-        return Reading(tuple(isbns)[:MAX_READINGS])
+        return IsbnReading(tuple(isbns)[:MAX_READINGS])
     ten = _WORD_BEHIND_TEN.match(plain)
     return (_digits(ten[1].upper()) if ten else None) or parse(name)
 
 
-def _bare(text: str) -> Reading | None:
+def _bare(text: str) -> IsbnReading | None:
     """Read the common case, 13 or 10 bare digits with a valid check digit; None for anything else.
 
     *text* comes without hyphens: a number of digits and hyphens is read whole or not at all. Several times
@@ -111,17 +111,17 @@ def _bare(text: str) -> Reading | None:
     """
     if len(text) == 13 and text.startswith(("978", "979")) and text.isascii() and text.isdigit():
         codes = text.encode()
-        return Reading((text,)) if (sum(codes[::2]) + 3 * sum(codes[1::2])) % 10 == 0 else None
+        return IsbnReading((text,)) if (sum(codes[::2]) + 3 * sum(codes[1::2])) % 10 == 0 else None
     if len(text) != 10 or not (text[:9].isascii() and text[:9].isdigit()) or text[9] not in "0123456789xX":
         return None
     if sum(map(mul, _TEN_WEIGHTS, text.translate(_X_AS_TEN).encode())) % 11 or len(set(text)) == 1:
         return None
     codes = b"978" + text[:9].encode()
     check = -(sum(codes[::2]) + 3 * sum(codes[1::2])) % 10  # here the offsets leave 2 (48 * 24)
-    return Reading((f"978{text[:9]}{(check + 2) % 10}",))
+    return IsbnReading((f"978{text[:9]}{(check + 2) % 10}",))
 
 
-def _messy(text: str) -> Reading:
+def _messy(text: str) -> IsbnReading:
     """Read everything that _bare() does not; see parse()."""
     plain = _trimmed(_plain(text))
     if _OTHER_SCHEME.search(plain) and not _LABEL.search(plain):
@@ -132,7 +132,7 @@ def _messy(text: str) -> Reading:
     if len(readings) == 1:
         return readings[0]
     isbns = dict.fromkeys(isbn for reading in readings for isbn in reading.isbns if not reading.only_one)
-    return Reading(tuple(isbns)[:MAX_READINGS]) if isbns else readings[0]
+    return IsbnReading(tuple(isbns)[:MAX_READINGS]) if isbns else readings[0]
 
 
 def to_isbn10(isbn13: str) -> str | None:
@@ -193,14 +193,14 @@ def _subfields_a(plain: str) -> str:
     return "|".join((plain[: marks[0].start()], *kept)).strip("| ")
 
 
-def _readings(part: str) -> list[Reading]:
+def _readings(part: str) -> list[IsbnReading]:
     """Read one list entry: each of its numbers, with its possible meanings."""
     bare = _LABEL.sub(" ", part)
     found = (reading for match in _NUMBER.finditer(bare) for reading in _number(match[0]))
     return [reading for reading in found if reading]
 
 
-def _number(text: str) -> list[Reading | None]:
+def _number(text: str) -> list[IsbnReading | None]:
     """Read a run of digits, hyphens and spaces: one number, several, or one followed by a price or volume."""
     tokens = [token.replace("-", "").upper() for token in text.split()]
     if all(len(token) in _WHOLE for token in tokens):
@@ -212,28 +212,28 @@ def _number(text: str) -> list[Reading | None]:
     return [_digits(whole), *(_digits(start) for start in starts if len(start) in _WHOLE)][:2]
 
 
-def _digits(digits: str) -> Reading | None:
+def _digits(digits: str) -> IsbnReading | None:
     """Read bare digits by their count: 13, 10, 13 + add-on of 5 or 2, or 9."""
     if "X" in digits[:-1] or len(set(digits)) == 1:
         return None  # 0000000000 and 1111111111 pass as ISBN-10; people type them into required fields
     match len(digits):
         case 13 | 10:
-            return Reading((_canonical(digits),)) if _is_valid(digits) else None
+            return IsbnReading((_canonical(digits),)) if _is_valid(digits) else None
         case 18 | 15:
-            return Reading((digits[:13],)) if _is_valid(digits[:13]) else None
+            return IsbnReading((digits[:13],)) if _is_valid(digits[:13]) else None
         case 9:
             return _nine(digits)
     return None
 
 
-def _nine(digits: str) -> Reading | None:
+def _nine(digits: str) -> IsbnReading | None:
     """Read nine digits: a pre-1970 SBN (0 lost), or an ISBN-10 whose X a client stripped.
 
     About 9 % of random numbers pass as one of them, 0.8 % as both. For both, set only_one.
     """
     lost_x = [] if digits.endswith("X") else [f"{digits}X"]
     isbns = tuple(_canonical(ten) for ten in (f"0{digits}", *lost_x) if _is_valid(ten))
-    return Reading(isbns, only_one=len(isbns) > 1) if isbns else None
+    return IsbnReading(isbns, only_one=len(isbns) > 1) if isbns else None
 
 
 def _is_valid(digits: str) -> bool:

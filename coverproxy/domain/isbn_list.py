@@ -43,7 +43,7 @@ def lines(file: Iterable[str], column: str | None = None) -> Iterator[Row]:
     Each line is parsed on its own, so that a stray quotation mark cannot swallow the rest of the list, as it
     would in strict CSV. Raises NoColumn.
     """
-    delimiter, at, is_first = ",", Columns([0]), True
+    delimiter, at, is_first = ",", IdentifierColumns([0]), True
     for number, text in enumerate(file, 1):
         text = text.strip("\ufeff\r\n ")
         if not text.strip() or text.startswith("#"):
@@ -60,7 +60,7 @@ def lines(file: Iterable[str], column: str | None = None) -> Iterator[Row]:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class IdentifierColumns:
     """Where a table has identifiers: ISBNs, and others as (scheme, index) in the order to try them."""
 
     isbns: Sequence[int] = ()
@@ -129,15 +129,15 @@ def is_isbn(text: str) -> bool:
     return True
 
 
-def _named(cells: list[str], column: str | None) -> Columns | None:
+def _named(cells: list[str], column: str | None) -> IdentifierColumns | None:
     """Find the columns in the first line; None if it is not a header. Raises NoColumn."""
     names = [cell.strip() for cell in cells]
     others = other_columns(names)
     if column is None:
-        found = Columns(isbn_columns(names), others)
+        found = IdentifierColumns(isbn_columns(names), others)
         return found if found.isbns or others else None
     for at, name in enumerate(names):
         if name.casefold() == column.strip().casefold():
             scheme = next((scheme for scheme, place in others if place == at), None)
-            return Columns(others=[(scheme, at)]) if scheme else Columns([at])
+            return IdentifierColumns(others=[(scheme, at)]) if scheme else IdentifierColumns([at])
     raise NoColumn(f"the list has no column {column!r}: its first line has {', '.join(map(repr, names))}")

@@ -29,7 +29,7 @@ LEAST_CONTENT = 0.5
 """What plain borders leave of a cover at least; less is a picture on a page or on the lid of a scanner."""
 
 
-class State(StrEnum):
+class OriginalState(StrEnum):
     """Why an original is not shown although it could be rendered."""
 
     HIDDEN = "hidden"
@@ -80,7 +80,7 @@ class Original:
     origin: str | None = None
     who: str | None = None
     role: str | None = None
-    state: State | None = None
+    state: OriginalState | None = None
     is_pinned: bool = False
     since: int = 0
     detail: float | None = None

@@ -23,7 +23,7 @@ def table_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:
     A damaged row is yielded as an error text. An unclosed or misplaced quotation mark loses only its own
     line: the csv module alone would read on to the next mark or the end.
     """
-    source = _Lines(lines)
+    source = _PushbackLines(lines)
     delimiter = delimiter_of(source.skip_blank())
     while True:
         number = source.number
@@ -34,7 +34,7 @@ def table_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:
             yield number, row
 
 
-def _row(source: "_Lines", delimiter: str) -> list[str] | str | None:
+def _row(source: "_PushbackLines", delimiter: str) -> list[str] | str | None:
     """Read one row. Returns an error text if its first line is damaged, None at the end."""
     taken: list[str] = []
     try:
@@ -44,7 +44,7 @@ def _row(source: "_Lines", delimiter: str) -> list[str] | str | None:
         return "a quotation mark has no partner" if '"' in taken[0] else str(exc)
 
 
-class _Lines:
+class _PushbackLines:
     """Lines with pushback. `number` is the number of the next line."""
 
     def __init__(self, lines: Iterable[str]) -> None:

@@ -27,7 +27,7 @@ _NAMES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TitledItem:
     """An item of the list: its line's number, what was written, its reading, and its title's lines."""
 
     number: int
@@ -37,7 +37,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadEntry:
     """A line that holds no identifier, and why it is none."""
 
     number: int
@@ -49,8 +49,8 @@ class Unread:
 class TitledList:
     """A list as it was read: its items, each once, and the lines that were not understood."""
 
-    entries: tuple[Entry, ...]
-    unread: tuple[Unread, ...]
+    entries: tuple[TitledItem, ...]
+    unread: tuple[UnreadEntry, ...]
 
 
 def read(text: str, most: int) -> TitledList:
@@ -62,15 +62,15 @@ def read(text: str, most: int) -> TitledList:
     whole = text.splitlines()
     rows = list(_bounded(whole, most))
     titles = _Titles(whole, {row.number for row in rows})
-    entries: dict[tuple[object, ...], Entry] = {}
-    unread: list[Unread] = []
+    entries: dict[tuple[object, ...], TitledItem] = {}
+    unread: list[UnreadEntry] = []
     for row in rows:
         try:
             reading, rest = _reading(row.text)
         except NotAnIdentifier as exc:
-            unread.append(Unread(row.number, row.text[:MOST_TITLE], exc.why))
+            unread.append(UnreadEntry(row.number, row.text[:MOST_TITLE], exc.why))
             continue
-        entry = Entry(row.number, row.text[:MOST_TITLE], reading, titles.of(row, rest))
+        entry = TitledItem(row.number, row.text[:MOST_TITLE], reading, titles.of(row, rest))
         entries.setdefault(reading.identifiers, entry)
     return TitledList(tuple(entries.values()), tuple(unread))
 

@@ -11,7 +11,7 @@ HEAD_BYTES = list_text.HEAD_BYTES
 """First bytes of a file that say what it is."""
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What a file is read as."""
 
     PICTURE = "picture"
@@ -27,18 +27,19 @@ _LEADER = re.compile(rb"[0-9]{5}[a-z ].{3}[ a][0-9 ]{2}[0-9]{5}", re.DOTALL)
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?[^>]*>)", re.DOTALL)
 _ROOT = re.compile(r"\s*<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
 _ROOTS = {
-    "onixmessage": Kind.ONIX, "product": Kind.ONIX, "collection": Kind.MARC_XML, "record": Kind.MARC_XML,
+    "onixmessage": FileKind.ONIX, "product": FileKind.ONIX,
+    "collection": FileKind.MARC_XML, "record": FileKind.MARC_XML,
 }  # fmt: skip
 
 
-def kind_of(head: bytes) -> Kind:
+def kind_of(head: bytes) -> FileKind:
     """Say what a file is by its first HEAD_BYTES. Raises FeedUnreadable that says what it seems to be."""
     if sniff(head[:32]):
-        return Kind.PICTURE
+        return FileKind.PICTURE
     if head.startswith(b"PK") and not list_text.is_document(head):
-        return Kind.ZIP
+        return FileKind.ZIP
     if _LEADER.match(head):
-        return Kind.MARC
+        return FileKind.MARC
     text = _decoded(head)
     if text.lstrip().startswith("<"):
         return _of_xml(text, head)
@@ -46,10 +47,10 @@ def kind_of(head: bytes) -> Kind:
         list_text.encoding(head)
     except list_text.NotAList as exc:
         raise FeedUnreadable(str(exc)) from None
-    return Kind.LIST
+    return FileKind.LIST
 
 
-def _of_xml(text: str, head: bytes) -> Kind:
+def _of_xml(text: str, head: bytes) -> FileKind:
     while found := _PROLOG.match(text):
         text = text[found.end() :]
     root = _ROOT.match(text)

@@ -9,7 +9,7 @@ import pymarc
 from lxml import etree
 
 from coverproxy.feeds import xml_stream
-from coverproxy.feeds.record import Action, FeedUnreadable, Identifier, Link, Record, Relation
+from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, RecordRelation, SentIdentifier
 
 MAX_RECORD_BYTES = 100_000
 """ISO 2709 gives a record's length in five digits; MARCXML may have ten times that."""
@@ -40,7 +40,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Rules:
+class MarcRules:
     """What an operator configures for one sender's records."""
 
     agency: str = "marc"
@@ -49,7 +49,7 @@ class Rules:
     """Every ISBN of a record names the same item, including other bindings and the set."""
 
 
-def records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
+def records(file: BinaryIO, rules: MarcRules) -> Iterator[Record]:
     """Read ISO 2709. An unreadable record is yielded as one without an action.
 
     Raises FeedUnreadable if not even the first record can be read: then it is not MARC.
@@ -90,7 +90,7 @@ def _with_length(chunk: bytes) -> bytes:
     return b"%05d" % min(len(chunk), 99_999) + chunk[5:]
 
 
-def xml_records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
+def xml_records(file: BinaryIO, rules: MarcRules) -> Iterator[Record]:
     """Read MARCXML. Raises FeedUnreadable if it is not well-formed, or has no records."""
     limit = 10 * MAX_RECORD_BYTES
     for element in xml_stream.elements(file, ("record",), "MARC record", limit):
@@ -117,7 +117,7 @@ def _of_xml(element: etree._Element) -> Iterator[Field]:
             yield Field(tag, each.get("ind1", " ") + each.get("ind2", " "), subfields)
 
 
-def record(fields: list[Field], line: int, rules: Rules) -> Record:
+def record(fields: list[Field], line: int, rules: MarcRules) -> Record:
     """Interpret a record's fields for covers."""
     own = _record_id(fields, rules)
     identifiers = (*_isbns(fields, rules), *_others(fields), *own)
@@ -129,14 +129,14 @@ def record(fields: list[Field], line: int, rules: Rules) -> Record:
     return Record(reference, line, action, once, links, tuple(_relations(fields)), why=why)
 
 
-def _record_id(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
+def _record_id(fields: Iterable[Field], rules: MarcRules) -> list[SentIdentifier]:
     control = {each.tag: each.subfields[0][1].strip() for each in fields if each.tag in ("001", "003")}
     if not control.get("001"):
         return []
-    return [Identifier(f"local:{(control.get('003') or rules.agency).lower()}", control["001"])]
+    return [SentIdentifier(f"local:{(control.get('003') or rules.agency).lower()}", control["001"])]
 
 
-def _isbns(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
+def _isbns(fields: Iterable[Field], rules: MarcRules) -> list[SentIdentifier]:
     """020 $a. The first ISBN that is not of a set names the item, together with its other form.
 
     $z is cancelled or wrong. Other bindings and the set are other books, unless the operator says otherwise.
@@ -146,7 +146,7 @@ def _isbns(fields: Iterable[Field], rules: Rules) -> list[Identifier]:
     texts = [each.values("a")[0] for each in (found if rules.all_isbns else single)]
     if not rules.all_isbns and texts:
         texts = [text for text in texts if _core(text) == _core(texts[0])]
-    return [Identifier("isbn", text) for text in texts]
+    return [SentIdentifier("isbn", text) for text in texts]
 
 
 def _core(text: str) -> str:
@@ -155,17 +155,17 @@ def _core(text: str) -> str:
     return digits[3:12] if len(digits) >= 12 else digits[:9]
 
 
-def _others(fields: Iterable[Field]) -> Iterator[Identifier]:
+def _others(fields: Iterable[Field]) -> Iterator[SentIdentifier]:
     for each in fields:
         for value in each.values("a")[:1]:
             if each.tag == "022":
-                yield Identifier("issn", value)
+                yield SentIdentifier("issn", value)
             elif each.tag == "024" and each.indicators[0] in "123":
-                yield Identifier("ismn" if each.indicators[0] == "2" else "ean", value)
+                yield SentIdentifier("ismn" if each.indicators[0] == "2" else "ean", value)
             elif each.tag == "010":
-                yield Identifier("lccn", value)
+                yield SentIdentifier("lccn", value)
             elif each.tag == "035" and value.lower().startswith("(ocolc)"):
-                yield Identifier("oclc", value)
+                yield SentIdentifier("oclc", value)
 
 
 def _covers(fields: Iterable[Field]) -> Iterator[str]:
@@ -177,11 +177,11 @@ def _covers(fields: Iterable[Field]) -> Iterator[str]:
         yield from (url for url in each.values("u") if is_image or _IMAGE.search(url.partition("?")[0]))
 
 
-def _relations(fields: Iterable[Field]) -> Iterator[Relation]:
+def _relations(fields: Iterable[Field]) -> Iterator[RecordRelation]:
     for each in fields:
         if kind := _RELATIONS.get(each.tag):
             yield from (
-                Relation(kind, Identifier(scheme, value), f"marc-{each.tag}")
+                RecordRelation(kind, SentIdentifier(scheme, value), f"marc-{each.tag}")
                 for code, scheme in (("z", "isbn"), ("x", "issn"))
                 for value in each.values(code)
             )

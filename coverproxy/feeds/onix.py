@@ -12,7 +12,7 @@ from typing import BinaryIO
 from lxml import etree
 
 from coverproxy.feeds import xml_stream
-from coverproxy.feeds.record import Action, Identifier, Link, Record, Terms
+from coverproxy.feeds.record import Action, Link, Record, SentIdentifier, ShowingPeriod
 
 MAX_PRODUCT_BYTES = 16 * 2**20
 """Real products have about 10 kB; a cover needs none of what makes them longer."""
@@ -45,7 +45,7 @@ _OLD_COVERS = ("06", "04", "07")
 
 
 @dataclass(frozen=True)
-class Rules:
+class OnixRules:
     """What an operator accepts of one sender's pictures; the defaults are cautious."""
 
     audiences: frozenset[str] = frozenset({"00", "03"})
@@ -56,13 +56,13 @@ class Rules:
     """Also copy pictures that the sender offers for linking only."""
 
 
-def records(file: BinaryIO, rules: Rules) -> Iterator[Record]:
+def records(file: BinaryIO, rules: OnixRules) -> Iterator[Record]:
     """Read every product of *file*. Raises FeedUnreadable if it is not ONIX, or is truncated."""
     for element in xml_stream.elements(file, ("Product", "product"), "ONIX product", MAX_PRODUCT_BYTES):
         yield record(element, rules)
 
 
-def record(product: etree._Element, rules: Rules) -> Record:
+def record(product: etree._Element, rules: OnixRules) -> Record:
     """Read one product, of either release."""
     fields = _Fields(product)
     reference, kind = fields.text("RecordReference"), fields.text("NotificationType")
@@ -106,16 +106,16 @@ class _Fields:
         return next(iter(self.texts(name)), "")
 
 
-def _identifiers(product: _Fields) -> Iterator[Identifier]:
+def _identifiers(product: _Fields) -> Iterator[SentIdentifier]:
     """ISBNs first. 2.1 also has them in separate elements (b004, b005)."""
-    found = [Identifier("isbn", text) for text in product.texts("ISBN")]
-    found += [Identifier("ean", text) for text in product.texts("EAN13")]
+    found = [SentIdentifier("isbn", text) for text in product.texts("ISBN")]
+    found += [SentIdentifier("ean", text) for text in product.texts("EAN13")]
     for each in product.all("ProductIdentifier"):
         kind, value = each.text("ProductIDType"), each.text("IDValue")
         if kind in _SCHEMES:
-            found.append(Identifier(_SCHEMES[kind], value))
+            found.append(SentIdentifier(_SCHEMES[kind], value))
         elif kind == "01":
-            found.append(Identifier(f"local:{_agency(each.text('IDTypeName'))}", value))
+            found.append(SentIdentifier(f"local:{_agency(each.text('IDTypeName'))}", value))
     once = dict.fromkeys(each for each in found if each.text)
     yield from sorted(once, key=lambda each: each.scheme != "isbn")
 
@@ -124,7 +124,7 @@ def _agency(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32] or "sender"
 
 
-def _is_cover(resource: _Fields, rules: Rules) -> bool:
+def _is_cover(resource: _Fields, rules: OnixRules) -> bool:
     """Return whether it is an image (list 159: 03) of the front cover, for an accepted audience."""
     audiences = set(resource.texts("ContentAudience"))
     return (
@@ -135,7 +135,7 @@ def _is_cover(resource: _Fields, rules: Rules) -> bool:
     )
 
 
-def _of_resources(resources: Iterable[_Fields], rules: Rules) -> list[Link]:
+def _of_resources(resources: Iterable[_Fields], rules: OnixRules) -> list[Link]:
     """The versions of 3.0's resources: by the rules' order of contents, hostable ones first, then by size."""
     found = []
     for each in resources:
@@ -176,7 +176,7 @@ def _of_media_files(files: Iterable[_Fields]) -> list[Link]:
     return [Link(each.text("MediaFileLink"), changed=_date(each.text("MediaFileDate"))) for _, each in found]
 
 
-def _terms(resources: Iterable[_Fields]) -> Terms:
+def _terms(resources: Iterable[_Fields]) -> ShowingPeriod:
     """List 155: 14 and 27 give the start, 15 and 28 the end."""
     starts, ends = [], []
     parts = (part for each in resources for part in (each, *each.all("ResourceVersion")))
@@ -184,7 +184,7 @@ def _terms(resources: Iterable[_Fields]) -> Terms:
         dates = _dates(each)
         starts += [dates[role] for role in ("14", "27") if role in dates]
         ends += [dates[role] for role in ("15", "28") if role in dates]
-    return Terms(max(starts, default=None), min(ends, default=None))
+    return ShowingPeriod(max(starts, default=None), min(ends, default=None))
 
 
 def _dates(fields: _Fields) -> dict[str, date]:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import orjson
 
-from coverproxy.feeds.record import FeedUnreadable, Identifier
+from coverproxy.feeds.record import FeedUnreadable, SentIdentifier
 
 MAX_LINE_BYTES = 4 * 2**20
 """The longest edition in a dump has some 300 kB."""
@@ -30,20 +30,20 @@ class Edition:
     """An edition in the dump that has a cover: identifiers, works, and its covers' numbers, best first."""
 
     key: str
-    identifiers: tuple[Identifier, ...]
+    identifiers: tuple[SentIdentifier, ...]
     works: tuple[str, ...]
     covers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Unread:
+class UnreadLine:
     """An unreadable line of the dump, and why."""
 
     line: int
     why: str
 
 
-def editions(dump: BinaryIO, skipped: int = 0) -> Iterator[tuple[int, Edition | Unread | None]]:
+def editions(dump: BinaryIO, skipped: int = 0) -> Iterator[tuple[int, Edition | UnreadLine | None]]:
     """Read a decompressed dump: line numbers, and the edition, None if it has neither cover nor work.
 
     *skipped*: so many lines are passed over unread: an earlier run read them.
@@ -58,19 +58,19 @@ def editions(dump: BinaryIO, skipped: int = 0) -> Iterator[tuple[int, Edition | 
             yield number, _edition(number, line)
 
 
-def _edition(number: int, line: bytes) -> Edition | Unread | None:
+def _edition(number: int, line: bytes) -> Edition | UnreadLine | None:
     """Parse type, key, revision, time and JSON, separated by tabs. Values are as people typed them."""
     fields = line.split(b"\t", 4)
     if len(fields) != 5:
-        return Unread(number, f"expected five fields separated by tabs, found {len(fields)}")
+        return UnreadLine(number, f"expected five fields separated by tabs, found {len(fields)}")
     if fields[0] != b"/type/edition" or not (b'"covers"' in fields[4] or b'"works"' in fields[4]):
         return None
     try:
         found = orjson.loads(fields[4])
     except orjson.JSONDecodeError as exc:
-        return Unread(number, f"its JSON cannot be read: {exc}")
+        return UnreadLine(number, f"its JSON cannot be read: {exc}")
     if not isinstance(found, dict):
-        return Unread(number, "its JSON is not an object")
+        return UnreadLine(number, "its JSON is not an object")
     covers = tuple(each for each in _list(found, "covers") if type(each) is int and each > 0)
     key = str(found.get("key") or fields[1].decode(errors="replace"))
     works = tuple(
@@ -80,10 +80,10 @@ def _edition(number: int, line: bytes) -> Edition | Unread | None:
     )
     if not covers and not works:
         return None
-    return Edition(key, (*_identifiers(found), Identifier("olid", key.rpartition("/")[2])), works, covers)
+    return Edition(key, (*_identifiers(found), SentIdentifier("olid", key.rpartition("/")[2])), works, covers)
 
 
-def _identifiers(found: dict[str, object]) -> Iterator[Identifier]:
+def _identifiers(found: dict[str, object]) -> Iterator[SentIdentifier]:
     for name, scheme in (
         ("isbn_13", "isbn"),
         ("isbn_10", "isbn"),
@@ -92,7 +92,7 @@ def _identifiers(found: dict[str, object]) -> Iterator[Identifier]:
     ):
         for each in _list(found, name):
             if isinstance(each, str) and each.strip():
-                yield Identifier(scheme, each)
+                yield SentIdentifier(scheme, each)
 
 
 def _list(found: dict[str, object], name: str) -> list[object]:
@@ -121,14 +121,14 @@ def cover_number(member: str) -> int | None:
 
 
 @dataclass(frozen=True)
-class Part:
+class DumpPart:
     """The position of a cover's bytes in its archive."""
 
     offset: int
     length: int
 
 
-def parts(archive: Path) -> dict[int, Part]:
+def parts(archive: Path) -> dict[int, DumpPart]:
     """Return the position of each cover in an archive, by its number. Reads no covers.
 
     Zip members are stored, not deflated; a deflated one cannot be read in place and is skipped. Raises
@@ -140,7 +140,7 @@ def parts(archive: Path) -> dict[int, Part]:
         raise FeedUnreadable(f"{archive}: {exc}") from None
 
 
-def _of_zip(archive: Path) -> Iterator[tuple[int, Part]]:
+def _of_zip(archive: Path) -> Iterator[tuple[int, DumpPart]]:
     size = archive.stat().st_size
     with archive.open("rb") as file, zipfile.ZipFile(file) as found:
         for info in found.infolist():
@@ -152,16 +152,16 @@ def _of_zip(archive: Path) -> Iterator[tuple[int, Part]]:
             # use the lengths in the local header: those in the directory may be shorter
             offset = info.header_offset + _LOCAL_HEADER.size + header[9] + header[10]
             if header[0] == b"PK\x03\x04" and offset + info.file_size <= size:
-                yield cover, Part(offset, info.file_size)
+                yield cover, DumpPart(offset, info.file_size)
 
 
-def _of_tar(archive: Path) -> Iterator[tuple[int, Part]]:
+def _of_tar(archive: Path) -> Iterator[tuple[int, DumpPart]]:
     size = archive.stat().st_size
     with tarfile.open(archive, "r:") as found:
         for info in found:
             cover = cover_number(info.name)
             if cover is not None and info.isreg() and info.offset_data + info.size <= size:
-                yield cover, Part(info.offset_data, info.size)
+                yield cover, DumpPart(info.offset_data, info.size)
 
 
 def covers_of(name: str) -> range | None:

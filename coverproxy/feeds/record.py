@@ -17,7 +17,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Identifier:
+class SentIdentifier:
     """An identifier as the sender wrote it; `scheme` is one of the registry, or "local:{agency}"."""
 
     scheme: str
@@ -47,17 +47,17 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Relation:
+class RecordRelation:
     """Another item that the record links to: "format", "edition" or "translation"."""
 
     kind: str
-    identifier: Identifier
+    identifier: SentIdentifier
     linked_by: str
     """The field that says so, such as "marc-776"."""
 
 
 @dataclass(frozen=True)
-class Terms:
+class ShowingPeriod:
     """When a picture may be shown, both days included; None: no limit."""
 
     shown_from: date | None = None
@@ -75,10 +75,10 @@ class Record:
     reference: str
     line: int
     action: Action
-    identifiers: tuple[Identifier, ...] = ()
+    identifiers: tuple[SentIdentifier, ...] = ()
     links: tuple[Link, ...] = ()
-    relations: tuple[Relation, ...] = ()
-    terms: Terms = field(default_factory=Terms)
+    relations: tuple[RecordRelation, ...] = ()
+    terms: ShowingPeriod = field(default_factory=ShowingPeriod)
     why: str = ""
 
 

@@ -37,7 +37,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedMember:
     """A skipped member, and why."""
 
     name: str
@@ -45,7 +45,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Linked:
+class KohaLink:
     """A line of Koha's list: a biblionumber and the picture's member; `line` counts within that list."""
 
     number: str
@@ -98,13 +98,13 @@ class Zip:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def members(self) -> Iterator[Member | Refusal]:
+    def members(self) -> Iterator[Member | RefusedMember]:
         """Yield every file, in directory order; folders are skipped silently."""
         for each in self._infos:
             if each.is_dir():
                 continue
             why = _unfit(each)
-            yield Refusal(each.filename, why) if why else Member(each.filename, each.file_size)
+            yield RefusedMember(each.filename, why) if why else Member(each.filename, each.file_size)
 
     def read(self, name: str, at_most: int) -> bytes:
         """Return a member's bytes.
@@ -132,7 +132,7 @@ class Zip:
         except (KeyError, ValueError):
             return None
 
-    def koha_links(self) -> Iterator[Linked | Refusal]:
+    def koha_links(self) -> Iterator[KohaLink | RefusedMember]:
         """Yield every line of Koha's lists, in any folder; nothing without a list.
 
         A picture is searched in the folder of its list. Koha separates names by tabs, else by commas.
@@ -141,7 +141,7 @@ class Zip:
             if PurePosixPath(info.filename).name.lower() in _KOHA_LISTS:
                 yield from self._links_of(info.filename)
 
-    def _links_of(self, list_name: str) -> Iterator[Linked | Refusal]:
+    def _links_of(self, list_name: str) -> Iterator[KohaLink | RefusedMember]:
         text = self.read(list_name, _MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
         folder = list_name[: -len(PurePosixPath(list_name).name)]
         for line, row in enumerate(text.splitlines(), start=1):
@@ -151,13 +151,17 @@ class Zip:
             cells = next(csv.reader([row.strip()], delimiter="\t" if "\t" in row else ","), [])
             cells = [each.strip().strip("\"'") for each in cells]
             if len(cells) < 2 or not cells[0] or not cells[1]:
-                yield Refusal(where, "expected a biblionumber and a file name, separated by a tab or comma")
+                yield RefusedMember(
+                    where, "expected a biblionumber and a file name, separated by a tab or comma"
+                )
             elif not re.fullmatch(r"[^/\\\0]+", cells[1]) or cells[1] in (".", ".."):
-                yield Refusal(where, f"expected the name of a file in the same folder, found {cells[1]!r}")
+                yield RefusedMember(
+                    where, f"expected the name of a file in the same folder, found {cells[1]!r}"
+                )
             elif folder + cells[1] not in self._by_name:
-                yield Refusal(where, f"the zip has no file {cells[1]!r} beside the list")
+                yield RefusedMember(where, f"the zip has no file {cells[1]!r} beside the list")
             else:
-                yield Linked(cells[0], folder + cells[1], list_name, line)
+                yield KohaLink(cells[0], folder + cells[1], list_name, line)
 
 
 def _unfit(info: zipfile.ZipInfo) -> str:

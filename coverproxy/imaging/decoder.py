@@ -9,7 +9,7 @@ from coverproxy.domain.formats import Format, Loader, dimensions
 from coverproxy.imaging.detail import Measure
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
-from coverproxy.imaging.render_process import Answer, Bounds, RenderProcesses
+from coverproxy.imaging.render_process import Bounds, RenderProcesses, RenderReply
 from coverproxy.imaging.settings import LimitSettings, SizeSettings, limit_values, size_values
 
 _SPARE_BYTES = 67_108_864
@@ -89,14 +89,14 @@ class ProcessDecoder:
 _MOST_SIDE = 10_000_000
 
 
-def _sides(answer: Answer, name: str) -> tuple[int, int]:
+def _sides(answer: RenderReply, name: str) -> tuple[int, int]:
     match answer.facts.get(name):
         case [width, height]:
             return _number(width, _MOST_SIDE), _number(height, _MOST_SIDE)
     raise DecoderDied(f"its process returned no {name}")
 
 
-def _text(answer: Answer, name: str) -> str:
+def _text(answer: RenderReply, name: str) -> str:
     return str(answer.facts.get(name, ""))[:200]
 
 

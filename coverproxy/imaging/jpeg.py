@@ -37,7 +37,7 @@ class Segment(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameHeader:
     """The contents of a frame header (T.81 §B.2.2): marker, bits per sample, sides in px, components.
 
     `is_strict`: only well-formed segments stand between the start and the first scan.
@@ -94,9 +94,9 @@ def segments(body: bytes) -> Iterator[Segment]:
         at = end
 
 
-def frame(body: bytes) -> Frame | None:
+def frame(body: bytes) -> FrameHeader | None:
     """Return the one frame before the first scan; None if there are none or several. Never raises."""
-    found: list[Frame] = []
+    found: list[FrameHeader] = []
     is_strict = body[:2] == b"\xff\xd8"
     for marker, at, end, is_orderly in segments(body):
         is_strict = is_strict and is_orderly
@@ -137,12 +137,12 @@ def has_several_scans(body: bytes) -> bool:
     return True
 
 
-def _frame(marker: int, header: bytes) -> Frame:
+def _frame(marker: int, header: bytes) -> FrameHeader:
     """Parse a frame header; one with a wrong length gets no components."""
     if len(header) < 6 or len(header) != 6 + 3 * header[5]:
-        return Frame(marker, 0, 0, 0, 0)
+        return FrameHeader(marker, 0, 0, 0, 0)
     width, height = int.from_bytes(header[3:5]), int.from_bytes(header[1:3])
-    return Frame(marker, header[0], width, height, header[5])
+    return FrameHeader(marker, header[0], width, height, header[5])
 
 
 def refusal(body: bytes) -> str | None:

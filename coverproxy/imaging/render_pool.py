@@ -23,7 +23,7 @@ INTERNAL = ""
 """The account of work without a key: previews, and background fetches."""
 
 
-class Place:
+class RenderPlace:
     """A place in the render queue. Nothing runs on the render threads without one."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
@@ -73,7 +73,7 @@ class RenderPool:
         self.taken = 0
 
     @asynccontextmanager
-    async def place(self, account: str, name: str = "", *, must: bool = False) -> AsyncIterator[Place]:
+    async def place(self, account: str, name: str = "", *, must: bool = False) -> AsyncIterator[RenderPlace]:
         """Hold a place of *account* until the cover is stored; returns when its turn comes.
 
         *name*: key under which also_for() finds this waiter. *must*: skip the limit, for callers with a bound
@@ -86,7 +86,7 @@ class RenderPool:
         try:
             await self._turn(account, name)
             try:
-                yield Place(self._executor)
+                yield RenderPlace(self._executor)
             finally:
                 self._next()
         finally:
@@ -187,7 +187,7 @@ class RenderPool:
 
     async def start(self, work: Callable[[], T]) -> T:
         """Run *work* on a render thread before anyone holds a place."""
-        return await Place(self._executor).run(work)
+        return await RenderPlace(self._executor).run(work)
 
     def close(self) -> None:
         """Stop the threads: running work is finished, waiting work is dropped."""

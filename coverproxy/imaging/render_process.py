@@ -54,7 +54,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RenderReply:
     """The result for a picture: facts, which are not trusted, and bytes."""
 
     facts: dict[str, Any]
@@ -95,7 +95,7 @@ class RenderProcess:
             theirs.close()
         self._socket, self.confinement = ours, None
 
-    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> Answer:
+    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> RenderReply:
         """Run *operation* on *body*. Blocks. A process killed from outside is replaced, and asked once more.
 
         Raises UnusableOriginal, DecoderDied, and Unavailable if no process can be started.
@@ -152,7 +152,7 @@ class RenderProcess:
         has_time = self.cpu_seconds() - began < self._bounds.seconds
         return has_time and idle.is_waiting_for_a_core(self.number)
 
-    def _answer(self, told: bytes) -> Answer:
+    def _answer(self, told: bytes) -> RenderReply:
         """Parse an answer. The original may have taken over the process, so nothing in it is trusted."""
         try:
             facts = orjson.loads(told)
@@ -170,7 +170,7 @@ class RenderProcess:
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as exc:
             self.restart()
             raise DecoderDied(f"its process returned an invalid answer: {exc}") from exc
-        return Answer(facts, body)
+        return RenderReply(facts, body)
 
     def _give_back(self) -> None:
         if os.fstat(self._memory).st_size > _KEPT_BYTES:
@@ -286,7 +286,7 @@ class RenderProcesses:
         """The confinement in force, once a process is ready."""
         return next((each.confinement for each in self._all if each.confinement), None)
 
-    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> Answer:
+    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> RenderReply:
         """Run an operation, as RenderProcess.run() does, on a free process. Blocks."""
         with self._one() as process:
             return process.run(operation, arguments, body)

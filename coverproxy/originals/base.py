@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from coverproxy.domain.decisions import SameBytes
-from coverproxy.domain.original import Original, Quarantined, State
+from coverproxy.domain.original import Original, OriginalState, Quarantined
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.aliases import AliasStore
@@ -173,7 +173,7 @@ class CatalogueTables(Protocol):
         """Clear an original's fault."""
         ...
 
-    def decide(self, original: Original, state: State | None, *, is_pinned: bool) -> None:
+    def decide(self, original: Original, state: OriginalState | None, *, is_pinned: bool) -> None:
         """Set whether an original may be shown, and whether it is pinned before all others."""
         ...
 

@@ -18,7 +18,7 @@ from coverproxy.originals.report_store import ReportStore
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
+class LinkedStores:
     """The stores that share the catalogue's database, and its transactions."""
 
     provenance: ProvenanceStore
@@ -44,7 +44,7 @@ def sample_points(most: int, turn: int) -> list[bytes]:
 class LinkedTables(ABC):
     """The part of CatalogueTables that needs no SQL. *priority*: by source, as in the config."""
 
-    def __init__(self, stores: Stores, priority: Mapping[str, int]) -> None:
+    def __init__(self, stores: LinkedStores, priority: Mapping[str, int]) -> None:
         self._stores = stores
         self._priority = priority
 

@@ -10,7 +10,7 @@ from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import QUARANTINED, Original
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.postgres_rows import COLUMNS, as_text, values
-from coverproxy.originals.postgres_tables import RENEWED, Tables
+from coverproxy.originals.postgres_tables import RENEWED, PostgresCatalogueTables
 from coverproxy.storage import postgres_migrations
 from coverproxy.storage.postgres_news import PostgresNews
 from coverproxy.storage.postgres_pool import PostgresPool, Rows, Run
@@ -35,7 +35,7 @@ UPDATE change_forgotten SET number = (SELECT max(number) FROM gone) WHERE EXISTS
 """
 
 
-class PostgresCatalogue(Tables):
+class PostgresCatalogue(PostgresCatalogueTables):
     """A Catalogue. *news* tells what other processes wrote; *changes* is this node's place in their log."""
 
     def __init__(
@@ -95,10 +95,10 @@ class PostgresCatalogue(Tables):
             self._news.rise()
 
     @contextmanager
-    def writing(self) -> Iterator[Tables]:
+    def writing(self) -> Iterator[PostgresCatalogueTables]:
         """See Catalogue."""
         with self._locked() as run:
-            yield Tables(run, run, run, self._changes, self._priority)
+            yield PostgresCatalogueTables(run, run, run, self._changes, self._priority)
 
     def change(self) -> int:
         """See Catalogue."""

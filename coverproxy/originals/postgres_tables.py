@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from coverproxy.domain.decisions import SameBytes
-from coverproxy.domain.original import GONE, QUARANTINED, Original, Quarantined, State, best_first
+from coverproxy.domain.original import GONE, QUARANTINED, Original, OriginalState, Quarantined, best_first
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
-from coverproxy.originals.linked_tables import LinkedTables, Stores, sample_points
+from coverproxy.originals.linked_tables import LinkedStores, LinkedTables, sample_points
 from coverproxy.originals.postgres_aliases import NAMES, PostgresAliases
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.postgres_decisions import PostgresDecisions
@@ -42,7 +42,7 @@ _ADD = (
 _FREE = "UPDATE original SET fault = NULL WHERE digest = %s AND (fault LIKE %s OR fault LIKE 'slow: %%')"
 
 
-class Tables(LinkedTables):
+class PostgresCatalogueTables(LinkedTables):
     """See CatalogueTables. *read* and *write* run a statement, within one transaction or each in its own.
 
     *jot* writes what changes no answer, without the catalogue's lock.
@@ -52,7 +52,7 @@ class Tables(LinkedTables):
         self, read: Run, write: Run, jot: Run, changes: ChangeLog, priority: Mapping[str, int]
     ) -> None:
         dialect = Dialect(with_percent(read), with_percent(write), as_text, from_text)
-        stores = Stores(
+        stores = LinkedStores(
             PostgresProvenance(read, write), PostgresDecisions(read, write), PostgresFeeds(read, write),
             PostgresEditions(read, write), PostgresAliases(read, write), SqlReports(dialect),
             SqlChangeFeed(dialect), SqlPurges(dialect), SqlNotices(dialect),
@@ -144,7 +144,7 @@ class Tables(LinkedTables):
         """See CatalogueTables."""
         self._write(f"UPDATE original SET fault = NULL WHERE {_PLACE}", _place(original))  # noqa: S608
 
-    def decide(self, original: Original, state: State | None, *, is_pinned: bool) -> None:
+    def decide(self, original: Original, state: OriginalState | None, *, is_pinned: bool) -> None:
         """See CatalogueTables."""
         values = (state.value if state else None, is_pinned, *_place(original))
         self._write(f"UPDATE original SET state = %s, pinned = %s WHERE {_PLACE}", values)  # noqa: S608

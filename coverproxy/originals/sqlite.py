@@ -9,10 +9,10 @@ from typing import Any
 
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.domain.original import QUARANTINED, Original, Quarantined, State
+from coverproxy.domain.original import QUARANTINED, Original, OriginalState, Quarantined
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
-from coverproxy.originals.linked_tables import LinkedTables, Stores, sample_points
+from coverproxy.originals.linked_tables import LinkedStores, LinkedTables, sample_points
 from coverproxy.originals.sql_change_feed import SqlChangeFeed
 from coverproxy.originals.sql_dialect import Dialect
 from coverproxy.originals.sql_notices import SqlNotices
@@ -55,7 +55,7 @@ class _Tables(SqliteLists, LinkedTables):
     def __init__(self, read: Run, write: Run, priority: Mapping[str, int]) -> None:
         SqliteLists.__init__(self, read)
         dialect = Dialect(read, write, stored, read_identifier)
-        stores = Stores(
+        stores = LinkedStores(
             SqliteProvenance(read, write), SqliteDecisions(read, write), SqliteFeeds(read, write),
             SqliteEditions(read, write), SqliteAliases(read, write), SqlReports(dialect),
             SqlChangeFeed(dialect), SqlPurges(dialect), SqlNotices(dialect),
@@ -121,7 +121,7 @@ class _Tables(SqliteLists, LinkedTables):
         sql = "UPDATE original SET fault = NULL WHERE scheme = ? AND value = ? AND digest = ?"
         self._write(sql, (*stored(original.identifier), original.digest))
 
-    def decide(self, original: Original, state: State | None, *, is_pinned: bool) -> None:
+    def decide(self, original: Original, state: OriginalState | None, *, is_pinned: bool) -> None:
         """See CatalogueTables."""
         sql = "UPDATE original SET state = ?, pinned = ? WHERE scheme = ? AND value = ? AND digest = ?"
         self._write(sql, (state, is_pinned, *stored(original.identifier), original.digest))

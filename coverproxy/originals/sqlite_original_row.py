@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from coverproxy.domain.formats import Loader
-from coverproxy.domain.original import NO_TERMS, Original, State, Terms
+from coverproxy.domain.original import NO_TERMS, Original, OriginalState, Terms
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.sqlite_provenance import read_identifier
 
@@ -31,7 +31,7 @@ def original(identifier: Identifier, row: tuple[Any, ...]) -> Original:
     origin, who, role, state, pinned, since, detail, licence, until, no_crop, begins, content = about
     return Original(
         identifier, digest, Loader(loader), width, height, length, date, source, path, fault, added,
-        origin, who, role, State(state) if state else None, bool(pinned), since, detail,
+        origin, who, role, OriginalState(state) if state else None, bool(pinned), since, detail,
         Terms(licence, until, bool(no_crop)) if licence or until or no_crop else NO_TERMS, begins,
         content,
     )  # fmt: skip

@@ -21,7 +21,7 @@ wanted_steps = partial(sqlite_migrations.steps, resources.files(__package__), "w
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CoverWish:
     """An item's wish for a cover by its number. `place`: among the edition's covers, the best is 0."""
 
     cover: int
@@ -44,7 +44,7 @@ class DumpProgress:
 class WantedCovers(Protocol):
     """Wishes, and how far dump and archives are read. Every method blocks; raises StoreUnavailable."""
 
-    def note(self, wanted: Iterable[Wanted], progress: DumpProgress) -> None:
+    def note(self, wanted: Iterable[CoverWish], progress: DumpProgress) -> None:
         """Write wishes and how far the dump is read, in one transaction."""
         ...
 
@@ -52,7 +52,7 @@ class WantedCovers(Protocol):
         """Return how far a dump is read, or None."""
         ...
 
-    def of(self, covers: range) -> Iterator[Wanted]:
+    def of(self, covers: range) -> Iterator[CoverWish]:
         """Yield the wishes for these covers, by number and place."""
         ...
 
@@ -80,7 +80,7 @@ class SqliteWantedCovers:
         finally:
             self._file.close()
 
-    def note(self, wanted: Iterable[Wanted], progress: DumpProgress) -> None:
+    def note(self, wanted: Iterable[CoverWish], progress: DumpProgress) -> None:
         """See WantedCovers."""
         with self._file.transaction() as run:
             for each in wanted:
@@ -100,11 +100,11 @@ class SqliteWantedCovers:
         _, stamp, lines, editions, is_read = rows[0]
         return DumpProgress(name, stamp, lines, editions, bool(is_read))
 
-    def of(self, covers: range) -> Iterator[Wanted]:
+    def of(self, covers: range) -> Iterator[CoverWish]:
         """See WantedCovers."""
         sql = "SELECT * FROM wanted WHERE cover >= ? AND cover < ? ORDER BY cover, place"
         for cover, scheme, value, place, others in self._file.read(sql, (covers.start, covers.stop)):
-            yield Wanted(cover, read_identifier(scheme, value), tuple(_read(others)), place)
+            yield CoverWish(cover, read_identifier(scheme, value), tuple(_read(others)), place)
 
     def is_tried(self, archive: str, stamp: str) -> bool:
         """See WantedCovers."""

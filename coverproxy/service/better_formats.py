@@ -20,7 +20,7 @@ from coverproxy.concurrency import idle
 from coverproxy.config import Formats
 from coverproxy.domain.spec import Spec
 from coverproxy.imaging.render_process import RenderProcesses
-from coverproxy.service.make_better import BetterMaker, Outcome
+from coverproxy.service.make_better import BetterMaker, BetterOutcome
 from coverproxy.stats.metrics import Metrics
 from coverproxy.storage import ownership
 
@@ -174,7 +174,7 @@ class BetterFormats:
             outcome = await self._off_loop(partial(self._maker.make, spec))
         except Exception as exc:
             log.fault(_log, "a better format is not made", exc, trace=True, spec=str(spec))
-            outcome = Outcome.FAILED
+            outcome = BetterOutcome.FAILED
         self._metrics.better.labels(outcome.value).inc()
         self._metrics.better_waiting.set(len(self._queue))
         if outcome.is_hopeless:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from coverproxy.config import Import
 from coverproxy.domain.decisions import Act, Deed
-from coverproxy.domain.errors import PictureRefused, Unavailable
+from coverproxy.domain.errors import BadPicture, Unavailable
 from coverproxy.domain.notice import Notice, NoticeKind, facts_of
-from coverproxy.domain.original import NO_TERMS, Original, State, Terms
+from coverproxy.domain.original import NO_TERMS, Original, OriginalState, Terms
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.render_pool import INTERNAL
@@ -36,7 +36,7 @@ _PREVIEW_SECONDS = 120.0
 """Nobody is told of a pending picture sooner: its sender may still look at it, and take it back."""
 
 
-class Outcome(StrEnum):
+class ContributionResult(StrEnum):
     """The result of a contribution."""
 
     SHOWN = "shown"
@@ -94,7 +94,7 @@ class Contributor:
         original = replace(
             sketched(body, identifier, self._rules), date=int(now), added=int(now * 1000),
             source=said.source, origin=said.origin, who=said.who, terms=said.terms,
-            state=None if said.is_trusted else State.PENDING,
+            state=None if said.is_trusted else OriginalState.PENDING,
         )  # fmt: skip
         return original, body
 
@@ -106,7 +106,7 @@ class Contributor:
         """Return a name for an incoming file."""
         return self._files.incoming()
 
-    def enter(self, original: Original, found: Path, said: Contribution) -> Outcome:
+    def enter(self, original: Original, found: Path, said: Contribution) -> ContributionResult:
         """Store an examined original: its file, then its row; return the outcome.
 
         It replaces what the same person sent for the book before. Raises OriginalRefused, Unavailable.
@@ -118,7 +118,7 @@ class Contributor:
         with changing(self._catalogue, int(self._now())) as changes:
             refused, discarded = self._write(changes, original, said)
             outcome = _outcome(changes, original)
-            if outcome is Outcome.PENDING:
+            if outcome is ContributionResult.PENDING:
                 self._post.put(changes.tables, _waits(original, said), hold=_PREVIEW_SECONDS)
         for each in discarded:
             self._files.discard(each)
@@ -165,21 +165,25 @@ def _is_own_earlier(old: Original, *, new: Original) -> bool:
     pending one.
     """
     is_own = (old.source, old.who) == (new.source, new.who)
-    return is_own and (old.state is State.PENDING or (new.state is None and old.state is None))
+    return is_own and (old.state is OriginalState.PENDING or (new.state is None and old.state is None))
 
 
-def _outcome(changes: Changes, original: Original) -> Outcome:
+def _outcome(changes: Changes, original: Original) -> ContributionResult:
     found = changes.tables.of_item(original.identifier)
     best = next((each for each in found if each.is_usable), None)
     mine = next((each for each in found if each.digest == original.digest), None)
-    if mine is not None and mine.state is State.PENDING:
-        return Outcome.PENDING
-    return Outcome.SHOWN if best is not None and best.digest == original.digest else Outcome.LESSER
+    if mine is not None and mine.state is OriginalState.PENDING:
+        return ContributionResult.PENDING
+    return (
+        ContributionResult.SHOWN
+        if best is not None and best.digest == original.digest
+        else ContributionResult.LESSER
+    )
 
 
 def add_file(
     contributor: Contributor, guard: DecodeGuard, path: Path, identifier: Identifier, said: Contribution
-) -> Outcome:
+) -> ContributionResult:
     """Ingest a copy of the file at *path*; blocks. Raises OriginalRefused, OSError, Unavailable."""
     sketch, body = contributor.read(path, identifier, said)
     original = guard.decode_here(sketch, partial(contributor.examine, sketch, body))
@@ -193,14 +197,14 @@ def add_file(
 
 async def take(
     contributor: Contributor, fetcher: OriginalFetcher, path: Path, identifier: Identifier, said: Contribution
-) -> tuple[Original, Outcome]:
-    """Ingest the file at *path*, decoding on the render threads. Raises PictureRefused, Busy, Unavailable."""
+) -> tuple[Original, ContributionResult]:
+    """Ingest the file at *path*, decoding on the render threads. Raises BadPicture, Busy, Unavailable."""
     try:
         sketch, body = await fetcher.off_loop(partial(contributor.read, path, identifier, said))
         original = await fetcher.examine(INTERNAL, sketch, body)
         outcome = await fetcher.off_loop(partial(contributor.enter, original, path, said))
     except OriginalRefused as exc:
-        raise PictureRefused(exc.reason, exc.detail) from None
+        raise BadPicture(exc.reason, exc.detail) from None
     except OSError as exc:
         raise Unavailable(f"an upload cannot be read: {exc.strerror}") from exc
     return original, outcome

@@ -66,7 +66,7 @@ class Known:
     kept_until: int | None = None
 
 
-class CoverInfo:
+class InfoService:
     """Answers questions about books.
 
     Lists have their own thread, so that hits do not wait behind a thousand ISBNs. `waiting`: such lists.

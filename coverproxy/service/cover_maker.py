@@ -22,7 +22,7 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import CoverError, NoCover, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Spec
-from coverproxy.imaging.render_pool import INTERNAL, Place, RenderPool
+from coverproxy.imaging.render_pool import INTERNAL, RenderPlace, RenderPool
 from coverproxy.originals.base import Catalogue
 from coverproxy.service.bring import awaited, bring
 from coverproxy.service.decode_guard import DecodeGuard
@@ -136,7 +136,7 @@ class CoverMaker:
         except CoverError as exc:  # the older derivative stays, and the next request tries again
             _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})
 
-    async def _render_best(self, place: Place, spec: Spec, originals: list[Original]) -> Derivative:
+    async def _render_best(self, place: RenderPlace, spec: Spec, originals: list[Original]) -> Derivative:
         """Render the best renderable original. Raises NoCover, Unavailable."""
         attempts = Attempts(spec)
         for original in originals:

@@ -24,7 +24,7 @@ from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.base import Catalogue
 from coverproxy.service.better_formats import BetterFormats
 from coverproxy.service.changes_json import ChangeList
-from coverproxy.service.cover_info import CoverInfo, Known
+from coverproxy.service.cover_info import InfoService, Known
 from coverproxy.service.cover_maker import CoverMaker
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.find_covers import Sought
@@ -86,7 +86,7 @@ class Covers:
         lookups: ThreadPoolExecutor,
         health: Health,
         holdings: Holdings,
-        books: CoverInfo,
+        books: InfoService,
     ) -> None:
         self._held = held
         self._making = making
@@ -111,7 +111,7 @@ class Covers:
         """Return the cover that *visitor* wants, making it if necessary. A hit needs no quota, no database.
 
         *forms*: what the visitor would like, best first. All but the last are answered with if they exist
-        already; the last is made. Raises NoCover, QuotaExceeded, TooFast, Busy, Pending, Unavailable.
+        already; the last is made. Raises NoCover, QuotaUsedUp, TooFast, Busy, Pending, Unavailable.
         """
         identifier = await self._choose(wanted, visitor)
         *better, spec = (Spec(identifier, wanted.size, form) for form in forms)
@@ -199,7 +199,7 @@ class Covers:
         return await self._making.preview(original, size)
 
     async def info(self, text: str, scheme: str = ISBN, farthest: Relation | None = None) -> Known:
-        """Return what is known about *text*; see CoverInfo.about(). Raises UnknownScheme, Unavailable."""
+        """Return what is known about *text*; see InfoService.about(). Raises UnknownScheme, Unavailable."""
         return await self._books.about(text, scheme, farthest)
 
     async def have(self, texts: Iterable[str]) -> dict[str, bool | None]:

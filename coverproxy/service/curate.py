@@ -10,7 +10,7 @@ import orjson
 
 from coverproxy.domain.decisions import Act, Decision, Deed
 from coverproxy.domain.errors import NoSuchOriginal
-from coverproxy.domain.original import DIGEST_BYTES, Original, State
+from coverproxy.domain.original import DIGEST_BYTES, Original, OriginalState
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.base import Catalogue, CatalogueTables
 from coverproxy.originals.changes import MOST_BOOKS, Changes, changing
@@ -108,7 +108,7 @@ class Curator:
         It takes the place of what the same person sent before, as a picture that needs no review does.
         """
         found = _own(self._catalogue.of_item(identifier), digest)
-        if found.state is not State.PENDING:
+        if found.state is not OriginalState.PENDING:
             raise NoSuchOriginal(f"the original {digest.hex()} does not wait for a review")
         with self._deciding(identifier, Act.APPROVE, digest, by) as changes:
             others = changes.tables.of_item(identifier)
@@ -139,7 +139,7 @@ class Curator:
             ItemDecisions(changes.tables, identifier).hide(digest, by)
             for each in changes.tables.of_item(identifier):
                 if digest in (None, each.digest):
-                    changes.tables.decide(each, State.HIDDEN, is_pinned=False)
+                    changes.tables.decide(each, OriginalState.HIDDEN, is_pinned=False)
 
     def hide_everywhere(self, identifier: Identifier, digest: bytes, by: Decision) -> list[Identifier]:
         """Hide these bytes for all books; return the books that had them."""
@@ -148,7 +148,7 @@ class Curator:
             same = changes.tables.with_digest(digest, MOST_BOOKS)
             for each in same:
                 changes.watch(each.identifier)
-                changes.tables.decide(each, State.HIDDEN, is_pinned=False)
+                changes.tables.decide(each, OriginalState.HIDDEN, is_pinned=False)
         return [each.identifier for each in same]
 
     def restore(self, identifier: Identifier, digest: bytes | None, by: Decision) -> None:
@@ -160,9 +160,11 @@ class Curator:
             for one in hidden:
                 decisions.unhide(one)
             for each in changes.tables.of_item(identifier):
-                if digest in (None, each.digest) and each.state is State.HIDDEN:
+                if digest in (None, each.digest) and each.state is OriginalState.HIDDEN:
                     still = decisions.hidden(each.digest)
-                    changes.tables.decide(each, State.HIDDEN if still else None, is_pinned=each.is_pinned)
+                    changes.tables.decide(
+                        each, OriginalState.HIDDEN if still else None, is_pinned=each.is_pinned
+                    )
 
     def restore_everywhere(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
         """Unhide these bytes for all books."""
@@ -171,9 +173,9 @@ class Curator:
             decisions.unhide(None, digest)
             for each in changes.tables.with_digest(digest, MOST_BOOKS):
                 changes.watch(each.identifier)
-                if each.state is State.HIDDEN and not ItemDecisions(changes.tables, each.identifier).hidden(
-                    digest
-                ):
+                if each.state is OriginalState.HIDDEN and not ItemDecisions(
+                    changes.tables, each.identifier
+                ).hidden(digest):
                     changes.tables.decide(each, None, is_pinned=each.is_pinned)
 
     def remove(self, identifier: Identifier, digest: bytes | None, by: Decision) -> list[Original]:
@@ -197,7 +199,7 @@ class Curator:
         """Delete what waits for a review, for who sent it; the same picture may be sent again."""
         with self._deciding(identifier, Act.REMOVE, digest, by, can_undo=False) as changes:
             found = _own(changes.tables.of_item(identifier), digest)
-            if found.state is not State.PENDING:
+            if found.state is not OriginalState.PENDING:
                 raise NoSuchOriginal(f"the original {digest.hex()} does not wait for a review")
             changes.tables.remove(found)
         self._files.discard(found)
@@ -282,8 +284,8 @@ def _put_back(tables: CatalogueTables, identifier: Identifier, was: dict[str, An
         decisions.hide(None, by)
     for each in tables.of_item(identifier):
         state = each.state
-        if state in (None, State.HIDDEN):
-            state = State.HIDDEN if decisions.hidden(each.digest) else None
+        if state in (None, OriginalState.HIDDEN):
+            state = OriginalState.HIDDEN if decisions.hidden(each.digest) else None
         tables.decide(each, state, is_pinned=each.digest.hex() in was["pinned"])
 
 

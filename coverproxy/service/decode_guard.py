@@ -16,7 +16,7 @@ from coverproxy.imaging.decoder import Decoder, Measured, ProcessDecoder
 from coverproxy.imaging.detail import Measure
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
-from coverproxy.imaging.render_pool import Place
+from coverproxy.imaging.render_pool import RenderPlace
 from coverproxy.imaging.render_process import RenderProcesses
 from coverproxy.imaging.settings import LimitSettings, SizeSettings
 from coverproxy.originals.base import Catalogue
@@ -48,7 +48,7 @@ class DecodeGuard:
         """Remove the crash journal of earlier versions."""
         shutil.rmtree(self._earlier, ignore_errors=True)
 
-    async def decode(self, place: Place, original: Original, work: Callable[[Decoder], T]) -> T:
+    async def decode(self, place: RenderPlace, original: Original, work: Callable[[Decoder], T]) -> T:
         """Run *work* on a render thread with a decoder for *original*, while no other process decodes it.
 
         Otherwise a page with three sizes would kill three decoders. Every attempt on an original goes through

@@ -16,7 +16,7 @@ HIDDEN = "hidden"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EntryResult:
     """The result of entering an original.
 
     `refused`: why it was not entered, or not kept. `replaced`: what it replaced. `withdrawn`: all originals
@@ -30,14 +30,16 @@ class Entry:
     discarded: list[Original] = field(default_factory=list)
 
 
-def enter(changes: Changes, original: Original, rules: Import, replaces: Callable[[Original], bool]) -> Entry:
+def enter(
+    changes: Changes, original: Original, rules: Import, replaces: Callable[[Original], bool]
+) -> EntryResult:
     """Write an original's row, replacing those of its book that it *replaces*.
 
     Its file MUST be in place. The caller removes the files of discarded originals after the commit.
     """
     tables = changes.tables
     if refused := known_refusal(tables, original, rules):
-        return Entry(refused, discarded=without_row(changes, original))
+        return EntryResult(refused, discarded=without_row(changes, original))
     others = changes.watch(original.identifier)
     replaced = [each for each in others if each.digest != original.digest and replaces(each)]
     for each in replaced:
@@ -46,7 +48,7 @@ def enter(changes: Changes, original: Original, rules: Import, replaces: Callabl
     tables.add(renewed(original, same) if same else original)
     _note_unmeasured(tables, original)
     withdrawn, refused = _withdraw_art(changes, original.digest, rules)
-    return Entry(refused, replaced, withdrawn, [*replaced, *withdrawn])
+    return EntryResult(refused, replaced, withdrawn, [*replaced, *withdrawn])
 
 
 def _note_unmeasured(tables: CatalogueTables, original: Original) -> None:

@@ -1,7 +1,7 @@
 """Expiry: terms end, and uploads without a review are removed."""
 
 from coverproxy.domain.decisions import Act, Deed
-from coverproxy.domain.original import Original, State
+from coverproxy.domain.original import Original, OriginalState
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.files import OriginalFiles
@@ -30,7 +30,7 @@ def expire(
     with changing(catalogue, now) as changes:
         for each in ended:
             changes.watch(each.identifier)
-            changes.tables.decide(each, State.EXPIRED, is_pinned=False)
+            changes.tables.decide(each, OriginalState.EXPIRED, is_pinned=False)
             _log(changes, each, "its terms ended")
         for each in unseen:
             changes.watch(each.identifier)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from coverproxy.domain.list_text import NotAList
-from coverproxy.feeds.kinds import HEAD_BYTES, Kind, kind_of
+from coverproxy.feeds.kinds import HEAD_BYTES, FileKind, kind_of
 from coverproxy.feeds.record import FeedUnreadable
 from coverproxy.originals.base import CatalogueTables
 from coverproxy.originals.examine import Refusal
@@ -262,14 +262,16 @@ def _sorted(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """Part loose pictures from other files; zips before what may take something back, then by age."""
     pictures, others = [], []
     for path in paths:
-        if (kind := _kind(path)) is Kind.PICTURE:
+        if (kind := _kind(path)) is FileKind.PICTURE:
             pictures.append(path)
         else:
-            others.append((kind is not Kind.ZIP, stamp_of(path).partition(":")[2].zfill(24), str(path), path))
+            others.append(
+                (kind is not FileKind.ZIP, stamp_of(path).partition(":")[2].zfill(24), str(path), path)
+            )
     return pictures, [path for *_, path in sorted(others)]
 
 
-def _kind(path: Path) -> Kind | None:
+def _kind(path: Path) -> FileKind | None:
     try:
         return kind_of(bounded_read.read(path, HEAD_BYTES)[0])
     except (FeedUnreadable, OSError):

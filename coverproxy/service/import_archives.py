@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from coverproxy.feeds import zips
 from coverproxy.feeds.record import FeedUnreadable
-from coverproxy.feeds.zips import Linked, Member, Zip
+from coverproxy.feeds.zips import KohaLink, Member, Zip
 from coverproxy.originals.examine import Candidate, OriginalRefused, Refusal
 from coverproxy.service.import_steps import Sender
 
@@ -28,9 +28,11 @@ def zipped(path: Path, sender: Sender) -> Iterator[Candidate | Refusal]:
             yield _member(archive, each, path, sender)
 
 
-def _member(archive: Zip, each: Member | zips.Refusal, path: Path, sender: Sender) -> Candidate | Refusal:
+def _member(
+    archive: Zip, each: Member | zips.RefusedMember, path: Path, sender: Sender
+) -> Candidate | Refusal:
     place = f"{path}:{each.name}"
-    if isinstance(each, zips.Refusal):
+    if isinstance(each, zips.RefusedMember):
         return Refusal(place, "", "member", each.why, place)
     return Candidate(
         PurePosixPath(each.name).stem, path, sender.source, is_file_name=True, terms=sender.terms,
@@ -38,8 +40,10 @@ def _member(archive: Zip, each: Member | zips.Refusal, path: Path, sender: Sende
     )  # fmt: skip
 
 
-def _of_koha(archive: Zip, each: Linked | zips.Refusal, path: Path, sender: Sender) -> Candidate | Refusal:
-    if isinstance(each, zips.Refusal):
+def _of_koha(
+    archive: Zip, each: KohaLink | zips.RefusedMember, path: Path, sender: Sender
+) -> Candidate | Refusal:
+    if isinstance(each, zips.RefusedMember):
         return Refusal(str(path), "", "row", each.why, f"{path}:{each.name}")
     return Candidate(
         f"{sender.koha}:{each.number}", path, sender.source, terms=sender.terms,

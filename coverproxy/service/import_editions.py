@@ -8,7 +8,7 @@ from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.isbn_list import simplified
 from coverproxy.originals.examine import Refusal
-from coverproxy.service.import_steps import Linked
+from coverproxy.service.import_steps import LinkedItems
 
 LINKED_BY = "csv"
 _WORDS = {
@@ -43,7 +43,7 @@ def edition_columns(header: list[str] | str) -> EditionColumns | None:
     return None
 
 
-def linked_row(cells: list[str] | str, columns: EditionColumns, where: str) -> Linked | Refusal:
+def linked_row(cells: list[str] | str, columns: EditionColumns, where: str) -> LinkedItems | Refusal:
     """Read a row of a list of editions."""
     if isinstance(cells, str):
         return Refusal(where, "", "row", cells, where)
@@ -58,13 +58,13 @@ def linked_row(cells: list[str] | str, columns: EditionColumns, where: str) -> L
     if word not in _RELATIONS:
         expected = "format, edition or translation"
         return Refusal(where, item.value, "relation", f"{word[:40]!r} is not {expected}", where)
-    return Linked((EditionLink(item, other, _RELATIONS[word], LINKED_BY),))
+    return LinkedItems((EditionLink(item, other, _RELATIONS[word], LINKED_BY),))
 
 
-def _of_work(item: Identifier, work: str, where: str) -> Linked | Refusal:
+def _of_work(item: Identifier, work: str, where: str) -> LinkedItems | Refusal:
     if not work:
         return Refusal(where, item.value, "row", "it has no work", where)
-    return Linked(work=f"{LINKED_BY}:{work[:200]}", of_work=(item,))
+    return LinkedItems(work=f"{LINKED_BY}:{work[:200]}", of_work=(item,))
 
 
 def _item(cells: list[str], at: int) -> Identifier:

@@ -8,7 +8,7 @@ from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.list_text import NotAList
 from coverproxy.feeds import marc, onix
-from coverproxy.feeds.kinds import HEAD_BYTES, Kind, kind_of
+from coverproxy.feeds.kinds import HEAD_BYTES, FileKind, kind_of
 from coverproxy.feeds.record import FeedUnreadable, Record
 from coverproxy.originals.examine import Refusal
 from coverproxy.service.import_archives import zipped
@@ -35,7 +35,7 @@ def offered(path: Path, sender: Sender) -> Iterator[Step]:
         return _until_unreadable(listed(path, sender), path)
     head = bounded_read.read(path, HEAD_BYTES)[0]
     if packed := packed_kind(path, head):
-        is_list = packed is Kind.LIST
+        is_list = packed is FileKind.LIST
         return _until_unreadable(
             listed(path, sender) if is_list else _of_records(packed, path, sender, is_packed=True), path
         )
@@ -48,7 +48,7 @@ def offered(path: Path, sender: Sender) -> Iterator[Step]:
     return _of_kind(kind, path, sender)
 
 
-def packed_kind(path: Path, head: bytes) -> Kind | None:
+def packed_kind(path: Path, head: bytes) -> FileKind | None:
     """Return what a file compressed with gzip holds, if that is read; None for any other file."""
     if not head.startswith(packed_text.GZIP):
         return None
@@ -71,11 +71,11 @@ def expected(path: Path) -> int:
         if head.startswith(packed_text.GZIP):
             return 0
         try:
-            kind = Kind.LIST if path.suffix.lower() in LISTS else kind_of(head)
+            kind = FileKind.LIST if path.suffix.lower() in LISTS else kind_of(head)
         except FeedUnreadable:
             return 1
         if kind not in _ENDS:
-            return 1 if kind is Kind.PICTURE else 0
+            return 1 if kind is FileKind.PICTURE else 0
         end, count, before = _ENDS[kind], 0, b""
         file.seek(0)
         while chunk := file.read(2**20):
@@ -85,30 +85,31 @@ def expected(path: Path) -> int:
 
 
 _ENDS = {
-    Kind.LIST: b"\n", Kind.MARC: b"\x1d", Kind.ONIX: b"</product>", Kind.MARC_XML: b"</record>",
+    FileKind.LIST: b"\n", FileKind.MARC: b"\x1d", FileKind.ONIX: b"</product>",
+    FileKind.MARC_XML: b"</record>",
 }  # fmt: skip
 
 
-def _of_kind(kind: Kind, path: Path, sender: Sender) -> Iterator[Step]:
-    if kind is Kind.PICTURE or (kind is Kind.LIST and is_named_by_isbn(path)):
+def _of_kind(kind: FileKind, path: Path, sender: Sender) -> Iterator[Step]:
+    if kind is FileKind.PICTURE or (kind is FileKind.LIST and is_named_by_isbn(path)):
         return iter([named_by_isbn(path, sender)])
-    if kind is Kind.LIST:
+    if kind is FileKind.LIST:
         open_list(path)
         raise NotAList(f"it is neither a picture nor a list (the name of a list ends in {', '.join(LISTS)})")
-    if kind is Kind.ZIP:
+    if kind is FileKind.ZIP:
         return _until_unreadable(zipped(path, sender), path)
     return _until_unreadable(_of_records(kind, path, sender), path)
 
 
-def _of_records(kind: Kind, path: Path, sender: Sender, *, is_packed: bool = False) -> Iterator[Step]:
+def _of_records(kind: FileKind, path: Path, sender: Sender, *, is_packed: bool = False) -> Iterator[Step]:
     with packed_text.opened(path) if is_packed else path.open("rb") as file:
         yield from steps_of(_records(kind, file, sender), path, sender)
 
 
-def _records(kind: Kind, file: BinaryIO, sender: Sender) -> Iterable[Record]:
-    if kind is Kind.ONIX:
+def _records(kind: FileKind, file: BinaryIO, sender: Sender) -> Iterable[Record]:
+    if kind is FileKind.ONIX:
         return onix.records(file, sender.onix)
-    return marc.records(file, sender.marc) if kind is Kind.MARC else marc.xml_records(file, sender.marc)
+    return marc.records(file, sender.marc) if kind is FileKind.MARC else marc.xml_records(file, sender.marc)
 
 
 def _until_unreadable(steps: Iterator[Step], path: Path) -> Iterator[Step]:

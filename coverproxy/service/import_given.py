@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from coverproxy.domain.decisions import Act, Deed
 from coverproxy.domain.identifier import Identifier
-from coverproxy.domain.original import Original, State
+from coverproxy.domain.original import Original, OriginalState
 from coverproxy.originals.base import CatalogueTables
 from coverproxy.originals.changes import Changes
 from coverproxy.originals.examine import Candidate
@@ -81,7 +81,7 @@ def _own(
         if each.source == source
         and (digest is None or each.digest == digest)
         and not each.is_pinned
-        and each.state is not State.HIDDEN
+        and each.state is not OriginalState.HIDDEN
     ]
 
 

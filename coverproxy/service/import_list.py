@@ -38,7 +38,7 @@ _NO = ("", "0", "false", "no", "n", "nein", "non", "nee")
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ImportColumns:
     """The positions of the columns; without a header `isbn,file[,source,date]`.
 
     `others`: columns with identifiers of other schemes, in the order to try them.
@@ -104,10 +104,10 @@ def listed(path: Path, sender: Sender) -> Iterator[Step]:
         if isinstance(cells, str):
             yield Refusal(where, "", "row", cells, where)
         else:
-            yield _row(cells, columns or Columns(), path, where, sender)
+            yield _row(cells, columns or ImportColumns(), path, where, sender)
 
 
-def columns_of(header: list[str] | str) -> Columns | str | None:
+def columns_of(header: list[str] | str) -> ImportColumns | str | None:
     """Find the columns in a header; None if the first row is not a header.
 
     A text says what the header lacks. A first row with neither a digit nor a known name counts as a header.
@@ -119,7 +119,7 @@ def columns_of(header: list[str] | str) -> Columns | str | None:
     url = _first(words, _URL_WORDS)
     others = tuple(other_columns(header))
     if (isbns or others) and (file is not None or url is not None):
-        return Columns(
+        return ImportColumns(
             isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS), url,
             _first(words, _LICENCE_WORDS), _first(words, _UNTIL_WORDS), _first(words, _NO_CROP_WORDS),
         )  # fmt: skip
@@ -150,7 +150,9 @@ class _BadCell(ValueError):
         self.detail = detail
 
 
-def _row(cells: list[str], columns: Columns, path: Path, where: str, sender: Sender) -> Candidate | Refusal:
+def _row(
+    cells: list[str], columns: ImportColumns, path: Path, where: str, sender: Sender
+) -> Candidate | Refusal:
     isbn = _named(cells, columns)
     file, url = _cell(cells, columns.file), _cell(cells, columns.url)
     if not isbn.strip('="') or not (file or url):
@@ -170,7 +172,7 @@ def _row(cells: list[str], columns: Columns, path: Path, where: str, sender: Sen
     return replace(found, path=path, address=url, read=partial(fetched, url, sender))
 
 
-def _terms(cells: list[str], columns: Columns, usual: Terms) -> Terms:
+def _terms(cells: list[str], columns: ImportColumns, usual: Terms) -> Terms:
     """Read under which terms a picture comes; what a row leaves open is as usual for its sender."""
     licence = _cell(cells, columns.licence) or usual.licence
     until = _date(_cell(cells, columns.until), "until")
@@ -198,7 +200,7 @@ def _sure(scheme: str, text: str) -> Identifier | None:
         return None
 
 
-def _named(cells: list[str], columns: Columns) -> str:
+def _named(cells: list[str], columns: ImportColumns) -> str:
     """Return the name of a row's item: its first valid ISBN, else its first valid other identifier.
 
     Without a valid one, the first of any kind, so that the refusal can say what is wrong.

@@ -14,7 +14,7 @@ from coverproxy.domain.identifier import Identifier
 from coverproxy.feeds import record as feed
 from coverproxy.feeds.record import Action, Link, Record
 from coverproxy.originals.examine import Candidate, OriginalRefused, Read, Refusal
-from coverproxy.service.import_steps import Linked, Passed, Sender, Step, Withdrawal
+from coverproxy.service.import_steps import LinkedItems, Passed, Sender, Step, Withdrawal
 from coverproxy.storage import bounded_read
 
 
@@ -38,10 +38,10 @@ def steps_of(records: Iterable[Record], file: Path, sender: Sender) -> Iterator[
             yield Passed(Refusal(str(file), text, "identifier", why, place))
         yield _step(record, named.identifiers, file, place, sender)
         if links := tuple(_links(record, named.identifiers[0])):
-            yield Linked(links)
+            yield LinkedItems(links)
 
 
-def _named(identifiers: Iterable[feed.Identifier]) -> _Named:
+def _named(identifiers: Iterable[feed.SentIdentifier]) -> _Named:
     found: list[Identifier] = []
     faults: list[tuple[str, str]] = []
     for each in identifiers:

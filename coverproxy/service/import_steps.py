@@ -7,8 +7,8 @@ from pathlib import Path
 from coverproxy.domain.editions import EditionLink
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.original import NO_TERMS, Terms
-from coverproxy.feeds.marc import Rules as MarcRules
-from coverproxy.feeds.onix import Rules as OnixRules
+from coverproxy.feeds.marc import MarcRules
+from coverproxy.feeds.onix import OnixRules
 from coverproxy.originals.examine import Candidate, Refusal
 
 KOHA = "local:koha"
@@ -39,7 +39,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Linked:
+class LinkedItems:
     """Items that are editions of each other, by pairs or as those of one work."""
 
     links: tuple[EditionLink, ...] = ()
@@ -47,7 +47,7 @@ class Linked:
     of_work: tuple[Identifier, ...] = ()
 
 
-Step = Candidate | Refusal | Withdrawal | Passed | Linked
+Step = Candidate | Refusal | Withdrawal | Passed | LinkedItems
 
 Fetch = Callable[[str, int], tuple[bytes, int | None]]
 """Fetches an address, at most so many bytes and one more. Raises OriginalRefused."""

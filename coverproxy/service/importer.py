@@ -26,7 +26,7 @@ from coverproxy.originals.linking import link
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter, known_refusal
 from coverproxy.service.import_given import fetched_before, note_record, renew_seen, withdraw
-from coverproxy.service.import_steps import Linked, Passed, Step, Withdrawal
+from coverproxy.service.import_steps import LinkedItems, Passed, Step, Withdrawal
 from coverproxy.service.ingest import Aftermath
 from coverproxy.service.invalidate import Invalidator
 from coverproxy.storage.disk_set import DiskSet
@@ -80,7 +80,7 @@ class Entered:
     is_known: bool
 
 
-Result = Entered | Refusal | Withdrawal | Passed | Linked
+Result = Entered | Refusal | Withdrawal | Passed | LinkedItems
 Note = Callable[[CatalogueTables, Sequence[Result]], None]
 
 
@@ -195,7 +195,7 @@ class Importer:
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
         with changing(self.catalogue, int(time.time())) as changes:
             for result in results:
-                report.seen += not isinstance(result, Linked)
+                report.seen += not isinstance(result, LinkedItems)
                 if isinstance(result, Entered):
                     self._enter_one(result, known, changes, batch, report)
                 else:
@@ -234,7 +234,7 @@ class Importer:
             report.replaced += len(moved)
 
     def _note_other(
-        self, result: Refusal | Withdrawal | Passed | Linked, changes: Changes, batch: Aftermath,
+        self, result: Refusal | Withdrawal | Passed | LinkedItems, changes: Changes, batch: Aftermath,
         report: ImportReport,
     ) -> None:  # fmt: skip
         """Do what a step asks for that brings no picture."""
@@ -245,7 +245,7 @@ class Importer:
             batch.discarded += gone
             report.withdrawn += len(gone)
             report.passed += not gone
-        elif isinstance(result, Linked):
+        elif isinstance(result, LinkedItems):
             changes.tables.editions.link(result.links)
             changes.tables.editions.join(result.work, result.of_work)
             report.linked += len(result.links) + len(result.of_work)

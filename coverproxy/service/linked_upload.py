@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from coverproxy.config import Upload
 from coverproxy.config.base import networks
-from coverproxy.domain.errors import PictureRefused, TooLarge
+from coverproxy.domain.errors import BadPicture, TooLarge
 from coverproxy.sources.http import FetchBounds, Manner
 from coverproxy.sources.links import LinkFetcher, LinkRefused
 
@@ -16,14 +16,14 @@ async def linked(url: str, rules: Upload, most: int, agent: str) -> AsyncIterato
     """Yield the picture at *url*, of at most *most* bytes and one; nothing is asked before it is wanted.
 
     Only from hosts in `rules.hosts`, also after redirects, and at addresses that are public or allowed.
-    Raises PictureRefused, TooLarge.
+    Raises BadPicture, TooLarge.
     """
     try:
         yield await asyncio.to_thread(_fetched, url, rules, most, agent)
     except LinkRefused as exc:
         if exc.reason == "bytes":
             raise TooLarge(f"the picture has {exc.detail}") from None
-        raise PictureRefused("link", exc.detail) from None
+        raise BadPicture("link", exc.detail) from None
 
 
 def _fetched(url: str, rules: Upload, most: int, agent: str) -> bytes:

@@ -27,7 +27,7 @@ SMALLER = 0.95
 """Of the JPEG's bytes: what takes more than that is not worth a place on the disk."""
 
 
-class Outcome(StrEnum):
+class BetterOutcome(StrEnum):
     """What came of it. LARGER: than the JPEG, and so not kept. FULL: the disk or the cache is."""
 
     MADE = "made"
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     @property
     def is_hopeless(self) -> bool:
         """Whether it would go the same way for a while."""
-        return self in (Outcome.LARGER, Outcome.FAILED)
+        return self in (BetterOutcome.LARGER, BetterOutcome.FAILED)
 
 
 class BetterMaker:
@@ -71,23 +71,23 @@ class BetterMaker:
         self._sizes = sizes
         self._limits = limits
 
-    def make(self, spec: Spec) -> Outcome:
+    def make(self, spec: Spec) -> BetterOutcome:
         """Render and store *spec*, unless it is there; a name of another item leads to that one's."""
         try:
             item = replace(spec, identifier=self._catalogue.aliases.item(spec.identifier))
         except StoreUnavailable:
-            return Outcome.FAILED
+            return BetterOutcome.FAILED
         outcome = self._make(item)
-        if item != spec and outcome in (Outcome.MADE, Outcome.THERE):
+        if item != spec and outcome in (BetterOutcome.MADE, BetterOutcome.THERE):
             lead(self._catalogue, self._cache, self._stripes, spec, item)
         return outcome
 
-    def _make(self, spec: Spec) -> Outcome:
+    def _make(self, spec: Spec) -> BetterOutcome:
         try:
             if self._cache.find(spec):
-                return Outcome.THERE
+                return BetterOutcome.THERE
             if self._cache.room.is_tight():  # what is made now would push out what visitors ask for
-                return Outcome.FULL
+                return BetterOutcome.FULL
             originals = self._maker.originals(spec.identifier)
             original = originals[0]
             if self._second and (found := self._second.find_here(spec, originals)):
@@ -99,20 +99,20 @@ class BetterMaker:
             )
             return self._stored(spec, original, made)
         except CacheFull:
-            return Outcome.FULL
+            return BetterOutcome.FULL
         except (NoCover, Unavailable, UnusableOriginal, OSError) as exc:
             log.fault(_log, "a better format is not made", exc, level=logging.WARNING, spec=str(spec))
-            return Outcome.FAILED
+            return BetterOutcome.FAILED
 
-    def _stored(self, spec: Spec, original: Original, made: Derivative) -> Outcome:
+    def _stored(self, spec: Spec, original: Original, made: Derivative) -> BetterOutcome:
         jpeg = self._cache.length(Spec(spec.identifier, spec.size, Format.JPEG))
         if jpeg is not None and len(made.body) > SMALLER * jpeg:
-            return Outcome.LARGER
+            return BetterOutcome.LARGER
         with self._stripes.held(str(spec)):
             # MUST be looked at under the lock: who replaces an original purges with it, and afterwards
             if self._maker.originals(spec.identifier)[0] != original:
-                return Outcome.STALE
+                return BetterOutcome.STALE
             if self._cache.find(spec):
-                return Outcome.THERE
+                return BetterOutcome.THERE
             self._maker.store(spec, made)
-        return Outcome.MADE
+        return BetterOutcome.MADE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from coverproxy import log
-from coverproxy.config.notices import Notices
+from coverproxy.config.notices import NoticeSettings
 from coverproxy.domain.notice import (
     OF_OWNER,
     OF_PERSON,
@@ -31,7 +31,7 @@ class NoticePost:
     Methods block on the catalogue. `now`: returns seconds since 1970.
     """
 
-    rules: Notices
+    rules: NoticeSettings
     hooks: tuple[str, ...] = ()
     zone: tzinfo = UTC
     now: Callable[[], float] = time.time
@@ -53,7 +53,9 @@ class NoticePost:
                 log.fault(_log, "a notice is not sent: too many wait", f"{MOST_WAITING} wait")
 
 
-def addressees(kind: NoticeKind, rules: Notices, hooks: tuple[str, ...], mail: str = "") -> list[Addressee]:
+def addressees(
+    kind: NoticeKind, rules: NoticeSettings, hooks: tuple[str, ...], mail: str = ""
+) -> list[Addressee]:
     """Return who is told of a notice of this kind. *mail*: the person's it concerns, "" if unknown."""
     found: list[Addressee] = []
     if kind not in OF_PERSON and kind.value not in rules.off:
@@ -75,5 +77,5 @@ def next_digest(at: str, zone: tzinfo, now: float) -> int:
     return int((then if then > moment else then + timedelta(days=1)).timestamp())
 
 
-NO_POST = NoticePost(Notices())
+NO_POST = NoticePost(NoticeSettings())
 """Tells nobody anything."""

@@ -11,7 +11,7 @@ from coverproxy import log
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.notice import Addressee, Delivery, Notice, NoticeKind, Way
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 from coverproxy.mail.letters import Desk, letter
 from coverproxy.mail.smtp import MailRefused, MailServer, MailUnavailable
 from coverproxy.originals.base import Catalogue
@@ -170,7 +170,9 @@ class Notices:
         if delivery.notice.kind is not NoticeKind.UPLOAD_PENDING or delivery.to.is_digest:
             return False
         found = self._catalogue.of_item(schemes.read(facts["item"]).identifiers[0])
-        return not any(each.digest.hex() == facts["digest"] and each.state is State.PENDING for each in found)
+        return not any(
+            each.digest.hex() == facts["digest"] and each.state is OriginalState.PENDING for each in found
+        )
 
     async def _tidy(self) -> None:
         if time.monotonic() - self._tidied_at > 3600:

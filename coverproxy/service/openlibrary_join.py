@@ -13,9 +13,9 @@ from coverproxy.domain import schemes
 from coverproxy.domain.errors import NotAnIdentifier, UnknownScheme
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.feeds.openlibrary import (
+    DumpPart,
     Edition,
-    Part,
-    Unread,
+    UnreadLine,
     archive_names,
     covers_of,
     editions,
@@ -24,7 +24,7 @@ from coverproxy.feeds.openlibrary import (
 from coverproxy.feeds.record import FeedUnreadable
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.examine import Candidate, OriginalRefused, Refusal
-from coverproxy.originals.wanted_covers import DumpProgress, Wanted, WantedCovers
+from coverproxy.originals.wanted_covers import CoverWish, DumpProgress, WantedCovers
 from coverproxy.service.feed_run import stamp_of
 from coverproxy.service.import_folder import files
 from coverproxy.service.import_steps import Step
@@ -37,7 +37,7 @@ MOST_COVERS = 2
 """Of an edition's covers, so many are wanted: the second where the first is not to be had."""
 
 
-class Holdings(Protocol):
+class WantedItems(Protocol):
     """The items that are wanted."""
 
     def __contains__(self, key: bytes) -> bool: ...
@@ -66,7 +66,7 @@ class DumpReader:
         catalogue: Catalogue,
         wanted: WantedCovers,
         on_refusal: Callable[[Refusal], None],
-        only: Holdings | None = None,
+        only: WantedItems | None = None,
         chosen_by: str = "",
     ) -> None:
         self._catalogue = catalogue
@@ -93,14 +93,14 @@ class DumpReader:
         return self.report
 
     def _enter(
-        self, dump: Path, batch: list[tuple[int, Edition | Unread | None]], begun: DumpProgress
+        self, dump: Path, batch: list[tuple[int, Edition | UnreadLine | None]], begun: DumpProgress
     ) -> DumpProgress:
         """Link works, then write wishes with the progress: what is done twice changes nothing."""
-        wishes: list[Wanted] = []
+        wishes: list[CoverWish] = []
         before = self.report.editions
         works: list[tuple[str, tuple[Identifier, ...]]] = []
         for number, found in batch:
-            if isinstance(found, Unread):
+            if isinstance(found, UnreadLine):
                 self.report.unread += 1
                 self._on_refusal(Refusal(str(dump), "", "line", found.why, f"{dump}:{number}"))
             elif found is not None and (named := self._named(found)):
@@ -141,11 +141,11 @@ def _read(edition: Edition) -> Iterator[Identifier]:
 
 def _wishes(
     edition: Edition, items: tuple[Identifier, ...], others: tuple[Identifier, ...]
-) -> Iterator[Wanted]:
+) -> Iterator[CoverWish]:
     """Each ISBN of an edition is an item; what else names the edition is linked to the first."""
     for place, cover in enumerate(edition.covers[:MOST_COVERS]):
         for number, item in enumerate(items):
-            yield Wanted(cover, item, () if number else others, place)
+            yield CoverWish(cover, item, () if number else others, place)
 
 
 @contextmanager
@@ -209,14 +209,14 @@ class ArchiveReader:
         """Whether no better archive of this cover is here: one of originals, before one of large sizes."""
         return next((name for name in archive_names(cover) if name in self._present), "") == archive.name
 
-    def _has(self, candidate: Candidate, wish: Wanted) -> bool:
+    def _has(self, candidate: Candidate, wish: CoverWish) -> bool:
         """Whether just this picture is in, or one before it in the edition's own order."""
         own = [each for each in self._catalogue.find(wish.identifier) if each.source == SOURCE]
         place = (candidate.origin, candidate.begins)
         is_in = any((each.origin, each.begins) == place for each in own)
         return is_in or (wish.place > 0 and bool(own))
 
-    def _candidate(self, archive: Path, part: Part, wish: Wanted) -> Candidate:
+    def _candidate(self, archive: Path, part: DumpPart, wish: CoverWish) -> Candidate:
         return Candidate(
             str(wish.identifier), archive, SOURCE, place=f"{archive}:{wish.cover:010d}.jpg",
             read=partial(_of_part, archive, part), address=f"{archive}/{wish.cover:010d}.jpg",
@@ -224,7 +224,7 @@ class ArchiveReader:
         )  # fmt: skip
 
 
-def _of_part(archive: Path, part: Part, most: int) -> tuple[bytes, int | None]:
+def _of_part(archive: Path, part: DumpPart, most: int) -> tuple[bytes, int | None]:
     """Read a picture at its place, with the archive's own time."""
     try:
         with archive.open("rb") as file:

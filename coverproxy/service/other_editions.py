@@ -2,7 +2,7 @@
 
 from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.identifier import Identifier
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 from coverproxy.originals.base import Catalogue
 
 MOST_LINKS = 500
@@ -27,4 +27,4 @@ def _is_hidden(catalogue: Catalogue, identifier: Identifier, names: tuple[Identi
     """Whether a person hid the item, or a picture of it: another one is not to stand in for that."""
     if any(catalogue.decisions.hidden_book(name) for name in names):
         return True
-    return any(each.state is State.HIDDEN for each in catalogue.of_item(identifier))
+    return any(each.state is OriginalState.HIDDEN for each in catalogue.of_item(identifier))

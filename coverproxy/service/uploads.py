@@ -16,7 +16,7 @@ from coverproxy.domain.errors import BadQuestion, Busy, SentTwice, TooFast, TooL
 from coverproxy.domain.original import DIGEST_BYTES
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.base import Catalogue
-from coverproxy.service.contribute import Contribution, Contributor, Outcome, take
+from coverproxy.service.contribute import Contribution, ContributionResult, Contributor, take
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.linked_upload import linked
 from coverproxy.service.receive import received
@@ -55,7 +55,7 @@ class Uploads:
         """Receive a picture for a book and ingest it; return the answer's status and JSON.
 
         *length*: bytes, if the client says so. *account*: the one to count the upload for. *once*: the
-        client's idempotency key, or "". Raises TooLarge, TooSlow, TooFast, Busy, SentTwice, PictureRefused,
+        client's idempotency key, or "". Raises TooLarge, TooSlow, TooFast, Busy, SentTwice, BadPicture,
         BadQuestion, Unavailable.
         """
         if length is not None and length > self._most:
@@ -112,7 +112,7 @@ class Uploads:
             answer = orjson.dumps(told).decode()
             note = partial(decisions.note_answer, once, int(self._now()), digest, answer)
             await self._fetcher.off_loop(note)
-        return (202 if outcome is Outcome.PENDING else 201), told
+        return (202 if outcome is ContributionResult.PENDING else 201), told
 
 
 def _digest(path: Path) -> bytes:

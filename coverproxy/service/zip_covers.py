@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import CoverError, NoCover, QuotaExceeded, TooFast
+from coverproxy.domain.errors import CoverError, NoCover, QuotaUsedUp, TooFast
 from coverproxy.domain.formats import Format
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.spec import Reading, Wanted
@@ -105,7 +105,7 @@ class Packing:
     def _note(self, item: Identifier, error: CoverError) -> None:
         if isinstance(error, NoCover):
             self.outcomes[item] = Packed.NONE
-        elif isinstance(error, QuotaExceeded):
+        elif isinstance(error, QuotaUsedUp):
             self.outcomes[item] = Packed.QUOTA
         else:
             self._failures += 1

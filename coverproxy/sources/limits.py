@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coverproxy import log
-from coverproxy.domain.breaker import Breaker, State
+from coverproxy.domain.breaker import Breaker, BreakerState
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, Fetched, NotThere, Source, SourceUnavailable, Validators
 from coverproxy.stats.metrics import Metrics
@@ -50,7 +50,7 @@ class LimitedSource:
         self._tell(self._breaker)
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """The state of the circuit breaker."""
         return self._breaker.state(self._now())
 
@@ -134,9 +134,9 @@ class LimitedSource:
         now = self._now()
         before, after = self._breaker.state(now), breaker.state(now)
         self._breaker = breaker
-        number = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}[after]
+        number = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}[after]
         self._metrics.source_state.labels(self.name).set(number)
-        if State.OPEN in (before, after) and before is not after:
+        if BreakerState.OPEN in (before, after) and before is not after:
             _log.warning("a circuit breaker changed", extra={"source": self.name, "is": after.value})
 
     async def aclose(self) -> None:

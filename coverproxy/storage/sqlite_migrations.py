@@ -87,7 +87,7 @@ CHECKED_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class DatabaseState:
     """The state of a file. `damage`: SQLite's message, "" if sound.
 
     `version`: how many migrations it has run; 0 for an empty file.
@@ -116,7 +116,7 @@ def rehearse(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None
         _take(copy, version, steps, mend)
 
 
-def examine(path: Path) -> Examined:
+def examine(path: Path) -> DatabaseState:
     """Examine a file without changing it; an unreadable one counts as damaged."""
     try:
         with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as database:
@@ -124,8 +124,8 @@ def examine(path: Path) -> Examined:
             is_small = path.stat().st_size < CHECKED_BYTES
             said = database.execute("PRAGMA quick_check(1)").fetchone()[0] if is_small else "ok"
     except sqlite3.Error as exc:
-        return Examined(damage=str(exc))
-    return Examined(version, "" if said == "ok" else said, is_small)
+        return DatabaseState(damage=str(exc))
+    return DatabaseState(version, "" if said == "ok" else said, is_small)
 
 
 def trouble(path: Path, steps: Sequence[str], mend: Mend | None = None) -> str:

@@ -28,7 +28,7 @@ from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.pages import PAGES, Pages, Shown
-from coverproxy.web.pages.admin_home import WANTED, Wanted
+from coverproxy.web.pages.admin_home import WANTED, MostWanted
 from coverproxy.web.pages.batch import ZIPS
 from coverproxy.web.pages.docs import DOCS, Docs
 from coverproxy.web.pages.session import GUESSING
@@ -55,7 +55,7 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[NAMED_SIZES] = config.named_size_table
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[ZIPS], app[openapi.MADE], app[DOCS] = {}, Counter(), openapi.Made(), Docs()
-    app[SHELF], app[WANTED] = Shelf(), Wanted()
+    app[SHELF], app[WANTED] = Shelf(), MostWanted()
     app.on_response_prepare.append(_sign)
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])

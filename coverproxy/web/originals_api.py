@@ -12,7 +12,7 @@ from aiohttp import BodyPartReader, web
 from coverproxy.concurrency.threads import run_in
 from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Decision
-from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnreadType
+from coverproxy.domain.errors import BadQuestion, UnreadType, WrongSecret
 from coverproxy.domain.original import LATEST_DATE, Terms
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
@@ -112,7 +112,7 @@ async def act(request: web.Request) -> web.StreamResponse:
     person = await person_of(request, bearer(request))
     book = _book(request)
     if not person.is_trusted:
-        raise NotTheOwner("only an administrator, or a key that is trusted, may decide about originals")
+        raise WrongSecret("only an administrator, or a key that is trusted, may decide about originals")
     wish = _wish(await bodies.read(request, MAX_ACT_BYTES))
     decision = Decision(person.name, int(request.app[ACCOUNTS].now()), wish["note"])
     await off_loop(request, partial(_decide, request, book, wish, decision))
@@ -124,7 +124,7 @@ async def pending(request: web.Request) -> web.StreamResponse:
     """Return the originals that wait for a review, oldest first; for administrators."""
     person = await person_of(request, bearer(request))
     if not person.is_admin:
-        raise NotTheOwner("only an administrator sees what waits for a review")
+        raise WrongSecret("only an administrator sees what waits for a review")
     found = await off_loop(request, partial(request.app[CURATOR].pending, MOST_PENDING))
     told = [
         {"isbn13": each.identifier.value if each.identifier.scheme == ISBN else None}
@@ -151,7 +151,7 @@ def bearer(request: web.Request) -> str:
 
 
 async def person_of(request: web.Request, word: str) -> Person:
-    """Authenticate the request. Raises UnknownKey, NotTheOwner; wrong words are rate limited per address."""
+    """Authenticate the request. Raises UnknownKey, WrongSecret; wrong words are rate limited per address."""
     request[IS_PROGRAM] = True
     accounts, config = request.app[ACCOUNTS], request.app[CONFIG]
     key = request[KEY] = await accounts.known(request.match_info["key"])
@@ -159,8 +159,8 @@ async def person_of(request: web.Request, word: str) -> Person:
         return ADMIN
     if not (word and key.is_owned_with(word) and key.is_active(accounts.now())):
         if word and await request.app[DESK].keys.wait("owner", forms.address(request)):
-            raise NotTheOwner("too many wrong words from this address; try again in an hour")
-        raise NotTheOwner("expected Authorization: Bearer with the owner's secret of this key")
+            raise WrongSecret("too many wrong words from this address; try again in an hour")
+        raise WrongSecret("expected Authorization: Bearer with the owner's secret of this key")
     return owner(key, config.upload)
 
 

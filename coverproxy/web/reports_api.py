@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 
 from coverproxy.domain.decisions import Decision
-from coverproxy.domain.errors import BadQuestion, NotTheOwner
+from coverproxy.domain.errors import BadQuestion, WrongSecret
 from coverproxy.domain.report import DECIDED, ReportState
 from coverproxy.service.report_json import report_as_json
 from coverproxy.web import answers, bodies
@@ -46,7 +46,7 @@ async def close(request: web.Request) -> web.StreamResponse:
 async def _admin(request: web.Request) -> Person:
     person = await person_of(request, bearer(request))
     if not person.is_admin:
-        raise NotTheOwner("only an administrator sees and decides reports")
+        raise WrongSecret("only an administrator sees and decides reports")
     return person
 
 

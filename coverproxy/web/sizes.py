@@ -7,7 +7,7 @@ from aiohttp import web
 
 from coverproxy.config import SizeTable
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import UnknownSize
+from coverproxy.domain.errors import NoSuchSize
 from coverproxy.web.app_keys import NAMED_SIZES, SIZES
 
 MOST_WISHED = 9999
@@ -25,13 +25,13 @@ def sizes_for(request: web.Request, key: Key) -> SizeTable:
 def asked(table: SizeTable, name: str, query: Mapping[str, str]) -> tuple[str, bool]:
     """Return the size on disk for `medium`, `medium@2x` or `w320` and `?w= ?h= ?dpr=`.
 
-    And whether it was chosen by pixels, which lead to the next rung that is not smaller. Raises UnknownSize.
+    And whether it was chosen by pixels, which lead to the next rung that is not smaller. Raises NoSuchSize.
     """
     sharp = _SHARP.fullmatch(name)
     plain, factor = (sharp[1], int(sharp[2])) if sharp else (name, 1)
     size = table.named(plain)
     if size is None:
-        raise UnknownSize(name, (*table.sizes, *table.aliases))
+        raise NoSuchSize(name, (*table.sizes, *table.aliases))
     factor = max(factor, min(_px(query.get("dpr", "")), 3))
     width, height = (_px(query.get(side, "")) * factor for side in ("w", "h"))
     if width or height:

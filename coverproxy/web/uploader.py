@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from coverproxy.config import Upload
 from coverproxy.domain.api_key import Key, abridged
-from coverproxy.domain.errors import BadQuestion, NotTheOwner, UnreadType
+from coverproxy.domain.errors import BadQuestion, UnreadType, WrongSecret
 
 T = TypeVar("T")
 
@@ -37,9 +37,9 @@ ADMIN = Person("admin", is_admin=True, is_trusted=True)
 
 
 def owner(key: Key, rules: Upload) -> Person:
-    """Return the owner of a key as the config trusts them. Raises NotTheOwner where none may upload."""
+    """Return the owner of a key as the config trusts them. Raises WrongSecret where none may upload."""
     if rules.owners == "off" and key.name not in rules.trusted:
-        raise NotTheOwner("this service accepts covers from its administrators only")
+        raise WrongSecret("this service accepts covers from its administrators only")
     is_trusted = rules.owners == "trusted" or key.name in rules.trusted or key.counted_as in rules.trusted
     return Person(f"key {abridged(key.name)} {key.label}"[:100], is_admin=False, is_trusted=is_trusted)
 

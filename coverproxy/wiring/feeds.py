@@ -36,10 +36,10 @@ def sender_of(config: Config, feed: FeedConfig) -> Sender:
     return Sender(
         feed.name,
         Terms(feed.licence or None, no_crop=feed.no_crop),
-        onix.Rules(
+        onix.OnixRules(
             frozenset(feed.audiences), ("01", "03") if feed.pack_shots else ("01",), feed.copies_linkable
         ),
-        marc.Rules(feed.name, feed.all_isbns),
+        marc.MarcRules(feed.name, feed.all_isbns),
         feed.koha,
         data=Path(config.data.dir),
         now=int(time.time()),

@@ -19,7 +19,7 @@ from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.originals.local_copies import LocalCopies
 from coverproxy.service.better_formats import BetterFormats
 from coverproxy.service.bring import purges_carried_out
-from coverproxy.service.cover_info import CoverInfo
+from coverproxy.service.cover_info import InfoService
 from coverproxy.service.cover_maker import CoverMaker
 from coverproxy.service.covers import FILE_THREADS, Covers
 from coverproxy.service.curate import Curator
@@ -78,7 +78,7 @@ class Service(Parts):
     """Everything that a process has opened: the services, and the parts they are built from."""
 
     covers: Covers
-    books: CoverInfo
+    books: InfoService
     curator: Curator
     reports: ReportDesk
     uploads: Uploads
@@ -203,16 +203,16 @@ def _uploads(parts: Parts) -> Uploads:
     )  # fmt: skip
 
 
-def _cover_info(parts: Parts) -> CoverInfo:
+def _cover_info(parts: Parts) -> InfoService:
     config = parts.config
-    return CoverInfo(
+    return InfoService(
         catalogue=parts.folder.catalogue, cache=parts.folder.cache, maker=parts.maker, renders=parts.renders,
         guard=parts.guard, fetcher=parts.fetcher, sizes=config.sizes, formats=config.formats.enabled,
         answer_within=config.render.answer_within_seconds, lookups=parts.lookups,
     )  # fmt: skip
 
 
-def _covers(parts: Parts, books: CoverInfo) -> Covers:
+def _covers(parts: Parts, books: InfoService) -> Covers:
     folder = parts.folder
     held = HeldCovers(parts.memory, folder.cache, folder.catalogue, parts.lookups)
     health = _health(parts)

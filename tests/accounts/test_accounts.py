@@ -17,7 +17,7 @@ from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, new_name
-from coverproxy.domain.errors import KeyNotForSite, QuotaExceeded, TooFast, UnknownKey
+from coverproxy.domain.errors import KeyNotForSite, QuotaUsedUp, TooFast, UnknownKey
 
 
 class Clock:
@@ -174,7 +174,7 @@ async def test_the_limit_is_the_limit(accounts: Accounts) -> None:
     await accounts.save(key)
     for _ in range(2):
         await made(accounts, person(key))
-    with pytest.raises(QuotaExceeded) as refused:
+    with pytest.raises(QuotaUsedUp) as refused:
         await made(accounts, person(key))
 
     assert refused.value.retry_after == 12 * 3600
@@ -238,7 +238,7 @@ async def test_an_automated_client_over_its_quota_keeps_its_pace(another: Anothe
     key = Key(new_name(), "k", 0)
     await accounts.save(key)
     for _ in range(3):
-        with pytest.raises(QuotaExceeded):
+        with pytest.raises(QuotaUsedUp):
             await made(accounts, Visitor(key, is_automated=True))
 
 

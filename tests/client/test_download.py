@@ -37,7 +37,7 @@ from coverproxy.client.download import (
     DownloadResult,
     DownloadWish,
 )
-from coverproxy.client.folder import OWN, Entry, Folder, InUse
+from coverproxy.client.folder import OWN, Folder, FolderEntry, InUse
 from coverproxy.domain.formats import PLACEHOLDER, Format
 from coverproxy.domain.isbn_list import Row
 
@@ -489,9 +489,9 @@ def test_a_label_says_more_than_a_status() -> None:
     assert judge(ServerAnswer(404, {}, b"")) is Verdict.MISSING
 
 
-def entry(isbn: str = BOOKS[0], **values: Any) -> Entry:
+def entry(isbn: str = BOOKS[0], **values: Any) -> FolderEntry:
     told: dict[str, Any] = {"isbn": isbn, "file": f"{isbn}.jpg", "bytes": 3, "of": "o", "checked": 1.0}
-    return Entry(**(told | values))
+    return FolderEntry(**(told | values))
 
 
 @pytest.fixture

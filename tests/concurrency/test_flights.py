@@ -12,7 +12,7 @@ import pytest
 
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.domain.errors import NoCover, OwnFault, Pending, QuotaExceeded, TooFast
+from coverproxy.domain.errors import NoCover, OwnFault, Pending, QuotaUsedUp, TooFast
 
 Concerns = Callable[[OwnFault], bool]
 
@@ -110,7 +110,7 @@ async def test_a_shared_failure_is_shared() -> None:
 @pytest.mark.parametrize(
     ("fault", "follower"),
     [
-        (QuotaExceeded("poor", 9), concerns("rich")),
+        (QuotaUsedUp("poor", 9), concerns("rich")),
         (TooFast("poor", 9), concerns("rich", is_automated=True)),
         (TooFast("poor", 9), concerns("poor", is_automated=False)),
     ],
@@ -135,14 +135,14 @@ async def test_a_follower_does_not_inherit_the_leaders_own_fault(fault: OwnFault
 async def test_a_follower_with_the_same_empty_purse_is_refused_with_the_leader() -> None:
     """The same key's quota concerns all who use it: they are not made to queue up for the same refusal."""
     flights: SingleFlight[str] = SingleFlight()
-    make = Maker(QuotaExceeded("k", 9))
+    make = Maker(QuotaUsedUp("k", 9))
     waiting = [asyncio.ensure_future(flights.join("a", make, 5, concerns("k"))) for _ in range(50)]
     await asyncio.sleep(0)
     make.go.set()
     got = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert make.begun == 1
-    assert all(isinstance(fault, QuotaExceeded) for fault in got)
+    assert all(isinstance(fault, QuotaUsedUp) for fault in got)
 
 
 async def test_waiting_has_an_end_and_the_flight_goes_on() -> None:

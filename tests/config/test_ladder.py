@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.config import load
-from coverproxy.domain.errors import ConfigError, UnknownSize
+from coverproxy.domain.errors import ConfigError, NoSuchSize
 from coverproxy.web import sizes
 
 TABLE = load(None, {}).size_table
@@ -68,7 +68,7 @@ def test_what_a_request_asks_for(name: str, query: dict[str, str], size: str, is
 @pytest.mark.parametrize("name", ["huge", "w321", "medium@4x", "medium@2", "@2x", "w-1"])
 def test_other_names_are_unknown(name: str) -> None:
     """A name that is not in the table is no size, whatever the query wishes."""
-    with pytest.raises(UnknownSize):
+    with pytest.raises(NoSuchSize):
         sizes.asked(TABLE, name, {"w": "100"})
 
 

@@ -11,7 +11,7 @@ from coverproxy.domain.breaker import (
     LONGEST_WISH,
     PROBE_SECONDS,
     Breaker,
-    State,
+    BreakerState,
 )
 
 
@@ -25,16 +25,16 @@ def failing(times: int, now: float = 0.0) -> Breaker:
 
 def test_it_opens_after_some_failures_in_a_row() -> None:
     """One failure fewer leaves it closed; a success in between begins anew."""
-    assert failing(FAILURES - 1).state(0) is State.CLOSED
-    assert failing(FAILURES).state(0) is State.OPEN
+    assert failing(FAILURES - 1).state(0) is BreakerState.CLOSED
+    assert failing(FAILURES).state(0) is BreakerState.OPEN
     assert not failing(FAILURES).admits(0)
-    assert failing(FAILURES - 1).succeeded(0).failed(0).state(0) is State.CLOSED
+    assert failing(FAILURES - 1).succeeded(0).failed(0).state(0) is BreakerState.CLOSED
 
 
 def test_one_probe_passes_when_the_pause_is_over() -> None:
     """Half open, the first who asks passes and nobody else; the probe's success closes it."""
     half = failing(FAILURES)
-    assert half.state(FIRST_PAUSE) is State.HALF_OPEN
+    assert half.state(FIRST_PAUSE) is BreakerState.HALF_OPEN
     assert half.admits(FIRST_PAUSE)
     probing = half.asked(FIRST_PAUSE)
 
@@ -99,10 +99,10 @@ def test_it_always_comes_back(events: list[tuple[str, float]]) -> None:
             breaker = breaker.failed(now)
         else:
             breaker = breaker.told_to_wait(now, pause)
-        assert breaker.state(now) is not State.OPEN or not breaker.admits(now)
+        assert breaker.state(now) is not BreakerState.OPEN or not breaker.admits(now)
 
     assert breaker.admits(now + LONGEST_WISH)
-    assert breaker.succeeded(now + LONGEST_WISH).state(now) is State.CLOSED
+    assert breaker.succeeded(now + LONGEST_WISH).state(now) is BreakerState.CLOSED
 
 
 @given(times=st.lists(st.floats(0, 100), min_size=1, max_size=30))

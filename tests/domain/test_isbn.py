@@ -18,7 +18,7 @@ from coverproxy.domain.errors import NotAnIsbn
 from coverproxy.domain.isbn import (
     MAX_READINGS,
     MAX_TEXT,
-    Reading,
+    IsbnReading,
     _bare,
     _messy,
     parse,
@@ -81,14 +81,14 @@ VECTORS = [
 @pytest.mark.parametrize(("ten", "thirteen"), VECTORS)
 def test_published_vectors(ten: str, thirteen: str) -> None:
     """An ISBN-10 and its ISBN-13, as printed in books, are one book under one name."""
-    assert parse(ten) == parse(thirteen) == Reading((thirteen,))
+    assert parse(ten) == parse(thirteen) == IsbnReading((thirteen,))
     assert to_isbn10(thirteen) == ten
 
 
 @pytest.mark.parametrize("isbn", ["9791026900948", "9791033900214"])
 def test_979_has_no_isbn10(isbn: str) -> None:
     """A 979 number is an ISBN, and has no ten-digit spelling."""
-    assert parse(isbn) == Reading((isbn,))
+    assert parse(isbn) == IsbnReading((isbn,))
     assert to_isbn10(isbn) is None
 
 
@@ -164,7 +164,7 @@ DIRTY = {
 @pytest.mark.parametrize(("text", "isbn"), DIRTY.values(), ids=DIRTY.keys())
 def test_dirty_spellings_are_read(text: str, isbn: str) -> None:
     """What catalogues are known to send is read as the one book that it means."""
-    assert parse(text) == Reading((isbn,))
+    assert parse(text) == IsbnReading((isbn,))
 
 
 REFUSED = {
@@ -283,19 +283,19 @@ def test_other_file_names_are_refused(name: str) -> None:
 )
 def test_no_letters_around_change_a_file_name(isbn: str, before: str, behind: str) -> None:
     """Any letters, signs and spaces around 13 right digits leave them what they are."""
-    assert parse_file_name(before + isbn + behind) == Reading((isbn,))
+    assert parse_file_name(before + isbn + behind) == IsbnReading((isbn,))
 
 
 def test_nine_digits_that_mean_two_books() -> None:
     """Nine digits that pass as SBN and as lost X keep both readings, and only one may be served."""
-    assert parse("470525452") == Reading(("9780470525456", "9784705254524"), only_one=True)
+    assert parse("470525452") == IsbnReading(("9780470525456", "9784705254524"), only_one=True)
 
 
 def test_a_list_keeps_its_order_and_each_once() -> None:
     """A list is tried in the order it came in; two spellings of one book are one; junk in it does no harm."""
     reading = parse("080442957X | junk | 9780545010221 ; 0-8044-2957-X, 9791026900948 | 0545010226")
 
-    assert reading == Reading(("9780804429573", "9780545010221", "9791026900948"))
+    assert reading == IsbnReading(("9780804429573", "9780545010221", "9791026900948"))
 
 
 def test_a_list_is_bounded() -> None:
@@ -307,12 +307,12 @@ def test_a_list_is_bounded() -> None:
 
 def test_an_ambiguous_entry_yields_to_a_sure_one() -> None:
     """Where a list names a book for sure, nine digits with two meanings beside it are left aside."""
-    assert parse("470525452 | 0545010225") == Reading(("9780545010221",))
+    assert parse("470525452 | 0545010225") == IsbnReading(("9780545010221",))
 
 
 def test_long_texts_are_refused() -> None:
     """A text of MAX_TEXT characters is read, a longer one refused, ISBN or not."""
-    assert parse("0545010225".ljust(MAX_TEXT)) == Reading(("9780545010221",))
+    assert parse("0545010225".ljust(MAX_TEXT)) == IsbnReading(("9780545010221",))
     with pytest.raises(NotAnIsbn, match="longer"):
         parse("0545010225".ljust(MAX_TEXT + 1))
 
@@ -346,7 +346,7 @@ def test_separators_change_nothing(case: tuple[str, str]) -> None:
     """Any dash, space or invisible character of Unicode, anywhere between the digits, changes nothing."""
     isbn, text = case
 
-    assert parse(text) == Reading((as_13(isbn),))
+    assert parse(text) == IsbnReading((as_13(isbn),))
 
 
 @EASY
@@ -355,7 +355,7 @@ def test_percent_encoding_changes_nothing(case: tuple[str, str]) -> None:
     """A text that a client encoded once more than needed means the same."""
     isbn, text = case
 
-    assert parse(quote(text, safe="")) == Reading((as_13(isbn),))
+    assert parse(quote(text, safe="")) == IsbnReading((as_13(isbn),))
 
 
 @EASY
@@ -366,14 +366,14 @@ def test_percent_encoding_changes_nothing(case: tuple[str, str]) -> None:
 )
 def test_labels_and_qualifiers_change_nothing(isbn: str, label: str, qualifier: str) -> None:
     """A label before it and a qualifier behind it change nothing."""
-    assert parse(label + isbn + qualifier) == Reading((as_13(isbn),))
+    assert parse(label + isbn + qualifier) == IsbnReading((as_13(isbn),))
 
 
 @EASY
 @given(TENS)
 def test_ten_and_thirteen_agree(ten: str) -> None:
     """An ISBN-10 in either case of X and its ISBN-13 are read alike, and lead back to the ISBN-10."""
-    assert parse(ten) == parse(ten.lower()) == parse(as_13(ten)) == Reading((as_13(ten),))
+    assert parse(ten) == parse(ten.lower()) == parse(as_13(ten)) == IsbnReading((as_13(ten),))
     assert to_isbn10(as_13(ten)) == ten
 
 
@@ -398,7 +398,7 @@ def test_nine_digits_are_decided_by_check_digits(nine: str) -> None:
     assume(len(set(nine)) > 1)
     meant = [ten for ten in (f"0{nine}", f"{nine}X") if is_right(ten)]
     if meant:
-        assert parse(nine) == Reading(tuple(map(as_13, meant)), only_one=len(meant) == 2)
+        assert parse(nine) == IsbnReading(tuple(map(as_13, meant)), only_one=len(meant) == 2)
     else:
         with pytest.raises(NotAnIsbn):
             parse(nine)
@@ -408,12 +408,12 @@ JUNK = st.text(st.characters(codec=None, exclude_categories=()), max_size=MAX_TE
 NEARLY = st.text("0123456789Xx-- \t|;,.:%()/isbnISBN", max_size=MAX_TEXT + 20)
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> IsbnReading:
     """Parse; a refusal is a reading of nothing. Any other exception is what the tests look for."""
     try:
         return parse(text)
     except NotAnIsbn:
-        return Reading(())
+        return IsbnReading(())
 
 
 @EASY
@@ -447,7 +447,7 @@ def test_canonical_is_a_fixed_point(isbn: str) -> None:
     """Reading what was read gives the same."""
     (canonical,) = parse(isbn).isbns
 
-    assert parse(canonical) == Reading((canonical,))
+    assert parse(canonical) == IsbnReading((canonical,))
 
 
 SLOW_LOOKING = {
@@ -514,7 +514,7 @@ def test_how_many_of_real_catalogues_are_read() -> None:
     ) == {"read": 663, "both": 9, "refused": 228}
 
 
-def messily(text: str) -> Reading | None:
+def messily(text: str) -> IsbnReading | None:
     """What is read without the short way for bare digits."""
     try:
         return _messy(text)

@@ -6,8 +6,8 @@ import pymarc
 import pytest
 
 from coverproxy.feeds import marc
-from coverproxy.feeds.marc import Field, Rules, record
-from coverproxy.feeds.record import Action, FeedUnreadable, Identifier, Relation
+from coverproxy.feeds.marc import Field, MarcRules, record
+from coverproxy.feeds.record import Action, FeedUnreadable, RecordRelation, SentIdentifier
 
 URL = "https://files.example.org/c.jpg"
 
@@ -21,9 +21,9 @@ def control(tag: str, value: str) -> Field:
     return Field(tag, "  ", (("", value),))
 
 
-def ids(*fields: Field, rules: Rules | None = None) -> list[tuple[str, str]]:
+def ids(*fields: Field, rules: MarcRules | None = None) -> list[tuple[str, str]]:
     """The identifiers of a record with these fields."""
-    found = record(list(fields), 1, rules or Rules())
+    found = record(list(fields), 1, rules or MarcRules())
     return [(each.scheme, each.text) for each in found.identifiers]
 
 
@@ -38,7 +38,7 @@ def test_the_first_isbn_names_the_item() -> None:
     )
 
     assert ids(*fields) == [("isbn", "9780000100023 (hardback)"), ("isbn", "0000100021")]
-    assert len(ids(*fields, rules=Rules(all_isbns=True))) == 4
+    assert len(ids(*fields, rules=MarcRules(all_isbns=True))) == 4
 
 
 def test_other_numbers() -> None:
@@ -67,7 +67,7 @@ def test_other_numbers() -> None:
 
 def test_a_record_number_without_agency() -> None:
     """A record without 003 is named by the agency of the config."""
-    assert ids(control("001", "7"), rules=Rules(agency="koha")) == [("local:koha", "7")]
+    assert ids(control("001", "7"), rules=MarcRules(agency="koha")) == [("local:koha", "7")]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_record_number_without_agency() -> None:
 )
 def test_what_is_a_cover(link: Field, taken: bool) -> None:
     """856 42 with a note that speaks of a cover, and an image by type or name."""
-    found = record([link], 1, Rules())
+    found = record([link], 1, MarcRules())
 
     assert bool(found.links) is taken
     assert found.action is (Action.REPLACE if taken else Action.LEAVE)
@@ -92,13 +92,15 @@ def test_what_is_a_cover(link: Field, taken: bool) -> None:
 def test_relations() -> None:
     """776 links another form, 775 another edition, 765 and 767 a translation, by ISBN or ISSN."""
     found = record(
-        [field("776", "08", z="9780000100061", x="2999-0009"), field("765", z="9791099900005")], 1, Rules()
+        [field("776", "08", z="9780000100061", x="2999-0009"), field("765", z="9791099900005")],
+        1,
+        MarcRules(),
     )
 
     assert found.relations == (
-        Relation("format", Identifier("isbn", "9780000100061"), "marc-776"),
-        Relation("format", Identifier("issn", "2999-0009"), "marc-776"),
-        Relation("translation", Identifier("isbn", "9791099900005"), "marc-765"),
+        RecordRelation("format", SentIdentifier("isbn", "9780000100061"), "marc-776"),
+        RecordRelation("format", SentIdentifier("issn", "2999-0009"), "marc-776"),
+        RecordRelation("translation", SentIdentifier("isbn", "9791099900005"), "marc-765"),
     )
 
 
@@ -124,8 +126,8 @@ def test_both_forms_say_the_same() -> None:
         sample()
     )
 
-    (binary,) = marc.records(io.BytesIO(body), Rules())
-    (xml,) = marc.xml_records(io.BytesIO(text), Rules())
+    (binary,) = marc.records(io.BytesIO(body), MarcRules())
+    (xml,) = marc.xml_records(io.BytesIO(text), MarcRules())
     assert (binary.identifiers, binary.links) == (xml.identifiers, xml.links)
     assert binary.links[0].address == URL
 
@@ -135,7 +137,7 @@ def test_a_damaged_record_is_reported() -> None:
     good = sample().as_marc()
     damaged = good[:12] + b"xxxxx" + good[17:]
 
-    found = list(marc.records(io.BytesIO(good + damaged + good), Rules()))
+    found = list(marc.records(io.BytesIO(good + damaged + good), MarcRules()))
     assert [each.action for each in found] == [Action.REPLACE, Action.LEAVE, Action.REPLACE]
     assert found[1].why.startswith("record 2: ")
 
@@ -144,9 +146,9 @@ def test_a_damaged_record_is_reported() -> None:
 def test_what_is_not_marc_is_refused(body: bytes) -> None:
     """Neither form is read out of something else."""
     with pytest.raises(FeedUnreadable):
-        list(marc.xml_records(io.BytesIO(body), Rules()))
+        list(marc.xml_records(io.BytesIO(body), MarcRules()))
     with pytest.raises(FeedUnreadable):
-        list(marc.records(io.BytesIO(body), Rules()))
+        list(marc.records(io.BytesIO(body), MarcRules()))
 
 
 @pytest.mark.parametrize("length", [b"00000", b"00004", b"99999", b"00031", b"-0001"])
@@ -157,7 +159,7 @@ def test_a_wrong_length_in_a_leader_harms_nothing(length: bytes) -> None:
     made.add_field(field)  # type: ignore[no-untyped-call]
     plain = made.as_marc()
     found = list(
-        marc.records(io.BytesIO(plain + b"\r\n" + length + plain[5:] + plain + b"\x1a"), marc.Rules())
+        marc.records(io.BytesIO(plain + b"\r\n" + length + plain[5:] + plain + b"\x1a"), marc.MarcRules())
     )
     assert [[each.text for each in one.identifiers] for one in found] == [["9780141439518"]] * 3
 
@@ -165,4 +167,4 @@ def test_a_wrong_length_in_a_leader_harms_nothing(length: bytes) -> None:
 def test_what_has_no_end_is_bounded() -> None:
     """Bytes without a terminator are not collected without end."""
     with pytest.raises(FeedUnreadable, match="more than 1,000,000 bytes"):
-        list(marc.records(io.BytesIO(b"00000nam a" * 200_000), marc.Rules()))
+        list(marc.records(io.BytesIO(b"00000nam a" * 200_000), marc.MarcRules()))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.feeds import onix
-from coverproxy.feeds.onix import Rules, records
-from coverproxy.feeds.record import Action, FeedUnreadable, Identifier, Link, Record, Terms
+from coverproxy.feeds.onix import OnixRules, records
+from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, SentIdentifier, ShowingPeriod
 
 ISBN = "9780000100009"
 NAMESPACE = 'xmlns="http://ns.editeur.org/onix/3.0/reference"'
@@ -56,11 +56,11 @@ def collateral(*resources: str) -> str:
     return f"<CollateralDetail>{''.join(resources)}</CollateralDetail>"
 
 
-def read(body: bytes, rules: Rules | None = None) -> list[Record]:
-    return list(records(io.BytesIO(body), rules or Rules()))
+def read(body: bytes, rules: OnixRules | None = None) -> list[Record]:
+    return list(records(io.BytesIO(body), rules or OnixRules()))
 
 
-def one(inside: str = "", kind: str = "03", rules: Rules | None = None) -> Record:
+def one(inside: str = "", kind: str = "03", rules: OnixRules | None = None) -> Record:
     (found,) = read(message(product(inside, kind)), rules)
     return found
 
@@ -71,7 +71,7 @@ def test_a_whole_record_replaces(kind: str) -> None:
     found = one(collateral(resource()), kind)
 
     assert (found.action, found.links) == (Action.REPLACE, (Link(FRONT),))
-    assert found.identifiers == (Identifier("isbn", ISBN),)
+    assert found.identifiers == (SentIdentifier("isbn", ISBN),)
     assert (found.reference, found.line) == ("org.example.1", 3)
 
 
@@ -113,7 +113,7 @@ def test_only_front_covers_for_everybody(content: str, audience: str, mode: str)
 
 def test_the_operator_allows_more() -> None:
     """Packs and trade audiences are taken where the rules say so; restricted pictures (01) never are."""
-    rules = Rules(audiences=frozenset({"00", "02"}), contents=("01", "03"))
+    rules = OnixRules(audiences=frozenset({"00", "02"}), contents=("01", "03"))
     pack = resource("https://files.example.org/pack.jpg", content="03", features={"02": "9000", "03": "9000"})
     found = one(collateral(pack, resource(audience="02"), resource("no", audience="01")), rules=rules)
 
@@ -130,7 +130,7 @@ def test_the_largest_version_comes_first() -> None:
 
     assert [each.address for each in found.links] == ["large", "small"]
     assert found.links[0] == Link("large", width=800, height=1200, length=51935, sha256="ab" * 32)
-    allowed = one(collateral(small, linked, large), rules=Rules(copies_linkable=True))
+    allowed = one(collateral(small, linked, large), rules=OnixRules(copies_linkable=True))
     assert [each.address for each in allowed.links] == ["large", "small", "linked"]
 
 
@@ -143,7 +143,7 @@ def test_dates_are_obeyed() -> None:
     terms = dated("14", "20260105") + dated("15", "20270201") + dated("28", "2027")
     found = one(collateral(resource(dates=terms, inside=dated("17", "20261015T0900Z"))))
 
-    assert found.terms == Terms(date(2026, 1, 5), date(2027, 1, 1))
+    assert found.terms == ShowingPeriod(date(2026, 1, 5), date(2027, 1, 1))
     assert found.links[0].changed == date(2026, 10, 15)
 
 
@@ -160,7 +160,7 @@ def test_identifiers_are_the_products_own() -> None:
     )
     found = one(own + collateral(resource()) + chapter + related)
 
-    assert found.identifiers == (Identifier("isbn", ISBN), Identifier("local:house-no", "INV 2"))
+    assert found.identifiers == (SentIdentifier("isbn", ISBN), SentIdentifier("local:house-no", "INV 2"))
     assert [each.address for each in found.links] == [FRONT]
 
 
@@ -214,7 +214,7 @@ def test_what_is_not_onix_is_refused(body: bytes, why: str) -> None:
 def test_records_before_a_break_are_good() -> None:
     """A file that breaks off gives the records before that place, then the error."""
     body = message(*[product(collateral(resource()))] * 3)[:-200]
-    stream = records(io.BytesIO(body), Rules())
+    stream = records(io.BytesIO(body), OnixRules())
 
     assert next(stream).action is Action.REPLACE
     with pytest.raises(FeedUnreadable):
@@ -247,7 +247,7 @@ def test_memory_is_bounded() -> None:
     """Two thousand products take no more memory than a few; one endless product is refused."""
     many = message(*[product(collateral(resource()))] * 2_000)
     tracemalloc.start()
-    count = sum(1 for _ in records(io.BytesIO(many), Rules()))
+    count = sum(1 for _ in records(io.BytesIO(many), OnixRules()))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

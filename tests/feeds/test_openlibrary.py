@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from coverproxy.feeds import openlibrary
 from coverproxy.feeds.openlibrary import (
     Edition,
-    Unread,
+    UnreadLine,
     archive_names,
     cover_number,
     covers_of,
     editions,
     parts,
 )
-from coverproxy.feeds.record import FeedUnreadable, Identifier
+from coverproxy.feeds.record import FeedUnreadable, SentIdentifier
 
 
 def line(kind: str = "/type/edition", **fields: Any) -> bytes:
@@ -31,7 +31,7 @@ def line(kind: str = "/type/edition", **fields: Any) -> bytes:
     return b"\t".join([kind.encode(), key.encode(), b"3", b"2026-10-01T00:00:00", body]) + b"\n"
 
 
-def read(*lines: bytes) -> list[Edition | Unread | None]:
+def read(*lines: bytes) -> list[Edition | UnreadLine | None]:
     return [found for _, found in editions(io.BytesIO(b"".join(lines)))]
 
 
@@ -47,8 +47,9 @@ def test_an_edition_with_a_cover() -> None:
     assert found == Edition(
         "/books/OL7M",
         (
-            Identifier("isbn", "9780141439518"), Identifier("isbn", "0141439513"), Identifier("oclc", "123"),
-            Identifier("lccn", "n78-890351"), Identifier("olid", "OL7M"),
+            SentIdentifier("isbn", "9780141439518"), SentIdentifier("isbn", "0141439513"),
+            SentIdentifier("oclc", "123"),
+            SentIdentifier("lccn", "n78-890351"), SentIdentifier("olid", "OL7M"),
         ),
         ("/works/OL1W",),
         (12345678, 5),
@@ -68,7 +69,7 @@ def test_dirt_between_covers_is_passed_over() -> None:
     )
 
     assert isinstance(found, Edition)
-    assert (found.covers, found.works, found.identifiers) == ((7,), (), (Identifier("olid", "OL1M"),))
+    assert (found.covers, found.works, found.identifiers) == ((7,), (), (SentIdentifier("olid", "OL1M"),))
 
 
 def test_lines_that_cannot_be_read_are_reported() -> None:
@@ -77,7 +78,7 @@ def test_lines_that_cannot_be_read_are_reported() -> None:
     array = b'/type/edition\t/books/OL1M\t1\t2026\t["covers"]\n'
     found = read(b"no tabs\n", bad, array, line("/type/work", covers=[1]), line(covers=[9]))
 
-    assert [type(each) for each in found] == [Unread, Unread, Unread, type(None), Edition]
+    assert [type(each) for each in found] == [UnreadLine, UnreadLine, UnreadLine, type(None), Edition]
 
 
 def test_an_endless_line_is_refused() -> None:

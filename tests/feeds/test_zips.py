@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coverproxy.feeds.record import FeedUnreadable
-from coverproxy.feeds.zips import Linked, Member, Refusal, Zip
+from coverproxy.feeds.zips import KohaLink, Member, RefusedMember, Zip
 
 JPEG = b"\xff\xd8 a picture of some bytes \xff\xd9"
 
@@ -46,7 +46,7 @@ def test_names_that_lead_out_are_refused(made: Path, name: str) -> None:
 
     with Zip(made) as found:
         (refusal,) = found.members()
-        assert isinstance(refusal, Refusal)
+        assert isinstance(refusal, RefusedMember)
         assert refusal.why == "its name leads out of the zip"
 
 
@@ -58,7 +58,7 @@ def test_links_are_refused(made: Path) -> None:
         file.writestr(link, "/etc/passwd")
 
     with Zip(made) as found:
-        assert list(found.members()) == [Refusal("9780000100009.jpg", "it is a link")]
+        assert list(found.members()) == [RefusedMember("9780000100009.jpg", "it is a link")]
 
 
 def test_a_bomb_is_refused(made: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_bomb_is_refused(made: Path) -> None:
 
     with Zip(made) as found:
         (refusal,) = found.members()
-        assert isinstance(refusal, Refusal)
+        assert isinstance(refusal, RefusedMember)
         with pytest.raises(FeedUnreadable, match="inflates to more than 100 times"):
             found.read("9780000100009.jpg", 10**7)
 
@@ -131,9 +131,9 @@ def test_kohas_list(made: Path) -> None:
 
     with Zip(made) as found:
         links = list(found.koha_links())
-    assert [each for each in links if isinstance(each, Linked)] == [
-        Linked("1000", "x/a b.jpg", "x/DATALINK.TXT", 1),
-        Linked("1001", "x/a b.jpg", "x/DATALINK.TXT", 3),
+    assert [each for each in links if isinstance(each, KohaLink)] == [
+        KohaLink("1000", "x/a b.jpg", "x/DATALINK.TXT", 1),
+        KohaLink("1001", "x/a b.jpg", "x/DATALINK.TXT", 3),
     ]
-    refused = [each for each in links if isinstance(each, Refusal)]
+    refused = [each for each in links if isinstance(each, RefusedMember)]
     assert [each.name for each in refused] == [f"x/DATALINK.TXT, line {line}" for line in (4, 5, 6)]

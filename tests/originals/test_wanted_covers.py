@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coverproxy.domain.identifier import ISBN, Identifier
-from coverproxy.originals.wanted_covers import DumpProgress, SqliteWantedCovers, Wanted, WantedCovers
+from coverproxy.originals.wanted_covers import CoverWish, DumpProgress, SqliteWantedCovers, WantedCovers
 
 BOOK = Identifier(ISBN, "9780141439518")
 OLID = Identifier("olid", "OL1M")
@@ -18,17 +18,21 @@ class WantedCoversContract:
 
     def test_wishes_are_found_by_number_and_place(self, wanted: WantedCovers) -> None:
         """All wishes for a range of covers come in order, each with its other names, once."""
-        wishes = [Wanted(7, OLID, place=1), Wanted(7, BOOK, (OLID, Identifier("oclc", "5"))), Wanted(5, BOOK)]
+        wishes = [
+            CoverWish(7, OLID, place=1),
+            CoverWish(7, BOOK, (OLID, Identifier("oclc", "5"))),
+            CoverWish(5, BOOK),
+        ]
         for _ in range(2):
-            wanted.note([*wishes, Wanted(10, BOOK)], PROGRESS)
+            wanted.note([*wishes, CoverWish(10, BOOK)], PROGRESS)
         assert list(wanted.of(range(5, 10))) == [wishes[2], wishes[1], wishes[0]]
         assert list(wanted.of(range(11, 20))) == []
 
     def test_progress_is_written_with_the_wishes(self, wanted: WantedCovers) -> None:
         """A dump's last progress is known by its name; what fails in the middle leaves neither."""
 
-        def failing() -> Iterator[Wanted]:
-            yield Wanted(1, BOOK)
+        def failing() -> Iterator[CoverWish]:
+            yield CoverWish(1, BOOK)
             raise KeyboardInterrupt
 
         assert wanted.progress("dump.txt.gz") is None

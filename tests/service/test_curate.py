@@ -13,7 +13,7 @@ from running import run
 
 from coverproxy.domain.decisions import Act, Decision
 from coverproxy.domain.errors import NoSuchOriginal
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.curate import Curator
 
@@ -97,7 +97,7 @@ def test_pinning_ends_hiding(desk: Desk) -> None:
     desk.curator.hide(NAME, None, ANNA)
     desk.curator.pin(NAME, desk.little, ANNA)
     assert desk.shown() == 500
-    assert [one.state for one in desk.curator.book(NAME).originals] == [None, State.HIDDEN]
+    assert [one.state for one in desk.curator.book(NAME).originals] == [None, OriginalState.HIDDEN]
 
 
 def test_bytes_are_hidden_for_all_books(desk: Desk) -> None:

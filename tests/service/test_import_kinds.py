@@ -22,7 +22,7 @@ from coverproxy.config import FeedConfig
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.list_text import NotAList
-from coverproxy.domain.original import Original, State, Terms
+from coverproxy.domain.original import Original, OriginalState, Terms
 from coverproxy.originals.examine import Refusal
 from coverproxy.service.import_file import offered
 from coverproxy.service.import_steps import Sender
@@ -104,7 +104,7 @@ def test_what_a_person_decided_stays(library: Library, state: str) -> None:
     with library.shelf() as shelf:
         is_hidden = state == "hidden"
         shelf.catalogue.decide(
-            library_original(shelf), State.HIDDEN if is_hidden else None, is_pinned=not is_hidden
+            library_original(shelf), OriginalState.HIDDEN if is_hidden else None, is_pinned=not is_hidden
         )
     assert take(library, onix(library, product(None, kind="05"))).withdrawn == 0
     assert take(library, onix(library, product("x.jpg", audience="01"))).withdrawn == 0

@@ -21,7 +21,7 @@ from library import BOOK, Library
 from running import COMMAND, ENVIRONMENT, key
 
 from coverproxy.domain.identifier import ISBN, Identifier
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 
 KILLS = int(os.environ.get("COVERPROXY_TEST_KILLS", "5"))
 """How often a server is killed; more take longer and find more."""
@@ -185,8 +185,8 @@ def agrees(library: Library, librarian: Librarian) -> None:
     is_entered = librarian.doing in rows
     for digest, is_shown in librarian.shown.items():
         if digest != librarian.doing and not (is_shown and is_entered and digest not in rows):
-            assert (rows[digest].state is not State.HIDDEN) is is_shown
+            assert (rows[digest].state is not OriginalState.HIDDEN) is is_shown
     # what was entered or hidden without a word counts from now on as it is
-    librarian.shown = {digest: one.state is not State.HIDDEN for digest, one in rows.items()}
+    librarian.shown = {digest: one.state is not OriginalState.HIDDEN for digest, one in rows.items()}
     pinned = [each.digest for each in rows.values() if each.is_pinned]
     assert len(pinned) <= 1

@@ -21,7 +21,7 @@ from images import RED, jpeg, solid
 from mail_server import Postbox, receiving
 
 from coverproxy.cli import main
-from coverproxy.config.notices import Notices as Rules
+from coverproxy.config.notices import NoticeSettings
 from coverproxy.domain.api_key import Key, hashed, new_name
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import StoreUnavailable
@@ -210,7 +210,9 @@ async def test_refusals_for_ever_and_for_now(catalogue: SqliteCatalogue, box: Po
 async def test_a_day_comes_in_one_letter(catalogue: SqliteCatalogue, box: Postbox) -> None:
     """With digest_at what is not urgent comes together at that time; urgent notices come at once."""
     now = datetime(2026, 11, 27, 6, 0, tzinfo=UTC).timestamp()
-    post = NoticePost(Rules(**rules(box, digest_at="07:30")), (), ZoneInfo("Europe/Berlin"), lambda: now)
+    post = NoticePost(
+        NoticeSettings(**rules(box, digest_at="07:30")), (), ZoneInfo("Europe/Berlin"), lambda: now
+    )
     down = Notice(NoticeKind.SOURCE_DOWN, "down", int(now), facts_of(source="a", path="/status"))
     for each in (NOTICE, replace(NOTICE, once="other"), down):
         post.put(catalogue, each)
@@ -276,7 +278,7 @@ class Seen:
 
 def watching(server: Running, seen: Seen, catalogue: Catalogue, box: Postbox) -> NoticeWatch:
     """A watch that waits for nothing."""
-    post = NoticePost(Rules(**rules(box, after_seconds=1e-9)))
+    post = NoticePost(NoticeSettings(**rules(box, after_seconds=1e-9)))
     return NoticeWatch(
         post, catalogue, server.service.accounts, seen.health, lambda: seen.sources, lambda: True, seen.direct
     )
@@ -340,7 +342,7 @@ def test_when_a_quota_is_told(made: int, limit: int, kind: str | None) -> None:
 
 def test_who_is_told_what() -> None:
     """Operators are told what they did not switch off; a person is told what concerns them, once."""
-    given = Rules(smtp="smtp://h", sender="c@example.org", operators=(OPERATOR,), off=("report",))
+    given = NoticeSettings(smtp="smtp://h", sender="c@example.org", operators=(OPERATOR,), off=("report",))
     told = {kind: [each.whom for each in addressees(kind, given, ("hook",), OWNER)] for kind in NoticeKind}
     assert told[NoticeKind.REPORT] == []
     assert told[NoticeKind.QUOTA_80] == ["hook", OPERATOR, OWNER]
@@ -348,10 +350,10 @@ def test_who_is_told_what() -> None:
     assert told[NoticeKind.KEY_ASKED] == told[NoticeKind.NOT_READY] == ["hook", OPERATOR]
     assert [each.whom for each in addressees(NoticeKind.QUOTA_80, given, (), OPERATOR)] == [OPERATOR]
     page = addressees(NoticeKind.KEY_APPROVED, given, (), "https://example.org/me")
-    shy = Rules(smtp="smtp://h", sender="c@example.org", owners=False, reporters=False)
+    shy = NoticeSettings(smtp="smtp://h", sender="c@example.org", owners=False, reporters=False)
     assert page == addressees(NoticeKind.KEY_APPROVED, shy, (), OWNER) == []
     assert addressees(NoticeKind.REPORT_DECIDED, shy, (), OWNER) == []
-    assert addressees(NoticeKind.QUOTA_80, Rules(), (), OWNER) == []
+    assert addressees(NoticeKind.QUOTA_80, NoticeSettings(), (), OWNER) == []
 
 
 @pytest.mark.parametrize(

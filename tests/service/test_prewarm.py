@@ -388,7 +388,7 @@ def test_the_readings_of_a_list_entry_are_chosen_as_the_service_does(data: Path,
     assert {path.stem for path in stored(data)} == {COVERED}
 
 
-def _read(text: str) -> isbn.Reading | None:
+def _read(text: str) -> isbn.IsbnReading | None:
     try:
         return isbn.parse(text)
     except NotAnIsbn:

@@ -16,7 +16,7 @@ from upstream import BOOK, Asked, Upstream, gives, picture, silent
 
 from coverproxy.domain.decisions import SameBytes
 from coverproxy.domain.isbn import to_isbn10
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.decode import JUDGEMENT
 from coverproxy.originals.provenance import Provenance
@@ -354,4 +354,4 @@ async def test_a_source_whose_time_is_over_gives_nothing(serve: Serve) -> None:
         tables.add(replace(original, terms=replace(original.terms, until=1)))
     await server.service.revalidator.round()
     assert (await server.get(server.path(BOOK))).cover == "missing"
-    assert [each.state for each in server.folder.catalogue.find(NAME)] == [State.EXPIRED]
+    assert [each.state for each in server.folder.catalogue.find(NAME)] == [OriginalState.EXPIRED]

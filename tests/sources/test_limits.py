@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from coverproxy.domain.breaker import FAILURES, FIRST_PAUSE, State
+from coverproxy.domain.breaker import FAILURES, FIRST_PAUSE, BreakerState
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.base import Answer, NotThere, SourceUnavailable, Validators
 from coverproxy.sources.limits import LimitedSource, RequestLimits
@@ -77,9 +77,9 @@ async def test_it_opens_and_a_probe_closes_it() -> None:
     clock.now += FIRST_PAUSE
 
     assert reasons == ["timeout"] * FAILURES + ["open"] * 2
-    assert asked.state is State.HALF_OPEN
+    assert asked.state is BreakerState.HALF_OPEN
     assert await reason(asked) == ""
-    assert (asked.state, source.asks) == (State.CLOSED, FAILURES + 1)
+    assert (asked.state, source.asks) == (BreakerState.CLOSED, FAILURES + 1)
 
 
 async def test_an_error_that_no_source_may_raise_is_told_as_one_of_its_own() -> None:
@@ -121,7 +121,7 @@ async def test_who_waits_too_long_for_its_turn_is_told() -> None:
 
     assert reasons == ["busy"] * (FAILURES + 1)
     assert await first == ""
-    assert asked.state is State.CLOSED
+    assert asked.state is BreakerState.CLOSED
 
 
 async def test_the_pace_is_waited_for_or_told() -> None:

@@ -17,7 +17,7 @@ from coverproxy.cli import main
 from coverproxy.demo.classics import CLASSICS
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.domain.formats import Loader
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging import vips
 from coverproxy.web.app_keys import DESK
@@ -188,7 +188,7 @@ async def test_the_first_page_says_what_waits(guarded: Running, administrator: V
         guarded.folder.catalogue.find(Identifier(ISBN, CLASSICS[number].isbns[0]))[0] for number in (2, 3)
     )
     with guarded.folder.catalogue.writing() as tables:
-        tables.decide(first, State.PENDING, is_pinned=False)
+        tables.decide(first, OriginalState.PENDING, is_pinned=False)
         tables.mark_faulty(second, "broken")
     ledger = guarded.app[DESK].ledger
     for account, name, times in (

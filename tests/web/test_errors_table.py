@@ -9,7 +9,7 @@ from coverproxy.domain import errors
 from coverproxy.domain.errors import CoverError
 from coverproxy.web.errors import TABLE, Meaning, meaning
 
-BASES = {errors.KeyRefused, errors.OwnFault}
+BASES = {errors.InvalidKey, errors.OwnFault}
 """Never raised themselves: they say what their subclasses have in common."""
 
 INTERNAL = {errors.UnusableOriginal, errors.DecoderDied}
@@ -53,7 +53,7 @@ LABELS = {
     errors.NotAnIsbn: ("invalid", 400, False),
     errors.NotAnIdentifier: ("invalid", 400, False),
     errors.UnknownScheme: ("path", 404, True),
-    errors.QuotaExceeded: ("quota", 429, False),
+    errors.QuotaUsedUp: ("quota", 429, False),
     errors.TooFast: ("throttled", 429, False),
     errors.Busy: ("pending", 503, False),
     errors.Pending: ("pending", 503, False),
@@ -61,14 +61,14 @@ LABELS = {
     errors.StoreUnavailable: ("unavailable", 503, False),
     errors.UnknownKey: ("key", 403, True),
     errors.KeyNotForSite: ("key", 403, True),
-    errors.UnknownSize: ("size", 404, True),
+    errors.NoSuchSize: ("size", 404, True),
     errors.BadQuestion: ("question", 400, True),
     errors.UnreadType: ("type", 415, True),
     errors.TooMany: ("many", 400, True),
     errors.TooLong: ("long", 414, True),
-    errors.PictureRefused: ("refused", 422, True),
+    errors.BadPicture: ("refused", 422, True),
     errors.TooLarge: ("large", 413, True),
-    errors.NotTheOwner: ("owner", 403, True),
+    errors.WrongSecret: ("owner", 403, True),
     errors.SentTwice: ("twice", 409, True),
     errors.NoSuchOriginal: ("original", 404, True),
     errors.MalformedPath: ("path", 404, True),
@@ -117,7 +117,7 @@ def test_the_unforeseen_is_our_fault(error: CoverError) -> None:
 
 def test_a_followers_failure_is_its_own() -> None:
     """A spent quota concerns whoever uses that key; a pace, only its automated clients."""
-    spent, fast = errors.QuotaExceeded("abcdefgh", 60), errors.TooFast("abcdefgh", 1)
+    spent, fast = errors.QuotaUsedUp("abcdefgh", 60), errors.TooFast("abcdefgh", 1)
 
     assert spent.concerns("abcdefgh", is_automated=False)
     assert not spent.concerns("another1", is_automated=True)
@@ -127,7 +127,7 @@ def test_a_followers_failure_is_its_own() -> None:
     assert (spent.retry_after, fast.retry_after) == (60, 1)
 
 
-@pytest.mark.parametrize("error", [errors.QuotaExceeded, errors.TooFast])
-def test_no_text_shows_a_key(error: type[errors.QuotaExceeded] | type[errors.TooFast]) -> None:
+@pytest.mark.parametrize("error", [errors.QuotaUsedUp, errors.TooFast])
+def test_no_text_shows_a_key(error: type[errors.QuotaUsedUp] | type[errors.TooFast]) -> None:
     """The text of an error goes out to clients and never holds a key."""
     assert "secretkey" not in str(error("secretkey", 1.0))

@@ -9,7 +9,7 @@ from conftest import COVERED, UNCOVERED, Got, Running
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.identifier import ISBN, Identifier
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 
 ASKED, OTHER = Identifier(ISBN, UNCOVERED), Identifier(ISBN, COVERED)
 
@@ -73,7 +73,7 @@ async def test_a_hidden_item_has_no_stand_in(server: Running, hidden: str) -> No
     if hidden == "book":
         catalogue.decisions.hide(ASKED, None, Decision("anna", 1))
     else:
-        catalogue.decide(catalogue.find(OTHER)[0], State.HIDDEN, is_pinned=False)
+        catalogue.decide(catalogue.find(OTHER)[0], OriginalState.HIDDEN, is_pinned=False)
     assert (await get(server, "?fallback=translation")).headers["X-Cover-Status"] == "missing"
 
 

@@ -11,7 +11,7 @@ from browser import Page
 from conftest import COVERED, UNCOVERED, Running, Start, configured
 from ending import end
 
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.server.application import application, listen
 from coverproxy.web.pages import Shown
@@ -130,7 +130,7 @@ async def test_the_shelf_has_what_may_be_shown(server: Running) -> None:
 
     before = await names()
     catalogue = server.folder.catalogue
-    states = [State.HIDDEN, State.PENDING, State.EXPIRED]
+    states = [OriginalState.HIDDEN, OriginalState.PENDING, OriginalState.EXPIRED]
     gone = sorted(before)[:3]
     with catalogue.writing() as tables:
         for name, state in zip(gone, states, strict=True):

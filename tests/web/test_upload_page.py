@@ -16,7 +16,7 @@ from link_host import link_host
 
 from coverproxy.domain.api_key import Key, hashed, new_name
 from coverproxy.domain.identifier import ISBN, Identifier
-from coverproxy.domain.original import State
+from coverproxy.domain.original import OriginalState
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
 BOOK = UNCOVERED
@@ -90,7 +90,7 @@ async def test_an_owner_sees_every_size_and_sends_it_for_review(
     got = await visitor.submit(path, {"act": "save"})
     assert "as soon as somebody has approved it" in got.body.decode()
     (found,) = server.folder.catalogue.find(NAME)
-    assert (found.state, found.origin, found.terms.licence) == (State.PENDING, "cover.jpg", "CC0")
+    assert (found.state, found.origin, found.terms.licence) == (OriginalState.PENDING, "cover.jpg", "CC0")
 
 
 async def test_what_is_discarded_leaves_nothing(server: Running, visitor: Visitor, key: Key) -> None:
@@ -200,4 +200,4 @@ async def test_a_picture_is_sent_by_its_address(start: Start) -> None:
             status, page, _ = await sent(visitor, server, COVER + bytes(2), **pressed(key))
             assert (status, "The file is too large." in page) == (413, True)
     (found,) = server.folder.catalogue.find(NAME)
-    assert (found.state, found.origin) == (State.PENDING, host.url + "/cover.jpg")
+    assert (found.state, found.origin) == (OriginalState.PENDING, host.url + "/cover.jpg")

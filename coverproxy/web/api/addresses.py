@@ -51,8 +51,8 @@ _LISTED = (
 )  # fmt: skip
 _COVER = (
     *_KEYED, errors.NoCover, errors.NotAnIsbn, errors.NotAnIdentifier, errors.UnknownScheme,
-    errors.QuotaExceeded, errors.TooFast, errors.Busy,
-    errors.Pending, errors.Unavailable, errors.UnknownSize, errors.MalformedPath,
+    errors.QuotaUsedUp, errors.TooFast, errors.Busy,
+    errors.Pending, errors.Unavailable, errors.NoSuchSize, errors.MalformedPath,
 )  # fmt: skip
 
 

@@ -21,12 +21,12 @@ _FORM: dict[str, Any] = {
 _BINARY: dict[str, Any] = {}
 _TEXT = {"type": "string"}
 _REFUSED = (
-    errors.UnknownKey, errors.NotTheOwner, errors.NotAnIsbn, errors.UnknownScheme, errors.BadQuestion,
+    errors.UnknownKey, errors.WrongSecret, errors.NotAnIsbn, errors.UnknownScheme, errors.BadQuestion,
     errors.NoSuchOriginal, errors.Unavailable,
 )  # fmt: skip
 _SENT = (
     *_REFUSED, errors.UnreadType, errors.TooLarge, errors.TooSlow, errors.TooFast, errors.Busy,
-    errors.SentTwice, errors.PictureRefused,
+    errors.SentTwice, errors.BadPicture,
 )  # fmt: skip
 _WHO = (
     "`Authorization: Bearer` with the owner's secret of the key, or with the admin token. The same "
@@ -69,13 +69,13 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
                 parameters=book, takes={JSON: bodies.ACT}, tells=_WHO, route=ALL,
                 refuses=(*_REFUSED, errors.TooLarge, errors.TooSlow)),
         Address("/devkey/{key}/originals", "What waits for a review", {JSON: _OBJECT}, parameters=(key,),
-                refuses=(errors.UnknownKey, errors.NotTheOwner, errors.Unavailable), tells=_WHO),
+                refuses=(errors.UnknownKey, errors.WrongSecret, errors.Unavailable), tells=_WHO),
         Address("/devkey/{key}/reports", "What readers report; ?state=closed: what was decided",
                 {JSON: _OBJECT}, parameters=(key,), tells=_WHO,
-                refuses=(errors.UnknownKey, errors.NotTheOwner, errors.Unavailable)),
+                refuses=(errors.UnknownKey, errors.WrongSecret, errors.Unavailable)),
         Address("/devkey/{key}/reports/{number}", "Close a report as fixed, hidden or kept", {JSON: _OBJECT},
                 "post", parameters=(key, number),
                 takes={JSON: bodies.DECISION}, tells=_WHO, route=reports_api.ONE,
-                refuses=(errors.UnknownKey, errors.NotTheOwner, errors.BadQuestion, errors.NoSuchReport,
+                refuses=(errors.UnknownKey, errors.WrongSecret, errors.BadQuestion, errors.NoSuchReport,
                          errors.NoSuchOriginal, errors.TooLarge, errors.TooSlow, errors.Unavailable)),
     )  # fmt: skip

@@ -25,7 +25,7 @@ class Problem(TypedDict):
     code: Annotated[str, Field(description="The value of X-Cover-Status.")]
 
 
-class Refusal(TypedDict):
+class RefusalAnswer(TypedDict):
     """Why a request failed, in the form of services whose addresses answer with JSON."""
 
     error: str

@@ -29,14 +29,14 @@ WANTED_SECONDS = 30.0
 _ORDERS = ("asked", "last", "isbn")
 
 
-class Wanted(Refreshed[list[Lacking]]):
+class MostWanted(Refreshed[list[Lacking]]):
     """What all keys asked for in vain."""
 
     def __init__(self) -> None:
         super().__init__([], WANTED_SECONDS)
 
 
-WANTED: web.AppKey[Wanted] = web.AppKey("wanted", Wanted)
+WANTED: web.AppKey[MostWanted] = web.AppKey("wanted", MostWanted)
 
 
 @routes.get("/admin")

@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class KeyChoice:
     """Which keys are shown, and in which order."""
 
     find: str
@@ -97,17 +97,17 @@ def choices(request: web.Request) -> list[str]:
     return ["gif", "404", "card", *(["own"] if request.app[CONFIG].site.placeholder else [])]
 
 
-def _choice(request: web.Request) -> Choice:
+def _choice(request: web.Request) -> KeyChoice:
     """Read the choice. Words that are none of ours choose nothing: they come from a typed address."""
     query = request.query
     state, sort = query.get("state", ""), query.get("sort", "")
-    return Choice(
+    return KeyChoice(
         tidy(query.get("find", ""))[:80], state if state in STATES else "",
         sort if sort in ORDERS else ORDERS[0],
     )  # fmt: skip
 
 
-async def _found(request: web.Request, choice: Choice) -> tuple[list[Key], dict[str, int]]:
+async def _found(request: web.Request, choice: KeyChoice) -> tuple[list[Key], dict[str, int]]:
     """Return the chosen keys in order, and how many covers each account had made today."""
     accounts = request.app[ACCOUNTS]
     is_meant = _matching(choice, accounts)
@@ -131,7 +131,7 @@ def number(text: str, most: int, field: str) -> int:
     return int(text)
 
 
-def _matching(choice: Choice, accounts: Accounts) -> Callable[[Key], bool]:
+def _matching(choice: KeyChoice, accounts: Accounts) -> Callable[[Key], bool]:
     text = choice.find.casefold()
 
     def is_meant(key: Key) -> bool:

@@ -30,14 +30,14 @@ _COLUMNS = ("number", "identifier", "reason", "at", "reporters", "text", "digest
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ReportChoice:
     """Which open reports are shown ("": of any reason), and in which order."""
 
     reason: str
     sort: str
 
     @classmethod
-    def of(cls, request: web.Request) -> "Choice":
+    def of(cls, request: web.Request) -> "ReportChoice":
         """Read it from an address; words that are none of ours choose nothing."""
         reason, sort = (request.query.get(name, "") for name in ("reason", "sort"))
         return cls(
@@ -57,7 +57,7 @@ async def reports(request: web.Request) -> web.StreamResponse:
 @admin
 async def reports_csv(request: web.Request) -> web.StreamResponse:
     """Return the same open reports as CSV."""
-    found = await asked(request, partial(_chosen, request.app[REPORTS], Choice.of(request)))
+    found = await asked(request, partial(_chosen, request.app[REPORTS], ReportChoice.of(request)))
     told = [report_as_json(each, is_private=True) for each in found]
     return as_csv("reports", _COLUMNS, ([row[name] for name in _COLUMNS] for row in told))
 
@@ -81,7 +81,7 @@ async def close(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(request: web.Request, *, done: str = "", fault: str = "") -> web.Response:
-    choice = Choice.of(request)
+    choice = ReportChoice.of(request)
     data = await asked(request, partial(_data, request.app[REPORTS], choice))
     data |= {"done": done, "fault": fault, "reason": choice.reason, "sort": choice.sort}
     return shown(
@@ -90,7 +90,7 @@ async def _page(request: web.Request, *, done: str = "", fault: str = "") -> web
     )  # fmt: skip
 
 
-def _chosen(desk: ReportDesk, choice: Choice) -> list[Report]:
+def _chosen(desk: ReportDesk, choice: ReportChoice) -> list[Report]:
     """Return the open reports of a choice, in its order. Blocks."""
     found = [each for each in desk.open_reports() if choice.reason in ("", each.reason.value)]
     orders: dict[str, Callable[[Report], Any]] = {
@@ -100,7 +100,7 @@ def _chosen(desk: ReportDesk, choice: Choice) -> list[Report]:
     return sorted(found, key=orders[choice.sort])
 
 
-def _data(desk: ReportDesk, choice: Choice) -> dict[str, Any]:
+def _data(desk: ReportDesk, choice: ReportChoice) -> dict[str, Any]:
     """Return what the page shows. Blocks."""
     data: dict[str, Any] = {"open": [], "closed": []}
     for report in _chosen(desk, choice)[:MOST_OPEN]:

@@ -14,7 +14,7 @@ from coverproxy.domain.errors import (
     Busy,
     CoverError,
     KeyNotForSite,
-    QuotaExceeded,
+    QuotaUsedUp,
     SecretAsKey,
     TooMany,
     UnknownKey,
@@ -22,7 +22,7 @@ from coverproxy.domain.errors import (
 from coverproxy.domain.identifier import Identifier, Reading
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Wanted
-from coverproxy.domain.titled_list import Entry, TitledList, read, written
+from coverproxy.domain.titled_list import TitledItem, TitledList, read, written
 from coverproxy.imaging.transform import target_size
 from coverproxy.service.zip_covers import Packed, Packing, name_of
 from coverproxy.stats.downloads import NATIVE
@@ -122,7 +122,7 @@ async def _answer(request: web.Request, key: Key, form: BatchForm) -> web.Stream
 
 
 def _told(
-    request: web.Request, key: Key, listed: TitledList, covered: list[tuple[Entry, Original]]
+    request: web.Request, key: Key, listed: TitledList, covered: list[tuple[TitledItem, Original]]
 ) -> dict[str, Any]:
     """Return the result as JSON: covers, items without one, lines without an item, and the quota."""
     allowance = request.app[ACCOUNTS].allowance(key)
@@ -140,7 +140,7 @@ def _told(
 
 
 def _cover(
-    request: web.Request, key: Key, entry: Entry, original: Original, size: str = LIST_SIZE
+    request: web.Request, key: Key, entry: TitledItem, original: Original, size: str = LIST_SIZE
 ) -> dict[str, Any]:
     place = path_of(original.identifier)
     sides = (original.width, original.height)
@@ -157,7 +157,11 @@ def _name(reading: Reading) -> str:
 
 
 def _sheet(
-    request: web.Request, key: Key, form: BatchForm, data: dict[str, Any], part: list[tuple[Entry, Original]]
+    request: web.Request,
+    key: Key,
+    form: BatchForm,
+    data: dict[str, Any],
+    part: list[tuple[TitledItem, Original]],
 ) -> web.Response:
     """Show pages to print, with covers in the largest usual size."""
     sizes = request.app[CONFIG].usual_sizes
@@ -171,7 +175,7 @@ def _sheet(
 async def _zip(
     request: web.Request, key: Key, form: BatchForm, items: list[Identifier]
 ) -> web.StreamResponse:
-    """Send the ZIP while it is made. Raises QuotaExceeded or Busy where it would be empty."""
+    """Send the ZIP while it is made. Raises QuotaUsedUp or Busy where it would be empty."""
     covers, unique = request.app[COVERS], list(dict.fromkeys(items))
     with _place(request.app[ZIPS], key.counted_as):
         packing = Packing(covers, unique, form.size, visitor(request, key), partial(_report, request, key))
@@ -179,7 +183,7 @@ async def _zip(
         first = await anext(chunks, None)
         if first is None:
             if Packed.QUOTA in packing.outcomes.values():
-                raise QuotaExceeded(key.counted_as, request.app[ACCOUNTS].allowance(key).resets_in)
+                raise QuotaUsedUp(key.counted_as, request.app[ACCOUNTS].allowance(key).resets_in)
             raise Busy("no cover could be made now")
         name = f"covers-{form.size}" + (f"-{form.part}" if form.part > 1 else "")
         response = web.StreamResponse(headers=HEADERS | {
@@ -243,6 +247,6 @@ def _why(request: web.Request, fault: CoverError) -> str:
         return texts("batch.bound")
     if isinstance(fault, TooMany):
         return texts("batch.many", most=MOST_ITEMS)
-    if isinstance(fault, QuotaExceeded):
+    if isinstance(fault, QuotaUsedUp):
         return texts("batch.quota")
     return texts("batch.unread" if isinstance(fault, BadQuestion) else meaning(fault).text)

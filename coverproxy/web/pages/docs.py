@@ -20,7 +20,7 @@ from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import curl, snippets
 from coverproxy.web.pages.home import NO_KEY, example
 from coverproxy.web.pages.page import PAGES, Pages, as_page, is_for_program, person, texts_for
-from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.pages.snippets import SnippetPicture
 from coverproxy.web.texts import Texts
 
 routes = web.RouteTableDef()
@@ -36,7 +36,7 @@ _USUAL = (1000, 1500)
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class DocsExample:
     """What the examples are about. `isbn`: one to show. `has_key`: links may have the reader's key."""
 
     base: str
@@ -76,7 +76,7 @@ async def _kept(request: web.Request, has_key: bool) -> bytes:
     made, name = request.app[DOCS], (base_url(request), has_key, spoken.language)
     async with made.rendering:
         if name not in made.kept:
-            site = Site(name[0], (await example(request))[0], has_key)
+            site = DocsExample(name[0], (await example(request))[0], has_key)
             page = await asyncio.to_thread(_render, request.app[CONFIG], request.app[PAGES], spoken, site)
             if len(made.kept) >= _MOST_KEPT:
                 made.kept.clear()
@@ -84,7 +84,7 @@ async def _kept(request: web.Request, has_key: bool) -> bytes:
         return made.kept[name]
 
 
-def _render(config: Config, pages: Pages, texts: Texts, site: Site) -> bytes:
+def _render(config: Config, pages: Pages, texts: Texts, site: DocsExample) -> bytes:
     """Render the page. In a thread: it takes a second, most of it for the schemas."""
     document = openapi.document(addresses(config))
     switches = {each: f"/docs?{languages.PARAMETER}={each}" for each in pages.offered}
@@ -100,16 +100,16 @@ def _render(config: Config, pages: Pages, texts: Texts, site: Site) -> bytes:
     return pages.render("docs.html", texts, {"d": data, **more}).encode()
 
 
-def _html(config: Config, site: Site, alt: str) -> str:
+def _html(config: Config, site: DocsExample, alt: str) -> str:
     start = f"{site.base}/devkey/{NO_KEY}"
     pictures = [
-        Picture(name, *target_size(_USUAL, size), f"{start}/{name}/isbn/{site.isbn}")
+        SnippetPicture(name, *target_size(_USUAL, size), f"{start}/{name}/isbn/{site.isbn}")
         for name, size in config.usual_sizes.items()
     ]
     return snippets.html_sharp(pictures, alt)
 
 
-def groups(document: Mapping[str, Any], site: Site) -> list[dict[str, Any]]:
+def groups(document: Mapping[str, Any], site: DocsExample) -> list[dict[str, Any]]:
     """Return the document's operations by tag, each as the page shows it."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in TAGS}
     for path, methods in document["paths"].items():
@@ -120,7 +120,7 @@ def groups(document: Mapping[str, Any], site: Site) -> list[dict[str, Any]]:
 
 
 def _told(
-    path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], site: Site
+    path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], site: DocsExample
 ) -> dict[str, Any]:
     put = {EXAMPLE_KEY: NO_KEY, "9780141439556": site.isbn}
     where = curl.address(path, operation, put)
@@ -146,7 +146,7 @@ def _told(
     }  # fmt: skip
 
 
-def _is_open(path: str, operation: Mapping[str, Any], site: Site) -> bool:
+def _is_open(path: str, operation: Mapping[str, Any], site: DocsExample) -> bool:
     """Return whether a reader of the page can follow a GET: it needs nothing that the page does not have."""
     names = {each["name"] for each in operation.get("parameters", ())}
     if names & _MADE_UP or operation["tags"][0] == "admin" or "Bearer" in operation.get("description", ""):

@@ -9,7 +9,7 @@ from aiohttp import web
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.domain import isbn, schemes, spec
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import KeyNotForSite, NotAnIdentifier, UnknownSize
+from coverproxy.domain.errors import KeyNotForSite, NoSuchSize, NotAnIdentifier
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Wanted
 from coverproxy.imaging.transform import target_size
@@ -19,7 +19,7 @@ from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
 from coverproxy.web.pages.page import is_for_program, person, shown, texts_for
 from coverproxy.web.pages.shelf import demo_versions, is_on_shelf, shelf
-from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.pages.snippets import SnippetPicture
 from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.serve import formats_of, forms_for
 from coverproxy.web.shapes import chilifresh
@@ -158,7 +158,7 @@ async def example(request: web.Request) -> tuple[str, bool]:
 def _pictures(request: web.Request, original: Original, start: str, shown_at: str) -> dict[str, Any]:
     place = path_of(original.identifier)
     pictures = [
-        Picture(name, *target_size((original.width, original.height), size), f"{start}/{name}/{place}")
+        SnippetPicture(name, *target_size((original.width, original.height), size), f"{start}/{name}/{place}")
         for name, size in request.app[CONFIG].usual_sizes.items()
     ]
     alt = texts_for(request)("try.alt", isbn=original.identifier.listed)
@@ -192,7 +192,7 @@ async def try_cover(request: web.Request) -> web.StreamResponse:
         raise KeyNotForSite("without a key, covers are available on this site's own pages only")
     size = request.match_info["size"].lower()
     if size not in config.sizes:
-        raise UnknownSize(size, tuple(config.sizes))
+        raise NoSuchSize(size, tuple(config.sizes))
     asked_for = request.match_info
     wanted = spec.parse(size, asked_for["value"], formats_of(request, size), asked_for["scheme"])
     found = await covers.cover(wanted, forms_for(request, wanted), _home_visitor(request, wanted))

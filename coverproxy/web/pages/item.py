@@ -17,7 +17,7 @@ from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
 from coverproxy.web.pages.home import MOST_TYPED, NO_KEY, tries_left
 from coverproxy.web.pages.page import person, shown, texts_for
-from coverproxy.web.pages.snippets import Picture
+from coverproxy.web.pages.snippets import SnippetPicture
 from coverproxy.web.pages.usage import iso
 from coverproxy.web.paths import path_of, versioned
 
@@ -28,7 +28,7 @@ MOST_EDITIONS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ItemPaths:
     """Where an item's things are. `name`: its end of our addresses. `start`: that of addresses to copy."""
 
     name: str
@@ -75,11 +75,13 @@ async def item(request: web.Request) -> web.StreamResponse:
 
 def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, Any]:
     """Return the item as JSON: the names of its item, its original, its sizes, and the HTML to copy."""
-    place = Place(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
+    place = ItemPaths(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
     alt = texts_for(request)("item.alt")
     fits = {name: fit for name, fit in (known.sizes or {}).items() if fit}
     usual = [name for name in request.app[CONFIG].usual_sizes if name in fits]
-    pictures = [Picture(name, *fits[name].size, f"{place.start}/{name}/{place.name}") for name in usual]
+    pictures = [
+        SnippetPicture(name, *fits[name].size, f"{place.start}/{name}/{place.name}") for name in usual
+    ]
     sizes = {name: _size(name, fit, place, known.original) for name, fit in fits.items()}
     has_list_size = any(each.name == snippets.LIST_SIZE for each in pictures)
     return {
@@ -114,7 +116,7 @@ def _original(original: Original) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _size(name: str, fit: Fit, place: Place, original: Original | None) -> dict[str, Any]:
+def _size(name: str, fit: Fit, place: ItemPaths, original: Original | None) -> dict[str, Any]:
     width, height = fit.size
     here = f"/try/{name}/{place.name}"
     return {

@@ -13,7 +13,7 @@ EXAMPLE = "9780141439518"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SnippetPicture:
     """A size of a cover: its name, its true sides in px, and its address."""
 
     name: str
@@ -22,7 +22,7 @@ class Picture:
     url: str
 
 
-def html(picture: Picture, alt: str) -> str:
+def html(picture: SnippetPicture, alt: str) -> str:
     """Return an image tag that reserves the picture's space while it loads."""
     return (
         f'<img src="{escape(picture.url)}" alt="{escape(alt)}"'
@@ -30,7 +30,7 @@ def html(picture: Picture, alt: str) -> str:
     )
 
 
-def html_sharp(pictures: Iterable[Picture], alt: str) -> str:
+def html_sharp(pictures: Iterable[SnippetPicture], alt: str) -> str:
     """Return a tag with every size, from which the browser picks the one for its screen."""
     ordered = sorted(pictures, key=lambda each: each.width)
     chosen = next(each for each in ordered if each.name == LIST_SIZE)

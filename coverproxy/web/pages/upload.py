@@ -9,6 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import (
+    BadPicture,
     BadQuestion,
     CoverError,
     KeyRequestReason,
@@ -16,12 +17,11 @@ from coverproxy.domain.errors import (
     MalformedPath,
     NoCover,
     NotAnIdentifier,
-    NotTheOwner,
-    PictureRefused,
     TooLarge,
     UnknownKey,
+    WrongSecret,
 )  # fmt: skip
-from coverproxy.domain.original import Original, State, Terms
+from coverproxy.domain.original import Original, OriginalState, Terms
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.transform import target_size
 from coverproxy.service.contribute import SOURCE, Contribution
@@ -75,7 +75,7 @@ async def _sent(request: web.Request, admin: str) -> web.StreamResponse:
     fields: dict[str, str] = {}
     try:
         seen = await _received(request, admin, fields)
-    except (PictureRefused, TooLarge, KeyRequestRefused, UnknownKey, NotTheOwner, BadQuestion) as exc:
+    except (BadPicture, TooLarge, KeyRequestRefused, UnknownKey, WrongSecret, BadQuestion) as exc:
         return _form(request, admin=admin, fault=exc, typed=fields)
     place = f"/upload/seen/{_signer(request).dumps(seen)}"
     return web.Response(status=303, headers={"Location": place, "Cache-Control": "no-store"})
@@ -97,17 +97,17 @@ async def _received(request: web.Request, admin: str, fields: dict[str, str]) ->
         sent_by = sent_by or (ADMIN if admin else await _owner(request, fields))
         uploads, url = request.app[UPLOADS], fields.get("url", "")
         if not part.filename and not url:
-            raise PictureRefused("none", "no file was chosen")
+            raise BadPicture("none", "no file was chosen")
         said = _said(fields, sent_by, part.filename or url)
         account = "admin" if sent_by.is_admin else fields["key"]
         body = chunks(part) if part.filename else uploads.at(url)
         _, told = await uploads.take(body, None, book, said, account, "")
         return [book.listed, told["digest"], sent_by.name, sent_by.is_trusted, said.note]
-    raise PictureRefused("none", "the form has no file")
+    raise BadPicture("none", "the form has no file")
 
 
 async def _owner(request: web.Request, fields: dict[str, str]) -> Person:
-    """Return whose key and word these are. Raises KeyRequestRefused, UnknownKey, NotTheOwner."""
+    """Return whose key and word these are. Raises KeyRequestRefused, UnknownKey, WrongSecret."""
     desk = request.app[DESK]
     key = await desk.keys.owned(fields.get("key", ""), fields.get("word", ""), forms.address(request))
     if not key.is_active(request.app[ACCOUNTS].now()):
@@ -147,7 +147,7 @@ def _why(request: web.Request, fault: CoverError) -> str:
         return texts(f"refused.{fault.reason}")
     if isinstance(fault, TooLarge):
         return texts("picture.large")
-    name = f"picture.{fault.reason}" if isinstance(fault, PictureRefused) else meaning(fault).text
+    name = f"picture.{fault.reason}" if isinstance(fault, BadPicture) else meaning(fault).text
     known = name in texts.by_name
     return texts(name) if known else f"{texts('picture.other')} {fault}"
 
@@ -212,7 +212,7 @@ async def settle(request: web.Request) -> web.StreamResponse:
 
 def _save(curator: Curator, original: Original, by: Decision) -> None:
     book, digest = original.identifier, original.digest
-    if original.state is State.PENDING:
+    if original.state is OriginalState.PENDING:
         curator.approve(book, digest, by)
     else:  # the item had these bytes already
         curator.pin(book, digest, by)
@@ -220,7 +220,7 @@ def _save(curator: Curator, original: Original, by: Decision) -> None:
 
 def _take_back(curator: Curator, original: Original, by: Decision) -> None:
     """Remove what was sent, unless it is shown: then it was there before."""
-    if original.state is State.PENDING:
+    if original.state is OriginalState.PENDING:
         curator.withdraw(original.identifier, original.digest, by)
 
 

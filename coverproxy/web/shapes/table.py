@@ -9,7 +9,7 @@ from coverproxy.config import Config
 from coverproxy.domain import errors
 from coverproxy.web import answers
 from coverproxy.web.api.address import Address, Parameter
-from coverproxy.web.api.schemas import Problem, Refusal
+from coverproxy.web.api.schemas import Problem, RefusalAnswer
 from coverproxy.web.shapes import (
     amazon,
     bookcover,
@@ -85,7 +85,7 @@ def _allowed(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[we
 
 
 _REFUSES = (
-    errors.UnknownKey, errors.KeyNotForSite, errors.NoCover, errors.NotAnIsbn, errors.QuotaExceeded,
+    errors.UnknownKey, errors.KeyNotForSite, errors.NoCover, errors.NotAnIsbn, errors.QuotaUsedUp,
     errors.TooFast, errors.Busy, errors.Pending, errors.Unavailable, errors.MalformedPath,
     errors.BadQuestion, errors.TooMany, errors.TooLong, errors.TooLarge, errors.TooSlow,
     errors.UnreadType,
@@ -93,7 +93,8 @@ _REFUSES = (
 
 
 _REFUSES_AS: dict[str, Any] = {
-    JSON: Refusal, "application/problem+json": Problem, "text/plain": {"type": "string"}, "text/xml": {},
+    JSON: RefusalAnswer,
+    "application/problem+json": Problem, "text/plain": {"type": "string"}, "text/xml": {},
     "image/gif": {},
 }  # fmt: skip
 
