@@ -15,7 +15,8 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import postgres_migrations
-from coverproxy.storage.postgres_pool import PostgresPool, Run
+from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.storage.statement import Run
 
 T = TypeVar("T")
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import QUARANTINED, Original
+from coverproxy.originals.original_row import COLUMNS, values
 from coverproxy.originals.postgres_changes import ChangeLog
-from coverproxy.originals.postgres_rows import COLUMNS, as_text, values
 from coverproxy.originals.postgres_tables import RENEWED, PostgresCatalogueTables
+from coverproxy.originals.stored_identifier import as_text
 from coverproxy.storage import postgres_migrations
 from coverproxy.storage.postgres_news import PostgresNews
-from coverproxy.storage.postgres_pool import PostgresPool, Rows, Run
+from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.storage.statement import Rows, Run
 
 schema_steps = partial(postgres_migrations.steps, resources.files(__package__), "postgres")
 """What brings the tables to their present version: see postgres_migrations.apply()."""

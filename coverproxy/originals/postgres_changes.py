@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverproxy.storage import atomic, ownership
-from coverproxy.storage.postgres_pool import Rows, Run
+from coverproxy.storage.statement import Rows, Run
 
 _SINCE = "SELECT number, scheme, value FROM change WHERE number > %s ORDER BY number LIMIT %s"
 _ENDS = "SELECT (SELECT number FROM change_forgotten), (SELECT coalesce(max(number), 0) FROM change)"

@@ -4,8 +4,8 @@ from typing import Any
 
 from coverproxy.domain.shown_change import ChangeKind, ShownChange
 from coverproxy.originals.change_feed import MOST_KEPT
+from coverproxy.originals.readable_rows import readable
 from coverproxy.originals.sql_dialect import Dialect
-from coverproxy.originals.sqlite_rows import readable
 
 _ADD = "INSERT INTO shown_change (at, scheme, value, kind, digest) VALUES (?, ?, ?, ?, ?) RETURNING number"
 _SINCE = (

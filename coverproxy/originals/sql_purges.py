@@ -5,8 +5,8 @@ from typing import Any
 
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.purge_store import AGAIN_SECONDS, PASSES, Purge
+from coverproxy.originals.readable_rows import readable
 from coverproxy.originals.sql_dialect import Dialect
-from coverproxy.originals.sqlite_rows import readable
 
 OF_ROW = "(SELECT number FROM purged WHERE purged.scheme = o.scheme AND purged.value = o.value)"
 """How often the name of a row of `original`, called o, was purged."""

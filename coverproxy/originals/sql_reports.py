@@ -5,8 +5,8 @@ from typing import Any
 
 from coverproxy.domain.report import MOST_REPORTERS, Report, Reporter, ReportReason, ReportState
 from coverproxy.domain.spec import Identifier
+from coverproxy.originals.readable_rows import readable
 from coverproxy.originals.sql_dialect import Dialect
-from coverproxy.originals.sqlite_rows import readable
 
 _REPORT = "code, at, scheme, value, reason, digest, text, state, closed, who, answer, number"
 _PLAIN = _REPORT.removesuffix(", number")

@@ -12,7 +12,7 @@ from typing import Protocol
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import NotAnIdentifier, StoreUnavailable
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.sqlite_provenance import read_identifier, stored
+from coverproxy.originals.stored_identifier import read_identifier, stored
 from coverproxy.storage import sqlite_migrations
 from coverproxy.storage.sqlite_file import SqliteFile
 

@@ -7,7 +7,8 @@ from importlib import resources
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.memory import Remembered
 from coverproxy.storage import postgres_migrations
-from coverproxy.storage.postgres_pool import PostgresPool, Run
+from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.storage.statement import Run
 
 schema_steps = partial(postgres_migrations.steps, resources.files(__package__), "postgres")
 """What brings the tables to their present version: see postgres_migrations.apply()."""

@@ -14,7 +14,8 @@ from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.memory import Remembered
 from coverproxy.storage import ownership, sqlite_migrations
-from coverproxy.storage.sqlite_file import Run, SqliteFile
+from coverproxy.storage.sqlite_file import SqliteFile
+from coverproxy.storage.statement import Run
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from coverproxy.stats.base import (
 )
 from coverproxy.stats.downloads import DOWNLOAD_DAYS
 from coverproxy.stats.postgres_downloads import LOCKED_FOR_NOTES, PostgresDownloads
-from coverproxy.storage.postgres_pool import Run
+from coverproxy.storage.statement import Run
 
 _SLACK = 1.2
 """An account may exceed its bound by so much, that it is not cut at every write."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
-from coverproxy.storage.postgres_pool import PostgresPool, Run
+from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.storage.statement import Run
 
 LOCKED_FOR_SCHEMA = 0x636F7601
 """The advisory lock for migrations: "cov" and a number."""

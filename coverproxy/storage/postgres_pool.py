@@ -11,9 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo
 
-Rows = list[tuple[Any, ...]]
-Run = Callable[..., Rows]
-"""Runs a statement with its values, to its end, and returns its rows."""
+from coverproxy.storage.statement import Rows, Run
 
 STATEMENT_SECONDS = 3.0
 """When an ordinary statement is given up: a server that is up answers in milliseconds."""

@@ -10,10 +10,7 @@ from typing import Any
 
 from coverproxy.storage import full_disk, sqlite_migrations
 from coverproxy.storage.sqlite_migrations import WAIT_SECONDS, Mend
-
-Rows = list[tuple[Any, ...]]
-Run = Callable[..., Rows]
-"""Runs a statement with its values to completion, and returns its rows."""
+from coverproxy.storage.statement import Rows, Run
 
 _WATCH_SECONDS = 0.05
 """Longest wait in change(), which runs on the event loop."""

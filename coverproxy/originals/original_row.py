@@ -6,17 +6,11 @@ from typing import Any
 from coverproxy.domain.formats import Loader
 from coverproxy.domain.original import NO_TERMS, Original, OriginalState, Terms
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.sqlite_provenance import read_identifier
 
 COLUMNS = (
     "digest, loader, width, height, bytes, date, source, path, added, origin, who, role, state, pinned,"
     " since, detail, licence, until, no_crop, begins, content, fault"
 )
-
-
-def any_original(row: tuple[Any, ...]) -> Original:
-    """Read a row that begins with scheme and value."""
-    return original(read_identifier(*row[:2]), row[2:])
 
 
 def named(identifier: Identifier, row: tuple[Any, ...]) -> Original:
@@ -34,4 +28,15 @@ def original(identifier: Identifier, row: tuple[Any, ...]) -> Original:
         origin, who, role, OriginalState(state) if state else None, bool(pinned), since, detail,
         Terms(licence, until, bool(no_crop)) if licence or until or no_crop else NO_TERMS, begins,
         content,
+    )  # fmt: skip
+
+
+def values(original: Original) -> tuple[Any, ...]:
+    """Return the values of COLUMNS, but for the last: `fault`."""
+    return (
+        original.digest, original.loader.value, original.width, original.height, original.bytes,
+        original.date, original.source, original.path, original.added, original.origin, original.who,
+        original.role, original.state.value if original.state else None, original.is_pinned, original.since,
+        original.detail, original.terms.licence, original.terms.until, original.terms.no_crop,
+        original.begins, original.content,
     )  # fmt: skip
