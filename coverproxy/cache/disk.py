@@ -222,8 +222,8 @@ class DiskCache:
     def lead(self, name: Spec, item: Spec) -> None:
         """Have one item's other name lead to its derivative, if that is there. Raises OSError.
 
-        By a symlink, not a hard link: what is evicted or made anew under the item's own name is then gone, or
-        new, under all of them.
+        A symlink, not a hard link: eviction or a new derivative under the item's own name then takes effect
+        under all names.
         """
         target = self.layout.paths(item)[0]
         if not target.exists():
@@ -233,7 +233,7 @@ class DiskCache:
             atomic.link(os.path.relpath(target, path.parent), path)
 
     def empty(self) -> None:
-        """Remove every derivative: nobody knows any longer which of them are out of date."""
+        """Remove every derivative: which of them are out of date is no longer known."""
         aside = atomic.temporary(self.layout.temporary)
         with suppress(FileNotFoundError):
             self.layout.images.rename(aside)

@@ -1,4 +1,4 @@
-"""The negative cache: what is missing, for a while, up to a number, and until the catalogue changes."""
+"""The negative cache: remembers missing covers for a while, until the catalogue changes; bounded."""
 
 import time
 from collections import OrderedDict

@@ -81,12 +81,12 @@ class SecondTier:
         ]
 
     def start(self) -> None:
-        """Begin to write what is offered."""
+        """Start to write offered derivatives."""
         for thread in self._threads:
             thread.start()
 
     def close(self, seconds: float) -> None:
-        """Write what waits, for *seconds* at most; the next start writes what is left on disk."""
+        """Write waiting derivatives for at most *seconds*; the next start writes the rest from disk."""
         with self._changed:
             self._changed.wait_for(lambda: self.waiting == 0, seconds)
             self._is_over = True
@@ -183,7 +183,7 @@ class SecondTier:
                 time.sleep(_PAUSE)
 
     def _next(self) -> _Waiting | None:
-        """Return what is to be written next; None at the end."""
+        """Return the next derivative to write; None at the end."""
         with self._changed:
             while not self._waiting and not self._is_over:
                 if self._has_left and not self.objects.fault:

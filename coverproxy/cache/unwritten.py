@@ -44,7 +44,7 @@ class Unwritten:
             os.link(path, name)
 
     def forget(self, key: str) -> None:
-        """Record that a derivative is written, or was in vain."""
+        """Record that a derivative is written, or cannot be."""
         with suppress(OSError):
             self._name(key).unlink()
             self._kept -= 1

@@ -82,7 +82,7 @@ def _line(file: "FeedFile") -> str:
     help="Where refusals go, a JSON line each (default: data folder).",
 )
 def run(config: Config, as_json: bool, names: tuple[str, ...], report_file: Path | None) -> None:
-    """Take in what is new of the feeds named, or of all of them.
+    """Import the new files of the named feeds, or of all.
 
     Files that are read already are passed over; an interrupted one goes on where it was. Each line of the
     report names the sender's own file and line. Exit codes are those of coverproxy import.

@@ -120,7 +120,7 @@ def _take_in(
 
 
 def _holdings(stack: ExitStack, only: str) -> "tuple[DiskSet, str]":
-    """Read the list of what is wanted, in bounded memory; what is no ISBN wants nothing."""
+    """Read the list of wanted ISBNs, in bounded memory; other lines are ignored."""
     from coverproxy.storage.disk_set import DiskSet
 
     rows, _ = listed_lines(stack, only)

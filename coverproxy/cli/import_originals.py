@@ -86,10 +86,9 @@ def import_(
 
     Linked folders are followed. Links are fetched only from a --host, one a second.
 
-    Of a picture only its header is read: a file that proves corrupt when its cover is first made is passed
-    over for the ISBN's next best (coverproxy originals corrupt lists them). Files that are no images, too
-    large, too small, on the list of refused hashes, or the same picture under many ISBNs ("no image" art)
-    are refused.
+    Only the header of a picture is read. If a file proves corrupt when its cover is first made, the ISBN's
+    next best is shown (coverproxy originals corrupt lists such files). Refused are files that are not images,
+    too large, too small, on the list of refused hashes, or the same under many ISBNs ("no image" art).
 
     Ctrl-C is safe, and so is running it again: imported files are skipped.
 
@@ -151,7 +150,7 @@ def _run(
 
 
 def _offered(path: Path, sender: "Sender") -> "Iterator[Step]":
-    """See offered(); what is nothing that is read ends the command with one sentence."""
+    """See offered(); an unsupported path ends the command with one sentence."""
     from coverproxy.domain.list_text import NotAList
     from coverproxy.service.import_file import offered
 

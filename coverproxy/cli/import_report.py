@@ -1,4 +1,4 @@
-"""What an import tells: a report file for programs, a summary for people."""
+"""An import's results: a report file for programs, a summary for people."""
 
 import os
 import time

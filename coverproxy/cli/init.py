@@ -39,7 +39,7 @@ _HEAD = """\
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--admin/--no-admin", default=None, help="Make a password for the admin pages.")
 @click.option("--nginx/--no-nginx", default=None, help="Whether nginx on this machine stands in front.")
-@click.option("--yes", is_flag=True, help="Ask nothing; what is not given keeps its default.")
+@click.option("--yes", is_flag=True, help="Ask nothing; values that are not given keep their defaults.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def init(

@@ -1,4 +1,4 @@
-"""What the commands about keys share: the accounts of the data folder, and a key as it is told."""
+"""Shared by the commands about keys: the data folder's accounts, and a key as JSON."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The loop of `coverproxy watch`: it sleeps until something lands, and reads what is complete."""
+"""The loop of `coverproxy watch`: it sleeps until a file arrives, and reads complete files."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class _Watched:
         self.settled = settled
 
     def step(self, say: Say) -> bool:
-        """Read what is complete; say whether something was, or an interruption came."""
+        """Read complete files; return whether there were any, or an interruption came."""
         ready = self.settled.ready(self.runs.waiting(self.folder))
         if not ready:
             return False

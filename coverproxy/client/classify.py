@@ -32,7 +32,7 @@ class Verdict(Enum):
     """The meaning of an answer for the download tool."""
 
     PICTURE = "a cover"
-    UNCHANGED = "what is here already is right"
+    UNCHANGED = "the file is already current"
     MISSING = "there is none"
     LATER = "to be asked again"
     QUOTA = "the quota is used up"

@@ -1,4 +1,4 @@
-"""Feeds: whose files are taken in, from where, and what is allowed of them."""
+"""Feeds: whose files are imported, from where, and by which rules."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit

@@ -128,7 +128,7 @@ def _value(raw: str) -> Any:
 
 
 def _table(raw: str) -> Any:
-    """Return the table or list that a text is in JSON, else the text: {"a": 1} is no TOML."""
+    """Return the table or list that a text is in JSON, else the text: {"a": 1} is not TOML."""
     if raw.lstrip().startswith(("{", "[")):
         with suppress(ValueError, RecursionError):
             return json.loads(raw)

@@ -1,4 +1,4 @@
-"""Notices: who is told what happens, by mail."""
+"""Notices: mail about what happens, and who gets it."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -13,7 +13,7 @@ OperatorKind = Literal[
     "key-asked", "quota-80", "quota-100", "report", "upload-pending", "source-down", "source-back",
     "not-ready", "ready",
 ]  # fmt: skip
-"""Kinds of notices that operators are told of."""
+"""Kinds of notices that operators get."""
 
 
 def _is_mail(text: str) -> str:
@@ -26,7 +26,7 @@ Mail = Annotated[str, AfterValidator(_is_mail)]
 
 
 class NoticeSettings(Section):
-    """The mail server, whom it sends to, and when."""
+    """The mail server, its recipients, and when it sends."""
 
     smtp: Annotated[str, Field(repr=False)] = ""
     sender: str = ""

@@ -82,7 +82,7 @@ class Size(Section):
 
     @property
     def quick(self) -> "Size":
-        """The same, made with less effort: for who waits. An AVIF of much detail may take half a minute."""
+        """The same, made with less effort for a client that waits: a detailed AVIF may take half a minute."""
         effort = min(self.avif.effort, QUICK_EFFORT)
         return self.model_copy(update={"avif": self.avif.model_copy(update={"effort": effort})})
 
@@ -175,7 +175,7 @@ def below(name: str, box: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the config's table of a size is merged over.
 
     A new box gets the encoder settings of the step closest in height; one with all pixels gets xlarge's and
-    bounds. An xlarge with both sides of its own is a new box: so it was before there was one by default.
+    bounds. An xlarge with its own width and height is a new box, as it was before there was a default one.
     """
     defaults = default_sizes()
     if box.get("fit") == "full":

@@ -1,4 +1,4 @@
-"""Webhooks: who is told when covers change."""
+"""Webhooks: receivers of changes and notices."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -8,11 +8,11 @@ from pydantic import Field, field_validator
 from coverproxy.config.base import Networks, Section
 
 Told = Literal["covers", "notices"]
-"""What a receiver is told of: changed covers, or what operators are told by mail too."""
+"""What a receiver gets: changed covers, or the notices that operators get by mail."""
 
 
 class WebhookConfig(Section):
-    """One receiver: its address, the secret that requests are signed with, and what it is told of."""
+    """One receiver: its address, the secret that signs its requests, and what it gets."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
     url: str

@@ -183,8 +183,8 @@ def _formats(config: Config) -> dict[str, Any]:
     """Return what the maps of formats are made from.
 
     `known`, `accepts`: expressions for Accept headers, and the formats that each names beside JPEG. `chains`:
-    for what is named and a size, the formats to try; no expressions, so that each is found at once. `later`:
-    what the variables of the second and third format end in, where there can be one.
+    by named formats and size, the formats to try; plain keys, which nginx finds by hash. `later`: the ends of
+    the variables of the second and third format, if there are so many.
     """
     formats, sizes = config.formats, config.size_table
     on = [form for form in BETTER if form in formats.enabled]

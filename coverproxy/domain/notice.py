@@ -1,4 +1,4 @@
-"""Notices: what people are told by mail or webhook, and whom it goes to."""
+"""Notices, which are sent by mail or webhook, and their addressees."""
 
 import re
 import unicodedata
@@ -32,7 +32,7 @@ class NoticeKind(StrEnum):
 
 
 OF_PERSON = frozenset({NoticeKind.KEY_APPROVED, NoticeKind.REPORT_DECIDED})
-"""Kinds that concern one person alone, whom the operator has answered."""
+"""Kinds for one person only: the operator's answer to what they asked."""
 
 OF_OWNER = frozenset({NoticeKind.KEY_APPROVED, NoticeKind.QUOTA_80, NoticeKind.QUOTA_100})
 """Kinds that go to a key's owner."""
@@ -60,7 +60,7 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that people are told. `once`: what makes it this one, and no other.
+    """A notice. `once`: its identity; two with the same are one.
 
     `at`: seconds since 1970. `facts`: fills the gaps of its text.
     """

@@ -13,8 +13,8 @@ _ROLES = {
     "innen": "inside", "innenseite": "inside", "klappe": "inside", "inhalt": "inside",
     "author": "author", "contributor": "author",
 }  # fmt: skip
-"""Words that publishers and ONIX feeds append to the ISBN (978…_back.jpg, 978…_int1.jpg), in the languages
-in which they are no titles."""
+"""Words that publishers and ONIX feeds append to the ISBN (978…_back.jpg, 978…_int1.jpg), in languages in
+which they are not words of titles."""
 
 _FRONT = frozenset({"front", "frontcover", "fc", "u1", "vorderseite", "vorne"})
 _NOISE = frozenset(

@@ -15,7 +15,7 @@ MAX_RECORD_BYTES = 100_000
 """ISO 2709 gives a record's length in five digits; MARCXML may have ten times that."""
 
 MAX_CHUNK_BYTES = 10 * MAX_RECORD_BYTES
-"""Of ISO 2709, whose leader some programs let be wrong for longer records."""
+"""Of ISO 2709. Some programs write longer records, with a wrong length in the leader."""
 
 _END = b"\x1d"
 """Ends a record (ISO 2709 §4.7); it occurs in no data."""
@@ -70,7 +70,7 @@ def records(file: BinaryIO, rules: MarcRules) -> Iterator[Record]:
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the records' bytes, told by their terminator.
+    """Yield the records' bytes, split at their terminator.
 
     Not by the length in the leader: it is 00000 where a record is too long for it, and wrong in some exports.
     Raises FeedUnreadable for more than MAX_CHUNK_BYTES without an end.

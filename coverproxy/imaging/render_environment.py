@@ -1,4 +1,4 @@
-"""What a render process is given: bounded messages, and nothing of the environment that may be a secret."""
+"""The input of a render process: bounded messages, and an environment without secrets."""
 
 import os
 import sys

@@ -132,7 +132,7 @@ class RenderPool:
         return self._now() - self._oldest(account).since > self._patience / 2
 
     def _first(self, account: str) -> _Waiter:
-        """Return the waiter who is next in an account's queue."""
+        """Return the next waiter in an account's queue."""
         return next(reversed(self._queues[account])) if self._is_behind(account) else self._oldest(account)
 
     def _last(self, account: str) -> _Waiter:

@@ -230,7 +230,7 @@ class RenderProcess:
         os.ftruncate(self._memory, 0)
 
     def stop(self) -> None:
-        """Kill the process for good, from any thread: who has a picture in it gets DecoderDied."""
+        """Kill the process for good, from any thread; a caller with a picture in it gets DecoderDied."""
         self._is_stopped = True
         if process := self._process:
             process.kill()
@@ -317,7 +317,7 @@ class RenderProcesses:
             process.rest()
 
     def stop(self) -> None:
-        """Kill them for good, also one that is in use."""
+        """Kill all of them for good, used or not."""
         for process in self._all:
             process.stop()
 

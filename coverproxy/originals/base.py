@@ -103,7 +103,7 @@ class CatalogueTables(Protocol):
 
     @property
     def notices(self) -> NoticeStore:
-        """What people are to be told; same store, and within writing() the same transaction."""
+        """Notices to be sent; same store, and within writing() the same transaction."""
         ...
 
     def find(self, identifier: Identifier) -> list[Original]:
@@ -121,7 +121,7 @@ class CatalogueTables(Protocol):
     def misjudged(self, judged: int, most: int) -> list[Original]:
         """Return originals with a fault that a decoder of a revision before *judged* found.
 
-        Those that are quarantined or whose file is gone are not among them: that is no decoder's judgement.
+        Leaves out originals that are quarantined or lack their file, as no decoder judged these.
         """
         ...
 

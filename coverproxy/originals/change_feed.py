@@ -28,11 +28,11 @@ class ChangeFeed(Protocol):
         ...
 
     def cursor(self, name: str) -> int | None:
-        """Return up to which number *name* has been told; None: nothing yet."""
+        """Return the number of the last change that *name* has received; None: none yet."""
         ...
 
     def move_cursor(self, name: str, number: int) -> None:
-        """Remember up to which number *name* has been told, and let others claim it."""
+        """Remember the last change that *name* has received, and let other processes claim it."""
         ...
 
     def claim(self, name: str, now: int, until: int) -> tuple[int, int] | None:
@@ -44,5 +44,5 @@ class ChangeFeed(Protocol):
         ...
 
     def postpone(self, name: str, until: int) -> None:
-        """Count a failure, and let nobody claim *name* before a moment."""
+        """Count a failure, and allow no claim of *name* before a moment."""
         ...

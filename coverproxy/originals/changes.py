@@ -76,7 +76,7 @@ class Changes:
         return not is_back
 
     def _note(self, book: Identifier, before: list[Original], after: list[Original]) -> None:
-        """Tell those who keep covers for ever; an item is told of once, whatever names of it were watched."""
+        """Record changes for clients that keep covers for ever: one per item, under however many names."""
         if book not in self._noted:
             self._noted.add(book)
             kind = kind_of(self.act, showed=bool(before), shows=bool(after))

@@ -139,7 +139,7 @@ def mode_of(candidate: Candidate, rules: Import) -> Mode:
 
 
 def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
-    """Return what is known of a body without a decoder: the original lacks its size and date.
+    """Return what a body shows without a decoder; the original still lacks its size and date.
 
     Raises OriginalRefused: type, hash.
     """

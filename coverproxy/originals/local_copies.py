@@ -64,9 +64,9 @@ class LocalCopies:
             _log.info("copies of originals were removed", extra=done._asdict())
 
     def trim(self) -> Trimmed:
-        """Remove those that were not used for longest, down to the bound. Blocks.
+        """Remove the least recently used copies, down to the bound. Blocks.
 
-        One that the object store lacks, as it came before there was one, is written there first. Raises
+        Originals from before there was an object store are written there first. Raises
         StoreUnavailable; OSError if a file cannot be read or removed.
         """
         by_day: Counter[int] = Counter()
@@ -86,7 +86,7 @@ class LocalCopies:
         return removed
 
     def _removed(self, path: Path) -> bool:
-        """Remove one whose bytes the object store has, or gets now; return whether it was still there."""
+        """Remove a copy once the object store has its bytes; return whether it was still there."""
         try:
             body = path.read_bytes()
         except FileNotFoundError:

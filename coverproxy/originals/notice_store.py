@@ -1,4 +1,4 @@
-"""Protocol of the list of notices: what is to be told, to whom, and what became of it."""
+"""Protocol of the list of notices: which are to be sent, to which address, and with what result."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,14 +15,14 @@ class NoticeStore(Protocol):
     """Notices by addressee, in the catalogue's database. Moments are in seconds since 1970."""
 
     def add(self, notice: Notice, to: Addressee, due: int) -> bool:
-        """Have a notice told from *due* on; return whether it is new.
+        """Add a notice, to be sent from *due* on; return whether it is new.
 
-        One with the same `once` for the same addressee is not added again, whoever adds it.
+        A second one with the same `once` for the same addressee is ignored, whichever process adds it.
         """
         ...
 
     def claim(self, way: Way, now: int, until: int) -> list[Delivery]:
-        """Reserve what is to be sent next until a moment: one delivery, or one addressee's whole digest.
+        """Reserve the next delivery until a moment: one notice, or one addressee's whole digest.
 
         Nobody else gets these meanwhile. MUST NOT run within writing().
         """
@@ -33,7 +33,7 @@ class NoticeStore(Protocol):
         ...
 
     def postpone(self, numbers: Sequence[int], until: int, fault: str) -> None:
-        """Count a failure, and let nobody claim them before a moment."""
+        """Count a failure, and allow no further claim before a moment."""
         ...
 
     def waiting(self) -> tuple[int, int, str]:
@@ -41,7 +41,7 @@ class NoticeStore(Protocol):
         ...
 
     def forget(self, ended_before: int) -> None:
-        """Remove deliveries that ended before a moment: the same `once` could be told again."""
+        """Remove deliveries that ended before a moment; their `once` could then be sent again."""
         ...
 
     def turn(self, name: str, state: str, usual: str = "") -> bool:

@@ -24,7 +24,7 @@ LOCKED_FOR_CATALOGUE = 0x636F7602
 """The advisory lock of writers: one transaction of all nodes at a time, as with SQLite.
 
 Transactions read what a book shows and write what follows from it, and rules look at all books of a picture:
-row locks do not cover what is not there yet. A transaction takes some milliseconds.
+row locks do not cover rows that do not exist yet. A transaction takes some milliseconds.
 """
 
 

@@ -1,4 +1,4 @@
-"""A node's place in the log of changed books: what it has read, and whose derivatives have still to go."""
+"""A node's place in the log of changed books: how far it has read, and what it must still remove."""
 
 import fcntl
 import json
@@ -42,7 +42,7 @@ class ChangeLog:
         self._threads = threading.Lock()
 
     def waiting(self, read: Run, most: int) -> Rows:
-        """Return (scheme, value) of at most *most* books whose derivatives have still to go."""
+        """Return (scheme, value) of at most *most* books whose derivatives must still be removed."""
         with self._held(read) as place:
             while len(place.waiting) < most and self._read_on(read, place, most - len(place.waiting)):
                 pass

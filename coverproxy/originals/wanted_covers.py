@@ -116,7 +116,7 @@ class SqliteWantedCovers:
 
 
 def _read(others: str) -> Iterator[Identifier]:
-    """Read other identifiers; one of a scheme that is no longer known is left out."""
+    """Read other identifiers, without those of schemes that are unknown now."""
     for text in json.loads(others):
         try:
             sure = schemes.read(text).sure

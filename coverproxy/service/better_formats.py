@@ -69,7 +69,7 @@ class BetterQueue:
         return True
 
     def take(self) -> Spec:
-        """Take out what is next. Raises ValueError where there is nothing."""
+        """Take out the next wish. Raises ValueError if there is none."""
         most = max(reversed(self._views), key=self._views.__getitem__)  # max() keeps the first of equals
         del self._views[most]
         return most
@@ -117,7 +117,7 @@ class BetterFormats:
         return True
 
     async def run(self) -> None:
-        """Make what is wished for, until cancelled."""
+        """Make the wished formats, until cancelled."""
         try:
             while True:
                 await self._wished.wait()

@@ -33,7 +33,7 @@ SOURCE = "upload"
 
 
 _PREVIEW_SECONDS = 120.0
-"""Nobody is told of a pending picture sooner: its sender may still look at it, and take it back."""
+"""How long a pending picture causes no notice: its sender may still look at it, and take it back."""
 
 
 class ContributionResult(StrEnum):
@@ -153,7 +153,7 @@ class Contributor:
 
 
 def _waits(original: Original, said: Contribution) -> Notice:
-    """Return what operators are told of a picture that waits for a review."""
+    """Return the notice for operators of a picture that waits for a review."""
     item, digest = original.identifier.listed, original.digest.hex()
     facts = facts_of(item=item, digest=digest, who=said.who, note=said.note or "–", path="/admin/review")
     once = f"{NoticeKind.UPLOAD_PENDING} {item} {digest} {original.added}"

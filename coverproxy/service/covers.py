@@ -251,7 +251,7 @@ class Covers:
         return await self._holdings.changes(since, limit, is_moment=is_moment)
 
     async def quarantined(self) -> list[Quarantined]:
-        """Return what is quarantined, latest first. Raises Unavailable."""
+        """Return the quarantined originals, latest first. Raises Unavailable."""
         return await self._holdings.quarantined()
 
     async def corrupt(self) -> list[Original]:

@@ -149,7 +149,7 @@ class DatabaseFiles:
 
 
 def _identity(place: Place) -> tuple[int, int] | None:
-    """Return what tells a file from another at the same path; None if there is none."""
+    """Return the identity of the file at a path; None if there is none."""
     try:
         found = place.stat() if isinstance(place, Path) else None
     except OSError:

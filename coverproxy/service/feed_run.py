@@ -1,4 +1,4 @@
-"""A feed's files, read one after the other, each from where it was left; what is done is remembered."""
+"""Reads a feed's files one after the other, each from where it was left, and remembers its progress."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -246,7 +246,7 @@ class _Tally:
 
 
 def stamp_of(path: Path) -> str:
-    """Return what tells a file from another one under its name; "" where it is not there."""
+    """Return the identity of the file under a name; "" if it is not there."""
     try:
         status = path.stat()
     except OSError:

@@ -208,7 +208,7 @@ class Holdings:
         return changes_since(self._catalogue, number, limit)
 
     async def quarantined(self) -> list[Quarantined]:
-        """Return what is quarantined, latest first."""
+        """Return the quarantined originals, latest first."""
         return (await self._ask(self._catalogue.quarantined))[:MOST_QUARANTINED]
 
     async def corrupt(self) -> list[Original]:

@@ -60,7 +60,7 @@ class Invalidator:
 
         Return how many files went. *at*: seconds since 1970.
         """
-        # what is here first, to count it: once it is noted, what follows other nodes removes it as well
+        # local files first, to count them: once the purge is noted, the follower removes them as well
         removed = sum(map(self._cache.purge, self._catalogue.aliases.names(identifier)))
         removed += self.purge_item(identifier)
         with self._catalogue.writing() as tables:

@@ -1,4 +1,4 @@
-"""Puts notices on the list of what is to be told: decides to whom, and from when on."""
+"""Puts notices on the list: decides who gets them, and from when on."""
 
 import logging
 import time
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NoticePost:
-    """The post. `hooks`: names of the webhooks that are told of notices. `zone`: the digest's time zone.
+    """The post. `hooks`: names of the webhooks that get notices. `zone`: the digest's time zone.
 
     Methods block on the catalogue. `now`: returns seconds since 1970.
     """
@@ -38,11 +38,11 @@ class NoticePost:
 
     @property
     def is_on(self) -> bool:
-        """Whether anybody may be told anything."""
+        """Whether there can be any recipient."""
         return bool(self.rules.smtp or self.hooks)
 
     def put(self, tables: CatalogueTables, notice: Notice, *, mail: str = "", hold: float = 0.0) -> None:
-        """Have a notice told to the operators and to *mail*, a person's address, after *hold* seconds.
+        """Queue a notice for the operators and for *mail*, a person's address, after *hold* seconds.
 
         Raises StoreUnavailable.
         """
@@ -56,7 +56,7 @@ class NoticePost:
 def addressees(
     kind: NoticeKind, rules: NoticeSettings, hooks: tuple[str, ...], mail: str = ""
 ) -> list[Addressee]:
-    """Return who is told of a notice of this kind. *mail*: the person's it concerns, "" if unknown."""
+    """Return who gets a notice of this kind. *mail*: address of the person concerned, "" if unknown."""
     found: list[Addressee] = []
     if kind not in OF_PERSON and kind.value not in rules.off:
         found += [Addressee(Way.HOOK, name) for name in hooks]

@@ -1,4 +1,4 @@
-"""Watches keys, quotas, sources and the service's health, and has people told of what changed."""
+"""Watches keys, quotas, sources and the service's health, and sends notices of what changed."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ HEALTH_EVERY = 5
 """Health and sources are looked at in every fifth look."""
 
 RECENT_SECONDS = 90 * 86_400
-"""A key that was asked for longer ago is told of no more."""
+"""Keys that were asked for longer ago cause no notice."""
 
 _MOST_SEEN = 100_000
 
@@ -33,8 +33,8 @@ Told = tuple[Notice, str]
 class NoticeWatch:
     """Looks, in each process. `health`: the faults by component. `sources`: the breakers' states by source.
 
-    `is_leader`: whether this process watches its machine's health. `direct`: tells operators without the
-    list, which may be what is broken, and returns whether somebody took it.
+    `is_leader`: whether this process watches its machine's health. `direct`: notifies operators without the
+    list, whose store may be the fault, and returns whether anybody took it.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class NoticeWatch:
 
 
 def quota_kind(made: int, limit: int) -> NoticeKind | None:
-    """Return what is told of a key that has made so many covers of so many."""
+    """Return the notice for a key by the covers that it has made, and may make."""
     if not limit:
         return None  # it may make none at all, as its owner knows
     if made >= limit:

@@ -30,7 +30,7 @@ GIVEN_UP_SECONDS = 3 * 86_400
 """A notice that nobody took for so long is given up."""
 
 KEPT_SECONDS = 40 * 86_400
-"""How long what was told is remembered, so that it is not told again."""
+"""How long sent notices are remembered, so that none is sent twice."""
 
 _MARGIN_SECONDS = 60
 """How much longer than a try a process holds a notice: if it dies, another goes on after that."""
@@ -93,7 +93,7 @@ class NoticeSender:
 
 
 class Notices:
-    """Sends what is on the list. `now`: returns seconds since 1970. `seconds`: time limit of a try.
+    """Sends the notices on the list. `now`: returns seconds since 1970. `seconds`: time limit of a try.
 
     Where each notice is, and when it is tried again, is in the catalogue's database: one process of all nodes
     sends it at a time. It may arrive twice only if a process died right after sending it.
@@ -181,5 +181,5 @@ class Notices:
 
 
 def told(notice: Notice) -> dict[str, object]:
-    """Return a notice as webhooks are told it."""
+    """Return a notice as webhooks get it."""
     return {"type": f"notice.{notice.kind}", "at": notice.at, "data": dict(notice.facts)}

@@ -95,7 +95,7 @@ class DumpReader:
     def _enter(
         self, dump: Path, batch: list[tuple[int, Edition | UnreadLine | None]], begun: DumpProgress
     ) -> DumpProgress:
-        """Link works, then write wishes with the progress: what is done twice changes nothing."""
+        """Link works, then write wishes with the progress: doing it twice changes nothing."""
         wishes: list[CoverWish] = []
         before = self.report.editions
         works: list[tuple[str, tuple[Identifier, ...]]] = []
@@ -129,7 +129,7 @@ class DumpReader:
 
 
 def _read(edition: Edition) -> Iterator[Identifier]:
-    """Read identifiers as people typed them; what is not valid is left out, as there is so much of it."""
+    """Read identifiers as people typed them, and leave out invalid ones, which are many."""
     for each in edition.identifiers:
         try:
             sure = schemes.parse(each.scheme, each.text).sure
@@ -168,7 +168,7 @@ def archives(folder: Path) -> dict[str, Path]:
 
 
 def archive_stamp(archive: Path, progress: DumpProgress) -> str:
-    """Return what tells whether an archive is to be tried again: other bytes, or other wishes."""
+    """Return a fingerprint: an archive is tried again when its bytes or the wishes have changed."""
     return f"{stamp_of(archive)} {progress.stamp}"
 
 
@@ -192,7 +192,7 @@ class ArchiveReader:
         self._is_copied = is_copied
 
     def steps(self, archive: Path) -> Iterator[Step]:
-        """Yield what an archive has of what is wanted, in the order of its bytes."""
+        """Yield the wanted covers of an archive, in the order of its bytes."""
         try:
             found = parts(archive)
         except FeedUnreadable as exc:

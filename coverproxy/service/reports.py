@@ -142,7 +142,7 @@ class ReportDesk:
 
 
 def _notice(kind: NoticeKind, report: Report, at: int) -> Notice:
-    """Return what is told of a report: to operators, or, once it is decided, to those who reported."""
+    """Return a report's notice: for operators, or, once it is decided, for those who reported."""
     facts = facts_of(
         item=report.identifier.listed, reason=report.reason, text=report.text or "–", code=report.code,
         state=report.state, answer=report.answer or "–",

@@ -106,7 +106,7 @@ class Revalidator:
         return len(rows)
 
     async def _look_after(self, now: int) -> None:
-        """Remove what may not be kept any longer, measure what is new, and judge old faults anew."""
+        """Remove originals whose time is up, measure new ones, and judge old faults again."""
         while await self._off_loop(self._ingestor.remove_outstayed):
             pass
         stores = self._catalogue, self._files, self._invalidator

@@ -1,4 +1,4 @@
-"""Webhooks: each receiver is told every change, in order, until it has said that it has it."""
+"""Webhooks: each receiver gets every change in order, again and again until it acknowledges it."""
 
 import asyncio
 import base64

@@ -74,7 +74,7 @@ class PostgresSourceMemory:
                 self._trim(run, now)
 
     def _trim(self, run: Run, now: float) -> None:
-        """Forget what is over, and the soonest over of what is too much: any ISBN can be asked for."""
+        """Forget expired entries, and above the bound those that expire first: clients choose the ISBNs."""
         run("DELETE FROM absent WHERE until <= %s", (now,))
         count = run("SELECT count(*) FROM absent")[0][0]
         if count > self._most:

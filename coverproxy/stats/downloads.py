@@ -1,4 +1,4 @@
-"""Covers that were downloaded, whoever sent them: what the app answered, and what the web server did."""
+"""Counts of downloaded covers, sent by the app or by the web server."""
 
 import asyncio
 import logging

@@ -25,7 +25,7 @@ KEPT = ((MINUTE, DAY + HOUR), (HOUR, 31 * DAY))
 """Steps in seconds, and how long samples of each are kept: some 1,500 and 750 rows."""
 
 TEN_MINUTES = 10 * MINUTE
-"""The stretches in which the last day is told."""
+"""The steps in which the last day is shown."""
 
 FAILING = 0.01
 """The share of answers that fail, from which a stretch is an incident."""

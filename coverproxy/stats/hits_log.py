@@ -95,7 +95,7 @@ class HitsLog:
         self._place = self._freed = 0
 
     def read(self) -> int:
-        """Count what is new; return how many bytes that took. Blocks. Raises Unavailable, OSError."""
+        """Count the new lines; return how many bytes they took. Blocks. Raises Unavailable, OSError."""
         if not self._lock.is_ours() or not self._is_open():
             return 0
         lines, length = whole_lines(os.pread(self._handle, CHUNK_BYTES, self._place))

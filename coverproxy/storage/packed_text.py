@@ -1,4 +1,4 @@
-"""Opens a file that may be compressed with gzip: told by its content, and bounded as it is unpacked."""
+"""Opens a file that may be compressed with gzip, recognised by content and bounded as it is unpacked."""
 
 import gzip
 import io

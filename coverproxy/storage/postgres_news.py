@@ -17,7 +17,7 @@ CONNECTED = "connected"
 """A topic that is never notified: called with all others once the connection is made."""
 
 _ASK_SECONDS = 1.0
-"""How often the server is asked something where it tells nothing: so a cut connection is noticed."""
+"""How often a silent server is queried, to notice a cut connection."""
 
 _LOOK_SECONDS = 0.2
 """How long it takes until the end of the service is noticed, at most."""
@@ -87,7 +87,7 @@ class PostgresNews:
 
     def _listen(self) -> None:
         with BoundedConnection.connect(**parameters(self._url), autocommit=True) as connection:
-            connection.execute(f"LISTEN {CHANNEL}")  # before anything is looked at: what comes later is told
+            connection.execute(f"LISTEN {CHANNEL}")  # before anything is read: later changes are notified
             self.fault = ""
             self._heard.set()
             self._tell(self._calls)

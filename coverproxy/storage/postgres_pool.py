@@ -17,7 +17,7 @@ STATEMENT_SECONDS = 3.0
 """When an ordinary statement is given up: a server that is up answers in milliseconds."""
 
 LOCK_SECONDS = 10.0
-"""How long a transaction waits for one that holds the lock which it needs."""
+"""How long a transaction waits for a lock that another one holds."""
 
 _LEND_SECONDS = 3.0
 """How long a thread waits for a connection where all are in use."""
@@ -49,7 +49,7 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     within: float | None = STATEMENT_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """See psycopg. Where the time is up, the connection is closed: nobody knows what became of it."""
+        """See psycopg. Closes the connection when the time is up, as its state is then unknown."""
         if timeout is not None or self.within is None:
             return super().wait(gen, interval, timeout)
         until = time.monotonic() + self.within
@@ -63,7 +63,7 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
 
 
 def parameters(url: str) -> dict[str, Any]:
-    """Return what is connected with. Raises psycopg.ProgrammingError for a URL that is none."""
+    """Return a URL's connection parameters. Raises psycopg.ProgrammingError for an invalid URL."""
     return _DEFAULTS | conninfo.conninfo_to_dict(url)
 
 
@@ -85,8 +85,8 @@ class PostgresPool:
     thread a second finds out whether it is back; all others fail at once. MUST be used for the first time
     after a fork.
 
-    Not psycopg_pool: that one connects in threads of its own and backs off, and tells whoever waits for a
-    connection that the time is up, not that the server refused it.
+    Not psycopg_pool: it connects in background threads, backs off, and reports a timeout to waiting callers,
+    not that the server refused the connection.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class PostgresPool:
             self._again_at = now + STATEMENT_SECONDS
 
     def _idle_one(self) -> BoundedConnection | None:
-        """Return the connection that was used last, of those that the server has not hung up meanwhile."""
+        """Return the most recently used connection that the server has not closed meanwhile."""
         with suppress(IndexError):
             while connection := self._idle.pop():
                 if _is_alive(connection):
@@ -237,9 +237,10 @@ def _is_away(exc: psycopg.Error) -> bool:
 
 
 def _is_alive(connection: BoundedConnection) -> bool:
-    """Say whether the server has said nothing since the last answer: what it says unasked is a farewell.
+    """Return whether the server has sent nothing since the last answer: what it sends unasked is a farewell.
 
-    One system call, where a query is a round trip. A setting that it tells anew costs a new connection.
+    This is one system call; a query would be a round trip. A changed server setting is sent unasked too,
+    and costs a new connection.
     """
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)

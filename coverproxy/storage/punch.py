@@ -12,7 +12,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def free_beginning(handle: int, length: int) -> None:
     """Give the first *length* bytes of an open file back to the disk; they read as zeros then. Blocks.
 
-    No byte after them moves, and what is appended meanwhile is kept, which truncating cannot promise.
+    Later bytes do not move, and bytes appended meanwhile are kept, which truncating cannot promise.
     Raises OSError where the file system cannot do it, or the file may only be read.
     """
     place = (ctypes.c_int64(0), ctypes.c_int64(length))

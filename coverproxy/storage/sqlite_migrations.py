@@ -156,7 +156,7 @@ def is_damage(exc: sqlite3.Error) -> bool:
 
 
 def recover_command(path: Path) -> str:
-    """Return the command that saves what is readable of a damaged file."""
+    """Return the command that salvages a damaged file."""
     return f"sqlite3 {path} .recover"
 
 

@@ -59,7 +59,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 def lock_told(path: Path) -> str:
-    """Say what a lock that lasts means, and how to find who holds it."""
+    """Describe a lasting lock, and how to find its holder."""
     return (
         f"{path} is locked by another process: nothing can be written to it; `fuser {path}` lists who uses it"
     )

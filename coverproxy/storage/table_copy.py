@@ -62,7 +62,7 @@ def every_row(tables: Tables, table: Table, after: Row | None, most: int) -> Ite
 
 
 def digest_of(rows: Iterable[Row]) -> int:
-    """Return what tells rows from others, whatever their order: add two up to get that of both."""
+    """Return a fingerprint of rows that does not depend on their order; two sum up to that of both."""
     hashes = (blake2b(repr(row).encode(errors="surrogateescape"), digest_size=16).digest() for row in rows)
     return sum(int.from_bytes(each) for each in hashes) % (1 << 128)
 

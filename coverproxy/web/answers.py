@@ -119,7 +119,7 @@ def hit_headers(config: Answers) -> dict[str, str]:
 
 
 def interim_keep(config: Answers) -> str:
-    """Return how long a cover is kept that a better format is to follow: who shows it asks again soon."""
+    """Return how long a cover is cached until a better format follows: clients ask again soon."""
     return f"public, max-age={config.interim_max_age_seconds}"
 
 

@@ -1,4 +1,4 @@
-"""Another edition in place of a missing cover: who wants it, and how the answer says so."""
+"""Another edition in place of a missing cover: which requests want one, and how the answer says so."""
 
 from aiohttp import web
 

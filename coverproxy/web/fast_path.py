@@ -227,7 +227,7 @@ class FastPath:
         return choices(accepted(request.headers), self._enabled[size], self._offered[size])[0]
 
     def _is_second(self, path: str) -> bool:
-        """Return whether a path was seen lately: what is asked for once is not worth the memory."""
+        """Return whether a path was seen lately: a path requested only once is not worth the memory."""
         if path in self._seen:
             return True
         self._seen[path] = None

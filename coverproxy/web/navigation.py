@@ -11,8 +11,8 @@ from coverproxy.web.pages.page import problem
 def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
     """Return whether a browser opens the address itself.
 
-    Browsers say so by Sec-Fetch-Mode and Sec-Fetch-Dest, but only over https. Otherwise by Accept: they name
-    text/html, without JPEG or GIF beside it as Java does, which then wants a picture.
+    Over https, browsers say so in Sec-Fetch-Mode and Sec-Fetch-Dest. Over http, Accept tells: browsers name
+    text/html without JPEG or GIF. Java names both, and wants a picture.
     """
     mode, dest = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
     if mode or dest:

@@ -11,14 +11,14 @@ _LISTED = re.compile(rf"(?:({LOCAL}[^:]+|[^:]+):)?(.*)", re.DOTALL)
 
 
 def path_of(identifier: Identifier) -> str:
-    """Return the end of an identifier's address; only what is plain in a path stays as it is."""
+    """Return the end of an identifier's address, with all but plain characters quoted."""
     return f"{identifier.scheme}/{quote(identifier.value, safe='')}"
 
 
 def path_of_name(name: str) -> str:
     """Return the same for an identifier as lists and pages have it: `9780141439556`, `local:agency:42`.
 
-    The name is split and not read again: what is in a store was valid when it was entered.
+    Splits the name without validating it again: stored names were valid when they were entered.
     """
     found = _LISTED.fullmatch(name)
     scheme, value = found.groups() if found else (None, name)
@@ -28,7 +28,7 @@ def path_of_name(name: str) -> str:
 def versioned(address: str, original: Original) -> str:
     """Return the address of a picture made of *original* with its version, so that it may be kept for ever.
 
-    Only for pages and answers that are made anew: an address that is copied to elsewhere would stay with
+    Only for pages and answers that are made for each request: an address copied elsewhere would stay with
     this version, of which nothing is promised once another picture is shown.
     """
     return f"{address}{'&' if '?' in address else '?'}v={original.version}"

@@ -10,7 +10,7 @@ _MOST = 100
 def named(query: Mapping[str, str]) -> str:
     """Return the title of `?title=`, with the author if one is named; "" without a title.
 
-    Clients say it: it is cut, on one line, and shown as text to whoever sees the list.
+    Comes from clients, so it is cut, put on one line, and always shown as text.
     """
     title, author = (tidy(query.get(name, "")[: 4 * _MOST])[:_MOST] for name in ("title", "author"))
     return f"{title}, {author}" if title and author else title

@@ -18,7 +18,7 @@ _PATIENCE = 6
 """Times render.time_limit_seconds that one may take: of much detail it takes half a minute."""
 
 _LOWEST = 19
-"""Niceness of what nobody waits for."""
+"""Niceness of background work."""
 
 
 @asynccontextmanager

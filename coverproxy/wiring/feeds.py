@@ -1,4 +1,4 @@
-"""What takes in senders' files: whose they are, how they are read, and what fetches their links."""
+"""Builds the import of senders' files: the sender, its rules, and the fetcher of its links."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def open_links(config: Config, feed: FeedConfig) -> Iterator[LinkFetcher]:
 
 @contextmanager
 def open_sender(config: Config, feed: FeedConfig) -> Iterator[Sender]:
-    """Open whose files are read, with what fetches their links from the hosts that are listed."""
+    """Return the sender of a feed's files, with a fetcher for links to the listed hosts."""
     with open_links(config, feed) as links:
         yield replace(sender_of(config, feed), fetch=partial(_fetched, links) if feed.hosts else None)
 

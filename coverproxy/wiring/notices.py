@@ -1,4 +1,4 @@
-"""Builds what tells people: the post, the mail server, the watch."""
+"""Builds the parts that send notices: the post, the mail server, the watch."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from coverproxy.wiring.webhooks import receiver_of
 
 
 def notice_post(config: Config) -> NoticePost:
-    """Return the post, for whoever enters notices: the service and commands."""
+    """Return the post, for the service and for commands."""
     hooks = tuple(each.name for each in config.webhook if "notices" in each.tells)
     return NoticePost(config.notices, hooks, ZoneInfo(config.quota.time_zone))
 
@@ -54,7 +54,7 @@ def open_sender(config: Config, stack: AsyncExitStack) -> NoticeSender:
 async def kept_told(
     config: Config, shelf: DataFolder, accounts: Accounts, covers: Covers
 ) -> AsyncIterator[None]:
-    """Watch, and tell people, in the background; nothing at all where nobody is told."""
+    """Watch and send notices in the background; do nothing if there are no recipients."""
     post = notice_post(config)
     if not post.is_on:
         yield

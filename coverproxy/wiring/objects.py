@@ -47,7 +47,7 @@ def objects(config: Config) -> "SharedObjects | None":
 
 
 def _folder(url: str) -> "Callable[[], ObjectStore]":
-    """Open a folder at each request: one that is not mounted is away, and does not lack all objects."""
+    """Open a folder at each request: an unmounted one is unavailable, not empty."""
     from obstore.store import LocalStore
 
     root = Path(unquote(urlsplit(url).path))

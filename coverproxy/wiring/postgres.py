@@ -34,7 +34,7 @@ _AGAIN_SECONDS = 0.3
 """Pause between attempts to follow changes while the database is away."""
 
 _LOOK_SECONDS = 1.0
-"""How often changes are looked for while nothing tells of them."""
+"""How often to look for changes while notifications do not arrive."""
 
 _HOUR = 3600
 
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores:
-    """Make the stores; none is opened, and nothing is connected to."""
+    """Make the stores, without opening them or connecting."""
     store = config.store
     is_direct = store.listening == store.url  # another URL to listen at: there is a pooler in between
     pool = PostgresPool(store.url, StoreUnavailable, store.connections, prepares=is_direct)

@@ -178,7 +178,7 @@ async def _open_renders(
 
 
 def _build(parts: Parts) -> Service:
-    """Build the services from what is open."""
+    """Build the services from the opened stores."""
     folder, config = parts.folder, parts.config
     books = _cover_info(parts)
     curator = Curator(folder.catalogue, folder.files, folder.invalidator)

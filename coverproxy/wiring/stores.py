@@ -108,7 +108,7 @@ class Stores:
 
 
 def stores(config: Config, cache: DiskCache) -> Stores:
-    """Make the stores of a config; none is opened. Raises ConfigError if a library is missing."""
+    """Make the stores of a config, without opening them. Raises ConfigError if a library is missing."""
     data = Path(config.data.dir)
     priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
     if config.store.is_shared:

@@ -1,4 +1,4 @@
-"""Builds what tells webhooks of changes."""
+"""Builds the sender of webhooks."""
 
 import os
 from collections.abc import AsyncIterator

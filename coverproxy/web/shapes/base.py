@@ -204,8 +204,8 @@ def start(request: web.Request) -> str:
 async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
     """Find which of these books have a cover, and ask the sources.
 
-    When that cannot be said now, they are left out of an answer that nobody keeps, as those that a source has
-    not answered yet: some clients count an error, and stop asking for everybody.
+    Books that cannot be looked up now, or that a source has not answered yet, are left out of an answer that
+    must not be cached. An error instead would make some clients stop asking, for everybody.
     """
     if not wanted:
         return Sought({})

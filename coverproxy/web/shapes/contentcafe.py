@@ -101,7 +101,7 @@ def _add(jackets: etree._Element, kind: str, body: bytes) -> None:
 async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) -> bytes | None:
     """Return the JPEG of the first identifier that has a cover; None where none has, or not now.
 
-    The answer is kept by nobody, and Evergreen counts each error: after some it asks no more for anybody.
+    A missing picture is not cached, but Evergreen counts errors: after a few it stops asking, for everybody.
     """
     try:
         choices = identify.all_of(size, [(identify.scheme_of(text), text) for text in texts])

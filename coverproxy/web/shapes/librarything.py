@@ -17,7 +17,7 @@ routes = web.RouteTableDef()
 # Every path without a route of its own: doubled slashes before "devkey" still make a cover's path.
 @routes.get("/{path:.*}")
 async def cover(request: web.Request) -> web.StreamResponse:
-    """Serve one cover: who asks, for what, then ask the service. No decisions here."""
+    """Serve one cover: read the request, then ask the service. No decisions here."""
     name, size, scheme, value = split(request.match_info["path"])
     key = request[KEY] = await request.app[ACCOUNTS].authorize(name, site(request))
     named, is_wish = sizes.asked(sizes.sizes_for(request, key), size, request.query)
