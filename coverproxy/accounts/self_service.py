@@ -16,6 +16,7 @@ from coverproxy.domain.api_key import (
     Key,
     KeyRole,
     NoCoverChoice,
+    NoCoverWord,
     abridged,
     hashed,
     is_host,
@@ -229,7 +230,7 @@ def with_choice(key: Key, choice: str) -> Key:
     return replace(key, strict=False, no_cover=picture[choice])
 
 
-def choice_of(key: Key) -> str:
+def choice_of(key: Key) -> NoCoverWord:
     """Return the choice in the form that with_choice() takes."""
     return "404" if key.strict else key.no_cover
 

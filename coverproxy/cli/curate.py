@@ -83,9 +83,8 @@ def _as_json(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
     from coverproxy.service.book_json import book_as_json
 
     told = book_as_json(book)
-    for row, original in zip(told["originals"], book.originals, strict=True):
-        row["file"] = str(shelf.files.path(original))
-    return told
+    rows = zip(told["originals"], book.originals, strict=True)
+    return {**told, "originals": [{**row, "file": str(shelf.files.path(each))} for row, each in rows]}
 
 
 def _text(told: dict[str, Any]) -> str:

@@ -61,8 +61,8 @@ def corrupt(config: Config, as_json: bool, most: int) -> None:
     with faults_told(), open_shelf(config, to_write=False) as shelf:
         found = shelf.catalogue.corrupt(most)
         files = [str(shelf.files.path(each)) for each in found]
-    told = [
-        original_as_json(each, is_shown=False) | {"file": file}
+    told: list[dict[str, Any]] = [
+        {**original_as_json(each, is_shown=False), "file": file}
         for each, file in zip(found, files, strict=True)
     ]
     lines = [f"{each['of']}  {each['digest'][:8]}  {each['fault']}\n    {each['file']}" for each in told]

@@ -1,7 +1,7 @@
 """Commands about what readers report: list and close."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,11 @@ def list_(config: Config, as_json: bool, closed: bool) -> None:
 
     with _desk(config) as desk:
         found = desk.closed_reports() if closed else desk.open_reports()
-    told = [report_as_json(each, is_private=True) for each in found]
+    told = [report_as_json(each) for each in found]
     tell(as_json, told, "\n".join(map(_line, told)) or f"No report is {'closed' if closed else 'open'}.")
 
 
-def _line(told: dict[str, Any]) -> str:
+def _line(told: Mapping[str, Any]) -> str:
     people = f"{told['reporters']} reporter{'s' if told['reporters'] != 1 else ''}"
     end = f"  {told['state']} by {told['who']} {told['answer']!r}" if told["closed"] else ""
     text = f"  {told['text']!r}" if told["text"] else ""
@@ -75,4 +75,4 @@ def close(config: Config, as_json: bool, number: int, state: str, note: str, who
 
     with _desk(config) as desk:
         closed = desk.close(number, ReportState(state), Decision(who, int(time.time()), note))
-    tell(as_json, report_as_json(closed, is_private=True), f"Report {number} is closed: {state}")
+    tell(as_json, report_as_json(closed), f"Report {number} is closed: {state}")

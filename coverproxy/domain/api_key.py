@@ -12,6 +12,9 @@ from coverproxy.domain.editions import Relation
 NoCoverChoice = Literal["gif", "card", "own"]
 """What to show where a book has no cover: the 1×1 GIF, a drawn card, or the operator's own picture."""
 
+NoCoverWord = Literal["gif", "404", "card", "own"]
+"""The same as a person says it: "404" stands for a strict key."""
+
 NO_COVER_CHOICES: tuple[NoCoverChoice, ...] = get_args(NoCoverChoice)
 
 KeyRole = Literal["browser", "server", "batch"]

@@ -2,16 +2,31 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated
 
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
-from coverproxy.domain.shown_change import ShownChange
+from coverproxy.domain.json_fields import Isbn13, Moment
+from coverproxy.domain.shown_change import ChangeKind, ShownChange
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.base import Catalogue
 
 MOST_CHANGES = 1000
+
+
+class ChangeJson(TypedDict):
+    """One change of what an item shows."""
+
+    number: Annotated[int, Field(ge=1)]
+    at: Moment
+    identifier: Annotated[str, Field(description="scheme:value")]
+    isbn13: Annotated[Isbn13 | None, Field(description="The same, if it is an ISBN.")]
+    linked: Annotated[list[str], Field(description="All other names of the item.")]
+    kind: ChangeKind
+    has_cover: bool
 
 
 class ChangeList(TypedDict):
@@ -22,7 +37,7 @@ class ChangeList(TypedDict):
     """
 
     since: int
-    changes: list[dict[str, Any]]
+    changes: list[ChangeJson]
     next: int
     more: bool
     complete: bool
@@ -43,19 +58,19 @@ def changes_since(catalogue: Catalogue, since: int, most: int) -> ChangeList:
     }
 
 
-def _change(change: ShownChange, names: Any) -> dict[str, Any]:
+def _change(change: ShownChange, names: Iterable[Identifier]) -> ChangeJson:
     return {
         "number": change.number,
         "at": datetime.fromtimestamp(change.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "identifier": str(change.identifier),
         "isbn13": change.identifier.value if change.identifier.scheme == ISBN else None,
         "linked": sorted(str(each) for each in _others(names, change.identifier)),
-        "kind": change.kind.value,
+        "kind": change.kind,
         "has_cover": change.digest is not None,
     }
 
 
-def _others(names: Any, own: Identifier) -> list[Identifier]:
+def _others(names: Iterable[Identifier], own: Identifier) -> list[Identifier]:
     return [each for each in names if each != own]
 
 

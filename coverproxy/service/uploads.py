@@ -6,15 +6,18 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import orjson
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.accounts.stores import RateLimiter
 from coverproxy.config import Upload
 from coverproxy.domain.errors import BadQuestion, Busy, SentTwice, TooFast, TooLarge
+from coverproxy.domain.json_fields import Count, Digest, Isbn13, Px
 from coverproxy.domain.original import DIGEST_BYTES
-from coverproxy.domain.spec import Identifier
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.base import Catalogue
 from coverproxy.service.contribute import Contribution, ContributionResult, Contributor, take
 from coverproxy.service.fetch_original import OriginalFetcher
@@ -22,6 +25,19 @@ from coverproxy.service.linked_upload import linked
 from coverproxy.service.receive import received
 
 _log = logging.getLogger(__name__)
+
+
+class UploadJson(TypedDict):
+    """What became of a picture that was sent."""
+
+    identifier: Annotated[str, Field(description="scheme:value")]
+    isbn13: Annotated[Isbn13 | None, Field(description="The same, if it is an ISBN.")]
+    digest: Digest
+    status: ContributionResult
+    width: Px
+    height: Px
+    bytes: Count
+    type: Annotated[str, Field(description="jpeg, png, webp, gif, tiff or heif.")]
 
 
 class Uploads:
@@ -51,7 +67,7 @@ class Uploads:
     async def take(
         self, chunks: AsyncIterator[bytes], length: int | None, book: Identifier, said: Contribution,
         account: str, once: str,
-    ) -> tuple[int, dict[str, Any]]:  # fmt: skip
+    ) -> tuple[int, UploadJson]:  # fmt: skip
         """Receive a picture for a book and ingest it; return the answer's status and JSON.
 
         *length*: bytes, if the client says so. *account*: the one to count the upload for. *once*: the
@@ -92,18 +108,19 @@ class Uploads:
 
     async def _take(
         self, path: Path, book: Identifier, said: Contribution, once: str
-    ) -> tuple[int, dict[str, Any]]:
+    ) -> tuple[int, UploadJson]:
         decisions = self._catalogue.decisions
         digest = await self._fetcher.off_loop(partial(_digest, path))
         if once and (before := await self._fetcher.off_loop(partial(decisions.answered, once))):
             if before[0] != digest:
                 raise SentTwice("another picture was sent with this Idempotency-Key")
-            return 200, orjson.loads(before[1])
+            sent: UploadJson = orjson.loads(before[1])
+            return 200, sent
         original, outcome = await take(self._contributor, self._fetcher, path, book, said)
-        told = {
-            "isbn13": book.value, "digest": original.digest.hex(), "status": outcome.value,
-            "width": original.width, "height": original.height, "bytes": original.bytes,
-            "type": original.loader.value,
+        told: UploadJson = {
+            "identifier": str(book), "isbn13": book.value if book.scheme == ISBN else None,
+            "digest": original.digest.hex(), "status": outcome, "width": original.width,
+            "height": original.height, "bytes": original.bytes, "type": original.loader.value,
         }  # fmt: skip
         _log.info(
             "an original was uploaded", extra={"of": str(book), "by": said.who, "status": outcome.value}

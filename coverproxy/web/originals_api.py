@@ -14,11 +14,12 @@ from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import BadQuestion, UnreadType, WrongSecret
 from coverproxy.domain.original import LATEST_DATE, Terms
-from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
+from coverproxy.domain.spec import Identifier
+from coverproxy.service.book_json import book_as_json, deed_as_json, waiting_as_json
 from coverproxy.service.contribute import SOURCE, Contribution
 from coverproxy.service.curate import Curator
 from coverproxy.web import answers, bodies
+from coverproxy.web.api.admin_schemas import BookOriginals, PendingList
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, CURATOR, DESK, IS_PROGRAM, KEY, LOOKUPS, UPLOADS
 from coverproxy.web.pages import forms
 from coverproxy.web.uploader import (
@@ -126,12 +127,8 @@ async def pending(request: web.Request) -> web.StreamResponse:
     if not person.is_admin:
         raise WrongSecret("only an administrator sees what waits for a review")
     found = await off_loop(request, partial(request.app[CURATOR].pending, MOST_PENDING))
-    told = [
-        {"isbn13": each.identifier.value if each.identifier.scheme == ISBN else None}
-        | original_as_json(each, is_shown=False)
-        for each in found
-    ]
-    return answers.send(answers.json({"pending": told}))
+    told: PendingList = {"pending": [waiting_as_json(each) for each in found]}
+    return answers.send(answers.json(told))
 
 
 def _book(request: web.Request) -> Identifier:
@@ -251,12 +248,12 @@ def _decide(request: web.Request, book: Identifier, wish: dict[str, Any], by: De
         raise BadQuestion(f"{act[:40]!r} is not an act; expected one of {acts}")
 
 
-async def _told(request: web.Request, book: Identifier) -> dict[str, Any]:
+async def _told(request: web.Request, book: Identifier) -> BookOriginals:
     curator = request.app[CURATOR]
 
-    def look() -> dict[str, Any]:
+    def look() -> BookOriginals:
         deeds = [deed_as_json(each) for each in curator.history(book)]
-        return book_as_json(curator.book(book)) | {"history": deeds}
+        return {**book_as_json(curator.book(book)), "history": deeds}
 
     return await off_loop(request, look)
 

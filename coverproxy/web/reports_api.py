@@ -10,6 +10,7 @@ from coverproxy.domain.errors import BadQuestion, WrongSecret
 from coverproxy.domain.report import DECIDED, ReportState
 from coverproxy.service.report_json import report_as_json
 from coverproxy.web import answers, bodies
+from coverproxy.web.api.admin_schemas import ReportList
 from coverproxy.web.app_keys import ACCOUNTS, REPORTS
 from coverproxy.web.originals_api import MAX_ACT_BYTES, bearer, off_loop, person_of
 from coverproxy.web.uploader import Person
@@ -29,7 +30,8 @@ async def reports(request: web.Request) -> web.StreamResponse:
     desk = request.app[REPORTS]
     look = desk.closed_reports if request.query.get("state") == "closed" else desk.open_reports
     found = await off_loop(request, look)
-    return answers.send(answers.json({"reports": [report_as_json(each, is_private=True) for each in found]}))
+    told: ReportList = {"reports": [report_as_json(each) for each in found]}
+    return answers.send(answers.json(told))
 
 
 @routes.post(ONE)
@@ -40,7 +42,7 @@ async def close(request: web.Request) -> web.StreamResponse:
     state, note = _wish(await bodies.read(request, MAX_ACT_BYTES))
     by = Decision(person.name, int(request.app[ACCOUNTS].now()), note)
     work = partial(request.app[REPORTS].close, number, state, by)
-    return answers.send(answers.json(report_as_json(await off_loop(request, work), is_private=True)))
+    return answers.send(answers.json(report_as_json(await off_loop(request, work))))
 
 
 async def _admin(request: web.Request) -> Person:
@@ -51,7 +53,7 @@ async def _admin(request: web.Request) -> Person:
 
 
 def _number(text: str) -> int:
-    """Read a report's number. Here and not in the route, whose refusal would be another address's."""
+    """Parse a report's number. Not by the route's pattern: another address would then refuse it."""
     if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
         raise BadQuestion(
             f"number: {text[:40]!r} is not a report's number; expected digits, at most {MAX_DIGITS}"

@@ -37,11 +37,11 @@ TAGS: dict[str, str] = {
 class Address:
     """An address with a method.
 
-    `gives`: by media type, the shape (a type) or the schema of a 200's body. `refuses`: its errors, besides
-    those that every address can have. `takes`: by media type, the request's body. `route`: the router's
-    pattern, if it differs from the path. `is_image`: answers with a cover. `refuses_as`: by media type, the
-    body of a refusal, if it is not a problem. `is_page`: for people; all other answers are pages that say
-    why. `tag`: its group, one of TAGS.
+    `gives`: by media type, the type or the schema of the body of a success, which has one of `statuses`.
+    `refuses`: its errors, besides those that every address can have. `takes`: by media type, the request's
+    body. `route`: the router's pattern, if it differs from the path. `is_image`: answers with a cover.
+    `refuses_as`: by media type, the body of a refusal, if it is not a problem. `is_page`: for people; all
+    other answers are pages that say why. `tag`: its group, one of TAGS.
     """
 
     path: str
@@ -57,6 +57,7 @@ class Address:
     refuses_as: dict[str, Any] | None = None
     is_page: bool = False
     tag: str = "pages"
+    statuses: tuple[int, ...] = (200,)
 
     @property
     def is_of_key(self) -> bool:

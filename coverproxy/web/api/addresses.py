@@ -10,6 +10,7 @@ from coverproxy.domain.api_key import NAME_PATTERN
 from coverproxy.domain.formats import Format
 from coverproxy.service.changes_json import MOST_CHANGES, ChangeList
 from coverproxy.web.api import batch, bodies, originals
+from coverproxy.web.api import page_schemas as pages
 from coverproxy.web.api.address import EXAMPLE_KEY, Address, Parameter
 from coverproxy.web.api.page_addresses import ADMIN, HTML, JSON, TYPED, form, shown
 from coverproxy.web.api.schemas import MAX_ISBNS, Asked, Have, Info, Usage
@@ -87,31 +88,43 @@ def page(path: str, summary: str, media_type: str = HTML) -> Address:
     return Address(path, summary, {media_type: _TEXT})
 
 
-_OBJECT: dict[str, Any] = {"type": "object"}
+_DOCUMENT: dict[str, Any] = {"type": "object", "description": "An OpenAPI 3.1 document."}
+"""Its own specification says what is in it."""
 
 _SOUGHT = Parameter(
     "q", "query", "An ISBN in any spelling, or scheme:value.", {"type": "string"}, "0141439513"
 )
 
 _PAGES = (
-    shown("/", "The home page: some covers, and a field to find one", TYPED),
-    shown("/item", "Leads on to the page of the item that was typed (303)", _SOUGHT),
+    shown("/", "The home page: some covers, and a field to find one", pages.HomePage, TYPED),
+    Address(
+        "/item",
+        "Redirects to the page of the item that was typed (303)",
+        {},
+        parameters=(_SOUGHT,),
+        is_page=True,
+    ),
     Address(
         "/item/{scheme}/{value}",
         "An item: its cover, sizes, HTML to copy, where it comes from",
-        {HTML: _TEXT, JSON: _OBJECT},
+        {HTML: _TEXT, JSON: pages.ItemPage},
         parameters=(SCHEME, VALUE),
         is_page=True,
         route=r"/item/{scheme}/{value:[\s\S]+}",
     ),
-    shown("/keys", "About keys, with the form to request one"),
-    form("/keys", "Get a key"),
-    shown("/keys/given", "The key just issued to this browser; else redirects to the form (303)"),
-    shown("/status", "The service's contents, health and history"),
-    Address("/status.json", "The same as JSON, whatever Accept says", {JSON: _OBJECT}),
+    shown("/keys", "About keys, with the form to request one", pages.KeysPage),
+    form("/keys", "Get a key", pages.GivenKey, status=201),
+    shown(
+        "/keys/given",
+        "The key just issued to this browser; else redirects to the form (303)",
+        pages.GivenKey,
+    ),
+    shown("/status", "The service's contents, health and history", pages.Status),
+    Address("/status.json", "The same as JSON, whatever Accept says", {JSON: pages.Status}),
     shown(
         "/docs",
         "How to use this service: guides, and every address; as JSON, this document",
+        _DOCUMENT,
         Parameter(
             "key",
             "query",
@@ -124,7 +137,7 @@ _PAGES = (
     page("/favicon.svg", "The pages' icon", "image/svg+xml"),
     page("/favicon.ico", "The same, at the default location", "image/svg+xml"),
     page("/robots.txt", "robots.txt", "text/plain"),
-    Address("/openapi.json", "This document", {JSON: {"type": "object"}}),
+    Address("/openapi.json", "This document", {JSON: _DOCUMENT}),
 )
 
 _ITEM = r"/{scheme}/{value:[^/]+}"
@@ -144,8 +157,8 @@ def _upload(folder: str, whose: str) -> tuple[Address, Address]:
     """Describe the upload page of a kind of sender, and the target of its form."""
     path, route, parameters = f"{folder}/{{scheme}}/{{value}}", f"{folder}{_ITEM}", (SCHEME, VALUE)
     asks = Address(
-        path, f"The form to send a cover, {whose}", {HTML: _TEXT, JSON: _OBJECT}, parameters=parameters,
-        is_page=True, route=route,
+        path, f"The form to send a cover, {whose}", {HTML: _TEXT, JSON: pages.UploadPage},
+        parameters=parameters, is_page=True, route=route,
     )  # fmt: skip
     takes = Address(
         path, "Redirects to how it looks in every size", {}, "post", parameters=parameters, is_page=True,
@@ -156,24 +169,25 @@ def _upload(folder: str, whose: str) -> tuple[Address, Address]:
 
 _UPLOADS = (
     *_upload("/upload", "with a key and its owner's secret"),
-    shown("/upload/seen/{seen}", "How a sent picture looks in every size", _SEEN),
-    form("/upload/seen/{seen}", "Save a sent picture, or discard it", _SEEN),
+    shown("/upload/seen/{seen}", "How a sent picture looks in every size", pages.SentPicture, _SEEN),
+    form("/upload/seen/{seen}", "Save a sent picture, or discard it", pages.SentPicture, _SEEN),
     Address(
         "/upload/seen/{seen}/{size}.jpg", "A sent picture in one size", {"image/jpeg": _BINARY},
         parameters=(_SEEN, Parameter("size", "path", "A size of the config.", {"type": "string"}, "small")),
         is_page=True, route="/upload/seen/{seen}/{size:[a-z0-9]+}.jpg",
     ),
     Address(
-        "/report/{scheme}/{value}", "The cover, with the form to report it", {HTML: _TEXT, JSON: _OBJECT},
-        parameters=(SCHEME, VALUE), is_page=True, route=f"/report{_ITEM}",
+        "/report/{scheme}/{value}", "The cover, with the form to report it",
+        {HTML: _TEXT, JSON: pages.ReportPage}, parameters=(SCHEME, VALUE), is_page=True,
+        route=f"/report{_ITEM}",
     ),
     Address(
         "/report/{scheme}/{value}", "Report a cover: the form's fields, or the same as JSON",
-        {HTML: _TEXT, JSON: _OBJECT}, "post", parameters=(SCHEME, VALUE), is_page=True,
-        takes={"application/x-www-form-urlencoded": bodies.FORM, JSON: bodies.REPORT},
+        {HTML: _TEXT, JSON: pages.ReportStatePage}, "post", parameters=(SCHEME, VALUE), is_page=True,
+        statuses=(201,), takes={"application/x-www-form-urlencoded": bodies.FORM, JSON: bodies.REPORT},
         route=f"/report{_ITEM}",
     ),
-    shown("/report/{code}", "What became of a report", Parameter(
+    shown("/report/{code}", "What became of a report", pages.ReportStatePage, Parameter(
         "code", "path", "The report's number.", _TEXT, "AAAA-BBBB-CCCC-DDDD",
     )),
     page("/upload.js", "The upload page's script: drop, paste and preview", "text/javascript"),
@@ -184,7 +198,10 @@ _OF_KEYS = (
         "/devkey/{key}/usage", "A key's quota, usage, missing covers and refusals",
         {JSON: Usage, HTML: _TEXT}, parameters=(KEY, TYPED), is_page=True,
     ),
-    form("/devkey/{key}/usage", "Change or replace a key, with its owner's secret", KEY),
+    form(
+        "/devkey/{key}/usage", "Change or replace a key, with its owner's secret", Usage | pages.ReplacedKey,
+        KEY,
+    ),
     Address(
         "/devkey/{key}/usage/missing.csv", "The most requested ISBNs without a cover", {"text/csv": _TEXT},
         parameters=(KEY,), is_page=True,

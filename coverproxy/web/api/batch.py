@@ -3,10 +3,10 @@
 from typing import Any
 
 from coverproxy.web.api.address import EXAMPLE_KEY, Address, Parameter
+from coverproxy.web.api.page_schemas import BatchFound, BatchPage, BatchSheet
 from coverproxy.web.batch_form import MOST_AT_ONCE, MOST_ITEMS, PAPERS, PER_PAGE
 
 _TEXT = {"type": "string"}
-_OBJECT = {"type": "object"}
 _KEY = Parameter("key", "query", "A key, to fill in.", _TEXT, EXAMPLE_KEY)
 
 
@@ -14,12 +14,12 @@ def addresses(sizes: tuple[str, ...]) -> tuple[Address, ...]:
     """Describe them. *sizes*: those of the config."""
     return (
         Address(
-            "/batch", "The form for a list of identifiers", {"text/html": _TEXT, "application/json": _OBJECT},
-            parameters=(_KEY,), is_page=True,
+            "/batch", "The form for a list of identifiers",
+            {"text/html": _TEXT, "application/json": BatchPage}, parameters=(_KEY,), is_page=True,
         ),
         Address(
             "/batch", "Covers of a list: gallery, ZIP, or sheet to print",
-            {"text/html": _TEXT, "application/json": _OBJECT, "application/zip": {}}, "post",
+            {"text/html": _TEXT, "application/json": BatchSheet | BatchFound, "application/zip": {}}, "post",
             tells=(
                 f"At most {MOST_ITEMS} lines, and {MOST_AT_ONCE} covers in a ZIP or sheet; `part` counts on. "
                 "Covers that exist cost no quota, so asking again goes on where the quota ended."

@@ -153,8 +153,10 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _responses(address: Address, schemas: dict[str, Any]) -> dict[str, Any]:
     names = (*_PICTURE, "Retry-After") if address.is_image else ()
-    ok = _response(200, address.gives, names, address, schemas)
-    told = {"200": ok} | _conditional(address, schemas) | _refusals(address, schemas)
+    told = {
+        str(status): _response(status, address.gives, names, address, schemas) for status in address.statuses
+    }
+    told |= _conditional(address, schemas) | _refusals(address, schemas)
     return told | ({"default": _other(schemas)} if address.is_page else {})
 
 
@@ -219,7 +221,7 @@ def _schema(shape: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-@cache  # some twenty shapes for a thousand answers: a second of work otherwise
+@cache  # some sixty types for a thousand answers: a second of work otherwise
 def _described(shape: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the schema of a shape, and the named schemas that it refers to."""
     made = TypeAdapter(shape).json_schema(

@@ -3,14 +3,16 @@
 from typing import Any
 
 from coverproxy.domain import errors
+from coverproxy.service.report_json import ReportJson
+from coverproxy.service.uploads import UploadJson
 from coverproxy.web import reports_api
 from coverproxy.web.api import bodies
 from coverproxy.web.api.address import Address, Parameter
+from coverproxy.web.api.admin_schemas import BookOriginals, PendingList, ReportList
 from coverproxy.web.originals_api import ALL, ONE
 
 JSON = "application/json"
 
-_OBJECT: dict[str, Any] = {"type": "object"}
 _FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file"],
@@ -18,6 +20,8 @@ _FORM: dict[str, Any] = {
     "additionalProperties": False,
 }
 """Further fields are details of the picture, as in the query of PUT; unknown ones are ignored."""
+_TAKEN = (200, 201, 202)
+"""Sent again with the same Idempotency-Key; shown or kept; waits for a review."""
 _BINARY: dict[str, Any] = {}
 _TEXT = {"type": "string"}
 _REFUSED = (
@@ -58,23 +62,24 @@ def addresses(key: Parameter) -> tuple[Address, ...]:
     )
     pictures = {f"image/{name}": _BINARY for name in ("jpeg", "png", "webp", "gif", "tiff", "avif")}
     return (
-        Address(one, "Send a cover", {JSON: _OBJECT}, "put", parameters=(*book, *said), takes=pictures,
+        Address(one, "Send a cover", {JSON: UploadJson}, "put", parameters=(*book, *said), takes=pictures,
+                statuses=_TAKEN,
                 refuses=_SENT, tells=_WHO, route=ONE),
-        Address(one, "Send a cover with a form", {JSON: _OBJECT}, "post", parameters=book,
+        Address(one, "Send a cover with a form", {JSON: UploadJson}, "post", parameters=book, statuses=_TAKEN,
                 takes={"multipart/form-data": _FORM, JSON: bodies.BY_URL}, refuses=_SENT, tells=_WHO,
                 route=ONE),
-        Address(all_, "A book's originals, decisions and history", {JSON: _OBJECT},
+        Address(all_, "A book's originals, decisions and history", {JSON: BookOriginals},
                 parameters=book, refuses=_REFUSED, tells=_WHO, route=ALL),
-        Address(all_, "Pin, unpin, hide, restore, remove, approve or undo", {JSON: _OBJECT}, "post",
+        Address(all_, "Pin, unpin, hide, restore, remove, approve or undo", {JSON: BookOriginals}, "post",
                 parameters=book, takes={JSON: bodies.ACT}, tells=_WHO, route=ALL,
                 refuses=(*_REFUSED, errors.TooLarge, errors.TooSlow)),
-        Address("/devkey/{key}/originals", "What waits for a review", {JSON: _OBJECT}, parameters=(key,),
+        Address("/devkey/{key}/originals", "What waits for a review", {JSON: PendingList}, parameters=(key,),
                 refuses=(errors.UnknownKey, errors.WrongSecret, errors.Unavailable), tells=_WHO),
         Address("/devkey/{key}/reports", "What readers report; ?state=closed: what was decided",
-                {JSON: _OBJECT}, parameters=(key,), tells=_WHO,
+                {JSON: ReportList}, parameters=(key,), tells=_WHO,
                 refuses=(errors.UnknownKey, errors.WrongSecret, errors.Unavailable)),
-        Address("/devkey/{key}/reports/{number}", "Close a report as fixed, hidden or kept", {JSON: _OBJECT},
-                "post", parameters=(key, number),
+        Address("/devkey/{key}/reports/{number}", "Close a report as fixed, hidden or kept",
+                {JSON: ReportJson}, "post", parameters=(key, number),
                 takes={JSON: bodies.DECISION}, tells=_WHO, route=reports_api.ONE,
                 refuses=(errors.UnknownKey, errors.WrongSecret, errors.BadQuestion, errors.NoSuchReport,
                          errors.NoSuchOriginal, errors.TooLarge, errors.TooSlow, errors.Unavailable)),

@@ -3,27 +3,36 @@
 from typing import Any
 
 from coverproxy.domain.report import ReportReason
+from coverproxy.web.api import admin_schemas as schemas
 from coverproxy.web.api import bodies
 from coverproxy.web.api.address import Address, Parameter
+from coverproxy.web.api.page_schemas import GivenKey
 
 JSON = "application/json"
 HTML = "text/html"
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
-_OBJECT: dict[str, Any] = {"type": "object"}
 
 
-def shown(path: str, summary: str, *parameters: Parameter) -> Address:
-    """Describe a page that is also available as JSON."""
-    return Address(path, summary, {HTML: _TEXT, JSON: _OBJECT}, parameters=parameters, is_page=True)
+def shown(path: str, summary: str, as_json: Any, *parameters: Parameter) -> Address:
+    """Describe a page that is also available as JSON, of the type *as_json*."""
+    return Address(path, summary, {HTML: _TEXT, JSON: as_json}, parameters=parameters, is_page=True)
 
 
-def form(path: str, summary: str, *parameters: Parameter) -> Address:
+def form(path: str, summary: str, as_json: Any, *parameters: Parameter, status: int = 200) -> Address:
     """Describe the target of a page's form: it contains a token that only our pages issue."""
     takes = {"application/x-www-form-urlencoded": bodies.FORM}
-    gives: dict[str, Any] = {HTML: _TEXT, JSON: _OBJECT}
-    return Address(path, summary, gives, "post", parameters=parameters, takes=takes, is_page=True)
+    return Address(
+        path, summary, {HTML: _TEXT, JSON: as_json}, "post", parameters=parameters, takes=takes,
+        is_page=True, statuses=(status,),
+    )  # fmt: skip
+
+
+def _redirecting(path: str, summary: str) -> Address:
+    """Describe the target of a form that leads to another page."""
+    takes = {"application/x-www-form-urlencoded": bodies.FORM}
+    return Address(path, summary, {}, "post", takes=takes, is_page=True)
 
 
 def table(path: str, summary: str, *parameters: Parameter) -> Address:
@@ -55,21 +64,21 @@ _REASON = Parameter(
 _REPORTS = (_REASON, _list("reporters", "at", "isbn")[1])
 
 ADMIN = (
-    form("/admin/login", "Log in"),
-    form("/admin/logout", "Log out"),
+    _redirecting("/admin/login", "Log in; redirects to what waits (303)"),
+    _redirecting("/admin/logout", "Log out; redirects to the home page (303)"),
     Address("/admin/login", "Redirects to what waits", {}, is_page=True),
-    Address("/admin/logout", "Redirects to the keys", {}, is_page=True),
-    shown("/admin", "What waits for an administrator"),
-    shown("/admin/wanted", "What was asked for and has no cover, for all keys", *_WANTED),
+    Address("/admin/logout", "Redirects to what waits", {}, is_page=True),
+    shown("/admin", "What waits for an administrator", schemas.AdminHome),
+    shown("/admin/wanted", "Requested items without a cover, for all keys", schemas.AdminWanted, *_WANTED),
     table("/admin/wanted.csv", "The same list as CSV", *_WANTED),
-    shown("/admin/keys", "The keys and their use", *_KEYS),
+    shown("/admin/keys", "The keys and their use", schemas.AdminKeys, *_KEYS),
     table("/admin/keys.csv", "The same keys as CSV", *_KEYS),
-    form("/admin/keys", "Approve, limit, bind, replace or revoke a key"),
-    shown("/admin/new-key", "The form for a new key"),
-    form("/admin/new-key", "Create a key that works at once"),
-    shown("/admin/new-key/given", "The key just created; else redirects to the form (303)"),
-    shown("/admin/book", "A book's originals and derivatives", TYPED),
-    form("/admin/book", "Remove a book's derivatives"),
+    form("/admin/keys", "Approve, limit, bind, replace or revoke a key", schemas.AdminKeys),
+    shown("/admin/new-key", "The form for a new key", schemas.NewKeyPage),
+    form("/admin/new-key", "Create a key that works at once", GivenKey, status=201),
+    shown("/admin/new-key/given", "The key just created; else redirects to the form (303)", GivenKey),
+    shown("/admin/book", "A book's originals and derivatives", schemas.AdminBook, TYPED),
+    form("/admin/book", "Remove a book's derivatives", schemas.AdminBook),
     Address(
         "/admin/original/{digest}", "An original, rendered small", {"image/jpeg": _BINARY},
         parameters=(
@@ -80,13 +89,13 @@ ADMIN = (
         is_page=True, route="/admin/original/{digest:[0-9a-f]{32}}",
     ),
     Address("/admin/decide", "Redirects to what waits", {}, is_page=True),
-    form("/admin/decide", "Choose, hide, restore or approve an original, or undo a decision"),
-    shown("/admin/review", "Pictures that wait for approval"),
-    form("/admin/review", "Approve or turn down pictures that wait"),
-    shown("/admin/reports", "What readers report", *_REPORTS),
+    form("/admin/decide", "Choose, hide, restore or approve an original; undo a decision", schemas.AdminBook),
+    shown("/admin/review", "Pictures that wait for approval", schemas.AdminReview),
+    form("/admin/review", "Approve or turn down pictures that wait", schemas.AdminReview),
+    shown("/admin/reports", "What readers report", schemas.AdminReports, *_REPORTS),
     table("/admin/reports.csv", "The open reports as CSV", *_REPORTS),
-    form("/admin/reports", "Close a report"),
-    shown("/admin/service", "Quarantine, cache and sources"),
-    form("/admin/service", "Release an original from quarantine"),
+    form("/admin/reports", "Close a report", schemas.AdminReports),
+    shown("/admin/service", "Quarantine, cache and sources", schemas.AdminService),
+    form("/admin/service", "Release an original from quarantine", schemas.AdminService),
 )  # fmt: skip
 """Without a way to log in (config: [admin]) all of them are 404."""

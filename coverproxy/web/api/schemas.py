@@ -1,18 +1,21 @@
 """The JSON answers as types: what handlers return and /openapi.json describes."""
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+    NotRequired,  # pydantic does not read the one of typing before 3.12
+)
 
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
+from typing_extensions import TypedDict
+
+from coverproxy.domain.api_key import KeyRole, NoCoverWord
+from coverproxy.domain.json_fields import Day, Isbn13, Moment, Px
 
 MAX_ISBNS = 1000
 """Most ISBNs in one request."""
 
-Px = Annotated[int, Field(ge=1, description="Pixels.")]
-Moment = Annotated[
-    str, Field(description="A moment in UTC (RFC 3339).", json_schema_extra={"format": "date-time"})
-]
-Isbn13 = Annotated[str, Field(pattern="^97[89][0-9]{10}$", description="A canonical ISBN-13.")]
+KeyStateWord = Literal["active", "waiting", "revoked", "expired"]
 
 
 class Problem(TypedDict):
@@ -31,12 +34,44 @@ class RefusalAnswer(TypedDict):
     error: str
 
 
+class TriedSize(TypedDict):
+    """A cover in one size: the address to copy, and the one that this page shows it by."""
+
+    name: str
+    width: Px
+    height: Px
+    url: str
+    shown: str
+    html: str
+
+
+class TriedOriginal(TypedDict):
+    """The picture that a cover is made from."""
+
+    width: Px
+    height: Px
+    source: str
+
+
+class TriedItem(TypedDict):
+    """What a typed identifier names, and its cover."""
+
+    asked: str
+    name: str | None
+    isbn13: Isbn13 | None
+    isbn10: str | None
+    why: Annotated[str | None, Field(description="Why it is invalid.")]
+    has_cover: bool
+    sizes: list[TriedSize]
+    original: NotRequired[TriedOriginal]
+    html_sharp: NotRequired[Annotated[str, Field(description="An image tag with every size.")]]
+    tries_left: NotRequired[Annotated[int, Field(ge=0, description="New covers for visitors today.")]]
+
+
 class UsageDay(TypedDict):
     """What a key made on a day."""
 
-    day: Annotated[
-        str, Field(description="A day of the quota's time zone.", json_schema_extra={"format": "date"})
-    ]
+    day: Day
     made: Annotated[int, Field(ge=0, description="New covers made from originals.")]
     downloaded: Annotated[int, Field(ge=0, description="Covers sent whole, by the app or by nginx.")]
 
@@ -84,12 +119,17 @@ class Usage(TypedDict):
     resets_at: Moment
     resets_in: Annotated[int, Field(ge=0, description="Seconds until the day ends.")]
     days: Annotated[list[UsageDay], Field(description="The last 30 days, today last.")]
-    state: Literal["active", "waiting", "revoked", "expired"]
+    state: KeyStateWord
     sites: Annotated[list[str], Field(description="Sites whose pages may use it; empty: every site.")]
-    no_cover: Literal["gif", "404", "card", "own"]
+    no_cover: NoCoverWord
+    role: KeyRole
+    asked_role: Annotated[KeyRole | Literal[""], Field(description="What its owner asks for.")]
+    named_sizes_only: bool
+    throttled: Annotated[int, Field(ge=0, description="Throttled answers in the last seven days.")]
     expires_at: Moment | None
     lacking: Annotated[list[UsageLacking], Field(description="The most requested ISBNs without a cover.")]
     refusals: Annotated[list[UsageRefusal], Field(description="The latest refusals, newest first.")]
+    tried: Annotated[TriedItem | None, Field(description="What ?isbn= names; null: nothing was asked.")]
 
 
 class InfoOriginal(TypedDict):

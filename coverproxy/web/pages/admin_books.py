@@ -1,7 +1,6 @@
 """The admin page of a book: its originals side by side, its derivatives, and their removal."""
 
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -14,6 +13,7 @@ from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
 from coverproxy.service.curate import Curator
 from coverproxy.service.holdings import BookHoldings, HeldOriginal
+from coverproxy.web.api.admin_schemas import AdminBook, AdminDerivative, AdminItem, AdminOriginal
 from coverproxy.web.app_keys import COVERS, CURATOR
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
@@ -40,8 +40,9 @@ async def page(
     request: web.Request, typed: str, *, purged: int | None = None, done: str = "", fault: str = ""
 ) -> web.Response:
     """Show the books that *typed* can mean. *done*: the act just done; *fault*: why it was not."""
-    data: dict[str, Any] = {"asked": typed[:200], "why": None, "books": [], "purged": purged}
-    data |= {"done": done, "fault": fault}
+    data: AdminBook = {
+        "asked": typed[:200], "why": None, "books": [], "purged": purged, "done": done, "fault": fault,
+    }  # fmt: skip
     try:
         reading = schemes.read(typed) if typed else None
     except NotAnIdentifier as exc:
@@ -52,7 +53,7 @@ async def page(
     return shown(request, "admin_book.html", data, token=forms.token(request, who(request)))
 
 
-def _known(curator: Curator, identifier: Identifier, held: BookHoldings) -> dict[str, Any]:
+def _known(curator: Curator, identifier: Identifier, held: BookHoldings) -> AdminItem:
     """Return everything about an identifier and its item. Blocks."""
     known = curator.book(identifier)
     here = {each.digest for each in known.originals}
@@ -73,9 +74,10 @@ def _known(curator: Curator, identifier: Identifier, held: BookHoldings) -> dict
     }
 
 
-def _original(held: HeldOriginal, *, is_shown: bool) -> dict[str, Any]:
+def _original(held: HeldOriginal, *, is_shown: bool) -> AdminOriginal:
     each = held.original
-    return original_as_json(each, is_shown=is_shown) | {
+    return {
+        **original_as_json(each, is_shown=is_shown),
         "of": each.identifier.listed,
         "is_held": each.is_held,
         "is_present": held.is_present,
@@ -83,7 +85,7 @@ def _original(held: HeldOriginal, *, is_shown: bool) -> dict[str, Any]:
     }
 
 
-def _derivative(each: HeldFile) -> dict[str, Any]:
+def _derivative(each: HeldFile) -> AdminDerivative:
     return {
         "size": each.size, "format": each.format, "bytes": each.stat.st_size,
         "made": iso(int(each.stat.st_ctime)), "is_live": each.is_live,

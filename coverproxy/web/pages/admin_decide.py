@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -13,6 +12,7 @@ from coverproxy.domain.original import DIGEST_BYTES
 from coverproxy.domain.spec import Identifier
 from coverproxy.service.book_json import original_as_json
 from coverproxy.service.curate import Curator
+from coverproxy.web.api.admin_schemas import AdminReview
 from coverproxy.web.app_keys import ACCOUNTS, CURATOR
 from coverproxy.web.pages import admin_books, forms
 from coverproxy.web.pages.lookup import asked
@@ -80,7 +80,7 @@ async def review(request: web.Request) -> web.StreamResponse:
 @routes.post("/admin/review")
 @admin
 async def judge(request: web.Request) -> web.StreamResponse:
-    """Approve or hide all that is ticked; one that somebody judged meanwhile is passed over."""
+    """Approve or hide all ticked pictures, except those that somebody decided meanwhile."""
     fields = await form(request)
     act = fields.get("act", "")
     if act not in ("approve", "hide"):
@@ -101,9 +101,9 @@ async def judge(request: web.Request) -> web.StreamResponse:
 
 async def _review(request: web.Request, done: int | None = None) -> web.Response:
     found = await asked(request, partial(request.app[CURATOR].pending, MOST_PENDING))
-    data: dict[str, Any] = {
+    data: AdminReview = {
         "pending": [
-            {"name": each.identifier.listed} | original_as_json(each, is_shown=False) for each in found
+            {"name": each.identifier.listed, **original_as_json(each, is_shown=False)} for each in found
         ],
         "done": done,
     }
@@ -125,7 +125,7 @@ def _digest(text: str) -> bytes:
 
 
 def decision(request: web.Request, fields: dict[str, str]) -> Decision:
-    """Say who decides: by name where the front server gives one; a password has no name."""
+    """Return who decides: the name that the front server gives, or "admin" for the password."""
     kind, _, name = who(request).partition(" ")
     person = name[:100] if kind == "front" and name else "admin"
     return Decision(person, int(request.app[ACCOUNTS].now()), fields.get("note", "").strip()[:500])

@@ -1,8 +1,8 @@
-"""The administrators' first page: what waits for a person, and what readers ask for in vain."""
+"""The administrators' first page: what waits for a person, and which requested items have no cover."""
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 
@@ -10,13 +10,14 @@ from coverproxy.concurrency.refreshed import Refreshed
 from coverproxy.service.curate import Curator
 from coverproxy.service.reports import ReportDesk
 from coverproxy.stats.base import Lacking
+from coverproxy.web.api.admin_schemas import AdminHome, AdminWanted, WantedOrder
 from coverproxy.web.app_keys import ACCOUNTS, COVERS, CURATOR, DESK, REPORTS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, who
 from coverproxy.web.pages.tables import as_csv
-from coverproxy.web.pages.usage import iso
+from coverproxy.web.pages.usage import iso, lacking_as_json
 
 routes = web.RouteTableDef()
 
@@ -26,11 +27,11 @@ MOST_WANTED = 10
 WANTED_SECONDS = 30.0
 """How long the list of items without a cover is kept: it sums up the requests of all keys."""
 
-_ORDERS = ("asked", "last", "isbn")
+_ORDERS: tuple[WantedOrder, ...] = get_args(WantedOrder)
 
 
 class MostWanted(Refreshed[list[Lacking]]):
-    """What all keys asked for in vain."""
+    """The items without a cover that all keys asked for."""
 
     def __init__(self) -> None:
         super().__init__([], WANTED_SECONDS)
@@ -48,7 +49,7 @@ async def start(request: web.Request) -> web.StreamResponse:
     pending, reports = await asked(request, look)
     keys = [key for key in accounts.all() if key.revoked_at is None]
     states = covers.source_states()
-    data: dict[str, Any] = {
+    data: AdminHome = {
         "faults": await covers.health(),
         "waits": {
             "keys": sum(key.is_waiting for key in keys),
@@ -60,7 +61,7 @@ async def start(request: web.Request) -> web.StreamResponse:
             "sources": sum(state != "closed" for state in states.values()),
         },
         "sources_down": [name for name, state in states.items() if state != "closed"],
-        "wanted": [_told(each) for each in (await _wanted(request))[:MOST_WANTED]],
+        "wanted": [lacking_as_json(each) for each in (await _wanted(request))[:MOST_WANTED]],
     }
     return shown(request, "admin_home.html", data, token=forms.token(request, who(request)))
 
@@ -84,7 +85,12 @@ async def _lacking(app: web.Application) -> list[Lacking]:
 @admin
 async def wanted(request: web.Request) -> web.StreamResponse:
     """List what has no cover: `?find=` is part of an identifier, `?sort=` asked, last or isbn."""
-    data = {**_choice(request), "wanted": [_told(each) for each in await _sorted(request)]}
+    find, sort = _choice(request)
+    data: AdminWanted = {
+        "find": find,
+        "sort": sort,
+        "wanted": [lacking_as_json(each) for each in await _sorted(request)],
+    }
     return shown(request, "admin_wanted.html", data, orders=_ORDERS, token=forms.token(request, who(request)))
 
 
@@ -96,22 +102,17 @@ async def wanted_csv(request: web.Request) -> web.StreamResponse:
     return as_csv("without-cover", ("isbn", "asked", "last", "title"), rows)
 
 
-def _choice(request: web.Request) -> dict[str, str]:
+def _choice(request: web.Request) -> tuple[str, WantedOrder]:
+    """Return what the list is searched for, and its order."""
     sort = request.query.get("sort", "")
-    return {
-        "find": request.query.get("find", "").strip()[:80],
-        "sort": sort if sort in _ORDERS else _ORDERS[0],
-    }
+    order = next((each for each in _ORDERS if each == sort), _ORDERS[0])
+    return request.query.get("find", "").strip()[:80], order
 
 
 async def _sorted(request: web.Request) -> list[Lacking]:
-    choice, found = _choice(request), await _wanted(request)
-    some = [each for each in found if choice["find"].casefold() in f"{each.isbn} {each.title}".casefold()]
+    (find, sort), found = _choice(request), await _wanted(request)
+    some = [each for each in found if find.casefold() in f"{each.isbn} {each.title}".casefold()]
     orders: dict[str, Any] = {
         "asked": lambda each: -each.asked, "last": lambda each: -each.last, "isbn": lambda each: each.isbn,
     }  # fmt: skip
-    return sorted(some, key=orders[choice["sort"]])
-
-
-def _told(each: Lacking) -> dict[str, Any]:
-    return {"isbn": each.isbn, "title": each.title, "asked": each.asked, "last": iso(each.last)}
+    return sorted(some, key=orders[sort])

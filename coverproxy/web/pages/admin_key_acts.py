@@ -4,7 +4,6 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 from aiohttp import web
 
@@ -12,6 +11,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, KeyWish, approved, choice_of, site_as_typed
 from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, abridged, hashed, new_secret
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
+from coverproxy.web.api.admin_schemas import KeyDone, KeyGains, NewKeyPage
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK
 from coverproxy.web.errors import meaning
 from coverproxy.web.page_context import PageContext
@@ -75,7 +75,7 @@ def _form(
 ) -> web.Response:
     usual = {"daily_limit": str(request.app[CONFIG].quota.daily_limit), "role": "browser"}
     typed = {"label": "", "contact": "", "site": "", **usual, **fields, "is_bound": "is_bound" in fields}
-    data = {"refused": exc.field if exc else None, "why": why or None}
+    data: NewKeyPage = {"refused": exc.field if exc else None, "why": why or None}
     return shown(
         request, "admin_new_key.html", data, status=meaning(exc).status if exc else 200, typed=typed,
         roles=KEY_ROLES, token=forms.token(request, who(request)), once=secrets.token_urlsafe(12),
@@ -101,33 +101,34 @@ async def act(request: web.Request) -> web.StreamResponse:
         return shown(request, "admin_sure.html", asked, token=token, days=_ROTATED_KEEP_DAYS)
     more = await do(accounts, desk, key, fields)
     _log.info("a key was administered", extra={"action": fields["action"], "key": abridged(key.name)})
-    return await admin_keys.page(request, {"action": fields["action"], "label": key.label, **more})
+    done: KeyDone = {"action": fields["action"], "label": key.label, **more}
+    return await admin_keys.page(request, done)
 
 
-Act = Callable[[Accounts, PageContext, Key, dict[str, str]], Awaitable[dict[str, Any]]]
+Act = Callable[[Accounts, PageContext, Key, dict[str, str]], Awaitable[KeyGains]]
 
 
-async def _approve(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _approve(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> KeyGains:
     await accounts.save(approved(key, _role(fields)))
     return {}
 
 
-async def _refuse(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _refuse(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> KeyGains:
     await desk.keys.refuse(key)
     return {}
 
 
-async def _revoke(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _revoke(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> KeyGains:
     await accounts.save(replace(key, revoked_at=key.revoked_at or int(accounts.now())))
     return {}
 
 
-async def _restore(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _restore(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> KeyGains:
     await accounts.save(replace(key, revoked_at=None))
     return {}
 
 
-async def _settle(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _settle(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> KeyGains:
     """Set the limit, the sites, the role, the sizes and the choice for missing covers."""
     limit = number(fields.get("daily_limit", ""), MOST_LIMIT, "daily_limit")
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
@@ -147,14 +148,12 @@ def _role(fields: dict[str, str]) -> KeyRole | None:
     raise KeyRequestRefused(KeyRequestReason.FIELD, "role")
 
 
-async def _rotate(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> dict[str, Any]:
+async def _rotate(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> KeyGains:
     new = await desk.keys.rotate(key, _ROTATED_KEEP_DAYS * DAY_SECONDS)
     return {"key": new.name, "days": _ROTATED_KEEP_DAYS}
 
 
-async def _give_word(
-    accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]
-) -> dict[str, Any]:
+async def _give_word(accounts: Accounts, desk: PageContext, key: Key, fields: dict[str, str]) -> KeyGains:
     """Create a new owner's secret, replacing a lost or missing one."""
     word = new_secret()
     await accounts.save(replace(key, owner=hashed(word)))

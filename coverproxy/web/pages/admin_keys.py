@@ -11,6 +11,7 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import choice_of, tidy
 from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
+from coverproxy.web.api.admin_schemas import AdminKey, AdminKeys, KeyDone
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
@@ -63,18 +64,22 @@ async def keys_csv(request: web.Request) -> web.StreamResponse:
     """Return the same keys as CSV, all of them."""
     found, made = await _found(request, _choice(request))
     rows = [_told(key, request.app[ACCOUNTS], made.get(key.counted_as, 0)) for key in found]
-    for row in rows:
-        row["sites"] = " ".join(row["sites"])
-    return as_csv("keys", _COLUMNS, ([row[name] for name in _COLUMNS] for row in rows))
+    return as_csv("keys", _COLUMNS, map(_cells, rows))
 
 
-async def page(request: web.Request, done: dict[str, Any] | None = None) -> web.Response:
+def _cells(row: AdminKey) -> list[object]:
+    """Return a row of the CSV, where sites are parted by spaces."""
+    cells: dict[str, object] = {**row, "sites": " ".join(row["sites"])}
+    return [cells[name] for name in _COLUMNS]
+
+
+async def page(request: web.Request, done: KeyDone | None = None) -> web.Response:
     """Show the keys; *done*: what was just done to one."""
     accounts, choice = request.app[ACCOUNTS], _choice(request)
     found, made = await _found(request, choice)
     first = number(request.query.get("from", "0"), MOST_FROM, "from")
     some = found[first : first + MOST_SHOWN]
-    data = {
+    data: AdminKeys = {
         "find": choice.find,
         "state": choice.state,
         "sort": choice.sort,
@@ -149,7 +154,7 @@ def _order(key: Key) -> tuple[bool, int]:
     return not (key.is_waiting and key.revoked_at is None), -key.created_at
 
 
-def _told(key: Key, accounts: Accounts, made: int) -> dict[str, Any]:
+def _told(key: Key, accounts: Accounts, made: int) -> AdminKey:
     return {
         "key": key.name,
         "label": key.label,
@@ -164,6 +169,6 @@ def _told(key: Key, accounts: Accounts, made: int) -> dict[str, Any]:
         "asked_role": key.asked_role,
         "named_sizes_only": key.named_sizes_only,
         "created_at": iso(key.created_at),
-        "expires_at": iso(key.expires_at),
+        "expires_at": None if key.expires_at is None else iso(key.expires_at),
         "counted_as": key.counted_as,
     }

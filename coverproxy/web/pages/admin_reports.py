@@ -9,8 +9,9 @@ from aiohttp import web
 
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoSuchOriginal, NoSuchReport
 from coverproxy.domain.report import DECIDED, Report, ReportReason, ReportState
-from coverproxy.service.report_json import report_as_json
+from coverproxy.service.report_json import ReportJson, report_as_json
 from coverproxy.service.reports import ReportDesk
+from coverproxy.web.api.admin_schemas import AdminReports, OpenReport
 from coverproxy.web.app_keys import REPORTS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.admin_decide import decision
@@ -58,14 +59,14 @@ async def reports(request: web.Request) -> web.StreamResponse:
 async def reports_csv(request: web.Request) -> web.StreamResponse:
     """Return the same open reports as CSV."""
     found = await asked(request, partial(_chosen, request.app[REPORTS], ReportChoice.of(request)))
-    told = [report_as_json(each, is_private=True) for each in found]
-    return as_csv("reports", _COLUMNS, ([row[name] for name in _COLUMNS] for row in told))
+    rows: list[dict[str, object]] = [{**report_as_json(each)} for each in found]
+    return as_csv("reports", _COLUMNS, ([row[name] for name in _COLUMNS] for row in rows))
 
 
 @routes.post("/admin/reports")
 @admin
 async def close(request: web.Request) -> web.StreamResponse:
-    """Decide one report; one that somebody closed meanwhile is told."""
+    """Decide one report, or say that somebody else closed it meanwhile."""
     fields = await form(request)
     number, act = fields.get("number", ""), fields.get("act", "")
     if act not in DECIDED:
@@ -82,8 +83,11 @@ async def close(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, *, done: str = "", fault: str = "") -> web.Response:
     choice = ReportChoice.of(request)
-    data = await asked(request, partial(_data, request.app[REPORTS], choice))
-    data |= {"done": done, "fault": fault, "reason": choice.reason, "sort": choice.sort}
+    opened, closed = await asked(request, partial(_look, request.app[REPORTS], choice))
+    data: AdminReports = {
+        "open": opened, "closed": closed, "done": done, "fault": fault, "reason": choice.reason,
+        "sort": choice.sort,
+    }  # fmt: skip
     return shown(
         request, "admin_reports.html", data, token=forms.token(request, who(request)),
         reasons=[each.value for each in ReportReason], orders=ORDERS,
@@ -100,12 +104,12 @@ def _chosen(desk: ReportDesk, choice: ReportChoice) -> list[Report]:
     return sorted(found, key=orders[choice.sort])
 
 
-def _data(desk: ReportDesk, choice: ReportChoice) -> dict[str, Any]:
-    """Return what the page shows. Blocks."""
-    data: dict[str, Any] = {"open": [], "closed": []}
-    for report in _chosen(desk, choice)[:MOST_OPEN]:
-        best = desk.shown(report.identifier)
-        now = best.digest.hex() if best else None
-        data["open"].append(report_as_json(report, is_private=True) | {"shown": now})
-    data["closed"] = [report_as_json(each, is_private=True) for each in desk.closed_reports(MOST_CLOSED)]
-    return data
+def _look(desk: ReportDesk, choice: ReportChoice) -> tuple[list[OpenReport], list[ReportJson]]:
+    """Return the open reports of a choice, and the latest closed ones. Blocks."""
+    opened = [_open(desk, each) for each in _chosen(desk, choice)[:MOST_OPEN]]
+    return opened, [report_as_json(each) for each in desk.closed_reports(MOST_CLOSED)]
+
+
+def _open(desk: ReportDesk, report: Report) -> OpenReport:
+    best = desk.shown(report.identifier)
+    return {**report_as_json(report), "shown": best.digest.hex() if best else None}

@@ -1,17 +1,16 @@
 """The admin page of the service: quarantine and release, the cache's size, and the sources."""
 
-from dataclasses import asdict
-from typing import Any
-
 from aiohttp import web
 
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.service.book_json import original_as_json
+from coverproxy.web.api.admin_schemas import AdminQuarantined, AdminService
 from coverproxy.web.app_keys import CONFIG, COVERS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, form, who
+from coverproxy.web.pages.status import source_as_json
 from coverproxy.web.pages.usage import iso
 
 routes = web.RouteTableDef()
@@ -26,11 +25,16 @@ async def service(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, released: int | None = None) -> web.Response:
     covers, config = request.app[COVERS], request.app[CONFIG]
-    cache = asdict(await covers.room())
-    data: dict[str, Any] = {
+    room = await covers.room()
+    data: AdminService = {
         "faults": await covers.health(),
-        "cache": cache | {"max_bytes": config.cache.max_bytes, "min_free_bytes": config.cache.min_free_bytes},
-        "sources": [asdict(each) for each in await covers.sources()],
+        "cache": {
+            "held_bytes": room.held_bytes,
+            "free_bytes": room.free_bytes,
+            "max_bytes": config.cache.max_bytes,
+            "min_free_bytes": config.cache.min_free_bytes,
+        },
+        "sources": [source_as_json(each) for each in await covers.sources()],
         "quarantined": [_told(each) for each in await covers.quarantined()],
         "corrupt": [original_as_json(each, is_shown=False) for each in await covers.corrupt()],
         "released": released,
@@ -38,7 +42,7 @@ async def _page(request: web.Request, released: int | None = None) -> web.Respon
     return shown(request, "admin_service.html", data, token=forms.token(request, who(request)))
 
 
-def _told(each: Quarantined) -> dict[str, Any]:
+def _told(each: Quarantined) -> AdminQuarantined:
     return {
         "digest": each.digest.hex(),
         "isbns": [original.identifier.listed for original in each.originals][:20],

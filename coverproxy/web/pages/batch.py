@@ -27,6 +27,7 @@ from coverproxy.imaging.transform import target_size
 from coverproxy.service.zip_covers import Packed, Packing, name_of
 from coverproxy.stats.downloads import NATIVE
 from coverproxy.web import answers
+from coverproxy.web.api.page_schemas import BatchCover, BatchFound, BatchPage, BatchSheet
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, DESK, KEY
 from coverproxy.web.batch_form import (
     MAX_LIST_BYTES,
@@ -104,7 +105,7 @@ async def _answer(request: web.Request, key: Key, form: BatchForm) -> web.Stream
     part = covered[(form.part - 1) * MOST_AT_ONCE : form.part * MOST_AT_ONCE]
     if form.act == "zip" and part:
         return await _zip(request, key, form, [original.identifier for _, original in part])
-    data = _told(request, key, listed, covered) | {"is_settled": sought.is_settled}
+    data = _told(request, key, listed, covered, is_settled=sought.is_settled)
     if form.act == "sheet" and part:
         return _sheet(request, key, form, data, part)
     names = [(original.identifier.listed, entry.title) for entry, original in covered]
@@ -122,8 +123,13 @@ async def _answer(request: web.Request, key: Key, form: BatchForm) -> web.Stream
 
 
 def _told(
-    request: web.Request, key: Key, listed: TitledList, covered: list[tuple[TitledItem, Original]]
-) -> dict[str, Any]:
+    request: web.Request,
+    key: Key,
+    listed: TitledList,
+    covered: list[tuple[TitledItem, Original]],
+    *,
+    is_settled: bool,
+) -> BatchFound:
     """Return the result as JSON: covers, items without one, lines without an item, and the quota."""
     allowance = request.app[ACCOUNTS].allowance(key)
     found = {entry.number for entry, _ in covered}
@@ -136,12 +142,13 @@ def _told(
         "unread": [{"line": each.number, "text": each.text, "why": each.why} for each in listed.unread],
         "left": allowance.left, "limit": allowance.limit,
         "resets_at": allowance.resets_at.isoformat().replace("+00:00", "Z"),
+        "is_settled": is_settled,
     }  # fmt: skip
 
 
 def _cover(
     request: web.Request, key: Key, entry: TitledItem, original: Original, size: str = LIST_SIZE
-) -> dict[str, Any]:
+) -> BatchCover:
     place = path_of(original.identifier)
     sides = (original.width, original.height)
     width, height = target_size(sides, request.app[CONFIG].sizes[size])
@@ -160,7 +167,7 @@ def _sheet(
     request: web.Request,
     key: Key,
     form: BatchForm,
-    data: dict[str, Any],
+    data: BatchFound,
     part: list[tuple[TitledItem, Original]],
 ) -> web.Response:
     """Show pages to print, with covers in the largest usual size."""
@@ -168,7 +175,7 @@ def _sheet(
     largest = max(sizes, key=lambda name: sizes[name].width * sizes[name].height)
     covers = [_cover(request, key, *each, size=largest) for each in part]
     pages = [covers[at : at + form.per_page] for at in range(0, len(covers), form.per_page)]
-    told = data | {"paper": form.paper, "per_page": form.per_page, "pages": pages}
+    told: BatchSheet = {**data, "paper": form.paper, "per_page": form.per_page, "pages": pages}
     return shown(request, "batch_sheet.html", told)
 
 
@@ -215,7 +222,7 @@ def _place(zips: Counter[str], account: str) -> Iterator[None]:
 
 
 def _report(request: web.Request, key: Key, outcomes: dict[Identifier, Packed]) -> str:
-    """Return the text that the ZIP has beside the covers: what is in it, what is not, how to go on."""
+    """Return the ZIP's report: which covers it has, which it lacks, and how to get the rest."""
     texts = texts_for(request)
     counts = Counter(outcomes.values())
     told = [texts("batch.report_in", count=counts[Packed.IN], asked=len(outcomes))]
@@ -229,7 +236,7 @@ def _report(request: web.Request, key: Key, outcomes: dict[Identifier, Packed]) 
 
 
 def _form(request: web.Request, typed: dict[str, str], fault: CoverError | None = None) -> web.Response:
-    data = {
+    data: BatchPage = {
         "most_items": MOST_ITEMS, "most_at_once": MOST_AT_ONCE, "max_list_bytes": MAX_LIST_BYTES,
         "why": _why(request, fault) if fault else None,
         "detail": str(fault) if isinstance(fault, BadQuestion) else None,

@@ -29,7 +29,7 @@ _MOST_KEPT = 12
 """Most renderings that are kept. Clients choose the Host of the site's address, so they are bounded."""
 
 _MADE_UP = frozenset({"seen", "code", "digest"})
-"""Parameters whose example is of nothing that exists: such an address is no link."""
+"""Parameters whose example does not exist: such an address is not shown as a link."""
 
 _USUAL = (1000, 1500)
 """Width and height in px of the cover in the examples: 2:3, as most are."""

@@ -9,6 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from coverproxy.accounts.self_service import KeyRequest, KeyWish
 from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.errors import KeyRequestRefused, UnknownKey
+from coverproxy.web.api.page_schemas import GivenKey, KeysPage
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
@@ -48,12 +49,11 @@ async def give(request: web.Request) -> web.StreamResponse:
     except KeyRequestRefused as exc:
         name = f"{exc.reason}.{exc.field}" if exc.field else exc.reason
         text = f"refused_field.{exc.field}" if exc.field else f"refused.{exc.reason}"
-        data = _about(request) | {"refused": name, "why": texts_for(request)(text)}
+        data = _about(request, name, texts_for(request)(text))
         again = _form(request, fields)
         return shown(request, "getting.html", data, status=meaning(exc).status, **again)
     if is_for_program(request):
-        data = await told(request, given.key, given.word)
-        return shown(request, "given.html", data, status=201)
+        return shown(request, "given.html", await told(request, given.key, given.word), status=201)
     return led_on(request, given, _SHOWN_AT)
 
 
@@ -99,15 +99,15 @@ def seeds(request: web.Request, once: str) -> tuple[bytes, bytes] | None:
     return bytes.fromhex(key), bytes.fromhex(word)
 
 
-def _about(request: web.Request) -> dict[str, Any]:
+def _about(request: web.Request, refused: str | None = None, why: str | None = None) -> KeysPage:
     config = request.app[CONFIG]
     return {
         "mode": config.signup.mode,
         "keys_per_contact": config.signup.keys_per_contact,
         "daily_limit": config.quota.daily_limit,
         "contact": config.site.contact,
-        "refused": None,
-        "why": None,
+        "refused": refused,
+        "why": why,
     }
 
 
@@ -123,7 +123,7 @@ def _form(request: web.Request, fields: dict[str, str]) -> dict[str, Any]:
     }
 
 
-async def told(request: web.Request, key: Key, word: str) -> dict[str, Any]:
+async def told(request: web.Request, key: Key, word: str) -> GivenKey:
     """Return all that a new key's owner needs, once."""
     base = f"{base_url(request)}/devkey/{key.name}"
     isbn, has_cover = await example(request)

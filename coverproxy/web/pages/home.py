@@ -1,6 +1,6 @@
 """The home page: what this is, a field to try an ISBN, how to use it, and the demo's covers."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -14,6 +14,8 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Wanted
 from coverproxy.imaging.transform import target_size
 from coverproxy.web import answers
+from coverproxy.web.api.page_schemas import HomePage
+from coverproxy.web.api.schemas import TriedItem, TriedOriginal, TriedSize
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import forms, snippets
@@ -68,7 +70,7 @@ async def root(request: web.Request) -> web.StreamResponse:
 
 @person
 async def home(request: web.Request) -> web.StreamResponse:
-    """Show the home page; `?isbn=` leads people on to the item, and programs get it told as JSON."""
+    """Show the home page; `?isbn=` leads people on to the item; programs get it as JSON."""
     typed = request.query.get("isbn", "").strip()
     if typed and not is_for_program(request):  # the page of an item says more than this one did
         where = f"/item?{urlencode({'q': typed[:MOST_TYPED]})}"
@@ -76,7 +78,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     config, base = request.app[CONFIG], base_url(request)
     originals, isbns = await request.app[COVERS].totals()
     start = f"{base}/devkey/{NO_KEY}"
-    data: dict[str, Any] = {
+    data: HomePage = {
         "name": config.site.name,
         "operator": config.site.operator,
         "contact": config.site.contact,
@@ -97,7 +99,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     return shown(request, "home.html", data, is_shared=True, **demo)
 
 
-async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, Any] | None:
+async def tried(request: web.Request, start: str, shown_at: str) -> TriedItem | None:
     """Tell all of the ISBN, or scheme:value, that a visitor typed: None where there is none.
 
     *start*: the beginning of the addresses to copy; *shown_at*: that of the addresses used on this page.
@@ -105,22 +107,26 @@ async def tried(request: web.Request, start: str, shown_at: str) -> dict[str, An
     typed = request.query.get("isbn", "").strip()
     if not typed:
         return None
-    told: dict[str, Any] = {
+    told: TriedItem = {
         "asked": typed[:MOST_TYPED], "name": None, "isbn13": None, "isbn10": None, "why": None,
+        "has_cover": False, "sizes": [],
     }  # fmt: skip
     try:
         reading = schemes.read(typed)
     except NotAnIdentifier as exc:
-        return {**told, "has_cover": False, "why": exc.why, "sizes": []}
+        told["why"] = exc.why
+        return told
     found = await request.app[COVERS].best(reading)
     meant = found.identifier if found else reading.sure
     value = meant.value if meant and meant.scheme == ISBN else None
-    told |= {"isbn13": value, "isbn10": isbn.to_isbn10(value) if value else None}
-    told |= {"name": meant.listed if meant else None}
-    told |= {"has_cover": found is not None, "sizes": []}
+    told["isbn13"], told["isbn10"] = value, isbn.to_isbn10(value) if value else None
+    told["name"] = meant.listed if meant else None
     if shown_at == "/try":
         told["tries_left"] = await tries_left(request)
-    return told | (_pictures(request, found, start, shown_at) if found else {})
+    if found:
+        told["has_cover"] = True
+        _add_pictures(told, request, found, start, shown_at)
+    return told
 
 
 async def tries_left(request: web.Request) -> int:
@@ -155,25 +161,31 @@ async def example(request: web.Request) -> tuple[str, bool]:
     return value or snippets.EXAMPLE, value is not None
 
 
-def _pictures(request: web.Request, original: Original, start: str, shown_at: str) -> dict[str, Any]:
+def _add_pictures(
+    told: TriedItem, request: web.Request, original: Original, start: str, shown_at: str
+) -> None:
     place = path_of(original.identifier)
     pictures = [
         SnippetPicture(name, *target_size((original.width, original.height), size), f"{start}/{name}/{place}")
         for name, size in request.app[CONFIG].usual_sizes.items()
     ]
     alt = texts_for(request)("try.alt", isbn=original.identifier.listed)
+    told["original"] = _original(original)
+    told["sizes"] = [
+        _size(each, versioned(f"{shown_at}/{each.name}/{place}", original), alt) for each in pictures
+    ]
+    told["html_sharp"] = snippets.html_sharp(pictures, alt)
+
+
+def _original(original: Original) -> TriedOriginal:
+    return {"width": original.width, "height": original.height, "source": original.source}
+
+
+def _size(picture: SnippetPicture, shown_at: str, alt: str) -> TriedSize:
     return {
-        "original": {"width": original.width, "height": original.height, "source": original.source},
-        "sizes": [
-            asdict(each)
-            | {
-                "shown": versioned(f"{shown_at}/{each.name}/{place}", original),
-                "html": snippets.html(each, alt),
-            }
-            for each in pictures
-        ],
-        "html_sharp": snippets.html_sharp(pictures, alt),
-    }
+        "name": picture.name, "width": picture.width, "height": picture.height, "url": picture.url,
+        "shown": shown_at, "html": snippets.html(picture, alt),
+    }  # fmt: skip
 
 
 def _is_from_here(request: web.Request) -> bool:

@@ -1,7 +1,6 @@
 """The page of one item: its cover large, every size and format, HTML to copy, where it comes from."""
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
@@ -12,6 +11,7 @@ from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import ALL, read
 from coverproxy.service.cover_info import Fit, Known
+from coverproxy.web.api.page_schemas import ItemEdition, ItemOriginal, ItemPage, ItemSize, UnknownItem
 from coverproxy.web.app_keys import CONFIG, COVERS
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
@@ -43,8 +43,7 @@ async def find(request: web.Request) -> web.StreamResponse:
     try:
         reading = read(typed)
     except NotAnIdentifier as exc:
-        data = {"asked": typed, "why": exc.why}
-        return shown(request, "item_unknown.html", data, status=404)
+        return _unknown(request, typed, exc.why)
     found = await request.app[COVERS].best(
         reading
     )  # of several meanings the one that has a cover, as in covers
@@ -62,19 +61,23 @@ async def item(request: web.Request) -> web.StreamResponse:
         raise MalformedPath(f"{scheme[:32]!r} is not a scheme; expected one of {', '.join(ALL)}")
     known = await request.app[COVERS].info(value[:MOST_TYPED], scheme)
     if known.why or known.identifier is None:
-        data = {"asked": value[:MOST_TYPED], "why": known.why or "it can mean several items"}
-        return shown(request, "item_unknown.html", data, status=404)
+        return _unknown(request, value[:MOST_TYPED], known.why or "it can mean several items")
     editions = await request.app[COVERS].editions(known.identifier, MOST_EDITIONS)
     covers = await request.app[COVERS].shown(each.other for each in editions)
-    data = _told(request, known, known.identifier) | {
-        "editions": [_edition(each, covers.get(each.other)) for each in editions],
-        "tries_left": await tries_left(request),
-    }
+    beside = [_edition(each, covers.get(each.other)) for each in editions]
+    data = _told(request, known, known.identifier, beside, await tries_left(request))
     return shown(request, "item.html", data, status=200 if known.original else 404)
 
 
-def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, Any]:
-    """Return the item as JSON: the names of its item, its original, its sizes, and the HTML to copy."""
+def _unknown(request: web.Request, asked: str, why: str) -> web.Response:
+    data: UnknownItem = {"asked": asked, "why": why}
+    return shown(request, "item_unknown.html", data, status=404)
+
+
+def _told(
+    request: web.Request, known: Known, named: Identifier, editions: list[ItemEdition], left: int
+) -> ItemPage:
+    """Return the item as JSON. *left*: new covers that visitors may still have made today."""
     place = ItemPaths(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
     alt = texts_for(request)("item.alt")
     fits = {name: fit for name, fit in (known.sizes or {}).items() if fit}
@@ -96,19 +99,21 @@ def _told(request: web.Request, known: Known, named: Identifier) -> dict[str, An
         "shown": sizes[usual[-1]] if usual else None,
         "html": snippets.html_sharp(pictures, alt) if has_list_size else "",
         "admin": f"/admin/book?isbn={quote(named.listed, safe='')}",
+        "editions": editions,
+        "tries_left": left,
     }
 
 
-def _edition(link: EditionLink, cover: Original | None) -> dict[str, Any]:
+def _edition(link: EditionLink, cover: Original | None) -> ItemEdition:
     place = path_of(link.other)
     here = f"/try/{snippets.LIST_SIZE}/{place}"
     return {
-        "identifier": str(link.other), "relation": link.relation.value, "path": place,
+        "identifier": str(link.other), "relation": link.relation, "path": place,
         "shown": versioned(here, cover) if cover else here,
     }  # fmt: skip
 
 
-def _original(original: Original) -> dict[str, Any]:
+def _original(original: Original) -> ItemOriginal:
     return {
         "width": original.width, "height": original.height, "bytes": original.bytes,
         "type": original.loader.value, "source": original.source, "added": iso(original.added // 1000),
@@ -116,7 +121,7 @@ def _original(original: Original) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _size(name: str, fit: Fit, place: ItemPaths, original: Original | None) -> dict[str, Any]:
+def _size(name: str, fit: Fit, place: ItemPaths, original: Original | None) -> ItemSize:
     width, height = fit.size
     here = f"/try/{name}/{place.name}"
     return {

@@ -15,10 +15,11 @@ from coverproxy.domain.errors import (
     MalformedPath,
     NotAnIdentifier,
 )
-from coverproxy.domain.report import ReportReason
+from coverproxy.domain.report import Report, ReportReason
 from coverproxy.domain.spec import Identifier
-from coverproxy.service.report_json import report_as_json
+from coverproxy.service.report_json import public_report
 from coverproxy.web import bodies
+from coverproxy.web.api.page_schemas import ReportPage, ReportStatePage
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, REPORTS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
@@ -41,10 +42,11 @@ async def ask(request: web.Request) -> web.StreamResponse:
     """Show the cover and the form."""
     book = _book(request)
     original = await asked(request, partial(request.app[REPORTS].shown, book))
-    data = {
-        "item": book.listed, "has_cover": original is not None,
-        "reasons": [each.value for each in ReportReason],
-    }  # fmt: skip
+    data: ReportPage = {
+        "item": book.listed,
+        "has_cover": original is not None,
+        "reasons": [*ReportReason],
+    }
     cover = f"/try/medium/{path_of(book)}"
     more: dict[str, Any] = {"cover": versioned(cover, original) if original else cover, "most": MOST_TEXT}
     status = 200 if original else 404
@@ -81,8 +83,8 @@ async def state(request: web.Request) -> web.StreamResponse:
     return shown(request, "report_state.html", _told(await asked(request, find)))
 
 
-def _told(report: Any) -> dict[str, Any]:
-    return report_as_json(report, is_private=False) | {"url": f"/report/{report.code}"}
+def _told(report: Report) -> ReportStatePage:
+    return {**public_report(report), "url": f"/report/{report.code}"}
 
 
 async def _fields(request: web.Request) -> dict[str, str]:

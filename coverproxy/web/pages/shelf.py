@@ -2,7 +2,7 @@
 
 import time
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Wanted
 from coverproxy.imaging.transform import target_size
+from coverproxy.web.api.page_schemas import ShelfCover
 from coverproxy.web.app_keys import CONFIG, COVERS, SHOWN
 from coverproxy.web.pages import snippets
 from coverproxy.web.paths import path_of, versioned
@@ -40,7 +41,7 @@ class Shelf(Refreshed[ShelfCovers]):
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
 
 
-async def shelf(request: web.Request) -> list[dict[str, Any]]:
+async def shelf(request: web.Request) -> list[ShelfCover]:
     """Return what the page shows of each cover. Raises Unavailable."""
     found = await request.app[SHELF].get(partial(_find, request.app))
     size = request.app[CONFIG].sizes[snippets.LIST_SIZE]
@@ -70,7 +71,7 @@ def is_on_shelf(app: web.Application, wanted: Wanted) -> bool:
     return wanted.size == snippets.LIST_SIZE and not shown.isdisjoint(wanted.identifiers)
 
 
-def _told(original: Original, size: tuple[int, int], titles: dict[str, str]) -> dict[str, Any]:
+def _told(original: Original, size: tuple[int, int], titles: dict[str, str]) -> ShelfCover:
     place = path_of(original.identifier)
     return {
         "identifier": original.identifier.listed,

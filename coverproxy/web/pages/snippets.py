@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
+from coverproxy.web.api.page_schemas import CatalogueSnippet
+
 LIST_SIZE = "medium"
 """The size for lists in catalogues; every config has it."""
 
@@ -41,7 +43,7 @@ def html_sharp(pictures: Iterable[SnippetPicture], alt: str) -> str:
     )
 
 
-def of_catalogues(base: str, key: str, size: str) -> list[dict[str, str]]:
+def of_catalogues(base: str, key: str, size: str) -> list[CatalogueSnippet]:
     """Return what to set in each catalogue, by its own settings where it has some for a cover service.
 
     VuFind's, Evergreen's and Aspen's servers fetch covers themselves, by the addresses of services they know.

@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,18 @@ from aiohttp import web
 
 from coverproxy.concurrency.refreshed import Refreshed
 from coverproxy.domain.errors import Unavailable
+from coverproxy.service.covers import SourceReport
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, by_day
 from coverproxy.stats.history import DAY, TEN_MINUTES, Summary, incidents
 from coverproxy.web import answers
+from coverproxy.web.api.page_schemas import (
+    Status,
+    StatusContents,
+    StatusIncident,
+    StatusNotices,
+    StatusSource,
+    StatusStep,
+)
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, DESK
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages.charts import Bar
@@ -26,12 +35,22 @@ routes = web.RouteTableDef()
 KEPT_SECONDS = 5.0
 """How long the result is cached: the page is public, and sums up a month."""
 
+NO_FIGURES: StatusContents = {
+    "covers": None, "isbns": None, "sources": [], "made_today": None, "downloaded_today": None,
+    "downloads": [], "incidents": [], "day": None, "day_steps": [], "month_steps": [],
+}  # fmt: skip
+"""What is shown while the figures cannot be read."""
+
+NOTHING_YET: Status = {
+    **NO_FIGURES, "state": "ready", "faults": {}, "counts_front": False, "notices": None,
+}  # fmt: skip
+
 
 @dataclass
 class StatusFigures:
     """A result and its time; its charts, by language, and its pages, once they are made."""
 
-    data: dict[str, Any]
+    data: Status
     at: int = 0
     charts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
@@ -41,7 +60,7 @@ class Kept(Refreshed[StatusFigures]):
     """The last result."""
 
     def __init__(self) -> None:
-        super().__init__(StatusFigures({}), KEPT_SECONDS)
+        super().__init__(StatusFigures(NOTHING_YET), KEPT_SECONDS)
 
 
 KEPT: web.AppKey[Kept] = web.AppKey("status", Kept)
@@ -83,23 +102,27 @@ async def _find(request: web.Request) -> StatusFigures:
         figures = await _figures(request)
     except Unavailable as exc:
         faults = faults | {"figures": str(exc)}
-        figures = dict.fromkeys(("covers", "isbns", "made_today", "downloaded_today", "day"))
-        empty = ("sources", "downloads", "day_steps", "month_steps", "incidents")
-        figures |= {name: [] for name in empty}
-    told = {"state": "faulty" if faults else "ready", "faults": faults, **figures}
-    return StatusFigures(told | await _notices(request), int(time.time()))
+        figures = NO_FIGURES
+    told: Status = {
+        **figures,
+        "state": "faulty" if faults else "ready",
+        "faults": faults,
+        "counts_front": bool(request.app[CONFIG].front.downloads_log),
+        "notices": await _notices(request),
+    }
+    return StatusFigures(told, int(time.time()))
 
 
-async def _notices(request: web.Request) -> dict[str, Any]:
+async def _notices(request: web.Request) -> StatusNotices | None:
     """Return how many notices wait, and how many of them failed. Why is in the log: the page is public."""
     try:
         waiting, failed, _ = await asyncio.to_thread(request.app[DESK].notices.waiting)
     except Unavailable:
-        return {"notices": None}
-    return {"notices": {"waiting": waiting, "failed": failed}}
+        return None
+    return {"waiting": waiting, "failed": failed}
 
 
-async def _figures(request: web.Request) -> dict[str, Any]:
+async def _figures(request: web.Request) -> StatusContents:
     """Collect all figures. Raises Unavailable."""
     covers, accounts = request.app[COVERS], request.app[ACCOUNTS]
     originals, isbns = await covers.totals()
@@ -110,11 +133,10 @@ async def _figures(request: web.Request) -> dict[str, Any]:
     return {
         "covers": originals,
         "isbns": isbns,
-        "sources": [asdict(each) for each in await covers.sources()],
+        "sources": [source_as_json(each) for each in await covers.sources()],
         "made_today": await accounts.counts.made_by_all(today),
         "downloaded_today": days.get(today, 0),
         "downloads": [{"day": day.isoformat(), "count": days.get(day, 0)} for day in month],
-        "counts_front": bool(request.app[CONFIG].front.downloads_log),
         "incidents": _incidents(day_steps, month_steps),
         "day": told(day),
         "day_steps": [told(step) for step in day_steps],
@@ -127,18 +149,26 @@ def _history(desk: PageContext) -> tuple[Summary, list[Summary], list[Summary]]:
     return desk.history.last_day(), desk.history.day(), desk.history.month()
 
 
-def told(summary: Summary) -> dict[str, Any]:
+def source_as_json(source: SourceReport) -> StatusSource:
+    """Return a source as JSON."""
+    return {"name": source.name, "originals": source.originals, "state": source.state}
+
+
+def told(summary: Summary) -> StatusStep:
     """Return a summary as JSON; the hit rate covers the app only, not what nginx serves."""
-    at = datetime.fromtimestamp(summary.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    rounded = {
-        name: None if value is None else round(value, 2)
-        for name, value in (("p50_ms", summary.p50_ms), ("p99_ms", summary.p99_ms))
-    }
-    rate = None if summary.hit_rate is None else round(summary.hit_rate, 4)
-    return asdict(summary) | {"at": at, "hit_rate": rate} | rounded
+    return {
+        "at": iso(summary.at), "answers": summary.answers, "hits": summary.hits, "made": summary.made,
+        "missing": summary.missing, "refused": summary.refused, "failed": summary.failed,
+        "p50_ms": _rounded(summary.p50_ms, 2), "p99_ms": _rounded(summary.p99_ms, 2),
+        "hit_rate": _rounded(summary.hit_rate, 4),
+    }  # fmt: skip
 
 
-def _incidents(day_steps: Sequence[Summary], month_steps: Sequence[Summary]) -> list[dict[str, Any]]:
+def _rounded(value: float | None, places: int) -> float | None:
+    return None if value is None else round(value, places)
+
+
+def _incidents(day_steps: Sequence[Summary], month_steps: Sequence[Summary]) -> list[StatusIncident]:
     """Return what failed, latest first: the last day to ten minutes, the days before by the day."""
     before = [each for each in month_steps if day_steps and each.at + DAY <= day_steps[0].at]
     found = [*incidents(before, DAY), *incidents(day_steps, TEN_MINUTES)]
@@ -148,7 +178,7 @@ def _incidents(day_steps: Sequence[Summary], month_steps: Sequence[Summary]) -> 
     ]
 
 
-def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
+def _charts(request: web.Request, data: Status) -> list[dict[str, Any]]:
     """Return the page's charts: covers served (new ones in the second colour), and times, by day and month.
 
     One without bars is not drawn: the page says in words that there is nothing yet.
@@ -158,8 +188,10 @@ def _charts(request: web.Request, data: dict[str, Any]) -> list[dict[str, Any]]:
     drawn: list[dict[str, Any]] = [
         _chart("downloads", texts("status.downloads_month"), texts("chart.per_day"), downloads)
     ]
-    for span, shown_part in (("day", slice(11, 16)), ("month", slice(0, 10))):
-        steps = data[f"{span}_steps"]
+    for span, steps, shown_part in (
+        ("day", data["day_steps"], slice(11, 16)),
+        ("month", data["month_steps"], slice(0, 10)),
+    ):
         names = [step["at"][shown_part] for step in steps]
         pairs = list(zip(names, steps, strict=True))
         covers = [Bar(name, step["hits"] + step["made"], step["made"]) for name, step in pairs]

@@ -26,6 +26,7 @@ from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.transform import target_size
 from coverproxy.service.contribute import SOURCE, Contribution
 from coverproxy.service.curate import Curator
+from coverproxy.web.api.page_schemas import SentDone, SentPicture, UploadPage
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, CURATOR, DESK, UPLOADS
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms
@@ -82,7 +83,7 @@ async def _sent(request: web.Request, admin: str) -> web.StreamResponse:
 
 
 async def _received(request: web.Request, admin: str, fields: dict[str, str]) -> list[Any]:
-    """Read the form as it comes; the file is its last field, so that nobody's bytes are read in vain."""
+    """Read the form as it arrives. The file is its last field, so refusals come before its bytes are read."""
     if request.content_type != "multipart/form-data":
         raise BadQuestion("expected multipart/form-data")
     book, sent_by = _book(request), None
@@ -116,7 +117,7 @@ async def _owner(request: web.Request, fields: dict[str, str]) -> Person:
 
 
 def _said(fields: dict[str, str], sent_by: Person, filename: str) -> Contribution:
-    """Say what the form says; it is shown once it is saved, so nobody is trusted yet."""
+    """Return the form's contribution. It is untrusted: the picture is shown only once it is saved."""
     terms = Terms(licence=fields.get("licence", "")[:500] or None, no_crop="no_crop" in fields)
     return Contribution(sent_by.name, SOURCE, filename[:500], terms, fields.get("note", "")[:500])
 
@@ -129,7 +130,7 @@ def _form(
 ) -> web.Response:
     limits, upload = request.app[CONFIG].limits, request.app[CONFIG].upload
     why = _why(request, fault) if fault else ""
-    data = {
+    data: UploadPage = {
         "item": _book(request).listed, "max_bytes": min(upload.max_bytes, limits.max_bytes),
         "max_pixels": limits.max_pixels, "min_side_px": limits.min_side_px, "why": why,
         "hosts": list(upload.hosts), "is_reviewed": not admin and upload.owners != "trusted",
@@ -155,19 +156,19 @@ def _why(request: web.Request, fault: CoverError) -> str:
 @routes.get("/upload/seen/{seen}")
 @person
 async def look(request: web.Request) -> web.StreamResponse:
-    """Show what every size will look like, with what is to be done now."""
+    """Show how every size will look, and what to do next."""
     return await _looked(request)
 
 
-async def _looked(request: web.Request, done: str = "") -> web.Response:
+async def _looked(request: web.Request, done: SentDone = "") -> web.Response:
     name, digest, _, is_trusted, _ = seen = _seen(request)
     original = None if done == "discarded" else await _original(request, seen)
     sizes = request.app[CONFIG].usual_sizes
     sides = (original.width, original.height) if original else (1, 1)
-    data = {
+    data: SentPicture = {
         "item": name, "digest": digest, "done": done, "is_trusted": is_trusted,
         "sizes": [
-            {"name": each, "of": target_size(sides, size), "src": f"{request.path}/{each}.jpg"}
+            {"name": each, "of": [*target_size(sides, size)], "src": f"{request.path}/{each}.jpg"}
             for each, size in sizes.items()
         ] if original else [],
         "width": sides[0], "height": sides[1],

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from aiohttp import web
 
@@ -14,6 +13,15 @@ from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.stats.base import ActivityStore, Lacking
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, DownloadRow, by_day, by_name
+from coverproxy.web.api.page_schemas import ReplacedKey
+from coverproxy.web.api.schemas import (
+    KeyStateWord,
+    Usage,
+    UsageDay,
+    UsageDownloads,
+    UsageKinds,
+    UsageLacking,
+)
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
@@ -58,7 +66,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         days = next((each for each in KEPT_DAYS if str(each) == fields.get("days")), KEPT_DAYS[1])
         new = await keys.rotate(key, days * DAY_SECONDS)
         value, _ = await example(request)
-        data = {
+        data: ReplacedKey = {
             "key": new.name,
             "old_works_days": days,
             "url": f"{base_url(request)}/devkey/{new.name}/{snippets.LIST_SIZE}/isbn/{value}",
@@ -78,7 +86,7 @@ def _with_sizes(key: Key, fields: dict[str, str]) -> Key:
 
 
 def _with_role(key: Key, fields: dict[str, str]) -> Key:
-    """Return the key with the role that its owner asks for; only "browser" needs nobody's leave."""
+    """Return the key with the role that its owner asks for; only "browser" needs no approval."""
     role = next((each for each in KEY_ROLES if each == fields.get("role")), key.asked_role or key.role)
     if role == "browser":
         return replace(key, role=role, asked_role="")
@@ -115,14 +123,34 @@ async def _page(
     status: int = 200,
 ) -> web.Response:
     """Show the page; *typed* and *why*: a refused form, which keeps its input."""
+    data = await _told(request, key)
+    return shown(
+        request, "usage.html", data, by_default="json", is_shared=True, key=key, chart=_chart(data),
+        token=forms.token(request), choices=_choices(request), kept_days=KEPT_DAYS, is_changed=is_changed,
+        roles=KEY_ROLES,
+        typed=typed or {}, why=why, status=status, example=(await example(request))[0],
+    )  # fmt: skip
+
+
+async def _told(request: web.Request, key: Key) -> Usage:
+    """Return the key's quota and use. Raises Unavailable."""
     accounts, notes = request.app[ACCOUNTS], request.app[DESK].notes
-    data = await _counted(accounts, key)
+    days, allowance = await accounts.usage(key), accounts.allowance(key)
     rows = await _downloads(request, key)
-    _with_downloads(data, rows)
+    downloaded, today = by_day(rows), max(days)
     lacking = await asyncio.to_thread(notes.lacking, key.counted_as, SHOWN_LACKING)
     refused = await asyncio.to_thread(notes.refused, key.counted_as)
     start = f"/devkey/{key.name}"
-    data |= {
+    return {
+        "label": key.label,
+        "limit": allowance.limit,
+        "made_today": allowance.made,
+        "left": allowance.left,
+        "resets_at": allowance.resets_at.isoformat().replace("+00:00", "Z"),
+        "resets_in": allowance.resets_in,
+        "days": [_day(day, made, downloaded.get(day, 0)) for day, made in days.items()],
+        "downloaded_today": downloaded.get(today, 0),
+        "downloads": _by_name(rows, today),
         "state": state_of(key, accounts),
         "sites": list(key.sites),
         "no_cover": choice_of(key),
@@ -130,17 +158,15 @@ async def _page(
         "asked_role": key.asked_role,
         "named_sizes_only": key.named_sizes_only,
         "throttled": await asyncio.to_thread(_throttled, notes, key.counted_as, accounts.now()),
-        "expires_at": iso(key.expires_at),
-        "lacking": [_lacking(each) for each in lacking],
+        "expires_at": None if key.expires_at is None else iso(key.expires_at),
+        "lacking": [lacking_as_json(each) for each in lacking],
         "refusals": [{"at": iso(each.at), "reason": each.label, "detail": each.detail} for each in refused],
         "tried": await tried(request, base_url(request) + start, start),
     }
-    return shown(
-        request, "usage.html", data, by_default="json", is_shared=True, key=key, chart=_chart(data),
-        token=forms.token(request), choices=_choices(request), kept_days=KEPT_DAYS, is_changed=is_changed,
-        roles=KEY_ROLES,
-        typed=typed or {}, why=why, status=status, example=(await example(request))[0],
-    )  # fmt: skip
+
+
+def _day(day: date, made: int, downloaded: int) -> UsageDay:
+    return {"day": day.isoformat(), "made": made, "downloaded": downloaded}
 
 
 async def _downloads(request: web.Request, key: Key) -> list[DownloadRow]:
@@ -151,17 +177,13 @@ async def _downloads(request: web.Request, key: Key) -> list[DownloadRow]:
     return await asyncio.to_thread(desk.notes.downloads, key.counted_as, since)
 
 
-def _with_downloads(data: dict[str, Any], rows: list[DownloadRow]) -> None:
-    """Add downloads to each day, and today's by size and by shape."""
-    days = by_day(rows)
-    for each in data["days"]:
-        each["downloaded"] = days.get(date.fromisoformat(each["day"]), 0)
-    today = [row for row in rows if row.day.isoformat() == data["days"][-1]["day"]]
-    data["downloaded_today"] = data["days"][-1]["downloaded"]
-    data["downloads"] = {
-        span: {"sizes": by_name(some, "size"), "shapes": by_name(some, "shape")}
-        for span, some in (("today", today), ("month", rows))
-    }
+def _by_name(rows: list[DownloadRow], today: date) -> UsageDownloads:
+    """Sum up downloads by size and by shape, today and in all rows."""
+
+    def kinds(some: list[DownloadRow]) -> UsageKinds:
+        return {"sizes": by_name(some, "size"), "shapes": by_name(some, "shape")}
+
+    return {"today": kinds([row for row in rows if row.day == today]), "month": kinds(rows)}
 
 
 def _throttled(notes: ActivityStore, account: str, now: float) -> int:
@@ -169,21 +191,7 @@ def _throttled(notes: ActivityStore, account: str, now: float) -> int:
     return notes.refusal_counts(account, int(now) - 6 * DAY_SECONDS).get(CoverStatus.THROTTLED, 0)
 
 
-async def _counted(accounts: Accounts, key: Key) -> dict[str, Any]:
-    days = await accounts.usage(key)
-    allowance = accounts.allowance(key)
-    return {
-        "label": key.label,
-        "limit": allowance.limit,
-        "made_today": allowance.made,
-        "left": allowance.left,
-        "resets_at": allowance.resets_at.isoformat().replace("+00:00", "Z"),
-        "resets_in": allowance.resets_in,
-        "days": [{"day": day.isoformat(), "made": made} for day, made in days.items()],
-    }
-
-
-def state_of(key: Key, accounts: Accounts) -> str:
+def state_of(key: Key, accounts: Accounts) -> KeyStateWord:
     """Return in a word whether a key works, or why not."""
     if key.revoked_at is not None:
         return "revoked"
@@ -192,11 +200,12 @@ def state_of(key: Key, accounts: Accounts) -> str:
     return "active" if key.is_active(accounts.now()) else "expired"
 
 
-def _lacking(each: Lacking) -> dict[str, Any]:
+def lacking_as_json(each: Lacking) -> UsageLacking:
+    """Return an item without a cover."""
     return {"isbn": each.isbn, "title": each.title, "asked": each.asked, "last": iso(each.last)}
 
 
-def _chart(data: dict[str, Any]) -> list[Bar]:
+def _chart(data: Usage) -> list[Bar]:
     return [Bar(each["day"], max(each["downloaded"], each["made"]), each["made"]) for each in data["days"]]
 
 
@@ -206,8 +215,6 @@ def _choices(request: web.Request) -> list[str]:
     return [choice for choice in _CHOICES if choice != "own" or has_own]
 
 
-def iso(seconds: int | None) -> str | None:
+def iso(seconds: int) -> str:
     """Format a time in UTC (ISO 8601)."""
-    return (
-        datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds is not None else None
-    )
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
