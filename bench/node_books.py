@@ -76,7 +76,7 @@ class Stock:
         config = load(None, env, {"data": {"dir": str(self.folder / "node0")}})
         count = self.count + self._new + TAKES
         with open_shelf(config) as shelf:
-            shelf.catalogue.add_all(self._original(each, found[each % len(found)]) for each in range(count))  # type: ignore[attr-defined] # PostgreSQL's
+            shelf.catalogue.add_new(self._original(each, found[each % len(found)]) for each in range(count))
         self.key, self.small = self._new_key(10**9), self._new_key(LIMIT)
 
     def _original(self, number: int, file: Path) -> Original:

@@ -30,8 +30,8 @@ from coverproxy.log import forget_faults
 from coverproxy.server.application import SERVICE, Listeners, application, listen
 from coverproxy.service.covers import Covers
 from coverproxy.service.import_file import offered
+from coverproxy.service.import_results import ImportReport
 from coverproxy.service.import_steps import Sender
-from coverproxy.service.importer import ImportReport
 from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner

@@ -104,6 +104,45 @@ class CatalogueContract:
         catalogue.add(original(source="publisher", date=5))
         assert catalogue.find(BOOK) == [original(source="publisher", date=5)]
 
+    def test_what_is_known_is_told_of_many_at_once(self, catalogue: Catalogue) -> None:
+        """Anything known of an item, by any name, or of the bytes tells an original from a new one."""
+        items = [Identifier(ISBN, isbn) for isbn in ("9780140449136", "9780141439563", "9780141439600")]
+        items += [Identifier("oclc", str(number)) for number in range(1, 6)] + [Identifier("local:a", "b:c")]
+        new = original(90, identifier=items[-1])
+        with catalogue.writing() as tables:
+            tables.add(original(1, identifier=items[0]))
+            tables.aliases.put(items[3], items[1])
+            tables.note_last_shown(items[2], digest(2), 5)
+            tables.decisions.hide(items[4], None, Decision("anna", 5))
+            tables.decisions.hide(items[5], digest(80), Decision("anna", 5))
+            tables.decisions.hide(None, digest(3), Decision("anna", 5))
+            tables.refuse(digest(4), SameBytes("art", 3, 3))
+            tables.quarantine(digest(5), "crash", 1)
+        known = [original(70 + number, identifier=each) for number, each in enumerate(items[:6])]
+        known += [original(number, identifier=items[6]) for number in (1, 3, 4, 5)]
+
+        assert catalogue.unknown([*known, new]) == [new]
+        assert catalogue.unknown([]) == []
+
+    def test_many_new_ones_are_entered_at_once(self, catalogue: Catalogue) -> None:
+        """They are as if added one by one, in one transaction with what else it writes; others hear of it."""
+        odd = original(
+            2, identifier=OTHER, path="/covers/ü \u201c\t\n\\.jpg", source="x" * 300, added=7, origin="",
+            role="back", state=OriginalState.PENDING, is_pinned=True, since=5, detail=0.5,
+            terms=Terms("CC BY 4.0", 1_900_000_000, no_crop=True), begins=3, content=0.25,
+        )  # fmt: skip
+        before = settled(catalogue)
+        with catalogue.writing() as tables:
+            assert tables.add_new([original(1), odd]) == 2
+            tables.mark_stale(BOOK)
+        assert catalogue.find(BOOK) == [original(1)]
+        assert catalogue.find(OTHER) == [odd]
+        assert catalogue.totals() == catalogue.counts()[::-1] == (2, 2)
+        assert dict(catalogue.sources()) == {"": 1, "x" * 300: 1}
+        assert catalogue.change() != before
+        assert catalogue.add_new([original(3, identifier=THIRD, source="a\0b")]) == 1
+        assert len(catalogue.find(THIRD)) == 1
+
     def test_removing_takes_one_original(self, catalogue: Catalogue) -> None:
         """What is removed is gone for that book alone; removing it twice is no fault."""
         for each in (original(1), original(2), original(1, identifier=OTHER)):

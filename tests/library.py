@@ -20,8 +20,9 @@ from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.originals.examine import Refusal
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.import_file import offered
+from coverproxy.service.import_results import ImportReport
 from coverproxy.service.import_steps import Sender
-from coverproxy.service.importer import Importer, ImportReport
+from coverproxy.service.importer import Importer
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder, open_shelf
 

@@ -87,7 +87,7 @@ def run(config: Config, as_json: bool, names: tuple[str, ...], report_file: Path
     Files that are read already are passed over; an interrupted one goes on where it was. Each line of the
     report names the sender's own file and line. Exit codes are those of coverproxy import.
     """
-    from coverproxy.service.importer import ImportReport
+    from coverproxy.service.import_results import ImportReport
 
     refusals = Refusals(report_file or report_path(config))
     total = ImportReport()

@@ -17,7 +17,8 @@ from coverproxy.config import Config
 
 if TYPE_CHECKING:
     from coverproxy.originals.wanted_covers import WantedCovers
-    from coverproxy.service.importer import Importer, ImportReport
+    from coverproxy.service.import_results import ImportReport
+    from coverproxy.service.importer import Importer
     from coverproxy.service.openlibrary_join import JoinReport
     from coverproxy.storage.disk_set import DiskSet
     from coverproxy.wiring.data_folder import DataFolder
@@ -73,7 +74,7 @@ def _run(
     *, is_copied: bool, quiet: bool,
 ) -> "tuple[JoinReport, ImportReport]":  # fmt: skip
     from coverproxy.originals.wanted_covers import SqliteWantedCovers
-    from coverproxy.service.importer import ImportReport
+    from coverproxy.service.import_results import ImportReport
     from coverproxy.service.openlibrary_join import DumpReader, JoinReport
     from coverproxy.wiring.commands import open_importer
     from coverproxy.wiring.data_folder import open_shelf
@@ -100,7 +101,7 @@ def _take_in(
 ) -> "ImportReport":  # fmt: skip
     """Take in what the archives have, one after the other; those that were tried are passed over."""
     from coverproxy.service.feed_run import add_up
-    from coverproxy.service.importer import ImportReport
+    from coverproxy.service.import_results import ImportReport
     from coverproxy.service.openlibrary_join import ArchiveReader, archive_stamp, archives
 
     total, present = ImportReport(), archives(covers)

@@ -19,8 +19,8 @@ from coverproxy.domain.original import Terms
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from coverproxy.service.import_results import ImportReport
     from coverproxy.service.import_steps import Sender, Step
-    from coverproxy.service.importer import ImportReport
 
 
 class _Import(click.Command):

@@ -14,7 +14,7 @@ from coverproxy.storage import ownership
 
 if TYPE_CHECKING:
     from coverproxy.originals.examine import Refusal
-    from coverproxy.service.importer import ImportReport
+    from coverproxy.service.import_results import ImportReport
 
 
 def report_path(config: Config) -> Path:

@@ -1,6 +1,6 @@
 """Protocols of the catalogue. SQLite serves one machine; PostgreSQL can serve several."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -155,6 +155,20 @@ class CatalogueTables(Protocol):
         """Add an original, replacing the record of the same bytes for the same identifier.
 
         Quarantined bytes stay quarantined, for any book: one atomic step.
+        """
+        ...
+
+    def unknown(self, originals: Sequence[Original]) -> list[Original]:
+        """Return those of which nothing is known that decides what becomes of them, with few queries.
+
+        That is: their item has no original, no other name, no past and nothing hidden, and no item has these
+        bytes, nor are they refused, quarantined or hidden.
+        """
+        ...
+
+    def add_new(self, originals: Iterable[Original]) -> int:
+        """Add many originals that unknown() returned in the same transaction, each of another item and with
+        other bytes; return how many.
         """
         ...
 

@@ -1,21 +1,19 @@
 """The catalogue in PostgreSQL, for all nodes: which originals there are of an identifier."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import resources
 from typing import Any
 
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.domain.original import QUARANTINED, Original
-from coverproxy.originals.original_row import COLUMNS, values
+from coverproxy.domain.original import Original
 from coverproxy.originals.postgres_changes import ChangeLog
-from coverproxy.originals.postgres_tables import RENEWED, PostgresCatalogueTables
-from coverproxy.originals.stored_identifier import as_text
+from coverproxy.originals.postgres_tables import PostgresCatalogueTables
 from coverproxy.storage import postgres_migrations
 from coverproxy.storage.postgres_news import PostgresNews
-from coverproxy.storage.postgres_pool import PostgresPool
-from coverproxy.storage.statement import Rows, Run
+from coverproxy.storage.postgres_pool import PostgresPool, PostgresTransaction
+from coverproxy.storage.statement import Rows
 
 schema_steps = partial(postgres_migrations.steps, resources.files(__package__), "postgres")
 """What brings the tables to their present version: see postgres_migrations.apply()."""
@@ -46,7 +44,8 @@ class PostgresCatalogue(PostgresCatalogueTables):
         self._pool = pool
         self._news = news
         self._is_open = False
-        super().__init__(self._ask, self._write_alone, self._jot_alone, changes, priority)
+        writes = self._write_alone, self._jot_alone, self._copy_alone
+        super().__init__(self._ask, *writes, changes, priority)
 
     @property
     def is_shut(self) -> bool:
@@ -79,6 +78,10 @@ class PostgresCatalogue(PostgresCatalogueTables):
         with self._locked() as run:
             return run(sql, values)
 
+    def _copy_alone(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        with self._locked() as run:
+            return run.copy(sql, rows)
+
     def _jot_alone(self, sql: str, values: Any = ()) -> Rows:
         return self._opened().write(sql, values)
 
@@ -88,7 +91,7 @@ class PostgresCatalogue(PostgresCatalogueTables):
         return self._pool
 
     @contextmanager
-    def _locked(self) -> Iterator[Run]:
+    def _locked(self) -> Iterator[PostgresTransaction]:
         """Write alone among all nodes; then whatever is remembered of the catalogue here is out of date."""
         try:
             with self._opened().transaction(LOCKED_FOR_CATALOGUE) as run:
@@ -100,7 +103,7 @@ class PostgresCatalogue(PostgresCatalogueTables):
     def writing(self) -> Iterator[PostgresCatalogueTables]:
         """See Catalogue."""
         with self._locked() as run:
-            yield PostgresCatalogueTables(run, run, run, self._changes, self._priority)
+            yield PostgresCatalogueTables(run, run, run, run.copy, self._changes, self._priority)
 
     def change(self) -> int:
         """See Catalogue."""
@@ -124,34 +127,3 @@ class PostgresCatalogue(PostgresCatalogueTables):
         """See CatalogueTables."""
         with self.writing() as tables:
             return tables.release(digest)
-
-    def add_all(self, originals: Iterable[Original]) -> int:
-        """Enter many originals at once, by COPY; return how many. One transaction.
-
-        Those that are known already, and quarantined bytes, are dealt with as by add().
-        """
-        count = 0
-        with self._opened().transaction(LOCKED_FOR_CATALOGUE, within=None) as run:
-            run("CREATE TEMP TABLE coming (LIKE original INCLUDING DEFAULTS) ON COMMIT DROP")
-            with self._copying(run, f"COPY coming (scheme, value, {COLUMNS}) FROM STDIN") as write:
-                for each in originals:
-                    write((*as_text(each.identifier), *values(each), each.fault))
-                    count += 1
-            run(
-                f"INSERT INTO original (scheme, value, {COLUMNS})"  # noqa: S608 - constants only
-                f" SELECT DISTINCT ON (scheme, value, digest) scheme, value, {COLUMNS} FROM coming"
-                f" ON CONFLICT (scheme, value, digest) DO UPDATE SET {RENEWED}"
-            )
-            run(
-                "UPDATE original SET fault = %s || quarantined.reason FROM quarantined, coming"
-                " WHERE original.digest = quarantined.digest AND coming.digest = original.digest",
-                (QUARANTINED,),
-            )
-        self._news.rise()
-        return count
-
-    @contextmanager
-    def _copying(self, run: Run, sql: str) -> Iterator[Callable[[tuple[Any, ...]], None]]:
-        connection = run.args[0]  # type: ignore[attr-defined] # the transaction's own
-        with self._pool.mapped(), connection.cursor() as cursor, cursor.copy(sql) as copy:
-            yield copy.write_row

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from coverproxy.domain.original import Original, best_first
 from coverproxy.domain.spec import Identifier
-from coverproxy.originals.original_row import COLUMNS, named
+from coverproxy.originals.original_row import COLUMNS, named, values
 from coverproxy.originals.postgres_aliases import NAMES, PostgresAliases
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.readable_rows import readable
@@ -12,7 +12,7 @@ from coverproxy.originals.sql_dialect import marks, postgres_dialect, with_perce
 from coverproxy.originals.sql_purges import OF_ROW
 from coverproxy.originals.sql_tables import SqlTables
 from coverproxy.originals.stored_identifier import as_text
-from coverproxy.storage.statement import Run
+from coverproxy.storage.statement import Copy, Run
 
 _OF_ITEM = f"""
 {NAMES} SELECT place, names.scheme, names.value, its.* FROM names CROSS JOIN LATERAL (
@@ -21,32 +21,39 @@ _OF_ITEM = f"""
 ) its
 """  # noqa: S608 - constants only. OFFSET 0: each name is looked up by the index, whatever is estimated
 _PLAIN = f"scheme, value, {COLUMNS}".split(", ")[:-1]
-RENEWED = ", ".join(f"{each} = excluded.{each}" for each in COLUMNS.split(", "))
+_RENEWED = ", ".join(f"{each} = excluded.{each}" for each in COLUMNS.split(", "))
 _ADD = (
     f"INSERT INTO original (scheme, value, {COLUMNS}) VALUES ({marks(_PLAIN)},"  # noqa: S608 - likewise
     " coalesce((SELECT ? || reason FROM quarantined WHERE digest = ?), ?))"
-    f" ON CONFLICT (scheme, value, digest) DO UPDATE SET {RENEWED}"
+    f" ON CONFLICT (scheme, value, digest) DO UPDATE SET {_RENEWED}"
 )
+_COPY = f"COPY original (scheme, value, {COLUMNS}) FROM STDIN"
 
 
 class PostgresCatalogueTables(SqlTables):
     """See CatalogueTables. *read* and *write* run a statement, within one transaction or each in its own.
 
-    *jot* writes what changes no answer, without the catalogue's lock.
+    *jot* writes what changes no answer, without the catalogue's lock. *copy* runs COPY with rows.
     """
 
     def __init__(
-        self, read: Run, write: Run, jot: Run, changes: ChangeLog, priority: Mapping[str, int]
+        self, read: Run, write: Run, jot: Run, copy: Copy, changes: ChangeLog, priority: Mapping[str, int]
     ) -> None:
         dialect = postgres_dialect(read, write)
         super().__init__(dialect, PostgresAliases(dialect), _ADD, priority, with_percent(jot))
         self._changes = changes
+        self._copy = copy
 
     def of_item(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables. One statement, where names and each one's originals would be several."""
         rows = sorted(self._read(_OF_ITEM, as_text(identifier)), key=lambda row: row[:3])
         found = readable(rows, lambda row: named(self._item(row[1:3]), row[3:]))
         return best_first(found, self._priority) if len(found) > 1 else found
+
+    def add_new(self, originals: Iterable[Original]) -> int:
+        """See CatalogueTables. By COPY: nothing that is there can be in its way."""
+        rows = ((*as_text(each.identifier), *values(each), each.fault) for each in originals)
+        return self._copy(_COPY, rows)
 
     def mark_stale(self, identifier: Identifier) -> None:
         """See CatalogueTables. Every node removes its own derivatives, once it has read of it."""

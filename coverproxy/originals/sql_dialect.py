@@ -16,8 +16,9 @@ class Dialect:
 
     `stored`: the columns (scheme, value) of an identifier; `read`: the inverse; `every_book`: the two for all
     books at once. `among`: the condition, after a column, that it is one of several values; `as_one` makes
-    them one parameter, so that the statement is the same for any number of them. `skip_locked`: ends a query
-    that passes over rows which others are writing.
+    them one parameter, so that the statement is the same for any number of them. `among_digests` and
+    `digests`: the same of digests, which SQLite takes one by one. `skip_locked`: ends a query that passes
+    over rows which others are writing.
     """
 
     read_rows: Run
@@ -27,6 +28,8 @@ class Dialect:
     every_book: tuple[int, int | str]
     among: str
     as_one: Callable[[list[Any]], Any]
+    among_digests: str
+    digests: Callable[[Sequence[bytes]], Iterable[Any]]
     skip_locked: str = ""
 
     def by_scheme(self, identifiers: Iterable[Identifier]) -> list[tuple[int, Any]]:
@@ -40,14 +43,14 @@ class Dialect:
 def sqlite_dialect(read: Run, write: Run) -> Dialect:
     """Return SQLite's; *read* and *write* run a statement."""
     among = "IN (SELECT value FROM json_each(?))"
-    return Dialect(read, write, stored, read_identifier, (0, 0), among, json.dumps)
+    return Dialect(read, write, stored, read_identifier, (0, 0), among, json.dumps, "= ?", iter)
 
 
 def postgres_dialect(read: Run, write: Run) -> Dialect:
     """Return PostgreSQL's; *read* and *write* run a statement with `%s` marks."""
     return Dialect(
         with_percent(read), with_percent(write), as_text, from_text, (0, "0"), "= ANY(?)", list,
-        "FOR UPDATE SKIP LOCKED",
+        "= ANY(?)", lambda digests: [list(digests)], "FOR UPDATE SKIP LOCKED",
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The catalogue's tables; these statements are the same in SQLite and PostgreSQL."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from coverproxy.originals.sql_decisions import SqlDecisions
 from coverproxy.originals.sql_dialect import Dialect, entering
 from coverproxy.originals.sql_editions import SqlEditions
 from coverproxy.originals.sql_feeds import SqlFeeds
+from coverproxy.originals.sql_known import unknown
 from coverproxy.originals.sql_notices import SqlNotices
 from coverproxy.originals.sql_provenance import SqlProvenance
 from coverproxy.originals.sql_purges import OF_ROW, SqlPurges
@@ -120,6 +121,10 @@ class SqlTables(LinkedTables):
         """See CatalogueTables."""
         fault = (QUARANTINED, original.digest, original.fault)
         self._write(self._add, (*self._dialect.stored(original.identifier), *values(original), *fault))
+
+    def unknown(self, originals: Sequence[Original]) -> list[Original]:
+        """See CatalogueTables."""
+        return unknown(self._dialect, originals)
 
     def remove(self, original: Original) -> None:
         """See CatalogueTables."""

@@ -15,8 +15,9 @@ from coverproxy.originals.examine import Refusal
 from coverproxy.originals.feed_store import FeedFile
 from coverproxy.service.import_file import is_named_by_isbn, offered
 from coverproxy.service.import_folder import files, named_by_isbn
+from coverproxy.service.import_results import Entered, ImportReport, Result
 from coverproxy.service.import_steps import Passed, Sender, Step, Withdrawal
-from coverproxy.service.importer import Entered, Importer, ImportReport, Result
+from coverproxy.service.importer import Importer
 from coverproxy.storage import bounded_read
 
 DONE, REFUSED = "done", "refused"

@@ -2,16 +2,15 @@
 
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from coverproxy.config import Import, Limits
 from coverproxy.domain.errors import TooMany, Unavailable
 from coverproxy.domain.original import QUARANTINED, Original
-from coverproxy.originals.base import Catalogue, CatalogueTables
+from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import (
     Candidate,
@@ -26,6 +25,8 @@ from coverproxy.originals.linking import link
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter, known_refusal
 from coverproxy.service.import_given import fetched_before, note_record, renew_seen, withdraw
+from coverproxy.service.import_new import enter_new
+from coverproxy.service.import_results import Entered, ImportReport, Note, Result
 from coverproxy.service.import_steps import LinkedItems, Passed, Step, Withdrawal
 from coverproxy.service.ingest import Aftermath
 from coverproxy.service.invalidate import Invalidator
@@ -42,46 +43,6 @@ THREADS = 2
 
 REMOTE_THREADS = 16
 """The same with an object store, for whose answers they mostly wait."""
-
-
-@dataclass
-class ImportReport:
-    """The progress of an import. `lesser`: added originals that their book does not show.
-
-    `passed`: records without covers. `withdrawn`: pictures that a sender withdrew. `linked`: items linked to
-    other editions. `unremoved`: outdated covers that cannot be removed, and why.
-    """
-
-    seen: int = 0
-    added: int = 0
-    already: int = 0
-    replaced: int = 0
-    lesser: int = 0
-    passed: int = 0
-    withdrawn: int = 0
-    linked: int = 0
-    bytes: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    interrupted: bool = False
-    unremoved: str = ""
-
-    @property
-    def taken(self) -> int:
-        """How many steps did what they asked for."""
-        return self.added + self.already + self.passed + self.withdrawn + self.linked
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """A file in place that only needs its row. `is_known`: the row exists already."""
-
-    original: Original
-    candidate: Candidate
-    is_known: bool
-
-
-Result = Entered | Refusal | Withdrawal | Passed | LinkedItems
-Note = Callable[[CatalogueTables, Sequence[Result]], None]
 
 
 class Importer:
@@ -152,10 +113,11 @@ class Importer:
                 return Entered(same, candidate, is_known=True)
             examined = examine(candidate, self._limits, self._rules, self._guard.lend)
             original = replace(examined.original, added=time.time_ns() // 1_000_000)
-            if refused := known_refusal(self.catalogue, original, self._rules):
-                raise refused
-            if self._is_known(original, is_dated=not candidate.is_fetched):
-                return Entered(original, candidate, is_known=True)
+            if not self.catalogue.unknown([original]):
+                if refused := known_refusal(self.catalogue, original, self._rules):
+                    raise refused
+                if self._is_known(original, is_dated=not candidate.is_fetched):
+                    return Entered(original, candidate, is_known=True)
             self._place(examined, candidate)
         except Unavailable as exc:
             return _refusal(candidate, "unreadable", str(exc))
@@ -194,7 +156,7 @@ class Importer:
         if any(self._is_copied(each) for each in results):
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
         with changing(self.catalogue, int(time.time())) as changes:
-            for result in results:
+            for result in enter_new(changes.tables, results, report):
                 report.seen += not isinstance(result, LinkedItems)
                 if isinstance(result, Entered):
                     self._enter_one(result, known, changes, batch, report)

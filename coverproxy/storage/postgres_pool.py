@@ -3,15 +3,14 @@
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg import conninfo
 
-from coverproxy.storage.statement import Rows, Run
+from coverproxy.storage.statement import Rows
 
 STATEMENT_SECONDS = 3.0
 """When an ordinary statement is given up: a server that is up answers in milliseconds."""
@@ -119,7 +118,9 @@ class PostgresPool:
             return run(connection, sql, values)
 
     @contextmanager
-    def transaction(self, lock: int | None = None, within: float | None = STATEMENT_SECONDS) -> Iterator[Run]:
+    def transaction(
+        self, lock: int | None = None, within: float | None = STATEMENT_SECONDS
+    ) -> "Iterator[PostgresTransaction]":
         """Give what runs statements of one transaction: all of them are kept, or none.
 
         *lock*: the number of an advisory lock that it holds to its end, waiting LOCK_SECONDS for it.
@@ -132,7 +133,7 @@ class PostgresPool:
             connection.execute(begin, prepare=False)
             connection.within = within
             try:
-                yield partial(self._run, connection)
+                yield PostgresTransaction(self, connection)
             except BaseException:
                 with suppress(psycopg.Error):
                     connection.execute("ROLLBACK", prepare=False)
@@ -172,10 +173,6 @@ class PostgresPool:
                 self._away, self._again_at = told(exc), time.monotonic() + _REST_SECONDS
             raise self._fault(f"{self.place}: {told(exc)}") from exc
 
-    def _run(self, connection: BoundedConnection, sql: str, values: Any = ()) -> Rows:
-        with self.mapped():
-            return run(connection, sql, values)
-
     def _refuse_while_away(self) -> None:
         """Raise *fault* at once while the server is left alone; let one thread through to find out."""
         if not self._away:
@@ -204,6 +201,32 @@ class PostgresPool:
             connection.close()
         else:
             self._idle.append(connection)
+
+
+class PostgresTransaction:
+    """Runs the statements of one transaction: a Run."""
+
+    def __init__(self, pool: PostgresPool, connection: BoundedConnection) -> None:
+        self._pool = pool
+        self._connection = connection
+
+    def __call__(self, sql: str, values: Any = ()) -> Rows:
+        """Run a statement."""
+        with self._pool.mapped():
+            return run(self._connection, sql, values)
+
+    def copy(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """See Copy."""
+        within, count = self._connection.within, 0
+        self._connection.within = None
+        try:
+            with self._pool.mapped(), self._connection.cursor() as cursor, cursor.copy(sql) as copy:
+                for row in rows:
+                    copy.write_row(_plain(row))
+                    count += 1
+        finally:
+            self._connection.within = within
+        return count
 
 
 def run(connection: BoundedConnection, sql: str, values: Any = ()) -> Rows:

@@ -70,14 +70,8 @@ class PostgresTables:
         with self._pool.transaction(within=None) as statement:
             like = f"SELECT {columns} FROM {table.name} LIMIT 0"  # noqa: S608 - names of tables
             statement(f"CREATE TEMP TABLE coming ON COMMIT DROP AS {like}")
-            connection = statement.args[0]  # type: ignore[attr-defined] # the transaction's own
-            with (
-                self._pool.mapped(),
-                connection.cursor() as cursor,
-                cursor.copy(f"COPY coming ({columns}) FROM STDIN") as copy,
-            ):
-                for row in rows:
-                    copy.write_row([_typed(*each) for each in zip(row, types, strict=True)])
+            typed = ([_typed(*each) for each in zip(row, types, strict=True)] for row in rows)
+            statement.copy(f"COPY coming ({columns}) FROM STDIN", typed)
             statement(
                 f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM coming ON CONFLICT DO NOTHING"  # noqa: S608
             )

@@ -1,5 +1,6 @@
 """What runs a statement, whichever the database."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 Rows = list[tuple[Any, ...]]
@@ -10,4 +11,12 @@ class Run(Protocol):
 
     def __call__(self, sql: str, values: Any = (), /) -> Rows:
         """Run it; *values*: a sequence for marks by place, a mapping for those by name."""
+        ...
+
+
+class Copy(Protocol):
+    """Runs COPY … FROM STDIN with rows, and returns how many there were."""
+
+    def __call__(self, sql: str, rows: Iterable[Sequence[Any]], /) -> int:
+        """Run it, however long it takes."""
         ...

@@ -25,8 +25,8 @@ from coverproxy.domain.list_text import NotAList
 from coverproxy.domain.original import Original, OriginalState, Terms
 from coverproxy.originals.examine import Refusal
 from coverproxy.service.import_file import offered
+from coverproxy.service.import_results import ImportReport
 from coverproxy.service.import_steps import Sender
-from coverproxy.service.importer import ImportReport
 from coverproxy.storage import packed_text
 from coverproxy.wiring.data_folder import open_shelf
 from coverproxy.wiring.feeds import open_sender

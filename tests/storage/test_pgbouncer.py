@@ -104,7 +104,7 @@ def test_transactions_are_whole_through_it(pool: PostgresPool, urls: tuple[str, 
         tables.add(original(1))
         tables.mark_stale(BOOK)
 
-    assert catalogue.add_all([original(2), original(3, identifier=OTHER)]) == 2
+    assert catalogue.add_new([original(2), original(3, identifier=OTHER)]) == 2
     assert catalogue.totals() == (3, 2)
     assert catalogue.stale(10) == [BOOK]
 

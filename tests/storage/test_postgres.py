@@ -19,7 +19,6 @@ from contracts_catalogue import (
     CatalogueContract,
     DecisionContract,
     ProvenanceContract,
-    digest,
     original,
 )
 from contracts_changes import ChangeFeedContract
@@ -36,7 +35,6 @@ from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRa
 from coverproxy.concurrency.postgres_leases import LEASE_SECONDS, PostgresLeases
 from coverproxy.concurrency.postgres_leases import schema_steps as making_steps
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.domain.original import QUARANTINED
 from coverproxy.originals.postgres import CHANGES_DAYS, PostgresCatalogue
 from coverproxy.originals.postgres import schema_steps as catalogue_steps
 from coverproxy.originals.postgres_changes import ChangeLog
@@ -256,23 +254,6 @@ async def test_processes_share_one_limit_exactly(postgres: object, database: str
     await store.open()
     assert await store.made(["k"], TODAY) == {"k": 250}
     await store.close()
-
-
-def test_many_are_entered_at_once(catalogue: PostgresCatalogue) -> None:
-    """COPY enters as add() does: known ones renewed, quarantined ones held, totals kept, twins taken once."""
-    catalogue.add(original(1, source="old"))
-    catalogue.quarantine(digest(2), "crash", 1)
-    count = catalogue.add_all(
-        [original(1, source="new"), original(2, identifier=OTHER), original(3, identifier=OTHER, fault="x"),
-         original(3, identifier=OTHER, fault="x")]
-    )  # fmt: skip
-
-    assert count == 4
-    assert catalogue.find(BOOK) == [original(1, source="new")]
-    faults = {each.digest: each.fault for each in catalogue.find(OTHER)}
-    assert faults == {digest(2): QUARANTINED + "crash", digest(3): "x"}
-    assert catalogue.totals() == catalogue.counts()[::-1] == (3, 2)
-    assert dict(catalogue.sources()) == {"new": 1, "": 2}
 
 
 def test_what_one_node_writes_another_hears(node: Node) -> None:
