@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from xml.sax.saxutils import escape
 
 import orjson
 from aiohttp import hdrs, web
@@ -15,10 +16,11 @@ from coverproxy.domain.address_bounds import (
     MAX_QUERY_BYTES,
     MAX_SEGMENTS,
 )
-from coverproxy.domain.errors import CoverError, TooLong, UnreadType
+from coverproxy.domain.errors import BadQuestion, CoverError, TooLong, UnreadType
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
 from coverproxy.web.app_keys import CONFIG, HOT, METRICS
+from coverproxy.web.connections import HEAD_BYTES
 from coverproxy.web.errors import meaning
 
 MAX_FIELDS = 50
@@ -30,11 +32,20 @@ MAX_LONG_FIELDS = 1100
 NEVER_FAILS = "/images/P/"
 """Part of the addresses of Amazon's shape, whose clients must never see a status other than 200."""
 
-_IN_JSON = re.compile(r"[^?]*/(?:api/(?:books|volumes/)|bookcover[/?]|b/[^?]*\.json(?:\?|\Z))")
-_IN_WORDS = re.compile(r"[^?]*/iiif/[23]/")
-"""Addresses of other services that answer with JSON or text, whose clients would take the placeholder for
-neither.
+_IN_JSON = re.compile(
+    r".*/(?:api/(?:books|volumes/)|bookcover(?:/|\Z)|v1/(?:get|products)|(?:books|cover|covers)/?\Z)"
+)
+_IN_XML = re.compile(r".*/(?:index\.aspx|hw7\.pl)\Z", re.IGNORECASE)
+_POSTED_XML = re.compile(r".*/contentcafe/contentcafe\.asmx/xmlpost", re.IGNORECASE)
+_IN_WORDS = re.compile(r".*/iiif/[23]/")
+"""Paths of other services that answer with JSON, XML or text, whose clients would take the placeholder for
+none of these.
 """
+
+_BEGINNING = 200
+"""Characters of a path that are looked at: what follows is the identifier."""
+
+_LINE = re.compile(rb"([A-Z]{3,10}) ([!-~]+)")
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -61,11 +72,22 @@ def _excess_of_query(path: str, query: str) -> str:
 
 def in_own_form(target: str, why: str) -> tuple[str, bytes] | None:
     """Return the media type and the body of a refusal, where other services' clients expect no picture."""
-    if _IN_JSON.match(target):
-        return "application/json", orjson.dumps({"error": why})
-    if _IN_WORDS.match(target):
+    path, _, query = target.partition("?")
+    begun = path[:_BEGINNING]
+    if _IN_JSON.match(begun) and not ("/covers" in begun and "format=img" in query):
+        return _as_json(why)
+    if "/b/" in begun and path.endswith(".json"):
+        return _as_json(why)
+    if _POSTED_XML.match(begun) or (_IN_XML.match(begun) and "index.xml" in query.lower()):
+        text = f'<?xml version="1.0" encoding="UTF-8"?>\n<ERROR>{escape(why)}</ERROR>\n'
+        return "text/xml; charset=utf-8", text.encode()
+    if _IN_WORDS.match(begun):
         return "text/plain; charset=utf-8", f"{why}\n".encode()
     return None
+
+
+def _as_json(why: str) -> tuple[str, bytes]:
+    return "application/json", orjson.dumps({"error": why})
 
 
 def is_encoded(request: web.BaseRequest) -> bool:
@@ -73,13 +95,19 @@ def is_encoded(request: web.BaseRequest) -> bool:
     return request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("identity", "")
 
 
-def around(app: web.Application) -> Callable[[Handle], Handle]:
-    """Return a wrapper that refuses requests over the limits, and passes all others to the handler.
+class Around:
+    """Refuses requests over the limits, and passes all others to the handler.
 
     What the fast path knows is answered before: the router alone takes as long as all of it.
     """
 
-    def bounded(handle: Handle) -> Handle:
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+
+    def __call__(self, handle: Handle) -> Handle:
+        """Wrap the handler."""
+        app = self._app
+
         async def bounding(request: web.BaseRequest) -> web.StreamResponse:
             if (hot := app.get(HOT)) and (answer := hot.answer(request)):
                 return answer
@@ -91,18 +119,49 @@ def around(app: web.Application) -> Callable[[Handle], Handle]:
 
         return bounding
 
-    return bounded
+    def unread(self, head: bytes) -> web.Response | None:
+        """Answer a request whose head cannot be read: one with too long a line, and any of Amazon's.
+
+        None: it is not an address of ours, or nothing says that it is too long.
+        """
+        begun = _LINE.match(head)
+        if begun is None:
+            return None
+        method, target = begun[1].decode(), begun[2].decode()
+        is_too_long = len(head) >= HEAD_BYTES and b"\n" not in head
+        if not is_too_long and NEVER_FAILS not in target[:200]:
+            return None
+        error = TooLong(f"the address is longer than {HEAD_BYTES} bytes")
+        refused = error if is_too_long else BadQuestion("this is not valid HTTP")
+        answer = _answer(self._app, method, target, "", refused)
+        return _without_body(answer) if method == "HEAD" else answer
 
 
-def _refused(app: web.Application, request: web.BaseRequest, error: CoverError) -> web.StreamResponse:
+def around(app: web.Application) -> Around:
+    """Return what stands before an application's router."""
+    return Around(app)
+
+
+def _without_body(answer: web.Response) -> web.Response:
+    """Return the same head without a body: the method of what cannot be read is unknown to aiohttp."""
+    bare = web.Response(status=answer.status, headers=answer.headers)
+    bare.headers[hdrs.CONTENT_LENGTH] = str(answer.content_length)
+    return bare
+
+
+def _refused(app: web.Application, request: web.BaseRequest, error: CoverError) -> web.Response:
+    return _answer(app, request.method, request.raw_path, accepted(request.headers), error)
+
+
+def _answer(app: web.Application, method: str, target: str, accept: str, error: CoverError) -> web.Response:
     """Answer like the rest of the application, without its router and middlewares."""
     how = meaning(error)
-    if NEVER_FAILS in request.raw_path[:200]:
+    if NEVER_FAILS in target[:200]:
         how = replace(how, is_hard=False)
     app[METRICS].answers.labels(how.label).inc()
-    as_json = request.method not in ("GET", "HEAD") or wants_json(accepted(request.headers))
+    as_json = method not in ("GET", "HEAD") or wants_json(accept)
     answer = answers.refusal(error, how, app[CONFIG].answers, is_strict=False, as_json=as_json)
-    if told := in_own_form(request.raw_path, str(error)):
+    if told := in_own_form(target, str(error)):
         kind, body = told
         answer = replace(answer, headers=answer.headers | {"Content-Type": kind}, body=body)
     return answers.send(replace(answer, headers=answer.headers | {"Server": answers.SERVER}))

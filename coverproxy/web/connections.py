@@ -6,7 +6,7 @@ import resource
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -31,6 +31,21 @@ _QUIET_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+HEAD_BYTES = 4096
+"""Kept of a head that cannot be read, to answer it: more than addresses without lists may have."""
+
+
+class Around(Protocol):
+    """What stands before the router."""
+
+    def __call__(self, handle: Handle, /) -> Handle:
+        """Wrap the handler of all requests."""
+        ...
+
+    def unread(self, head: bytes, /) -> web.Response | None:
+        """Answer a request that cannot be read, of which this is the beginning; None: as invalid HTTP."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +78,13 @@ def fitting(files: int) -> int:
 
 
 class BoundedRunner(web.AppRunner):
-    """aiohttp's runner, with limits on every connection. *around*: wraps the handler, before the router."""
+    """aiohttp's runner, with limits on every connection. *around*: stands before the router."""
 
     def __init__(
         self,
         app: web.Application,
         limits: ConnectionLimits | None = None,
-        around: Callable[[Handle], Handle] | None = None,
+        around: Around | None = None,
         **options: Any,
     ) -> None:
         super().__init__(app, access_log=None, **options)
@@ -81,14 +96,19 @@ class BoundedRunner(web.AppRunner):
         handle: Handle = made.request_handler
         if self._around:
             handle = self._around(handle)
-        return BoundedServer(self._limits, handle, request_factory=made.request_factory)
+        unread = self._around.unread if self._around else None
+        return BoundedServer(self._limits, handle, made.request_factory, unread)
 
 
 class BoundedServer(web.Server):
     """The connections of one process. If there are too many, the one that is idle longest is closed."""
 
-    def __init__(self, limits: ConnectionLimits, handle: Handle, request_factory: Any) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, handle: Handle, request_factory: Any,
+        unread: Callable[[bytes], web.Response | None] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(begun(handle), request_factory=request_factory)
+        self.unread = unread
         self.options: dict[str, Any] = {
             "access_log": None, "auto_decompress": False, "max_line_size": MAX_LINE_BYTES,
             "max_headers": MAX_HEADERS, "keepalive_timeout": limits.idle_seconds,
@@ -179,11 +199,12 @@ class _TurnedAway(asyncio.Protocol):
 class Connection(web.RequestHandler):
     """One client's connection, which tracks how long it waits for what."""
 
-    __slots__ = ("_bounds", "_head_since", "_is_busy", "_unsent", "_unsent_since")
+    __slots__ = ("_bounds", "_head", "_head_since", "_is_busy", "_unsent", "_unsent_since")
 
     def __init__(self, server: BoundedServer) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **server.options)
         self._bounds = server
+        self._head = b""
         self._is_busy = False
         self._head_since: float | None = None
         self._unsent, self._unsent_since = 0, 0.0
@@ -201,13 +222,16 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """See Protocol. The first byte of a head starts its time."""
-        if self._head_since is None and not self._is_busy:
-            self._head_since = time.monotonic()
+        if not self._is_busy:
+            if self._head_since is None:
+                self._head_since = time.monotonic()
+            if len(self._head) < HEAD_BYTES:
+                self._head = (self._head + data if self._head else data)[:HEAD_BYTES]
         super().data_received(data)
 
     def begin(self) -> None:
         """Record that a request's head has arrived."""
-        self._is_busy, self._head_since = True, None
+        self._is_busy, self._head_since, self._head = True, None, b""
         self._bounds.became_busy(self)
 
     async def finish_response(
@@ -247,10 +271,12 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """See RequestHandler. Invalid HTTP is refused without a log line, which would contain client
-        input.
+        input; a request line that is too long to be read, as one that is too long.
         """
         if status >= 500:
             return super().handle_error(request, status, exc, message)
-        answer = web.Response(status=status, text="This is not valid HTTP.\n")
+        head, self._head = self._head, b""
+        answer = self._bounds.unread(head) if self._bounds.unread else None
+        answer = answer or web.Response(status=status, text="This is not valid HTTP.\n")
         answer.force_close()
         return answer

@@ -50,12 +50,13 @@ async def test_what_is_not_there_is_said_by_the_app(server: Running, tmp_path: P
             assert got.headers["X-Cover-Status"] == "made"
 
 
-JSON, WORDS, PIXEL = "application/json", "text/plain", "image/gif"
+JSON, XML, WORDS, PIXEL = "application/json", "text/xml", "text/plain", "image/gif"
 UNREAD = (
     ("/images/P/%00.01._SCMZZZZZZZ_.jpg", 200, PIXEL), ("/images/P/%zz.jpg?default=404", 200, PIXEL),
     ("/medium/isbn/%00", 200, PIXEL), ("/medium/isbn/%00?default=404", 400, WORDS),
     ("/b/isbn/%00-M.jpg", 200, PIXEL), ("/b/isbn/%00-M.jpg?default=false", 400, WORDS),
     ("/b/isbn/%00.json", 400, JSON), ("/api/volumes/brief/json/%00", 400, JSON),
+    ("/x%00/index.aspx?isbn=1/index.xml", 400, XML),
     ("/bookcover/%00", 400, JSON), ("/iiif/3/%00/info.json", 400, WORDS), ("/%00", 400, WORDS),
 )  # fmt: skip
 
@@ -80,7 +81,9 @@ TOO_LONG = (
     ("/images/P/{}.jpg", 200, PIXEL), ("/images/P/x.jpg?{}", 200, PIXEL), ("/medium/isbn/{}", 414, PIXEL),
     ("/b/isbn/{}-M.jpg", 414, PIXEL), ("/index.aspx?isbn={}/MC.GIF", 414, PIXEL), ("/cover?id={}", 414, JSON),
     ("/api/books?bibkeys={}&callback=x", 414, JSON), ("/iiif/3/{}/info.json", 414, WORDS),
-    ("/medium/isbn/{}?default=404", 414, WORDS),
+    ("/medium/isbn/{}?default=404", 414, WORDS), ("/index.aspx?isbn={}/index.xml", 414, XML),
+    ("/ContentCafe/ContentCafe.asmx/XmlPost?x={}", 414, XML), ("/?isbn={}&size=M", 414, PIXEL),
+    ("/covers/?format=img&id={}", 414, PIXEL), ("/covers/?format=seealso&id={}", 414, JSON),
 )  # fmt: skip
 
 
@@ -93,6 +96,8 @@ async def test_an_address_that_is_too_long_is_answered_in_the_shapes_form(
         for address, status, kind in TOO_LONG:
             if length < 16_384 and address.startswith(("/cover", "/api/books")):
                 continue  # lists may be that long
+            if length >= 16_384 and address.endswith(("/index.xml", "&size=M")):
+                continue  # nginx has not read as far as what tells which it is
             path = f"/devkey/{server.key.name}{address.format('1' * length)}"
             async with client.get(yarl.URL(front + path, encoded=True)) as got:
                 if kind == WORDS and "?" in address and length >= 16_384:

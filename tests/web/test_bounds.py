@@ -72,18 +72,56 @@ OWN = {
     "/devkey/{key}/bookcover?isbn=": "application/json",
     "/devkey/{key}/bookcover/": "application/json",
     "/devkey/{key}/iiif/3/": "text/plain; charset=utf-8",
+    "/devkey/{key}/cover?" + "id=1&" * 1200: "application/json",
+    "/devkey/{key}/v1/get?" + "isbn=1&" * 1200: "application/json",
+    "/devkey/{key}/covers/?format=seealso&" + "id=1&" * 1200: "application/json",
+    "/devkey/{key}/index.aspx?isbn=1/index.xml&oclc=": "text/xml; charset=utf-8",
+    "/devkey/{key}/ContentCafe/ContentCafe.asmx/XmlPost?": "text/xml; charset=utf-8",
 }
 
 
-@pytest.mark.parametrize(("beginning", "kind"), OWN.items(), ids=OWN.keys())
+@pytest.mark.parametrize(("beginning", "kind"), OWN.items(), ids=range(len(OWN)))
 async def test_a_long_address_of_another_service_is_refused_in_its_form(
     server: Running, beginning: str, kind: str
 ) -> None:
-    """JSON where its clients read JSON, words for viewers: never the pixel, which they cannot read."""
+    """JSON where its clients read JSON, XML where they read that, words for viewers: never the pixel, which
+    they cannot read."""
     got = await server.get(beginning.format(key=server.key.name) + "9" * 20_000)
 
     assert (got.status, got.cover, got.headers["Content-Type"]) == (414, "long", kind)
     assert b"expected at most" in got.body
+
+
+ENDLESS = {
+    "/images/P/": (200, "image/gif"), "/devkey/{key}/images/P/x.jpg?": (200, "image/gif"),
+    "/devkey/{key}/medium/isbn/": (414, "image/gif"),
+    "/devkey/{key}/api/books?bibkeys=": (414, "application/json"),
+    "/devkey/{key}/index.aspx?isbn=1/index.xml&oclc=": (414, "text/xml; charset=utf-8"),
+    "/devkey/{key}/iiif/3/": (414, "text/plain; charset=utf-8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(("beginning", "told"), ENDLESS.items(), ids=range(len(ENDLESS)))
+async def test_an_address_longer_than_can_be_read_is_refused_in_its_form(
+    server: Running, beginning: str, told: tuple[int, str], method: str
+) -> None:
+    """40 kB are more than the reader takes; the answer is the same as for an address that it can read."""
+    got = await server.get(beginning.format(key=server.key.name) + "9" * 40_000, method)
+
+    assert (got.status, got.headers["Content-Type"], got.cover) == (*told, "long")
+    assert got.headers["Access-Control-Allow-Origin"] == "*"
+    assert (got.body == b"") == (method == "HEAD")
+    assert int(got.headers["Content-Length"]) > 30
+
+
+async def test_amazons_addresses_do_not_fail_by_their_headers(server: Running) -> None:
+    """With a header that is longer than the reader takes, or is none, Evergreen gets 200 and the pixel."""
+    for header in ("Cookie: " + "x" * 9000, "not a header"):
+        head = f"GET /images/P/0141439513.01.MZZZZZZZ.jpg HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
+        answer = await raw(server, head.encode())
+        assert answer[8:13] == b" 200 ", header[:20]
+        assert b"GIF89a" in answer
 
 
 async def test_slashes_cost_no_more_than_other_requests(server: Running) -> None:
