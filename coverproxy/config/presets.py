@@ -5,7 +5,7 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
     # https://openlibrary.org/dev/docs/api/covers. Without default=false a missing one is a 1x1 GIF with 200.
     # Larger ones redirect to archive.org, twice. Their robots.txt asks for one page in 5 s, but people who
-    # look at a result page are not robots, and 400 requests a minute are allowed.
+    # look at a result page are not robots, and 400 requests a minute are allowed, all of them at once.
     "openlibrary": {
         "url": "https://covers.openlibrary.org/b/isbn/{isbn13}-L.jpg?default=false",
         "requests_per_second": 2.0,
@@ -19,6 +19,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "missing_hashes": ["0de4383ebad0adad5eeb8975cd796657", "a64fa89d7ebc97075c1d363fc5fea71f"],
         "missing_under_bytes": 1000,
         "requests_per_second": 1.0,
+        "burst": 20,
+        "concurrency": 4,
         "keep": "never",
     },
     # Our own URL shape, so that one coverproxy can stand before another: with default=404 its errors are
@@ -30,11 +32,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "missing_redirects": ["coverthing404"],
         "missing_under_px": 10,
         "requests_per_second": 1.0,
+        "burst": 20,
+        "concurrency": 4,
     },
     # https://openbd.jp. Terms: pictures must not be cropped; we never crop.
     "openbd": {
         "url": "https://cover.openbd.jp/{isbn13}.jpg",
         "requests_per_second": 2.0,
+        "burst": 20,
+        "concurrency": 4,
     },
 }
 """By name. Keys that an operator writes beside `preset` override it."""

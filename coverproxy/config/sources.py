@@ -77,9 +77,9 @@ class SourceConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
     timeout_seconds: Seconds = 5.0
-    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 16
     requests_per_second: Annotated[float, Field(gt=0)] = 5.0
-    burst: Positive = 20
+    burst: Positive = 60
     priority: int = 0
     keep: Literal["always", "never"] | Days = "always"
     recheck_after_seconds: Annotated[int, Field(ge=0)] = 2_592_000
@@ -204,6 +204,7 @@ class AskingConfig(Section):
     side_by_side: bool = False
     contact: str = ""
     queue: Positive = 256
+    turn_seconds: Seconds = 30.0
     absent_entries: Positive = 1_000_000
     absent_seconds: Seconds = 86_400.0
     absent_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.2

@@ -120,7 +120,7 @@ class RenderConfig(Section):
     """How much work may run and wait in one worker."""
 
     threads: Annotated[int, Field(ge=1, le=64)] = 1
-    queue: Positive = 64
+    queue: Positive = 128
     answer_within_seconds: Seconds = 0.9
     browser_answer_within_seconds: Seconds = 8.0
     time_limit_seconds: Seconds = 10.0

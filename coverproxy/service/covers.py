@@ -150,7 +150,7 @@ class Covers:
             self._remakes.start(str(spec), partial(self._making.remake, spec), REMAKES)
             return Found(older, is_made=False, spec=spec)  # not into memory: a newer one follows
         self._renders.also_for(str(spec), visitor.key.counted_as)
-        with self._patience.of(visitor) as within:
+        with self._patience.of(visitor, self._fetcher.expected_wait) as within:
             found, is_ours = await self._flights.join(
                 str(spec),
                 partial(self._making.make, spec, visitor),
@@ -190,7 +190,7 @@ class Covers:
             return await run_in(self._lookups, choose)
         except NoCover:
             account = visitor.key.counted_as
-            with self._patience.of(visitor) as within:
+            with self._patience.of(visitor, self._fetcher.expected_wait) as within:
                 ask = self._fetcher.choose(wanted.reading, account, within)
                 return await ask
 

@@ -107,6 +107,11 @@ class OriginalFetcher:
         """Whether any source is configured."""
         return bool(self._chain.gates)
 
+    @property
+    def expected_wait(self) -> float:
+        """Seconds until the sources answer for one more book, as their queues say."""
+        return self._chain.expected_wait
+
     async def bring(self, identifier: Identifier, account: str) -> None:
         """Make sure that a book has a usable original here if any source has one, on behalf of *account*.
 

@@ -20,16 +20,18 @@ class Patience:
         self._held: Counter[str] = Counter()
 
     @contextmanager
-    def of(self, visitor: Visitor) -> Iterator[float]:
-        """Yield the seconds that this client waits; the least if too many wait.
+    def of(self, visitor: Visitor, expected: float = 0.0) -> Iterator[float]:
+        """Yield the seconds that this client waits; the least if too many wait, or longer would be in vain.
 
-        One account holds at most three places of four: one that waits long for many leaves some to others.
+        *expected*: the seconds that it will take, as far as known. One account holds at most three places of
+        four: one that waits long for many leaves some to others.
         """
         account = visitor.key.counted_as
         if visitor.waits <= self.least:
             yield visitor.waits or self.least
             return
-        if not self._free or self._held[account] >= self._most_of_one:
+        is_in_vain = expected > visitor.waits
+        if is_in_vain or not self._free or self._held[account] >= self._most_of_one:
             yield self.least
             return
         self._free -= 1

@@ -100,13 +100,15 @@ def chain(
 ) -> Chain:
     """Build all sources. MUST be called within a running loop. Raises ConfigError."""
     gates = [
-        LimitedSource(source(each, asking, environ, max_bytes, resolver), _manners(each), pace, metrics)
+        LimitedSource(
+            source(each, asking, environ, max_bytes, resolver), _manners(each, asking), pace, metrics
+        )
         for each in by_preference(settings)
     ]
     return Chain(gates, side_by_side=asking.side_by_side)
 
 
-def _manners(settings: AnySource) -> RequestLimits:
+def _manners(settings: AnySource, asking: AskingConfig) -> RequestLimits:
     return RequestLimits(
-        settings.concurrency, settings.requests_per_second, settings.burst, settings.timeout_seconds
+        settings.concurrency, settings.requests_per_second, settings.burst, asking.turn_seconds
     )

@@ -35,6 +35,11 @@ class Chain:
         self.gates = tuple(gates)
         self._is_side_by_side = side_by_side
 
+    @property
+    def expected_wait(self) -> float:
+        """Seconds that one more book will take at least, as its sources' queues say."""
+        return min((gate.expected_wait for gate in self.gates), default=0.0)
+
     async def ask(
         self, identifier: Identifier, take: Take[T], paused: Mapping[str, float] | None = None
     ) -> ChainOutcome[T]:

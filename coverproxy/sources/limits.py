@@ -14,6 +14,9 @@ from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
+_WEIGHT = 0.2
+"""Of the latest request in the mean duration."""
+
 Pace = Callable[[str, float, int], Awaitable[float]]
 """Takes a name, a rate per second and a burst; returns 0.0 if one more may pass, else the seconds to wait."""
 
@@ -46,6 +49,9 @@ class LimitedSource:
         self._metrics = metrics
         self._now = now
         self._places = asyncio.Semaphore(manners.concurrency)
+        self._waiting = 0
+        self._mean = 0.0
+        self._is_paced = False
         self._breaker = Breaker()
         self._tell(self._breaker)
 
@@ -53,6 +59,14 @@ class LimitedSource:
     def state(self) -> BreakerState:
         """The state of the circuit breaker."""
         return self._breaker.state(self._now())
+
+    @property
+    def expected_wait(self) -> float:
+        """Seconds that one more request will take, with those before it, as recent ones did."""
+        for_each = self._mean / self._manners.concurrency
+        if self._is_paced:
+            for_each = max(for_each, 1 / self._manners.per_second)
+        return self._waiting * for_each + self._mean
 
     async def fetch(
         self, identifier: Identifier, known: Validators | None = None, paused_for: float = 0.0
@@ -79,11 +93,14 @@ class LimitedSource:
     async def _in_turn(self, identifier: Identifier, known: Validators | None) -> Answer:
         deadline = self._now() + self._manners.wait_seconds
         self._check()
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._manners.wait_seconds):
                 await self._places.acquire()
         except TimeoutError:
             raise SourceUnavailable("busy", "its limit of concurrent requests is reached") from None
+        finally:
+            self._waiting -= 1
         try:
             self._check()  # the breaker may have opened while we waited
             await self._keep_pace(deadline)
@@ -98,7 +115,9 @@ class LimitedSource:
 
     async def _keep_pace(self, deadline: float) -> None:
         """Wait for the rate limit. Raises SourceUnavailable if that takes until after *deadline*."""
+        self._is_paced = False
         while wait := await self._pace(self.name, self._manners.per_second, self._manners.burst):
+            self._is_paced = True
             if self._now() + wait > deadline:
                 log.fault(
                     _log, "a source is rate limited", "its rate limit is reached",
@@ -108,7 +127,8 @@ class LimitedSource:
             await asyncio.sleep(wait)
 
     async def _ask(self, identifier: Identifier, known: Validators | None) -> Answer:
-        self._tell(self._breaker.asked(self._now()))
+        started = self._now()
+        self._tell(self._breaker.asked(started))
         try:
             answer = await self._source.fetch(identifier, known)
         except SourceUnavailable as exc:
@@ -119,7 +139,9 @@ class LimitedSource:
             broken = SourceUnavailable("fault", type(exc).__name__)
             self._note(broken)
             raise broken from exc
-        self._tell(self._breaker.succeeded(self._now()))
+        now = self._now()
+        self._mean += (now - started - self._mean) * (_WEIGHT if self._mean else 1)
+        self._tell(self._breaker.succeeded(now))
         return answer
 
     def _note(self, exc: SourceUnavailable) -> None:

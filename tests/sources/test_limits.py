@@ -134,6 +134,31 @@ async def test_the_pace_is_waited_for_or_told() -> None:
     assert source.asks == 1
 
 
+async def test_it_says_how_long_one_more_takes() -> None:
+    """As long as the requests before it, at the limits' pace, and one of its own, as they took so far."""
+    clock, entered = Clock(), asyncio.Event()
+
+    class Slow(Scripted):
+        async def fetch(self, identifier: Identifier, known: Validators | None) -> Answer:
+            clock.now += 1.5
+            if entered.is_set():
+                await asyncio.sleep(60)
+            return NotThere("nothing")
+
+    asked = gate(Slow(), clock)
+    assert asked.expected_wait == 0
+    assert await reason(asked) == ""
+    assert asked.expected_wait == 1.5
+    entered.set()
+    waiting = [asyncio.ensure_future(reason(asked)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert asked.expected_wait == 4 * 1.5 + 1.5  # one is on its way, four wait
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert asked.expected_wait == 1.5
+
+
 async def test_a_cancelled_ask_gives_its_place_back() -> None:
     """Who is cancelled in the middle leaves the place to the next."""
 

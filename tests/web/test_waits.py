@@ -41,6 +41,13 @@ def test_a_role_may_wait_less_than_the_config_says() -> None:
         assert seconds == 0.4
 
 
+def test_nobody_waits_for_long_in_vain() -> None:
+    """Where the queue of the sources is longer than a browser waits, it is answered as soon as a program."""
+    patience, browser = Patience(0.9), Visitor(KEY, is_automated=False, waits=8.0)
+    with patience.of(browser, expected=22.0) as in_vain, patience.of(browser, expected=7.5) as well:
+        assert (in_vain, well) == (0.9, 8.0)
+
+
 async def slow(asked: Asked) -> None:
     """A source with a second and a half of latency."""
     await asyncio.sleep(1.5)

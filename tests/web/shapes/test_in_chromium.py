@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from browser import Page
+from certificates import self_signed
 from conftest import COVERED, UNCOVERED, Running, Start
+from fronting import before, free_port
 from images import distinct
 from link_host import link_host
 from samples import book
@@ -15,9 +18,6 @@ from coverproxy.domain.isbn import to_isbn10
 
 COLD = 60
 LATENCY_SECONDS = 1.5
-NAMES = 2
-"""Names of this machine that the page takes covers from: a browser opens six connections to each."""
-
 
 SHOWN_WIDTHS = """Promise.all(COVERS.map(address => new Promise(done => {
   const image = new Image();
@@ -27,30 +27,54 @@ SHOWN_WIDTHS = """Promise.all(COVERS.map(address => new Promise(done => {
 })))"""
 """Puts the covers on a page, as it would have them, and tells how wide each turned out to be."""
 
+PROTOCOLS = """[...new Set(performance.getEntriesByType('resource')
+  .filter(each => each.initiatorType == 'img').map(each => each.nextHopProtocol).filter(each => each))]"""
+"""What covers came over, as far as the page may know."""
 
-async def slow(asked: Asked) -> None:
-    """A source with latency, that has each book."""
-    await asyncio.sleep(LATENCY_SECONDS)
-    await gives(distinct(picture(), int(asked.path[1:14])))(asked)
+LIMITS = ("requests_per_second", "burst", "concurrency", "timeout_seconds", "idle_seconds")
+"""Keys of a source that stay as they are by default."""
 
 
-async def test_a_page_of_cold_books_ends_with_all_covers(start: Start, tab: Page) -> None:
-    """60 books that nobody asked for before, from a slow source: each shows its cover at the first view,
-    without a reload, as a browser waits longer than a program."""
-    books = [book(number) for number in range(COLD)]
+class Slow:
+    """A source with latency, that has each book; `most`: how many it was asked for at once."""
+
+    under_way = most = 0
+
+    async def __call__(self, asked: Asked) -> None:
+        """Answer, late."""
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(LATENCY_SECONDS)
+        self.under_way -= 1
+        await gives(distinct(picture(), int(asked.path[1:14])))(asked)
+
+
+async def test_a_page_of_cold_books_ends_with_all_covers(start: Start, tab: Page, tmp_path: Path) -> None:
+    """60 books that nobody asked for before, all at once over HTTP/2, from a slow source with the limits of
+    the defaults: each shows its cover at the first view, without a reload, and the source is asked for no
+    more at once than those allow."""
+    books, slow = [book(number) for number in range(COLD)], Slow()
+    made, port = self_signed(tmp_path), free_port()
+    secure = {
+        "tls": "http2", "listen_tls": [f"127.0.0.1:{port}"],
+        "certificate": str(made.file), "certificate_key": str(made.key),
+    }  # fmt: skip
     async with Upstream(slow).running() as upstream:
-        server = await start(source=[upstream.source(concurrency=6 * NAMES)])
-        port = server.listeners.url.rpartition(":")[2]
-        covers = [
-            f"http://a{at % NAMES}.localhost:{port}{server.path(each)}" for at, each in enumerate(books)
-        ]
-        with link_host({"/": b"<!doctype html><title>Results</title>"}) as host:
-            await tab.open(f"{host.url}/")
-            widths = await tab.ask(SHOWN_WIDTHS.replace("COVERS", json.dumps(covers)))
+        source = upstream.source()
+        usual = {name: value for name, value in source.items() if name not in LIMITS}
+        server = await start(source=[usual])
+        async with before(server, tmp_path / "nginx", **secure):
+            covers = [f"https://127.0.0.1:{port}{server.path(each)}" for each in books]
+            with link_host({"/": b"<!doctype html><title>Results</title>"}) as host:
+                await tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+                await tab.open(f"{host.url}/")
+                widths = await tab.ask(SHOWN_WIDTHS.replace("COVERS", json.dumps(covers)))
+                spoken = await tab.ask(PROTOCOLS)
 
     assert len(widths) == COLD
     assert min(widths) > 100
-    assert len(upstream.asked) == COLD
+    assert spoken == ["h2"]
+    assert (len(upstream.asked), slow.most) == (COLD, server.config.source[0].concurrency)
 
 
 def page(script: str, **elements: str) -> bytes:
