@@ -9,9 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class LinkHost:
-    """Gives `files` by path; a file that is a text is an address that it redirects to."""
+    """Gives `files` by path, with `headers`; a file that is a text is an address that it redirects to."""
 
     files: dict[str, bytes | str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -40,6 +41,8 @@ def link_host(files: dict[str, bytes | str]) -> Iterator[LinkHost]:
                 self.send_header("Location", found)
             else:
                 self.send_response(404 if found is None else 200)
+            for name, value in host.headers.items():
+                self.send_header(name, value)
             body = found if isinstance(found, bytes) else b""
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -11,8 +11,9 @@ import click
 
 from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.config import AnySource, Config, FolderSourceConfig, ObjectSourceConfig, unset
+from coverproxy.config.sizes import largest
 from coverproxy.domain import schemes
-from coverproxy.domain.errors import NotAnIdentifier
+from coverproxy.domain.errors import NotAnIdentifier, UnusableOriginal
 from coverproxy.domain.spec import ISBN, Identifier
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def _looked_at(config: Config, name: str, identifier: Identifier, got: "Fetched"
             sketch = sketched(got.body, identifier, config.imports)
             decoder, limits = ProcessDecoder(processes), settings.limits(config.limits)
             found = measured(sketch, got.body, decoder, limits)
-        except OriginalRefused as exc:
+            decoder.verify(got.body, largest(config.sizes.values()), config.limits)
+        except (OriginalRefused, UnusableOriginal) as exc:
             return "not there", f"its picture is refused: {exc}"
     return "found", f"{found.width}x{found.height} px {found.loader.value}, {found.bytes} bytes"

@@ -121,6 +121,11 @@ LATER: dict[str, dict[str, Any]] = {"jpeg": {"optimize": False}, "webp": {}, "av
 """Settings added later, with their defaults; they count only when they differ."""
 
 
+def largest(sizes: Iterable[Size]) -> Size:
+    """Return the size with the largest box: what can be rendered for it, can be for all."""
+    return max(sizes, key=lambda size: size.width * size.height)
+
+
 def _fields(encoder: Section) -> list[str]:
     section = type(encoder).__name__.lower()
     added = [name for name, default in LATER[section].items() if getattr(encoder, name) != default]

@@ -46,11 +46,15 @@ class NoCover(CoverError):
 
 
 class BadPicture(CoverError):
-    """The uploaded picture was not accepted. `reason`: a word for programs."""
+    """The uploaded picture was not accepted. `reason`: a word for programs.
 
-    def __init__(self, reason: str, detail: str) -> None:
+    `kind`: for a file that is not a supported picture, its name in file_kinds.NAMES.
+    """
+
+    def __init__(self, reason: str, detail: str, kind: str = "") -> None:
         super().__init__(detail)
         self.reason = reason
+        self.kind = kind
 
 
 class WrongSecret(CoverError):

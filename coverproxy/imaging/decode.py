@@ -64,12 +64,16 @@ def _check(image: Any, body: bytes, loader: Loader, limits: LimitSettings) -> No
         raise UnusableOriginal("limit", why)
 
 
-def picture(known: Header, size: Box) -> Pixels | Picture:
-    """Return the picture, decoded already or lazy.
+def factor_for(known: Header, size: Box) -> int:
+    """Return the factor by which the decoder may shrink the picture for *size*: only that of JPEG does."""
+    return shrink_factor(known.sides, size) if known.loader is Loader.JPEG else 1
+
+
+def picture(known: Header, factor: int) -> Pixels | Picture:
+    """Return the picture, decoded already or lazy; its decoder shrinks it by *factor*, see factor_for().
 
     Raises libvips' Error, and UnusableOriginal("header").
     """
-    factor = shrink_factor(known.sides, size) if known.loader is Loader.JPEG else 1
     if known.plain is not None:
         array = turbo.decoded(known.body, known.plain, factor)
         if array is not None:

@@ -35,8 +35,8 @@ class Decoder(Protocol):
         """Render it; see render.render()."""
         ...
 
-    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
-        """Decode all of it and discard the result; see render.verify()."""
+    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> Measure:
+        """Decode all of it once, and say how much of its size is real; see render.verify()."""
         ...
 
     def glance(self, body: bytes, limits: LimitSettings) -> Preview:
@@ -65,9 +65,9 @@ class ProcessDecoder:
             raise DecoderDied(f"its process returned bytes that are not {form.value}")
         return Rendered(answer.body, _sides(answer, "size"), _sides(answer, "original"))
 
-    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
+    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> Measure:
         """See Decoder."""
-        self._processes.run("verify", (size_values(size), limit_values(limits)), body)
+        return _measured(self._processes.run("verify", (size_values(size), limit_values(limits)), body))
 
     def glance(self, body: bytes, limits: LimitSettings) -> Preview:
         """See Decoder."""
@@ -81,9 +81,7 @@ class ProcessDecoder:
 
     def detail(self, body: bytes, limits: LimitSettings) -> Measure:
         """See Decoder."""
-        facts = self._processes.run("detail", (limit_values(limits),), body).facts
-        detail, content = (_number(facts.get(name), 100) for name in ("detail", "content"))
-        return Measure(detail / 100, content / 100)
+        return _measured(self._processes.run("detail", (limit_values(limits),), body))
 
 
 _MOST_SIDE = 10_000_000
@@ -94,6 +92,11 @@ def _sides(answer: RenderReply, name: str) -> tuple[int, int]:
         case [width, height]:
             return _number(width, _MOST_SIDE), _number(height, _MOST_SIDE)
     raise DecoderDied(f"its process returned no {name}")
+
+
+def _measured(answer: RenderReply) -> Measure:
+    detail, content = (_number(answer.facts.get(name), 100) for name in ("detail", "content"))
+    return Measure(detail / 100, content / 100)
 
 
 def _text(answer: RenderReply, name: str) -> str:

@@ -54,14 +54,24 @@ def measure(body: bytes, limits: LimitSettings) -> Measure:
     image = vips.open_original(body, loader, **_lenient(loader))
     if (why := memory.refusal(image, body, loader, limits.max_decoded_bytes)) is not None:
         raise UnusableOriginal("limit", why)
-    shrink = next((each for each in (1, 2, 4) if max(image.width, image.height) <= MOST_SIDE * each), 8)
-    if loader is Loader.JPEG and shrink > 1:
+    if (shrink := shrink_factor(loader, (image.width, image.height))) > 1:
         image = vips.open_original(body, loader, shrink=shrink, **_lenient(loader))
     try:
-        light = light_of(corrections.corrected(image, body, loader))
+        return of_picture(corrections.corrected(image, body, loader))
     except vips.library().Error as exc:
         raise UnusableOriginal("decode", vips.said(exc, loader)) from None
-    return of_light(light)
+
+
+def shrink_factor(loader: Loader, sides: tuple[int, int]) -> int:
+    """Return the factor by which the decoder may shrink a picture that is to be measured."""
+    if loader is not Loader.JPEG:
+        return 1
+    return next((each for each in (1, 2, 4) if max(sides) <= MOST_SIDE * each), 8)
+
+
+def of_picture(image: Any) -> Measure:
+    """Decode a lazy image and measure it. Raises libvips' Error."""
+    return of_light(light_of(image))
 
 
 def _lenient(loader: Loader) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from coverproxy.domain import file_kinds
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
-from coverproxy.imaging import decode, encode, framing, jpeg_repair, transform, vips
+from coverproxy.imaging import decode, detail, encode, framing, jpeg_repair, transform, vips
 from coverproxy.imaging.settings import Box, BoxValues, LimitSettings, SizeSettings
 
 T = TypeVar("T")
@@ -44,25 +44,27 @@ def render(body: bytes, size: SizeSettings, form: Format, limits: LimitSettings)
 
     def made(header: decode.Header) -> Rendered:
         wanted = _frame(header, size)
-        raster = transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled)
+        factor = decode.factor_for(header, _decoded_as(size, wanted))
+        raster = transform.fit(decode.picture(header, factor), wanted.scaled)
         raster = framing.framed(raster, wanted)
         return Rendered(encode.encoded(raster, size, form), raster.sides, header.sides)
 
     return _worked(body, limits, made)
 
 
-def verify(body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
-    """Decode all of *body* and discard the result: refuses whatever render() at *size* would refuse.
+def verify(body: bytes, size: SizeSettings, limits: LimitSettings) -> detail.Measure:
+    """Decode all of *body*, once: refuse whatever render() at *size* would refuse, and measure the rest.
 
-    Decodes and scales as for that size, without encoding. Decoding fewer pixels would be cheaper, but misses
-    damage that shows only at the larger scale. Blocks and raises like render().
+    Decodes at least as many pixels as for that size; fewer would be cheaper, but miss damage that shows only
+    at the larger scale. Nothing is scaled or encoded. Blocks and raises like render().
     """
 
-    def read(header: decode.Header) -> None:
-        wanted = _frame(header, size)
-        transform.fit(decode.picture(header, _decoded_as(size, wanted)), wanted.scaled)
+    def read(header: decode.Header) -> detail.Measure:
+        as_shown = decode.factor_for(header, _decoded_as(size, _frame(header, size)))
+        factor = min(as_shown, detail.shrink_factor(header.loader, header.sides))
+        return detail.of_picture(transform.unscaled(decode.picture(header, factor)))
 
-    _worked(body, limits, read)
+    return _worked(body, limits, read)
 
 
 def _frame(header: decode.Header, size: SizeSettings) -> framing.Frame:

@@ -35,8 +35,7 @@ def _render(body: bytes, size: SizeSettings, form: Format, limits: LimitSettings
 
 
 def _verify(body: bytes, size: SizeSettings, limits: LimitSettings) -> tuple[Facts, bytes]:
-    render.verify(body, size, limits)
-    return {}, b""
+    return _as_facts(render.verify(body, size, limits))
 
 
 def _glance(body: bytes, limits: LimitSettings) -> tuple[Facts, bytes]:
@@ -52,7 +51,10 @@ def _measure(body: bytes, loader: Loader, most_decoded: int) -> tuple[Facts, byt
 
 
 def _detail(body: bytes, limits: LimitSettings) -> tuple[Facts, bytes]:
-    found = detail.measure(body, limits)
+    return _as_facts(detail.measure(body, limits))
+
+
+def _as_facts(found: detail.Measure) -> tuple[Facts, bytes]:
     return {"detail": round(found.detail * 100), "content": round(found.content * 100)}, b""
 
 

@@ -47,6 +47,20 @@ def fit(picture: Pixels | Picture, target: tuple[int, int]) -> Raster:
     return Raster((fitted.width, fitted.height), vips.pixels(fitted))
 
 
+def unscaled(picture: Pixels | Picture) -> Any:
+    """Return the picture as a lazy libvips image of its own size, which fails where fit() would.
+
+    Only CMYK is converted: the rest is so where it is read, and a wrong profile does not make fit() fail.
+    """
+    if isinstance(picture, Pixels):
+        image = scale.as_image(picture.array, picture.sides)
+        return image.extract_band(0, n=3).copy(interpretation="srgb")
+    image = picture.image
+    if image.interpretation != "cmyk":
+        return image
+    return image.thumbnail_image(image.width, height=image.height, size="force", no_rotate=True)
+
+
 def _fitted(picture: Picture, target: tuple[int, int]) -> Any:
     """Scale with lanczos3, then convert to sRGB by the ICC profile.
 

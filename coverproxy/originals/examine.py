@@ -91,12 +91,16 @@ class Refusal:
 
 
 class OriginalRefused(Exception):
-    """This file does not become an original."""
+    """This file does not become an original.
 
-    def __init__(self, reason: str, detail: str) -> None:
+    `kind`: for a file that is not a supported picture, its name in file_kinds.NAMES.
+    """
+
+    def __init__(self, reason: str, detail: str, kind: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +145,14 @@ def mode_of(candidate: Candidate, rules: Import) -> Mode:
 def sketched(body: bytes, identifier: Identifier, rules: Import) -> Original:
     """Return what a body shows without a decoder; the original still lacks its size and date.
 
-    Raises OriginalRefused: type, hash.
+    Raises OriginalRefused: bytes, type, hash.
     """
+    if not body:
+        raise OriginalRefused("bytes", "the file is empty")
     loader = sniff(body[:32])
     if loader is None:
-        raise OriginalRefused("type", file_kinds.refusal(body[: file_kinds.HEAD_BYTES]))
+        head = body[: file_kinds.HEAD_BYTES]
+        raise OriginalRefused("type", file_kinds.refusal(head), file_kinds.kind_of(head))
     digest = _digest(body, rules.refused_hashes)
     return Original(identifier, digest, loader, width=0, height=0, bytes=len(body), date=0)
 
@@ -225,8 +232,6 @@ def _body(candidate: Candidate, max_bytes: int) -> tuple[bytes, int]:
     body, modified = read(max_bytes)
     if len(body) > max_bytes:
         raise OriginalRefused("bytes", f"more than {max_bytes} bytes")
-    if not body:
-        raise OriginalRefused("bytes", "the file is empty")
     seconds = time.time() if modified is None else modified
     return body, min(max(int(seconds), 0), LATEST_DATE - 1)
 

@@ -88,8 +88,8 @@ class Contributor:
         """Read a file and describe it without a decoder. Raises OriginalRefused, OSError."""
         limit = self._most_bytes
         body, _ = bounded_read.read(path, limit + 1)
-        if not body or len(body) > limit:
-            raise OriginalRefused("bytes", f"{len(body)} bytes; expected 1 to {limit}")
+        if len(body) > limit:
+            raise OriginalRefused("bytes", f"more than {limit} bytes")
         now = self._now()
         original = replace(
             sketched(body, identifier, self._rules), date=int(now), added=int(now * 1000),
@@ -204,7 +204,7 @@ async def take(
         original = await fetcher.examine(INTERNAL, sketch, body)
         outcome = await fetcher.off_loop(partial(contributor.enter, original, path, said))
     except OriginalRefused as exc:
-        raise BadPicture(exc.reason, exc.detail) from None
+        raise BadPicture(exc.reason, exc.detail, exc.kind) from None
     except OSError as exc:
         raise Unavailable(f"an upload cannot be read: {exc.strerror}") from exc
     return original, outcome

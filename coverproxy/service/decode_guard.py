@@ -121,7 +121,7 @@ class _Lent:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.render(body, size, form, limits))
 
-    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> None:
+    def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> Measure:
         self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.verify(body, size, limits))
 

@@ -58,6 +58,8 @@ def packed_kind(path: Path, head: bytes) -> FileKind | None:
     except FeedUnreadable:
         return None
     except packed_text.Damaged as exc:
+        if path.suffix.lower() != ".gz" and is_named_by_isbn(path):  # rather a picture than a sender's file
+            return None
         raise NotAList(str(exc)) from None
     return kind if kind in _ENDS else None
 

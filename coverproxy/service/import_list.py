@@ -33,6 +33,8 @@ _DATE_WORDS = ("date", "datum", "modified")
 _LICENCE_WORDS = ("licence", "license", "lizenz", "licencia", "licenza", "rights")
 _UNTIL_WORDS = ("until", "validuntil", "allowedtill", "expires", "bis", "gueltigbis", "gültigbis")
 _NO_CROP_WORDS = ("nocrop", "donotcrop", "nichtbeschneiden")
+_DAY_DIGITS = 8
+_LEAST_YEAR, _LEAST_SECONDS = 1000, 10**8
 _YES = ("1", "true", "yes", "y", "x", "ja", "oui", "si", "sì", "sí")
 _NO = ("", "0", "false", "no", "n", "nein", "non", "nee")
 
@@ -225,8 +227,11 @@ def _cell(cells: list[str], at: int | None) -> str:
 
 
 def _seconds(text: str) -> int:
-    if text.isascii() and text.isdigit():
+    """Return seconds since 1970. Eight digits are a day, as 20080804 is in August 1970 for nobody."""
+    if text.isascii() and text.isdigit() and len(text) != _DAY_DIGITS:
         seconds = int(text)
+        if _LEAST_YEAR <= seconds < _LEAST_SECONDS:  # a year, or a day as spreadsheets count
+            raise ValueError("not a plausible time of a file")
     else:
         moment = datetime.fromisoformat(text)
         seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())

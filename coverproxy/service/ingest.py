@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coverproxy.config import Import, Limits, Size, SourceConfig
+from coverproxy.config.sizes import largest
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.domain.spec import Identifier
@@ -89,18 +90,16 @@ class Ingestor:
         return hashlib.sha256(got.body).digest()[:DIGEST_BYTES] == row.digest
 
     def examine(self, sketch: Original, body: bytes, decoder: Decoder) -> Original:
-        """Measure it, and decode all of it: truncated pictures are never kept.
+        """Measure it, and decode all of it, once: truncated pictures are never kept.
 
         Refuses exactly what rendering would refuse later; nothing is scaled or encoded for it.
         Raises OriginalRefused, Unavailable.
         """
-        largest = max(self._sizes.values(), key=lambda size: size.width * size.height)
         try:
             source = self._sources.get(sketch.source)
             limits = source.limits(self._limits) if source else self._limits
             original = measured(sketch, body, decoder, limits)
-            decoder.verify(body, largest, self._limits)
-            found = decoder.detail(body, self._limits)
+            found = decoder.verify(body, largest(self._sizes.values()), self._limits)
         except UnusableOriginal as exc:
             raise OriginalRefused(exc.reason, str(exc)) from None
         return replace(original, detail=found.detail, content=found.content)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from coverproxy.domain import http_date
 from coverproxy.sources.address import checked_sockets
 from coverproxy.sources.base import SourceUnavailable, Validators
 from coverproxy.sources.http import MOST_REDIRECTS, FetchBounds, Manner, mapped_errors, next_address
@@ -213,7 +213,5 @@ async def _judge(
 
 
 def _seconds(modified: str | None) -> int | None:
-    try:
-        return int(parsedate_to_datetime(modified).timestamp()) if modified else None
-    except ValueError:
-        return None
+    moment = http_date.seconds(modified)
+    return None if moment is None else int(moment)

@@ -3,8 +3,12 @@
 import time
 
 import pytest
+from link_host import link_host
 
+from coverproxy.config.base import networks
 from coverproxy.domain.http_date import seconds, seconds_to_wait
+from coverproxy.sources.http import FetchBounds, Manner
+from coverproxy.sources.links import LinkFetcher
 from coverproxy.sources.rules import date
 
 MOMENT = 784_111_777
@@ -28,6 +32,37 @@ def test_dates_are_utc(monkeypatch: pytest.MonkeyPatch, zone: str, text: str) ->
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("text", ["Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 -0000"])
+def test_dates_of_links_are_utc(monkeypatch: pytest.MonkeyPatch, zone: str, text: str) -> None:
+    """What a feed or an upload links to has its host's time, also where the date names no zone."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert linked_date(text) == MOMENT
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "Sun, 06 Nov 99999999999999999999 08:49:37 GMT", "Sun, 06 Nov 1994 08:49", ""]
+)
+def test_an_odd_date_of_a_link_says_nothing(text: str) -> None:
+    """The picture is taken all the same."""
+    assert linked_date(text) in (None, MOMENT - 37)
+
+
+def linked_date(text: str) -> int | None:
+    """The time of a picture that a host gives with this Last-Modified."""
+    bounds = FetchBounds(10.0, 5.0, 1, 1000)
+    manner = Manner("tests", {}, networks(("127.0.0.1",)))
+    with link_host({"/a.jpg": b"picture"}) as host:
+        host.headers["Last-Modified"] = text
+        with LinkFetcher([host.name], bounds, manner, 1000).running() as links:
+            return links.get(f"{host.url}/a.jpg", 1000)[1]
 
 
 @pytest.mark.parametrize("text", ["", None, "soon", "0", "Sun, 99 Nov 1994 08:49:37 GMT", "\x00"])

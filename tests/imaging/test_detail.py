@@ -4,7 +4,7 @@ import images
 import pytest
 from decoders import decoder
 
-from coverproxy.config import Limits
+from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import UnusableOriginal
 
 
@@ -33,6 +33,23 @@ def test_border_is_told_from_content() -> None:
 def test_little_and_grey_pictures_are_measured(body: bytes) -> None:
     """Whatever is a picture has a measure; lines too short to say anything count as sharp."""
     assert 0 < decoder().detail(body, Limits()).detail <= 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["jpeg-420", "jpeg-progressive", "jpeg-grey", "png-rgb", "gif", "webp", "tiff", "avif"]
+)
+def test_what_is_verified_is_measured_by_the_same_decode(kind: str) -> None:
+    """A verified picture has the measure that it has when it is measured alone."""
+    body, limits = images.drawn(kind), Limits()
+    found, alone = decoder().verify(body, Size(width=500, height=750), limits), decoder().detail(body, limits)
+    assert found.detail == pytest.approx(alone.detail, abs=0.05)
+    assert found.content == pytest.approx(alone.content, abs=0.01)
+
+
+def test_a_turned_or_cmyk_picture_is_measured() -> None:
+    """What needs another reader is measured as it is shown: sharp."""
+    for picture in (images.with_orientation(images.cover(), 6), images.as_cmyk(images.cover())):
+        assert decoder().verify(images.jpeg(picture), Size(width=500, height=750), Limits()).detail >= 0.8
 
 
 def test_what_is_no_picture_is_told() -> None:

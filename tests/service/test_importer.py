@@ -242,6 +242,20 @@ def test_a_list_is_read_as_people_write_it(library: Library, text: str, rows: li
 
 
 @pytest.mark.parametrize(
+    "date", ["20080804", "2008-08-04", "1217808000", "2008-W32-1", "2008-08-04T02:00+02:00"]
+)
+def test_a_date_is_read_as_people_write_it(library: Library, date: str) -> None:
+    """Eight digits are a day as ONIX and MARC write it, not a second of August 1970."""
+    assert listed(library, f"1,a.jpg,,{date}\n") == [("1", "a.jpg", "", 1_217_808_000)]
+
+
+@pytest.mark.parametrize("date", ["2008", "39664", "20081399", "04.08.2008", "8/4/2008"])
+def test_a_date_that_can_only_be_guessed_is_refused(library: Library, date: str) -> None:
+    """A year, a spreadsheet's count of days and other orders of day and month are told, not guessed."""
+    assert listed(library, f"1,a.jpg,,{date}\n") == ["date"]
+
+
+@pytest.mark.parametrize(
     "date", ["1217808000000", "99999999999999999999", "9" * 400, "253402300800", "9999-12-31T23:59:59-14:00"]
 )
 def test_a_date_that_no_file_can_have_is_refused(library: Library, date: str) -> None:

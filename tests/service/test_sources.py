@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from upstream import (
 
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
+from coverproxy.imaging.decoder import ProcessDecoder
+from coverproxy.imaging.render_process import Bounds, RenderProcesses, RenderReply
+from coverproxy.sources.base import Fetched, Validators
 
 PATIENT = {"answer_within_seconds": 15.0}
 
@@ -81,6 +85,32 @@ async def test_a_cover_comes_from_a_source(serve: Serve, upstream: Upstream) -> 
     assert 'source_asks_total{outcome="found",source="up"} 1.0' in await metrics(server)
     (original,) = server.folder.catalogue.find(Identifier("isbn", BOOK))
     assert (original.source, original.path) == ("up", None)
+
+
+class Counted(RenderProcesses):
+    """Real render processes that note what they are asked for."""
+
+    asked: list[str]
+
+    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> RenderReply:
+        self.asked.append(operation)
+        return super().run(operation, arguments, body)
+
+
+async def test_what_comes_is_decoded_once(serve: Serve) -> None:
+    """To keep a picture its header is read, and its pixels once: for damage and for its detail alike."""
+    server = await serve()
+    ingestor, got = server.service.ingestor, Fetched(picture(), Validators(None, None))
+    processes = Counted(1, Bounds(30.0, 2**29, 2**24))
+    processes.asked = []
+    with closing(processes):
+        sketch = ingestor.sketch(Identifier("isbn", BOOK), "up", got)
+        original = await asyncio.to_thread(ingestor.examine, sketch, got.body, ProcessDecoder(processes))
+
+    assert processes.asked == ["measure", "verify"]
+    assert original.detail is not None
+    assert original.detail > 0.8
+    assert original.content == pytest.approx(0.9, abs=0.05)
 
 
 async def test_what_is_here_is_never_asked_for(serve: Serve, upstream: Upstream) -> None:

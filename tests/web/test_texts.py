@@ -7,6 +7,7 @@ import pytest
 
 from coverproxy.config import Site
 from coverproxy.domain.errors import ConfigError
+from coverproxy.domain.file_kinds import NAMES
 from coverproxy.web import texts
 
 WEB = Path(texts.__file__).parents[1]
@@ -23,6 +24,14 @@ def test_a_translation_has_every_text_with_its_gaps(language: str) -> None:
     assert english.keys() == other.keys()
     assert [name for name in english if texts.gaps(english[name]) != texts.gaps(other[name])] == []
     assert [name for name in other if not other[name]] == []
+
+
+def test_every_kind_of_file_has_a_name_on_the_pages() -> None:
+    """In English the one that programs are told, so that both can be found in the documentation."""
+    english = texts.builtin("en")
+
+    assert {name: english[f"kind.{name}"] for name in NAMES} == NAMES
+    assert {each for each in english if each.startswith("kind.")} == {f"kind.{name}" for name in NAMES}
 
 
 def test_languages_are_translated() -> None:

@@ -140,7 +140,7 @@ def digest_of(body: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("body", "word", "status", "why"),
     [
-        (b"GIF, or so it says", "the owners word", 422, "not a picture of a type"),
+        (b"GIF, or so it says", "the owners word", 422, "This file is a text. Pictures are taken as JPEG"),
         (images.broken(COVER, 0.5), "the owners word", 422, "damaged"),
         (images.jpeg(images.solid(images.RED, 5, 5)), "the owners word", 422, "too small"),
         (COVER, "guessed", 403, "owner&#39;s secret"),

@@ -148,6 +148,8 @@ def _why(request: web.Request, fault: CoverError) -> str:
         return texts(f"refused.{fault.reason}")
     if isinstance(fault, TooLarge):
         return texts("picture.large")
+    if isinstance(fault, BadPicture) and fault.kind:
+        return texts("picture.type", kind=texts(f"kind.{fault.kind}"))
     name = f"picture.{fault.reason}" if isinstance(fault, BadPicture) else meaning(fault).text
     known = name in texts.by_name
     return texts(name) if known else f"{texts('picture.other')} {fault}"
