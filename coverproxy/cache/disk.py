@@ -13,8 +13,7 @@ from pathlib import Path
 from coverproxy.cache.budget import UNBOUNDED, DiskBudget, allocated, to_blocks
 from coverproxy.cache.equal_revisions import EqualRevisions
 from coverproxy.cache.former_layout import FormerLayout
-from coverproxy.cache.layout import Layout
-from coverproxy.domain import schemes
+from coverproxy.cache.layout import Layout, names
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
 from coverproxy.domain.spec import Identifier, Spec
@@ -107,9 +106,7 @@ class DiskCache:
 
         Raises BlockingIOError if find() has to tell: it is not in the kernel's memory, or not whole.
         """
-        below = "/".join((spec.identifier.scheme, *schemes.shard(spec.identifier)))
-        stem = schemes.stems(spec.identifier)[0]
-        return self.glance_below(spec.size, spec.format, f"{below}/{stem}.{spec.format.value}")
+        return self.glance_below(spec.size, spec.format, names(spec.identifier, spec.format)[0])
 
     def glance_below(self, size: str, form: Format, below: str) -> Derivative | None:
         """Do the same for a path below the folder of a size and format, as a web server spells it."""

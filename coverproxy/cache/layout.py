@@ -1,6 +1,7 @@
 """The path of a derivative on disk, chosen so that its URL is its path."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ Former = Mapping[tuple[str, str], Mapping[Format, str]]
 Equal = Mapping[tuple[str, Format], tuple[str, ...]]
 """By size and format, the folders below `images` of other revisions whose derivatives count as current."""
 
+_LISTED_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -40,6 +43,12 @@ class Layout:
     former: Former = field(default_factory=dict)
     equal: Equal = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    _folders: dict[tuple[str, Format], Path] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _older: dict[Path, tuple[float, list[Path]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def top(self) -> Path:
@@ -103,7 +112,10 @@ class Layout:
 
     def folder(self, size: str, form: Format) -> Path:
         """The folder of the current revision of a size and format."""
-        return self.images / size / form.value / self.revisions[size, form]
+        known = self._folders.get((size, form))
+        if known is None:
+            known = self._folders[size, form] = self.images / size / form.value / self.revisions[size, form]
+        return known
 
     def is_live(self, size: str, form: str, revision: str) -> bool:
         """Return whether a revision found on disk is the current one; *form* is the name of its folder."""
@@ -131,14 +143,25 @@ class Layout:
 
     def older_paths(self, spec: Spec) -> Iterator[tuple[Path, ...]]:
         """The same for every older revision on disk, the latest first."""
-        present = self.folder(spec.size, spec.format)
-        for folder in _latest_first(present.parent):
-            if folder.name != present.name:
-                yield files(folder, spec.identifier, spec.format)
+        for folder in self._older_folders(self.folder(spec.size, spec.format)):
+            yield files(folder, spec.identifier, spec.format)
+
+    def _older_folders(self, present: Path) -> list[Path]:
+        """Return the folders of older revisions, as they were within the last moment.
+
+        They come only with other settings: every new cover would list the folder twice.
+        """
+        now = time.monotonic()
+        until, found = self._older.get(present, (0.0, []))
+        if now >= until:
+            found = [each for each in _latest_first(present.parent) if each.name != present.name]
+            self._older[present] = (now + _LISTED_SECONDS, found)
+        return found
 
     def place(self, spec: Spec) -> str:
         """The derivative's path below `images`, as nginx uses it."""
-        return self.below_images(self.paths(spec)[0])
+        below = f"{spec.size}/{spec.format.value}/{self.revisions[spec.size, spec.format]}"
+        return f"{below}/{names(spec.identifier, spec.format)[0]}"
 
     def below_images(self, path: Path) -> str:
         """Spell a path as place() does."""
@@ -153,8 +176,13 @@ class Layout:
 
 def files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...]:
     """The names of a derivative in a revision's *folder*, the canonical one first."""
-    below = folder.joinpath(identifier.scheme, *schemes.shard(identifier))
-    return tuple(below / f"{stem}.{form.value}" for stem in schemes.stems(identifier))
+    return tuple(Path(f"{folder}/{name}") for name in names(identifier, form))
+
+
+def names(identifier: Identifier, form: Format) -> tuple[str, ...]:
+    """The same below that folder, as text."""
+    below = "/".join((identifier.scheme, *schemes.shard(identifier)))
+    return tuple(f"{below}/{stem}.{form.value}" for stem in schemes.stems(identifier))
 
 
 def _latest_first(folder: Path) -> list[Path]:

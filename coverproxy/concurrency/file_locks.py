@@ -34,6 +34,8 @@ class FileLocks:
     def _open(self, name: str) -> int | None:
         stripe = f"{self._folder}/{zlib.crc32(name.encode()) % self._count:04d}"
         flags = os.O_RDWR
+        with contextlib.suppress(OSError):  # usually it is there
+            return os.open(stripe, flags | os.O_CLOEXEC)
         try:
             return ownership.opened(stripe, flags)
         except OSError:

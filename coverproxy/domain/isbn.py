@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import mul
 from urllib.parse import unquote
 
@@ -135,6 +136,7 @@ def _messy(text: str) -> IsbnReading:
     return IsbnReading(tuple(isbns)[:MAX_READINGS]) if isbns else readings[0]
 
 
+@lru_cache(maxsize=4096)  # one cover's paths ask for it a dozen times
 def to_isbn10(isbn13: str) -> str | None:
     """Return the ISBN-10 of a canonical ISBN-13, or None: only 978 has one.
 

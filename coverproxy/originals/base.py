@@ -298,6 +298,11 @@ class Catalogue(CatalogueTables, Protocol):
         """
         ...
 
+    @property
+    def tells_at_once(self) -> bool:
+        """Whether change() differs from the moment a write is kept; else it follows within a second."""
+        ...
+
     def change(self) -> int:
         """Return a number that differs after any write, by any thread, process or node.
 

@@ -105,6 +105,11 @@ class PostgresCatalogue(PostgresCatalogueTables):
         with self._locked() as run:
             yield PostgresCatalogueTables(run, run, run, run.copy, self._changes, self._priority)
 
+    @property
+    def tells_at_once(self) -> bool:
+        """See Catalogue: notices take their time."""
+        return False
+
     def change(self) -> int:
         """See Catalogue."""
         return self._news.number()

@@ -91,6 +91,11 @@ class SqliteCatalogue(_Tables):
         with self._file.transaction() as run:
             yield _Tables(run, run, self._priority)
 
+    @property
+    def tells_at_once(self) -> bool:
+        """See Catalogue: SQLite's data_version is in memory that all processes share."""
+        return True
+
     def change(self) -> int:
         """See Catalogue."""
         return self._file.change()

@@ -28,7 +28,7 @@ from coverproxy.service.bring import awaited, bring
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.health import Health
-from coverproxy.service.held_covers import Found, HeldCovers
+from coverproxy.service.held_covers import Found, HeldCovers, Seen
 from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.stats.metrics import Metrics
 
@@ -85,14 +85,18 @@ class CoverMaker:
         """
         return self._held.find(spec) or self._maker.originals(spec.identifier)
 
-    async def make(self, spec: Spec, visitor: Visitor) -> Found:
-        """Make a derivative, or enter "no cover" into the negative cache, unless a source was unavailable."""
+    async def make(self, seen: Seen, visitor: Visitor) -> Found:
+        """Make a derivative, or enter "no cover" into the negative cache, unless a source was unavailable.
+
+        *seen*: what the look found that did not find it.
+        """
+        spec = seen.spec
         change = self._catalogue.change()  # before the lookup, so that additions meanwhile are not missed
         try:
             if brought := await bring(self._second, self._maker, self._stripes, spec, self._off_loop):
                 return Found(brought, is_made=False, spec=spec)
             with self._metrics.making.track_inprogress():
-                return await self._make(spec, visitor)
+                return await self._make(seen, visitor)
         except NoCover:
             if lost := await run_in(self._threads, self._health.lost):
                 log.fault(_log, "the catalogue is lost", lost)
@@ -100,14 +104,17 @@ class CoverMaker:
             self._absent.add(str(spec), change)
             raise
 
-    async def _make(self, spec: Spec, visitor: Visitor) -> Found:
+    async def _make(self, seen: Seen, visitor: Visitor) -> Found:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""
-        account = visitor.key.counted_as
-        await self._fetcher.bring(spec.identifier, account)  # before taking a place: it may take long
+        spec, account = seen.spec, visitor.key.counted_as
+        if not (seen.originals and self._held.is_news_free(seen)):
+            await self._fetcher.bring(spec.identifier, account)  # before taking a place: it may take long
         name = str(spec)
         locks = self._stripes.hold(name), self._leases.hold(name)
         async with self._renders.place(account, name) as place, locks[0], locks[1] as lease:
-            looked = await run_in(self._threads, partial(self._look_again, spec))
+            looked = self._held.still(seen)
+            if looked is None:
+                looked = await run_in(self._threads, partial(self._look_again, spec))
             if not isinstance(looked, Derivative) and lease.is_paid:
                 looked = await awaited(self._second, self._maker, spec, looked, self._off_loop) or looked
             if isinstance(looked, Derivative):

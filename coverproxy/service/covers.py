@@ -14,7 +14,6 @@ from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.concurrency.threads import run_in
 from coverproxy.config import Size
-from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import Busy, NoCover
 from coverproxy.domain.formats import Format
@@ -141,19 +140,19 @@ class Covers:
             if derivative := self._held.glance(spec):
                 return self._held.remember(spec, derivative, mark)
         self._refuse_early(spec, visitor)
-        looked = await run_in(self._lookups, partial(self._held.find_or_name, spec))
-        if isinstance(looked, Derivative):
-            return self._held.remember(spec, looked, mark)
-        if looked != spec:
-            return await self._get_by_name(spec, looked, visitor)
-        if older := await run_in(self._lookups, partial(self._held.find_older, spec)):
+        seen = await run_in(self._lookups, partial(self._held.look, spec, self._catalogue.change()))
+        if seen.derivative:
+            return self._held.remember(spec, seen.derivative, mark)
+        if seen.spec != spec:
+            return await self._get_by_name(spec, seen.spec, visitor)
+        if seen.older:
             self._remakes.start(str(spec), partial(self._making.remake, spec), REMAKES)
-            return Found(older, is_made=False, spec=spec)  # not into memory: a newer one follows
+            return Found(seen.older, is_made=False, spec=spec)  # not into memory: a newer one follows
         self._renders.also_for(str(spec), visitor.key.counted_as)
         with self._patience.of(visitor, self._fetcher.expected_wait) as within:
             found, is_ours = await self._flights.join(
                 str(spec),
-                partial(self._making.make, spec, visitor),
+                partial(self._making.make, seen, visitor),
                 within,
                 lambda fault: fault.concerns(visitor.key.counted_as, visitor.is_automated),
             )

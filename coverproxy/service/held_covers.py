@@ -9,6 +9,7 @@ from coverproxy.cache.memory import Memory, MemoryEntry
 from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Spec
 from coverproxy.originals.base import Catalogue
 from coverproxy.service.looks import readable, with_original
@@ -26,6 +27,20 @@ class Found:
     spec: Spec
     held: MemoryEntry | None = None
     is_interim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look found. `spec`: under the item's own name. `change`: the catalogue's number from before.
+
+    `older`: the cover of older settings. `originals`: the usable ones, best first, if there is no cover.
+    """
+
+    spec: Spec
+    change: int
+    derivative: Derivative | None = None
+    older: Derivative | None = None
+    originals: tuple[Original, ...] = ()
 
 
 class HeldCovers:
@@ -74,12 +89,39 @@ class HeldCovers:
         """Hold in memory what was found on disk after memory.mark() gave *mark*."""
         return Found(derivative, is_made=False, spec=spec, held=self._memory.put(str(spec), derivative, mark))
 
-    def find_or_name(self, spec: Spec) -> Derivative | Spec:
-        """Return the derivative if it exists, else the spec under the name of the item. Blocks."""
+    def look(self, spec: Spec, change: int) -> Seen:
+        """Look for a cover, and for what it can be made from, in one go. Blocks.
+
+        *change*: the catalogue's number from before. A store that is away shows when the cover is made.
+        """
+        if derivative := self.find(spec):
+            return Seen(spec, change, derivative)
         try:
-            return self.find(spec) or replace(spec, identifier=self._catalogue.aliases.item(spec.identifier))
-        except StoreUnavailable:  # making the cover reports it
-            return spec
+            item = replace(spec, identifier=self._catalogue.aliases.item(spec.identifier))
+            if item != spec:
+                return Seen(item, change)
+            older = self.find_older(spec)
+            known = [] if older else self._catalogue.of_item(spec.identifier)
+        except StoreUnavailable:
+            return Seen(spec, change, older=self.find_older(spec))
+        return Seen(spec, change, older=older, originals=tuple(each for each in known if each.is_usable))
+
+    def still(self, seen: Seen) -> Derivative | list[Original] | None:
+        """Say what *seen* is worth now: the cover if it was made meanwhile, else what to make it from.
+
+        None: a thread has to look again. On the event loop; the caller holds the spec's lock, under which
+        whoever changes an item purges it after the catalogue has changed.
+        """
+        if not seen.originals or not self.is_news_free(seen):
+            return None
+        try:
+            return self.glance(seen.spec) or list(seen.originals)
+        except BlockingIOError:
+            return None
+
+    def is_news_free(self, seen: Seen) -> bool:
+        """Return whether the catalogue is certain to be as it was."""
+        return self._catalogue.tells_at_once and self._catalogue.change() == seen.change
 
     def find(self, spec: Spec) -> Derivative | None:
         """Return the derivative from disk. Blocks."""
