@@ -89,7 +89,8 @@ class Library:
             self.refusals.append(refusal)
             on_refusal(refusal)
 
-        with open_shelf(config) as shelf, open_taker(config, shelf, note) as importer:
+        begins = path == self.data / "originals"  # as the command does
+        with open_shelf(config, begins=begins) as shelf, open_taker(config, shelf, note) as importer:
             return importer.run(offered(path or self.covers, Sender(source)), lambda report: None)
 
     def originals(self, isbn: str = BOOK) -> list[Original]:

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 _HOLD = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute(f"PRAGMA locking_mode = {sys.argv[2]}")
 connection.execute("BEGIN IMMEDIATE")
 print("held", flush=True)
 sys.stdin.read()
@@ -17,10 +19,10 @@ connection.execute("ROLLBACK")
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the lock until the block ends."""
+def held(path: Path, mode: Literal["normal", "exclusive"] = "normal") -> Iterator[None]:
+    """Hold the lock until the block ends. "exclusive": nobody else may read, or have it open before."""
     with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", _HOLD, str(path), mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == b"held\n"

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from coverproxy import log
 from coverproxy.accounts.charge import Charge
+from coverproxy.accounts.link_keeper import LinkKeeper
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.pace import RolePaces
 from coverproxy.accounts.quota_day import QuotaDay
@@ -23,13 +24,11 @@ from coverproxy.accounts.visitor import Allowance, Visitor
 from coverproxy.config import Automated, Quota, Roles
 from coverproxy.domain.api_key import Key, is_name, is_secret
 from coverproxy.domain.errors import KeyNotForSite, QuotaUsedUp, SecretAsKey, Unavailable, UnknownKey
-from coverproxy.storage.ownership import described
 
 _log = logging.getLogger(__name__)
 
 HISTORY_DAYS = 30
 _MAX_TRACKED = 10_000
-_MEND_SECONDS = 30.0
 _NO_LIMIT = 2**62
 _COUNT_PAUSE_SECONDS = 1.0
 """Pause after the store failed to say what a key has made, so that hits do not each wait for it."""
@@ -65,7 +64,7 @@ class Accounts:
         self.counts = counts
         self.rates = rates
         self.shared = SharedQuota(rates, now)
-        self._links = links
+        self._links = LinkKeeper(links, now)
         self._day = QuotaDay(ZoneInfo(quota.time_zone), now)
         self._paces = RolePaces(rates, automated, roles or Roles(), now)
         self._counts_items = quota.per == "item"
@@ -73,10 +72,8 @@ class Accounts:
         self._keys: dict[str, Key] = {}
         self._version = -1
         self._looked_at = float("-inf")
-        self._mend_at = 0.0
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
-        self._fault = ""
         self._owed: Counter[tuple[str, date]] = Counter()
         self._answer_within = answer_within
         self._workers = workers
@@ -87,7 +84,7 @@ class Accounts:
     async def open(self) -> None:
         """Load the keys, and bring the key links in line."""
         await self.refresh()
-        await self._repair_links()
+        await self._links.repair(self.all())
 
     async def refresh(self) -> None:
         """Check whether keys changed, and what other processes made with the keys seen here."""
@@ -101,9 +98,11 @@ class Accounts:
         version = await self.store.version()
         self._validity.renew()
         if version != self._version:
-            self._keys = {key.name: key for key in await self.store.keys()}
-            self._version = version
-            self._mend_at = 0.0
+            keys = await self.store.keys()
+            if await self._links.look(keys):  # else those known stay in use, and this is read again
+                self._keys = {key.name: key for key in keys}
+                self._version = version
+            self._links.change()
         await self._recount()
 
     async def _look_for_news(self) -> None:
@@ -128,8 +127,8 @@ class Accounts:
         list of keys, or someone may have deleted the whole cache.
         """
         await self.refresh()
-        if self.now() >= self._mend_at:
-            await self._repair_links()
+        if self._links.is_due:
+            await self._links.repair(self.all())
 
     async def keep_fresh(self, every: float = 1.0) -> None:
         """Refresh forever. A failing store is retried; until then the known state stays in use."""
@@ -151,31 +150,7 @@ class Accounts:
     async def _close_if_over(self) -> None:
         """Take all key links away where keys were not read for too long: a web server must not use them."""
         if self._validity.is_over:
-            self._mend_at = 0.0
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._links.repair, (), self.now())
-
-    async def _repair_links(self) -> None:
-        now = self.now()
-        keys = list(self._keys.values())
-        ends = (key.expires_at for key in keys if key.expires_at is not None and key.expires_at > now)
-        self._mend_at = min(now + _MEND_SECONDS, min(ends, default=inf))
-        if not keys and (count := await asyncio.to_thread(self._links.count)):
-            # A revoked key stays in the store, so an empty store was lost. nginx keeps serving what it has.
-            fault = f"there is no key, but {count} links of keys: was state.db lost? Restore it and restart"
-            self._note_fault("keys are lost", fault)
-            return
-        try:
-            await asyncio.to_thread(self._links.repair, keys, now)
-        except OSError as exc:  # without a link nginx asks the app, so covers are still served
-            self._note_fault("links of keys cannot be kept", f"links of keys: {described(exc)}")
-            return
-        self._fault = ""
-
-    def _note_fault(self, event: str, fault: str) -> None:
-        if fault != self._fault:
-            _log.error(event, extra={"error": fault})
-        self._fault = fault
+            await self._links.close()
 
     async def check(self) -> str:
         """Return the fault of the keys: their store cannot be read, or was lost; "" if there are none."""
@@ -183,7 +158,7 @@ class Accounts:
             await self._in_time(self._ask_version())
         except Unavailable as exc:
             return str(exc)
-        return self._fault
+        return self._links.fault
 
     async def _ask_version(self) -> None:
         await self.store.version()
@@ -198,8 +173,10 @@ class Accounts:
         if key is None and is_name(name):
             await self._in_time(self._look_for_news())
             key = self._keys.get(name)
-        if key is None or not key.is_active(self.now()):
-            raise _unknown(name)
+        if key is None:
+            raise self._unknown(name)
+        if not key.is_active(self.now()):
+            raise UnknownKey("no such key")
         if not key.admits(host):
             raise KeyNotForSite("this key is bound to other sites", key.counted_as)
         if not self.is_counted(key) and time.monotonic() >= self._count_again_at:
@@ -223,7 +200,7 @@ class Accounts:
         if name not in self._keys and is_name(name):
             await self._look_for_news()
         if name not in self._keys:
-            raise _unknown(name)
+            raise self._unknown(name)
         return self._keys[name]
 
     async def _count_of(self, name: str) -> None:
@@ -336,11 +313,18 @@ class Accounts:
         return list(self._keys.values())
 
     async def save(self, key: Key) -> None:
-        """Write a key and update its link; every process sees it within a second."""
+        """Write a key and update its link; every process sees it within a second.
+
+        Raises Unavailable if the keys are lost: with one key in the store, the links of all others would go.
+        """
+        await self._links.refuse_if_lost()
         await self.store.save(key)
-        await asyncio.to_thread(self._links.keep, key, self.now())
+        await self._links.keep(key)
         await self.refresh()
 
-
-def _unknown(name: str) -> UnknownKey:
-    return SecretAsKey() if is_secret(name) else UnknownKey("no such key")
+    def _unknown(self, name: str) -> UnknownKey | Unavailable:
+        """Return the error for a name that is not among the keys read."""
+        if is_secret(name):
+            return SecretAsKey()
+        is_lost = self._links.lost and is_name(name)
+        return Unavailable("the keys are lost") if is_lost else UnknownKey("no such key")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from coverproxy.domain.api_key import Key
+from coverproxy.domain.api_key import Key, is_name
 from coverproxy.storage import atomic, ownership
 
 _TARGET = "../live"
@@ -23,9 +23,20 @@ class KeyLinks:
         else:
             (self._folder / key.name).unlink(missing_ok=True)
 
-    def count(self) -> int:
-        """Return the number of links."""
-        return sum(1 for _ in self._folder.iterdir()) if self._folder.is_dir() else 0
+    def lost(self) -> str:
+        """Return that keys are gone of which links are left, and what to do; "" if there are no links.
+
+        A revoked key stays in the store, so a store without any key is not the one that made the links.
+        """
+        links = [path.name for path in self._folder.glob("*") if is_name(path.name)]
+        if not links:
+            return ""
+        are = "link of a key is" if len(links) == 1 else "links of keys are"
+        return (
+            f"the keys are lost, but {len(links)} {are} left in {self._folder}: restore state.db from a"
+            " backup (coverproxy restore FOLDER); nginx serves finished covers by these links meanwhile. To"
+            " begin anew, delete them"
+        )
 
     def repair(self, keys: Iterable[Key], now: float) -> int:
         """Make all links match *keys* as they are *now*; return how many were wrong."""

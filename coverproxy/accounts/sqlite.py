@@ -91,10 +91,12 @@ class SqliteState:
     thread, so that a write that times out has not begun, and nothing is counted twice.
 
     Every method but close() raises StoreUnavailable if the file cannot be read or written in time.
+    *lost*: see sqlite_migrations.apply().
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lost: sqlite_migrations.Lost | None = None) -> None:
         self._path = path
+        self._lost = lost
         self._reading: aiosqlite.Connection | None = None
         self._writing: aiosqlite.Connection | None = None
         self._turn = asyncio.Lock()
@@ -121,7 +123,8 @@ class SqliteState:
             for connection in (self._reading, self._writing):
                 await self._drop(connection)
             try:
-                await asyncio.to_thread(sqlite_migrations.apply, self._path, schema_steps())
+                opening = partial(sqlite_migrations.apply, self._path, schema_steps(), lost=self._lost)
+                await asyncio.to_thread(opening)
             except sqlite3.Error as exc:
                 await self.close()
                 self._shut = str(exc)

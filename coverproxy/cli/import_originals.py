@@ -140,13 +140,18 @@ def _run(
         sender = replace(opened, source=source, terms=terms, now=int(time.time()))
         if next(_offered(path, sender), None) is None and (data.is_dir() or not data.exists()):
             raise click.ClickException(f"{path}: there are no files in it")
-        shelf = stack.enter_context(open_shelf(config))
+        shelf = stack.enter_context(open_shelf(config, begins=_is_own(path, data)))
         stack.callback(refusals.close)
         show = stack.enter_context(progress("importing", "files", quiet=quiet))
         total = 0 if quiet else expected(path)
         importer = stack.enter_context(open_importer(config, shelf, refusals.note))
         report = importer.run(_offered(path, sender), lambda report: show(report.seen, total))
     return report, refusals.path if refusals.count else None
+
+
+def _is_own(path: Path, data: Path) -> bool:
+    """Return whether *path* is the folder of originals: read in again where their catalogue was lost."""
+    return path.resolve() == (data / "originals").resolve()
 
 
 def _offered(path: Path, sender: "Sender") -> "Iterator[Step]":

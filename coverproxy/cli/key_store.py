@@ -136,10 +136,9 @@ def find(accounts: "Accounts", name: str) -> Key:
 
 def lost_keys(config: Config) -> str:
     """Return that the keys were lost, if only their links are left, with the way out; else ""."""
-    from coverproxy.doctor.checks.records import keys_lost
     from coverproxy.wiring.data_folder import DataFolder
 
-    return keys_lost(DataFolder(config).layout.by_key)
+    return DataFolder(config).links.lost()
 
 
 def has_keys(config: Config) -> bool:

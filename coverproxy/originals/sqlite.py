@@ -15,6 +15,7 @@ from coverproxy.originals.sql_tables import SqlTables
 from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.stored_identifier import stored
 from coverproxy.storage.sqlite_file import SqliteFile
+from coverproxy.storage.sqlite_migrations import Lost
 from coverproxy.storage.statement import Run
 
 _CACHE_KIB = 16_384
@@ -59,8 +60,8 @@ class _Tables(SqlTables):
 class SqliteCatalogue(_Tables):
     """A Catalogue. Blocks on the disk; every method raises StoreUnavailable if that fails."""
 
-    def __init__(self, path: Path, priority: Mapping[str, int]) -> None:
-        self._file = SqliteFile(path, schema_steps, StoreUnavailable, _CACHE_KIB, mend)
+    def __init__(self, path: Path, priority: Mapping[str, int], lost: Lost | None = None) -> None:
+        self._file = SqliteFile(path, schema_steps, StoreUnavailable, _CACHE_KIB, mend, lost=lost)
         super().__init__(self._file.read, self._file.write, priority)
 
     def open(self) -> None:

@@ -15,7 +15,7 @@ from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
-from coverproxy.storage import sqlite_migrations, sqlite_watch
+from coverproxy.storage import sqlite_creation, sqlite_examine, sqlite_watch
 from coverproxy.storage.ownership import described
 
 CATALOGUE, STATE, SOURCES = "catalogue.db", "state.db", "sources.db"
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _REOPEN_SECONDS = 1.0
 """Pause between attempts to open an unusable database."""
+
+_EMPTIED = "was emptied while in use: put it back from a backup"
 
 _LOCKED_SECONDS = 5.0
 """Longest that one transaction keeps others from writing before it counts as a fault."""
@@ -65,7 +67,7 @@ def check(data: Path) -> None:
     schemas = {CATALOGUE: (catalogue_steps(), mend_catalogue), STATE: (state_steps(), None)}
     for name, (steps, mend) in schemas.items():
         path = data / name
-        if path.exists() and (why := sqlite_migrations.trouble(path, steps, mend)):
+        if path.exists() and (why := sqlite_examine.trouble(path, steps, mend)):
             _log_unusable(path, f"{name}: {why}")
 
 
@@ -108,13 +110,19 @@ class DatabaseFiles:
         """Look at each file from outside. Blocks for a moment; called every second."""
         for each in self.databases:
             if isinstance(each.place, Path):
-                try:
-                    newer, stamp = sqlite_watch.look(each.place, each.version)
-                except sqlite3.Error as exc:
-                    self._noticed[each.place] = f"{each.place} cannot be used: {exc}"
-                else:
-                    told = sqlite_watch.lock_told(each.place) if self._is_stuck(each.place, stamp) else ""
-                    self._noticed[each.place] = told or (newer and f"{newer}; update coverproxy")
+                self._noticed[each.place] = self._looked(each.place, each.version)
+
+    def _looked(self, place: Path, version: int) -> str:
+        """Look at a file, and return what is wrong with it, or ""."""
+        if sqlite_creation.is_emptied(place):
+            return f"{place} {_EMPTIED}"
+        try:
+            newer, stamp = sqlite_watch.look(place, version)
+        except sqlite3.Error as exc:
+            return f"{place} cannot be used: {exc}"
+        if self._is_stuck(place, stamp):
+            return sqlite_watch.lock_told(place)
+        return newer and f"{newer}; update coverproxy"
 
     def _is_stuck(self, place: Path, stamp: sqlite_watch.Stamp | None) -> bool:
         """Return whether one transaction has kept all others from writing for too long."""
@@ -135,13 +143,16 @@ class DatabaseFiles:
         if now is None:
             return (
                 f"{place} was deleted while in use: what is written now is lost when the service stops;"
-                " put it back from a backup, or restart to begin an empty one"
+                " put it back from a backup"
             )
         return f"{place} was replaced while in use: the new file is opened within a second"
 
-    def is_replaced(self, database: Database) -> bool:
-        """Whether another file stands where the one in use was."""
-        return _identity(database.place) not in (None, self._opened[database.place])
+    def is_other(self, database: Database) -> bool:
+        """Whether another file stands where the one in use was, or that was emptied."""
+        place = database.place
+        if isinstance(place, Path) and sqlite_creation.is_emptied(place):
+            return True
+        return _identity(place) not in (None, self._opened[place])
 
     def note_opened(self, database: Database) -> None:
         """Note that the file that is there now is in use."""
@@ -164,7 +175,7 @@ async def reopened(files: DatabaseFiles) -> None:
         for name, why in files.faults().items():
             log.fault(_log, "a database has a fault", why, of=name)
         for each in files.databases:
-            if each.store.is_shut or files.is_replaced(each):
+            if each.store.is_shut or files.is_other(each):
                 await _reopen(each)
                 files.note_opened(each)
         await asyncio.sleep(_REOPEN_SECONDS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.spec import Identifier
 from coverproxy.sources.memory import Remembered
-from coverproxy.storage import ownership, sqlite_migrations
+from coverproxy.storage import ownership, sqlite_examine, sqlite_migrations
 from coverproxy.storage.sqlite_file import SqliteFile
 from coverproxy.storage.statement import Run
 
@@ -68,9 +68,11 @@ class SqliteSourceMemory:
             damage = self._file.damage
             try:
                 self._file.open()
-                if damage and (still := sqlite_migrations.examine(path).damage):  # else it was replaced
+                if damage and (still := sqlite_examine.examine(path).damage):  # else it was replaced
                     raise StoreUnavailable(f"{path.name}: {still}")
             except StoreUnavailable as exc:
+                if isinstance(exc.__cause__, sqlite_migrations.Locked):  # others use it
+                    raise
                 _log.error("the memory of sources starts empty", extra={"error": str(exc)})
                 self._file.close()
                 for ending in ("", "-wal", "-shm"):

@@ -1,10 +1,16 @@
 """A PostgreSQL database brought to its schema: once, by one process of all nodes, whole or not at all."""
 
+import logging
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
-from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.storage.postgres_pool import LOCK_SECONDS, PostgresPool, is_locked_out
 from coverproxy.storage.statement import Run
+
+_log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 2.0
+"""How long a node waits for a lock before it says so."""
 
 LOCKED_FOR_SCHEMA = 0x636F7601
 """The advisory lock for migrations: "cov" and a number."""
@@ -30,11 +36,25 @@ def apply(pool: PostgresPool, part: str, steps: Sequence[str]) -> int:
 
     Every step MUST only add (tables, columns with a default, indices): while nodes are upgraded one by one,
     those of the version before go on with the tables. A database that has taken more steps was upgraded by a
-    newer node, and is used as it is. Raises the pool's fault.
+    newer node, and is used as it is. If others hold a lock that a step needs, says so after _TELL_SECONDS,
+    and gives up after LOCK_SECONDS more. Raises the pool's fault.
     """
     if version_of(pool, part) >= len(steps):  # as nearly always: no lock, and no right to make tables needed
         return version_of(pool, part)
-    with pool.transaction(LOCKED_FOR_SCHEMA, within=None) as run:
+    try:
+        return _take(pool, part, steps, _TELL_SECONDS)
+    except Exception as exc:  # the pool's fault, of any class
+        if not is_locked_out(exc.__cause__):
+            raise
+    _log.warning(
+        "waiting for others that lock the tables for %s in %s, which are to be migrated: pg_stat_activity"
+        " lists who uses them", part, pool.place,
+    )  # fmt: skip
+    return _take(pool, part, steps, LOCK_SECONDS)
+
+
+def _take(pool: PostgresPool, part: str, steps: Sequence[str], wait_seconds: float) -> int:
+    with pool.transaction(LOCKED_FOR_SCHEMA, within=None, lock_seconds=wait_seconds) as run:
         run(_NOTES)
         taken = _version(run, part)
         for step in steps[taken:]:

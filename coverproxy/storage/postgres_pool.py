@@ -119,15 +119,16 @@ class PostgresPool:
 
     @contextmanager
     def transaction(
-        self, lock: int | None = None, within: float | None = STATEMENT_SECONDS
-    ) -> "Iterator[PostgresTransaction]":
+        self, lock: int | None = None, within: float | None = STATEMENT_SECONDS,
+        lock_seconds: float = LOCK_SECONDS,
+    ) -> "Iterator[PostgresTransaction]":  # fmt: skip
         """Give what runs statements of one transaction: all of them are kept, or none.
 
-        *lock*: the number of an advisory lock that it holds to its end, waiting LOCK_SECONDS for it.
+        *lock*: the number of an advisory lock that it holds to its end, waiting *lock_seconds* for it.
         """
         begin = "BEGIN"
         if lock is not None:  # in one message, so in one round trip
-            milliseconds = int(LOCK_SECONDS * 1000)
+            milliseconds = int(lock_seconds * 1000)
             begin = f"BEGIN; SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({lock})"
         with self.lent(LOCK_SECONDS + STATEMENT_SECONDS if lock is not None else within) as connection:
             connection.execute(begin, prepare=False)
@@ -234,6 +235,11 @@ def run(connection: BoundedConnection, sql: str, values: Any = ()) -> Rows:
     cursor = connection.execute(sql, _plain(values) or None)
     has_rows = cursor.pgresult is not None and cursor.pgresult.status == psycopg.pq.ExecStatus.TUPLES_OK
     return cursor.fetchall() if has_rows else []  # description would describe every column
+
+
+def is_locked_out(exc: BaseException | None) -> bool:
+    """Say whether an error means that others held a lock for too long."""
+    return isinstance(exc, psycopg.errors.LockNotAvailable)
 
 
 def told(exc: BaseException) -> str:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from coverproxy.storage import full_disk, sqlite_migrations
-from coverproxy.storage.sqlite_migrations import WAIT_SECONDS, Mend
+from coverproxy.storage import full_disk, sqlite_creation, sqlite_migrations
+from coverproxy.storage.sqlite_migrations import WAIT_SECONDS, Lost, Mend
 from coverproxy.storage.statement import Rows, Run
 
 _WATCH_SECONDS = 0.05
@@ -25,7 +25,7 @@ class SqliteFile:
 
     *fault* makes the exception that every method raises in place of sqlite3.Error.
 
-    *wait_seconds*: how long a write waits for another one.
+    *wait_seconds*: how long a write waits for another one. *lost*: see sqlite_migrations.apply().
 
     If open() cannot use the file, the object is shut: everything but open() fails at once, with the reason.
     The same happens if the file was replaced by another, which may need migrations first.
@@ -39,6 +39,7 @@ class SqliteFile:
         cache_kib: int = 2000,
         mend: Mend | None = None,
         wait_seconds: float = WAIT_SECONDS,
+        lost: Lost | None = None,
     ) -> None:
         self.path = path
         self._steps = steps
@@ -47,6 +48,7 @@ class SqliteFile:
         self._mode = "rw"
         self._mend = mend
         self._wait_seconds = wait_seconds
+        self._lost = lost
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._writing = threading.Lock()
@@ -73,7 +75,7 @@ class SqliteFile:
         self.close()
         with self._mapped():
             try:
-                sqlite_migrations.apply(self.path, self._steps(), self._mend)
+                sqlite_migrations.apply(self.path, self._steps(), self._mend, self._lost)
             except sqlite3.Error as exc:
                 self.close()
                 self._shut = str(exc)
@@ -86,6 +88,8 @@ class SqliteFile:
         A file in WAL mode can be read that way if its -shm exists, or if nobody writes it (immutable).
         """
         with self._mapped():
+            if sqlite_creation.is_emptied(self.path):
+                raise sqlite_migrations.StepFailed((self._lost and self._lost()) or "it is empty")
             wal = self.path.with_name(self.path.name + "-wal")
             modes = ["rw", "ro", *(["ro&immutable=1"] if not wal.exists() else [])]
             for self._mode in modes:

@@ -1,22 +1,23 @@
 """SQLite migrations: run once, by one process, completely or not at all."""
 
-import os
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from coverproxy.storage import ownership
+from coverproxy.storage import ownership, sqlite_creation
+
+_log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10.0
-"""How long a statement waits for another process's lock."""
+"""How long a statement, or a migration, waits for another process's lock."""
 
-_STEP_MILLISECONDS = 600_000
-"""How long others wait for a running migration: counting 30 million rows takes a while."""
+_TELL_SECONDS = 2.0
+"""How long a migration waits for a lock before it says so."""
 
 
 def connect(path: Path, wait_seconds: float = WAIT_SECONDS, mode: str = "rw") -> sqlite3.Connection:
@@ -50,91 +51,88 @@ class StepFailed(sqlite3.DatabaseError):
     """A file lacks the current schema and cannot be migrated. The message says why, and what to do."""
 
 
+class Locked(StepFailed):
+    """Another process locks a file for too long."""
+
+
 Mend = Callable[[sqlite3.Connection, int], int]
 """Repairs a file that has less than its version number claims; returns the version it has then."""
 
 
-def apply(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
+Lost = Callable[[], str]
+"""Says why a file that is missing or empty may not be begun anew: it was in use. "": it was not."""
+
+
+def apply(path: Path, steps: Sequence[str], mend: Mend | None = None, lost: Lost | None = None) -> None:
     """Create the file, or run the migrations it lacks, all or none. Blocks; a lock admits one process.
 
     Its `user_version` is the number of migrations run. If that is higher than ours, a newer version made the
     file: it is used as it is if it has all our tables and columns, else StepFailed says so. A released
     migration never changes, nor its number; *mend* is for those that did.
+    If another process locks the file, says so after _TELL_SECONDS, and gives up after WAIT_SECONDS: the
+    service goes on without it and tries again.
     Only the file's owner may read it: it holds keys, contacts and a secret.
     Raises sqlite3.Error, including StepFailed.
     """
     ownership.make_folder(path.parent)
+    if lost and has_nothing(path) and (why := lost()):
+        raise StepFailed(why)
+    if not path.exists():
+        sqlite_creation.create(path, _made(steps))
     _make_private(path)
-    connection = connect(path, mode="rwc")
+    try:
+        _bring(path, steps, mend, _TELL_SECONDS)
+    except sqlite3.OperationalError as exc:
+        if not is_busy(exc):
+            raise
+        _log.warning("waiting for another process that locks %s: `fuser %s` lists who uses it", path, path)
+    else:
+        return
+    try:
+        _bring(path, steps, mend, WAIT_SECONDS - _TELL_SECONDS)
+    except sqlite3.OperationalError as exc:
+        raise (Locked(busy_told(path)) if is_busy(exc) else exc) from None
+
+
+def busy_told(path: Path) -> str:
+    """Say that a lock has lasted for too long, and how to find who holds it."""
+    return f"another process keeps it locked: `fuser {path}` lists who uses it; try again once it has ended"
+
+
+def has_nothing(path: Path) -> bool:
+    """Return whether a file is missing, or has no tables. Raises nothing: a damaged one has something."""
+    if sqlite_creation.is_emptied(path) or not path.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=_TELL_SECONDS)) as database:
+            return not tables(database)
+    except sqlite3.Error:
+        return False
+
+
+def _made(steps: Sequence[str]) -> bytes:
+    """Return the bytes of a new file, after all *steps*."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        migrate(new, 0, steps, None)
+        return new.serialize()
+
+
+def _bring(path: Path, steps: Sequence[str], mend: Mend | None, wait_seconds: float) -> None:
+    """Run the migrations that an existing file lacks. Raises sqlite3.Error."""
+    connection = connect(path, wait_seconds)
     try:
         _refuse_foreign(connection)
-        _use_wal(connection)
+        _use_wal(connection, wait_seconds)
         if _is_current(connection, steps):
             with suppress_busy():
                 refuse_readonly(connection)
             return
-        connection.execute(f"PRAGMA busy_timeout = {_STEP_MILLISECONDS}")
         connection.execute("BEGIN IMMEDIATE")
         with connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
-            _take(connection, found, steps, mend)
+            migrate(connection, found, steps, mend)
     finally:
         connection.close()
-
-
-CHECKED_BYTES = 100_000_000
-"""A larger database is only opened: checking it would take minutes and evict other pages from memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseState:
-    """The state of a file. `damage`: SQLite's message, "" if sound.
-
-    `version`: how many migrations it has run; 0 for an empty file.
-    """
-
-    version: int = 0
-    damage: str = ""
-    is_checked_through: bool = False
-
-
-_MADE = (
-    "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
-    " ORDER BY rowid"
-)
-
-
-def rehearse(path: Path, steps: Sequence[str], mend: Mend | None = None) -> None:
-    """Run a file's missing migrations on a copy of its schema. Raises as apply() does; changes nothing."""
-    with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as file:
-        version = file.execute("PRAGMA user_version").fetchone()[0]
-        made = file.execute(_MADE).fetchall()
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
-        for (sql,) in made:
-            copy.execute(sql)
-        copy.execute(f"PRAGMA user_version = {version}")
-        _take(copy, version, steps, mend)
-
-
-def examine(path: Path) -> DatabaseState:
-    """Examine a file without changing it; an unreadable one counts as damaged."""
-    try:
-        with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=5)) as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            is_small = path.stat().st_size < CHECKED_BYTES
-            said = database.execute("PRAGMA quick_check(1)").fetchone()[0] if is_small else "ok"
-    except sqlite3.Error as exc:
-        return DatabaseState(damage=str(exc))
-    return DatabaseState(version, "" if said == "ok" else said, is_small)
-
-
-def trouble(path: Path, steps: Sequence[str], mend: Mend | None = None) -> str:
-    """Return why apply() would fail on an existing file, or "" if it would not."""
-    try:
-        rehearse(path, steps, mend)
-    except sqlite3.Error as exc:
-        return str(exc)
-    return ""
 
 
 def is_other_file(exc: sqlite3.Error) -> bool:
@@ -155,14 +153,9 @@ def is_damage(exc: sqlite3.Error) -> bool:
     return (getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
-def recover_command(path: Path) -> str:
-    """Return the command that salvages a damaged file."""
-    return f"sqlite3 {path} .recover"
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection, wait_seconds: float) -> None:
     """Switch to WAL permanently. The switch does not wait for locks as statements do, so we retry."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + wait_seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -176,14 +169,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _make_private(path: Path) -> None:
     """Make a file readable by its owner only; SQLite gives its companion files the same permissions.
 
-    MUST NOT open an existing file: closing it would free all locks that SQLite holds on it in this process
+    MUST NOT open it: closing it would free all locks that SQLite holds on it in this process
     (sqlite.org/howtocorrupt.html, 2.2).
     """
-    with suppress(OSError):  # another user's file is not ours to change; opening it reports the rest
-        os.close(ownership.opened(path, os.O_RDWR | os.O_EXCL, 0o600))
     for ending in ("", "-wal", "-shm"):
         part = path.with_name(path.name + ending)
-        with suppress(OSError):
+        with suppress(OSError):  # another user's file is not ours to change; opening it reports the rest
             if part.is_file() and part.stat().st_mode & 0o077:
                 part.chmod(0o600)
 
@@ -260,7 +251,7 @@ def _is_current(connection: sqlite3.Connection, steps: Sequence[str]) -> bool:
     return True
 
 
-def _take(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend: Mend | None) -> None:
+def migrate(connection: sqlite3.Connection, found: int, steps: Sequence[str], mend: Mend | None) -> None:
     """Run the migrations that a file of version *found* lacks. Raises StepFailed."""
     _refuse_foreign(connection)
     try:

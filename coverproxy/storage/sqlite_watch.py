@@ -11,17 +11,22 @@ Stamp = tuple[int, int]
 
 
 def look(path: Path, known: int) -> tuple[str, Stamp | None]:
-    """Return what newer() and locked() do, by one connection. Raises sqlite3.Error."""
-    with closing(sqlite_migrations.connect(path, 0.0)) as connection:
+    """Return what newer() and locked() do, by one connection. Raises sqlite3.Error.
+
+    A lock may keep others from reading, too: one that lasts, and for a moment that of a process which opens
+    or leaves the file.
+    """
+    with sqlite_migrations.suppress_busy(), closing(sqlite_migrations.connect(path, 0.0)) as connection:
         return _newer(connection, path, known), _locked(connection, path)
+    return "", _stamp(path)
 
 
 def newer(path: Path, known: int) -> str:
     """Return that a newer version made the file, if its version is higher than *known*, else "".
 
-    Raises sqlite3.Error.
+    Waits for a lock. Raises sqlite3.Error.
     """
-    with closing(sqlite_migrations.connect(path, 0.0)) as connection:
+    with closing(sqlite_migrations.connect(path)) as connection:
         return _newer(connection, path, known)
 
 

@@ -22,9 +22,12 @@ from coverproxy.wiring.stores import stores
 
 
 class DataFolder:
-    """The contents of the data folder, for commands and the service."""
+    """The contents of the data folder, for commands and the service.
 
-    def __init__(self, config: Config) -> None:
+    *begins*: a catalogue that was lost is begun anew, not refused.
+    """
+
+    def __init__(self, config: Config, *, begins: bool = False) -> None:
         self.data = data = Path(config.data.dir)
         self.layout = Layout(data / "cache", *revisions(config), config.size_table.aliases)
         self.sizes = tuple(config.size_table.sizes)
@@ -34,7 +37,7 @@ class DataFolder:
         self.cache = DiskCache(self.layout, fsync=config.cache.fsync, room=self.room)
         self.stripes = FileLocks(self.layout.locks)
         self.links = KeyLinks(self.layout.by_key)
-        self.stores = stores(config, self.cache)
+        self.stores = stores(config, self.cache, begins=begins)
         self.catalogue, self.state, self.recall = self.stores.catalogue, self.stores.state, self.stores.recall
         self.invalidator = Invalidator(self.catalogue, self.cache, self.stripes, self.sizes)
 
@@ -94,9 +97,12 @@ def _look_for_catalogue(config: Config) -> None:
 
 
 @contextmanager
-def open_shelf(config: Config, *, to_write: bool = True) -> Iterator[DataFolder]:
-    """Open the data folder for a command; a read-only command needs no write permission."""
-    shelf = DataFolder(config)
+def open_shelf(config: Config, *, to_write: bool = True, begins: bool = False) -> Iterator[DataFolder]:
+    """Open the data folder for a command; a read-only command needs no write permission.
+
+    *begins*: see DataFolder.
+    """
+    shelf = DataFolder(config, begins=begins)
     try:
         if not to_write:
             _look_for_catalogue(config)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.accounts.stores import KeyStore, QuotaStore, RateLimiter
@@ -21,6 +22,7 @@ from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.service.databases import CATALOGUE, SOURCES, STATE, Database, Place, Shuttable
+from coverproxy.service.lost_databases import catalogue_lost, state_lost
 from coverproxy.sources.memory import SourceMemory
 from coverproxy.sources.sqlite import SqliteSourceMemory
 from coverproxy.sources.sqlite import schema_steps as source_steps
@@ -107,15 +109,20 @@ class Stores:
         ]
 
 
-def stores(config: Config, cache: DiskCache) -> Stores:
-    """Make the stores of a config, without opening them. Raises ConfigError if a library is missing."""
+def stores(config: Config, cache: DiskCache, *, begins: bool = False) -> Stores:
+    """Make the stores of a config, without opening them. Raises ConfigError if a library is missing.
+
+    *begins*: a catalogue that was lost is begun anew.
+    """
     data = Path(config.data.dir)
     priority = {each.name: each.priority for each in config.source} | config.imports.source_priority
     if config.store.is_shared:
         return _shared(config, cache, priority)
+    keys_lost = partial(state_lost, data / STATE, KeyLinks(cache.layout.by_key))
+    books_lost = None if begins else partial(catalogue_lost, data / CATALOGUE, cache.layout.images)
     return Stores(
-        SqliteState(data / STATE),
-        SqliteCatalogue(data / CATALOGUE, priority),
+        SqliteState(data / STATE, keys_lost),
+        SqliteCatalogue(data / CATALOGUE, priority, books_lost),
         SqliteSourceMemory(data / SOURCES, config.asking.absent_entries),
         SqliteActivity(data / STATE),
         {name: data / name for name in (STATE, CATALOGUE, SOURCES)},

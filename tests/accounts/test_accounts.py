@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.config import Automated, Quota
 from coverproxy.domain.api_key import Key, new_name
-from coverproxy.domain.errors import KeyNotForSite, QuotaUsedUp, TooFast, UnknownKey
+from coverproxy.domain.errors import KeyNotForSite, QuotaUsedUp, TooFast, Unavailable, UnknownKey
 
 
 class Clock:
@@ -344,10 +344,32 @@ async def test_a_lost_store_takes_no_link_away(another: Another, tmp_path: Path)
     lost = await another()
 
     assert (tmp_path / "by-key" / key.name).is_symlink()
-    assert "1 links of keys" in await lost.check()
-    await lost.save(key)  # restored
+    assert "1 link of a key is left" in await lost.check()
+    with pytest.raises(Unavailable, match="the keys are lost"):
+        await lost.authorize(key.name, None)
+    with pytest.raises(Unavailable, match="the keys are lost"):  # it would take the others' links away
+        await lost.save(Key(new_name(), "another", 5))
+    await lost.store.save(key)  # restored
     await lost.look_after()
     assert await lost.check() == ""
+    assert await lost.authorize(key.name, None) == key
+
+
+async def test_a_store_that_loses_its_keys_takes_none_away(another: Another, tmp_path: Path) -> None:
+    """Keys that were known stay in use; once their links are deleted, the store is begun anew."""
+    accounts, key = await another(), Key(new_name(), "k", 5)
+    await accounts.save(key)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection, connection:
+        connection.execute("DELETE FROM key")
+    await accounts.look_after()
+
+    assert await accounts.authorize(key.name, None) == key
+    assert "1 link of a key is left" in await accounts.check()
+    (tmp_path / "by-key" / key.name).unlink()
+    await accounts.look_after()
+    assert await accounts.check() == ""
+    with pytest.raises(UnknownKey):
+        await accounts.authorize(key.name, None)
 
 
 async def test_a_store_that_cannot_be_read_is_a_fault(accounts: Accounts, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import images
 import pytest
 from click.testing import CliRunner, Result
 
@@ -212,6 +213,57 @@ def test_lost_keys_are_told_by_their_links(tmp_path: Path, *, is_there: bool) ->
         assert f"the keys are lost, but 1 link of a key is left in {link}" in said
         assert "restore state.db from a backup (coverproxy restore FOLDER)" in said
     assert (data / "state.db").exists() == is_there
+
+
+OVER_AN_EMPTIED = [
+    ("catalogue.db", "import", "more"),
+    ("catalogue.db", "warm", "list.txt", "--size", "small"),
+    ("catalogue.db", "purge", "9780141439518"),
+    ("catalogue.db", "cover", "9780141439518"),
+    ("state.db", "key", "create", "--label", "b"),
+    ("state.db", "key", "list"),
+]
+
+
+@pytest.mark.usefixtures("_alone")
+@pytest.mark.parametrize("command", OVER_AN_EMPTIED, ids=lambda command: " ".join(command[1:3]))
+def test_no_command_begins_an_emptied_database_anew(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """One line names the file and the way out, and the file stays empty: one with a new row looks healthy.
+
+    Also where originals are referred to where they lie, so that no folder of originals shows what is lost,
+    and where no key has a link.
+    """
+    name, *words = command
+    for folder, isbn in (("first", "9780141439518"), ("more", "9780486284736")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{isbn}.jpg").write_bytes(images.small_jpeg())
+    (tmp_path / "list.txt").write_text("9780141439518\n")
+    run("import", "first", "--mode", "reference", "--data", "data")
+    run("key", "create", "--label", "a", "--data", "data")
+    next(tmp_path.rglob("by-key/*")).unlink()
+    path = tmp_path / "data" / name
+    for part in path.parent.glob(f"{name}-*"):
+        part.unlink()
+    path.write_bytes(b"")
+    got = run(*words, "--data", "data")
+
+    assert got.exit_code == 1
+    assert [line for line in got.output.splitlines() if f"{name}: it is empty" in line], got.output
+    assert "coverproxy restore FOLDER" in got.output
+    assert path.stat().st_size == 0
+
+
+@pytest.mark.usefixtures("_alone")
+def test_originals_are_read_in_again_where_their_catalogue_was_emptied(tmp_path: Path) -> None:
+    """The way out that is told works: the folder of originals, but no other, begins the catalogue anew."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "9780141439518.jpg").write_bytes(images.small_jpeg())
+    run("import", "first", "--data", "data")
+    (tmp_path / "data" / "catalogue.db").write_bytes(b"")
+    refused = run("import", "first", "--data", "data")
+    assert f"coverproxy import --data {tmp_path / 'data'} {tmp_path / 'data' / 'originals'}" in refused.output
+    assert run("import", tmp_path / "data" / "originals", "--data", "data").exit_code == 0
+    assert run("cover", "9780141439518", "--data", "data").exit_code == 0
 
 
 @pytest.mark.usefixtures("_alone")

@@ -59,6 +59,8 @@ def damage(path: Path, kind: str) -> bytes:
         part.unlink()
     if kind == "text":
         path.write_bytes(b"no database at all" * 500)
+    elif kind == "emptied":
+        path.write_bytes(b"")
     elif kind == "truncated":
         path.write_bytes(good[:5000])
     elif kind == "foreign":
@@ -95,7 +97,7 @@ def said_once(path: Path, records: list[logging.LogRecord]) -> None:
     assert not any(each.exc_info for each in records)
 
 
-@pytest.mark.parametrize("kind", ["text", "foreign", "lacks a table", "truncated"])
+@pytest.mark.parametrize("kind", ["text", "foreign", "lacks a table", "truncated", "emptied"])
 @pytest.mark.parametrize("name", ["state.db", "catalogue.db"])
 async def test_it_starts_without_a_database_and_recovers(
     tmp_path: Path, drawn: Path, caplog: pytest.LogCaptureFixture, name: str, kind: str
@@ -121,6 +123,7 @@ async def test_it_starts_without_a_database_and_recovers(
         assert name in (await status(server))[piece]
         assert [each.name for each in server.folder.cache.layout.by_key.iterdir()] == [key.name]
         said_once(path, caplog.records)
+        assert kind != "emptied" or path.stat().st_size == 0  # a new one in its place would hide the loss
         put_back(path, good)
         await ready(server)
         assert (await server.get(server.path(COVERED, "large"))).cover == "made"
@@ -182,6 +185,32 @@ async def test_a_deleted_database_is_a_fault_until_it_is_back(
     added = await server.new_key()
     with closing(sqlite3.connect(Path(server.config.data.dir) / "state.db")) as database:
         assert database.execute("SELECT 1 FROM key WHERE name = ?", [added.name]).fetchall()
+
+
+async def test_keys_stay_known_while_their_database_is_emptied(start: Start) -> None:
+    """Emptied under the service: known keys go on as last known, others are not refused but unavailable.
+
+    /readyz names the file, nothing is begun in its place, and the one put back is used.
+    """
+    server = await start()
+    assert (await server.get(server.path())).cover == "made"
+    path = Path(server.config.data.dir) / "state.db"
+    good = damage(path, "emptied")
+    async with asyncio.timeout(60):
+        while "keys" not in (await readiness(server))[1]:
+            await asyncio.sleep(0.05)
+
+    assert (await server.get(server.path())).cover == "hit"
+    got = await server.get(server.path(key=new_name()))
+    assert (got.status, got.cover, got.headers["Cache-Control"]) == (200, "unavailable", "no-store")
+    assert (await server.get(server.path(key="short"))).status == 403
+    code, faults = await readiness(server)
+    assert (code, "the keys are lost" in faults["keys"]) == (503, True)
+    assert "was emptied while in use" in faults["state.db"]
+    assert path.stat().st_size == 0
+    put_back(path, good)
+    await ready(server)
+    assert (await server.get(server.path(COVERED, "large"))).cover == "made"
 
 
 async def test_a_database_overwritten_while_it_runs_is_said_once(

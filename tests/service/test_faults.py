@@ -173,7 +173,7 @@ async def test_a_deleted_cache_folder(server: Running, drawn_isbns: list[str]) -
     assert (await server.get(server.path(drawn_isbns[0]))).cover == "hit"
     assert (await readiness(server))[0] == 200
 
-    server.service.accounts._mend_at = 0.0
+    server.service.accounts._links.change()
     await server.service.accounts.look_after()
     assert (server.folder.cache.layout.by_key / server.key.name).is_symlink()
 

@@ -22,7 +22,7 @@ from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.originals.wanted_covers import wanted_steps
 from coverproxy.sources.sqlite import SqliteSourceMemory
 from coverproxy.sources.sqlite import schema_steps as source_steps
-from coverproxy.storage import sqlite_migrations
+from coverproxy.storage import sqlite_examine, sqlite_migrations
 
 EARLIER = Path(__file__).parents[1] / "originals" / "earlier"
 
@@ -239,7 +239,7 @@ def test_another_program_s_database_is_left_as_it_is(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE bookmark (url TEXT)")
     before = path.read_bytes()
 
-    assert "bookmark" in sqlite_migrations.trouble(path, state_steps())
+    assert "bookmark" in sqlite_examine.trouble(path, state_steps())
     with pytest.raises(sqlite_migrations.StepFailed, match="bookmark"):
         sqlite_migrations.apply(path, state_steps())
     assert path.read_bytes() == before
@@ -258,6 +258,6 @@ def test_a_file_that_lacks_a_table_is_found(
     with closing(make(path, steps(), len(steps()))) as connection:
         connection.execute(f"DROP TABLE {table}")
 
-    assert f"it lacks the tables {table}" in sqlite_migrations.trouble(path, steps())
+    assert f"it lacks the tables {table}" in sqlite_examine.trouble(path, steps())
     with pytest.raises(sqlite_migrations.StepFailed, match=table):
         sqlite_migrations.apply(path, steps())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from write_lock import held
@@ -16,7 +17,7 @@ from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.service import databases
 from coverproxy.service.databases import Database, DatabaseFiles
 from coverproxy.sources.sqlite import SqliteSourceMemory, schema_steps
-from coverproxy.storage import sqlite_migrations, sqlite_watch
+from coverproxy.storage import sqlite_examine, sqlite_migrations, sqlite_watch
 from coverproxy.storage.sqlite_file import SqliteFile
 
 STEPS = ["CREATE TABLE book (isbn TEXT, title TEXT);"]
@@ -92,6 +93,44 @@ def test_a_lock_that_lasts_is_a_fault(file: SqliteFile, monkeypatch: pytest.Monk
     assert files.faults() == {}
 
 
+def test_a_lock_that_keeps_readers_out_is_a_fault_only_if_it_lasts(
+    file: SqliteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that opens a file locks it for a moment: that is not a fault, as it was said to be."""
+    file.close()
+    monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.2)
+    files = watched(file)
+    with held(file.path, "exclusive"):
+        files.look()
+        assert files.faults() == {}
+        time.sleep(0.25)
+        files.look()
+        assert f"`fuser {file.path}`" in files.faults()["sources.db"]
+    files.look()
+    assert files.faults() == {}
+
+
+def test_a_migration_says_what_it_waits_for(
+    file: SqliteFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Behind a lock it says so in one line, with the file and the way out, and gives up: it took ten minutes.
+
+    Once the lock is gone it goes through, and is silent.
+    """
+    monkeypatch.setattr(sqlite_migrations, "_TELL_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite_migrations, "WAIT_SECONDS", 0.3)
+    later = [*STEPS, "ALTER TABLE book ADD note TEXT;"]
+    with (
+        held(file.path),
+        pytest.raises(sqlite_migrations.Locked, match=f"`fuser {file.path}` lists who uses it; try again"),
+    ):
+        sqlite_migrations.apply(file.path, later)
+    said = f"waiting for another process that locks {file.path}: `fuser {file.path}` lists who uses it"
+    assert [each.getMessage() for each in caplog.records] == [said]
+    sqlite_migrations.apply(file.path, later)
+    assert len(caplog.records) == 1
+
+
 def test_locks_in_turn_are_none(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many short transactions, each met while it holds the lock, are no fault."""
     monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.0)
@@ -140,7 +179,7 @@ def test_a_newer_versions_file_that_lacks_something_stays_shut(
 def test_a_lost_column_is_named(file: SqliteFile) -> None:
     """A file of the right version without one of its columns asks for a backup."""
     changed(file.path, "ALTER TABLE book DROP title")
-    assert sqlite_migrations.trouble(file.path, STEPS) == (
+    assert sqlite_examine.trouble(file.path, STEPS) == (
         "it lacks the columns book.title: restore it from a backup"
     )
 
@@ -196,11 +235,12 @@ def test_the_memory_of_sources_waits_a_second_for_a_lock(tmp_path: Path) -> None
     memory.close()
 
 
-def test_the_doctor_names_a_lock_that_lasts(tmp_path: Path) -> None:
-    """A file that is sound but locked is a problem, with the command that shows by whom."""
+@pytest.mark.parametrize("mode", ["normal", "exclusive"])
+def test_the_doctor_names_a_lock_that_lasts(tmp_path: Path, mode: Literal["normal", "exclusive"]) -> None:
+    """A file that is sound but locked, for readers too, is a problem, with the command that shows by whom."""
     sqlite_migrations.apply(tmp_path / "sources.db", schema_steps())
     assert [each.level for each in records.databases(tmp_path)] == [Level.OK]
-    with held(tmp_path / "sources.db"):
+    with held(tmp_path / "sources.db", mode):
         (told,) = records.databases(tmp_path)
     assert told.level is Level.PROBLEM
     assert "is locked by another process" in told.found

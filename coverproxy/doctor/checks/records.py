@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, Level, fine, problem, warning
@@ -16,7 +17,7 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
 from coverproxy.sources.sqlite import schema_steps as source_steps
-from coverproxy.storage import sqlite_migrations, sqlite_watch
+from coverproxy.storage import sqlite_examine, sqlite_migrations, sqlite_watch
 from coverproxy.wiring.stores import StateStore
 
 SAMPLE = 100
@@ -47,31 +48,39 @@ def damaged(data: Path) -> str:
 
 
 def _database(path: Path, steps: Sequence[str], mend: sqlite_migrations.Mend | None) -> Finding:
-    advice = (
-        f"stop the service and restore {path} from a backup, or: {sqlite_migrations.recover_command(path)}"
-    )
+    advice = f"stop the service and restore {path} from a backup, or: {sqlite_examine.recover_command(path)}"
     if path.name == SOURCES:
         advice = f"it holds nothing permanent: the service moves {path} aside at its next start"
-    found = sqlite_migrations.examine(path)
+    found = sqlite_examine.examine(path)
     if found.damage:
         return _damage(path, found.damage, advice)
+    if found.is_locked:
+        return _locked(path)
     if told := sqlite_watch.newer(path, len(steps)):
         return problem(DATABASE, told, "update coverproxy on this machine")
-    if why := sqlite_migrations.trouble(path, steps, mend):
+    if why := sqlite_examine.trouble(path, steps, mend):
         return problem(DATABASE, f"{path} cannot be opened by this version: {why}", advice)
     if found.version == 0:
         return problem(DATABASE, f"{path} is empty: it has no tables", advice)
-    try:
-        is_stuck = _is_stuck(path)
-    except sqlite3.Error as exc:
-        told = f"{path} cannot be written: {exc}"
-        return problem(DATABASE, told, "make it, and its folder, writable for the user that runs the service")
-    if is_stuck:
-        return problem(
-            DATABASE, sqlite_watch.lock_told(path), "end that process, or what it does in the file"
-        )
+    return _unwritable(path) or _sound(path, found)
+
+
+def _sound(path: Path, found: sqlite_examine.DatabaseState) -> Finding:
     sound = "sound" if found.is_checked_through else "readable (too large for a full check)"
     return fine(DATABASE, f"{path} is {sound}")
+
+
+def _unwritable(path: Path) -> Finding | None:
+    """Report a file that cannot be written, for now or at all."""
+    try:
+        return _locked(path) if _is_stuck(path) else None
+    except sqlite3.Error as exc:
+        told = f"{path} cannot be written: {exc}"
+    return problem(DATABASE, told, "make it, and its folder, writable for the user that runs the service")
+
+
+def _locked(path: Path) -> Finding:
+    return problem(DATABASE, sqlite_watch.lock_told(path), "end that process, or what it does in the file")
 
 
 def _damage(path: Path, said: str, advice: str) -> Finding:
@@ -112,7 +121,7 @@ def originals(catalogue: Catalogue, files: OriginalFiles, *, is_there: bool) -> 
 def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[Finding]:
     """Check that exactly the open keys have links: nginx knows keys only by them."""
     keys, now = asyncio.run(_keys(state)) if is_there else [], time.time()
-    if not keys and (lost := keys_lost(layout.by_key)):
+    if not keys and (lost := KeyLinks(layout.by_key).lost()):
         yield problem(LINKS, *lost.split(": ", 1))
         return
     if not is_there:
@@ -131,22 +140,6 @@ def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[
         yield problem(LINKS, told, f"remove all in {layout.by_key}, then coverproxy key list")
     if not (missing or extra or astray):
         yield fine(LINKS, f"{len(keys)} keys, {len(wanted)} of them open to nginx, all with their links")
-
-
-def keys_lost(by_key: Path) -> str:
-    """Return that keys are gone of which links are left, and what to do; "" if there are no links.
-
-    A revoked key stays in the store, so a store without any key is not the one that made the links.
-    """
-    links = [path.name for path in by_key.glob("*") if is_name(path.name)]
-    if not links:
-        return ""
-    are = "link of a key is" if len(links) == 1 else "links of keys are"
-    return (
-        f"the keys are lost, but {len(links)} {are} left in {by_key}: restore state.db from a backup"
-        " (coverproxy restore FOLDER); nginx serves finished covers by these links meanwhile. To begin anew,"
-        " delete them"
-    )
 
 
 def _count(names: "set[str] | list[str]") -> str:
