@@ -1,6 +1,6 @@
 """The Protocol of an object store."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -9,7 +9,11 @@ class Objects(Protocol):
 
     Every method raises StoreUnavailable if the store cannot be asked, or has not answered in time; while it
     is known to be away, at once. A key is a relative path of ASCII letters, digits and `-._=/`.
+
+    `on_state`: called with why the store is away, and with "" once it answers again; from any thread.
     """
+
+    on_state: Callable[[str], None]
 
     @property
     def place(self) -> str:
@@ -41,7 +45,7 @@ class Objects(Protocol):
         ...
 
     def keys(self, prefix: str, most: int) -> list[str]:
-        """Return at most *most* keys below the folder *prefix*. Blocks."""
+        """Return at most *most* keys that begin with *prefix*, a folder with its last `/`. Blocks."""
         ...
 
     async def fetch(self, key: str, most_bytes: int) -> bytes | None:

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
     from coverproxy.cache.second_tier import SecondTier
-    from coverproxy.objects.shared import SharedObjects
     from coverproxy.stats.metrics import Metrics
     from coverproxy.wiring.data_folder import DataFolder
 
 _log = logging.getLogger(__name__)
 
 
-def objects(config: Config) -> "SharedObjects | None":
+def objects(config: Config) -> Objects | None:
     """Return the object store, None if the config names none; nothing is asked. Raises ConfigError."""
     store = config.store
     if not store.objects:

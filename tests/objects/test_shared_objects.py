@@ -15,6 +15,7 @@ from coverproxy.doctor.checks.finding import Level
 from coverproxy.doctor.checks.objects import look
 from coverproxy.domain.breaker import FAILURES
 from coverproxy.domain.errors import ConfigError, StoreUnavailable
+from coverproxy.objects.base import Objects
 from coverproxy.objects.shared import SharedObjects
 from coverproxy.wiring.objects import objects as of_config
 
@@ -35,7 +36,7 @@ class TestFolder(ObjectsContract):
     """In a folder."""
 
     @pytest.fixture
-    def objects(self, tmp_path: Path) -> SharedObjects | None:
+    def objects(self, tmp_path: Path) -> Objects | None:
         """An empty one."""
         return of_config(configured(tmp_path / "data", store={"objects": f"file://{tmp_path}"}))
 
@@ -47,7 +48,7 @@ async def s3() -> AsyncIterator[S3]:
         yield server
 
 
-def asking(s3: S3, folder: Path, seconds: float = 2.0) -> SharedObjects:
+def asking(s3: S3, folder: Path, seconds: float = 2.0) -> Objects:
     """Ask it as a config says."""
     store = {
         "objects": f"s3://{BUCKET}/shared", "objects_endpoint": s3.url, "objects_options": OPTIONS,
@@ -62,7 +63,7 @@ class TestS3(ObjectsContract):
     """Over S3."""
 
     @pytest.fixture
-    def objects(self, s3: S3, tmp_path: Path) -> SharedObjects:
+    def objects(self, s3: S3, tmp_path: Path) -> Objects:
         """An empty one."""
         return asking(s3, tmp_path)
 
