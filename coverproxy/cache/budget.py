@@ -7,11 +7,15 @@ import threading
 import time
 from dataclasses import dataclass
 
+from coverproxy.cache.count import bytes_taken
 from coverproxy.cache.layout import Layout
 from coverproxy.config import Cache
 from coverproxy.storage.shared_counters import SharedCounters
 
 TELL_EVERY_SECONDS = 60.0
+
+_COUNTER_BYTES = 4096
+"""What the file of the count itself takes."""
 
 _START, _STOP = 0.97, 0.95
 """Eviction starts and stops at these fractions of the cap, so it runs before a cover finds no space."""
@@ -108,9 +112,18 @@ class DiskBudget:
         self.tight = threading.Event()
         """Set when a derivative finds little space; the evicting thread of this process waits for it."""
         self._folder = layout.top
-        self._numbers = SharedCounters(layout.held, 2)
+        self._layout = layout
+        self._numbers = SharedCounters(layout.held, 2, self._first)
         self._wanted = 0
         self._told_at = -TELL_EVERY_SECONDS
+
+    def _first(self) -> tuple[int, int]:
+        """Count anew where the count was lost: of a large cache at most, so that the cap holds all the same.
+
+        A walk is due then. Until its end covers may be made and not stored.
+        """
+        self._layout.walked.unlink(missing_ok=True)
+        return bytes_taken(self._layout.root, self.bounds.max_bytes) + _COUNTER_BYTES, 0
 
     def held(self) -> int:
         """Return the bytes that the cache takes on disk, as far as known."""

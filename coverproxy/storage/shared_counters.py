@@ -4,7 +4,7 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,15 +12,20 @@ from coverproxy.storage import ownership
 
 
 class SharedCounters:
-    """A few signed 64-bit numbers. A missing or truncated file counts as zeros.
+    """A few signed 64-bit numbers. A missing or truncated file counts as zeros, or as what *first* returns.
+
+    *first* is called under the lock, so by one process: it MUST NOT use these counters.
 
     Blocks for microseconds. Uses reads and writes instead of a memory map: truncating a mapped file kills the
     process (SIGBUS). MUST be first used after a fork: an inherited descriptor shares its lock.
     """
 
-    def __init__(self, path: Path, count: int = 1) -> None:
+    def __init__(
+        self, path: Path, count: int = 1, first: Callable[[], tuple[int, ...]] | None = None
+    ) -> None:
         self._path = path
         self._form = struct.Struct(f"<{count}q")
+        self._first = first or (lambda: (0,) * count)
         self._handle = -1
         # A flock belongs to the open file, so threads that share the descriptor need a lock of their own.
         self._threads = threading.Lock()
@@ -67,7 +72,7 @@ class SharedCounters:
             try:
                 if os.fstat(self._handle).st_size < self._form.size:
                     # now, so that disk usage includes the file's block
-                    os.pwrite(self._handle, bytes(self._form.size), 0)
+                    os.pwrite(self._handle, self._form.pack(*self._first()), 0)
                 yield self._handle
             finally:
                 fcntl.flock(self._handle, fcntl.LOCK_UN)

@@ -19,7 +19,7 @@ from conftest import Running, Start
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.cache import walk
+from coverproxy.cache import count, walk
 from coverproxy.cache.budget import UNBOUNDED, CacheFull, DiskBounds, DiskBudget, Free
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Eviction, Evictor, plan
@@ -253,6 +253,51 @@ def test_what_is_put_and_purged_is_counted(tmp_path: Path) -> None:
     assert cache.room.held() == used(tmp_path)
     cache.purge(spec(1).identifier)
     assert cache.room.held() == used(tmp_path)
+
+
+def filled(root: Path) -> None:
+    """A cache of twenty covers whose count is lost: deleted, or in a backup that lacks it."""
+    cache = opened(root)
+    for number in range(20):
+        cache.put(spec(number), PICTURE)
+    cache.layout.held.unlink()
+    cache.layout.walked.write_bytes(b"")
+
+
+def test_a_small_cache_is_counted_at_once(tmp_path: Path) -> None:
+    """What lies there is counted before anything is stored: it took as much again as the cap allows."""
+    filled(tmp_path)
+    cache = opened(tmp_path, DiskBounds(used(tmp_path) + BLOCK, 0))
+    with pytest.raises(CacheFull):
+        cache.put(spec(20), PICTURE)
+    assert cache.room.held() == used(tmp_path)
+    assert cache.room.tight.is_set()
+
+
+def test_a_large_cache_counts_as_full_until_it_was_walked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be counted quickly may be all that the cap allows; the walk that is due sets it right."""
+    filled(tmp_path)
+    monkeypatch.setattr(count, "_MOST_FILES", 5)
+    cache = opened(tmp_path, DiskBounds(used(tmp_path) + 100 * BLOCK, 0))
+    with pytest.raises(CacheFull):
+        cache.put(spec(20), PICTURE)
+    assert cache.room.held() >= cache.room.bounds.max_bytes
+    assert upkeep(cache)._is_due()
+
+    run(cache, cache.room.bounds)
+    assert cache.room.held() == used(tmp_path)
+    cache.put(spec(20), PICTURE)
+
+
+def test_a_disk_that_holds_less_is_no_full_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cache takes more than all that its disk holds."""
+    filled(tmp_path)
+    monkeypatch.setattr(count, "_MOST_FILES", 5)
+    cache = opened(tmp_path)
+    assert used(tmp_path) <= cache.room.held() < UNBOUNDED.max_bytes
+    assert not evictor(cache)._room.is_tight()
 
 
 def test_a_lone_second_name_is_counted_and_goes(tmp_path: Path) -> None:
