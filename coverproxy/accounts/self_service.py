@@ -107,26 +107,30 @@ class KeySelfService:
         if self.config.mode == "closed":
             raise KeyRequestRefused(KeyRequestReason.CLOSED)
         asked = wish.read()
-        name, word = (name_from(seeds[0]), secret_from(seeds[1])) if seeds else (new_name(), new_secret())
+        name, word = _names(seeds)
         if seeds and (known := await self._given(name, word)):
             return KeyRequest(known, word)
         if await self.wait("signup", address):
             raise KeyRequestRefused(KeyRequestReason.ADDRESS)
+        await self._enter(name, asked.contact)
+        key = replace(
+            _key(name, word, asked, self._daily_limit, self._now()),
+            is_waiting=self.config.mode == "approve",
+            asked_role=asked.asked_role,
+        )
+        await self._accounts.save(key)
+        _log.info("a key was requested", extra={"key": abridged(name), "mode": self.config.mode})
+        return KeyRequest(key, word)
+
+    async def _enter(self, name: str, contact: str) -> None:
+        """Enter a request, within the bounds of a day and of a contact. Raises KeyRequestRefused."""
         now = self._now()
         full = await self._keys.enter(
-            name, asked.contact.casefold(), now, now - DAY_SECONDS, self.config.keys_per_day,
+            name, contact.casefold(), now, now - DAY_SECONDS, self.config.keys_per_day,
             self.config.keys_per_contact,
         )  # fmt: skip
         if full:
             raise KeyRequestRefused(KeyRequestReason(full))
-        key = Key(
-            name, asked.label, self._daily_limit, sites=(asked.site,) if asked.is_bound else (),
-            created_at=int(now), is_waiting=self.config.mode == "approve", contact=asked.contact,
-            owner=hashed(word), site=asked.site, asked_role=asked.asked_role,
-        )  # fmt: skip
-        await self._accounts.save(key)
-        _log.info("a key was requested", extra={"key": abridged(name), "mode": self.config.mode})
-        return KeyRequest(key, word)
 
     async def create(self, wish: KeyWish, daily_limit: int, seeds: tuple[bytes, bytes] | None) -> KeyRequest:
         """Issue a key as an administrator wishes: it works at once, in its role, whatever `signup` says.
@@ -134,14 +138,14 @@ class KeySelfService:
         The contact may be left out. *seeds*: as in give(). Raises KeyRequestRefused("field"), Unavailable.
         """
         asked = wish.read() if wish.contact.strip() else replace(wish, contact=_NOBODY).read()
-        name, word = (name_from(seeds[0]), secret_from(seeds[1])) if seeds else (new_name(), new_secret())
+        name, word = _names(seeds)
         if seeds and (known := await self._given(name, word)):
             return KeyRequest(known, word)
-        key = Key(
-            name, asked.label, daily_limit, sites=(asked.site,) if asked.is_bound else (),
-            created_at=int(self._now()), contact="" if asked.contact == _NOBODY else asked.contact,
-            owner=hashed(word), site=asked.site, role=asked.asked_role or "browser",
-        )  # fmt: skip
+        key = replace(
+            _key(name, word, asked, daily_limit, self._now()),
+            contact="" if asked.contact == _NOBODY else asked.contact,
+            role=asked.asked_role or "browser",
+        )
         await self._accounts.save(key)
         _log.info("an administrator created a key", extra={"key": abridged(name)})
         return KeyRequest(key, word)
@@ -193,6 +197,19 @@ class KeySelfService:
         """Reject a waiting key; its contact may ask again."""
         await self._accounts.save(replace(key, revoked_at=key.revoked_at or int(self._now())))
         await self._keys.leave(key.name)
+
+
+def _names(seeds: tuple[bytes, bytes] | None) -> tuple[str, str]:
+    """Return the name of a key and its owner's secret: new ones, or those that *seeds* always yield."""
+    return (name_from(seeds[0]), secret_from(seeds[1])) if seeds else (new_name(), new_secret())
+
+
+def _key(name: str, word: str, asked: KeyWish, daily_limit: int, now: float) -> Key:
+    """Return a new key as it was asked for."""
+    return Key(
+        name, asked.label, daily_limit, sites=(asked.site,) if asked.is_bound else (), created_at=int(now),
+        contact=asked.contact, owner=hashed(word), site=asked.site,
+    )  # fmt: skip
 
 
 async def rotated(accounts: Accounts, key: Key, keep_seconds: int) -> Key:

@@ -1,7 +1,6 @@
 """Commands about single covers: cover, purge."""
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain import isbn, schemes
 from coverproxy.domain.errors import NotAnIdentifier
+from coverproxy.domain.moment import iso
 from coverproxy.domain.spec import ISBN, Identifier, Reading
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _known(shelf: "DataFolder", identifier: Identifier) -> dict[str, Any]:
     names = shelf.catalogue.aliases.names(identifier)
     derivatives = [
         {
-            "path": str(each.path), "bytes": each.stat.st_size, "made": _iso(each.stat.st_ctime),
+            "path": str(each.path), "bytes": each.stat.st_size, "made": iso(each.stat.st_ctime),
             "live": each.is_live,
         }
         for each in shelf.cache.held(names[0])
@@ -70,7 +70,7 @@ def _original(shelf: "DataFolder", each: "Original") -> dict[str, Any]:
     return {
         "of": str(each.identifier), "file": str(path), "present": path.exists(),
         "type": each.loader.value, "width": each.width, "height": each.height, "bytes": each.bytes,
-        "source": each.source, "date": _iso(each.date), "fault": each.fault,
+        "source": each.source, "date": iso(each.date), "fault": each.fault,
         "score": score_as_json(each),
     }  # fmt: skip
 
@@ -84,10 +84,6 @@ def score_text(score: dict[str, Any]) -> str:
     sharp = "not measured" if score["detail"] is None else f"detail {score['detail']:.2f}"
     content = "" if score["content"] is None else f", content {score['content']:.2f}"
     return ", ".join([*marks, f"counts as {width}x{height} px ({sharp}{content})"])
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _text(book: dict[str, Any]) -> str:

@@ -92,18 +92,7 @@ def _text(told: dict[str, Any]) -> str:
     if hidden := told["hidden"]:
         lines.append(f"  hidden, including future originals: {_by(hidden)}")
     for each in told["originals"]:
-        marks = [
-            word
-            for word in ("shown" if each["shown"] else "", "pinned" if each["pinned"] else "", each["state"],
-                         each["role"], each["fault"] and f"FAULT {each['fault']}")
-            if word
-        ]  # fmt: skip
-        lines.append(
-            f"  {each['digest']}  {each['width']}x{each['height']} {each['type']}"
-            f"  source {each['source'] or '-'}  {', '.join(marks) or 'not the best'}"
-        )
-        lines.append(f"    {score_text(each['score'])}")
-        lines.append(f"    from {each['origin'] or '-'}" + (f", by {each['who']}" if each["who"] else ""))
+        lines += _original_lines(each)
     here = {each["digest"] for each in told["originals"]}
     lines += [
         f"  {digest}  not here, and refused if it comes again: {_by(each)}"
@@ -113,6 +102,21 @@ def _text(told: dict[str, Any]) -> str:
     if not told["originals"]:
         lines.append("  no original")
     return "\n".join(lines)
+
+
+def _original_lines(told: dict[str, Any]) -> list[str]:
+    marks = [
+        word
+        for word in ("shown" if told["shown"] else "", "pinned" if told["pinned"] else "", told["state"],
+                     told["role"], told["fault"] and f"FAULT {told['fault']}")
+        if word
+    ]  # fmt: skip
+    return [
+        f"  {told['digest']}  {told['width']}x{told['height']} {told['type']}"
+        f"  source {told['source'] or '-'}  {', '.join(marks) or 'not the best'}",
+        f"    {score_text(told['score'])}",
+        f"    from {told['origin'] or '-'}" + (f", by {told['who']}" if told["who"] else ""),
+    ]
 
 
 def _by(decision: dict[str, str]) -> str:

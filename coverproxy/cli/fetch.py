@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +17,7 @@ from coverproxy.domain.errors import SecretAsKey
 from coverproxy.domain.formats import Format
 from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.isbn_list import NoColumn, Row
+from coverproxy.domain.moment import iso
 
 if TYPE_CHECKING:
     from coverproxy.client.download import DownloadReport, DownloadResult, DownloadWish
@@ -205,7 +205,7 @@ def _as_json(report: "DownloadReport", where: Path | None) -> dict[str, Any]:
         "lines": report.lines,
         **{outcome.value: report.outcomes[outcome] for outcome in DownloadOutcome},
         "new": report.new, "bytes": report.bytes, "interrupted": report.interrupted,
-        "stopped": str(stopped) if stopped else None, "resets_at": _moment(resets_at) if resets_at else None,
+        "stopped": str(stopped) if stopped else None, "resets_at": iso(resets_at),
         "report": str(where) if where else None,
     }  # fmt: skip
 
@@ -227,12 +227,8 @@ def _summary(report: "DownloadReport", where: Path | None) -> str:
         told.append(f"Results by line: {where}")
     if report.stopped:
         when = report.stopped.resets_at
-        again = f"; run the same command again after {_moment(when)}" if when else ""
+        again = f"; run the same command again after {iso(when)}" if when else ""
         told.append(f"Stopped: {report.stopped}{again}.")
     if report.interrupted:
         told.append("Interrupted: run the same command again to go on.")
     return "\n".join(told)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from coverproxy.cli.common import needs_data, options, tell
-from coverproxy.cli.key_store import Moment, as_json_value, find, hosts_of, iso, with_accounts
+from coverproxy.cli.key_store import Moment, as_json_value, find, hosts_of, with_accounts
 from coverproxy.config import Config
 from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, hashed, new_secret
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.domain.moment import iso
 
 if TYPE_CHECKING:
     from coverproxy.accounts.accounts import Accounts

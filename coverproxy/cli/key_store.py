@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,7 @@ from coverproxy.config import Config
 from coverproxy.domain.api_key import Key, is_host, is_secret, new_name
 from coverproxy.domain.errors import SecretAsKey, Unavailable
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.moment import iso
 
 if TYPE_CHECKING:
     from coverproxy.accounts.accounts import Accounts
@@ -91,7 +92,7 @@ async def as_json_value(accounts: "Accounts", each: Key) -> dict[str, Any]:
     return {
         "key": each.name,
         "label": each.label,
-        "state": _state(each),
+        "state": each.state(time.time()),
         "daily_limit": each.daily_limit,
         "made_today": list(days.values())[-1],
         "strict": each.strict,
@@ -109,20 +110,6 @@ async def as_json_value(accounts: "Accounts", each: Key) -> dict[str, Any]:
         "expires_at": iso(each.expires_at),
         "days": [{"day": day.isoformat(), "made": made} for day, made in days.items()],
     }
-
-
-def _state(each: Key) -> str:
-    if each.revoked_at is not None:
-        return "revoked"
-    if each.is_waiting:
-        return "waiting"
-    return "active" if each.is_active(time.time()) else "expired"
-
-
-def iso(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def find(accounts: "Accounts", name: str) -> Key:

@@ -1,7 +1,6 @@
 """Commands about originals: quarantined, release, and those of `curate`."""
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import NotAnIdentifier
+from coverproxy.domain.moment import iso
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _as_json(shelf: "DataFolder", each: Quarantined) -> dict[str, Any]:
         "isbns": [original.identifier.listed for original in each.originals],
         "files": [str(shelf.files.path(original)) for original in each.originals],
         "reason": each.reason,
-        "at": datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "at": iso(each.at),
     }
 
 

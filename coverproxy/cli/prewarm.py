@@ -130,32 +130,42 @@ def _run(
     quiet: bool,
 ) -> None:
     from coverproxy.concurrency.process_pool import ThrottledPool
-    from coverproxy.service.prewarm import PrewarmOutcome, PrewarmResult
     from coverproxy.wiring.commands import open_warmer
-    from coverproxy.wiring.data_folder import open_shelf
 
     with ExitStack() as stack:
         read, total = listed_lines(stack, listed)
-        with open_shelf(config) as shelf:  # reports faults of the folder here, once
-            shelf.catalogue.ping()
+        _ping(config)
         note = stack.enter_context(_unmade(report_file))
         show = stack.enter_context(progress("warming", "lines", quiet=quiet))
 
         def take(results: "list[PrewarmResult]", lines: int) -> None:
-            report.lines += lines
+            report.add(lines, results)
             for result in results:
-                report.note(result)
                 note(result)
             show(report.lines, total)
             if report.ended:
                 crew.stop()
 
         def give_up(line: "Row", how: str) -> None:
-            take([PrewarmResult(line, PrewarmOutcome.FAILED, why=f"the process that made it died: {how}")], 1)
+            take([_died(line, how)], 1)
 
         crew = ThrottledPool(partial(open_warmer, config, sizes, formats), allowed, take, give_up)
         crew.run(read)
         report.interrupted = crew.is_interrupted
+
+
+def _ping(config: Config) -> None:
+    """Report faults of the data folder here, once, instead of by each process."""
+    from coverproxy.wiring.data_folder import open_shelf
+
+    with open_shelf(config) as shelf:
+        shelf.catalogue.ping()
+
+
+def _died(line: "Row", how: str) -> "PrewarmResult":
+    from coverproxy.service.prewarm import PrewarmOutcome, PrewarmResult
+
+    return PrewarmResult(line, PrewarmOutcome.FAILED, why=f"the process that made it died: {how}")
 
 
 @contextmanager

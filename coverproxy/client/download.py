@@ -199,6 +199,8 @@ class Downloader:
             return DownloadResult(line, DownloadOutcome.FAILED, item, why=str(exc))
         verdict = judge(answer)
         self._keep_pace(answer, verdict)
+        if stop := _stop(answer, verdict, self._now()):
+            raise stop
         match verdict:
             case Verdict.PICTURE:
                 return self._store(line, item, answer)
@@ -206,20 +208,10 @@ class Downloader:
                 self._folder.note(replace(entry, checked=self._now()))
                 return DownloadResult(line, DownloadOutcome.UNCHANGED, item, entry.file, entry.bytes)
             case Verdict.MISSING:
-                return DownloadResult(
-                    line, DownloadOutcome.MISSING, item, why="the server has no cover for it"
-                )
-            case Verdict.QUOTA:
-                raise Stop("the day's quota of the key is used up", True, resets_at(answer, self._now()))
-            case Verdict.REFUSED:
-                raise Stop(f"the server refuses the key, the size or the address ({_describe(answer)})")
-        head = bytes(answer.body[:8])
-        return DownloadResult(
-            line,
-            DownloadOutcome.FAILED,
-            item,
-            why=f"not a picture: {_describe(answer)}, starts with {head!r}",
-        )
+                why = "the server has no cover for it"
+                return DownloadResult(line, DownloadOutcome.MISSING, item, why=why)
+        why = f"not a picture: {_describe(answer)}, starts with {bytes(answer.body[:8])!r}"
+        return DownloadResult(line, DownloadOutcome.FAILED, item, why=why)
 
     async def _ask_patiently(self, item: Identifier, entry: FolderEntry | None) -> ServerAnswer:
         """Ask until an answer is final, at most TRIES times. Raises _GaveUp, Stop."""
@@ -289,6 +281,15 @@ def file_stem(item: Identifier) -> str:
     """Name an item's file: an ISBN by its digits, all else as scheme=value; no two items have one name."""
     stem = schemes.stems(item)[0]
     return stem if item.scheme == ISBN else f"{item.scheme.replace(':', '-')}={stem}"
+
+
+def _stop(answer: ServerAnswer, verdict: Verdict, now: float) -> Stop | None:
+    """Return why nothing more can be fetched, if the answer says so."""
+    if verdict is Verdict.QUOTA:
+        return Stop("the day's quota of the key is used up", True, resets_at(answer, now))
+    if verdict is Verdict.REFUSED:
+        return Stop(f"the server refuses the key, the size or the address ({_describe(answer)})")
+    return None
 
 
 def _describe(answer: ServerAnswer) -> str:

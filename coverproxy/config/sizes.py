@@ -150,30 +150,31 @@ def default_sizes() -> dict[str, dict[str, Any]]:
     """
     return {
         "small": {
-            "width": 100,
-            "height": 150,
+            **_box(100, 150),
             "jpeg": {"quality": 90, "optimize": True},
             "webp": {"quality": 93},
             "avif": {"quality": 89},
         },
-        "medium": {"width": 200, "height": 300},
+        "medium": _box(200, 300),
         "large": {
-            "width": 500,
-            "height": 750,
+            **_box(500, 750),
             "jpeg": {"quality": 83, "chroma": "4:2:0", "quant_table": 2, "optimize": True},
             "offers": ["avif", "webp"],
             "webp": {"quality": 83, "effort": 4},
             "avif": {"quality": 64},
         },
         "xlarge": {
-            "width": 1000,
-            "height": 1500,
+            **_box(1000, 1500),
             "prewarm": False,
             "jpeg": {"quality": 78, "chroma": "4:2:0", "quant_table": 2},
             "webp": {"quality": 80, "effort": 4},
             "avif": {"quality": 80, "effort": 1},
         },
     }
+
+
+def _box(width: int, height: int) -> dict[str, Any]:
+    return {"width": width, "height": height}
 
 
 def below(name: str, box: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,9 +185,7 @@ def below(name: str, box: Mapping[str, Any]) -> dict[str, Any]:
     """
     defaults = default_sizes()
     if box.get("fit") == "full":
-        return _encoders(defaults["xlarge"]) | {
-            "width": FULL_PX, "height": FULL_PX, "prewarm": False, "offers": [],
-        }  # fmt: skip
+        return _encoders(defaults["xlarge"]) | _box(FULL_PX, FULL_PX) | {"prewarm": False, "offers": []}
     is_new = name not in defaults or (name not in STEPS and {"width", "height"} <= box.keys())
     return nearest(box.get("height")) if is_new else defaults[name]
 

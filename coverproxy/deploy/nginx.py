@@ -1,12 +1,12 @@
 """nginx's configuration, generated from the app's config: a pure function from values to text."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from coverproxy.config import Config, ShapeName
+from coverproxy.config import Config, Front, ShapeName
 from coverproxy.deploy.template import filled
 from coverproxy.domain import schemes
 from coverproxy.domain.address_bounds import (
@@ -75,44 +75,72 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
     is to follow ("interim"), of an answer while the app is down ("down"), of a throttled response
     ("throttled"), of a request that nginx cannot read ("unread"), and of one that is too long ("long").
     """
-    front, on = config.front, config.formats.enabled
-    endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in on]
     return filled(
         "nginx.conf.jinja",
         root=root,
-        **_formats(config),
-        keep=headers["hit"]["Cache-Control"],
-        immutable=headers["versioned"]["Cache-Control"],
-        keep_interim=headers["interim"]["Cache-Control"],
-        endings=endings,
-        ending_pattern="|".join(ending for ending, _ in endings),
-        sizes="|".join(sorted([*config.size_table.sizes, *config.size_table.aliases])),
-        schemes="|".join((*schemes.ALL, f"{schemes.LOCAL}{schemes.AGENCY}")),
-        canonical=_canonical(),
-        shapes=[(name, pattern) for name, pattern in _SHAPES if name not in config.shapes.off],
         peer="app",
-        apps=[server(app) for app in front.apps or (f"{config.server.host}:{config.server.port}",)],
-        **listening(config),
-        max_path=MAX_PATH_BYTES,
-        long_paths=LONG_PATHS,
-        max_long_path=MAX_LONG_PATH_BYTES,
-        max_segments=MAX_SEGMENTS,
-        max_query=MAX_QUERY_BYTES,
-        many_at_once="|".join(sorted(MANY_AT_ONCE)),
-        access_log=f"{front.access_log} coverproxy buffer=64k flush=5s" if front.access_log else "off",
-        downloads_log=front.downloads_log,
-        download_shapes=sorted({"librarything", *(name for name, _ in _SHAPES)}),
-        fronts=[str(network) for network in front.networks if not network.is_loopback],
-        connections=DEBIAN_CONNECTIONS,
-        files_needed=files_needed(front.open_files),
-        usual_files=USUAL_FILES,
+        apps=[server(app) for app in config.front.apps or (f"{config.server.host}:{config.server.port}",)],
+        admin_header=config.admin.header,
+        placeholder=PLACEHOLDER_FILE,
         accel=ACCEL,
         accel_headers=ACCEL_HEADERS,
-        placeholder=PLACEHOLDER_FILE,
-        upload_bytes=config.upload.max_bytes + FORM_BYTES,
-        admin_header=config.admin.header,
-        **{f"{case}_headers": quotable(told.items()) for case, told in _kept(headers).items()},
+        **listening(config),
+        **_paths(config),
+        **_formats(config),
+        **_bounds(config),
+        **_logs(config.front),
+        **_headers(headers),
     )
+
+
+def _paths(config: Config) -> dict[str, Any]:
+    """Return what the expressions of addresses are made from."""
+    table = config.size_table
+    endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in config.formats.enabled]
+    return {
+        "endings": endings,
+        "ending_pattern": "|".join(ending for ending, _ in endings),
+        "sizes": "|".join(sorted([*table.sizes, *table.aliases])),
+        "schemes": "|".join((*schemes.ALL, f"{schemes.LOCAL}{schemes.AGENCY}")),
+        "canonical": _canonical(),
+        "shapes": [(name, pattern) for name, pattern in _SHAPES if name not in config.shapes.off],
+    }
+
+
+def _bounds(config: Config) -> dict[str, Any]:
+    """Return the bounds of addresses, bodies, connections and open files."""
+    return {
+        "max_path": MAX_PATH_BYTES,
+        "long_paths": LONG_PATHS,
+        "max_long_path": MAX_LONG_PATH_BYTES,
+        "max_segments": MAX_SEGMENTS,
+        "max_query": MAX_QUERY_BYTES,
+        "many_at_once": "|".join(sorted(MANY_AT_ONCE)),
+        "upload_bytes": config.upload.max_bytes + FORM_BYTES,
+        "connections": DEBIAN_CONNECTIONS,
+        "files_needed": files_needed(config.front.open_files),
+        "usual_files": USUAL_FILES,
+    }
+
+
+def _logs(front: Front) -> dict[str, Any]:
+    """Return what nginx logs: requests, and downloads by whom other fronts do not count them already."""
+    return {
+        "access_log": f"{front.access_log} coverproxy buffer=64k flush=5s" if front.access_log else "off",
+        "downloads_log": front.downloads_log,
+        "download_shapes": sorted({"librarything", *(name for name, _ in _SHAPES)}),
+        "fronts": [str(network) for network in front.networks if not network.is_loopback],
+    }
+
+
+def _headers(headers: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the headers of each case, and how long a hit is kept."""
+    return {
+        "keep": headers["hit"]["Cache-Control"],
+        "immutable": headers["versioned"]["Cache-Control"],
+        "keep_interim": headers["interim"]["Cache-Control"],
+        **{f"{case}_headers": quotable(told.items()) for case, told in _kept(headers).items()},
+    }
 
 
 def listening(config: Config) -> dict[str, Any]:
@@ -186,18 +214,10 @@ def _formats(config: Config) -> dict[str, Any]:
     by named formats and size, the formats to try; plain keys, which nginx finds by hash. `later`: the ends of
     the variables of the second and third format, if there are so many.
     """
-    formats, sizes = config.formats, config.size_table
-    on = [form for form in BETTER if form in formats.enabled]
+    on = [form for form in BETTER if form in config.formats.enabled]
     named = [on[:2], *([form] for form in on)] if len(on) > 1 else [on] if on else []
-    boxes = {**sizes.sizes, **{alias: sizes.sizes[name] for alias, name in sizes.aliases.items()}}
-    offers = {name: [form for form in on if form in box.offered(formats)] for name, box in boxes.items()}
-    chains = {
-        f"{_told(each)} {name} ": _chain(form for form in offered if form in each)
-        for each in named
-        for name, offered in offers.items()
-    }
+    offers = _offers(config, on)
     longest = max(map(len, offers.values()))
-    is_making = bool(longest and formats.background_cores)
     return {
         "better": [form.value for form in on],
         "known": [(re.escape(accept).join("^$"), _told(on)) for accept in _BROWSERS],
@@ -205,10 +225,29 @@ def _formats(config: Config) -> dict[str, Any]:
             ("^" + "".join(_NAMED.format(form.value) for form in each) + _TAKES_JPEG, _told(each))
             for each in named
         ],
-        "chains": sorted((chains | {f"ask {name} ": ["ask", "", ""] for name in offers}).items()),
+        "chains": _chains(named, offers),
         "later": ["2", "3"][:longest],
-        "is_making": is_making,
+        "is_making": bool(longest and config.formats.background_cores),
     }
+
+
+def _offers(config: Config, on: Sequence[Format]) -> dict[str, list[Format]]:
+    """Return the formats beside JPEG that each size offers, by its name and its aliases."""
+    table = config.size_table
+    boxes = {**table.sizes, **{alias: table.sizes[name] for alias, name in table.aliases.items()}}
+    return {name: [form for form in on if form in box.offered(config.formats)] for name, box in boxes.items()}
+
+
+def _chains(
+    named: Iterable[Sequence[Format]], offers: Mapping[str, Sequence[Format]]
+) -> list[tuple[str, list[str]]]:
+    """Return for each set of named formats and each size the formats to try; "ask" leaves it to the app."""
+    chains = {
+        f"{_told(each)} {name} ": _chain(form for form in offered if form in each)
+        for each in named
+        for name, offered in offers.items()
+    }
+    return sorted((chains | {f"ask {name} ": ["ask", "", ""] for name in offers}).items())
 
 
 def _told(forms: Iterable[Format]) -> str:

@@ -22,6 +22,9 @@ KeyRole = Literal["browser", "server", "batch"]
 
 KEY_ROLES: tuple[KeyRole, ...] = get_args(KeyRole)
 
+KeyState = Literal["active", "waiting", "revoked", "expired"]
+"""Whether a key may be used, or why not."""
+
 MAX_HOST = 253
 """Maximum length of a host name, in characters (RFC 1035 §2.3.4)."""
 
@@ -84,6 +87,14 @@ class Key:
         """Return whether the key may be used at all."""
         is_over = self.expires_at is not None and now >= self.expires_at
         return self.revoked_at is None and not is_over and not self.is_waiting
+
+    def state(self, now: float) -> KeyState:
+        """Return in a word whether the key may be used, or why not."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.is_waiting:
+            return "waiting"
+        return "active" if self.is_active(now) else "expired"
 
     def is_open(self, now: float) -> bool:
         """Return whether nginx may serve files for it without asking the app: active, and for any site."""

@@ -1,6 +1,5 @@
 """A book's originals, decisions and history as JSON, for the command line and the API."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -9,6 +8,7 @@ from typing_extensions import TypedDict  # pydantic does not read the one of typ
 from coverproxy.domain.decisions import Act, Decision, Deed
 from coverproxy.domain.identifier import ISBN
 from coverproxy.domain.json_fields import Count, Digest, Isbn13, Moment, Px
+from coverproxy.domain.moment import iso
 from coverproxy.domain.original import Original, OriginalState
 from coverproxy.service.curate import Book
 
@@ -147,8 +147,3 @@ def deed_as_json(deed: Deed) -> DeedJson:
 
 def _decision(decision: Decision) -> DecisionJson:
     return {"who": decision.who, "at": iso(decision.at), "note": decision.note}
-
-
-def iso(seconds: float) -> str:
-    """Format a time in UTC (ISO 8601)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

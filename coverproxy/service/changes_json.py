@@ -3,13 +3,13 @@
 import csv
 import io
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.domain.json_fields import Isbn13, Moment
+from coverproxy.domain.moment import iso
 from coverproxy.domain.shown_change import ChangeKind, ShownChange
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.originals.base import Catalogue
@@ -61,7 +61,7 @@ def changes_since(catalogue: Catalogue, since: int, most: int) -> ChangeList:
 def _change(change: ShownChange, names: Iterable[Identifier]) -> ChangeJson:
     return {
         "number": change.number,
-        "at": datetime.fromtimestamp(change.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "at": iso(change.at),
         "identifier": str(change.identifier),
         "isbn13": change.identifier.value if change.identifier.scheme == ISBN else None,
         "linked": sorted(str(each) for each in _others(names, change.identifier)),

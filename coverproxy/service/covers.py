@@ -28,7 +28,7 @@ from coverproxy.service.cover_maker import CoverMaker
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.find_covers import Sought
 from coverproxy.service.health import Health
-from coverproxy.service.held_covers import Found, HeldCovers
+from coverproxy.service.held_covers import Found, HeldCovers, Seen
 from coverproxy.service.holdings import BookHoldings, CacheRoom, Holdings
 from coverproxy.service.links import lead
 from coverproxy.service.maker import DerivativeMaker
@@ -148,6 +148,10 @@ class Covers:
         if seen.older:
             self._remakes.start(str(spec), partial(self._making.remake, spec), REMAKES)
             return Found(seen.older, is_made=False, spec=spec)  # not into memory: a newer one follows
+        return await self._make(spec, seen, visitor)
+
+    async def _make(self, spec: Spec, seen: Seen, visitor: Visitor) -> Found:
+        """Make a derivative, or wait for the flight that makes it already. Raises what cover() raises."""
         self._renders.also_for(str(spec), visitor.key.counted_as)
         with self._patience.of(visitor, self._fetcher.expected_wait) as within:
             found, is_ours = await self._flights.join(

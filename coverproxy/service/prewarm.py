@@ -1,7 +1,7 @@
 """Prewarming: makes the covers for a list of ISBNs before they are requested."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -53,11 +53,13 @@ class PrewarmReport:
     interrupted: bool = False
     ended: str = ""
 
-    def note(self, result: PrewarmResult) -> None:
-        """Count one result."""
-        self.outcomes[result.outcome] += 1
-        if result.stops:
-            self.ended = result.why
+    def add(self, lines: int, results: Iterable[PrewarmResult]) -> None:
+        """Count lines, and their results."""
+        self.lines += lines
+        for result in results:
+            self.outcomes[result.outcome] += 1
+            if result.stops:
+                self.ended = result.why
 
 
 class Prewarmer:

@@ -1,12 +1,12 @@
 """Reports as JSON, for commands, pages and programs alike."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.domain.json_fields import Digest, Moment
+from coverproxy.domain.moment import iso
 from coverproxy.domain.report import Report, ReportReason, ReportState
 
 
@@ -39,9 +39,9 @@ def public_report(report: Report) -> PublicReport:
         "code": report.code,
         "identifier": report.identifier.listed,
         "reason": report.reason,
-        "at": _iso(report.at),
+        "at": iso(report.at),
         "state": report.state,
-        "closed": None if report.closed is None else _iso(report.closed),
+        "closed": iso(report.closed),
         "answer": report.answer,
     }
 
@@ -57,7 +57,3 @@ def report_as_json(report: Report) -> ReportJson:
         "reporters": len(report.reporters),
         "mail": sorted({each.mail for each in report.reporters if each.mail}),
     }
-
-
-def _iso(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -132,9 +132,7 @@ class Revalidator:
         try:
             answer = await gate.fetch(row.identifier, said, known.paused.get(row.source, 0.0))
         except SourceUnavailable as exc:
-            if exc.retry_after is not None:
-                await self._off_loop(partial(self._fetcher.note_wait, row.source, exc.retry_after))
-            return replace(row, due=int(self._now() + max(exc.retry_after or 0.0, _SOON_SECONDS)))
+            return await self._put_off(row, exc.retry_after)
         if isinstance(answer, NotThere):  # keep the old picture: better than nothing
             _log.info(
                 "a source no longer has a cover", extra={"source": row.source, "of": str(row.identifier)}
@@ -146,3 +144,9 @@ class Revalidator:
                 return None
         again = self._ingestor.provenance(row.identifier, row.source, row.digest, said)
         return replace(again, keep_until=row.keep_until)
+
+    async def _put_off(self, row: Provenance, retry_after: float | None) -> Provenance:
+        """Return the row for a later attempt, and note how long the source asked everyone to wait."""
+        if retry_after is not None:
+            await self._off_loop(partial(self._fetcher.note_wait, row.source, retry_after))
+        return replace(row, due=int(self._now() + max(retry_after or 0.0, _SOON_SECONDS)))

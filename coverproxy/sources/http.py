@@ -64,24 +64,8 @@ class HttpSource:
         self._bounds = bounds
         self._own_headers = dict(manner.headers)
         self._now = now
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=bounds.connections,
-                resolver=resolver,
-                socket_factory=checked_sockets(manner.allowed, _ports(URL(template.text, encoded=True))),
-            ),
-            headers={
-                "User-Agent": manner.user_agent,
-                "Accept": "image/*",
-                "Accept-Encoding": "identity",  # avoids small bodies that unpack to gigabytes
-            },
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=bounds.idle_seconds, sock_read=bounds.idle_seconds
-            ),
-        )
+        ports = _ports(URL(template.text, encoded=True))
+        self._session = _session(bounds, manner.user_agent, checked_sockets(manner.allowed, ports), resolver)
 
     async def fetch(self, identifier: Identifier, known: Validators | None) -> Answer:
         """See Source."""
@@ -132,6 +116,24 @@ class HttpSource:
     async def aclose(self) -> None:
         """See Source."""
         await self._session.close()
+
+
+def _session(
+    bounds: FetchBounds, agent: str, sockets: aiohttp.SocketFactoryType, resolver: AbstractResolver | None
+) -> aiohttp.ClientSession:
+    idle = bounds.idle_seconds
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=bounds.connections, resolver=resolver, socket_factory=sockets),
+        headers={
+            "User-Agent": agent,
+            "Accept": "image/*",
+            "Accept-Encoding": "identity",  # avoids small bodies that unpack to gigabytes
+        },
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=idle, sock_read=idle),
+    )
 
 
 def _ports(url: URL) -> set[int]:

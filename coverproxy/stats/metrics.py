@@ -2,15 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable that makes prometheus_client keep values in files, which are summed over all workers.
-
-"""
+"""Environment variable with the folder in which prometheus_client keeps the values of all workers."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_OverWorkers = Literal["livemin", "livemax", "livesum", "livemostrecent"]
 
 
 class Metrics:
@@ -18,120 +19,114 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.answers = Counter(
-            "coverproxy_answers", "Cover answers by X-Cover-Status.", ["status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "coverproxy_answer_seconds", "Time to answer for a cover.", ["status"],
-            buckets=_SECONDS, registry=self.registry,
-        )  # fmt: skip
-        self.spans = Histogram(
-            "coverproxy_span_seconds", "Time of a step of making a cover.", ["span"],
-            buckets=_SECONDS, registry=self.registry,
-        )  # fmt: skip
-        self.unusable = Counter(
-            "coverproxy_originals_unusable", "Originals that could not be rendered, by reason.", ["reason"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.store_failures = Counter(
-            "coverproxy_store_failures", "Derivatives made and answered, but not stored.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.killed = Counter(
-            "coverproxy_renders_killed", "Renders stopped at render.time_limit_seconds.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.quarantined = Counter(
-            "coverproxy_originals_quarantined", "Originals that killed or hung a decoder.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.cache_bytes = Gauge(
-            "coverproxy_cache_bytes", "Bytes that the cache takes on disk (estimate).",
-            registry=self.registry, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
-        self.evictions = Counter(
-            "coverproxy_cache_evictions", "Derivatives evicted from the cache.", registry=self.registry
-        )
-        self.evicted_bytes = Counter(
-            "coverproxy_cache_evicted_bytes", "Bytes freed by eviction.", registry=self.registry
-        )
-        self.cache_refusals = Counter(
-            "coverproxy_cache_refusals", "Derivatives answered, but not stored for lack of space.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.making = Gauge(
-            "coverproxy_covers_making", "Covers being made or waiting to be made.", registry=self.registry,
-            multiprocess_mode="livesum",
-        )  # fmt: skip
-
-        self.database_up = Gauge(
-            "coverproxy_database_up", "Whether the database that nodes share is heard: 1 yes, 0 no.",
-            registry=self.registry, multiprocess_mode="livemin",
-        )  # fmt: skip
-        self._of_objects()
+        self._of_answers()
+        self._of_originals()
+        self._of_cache()
+        self._of_stores()
         self._of_formats()
         self._of_sources()
         self._of_downloads()
 
-    def _of_downloads(self) -> None:
-        self.downloads = Counter(
-            "coverproxy_downloads", "Covers sent whole, by who sent them: app or nginx.", ["by"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.downloads_lost = Counter(
-            "coverproxy_downloads_lost", "Downloads that could not be counted: odd lines, or too many.",
-            registry=self.registry,
-        )  # fmt: skip
+    def _of_answers(self) -> None:
+        self.answers = self._counter("coverproxy_answers", "Cover answers by X-Cover-Status.", "status")
+        self.seconds = self._histogram("coverproxy_answer_seconds", "Time to answer for a cover.", "status")
+        self.spans = self._histogram("coverproxy_span_seconds", "Time of a step of making a cover.", "span")
+        self.making = self._gauge(
+            "coverproxy_covers_making", "Covers being made or waiting to be made.", "livesum"
+        )
 
-    def _of_objects(self) -> None:
-        self.objects_up = Gauge(
-            "coverproxy_objects_up", "Whether the object store answers: 1 yes, 0 no.",
-            registry=self.registry, multiprocess_mode="livemin",
-        )  # fmt: skip
-        self.second_tier = Counter(
-            "coverproxy_second_tier", "Looks for derivatives in the object store, by outcome.", ["outcome"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.second_tier_writes = Counter(
-            "coverproxy_second_tier_writes", "Derivatives for the object store, by outcome.", ["outcome"],
-            registry=self.registry,
-        )  # fmt: skip
+    def _of_originals(self) -> None:
+        self.unusable = self._counter(
+            "coverproxy_originals_unusable", "Originals that could not be rendered, by reason.", "reason"
+        )
+        self.killed = self._counter(
+            "coverproxy_renders_killed", "Renders stopped at render.time_limit_seconds."
+        )
+        self.quarantined = self._counter(
+            "coverproxy_originals_quarantined", "Originals that killed or hung a decoder."
+        )
+
+    def _of_cache(self) -> None:
+        self.cache_bytes = self._gauge(
+            "coverproxy_cache_bytes", "Bytes that the cache takes on disk (estimate).", "livemostrecent"
+        )
+        self.evictions = self._counter("coverproxy_cache_evictions", "Derivatives evicted from the cache.")
+        self.evicted_bytes = self._counter("coverproxy_cache_evicted_bytes", "Bytes freed by eviction.")
+        self.cache_refusals = self._counter(
+            "coverproxy_cache_refusals", "Derivatives answered, but not stored for lack of space."
+        )
+        self.store_failures = self._counter(
+            "coverproxy_store_failures", "Derivatives made and answered, but not stored."
+        )
+
+    def _of_stores(self) -> None:
+        self.database_up = self._gauge(
+            "coverproxy_database_up",
+            "Whether the database that nodes share is heard: 1 yes, 0 no.",
+            "livemin",
+        )
+        self.objects_up = self._gauge(
+            "coverproxy_objects_up", "Whether the object store answers: 1 yes, 0 no.", "livemin"
+        )
+        self.second_tier = self._counter(
+            "coverproxy_second_tier", "Looks for derivatives in the object store, by outcome.", "outcome"
+        )
+        self.second_tier_writes = self._counter(
+            "coverproxy_second_tier_writes", "Derivatives for the object store, by outcome.", "outcome"
+        )
 
     def _of_formats(self) -> None:
-        self.better = Counter(
-            "coverproxy_better", "Covers wished for in a better format, by what came of it.", ["outcome"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.better_waiting = Gauge(
-            "coverproxy_better_waiting", "Covers that wait to be made in a better format.",
-            registry=self.registry, multiprocess_mode="livesum",
-        )  # fmt: skip
-        self.better_pauses = Counter(
-            "coverproxy_better_pauses", "Times that better formats waited, as the machine had other work.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.interim = Counter(
-            "coverproxy_answers_interim", "Covers answered in a format that a better one is to follow.",
-            registry=self.registry,
-        )  # fmt: skip
+        self.better = self._counter(
+            "coverproxy_better", "Covers wished for in a better format, by what came of it.", "outcome"
+        )
+        self.better_waiting = self._gauge(
+            "coverproxy_better_waiting", "Covers that wait to be made in a better format.", "livesum"
+        )
+        self.better_pauses = self._counter(
+            "coverproxy_better_pauses", "Times that better formats waited, as the machine had other work."
+        )
+        self.interim = self._counter(
+            "coverproxy_answers_interim", "Covers answered in a format that a better one is to follow."
+        )
 
     def _of_sources(self) -> None:
-        self.source_asks = Counter(
-            "coverproxy_source_asks", "Requests to a source of originals, by outcome.", ["source", "outcome"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.source_seconds = Histogram(
-            "coverproxy_source_seconds", "Time until a source answered, or until we gave up.", ["source"],
-            buckets=_SECONDS, registry=self.registry,
-        )  # fmt: skip
-        self.source_state = Gauge(
-            "coverproxy_source_state", "Circuit breaker state: 0 closed, 1 half-open, 2 open.",
-            ["source"], registry=self.registry, multiprocess_mode="livemax",
-        )  # fmt: skip
-        self.source_refused = Counter(
-            "coverproxy_source_refused", "Pictures from a source that were not kept, by reason.",
-            ["source", "reason"], registry=self.registry,
-        )  # fmt: skip
+        self.source_asks = self._counter(
+            "coverproxy_source_asks", "Requests to a source of originals, by outcome.", "source", "outcome"
+        )
+        self.source_seconds = self._histogram(
+            "coverproxy_source_seconds", "Time until a source answered, or until we gave up.", "source"
+        )
+        self.source_state = self._gauge(
+            "coverproxy_source_state",
+            "Circuit breaker state: 0 closed, 1 half-open, 2 open.",
+            "livemax",
+            "source",
+        )
+        self.source_refused = self._counter(
+            "coverproxy_source_refused",
+            "Pictures from a source that were not kept, by reason.",
+            "source",
+            "reason",
+        )
+
+    def _of_downloads(self) -> None:
+        self.downloads = self._counter(
+            "coverproxy_downloads", "Covers sent whole, by who sent them: app or nginx.", "by"
+        )
+        self.downloads_lost = self._counter(
+            "coverproxy_downloads_lost", "Downloads that could not be counted: odd lines, or too many."
+        )
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(name, about, labels, registry=self.registry)
+
+    def _histogram(self, name: str, about: str, *labels: str) -> Histogram:
+        """Return a histogram of seconds."""
+        return Histogram(name, about, labels, buckets=_SECONDS, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, over_workers: _OverWorkers, *labels: str) -> Gauge:
+        """Return a gauge; *over_workers*: how prometheus_client makes one value of all workers'."""
+        return Gauge(name, about, labels, registry=self.registry, multiprocess_mode=over_workers)
 
     def text(self) -> bytes:
         """Return all values in the Prometheus text format, summed over all workers."""

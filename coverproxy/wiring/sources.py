@@ -25,6 +25,7 @@ from coverproxy.service.rejudge import Rejudger
 from coverproxy.service.revalidate import Revalidator
 from coverproxy.sources import build
 from coverproxy.sources.base import Source
+from coverproxy.sources.chain import Chain
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.notices import notice_post
@@ -68,8 +69,7 @@ async def open_asking(
         threads = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="asking"))
         stripes = FileLocks(Path(config.data.dir) / "asking", count=4096)
         stack.callback(stripes.close)
-        sources = {each.name: each for each in config.source}
-        ingestor = ingestor_of(config, shelf, sources)
+        ingestor = ingestor_of(config, shelf, {each.name: each for each in config.source})
         fetcher = OriginalFetcher(
             shelf.catalogue, chain, shelf.recall, ingestor, stripes, config.asking, metrics, renders, guard,
             threads,
@@ -78,18 +78,26 @@ async def open_asking(
             catalogue=shelf.catalogue, files=shelf.files, invalidator=shelf.invalidator, renders=renders,
             guard=guard, limits=config.limits, threads=threads,
         )  # fmt: skip
-        revalidator = Revalidator(
-            catalogue=shelf.catalogue, files=shelf.files, invalidator=shelf.invalidator, ingestor=ingestor,
-            fetcher=fetcher, chain=chain, stripes=stripes, measurer=measurer,
-            rejudger=Rejudger(shelf.catalogue, shelf.invalidator, measurer, threads),
-            sources=sources, threads=threads, every=config.asking.look_seconds,
-            pending_seconds=config.upload.pending_days * 86_400,
-        )  # fmt: skip
+        revalidator = _revalidator(config, shelf, ingestor, fetcher, chain, stripes, measurer, threads)
         try:
             async with beside(revalidator.run()):
                 yield Asking(ingestor, fetcher, revalidator)
         finally:
             await fetcher.close(LAST_SECONDS)
+
+
+def _revalidator(
+    config: Config, shelf: DataFolder, ingestor: Ingestor, fetcher: OriginalFetcher, chain: Chain,
+    stripes: FileLocks, measurer: Measurer, threads: ThreadPoolExecutor,
+) -> Revalidator:  # fmt: skip
+    """Build what looks after originals in the background."""
+    return Revalidator(
+        catalogue=shelf.catalogue, files=shelf.files, invalidator=shelf.invalidator, ingestor=ingestor,
+        fetcher=fetcher, chain=chain, stripes=stripes, measurer=measurer,
+        rejudger=Rejudger(shelf.catalogue, shelf.invalidator, measurer, threads),
+        sources={each.name: each for each in config.source}, threads=threads,
+        every=config.asking.look_seconds, pending_seconds=config.upload.pending_days * 86_400,
+    )  # fmt: skip
 
 
 def ingestor_of(config: Config, shelf: DataFolder, sources: Mapping[str, SourceConfig]) -> Ingestor:

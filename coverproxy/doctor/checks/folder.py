@@ -6,7 +6,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from coverproxy.cache.last_use import LastUse, of_folder
@@ -102,31 +102,31 @@ def _owners(data: Path, layout: Layout) -> Iterator[Finding]:
     """
     if not data.is_dir():
         return
-    owner, looked_at = data.stat().st_uid, 0
-    foreign: list[tuple[Path, str]] = []
     parts = (data / "originals", layout.images, layout.temporary, layout.live, layout.by_key, layout.locks)
-    for walk in (_entries(data, deep=False), *(_entries(part, deep=True) for part in parts)):
-        for path, status in islice(walk, MOST_LOOKED_AT):
-            looked_at += 1
-            if status.st_uid != owner and len(foreign) < MOST_LOOKED_AT:
-                foreign.append((path, user_name(status.st_uid)))
-    name = user_name(owner)
+    walks = (_entries(data, deep=False), *(_entries(part, deep=True) for part in parts))
+    owner, checked = data.stat().st_uid, 0
+    foreign: list[tuple[Path, int]] = []
+    for path, status in chain.from_iterable(islice(walk, MOST_LOOKED_AT) for walk in walks):
+        checked += 1
+        if status.st_uid != owner and len(foreign) < MOST_LOOKED_AT:
+            foreign.append((path, status.st_uid))
+    yield _owned(data, user_name(owner), checked, foreign, is_ours=owner == os.geteuid())
+
+
+def _owned(data: Path, name: str, checked: int, foreign: list[tuple[Path, int]], *, is_ours: bool) -> Finding:
+    """Judge the files checked; *name* has the data folder, *foreign* are the files that others have."""
     if foreign:
-        path, whose = foreign[0]
+        path, uid = foreign[0]
         told = (
-            f"{len(foreign)} of {looked_at} files checked do not belong to {name}, such as {path},"
-            f" which belongs to {whose}"
+            f"{len(foreign)} of {checked} files checked do not belong to {name}, such as {path},"
+            f" which belongs to {user_name(uid)}"
         )
-        yield problem(OWNERS, told, f"make one user the owner of all: chown -R {name}: {data.absolute()}")
-    elif owner != os.geteuid():
+        return problem(OWNERS, told, f"make one user the owner of all: chown -R {name}: {data.absolute()}")
+    if not is_ours:
         told = f"{data} belongs to {name}, but the doctor runs as {user_name(os.geteuid())}"
-        yield warning(
-            OWNERS,
-            told,
-            f"run the doctor as the user that runs the service: sudo -u {name} coverproxy doctor",
-        )
-    else:
-        yield fine(OWNERS, f"all {looked_at} files checked belong to {name}")
+        advice = f"run the doctor as the user that runs the service: sudo -u {name} coverproxy doctor"
+        return warning(OWNERS, told, advice)
+    return fine(OWNERS, f"all {checked} files checked belong to {name}")
 
 
 def _entries(folder: Path, *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]:

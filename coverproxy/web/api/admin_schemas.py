@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
-from coverproxy.domain.api_key import KeyRole, NoCoverWord
+from coverproxy.domain.api_key import KeyRole, KeyState, NoCoverWord
 from coverproxy.domain.json_fields import Count, Digest, Moment
 from coverproxy.service.book_json import (
     BookJson,
@@ -16,7 +16,7 @@ from coverproxy.service.book_json import (
 )
 from coverproxy.service.report_json import ReportJson
 from coverproxy.web.api.page_schemas import StatusSource
-from coverproxy.web.api.schemas import KeyStateWord, UsageLacking
+from coverproxy.web.api.schemas import UsageLacking
 
 
 class BookOriginals(BookJson):
@@ -76,7 +76,7 @@ class AdminKey(TypedDict):
     label: str
     contact: str
     site: str
-    state: KeyStateWord
+    state: KeyState
     made_today: Count
     daily_limit: Count
     sites: list[str]

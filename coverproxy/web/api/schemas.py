@@ -9,13 +9,11 @@ from typing import (
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from coverproxy.domain.api_key import KeyRole, NoCoverWord
+from coverproxy.domain.api_key import KeyRole, KeyState, NoCoverWord
 from coverproxy.domain.json_fields import Day, Isbn13, Moment, Px
 
 MAX_ISBNS = 1000
 """Most ISBNs in one request."""
-
-KeyStateWord = Literal["active", "waiting", "revoked", "expired"]
 
 
 class Problem(TypedDict):
@@ -107,7 +105,19 @@ class UsageRefusal(TypedDict):
     detail: str
 
 
-class Usage(TypedDict):
+class KeySettings(TypedDict):
+    """What a key may do, and what it shows."""
+
+    state: KeyState
+    sites: Annotated[list[str], Field(description="Sites whose pages may use it; empty: every site.")]
+    no_cover: NoCoverWord
+    role: KeyRole
+    asked_role: Annotated[KeyRole | Literal[""], Field(description="What its owner asks for.")]
+    named_sizes_only: bool
+    expires_at: Moment | None
+
+
+class Usage(KeySettings):
     """A key's quota and usage."""
 
     label: str
@@ -119,14 +129,7 @@ class Usage(TypedDict):
     resets_at: Moment
     resets_in: Annotated[int, Field(ge=0, description="Seconds until the day ends.")]
     days: Annotated[list[UsageDay], Field(description="The last 30 days, today last.")]
-    state: KeyStateWord
-    sites: Annotated[list[str], Field(description="Sites whose pages may use it; empty: every site.")]
-    no_cover: NoCoverWord
-    role: KeyRole
-    asked_role: Annotated[KeyRole | Literal[""], Field(description="What its owner asks for.")]
-    named_sizes_only: bool
     throttled: Annotated[int, Field(ge=0, description="Throttled answers in the last seven days.")]
-    expires_at: Moment | None
     lacking: Annotated[list[UsageLacking], Field(description="The most requested ISBNs without a cover.")]
     refusals: Annotated[list[UsageRefusal], Field(description="The latest refusals, newest first.")]
     tried: Annotated[TriedItem | None, Field(description="What ?isbn= names; null: nothing was asked.")]

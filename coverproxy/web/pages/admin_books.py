@@ -8,6 +8,7 @@ from coverproxy.cache.disk import HeldFile
 from coverproxy.config import Size
 from coverproxy.domain import isbn, schemes
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, NoCover, NotAnIdentifier
+from coverproxy.domain.moment import iso
 from coverproxy.domain.original import DIGEST_BYTES
 from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.service.book_json import book_as_json, deed_as_json, original_as_json
@@ -19,7 +20,6 @@ from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import HEADERS, shown
 from coverproxy.web.pages.session import admin, form, who
-from coverproxy.web.pages.usage import iso
 
 routes = web.RouteTableDef()
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from aiohttp import web
 
 from coverproxy.concurrency.refreshed import Refreshed
+from coverproxy.domain.moment import iso
 from coverproxy.service.curate import Curator
 from coverproxy.service.reports import ReportDesk
 from coverproxy.stats.base import Lacking
@@ -17,7 +18,7 @@ from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, who
 from coverproxy.web.pages.tables import as_csv
-from coverproxy.web.pages.usage import iso, lacking_as_json
+from coverproxy.web.pages.usage import lacking_as_json
 
 routes = web.RouteTableDef()
 

@@ -11,13 +11,13 @@ from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import choice_of, tidy
 from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
+from coverproxy.domain.moment import iso
 from coverproxy.web.api.admin_schemas import AdminKey, AdminKeys, KeyDone
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, who
 from coverproxy.web.pages.tables import as_csv
-from coverproxy.web.pages.usage import iso, state_of
 
 routes = web.RouteTableDef()
 
@@ -143,7 +143,7 @@ def _matching(choice: KeyChoice, accounts: Accounts) -> Callable[[Key], bool]:
         if choice.state == "asks":
             if not key.asked_role or key.revoked_at is not None:
                 return False
-        elif choice.state and state_of(key, accounts) != choice.state:
+        elif choice.state and key.state(accounts.now()) != choice.state:
             return False
         return any(text in part.casefold() for part in (key.name, key.label, key.contact, key.site))
 
@@ -160,7 +160,7 @@ def _told(key: Key, accounts: Accounts, made: int) -> AdminKey:
         "label": key.label,
         "contact": key.contact,
         "site": key.site,
-        "state": state_of(key, accounts),
+        "state": key.state(accounts.now()),
         "made_today": made,
         "daily_limit": key.daily_limit,
         "sites": list(key.sites),

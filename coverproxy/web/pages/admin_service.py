@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
+from coverproxy.domain.moment import iso
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined
 from coverproxy.service.book_json import original_as_json
 from coverproxy.web.api.admin_schemas import AdminQuarantined, AdminService
@@ -11,7 +12,6 @@ from coverproxy.web.pages import forms
 from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, form, who
 from coverproxy.web.pages.status import source_as_json
-from coverproxy.web.pages.usage import iso
 
 routes = web.RouteTableDef()
 

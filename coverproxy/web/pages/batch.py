@@ -108,6 +108,13 @@ async def _answer(request: web.Request, key: Key, form: BatchForm) -> web.Stream
     data = _told(request, key, listed, covered, is_settled=sought.is_settled)
     if form.act == "sheet" and part:
         return _sheet(request, key, form, data, part)
+    return _gallery(request, key, data, covered)
+
+
+def _gallery(
+    request: web.Request, key: Key, data: BatchFound, covered: list[tuple[TitledItem, Original]]
+) -> web.Response:
+    """Show the covers, with forms for the ZIPs and sheets of each part."""
     names = [(original.identifier.listed, entry.title) for entry, original in covered]
     parts = range(1, -(-len(covered) // MOST_AT_ONCE) + 1)
     more: dict[str, Any] = {
@@ -192,10 +199,8 @@ async def _zip(
             if Packed.QUOTA in packing.outcomes.values():
                 raise QuotaUsedUp(key.counted_as, request.app[ACCOUNTS].allowance(key).resets_in)
             raise Busy("no cover could be made now")
-        name = f"covers-{form.size}" + (f"-{form.part}" if form.part > 1 else "")
-        response = web.StreamResponse(headers=HEADERS | {
-            "Content-Type": "application/zip", "Content-Disposition": f'attachment; filename="{name}.zip"',
-        } | answers.quota_headers(request.app[ACCOUNTS].allowance(key)))  # fmt: skip
+        quota = answers.quota_headers(request.app[ACCOUNTS].allowance(key))
+        response = web.StreamResponse(headers=HEADERS | _zip_headers(form) | quota)
         await response.prepare(request)
         try:
             await response.write(first)
@@ -205,6 +210,14 @@ async def _zip(
             request.app[DESK].downloads.note(key.counted_as, form.size, NATIVE, packing.count)
         await response.write_eof()
     return response
+
+
+def _zip_headers(form: BatchForm) -> dict[str, str]:
+    name = f"covers-{form.size}" + (f"-{form.part}" if form.part > 1 else "")
+    return {
+        "Content-Type": "application/zip",
+        "Content-Disposition": f'attachment; filename="{name}.zip"',
+    }
 
 
 @contextmanager

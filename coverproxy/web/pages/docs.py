@@ -129,13 +129,7 @@ def _told(
         "path": path,
         "summary": operation["summary"],
         "tells": operation.get("description", ""),
-        "parameters": [
-            {
-                "name": each["name"], "place": each["in"], "tells": each["description"],
-                "is_required": each["required"], "choices": each["schema"].get("enum", ()),
-            }
-            for each in operation.get("parameters", ())
-        ],
+        "parameters": [_parameter(each) for each in operation.get("parameters", ())],
         "takes": list(operation.get("requestBody", {}).get("content", ())),
         "answers": [
             {"status": status, "tells": each["description"], "types": list(each.get("content", ()))}
@@ -143,6 +137,13 @@ def _told(
         ],
         "curl": curl.line(site.base + where, method, operation, schemas),
         "link": where if method == "get" and _is_open(path, operation, site) else "",
+    }  # fmt: skip
+
+
+def _parameter(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": told["name"], "place": told["in"], "tells": told["description"],
+        "is_required": told["required"], "choices": told["schema"].get("enum", ()),
     }  # fmt: skip
 
 

@@ -75,10 +75,15 @@ async def home(request: web.Request) -> web.StreamResponse:
     if typed and not is_for_program(request):  # the page of an item says more than this one did
         where = f"/item?{urlencode({'q': typed[:MOST_TYPED]})}"
         return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
+    demo: dict[str, Any] = {"shown": request.app[SHOWN], "versions": demo_versions(request.app)}
+    return shown(request, "home.html", await _told(request), is_shared=True, **demo)
+
+
+async def _told(request: web.Request) -> HomePage:
+    """Return what the service is, and what it has. Raises Unavailable."""
     config, base = request.app[CONFIG], base_url(request)
     originals, isbns = await request.app[COVERS].totals()
-    start = f"{base}/devkey/{NO_KEY}"
-    data: HomePage = {
+    return {
         "name": config.site.name,
         "operator": config.site.operator,
         "contact": config.site.contact,
@@ -93,10 +98,8 @@ async def home(request: web.Request) -> web.StreamResponse:
         "catalogues": snippets.of_catalogues(base, NO_KEY, snippets.LIST_SIZE),
         "example": (await example(request))[0],
         "shelf": await shelf(request),
-        "tried": await tried(request, start, "/try"),
+        "tried": await tried(request, f"{base}/devkey/{NO_KEY}", "/try"),
     }
-    demo: dict[str, Any] = {"shown": request.app[SHOWN], "versions": demo_versions(request.app)}
-    return shown(request, "home.html", data, is_shared=True, **demo)
 
 
 async def tried(request: web.Request, start: str, shown_at: str) -> TriedItem | None:

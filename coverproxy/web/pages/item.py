@@ -8,6 +8,7 @@ from aiohttp import web
 from coverproxy.domain.editions import EditionLink
 from coverproxy.domain.errors import MalformedPath, NotAnIdentifier
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.moment import iso
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import ALL, read
 from coverproxy.service.cover_info import Fit, Known
@@ -18,7 +19,6 @@ from coverproxy.web.pages import snippets
 from coverproxy.web.pages.home import MOST_TYPED, NO_KEY, tries_left
 from coverproxy.web.pages.page import person, shown, texts_for
 from coverproxy.web.pages.snippets import SnippetPicture
-from coverproxy.web.pages.usage import iso
 from coverproxy.web.paths import path_of, versioned
 
 routes = web.RouteTableDef()

@@ -50,67 +50,63 @@ def of_catalogues(base: str, key: str, size: str) -> list[CatalogueSnippet]:
     Koha shows anything with a height, so it must get errors: the pixel would count as a cover.
     """
     ours = f"{base}/devkey/{key}"
-    return [
-        {
-            "name": "Koha: OPACCustomCoverImages, CustomCoverImagesURL",
-            "code": f"{ours}/{size}/isbn/{{isbn}}?default=404",
-        },
-        {
-            "name": "Koha: OpacCoce and Coce, CoceHost (CoceProviders: Open Library)",
-            "code": ours,
-        },
-        {
-            "name": "VuFind: config.ini (give the key the role of a catalogue's server)",
-            "code": (
-                f'[Content]\ncoverimages = "ContentCafe:{key}"\n\n[Contentcafe]\nurl = "{base}"\npw = "-"'
-            ),
-        },
-        {
-            "name": "Evergreen: opensrf.xml, added_content (likewise)",
-            "code": (
-                f"<module>OpenILS::WWW::AddedContent::Amazon</module>\n<base_url>{ours}/images/P/</base_url>"
-            ),
-        },
-        {
-            "name": "Aspen Discovery: Coce server URL (likewise)",
-            "code": f"{ours}/",
-        },
-        {
-            "name": "Blacklight: a template, where the index has the field isbn_ssim",
-            "code": (
-                "<% document.fetch(:isbn_ssim, []).first(1).each do |isbn| %>\n"
-                f'  <img src="{ours}/{size}/isbn/<%= ERB::Util.url_encode(isbn) %>" alt="">\n'
-                "<% end %>"
-            ),
-        },
-    ]
+    return _named(
+        ("Koha: OPACCustomCoverImages, CustomCoverImagesURL", f"{ours}/{size}/isbn/{{isbn}}?default=404"),
+        ("Koha: OpacCoce and Coce, CoceHost (CoceProviders: Open Library)", ours),
+        ("VuFind: config.ini (give the key the role of a catalogue's server)", _vufind(base, key)),
+        ("Evergreen: opensrf.xml, added_content (likewise)", _evergreen(ours)),
+        ("Aspen Discovery: Coce server URL (likewise)", f"{ours}/"),
+        ("Blacklight: a template, where the index has the field isbn_ssim", _blacklight(f"{ours}/{size}")),
+    )
 
 
-def of_publishing(base: str, key: str, size: str) -> list[dict[str, str]]:
+def of_publishing(base: str, key: str, size: str) -> list[CatalogueSnippet]:
     """Return templates for a repository and for a blog, which have no setting for a cover service."""
     ours = f"{base}/devkey/{key}/{size}/isbn"
-    return [
-        {
-            "name": "DSpace 7 and later: an item's template in your theme, with dc.identifier.isbn",
-            "code": (
-                "<img *ngIf=\"object.firstMetadataValue('dc.identifier.isbn') as isbn\"\n"
-                f'     [src]="\'{ours}/\' + isbn" alt="" loading="lazy">'
-            ),
-        },
-        {
-            "name": "WordPress: a block “Custom HTML”",
-            "code": f'<img src="{ours}/{EXAMPLE}" alt="Cover of TITLE by AUTHOR" width="200" loading="lazy">',
-        },
-        {
-            "name": "WordPress: functions.php of a child theme, then [cover isbn=…] in a text",
-            "code": (
-                "add_shortcode( 'cover', function ( $atts ) {\n"
-                "    $isbn = rawurlencode( $atts['isbn'] ?? '' );\n"
-                f'    return \'<img src="{ours}/\' . $isbn . \'" alt="" loading="lazy">\';\n'
-                "} );"
-            ),
-        },
-    ]
+    return _named(
+        ("DSpace 7 and later: an item's template in your theme, with dc.identifier.isbn", _dspace(ours)),
+        (
+            "WordPress: a block “Custom HTML”",
+            f'<img src="{ours}/{EXAMPLE}" alt="Cover of TITLE by AUTHOR" width="200" loading="lazy">',
+        ),
+        ("WordPress: functions.php of a child theme, then [cover isbn=…] in a text", _wordpress(ours)),
+    )
+
+
+def _named(*templates: tuple[str, str]) -> list[CatalogueSnippet]:
+    return [{"name": name, "code": code} for name, code in templates]
+
+
+def _vufind(base: str, key: str) -> str:
+    return f'[Content]\ncoverimages = "ContentCafe:{key}"\n\n[Contentcafe]\nurl = "{base}"\npw = "-"'
+
+
+def _evergreen(ours: str) -> str:
+    return f"<module>OpenILS::WWW::AddedContent::Amazon</module>\n<base_url>{ours}/images/P/</base_url>"
+
+
+def _blacklight(ours: str) -> str:
+    return (
+        "<% document.fetch(:isbn_ssim, []).first(1).each do |isbn| %>\n"
+        f'  <img src="{ours}/isbn/<%= ERB::Util.url_encode(isbn) %>" alt="">\n'
+        "<% end %>"
+    )
+
+
+def _dspace(ours: str) -> str:
+    return (
+        "<img *ngIf=\"object.firstMetadataValue('dc.identifier.isbn') as isbn\"\n"
+        f'     [src]="\'{ours}/\' + isbn" alt="" loading="lazy">'
+    )
+
+
+def _wordpress(ours: str) -> str:
+    return (
+        "add_shortcode( 'cover', function ( $atts ) {\n"
+        "    $isbn = rawurlencode( $atts['isbn'] ?? '' );\n"
+        f'    return \'<img src="{ours}/\' . $isbn . \'" alt="" loading="lazy">\';\n'
+        "} );"
+    )
 
 
 def without_cover(base: str, key: str, size: str, isbn: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from coverproxy.concurrency.refreshed import Refreshed
 from coverproxy.domain.errors import Unavailable
+from coverproxy.domain.moment import iso
 from coverproxy.service.covers import SourceReport
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, by_day
 from coverproxy.stats.history import DAY, TEN_MINUTES, Summary, incidents
@@ -28,7 +29,6 @@ from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, DESK
 from coverproxy.web.page_context import PageContext
 from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.page import person, shown, texts_for
-from coverproxy.web.pages.usage import iso
 
 routes = web.RouteTableDef()
 

@@ -2,20 +2,20 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from aiohttp import web
 
-from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.self_service import DAY_SECONDS, choice_of, site_as_typed
 from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.domain.moment import iso
 from coverproxy.stats.base import ActivityStore, Lacking
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, DownloadRow, by_day, by_name
 from coverproxy.web.api.page_schemas import ReplacedKey
 from coverproxy.web.api.schemas import (
-    KeyStateWord,
+    KeySettings,
     Usage,
     UsageDay,
     UsageDownloads,
@@ -63,20 +63,25 @@ async def change(request: web.Request) -> web.StreamResponse:
         why = texts_for(request)(f"refused.{exc.reason}")
         return await _page(request, await _known(request), typed=fields, why=why, status=meaning(exc).status)
     if fields.get("action") == "rotate":
-        days = next((each for each in KEPT_DAYS if str(each) == fields.get("days")), KEPT_DAYS[1])
-        new = await keys.rotate(key, days * DAY_SECONDS)
-        value, _ = await example(request)
-        data: ReplacedKey = {
-            "key": new.name,
-            "old_works_days": days,
-            "url": f"{base_url(request)}/devkey/{new.name}/{snippets.LIST_SIZE}/isbn/{value}",
-            "usage_url": f"{base_url(request)}/devkey/{new.name}/usage",
-        }
-        return shown(request, "rotated.html", data, by_default="json")
+        return await _rotate(request, key, fields.get("days", ""))
     sites = tuple(dict.fromkeys(map(site_as_typed, fields.get("sites", "").split())))
     choice = fields.get("no_cover", choice_of(key))
     changed = await keys.settle(_with_role(_with_sizes(key, fields), fields), sites, choice)
     return await _page(request, changed, is_changed=True)
+
+
+async def _rotate(request: web.Request, key: Key, chosen: str) -> web.StreamResponse:
+    """Replace the key, and show the new one; the old one works beside it for the chosen days."""
+    days = next((each for each in KEPT_DAYS if str(each) == chosen), KEPT_DAYS[1])
+    new = await request.app[DESK].keys.rotate(key, days * DAY_SECONDS)
+    value, _ = await example(request)
+    data: ReplacedKey = {
+        "key": new.name,
+        "old_works_days": days,
+        "url": f"{base_url(request)}/devkey/{new.name}/{snippets.LIST_SIZE}/isbn/{value}",
+        "usage_url": f"{base_url(request)}/devkey/{new.name}/usage",
+    }
+    return shown(request, "rotated.html", data, by_default="json")
 
 
 def _with_sizes(key: Key, fields: dict[str, str]) -> Key:
@@ -142,6 +147,7 @@ async def _told(request: web.Request, key: Key) -> Usage:
     refused = await asyncio.to_thread(notes.refused, key.counted_as)
     start = f"/devkey/{key.name}"
     return {
+        **_settings(key, accounts.now()),
         "label": key.label,
         "limit": allowance.limit,
         "made_today": allowance.made,
@@ -151,17 +157,22 @@ async def _told(request: web.Request, key: Key) -> Usage:
         "days": [_day(day, made, downloaded.get(day, 0)) for day, made in days.items()],
         "downloaded_today": downloaded.get(today, 0),
         "downloads": _by_name(rows, today),
-        "state": state_of(key, accounts),
+        "throttled": await asyncio.to_thread(_throttled, notes, key.counted_as, accounts.now()),
+        "lacking": [lacking_as_json(each) for each in lacking],
+        "refusals": [{"at": iso(each.at), "reason": each.label, "detail": each.detail} for each in refused],
+        "tried": await tried(request, base_url(request) + start, start),
+    }
+
+
+def _settings(key: Key, now: float) -> KeySettings:
+    return {
+        "state": key.state(now),
         "sites": list(key.sites),
         "no_cover": choice_of(key),
         "role": key.role,
         "asked_role": key.asked_role,
         "named_sizes_only": key.named_sizes_only,
-        "throttled": await asyncio.to_thread(_throttled, notes, key.counted_as, accounts.now()),
-        "expires_at": None if key.expires_at is None else iso(key.expires_at),
-        "lacking": [lacking_as_json(each) for each in lacking],
-        "refusals": [{"at": iso(each.at), "reason": each.label, "detail": each.detail} for each in refused],
-        "tried": await tried(request, base_url(request) + start, start),
+        "expires_at": iso(key.expires_at),
     }
 
 
@@ -191,15 +202,6 @@ def _throttled(notes: ActivityStore, account: str, now: float) -> int:
     return notes.refusal_counts(account, int(now) - 6 * DAY_SECONDS).get(CoverStatus.THROTTLED, 0)
 
 
-def state_of(key: Key, accounts: Accounts) -> KeyStateWord:
-    """Return in a word whether a key works, or why not."""
-    if key.revoked_at is not None:
-        return "revoked"
-    if key.is_waiting:
-        return "waiting"
-    return "active" if key.is_active(accounts.now()) else "expired"
-
-
 def lacking_as_json(each: Lacking) -> UsageLacking:
     """Return an item without a cover."""
     return {"isbn": each.isbn, "title": each.title, "asked": each.asked, "last": iso(each.last)}
@@ -213,8 +215,3 @@ def _choices(request: web.Request) -> list[str]:
     """Return the choices for missing covers: the operator's picture only if there is one."""
     has_own = bool(request.app[CONFIG].site.placeholder)
     return [choice for choice in _CHOICES if choice != "own" or has_own]
-
-
-def iso(seconds: int) -> str:
-    """Format a time in UTC (ISO 8601)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

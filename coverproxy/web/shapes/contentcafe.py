@@ -1,5 +1,6 @@
 """Content Cafe: /ContentCafe/Jacket.aspx, and the XML that Evergreen posts for the same pictures."""
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -79,16 +80,22 @@ async def xml_post(request: web.Request, key: Key) -> web.StreamResponse:
         raise BadQuestion("the request has no Key")
     if len(kinds) > MOST_PICTURES:
         raise TooMany(f"{len(kinds)} pictures at once; at most {MOST_PICTURES} are answered")
+    pictures = [
+        (kind, await _picture(request, key, SIZES.get(kind, "medium"), texts[:MOST_KEYS])) for kind in kinds
+    ]
+    headers = {**answers.COMMON, "Cache-Control": "no-store", "Content-Type": _XML}
+    return answers.send(Answer(200, headers, _document(pictures)))
+
+
+def _document(pictures: Iterable[tuple[str, bytes | None]]) -> bytes:
+    """Return the answer with those pictures that there are, each with its kind."""
     answer = etree.Element("ContentCafe", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
     item = etree.SubElement(etree.SubElement(answer, "RequestItems"), "RequestItem")
     jackets = etree.SubElement(item, "JacketItems")
-    for kind in kinds:
-        body = await _picture(request, key, SIZES.get(kind, "medium"), texts[:MOST_KEYS])
+    for kind, body in pictures:
         if body is not None:
             _add(jackets, kind, body)
-    text = etree.tostring(answer, xml_declaration=True, encoding="utf-8")
-    headers = {**answers.COMMON, "Cache-Control": "no-store", "Content-Type": _XML}
-    return answers.send(Answer(200, headers, text))
+    return etree.tostring(answer, xml_declaration=True, encoding="utf-8")
 
 
 def _add(jackets: etree._Element, kind: str, body: bytes) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from coverproxy.domain import isbn, schemes
 from coverproxy.domain.editions import EditionLink
 from coverproxy.domain.errors import BadQuestion, TooMany, UnreadType
 from coverproxy.domain.identifier import ISBN
+from coverproxy.domain.moment import iso
 from coverproxy.domain.original import Original
 from coverproxy.service.cover_info import Fit, Known
 from coverproxy.web import answers, bodies, fallback, jsonp
@@ -160,11 +160,11 @@ def _edition(link: EditionLink) -> InfoEdition:
 def _original(original: Original, kept_until: int | None) -> InfoOriginal:
     return {
         "width": original.width, "height": original.height, "bytes": original.bytes,
-        "type": original.loader.value, "source": original.source, "date": _moment(original.date),
-        "added": _moment(original.added // 1000), "licence": original.terms.licence,
-        "until": _moment(original.terms.until) if original.terms.until is not None else None,
+        "type": original.loader.value, "source": original.source, "date": iso(original.date),
+        "added": iso(original.added // 1000), "licence": original.terms.licence,
+        "until": iso(original.terms.until),
         "no_crop": original.terms.no_crop,
-        "kept_until": None if kept_until is None else _moment(kept_until),
+        "kept_until": iso(kept_until),
     }  # fmt: skip
 
 
@@ -176,7 +176,3 @@ def _size(fit: Fit, url: str, original: Original | None) -> InfoSize:
         for form, length in fit.bytes.items()
     }
     return {"width": fit.size[0], "height": fit.size[1], "formats": formats}
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

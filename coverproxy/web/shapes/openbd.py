@@ -76,30 +76,24 @@ async def _answer(request: web.Request, text: str, most: int) -> web.Response:
 
 def _told(request: web.Request, original: Original) -> dict[str, Any]:
     """Describe a book as openBD does: a summary, and the part of an ONIX record with the cover."""
-    book, url = original.identifier, cover_address(request, original, "large")
-    summary = {
-        "isbn": book.value,
-        "title": "",
-        "volume": "",
-        "series": "",
-        "publisher": "",
-        "pubdate": "",
-        "cover": url,
-        "author": "",
-    }
+    isbn, url = original.identifier.value, cover_address(request, original, "large")
+    empty = dict.fromkeys(("title", "volume", "series", "publisher", "pubdate", "author"), "")
+    return {"onix": _onix(isbn, url), "hanmoto": {}, "summary": {"isbn": isbn, **empty, "cover": url}}
+
+
+def _onix(isbn: str, url: str) -> dict[str, Any]:
     resource = {
         "ResourceContentType": "01",
         "ContentAudience": "01",
         "ResourceMode": "03",
         "ResourceVersion": [{"ResourceForm": "02", "ResourceLink": url}],
     }
-    onix = {
-        "RecordReference": book.value,
+    return {
+        "RecordReference": isbn,
         "NotificationType": "03",
-        "ProductIdentifier": {"ProductIDType": "15", "IDValue": book.value},
+        "ProductIdentifier": {"ProductIDType": "15", "IDValue": isbn},
         "CollateralDetail": {"SupportingResource": [resource]},
     }
-    return {"onix": onix, "hanmoto": {}, "summary": summary}
 
 
 async def picture(request: web.Request, key: Key) -> web.StreamResponse:
