@@ -54,7 +54,22 @@ def init(
     if file.exists() and not force:
         raise click.ClickException(f"{file} exists; --force replaces it")
     usual = Config()
-    ask = _Questions(is_silent=yes)
+    tree = _answers(_Questions(is_silent=yes), usual, data, public_url, port, admin, nginx)
+    with mistakes_told():
+        configuration.load(None, {}, tree)
+    tree = _without(tree, usual)
+    with faults_told():
+        _place(file, _written(tree), is_secret="admin" in tree)
+    load(file, {})  # as the service will
+    told = {"file": str(file), "settings": sum(map(len, tree.values())), "admin": "admin" in tree}
+    tell(as_json, told, "\n".join(_next(file, tree)))
+
+
+def _answers(
+    ask: "_Questions", usual: Config, data: str | None, public_url: str | None, port: int | None,
+    admin: bool | None, nginx: bool | None,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Ask what no option answers; return the settings."""
     tree: dict[str, dict[str, Any]] = {
         "data": {"dir": ask.value("Data folder", data, usual.data.dir, _checked("data", "dir"))},
         "front": {
@@ -69,14 +84,7 @@ def init(
         tree["admin"] = {"token": secrets.token_urlsafe(PASSWORD_BYTES)}
     if not ask.choice("Does nginx on this machine stand in front?", nginx, True):
         tree["server"]["host"] = EVERYWHERE
-    with mistakes_told():
-        configuration.load(None, {}, tree)
-    tree = _without(tree, usual)
-    with faults_told():
-        _place(file, _written(tree), is_secret="admin" in tree)
-    load(file, {})  # as the service will
-    told = {"file": str(file), "settings": sum(map(len, tree.values())), "admin": "admin" in tree}
-    tell(as_json, told, "\n".join(_next(file, tree)))
+    return tree
 
 
 class _Questions:

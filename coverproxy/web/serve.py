@@ -12,6 +12,7 @@ from coverproxy.domain.errors import NoCover
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import Reading, Spec, Wanted
 from coverproxy.service.covers import Covers
+from coverproxy.service.held_covers import Found
 from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, SIZES, SPEC
@@ -31,8 +32,7 @@ async def serve(
     *called*: the size's name there. *by_edition*: another edition may stand in, if that is asked for.
     Raises what Covers.cover() raises.
     """
-    covers, config = request.app[COVERS], request.app[CONFIG]
-    forms = forms_for(request, wanted)
+    covers, forms = request.app[COVERS], forms_for(request, wanted)
     request[SPEC] = Spec(wanted.identifiers[0], wanted.size, forms[-1])
     far = fallback.farthest(request, key, own=own) if by_edition else None
     try:
@@ -47,6 +47,12 @@ async def serve(
     has_key = own or bool(request.match_info.get("key"))
     if found.held and not found.is_interim and has_key and (hot := request.app[HOT]):
         hot.learn(request, key, found.held, (found.spec.size, shape_name(request)), location)
+    return _sent(request, found, location)
+
+
+def _sent(request: web.Request, found: Found, location: str) -> web.Response:
+    """Answer with what was found. *location*: its own address, if the request's path is another."""
+    config = request.app[CONFIG]
     label = "made" if found.is_made else "hit"
     answer = answers.picture(
         found.derivative, label, config.answers, request,
