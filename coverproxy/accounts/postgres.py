@@ -1,7 +1,6 @@
 """Keys and counts in PostgreSQL, exact between all nodes."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -9,10 +8,11 @@ from functools import partial
 from importlib import resources
 from typing import Any, TypeVar
 
-from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRateLimiter
+from coverproxy.accounts import key_row
+from coverproxy.accounts.sql_rates import POSTGRES, SqlRateLimiter
+from coverproxy.accounts.sql_sessions import SqlEndedSessions
 from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import postgres_migrations
 from coverproxy.storage.postgres_pool import PostgresPool
@@ -37,22 +37,7 @@ RETURNING n
 
 _GIVE_BACK = "UPDATE made SET n = n - 1 WHERE key = %s AND day = %s AND n > 0 RETURNING n"
 
-_KEY = (
-    "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at, is_waiting, no_cover,"
-    " contact, account, owner, site, role, asked_role, named_sizes_only, fallback"
-)
-_SAVE = f"""
-INSERT INTO key ({_KEY})
-VALUES (%(name)s, %(label)s, %(daily_limit)s, %(strict)s, %(sites)s, %(created_at)s, %(revoked_at)s,
-    %(expires_at)s, %(is_waiting)s, %(no_cover)s, %(contact)s, %(account)s, %(owner)s, %(site)s,
-    %(role)s, %(asked_role)s, %(named_sizes_only)s, %(fallback)s)
-ON CONFLICT (name) DO UPDATE SET label = excluded.label, daily_limit = excluded.daily_limit,
-    strict = excluded.strict, sites = excluded.sites, revoked_at = excluded.revoked_at,
-    expires_at = excluded.expires_at, is_waiting = excluded.is_waiting, no_cover = excluded.no_cover,
-    contact = excluded.contact, account = excluded.account, owner = excluded.owner, site = excluded.site,
-    role = excluded.role, asked_role = excluded.asked_role, named_sizes_only = excluded.named_sizes_only,
-    fallback = excluded.fallback
-"""  # noqa: S608 - constants only
+_SAVE = key_row.save("%({})s")
 
 _ENTER = """
 INSERT INTO signup (key, contact, at) SELECT %(key)s, %(contact)s, %(at)s
@@ -76,8 +61,8 @@ class PostgresState:
         self._pool = pool
         self._threads: ThreadPoolExecutor | None = None
         self._is_open = False
-        self.rates = PostgresRateLimiter(self._read, self._write)
-        self.sessions = PostgresEndedSessions(self._read, self._write)
+        self.rates = SqlRateLimiter(self._read, self._write, POSTGRES)
+        self.sessions = SqlEndedSessions(self._read, self._write, POSTGRES)
 
     @property
     def is_shut(self) -> bool:
@@ -120,20 +105,12 @@ class PostgresState:
 
     async def keys(self) -> list[Key]:
         """See KeyStore."""
-        rows = await self._read(f'SELECT {_KEY} FROM key ORDER BY created_at, name COLLATE "C"')  # noqa: S608 - constants
-        return [_read_key(row) for row in rows]
+        rows = await self._read(f'SELECT {key_row.COLUMNS} FROM key ORDER BY created_at, name COLLATE "C"')  # noqa: S608 - constants
+        return list(map(key_row.read, rows))
 
     async def save(self, key: Key) -> None:
         """See KeyStore."""
-        values = {
-            "name": key.name, "label": key.label, "daily_limit": key.daily_limit, "strict": key.strict,
-            "sites": json.dumps(key.sites), "created_at": key.created_at, "revoked_at": key.revoked_at,
-            "expires_at": key.expires_at, "is_waiting": key.is_waiting, "no_cover": key.no_cover,
-            "contact": key.contact, "account": key.account, "owner": key.owner, "site": key.site,
-            "role": key.role, "asked_role": key.asked_role, "named_sizes_only": key.named_sizes_only,
-            "fallback": key.fallback,
-        }  # fmt: skip
-        await self._write(_SAVE, values)
+        await self._write(_SAVE, key_row.values(key))
 
     async def enter(
         self, key: str, contact: str, now: float, since: float, per_day: int, per_contact: int
@@ -200,9 +177,3 @@ def _entered(run: Run, values: dict[str, Any]) -> SignupFull | None:
     if run(_ENTER, values):
         return None
     return "day" if run(_IS_FULL, (values["since"], values["per_day"]))[0][0] else "contact"
-
-
-def _read_key(row: Sequence[Any]) -> Key:
-    values = dict(zip(_KEY.split(", "), row, strict=True))
-    fallback = Relation(values["fallback"]) if values["fallback"] else ""
-    return Key(**values | {"sites": tuple(json.loads(values["sites"])), "fallback": fallback})

@@ -1,7 +1,6 @@
 """Keys and counts in one SQLite file, exact across all processes of a machine."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -13,11 +12,11 @@ from typing import Any
 
 import aiosqlite
 
-from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
-from coverproxy.accounts.sqlite_sessions import SqliteEndedSessions
+from coverproxy.accounts import key_row
+from coverproxy.accounts.sql_rates import SQLITE, SqlRateLimiter
+from coverproxy.accounts.sql_sessions import SqlEndedSessions
 from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import full_disk, sqlite_migrations
 
@@ -44,20 +43,7 @@ _GIVE_BACK_ITEM = (
 
 _GIVE_BACK = "UPDATE made SET n = n - 1 WHERE key = ? AND day = ? AND n > 0 RETURNING n"
 
-_KEY = (
-    "name, label, daily_limit, strict, sites, created_at, revoked_at, expires_at, is_waiting, no_cover,"
-    " contact, account, owner, site, role, asked_role, named_sizes_only, fallback"
-)
-_SAVE = f"""
-INSERT INTO key ({_KEY})
-VALUES (:name, :label, :daily_limit, :strict, :sites, :created_at, :revoked_at, :expires_at, :is_waiting,
-    :no_cover, :contact, :account, :owner, :site, :role, :asked_role, :named_sizes_only, :fallback)
-ON CONFLICT (name) DO UPDATE SET label = :label, daily_limit = :daily_limit, strict = :strict,
-    sites = :sites, revoked_at = :revoked_at, expires_at = :expires_at, is_waiting = :is_waiting,
-    no_cover = :no_cover, contact = :contact, account = :account, owner = :owner, site = :site,
-    role = :role, asked_role = :asked_role, named_sizes_only = :named_sizes_only,
-    fallback = :fallback
-"""  # noqa: S608 - constants only
+_SAVE = key_row.save(":{}")
 
 _ENTER = """
 INSERT INTO signup (key, contact, at) SELECT :key, :contact, :at
@@ -101,8 +87,8 @@ class SqliteState:
         self._writing: aiosqlite.Connection | None = None
         self._turn = asyncio.Lock()
         self._shut, self._damage = _NOT_OPEN, ""
-        self.rates = SqliteRateLimiter(self._all, self._write)
-        self.sessions = SqliteEndedSessions(self._all, self._write)
+        self.rates = SqlRateLimiter(self._all, self._write, SQLITE)
+        self.sessions = SqlEndedSessions(self._all, self._write, SQLITE)
 
     @property
     def is_shut(self) -> bool:
@@ -245,20 +231,12 @@ class SqliteState:
 
     async def keys(self) -> list[Key]:
         """See KeyStore."""
-        rows = await self._all(f"SELECT {_KEY} FROM key ORDER BY created_at, name")  # noqa: S608 - likewise
-        return [_read(row) for row in rows]
+        rows = await self._all(f"SELECT {key_row.COLUMNS} FROM key ORDER BY created_at, name")  # noqa: S608 - likewise
+        return list(map(key_row.read, rows))
 
     async def save(self, key: Key) -> None:
         """See KeyStore."""
-        values = {
-            "name": key.name, "label": key.label, "daily_limit": key.daily_limit, "strict": key.strict,
-            "sites": json.dumps(key.sites), "created_at": key.created_at, "revoked_at": key.revoked_at,
-            "expires_at": key.expires_at, "is_waiting": key.is_waiting, "no_cover": key.no_cover,
-            "contact": key.contact, "account": key.account, "owner": key.owner, "site": key.site,
-            "role": key.role, "asked_role": key.asked_role, "named_sizes_only": key.named_sizes_only,
-            "fallback": key.fallback,
-        }  # fmt: skip
-        await self._write(_SAVE, values, _PATIENT_SECONDS)
+        await self._write(_SAVE, key_row.values(key), _PATIENT_SECONDS)
 
     async def enter(
         self, key: str, contact: str, now: float, since: float, per_day: int, per_contact: int
@@ -321,13 +299,6 @@ class SqliteState:
         """See QuotaStore."""
         row = await self._first("SELECT sum(n) FROM made WHERE day = ?", (day.isoformat(),))
         return int(row[0] or 0) if row else 0
-
-
-def _read(row: Sequence[Any]) -> Key:
-    values = dict(zip(_KEY.split(", "), row, strict=True))
-    are_flags = {name: bool(values[name]) for name in ("strict", "is_waiting", "named_sizes_only")}
-    fallback = Relation(values["fallback"]) if values["fallback"] else ""
-    return Key(**values | are_flags | {"sites": tuple(json.loads(values["sites"])), "fallback": fallback})
 
 
 def _marks(values: Iterable[str]) -> str:

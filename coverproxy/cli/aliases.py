@@ -11,10 +11,9 @@ import click
 import orjson
 
 from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
-from coverproxy.cli.lists import exit_code, readable
+from coverproxy.cli.lists import exit_code, one, readable
 from coverproxy.config import Config
-from coverproxy.domain import schemes
-from coverproxy.domain.errors import NotAnIdentifier, TooMany
+from coverproxy.domain.errors import TooMany
 from coverproxy.domain.spec import Identifier
 
 if TYPE_CHECKING:
@@ -47,18 +46,6 @@ def _linker(config: Config) -> "Iterator[Linker]":
 
     with faults_told(), open_shelf(config) as shelf:
         yield Linker(shelf.catalogue, shelf.invalidator)
-
-
-def one(text: str) -> Identifier:
-    """Parse one identifier; an invalid or ambiguous one ends the command."""
-    try:
-        reading = schemes.read(text)
-    except NotAnIdentifier as exc:
-        raise click.ClickException(str(exc)) from None
-    if reading.sure is None:
-        can_mean = ", ".join(map(str, reading.identifiers))
-        raise click.ClickException(f"{text!r} can mean any of {can_mean}; write one of them")
-    return reading.sure
 
 
 @alias.command()

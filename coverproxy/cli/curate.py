@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coverproxy.cli.book_text import book_text
 from coverproxy.cli.common import faults_told, needs_data, options, tell
-from coverproxy.cli.covers import score_text
+from coverproxy.cli.lists import one
 from coverproxy.config import Config
-from coverproxy.domain import schemes
-from coverproxy.domain.errors import NoSuchOriginal, NotAnIdentifier
+from coverproxy.domain.errors import NoSuchOriginal
 from coverproxy.domain.spec import Identifier
 
 if TYPE_CHECKING:
@@ -34,6 +34,18 @@ def deciding(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(note=note[:500], who=(who or _me())[:100], **rest)
 
     return with_person
+
+
+def _of_one_or_all(everywhere: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add what decides on one original or all of a book; *everywhere*: the help of --everywhere."""
+
+    def with_choice(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = click.argument("digest", required=False)(command)
+        command = click.argument("text", metavar="ID")(command)
+        command = click.option("--everywhere", is_flag=True, help=everywhere)(command)
+        return options(needs_data(deciding(command)))
+
+    return with_choice
 
 
 def _me() -> str:
@@ -56,18 +68,6 @@ def curating(config: Config) -> Iterator[tuple["DataFolder", "Curator"]]:
             raise click.ClickException(str(exc)) from None
 
 
-def book_of(text: str) -> Identifier:
-    """Parse the identifier of the book."""
-    try:
-        reading = schemes.read(text)
-    except NotAnIdentifier as exc:
-        raise click.ClickException(str(exc)) from None
-    if reading.sure is None:
-        can_mean = ", ".join(each.listed for each in reading.identifiers)
-        raise click.ClickException(f"{text!r} can mean any of {can_mean}; write one of them")
-    return reading.sure
-
-
 @click.command("list")
 @options
 @needs_data
@@ -75,8 +75,8 @@ def book_of(text: str) -> Identifier:
 def list_(config: Config, as_json: bool, text: str) -> None:
     """List the originals of a book, best first: digest, size, origin, and whether each is shown."""
     with curating(config) as (shelf, curator):
-        told = _as_json(shelf, curator.book(book_of(text)))
-    tell(as_json, told, _text(told))
+        told = _as_json(shelf, curator.book(one(text)))
+    tell(as_json, told, book_text(told))
 
 
 def _as_json(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
@@ -87,45 +87,9 @@ def _as_json(shelf: "DataFolder", book: "Book") -> dict[str, Any]:
     return {**told, "originals": [{**row, "file": str(shelf.files.path(each))} for row, each in rows]}
 
 
-def _text(told: dict[str, Any]) -> str:
-    lines = [f"ISBN {told['isbn13']}" if told["isbn13"] else told["identifier"]]
-    if hidden := told["hidden"]:
-        lines.append(f"  hidden, including future originals: {_by(hidden)}")
-    for each in told["originals"]:
-        lines += _original_lines(each)
-    here = {each["digest"] for each in told["originals"]}
-    lines += [
-        f"  {digest}  not here, and refused if it comes again: {_by(each)}"
-        for digest, each in told["hidden_digests"].items()
-        if digest not in here
-    ]
-    if not told["originals"]:
-        lines.append("  no original")
-    return "\n".join(lines)
-
-
-def _original_lines(told: dict[str, Any]) -> list[str]:
-    marks = [
-        word
-        for word in ("shown" if told["shown"] else "", "pinned" if told["pinned"] else "", told["state"],
-                     told["role"], told["fault"] and f"FAULT {told['fault']}")
-        if word
-    ]  # fmt: skip
-    return [
-        f"  {told['digest']}  {told['width']}x{told['height']} {told['type']}"
-        f"  source {told['source'] or '-'}  {', '.join(marks) or 'not the best'}",
-        f"    {score_text(told['score'])}",
-        f"    from {told['origin'] or '-'}" + (f", by {told['who']}" if told["who"] else ""),
-    ]
-
-
-def _by(decision: dict[str, str]) -> str:
-    return f"{decision['who']}, {decision['at']}" + (f", {decision['note']!r}" if decision["note"] else "")
-
-
 def _done(as_json: bool, shelf: "DataFolder", curator: "Curator", book: Identifier) -> None:
     told = _as_json(shelf, curator.book(book))
-    tell(as_json, told, _text(told))
+    tell(as_json, told, book_text(told))
 
 
 @contextmanager
@@ -137,7 +101,7 @@ def _decided(
 
     if everywhere and digest is None:
         raise click.UsageError("--everywhere needs a DIGEST")
-    book, by = book_of(text), Decision(who, int(time.time()), note)
+    book, by = one(text), Decision(who, int(time.time()), note)
     with curating(config) as (shelf, curator):
         yield curator, book, curator.digest(book, digest) if digest else None, by
         _done(as_json, shelf, curator, book)
@@ -153,7 +117,7 @@ def pin(config: Config, as_json: bool, text: str, digest: str, note: str, who: s
     """Always show this original of a book. DIGEST: at least its first 8 digits."""
     from coverproxy.domain.decisions import Decision
 
-    book = book_of(text)
+    book = one(text)
     with curating(config) as (shelf, curator):
         curator.pin(book, curator.digest(book, digest), Decision(who, int(time.time()), note))
         _done(as_json, shelf, curator, book)
@@ -168,19 +132,14 @@ def unpin(config: Config, as_json: bool, text: str, note: str, who: str) -> None
     """Let the rule decide again which original of a book is shown."""
     from coverproxy.domain.decisions import Decision
 
-    book = book_of(text)
+    book = one(text)
     with curating(config) as (shelf, curator):
         curator.unpin(book, Decision(who, int(time.time()), note))
         _done(as_json, shelf, curator, book)
 
 
 @click.command()
-@options
-@needs_data
-@deciding
-@click.option("--everywhere", is_flag=True, help="Hide these bytes for all books. Needs DIGEST.")
-@click.argument("text", metavar="ID")
-@click.argument("digest", required=False)
+@_of_one_or_all("Hide these bytes for all books. Needs DIGEST.")
 def hide(
     config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
 ) -> None:
@@ -197,12 +156,7 @@ def hide(
 
 
 @click.command()
-@options
-@needs_data
-@deciding
-@click.option("--everywhere", is_flag=True, help="Undo `hide --everywhere`. Needs DIGEST.")
-@click.argument("text", metavar="ID")
-@click.argument("digest", required=False)
+@_of_one_or_all("Undo `hide --everywhere`. Needs DIGEST.")
 def restore(
     config: Config, as_json: bool, text: str, digest: str | None, everywhere: bool, note: str, who: str
 ) -> None:
@@ -227,7 +181,7 @@ def remove(config: Config, as_json: bool, text: str, digest: str | None, note: s
     """
     from coverproxy.domain.decisions import Decision
 
-    book = book_of(text)
+    book = one(text)
     with curating(config) as (shelf, curator):
         which = curator.digest(book, digest) if digest else None
         curator.remove(book, which, Decision(who, int(time.time()), note))
@@ -265,7 +219,7 @@ def history(config: Config, as_json: bool, text: str) -> None:
     """Show who did what to a book's originals, latest first; `undo NUMBER` undoes an entry."""
     from coverproxy.service.book_json import deed_as_json
 
-    book = book_of(text)
+    book = one(text)
     with curating(config) as (_, curator):
         deeds = [deed_as_json(each) for each in curator.history(book)]
     lines = [
@@ -315,7 +269,7 @@ def add(
     from coverproxy.service.contribute import SOURCE, Contribution, add_file
     from coverproxy.wiring.commands import open_contributor
 
-    book = book_of(text)
+    book = one(text)
     ends = int(until.replace(tzinfo=UTC).timestamp()) if until else None
     said = Contribution(
         who, source or SOURCE, str(file.absolute()), Terms(licence, ends, no_crop), note, is_trusted=True,

@@ -1,16 +1,15 @@
 """The fetch command, which downloads the covers of a list from a server."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from coverproxy.cli.common import counted, faults_told, tell
-from coverproxy.cli.lists import exit_code, listed_lines, readable
+from coverproxy.cli.lists import INTERRUPTED, exit_code, listed_lines, noted, readable
 from coverproxy.cli.progress import progress
 from coverproxy.domain.api_key import is_secret
 from coverproxy.domain.errors import SecretAsKey
@@ -129,7 +128,7 @@ def _run(
             lines, total = listed_lines(stack, listed, column)
         except NoColumn as exc:
             raise click.BadParameter(str(exc), param_hint="--column") from None
-        note = stack.enter_context(_noted(report_file))
+        note = stack.enter_context(noted(report_file, _line))
         folder = stack.enter_context(Folder(output).opened())
         show = stack.enter_context(progress("fetching", "covers", quiet=quiet))
 
@@ -157,21 +156,6 @@ async def _fetch(
 
     async with aiohttp.ClientSession(timeout=TIMEOUT, headers={"User-Agent": AGENT}) as client:
         await Downloader(wish, folder, client, report).run(lines, take)
-
-
-@contextmanager
-def _noted(path: Path | None) -> "Iterator[Callable[[DownloadResult], None]]":
-    """Yield a function that records the result of a line."""
-    if path is None:
-        yield lambda result: None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        yield lambda result: _write(file, result)
-
-
-def _write(file: BinaryIO, result: "DownloadResult") -> None:
-    file.write(orjson.dumps(_line(result), option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _line(result: "DownloadResult") -> dict[str, Any]:
@@ -230,5 +214,5 @@ def _summary(report: "DownloadReport", where: Path | None) -> str:
         again = f"; run the same command again after {iso(when)}" if when else ""
         told.append(f"Stopped: {report.stopped}{again}.")
     if report.interrupted:
-        told.append("Interrupted: run the same command again to go on.")
+        told.append(INTERRUPTED)
     return "\n".join(told)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 import orjson
 
 from coverproxy.cli.common import counted
+from coverproxy.cli.lists import INTERRUPTED
 from coverproxy.config import Config
 from coverproxy.storage import ownership
 
@@ -62,7 +63,7 @@ def summary(report: "ImportReport", where: Path | None) -> str:
     if report.unremoved:
         lines.append(f"{report.unremoved}; until then they are shown: coverproxy doctor says what to do")
     if report.interrupted:
-        lines.append("Interrupted: run the same command again to go on.")
+        lines.append(INTERRUPTED)
     return "\n".join(lines)
 
 

@@ -1,18 +1,26 @@
-"""Reads a command's list of ISBNs: a file, or standard input."""
+"""What commands over a list of ISBNs share: reading it, from a file or standard input, and noting results."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+import orjson
 
-from coverproxy.domain import list_text
+from coverproxy.domain import list_text, schemes
+from coverproxy.domain.errors import NotAnIdentifier
+from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.isbn_list import Row, lines
 from coverproxy.storage import packed_text
 
 STDIN = "-"
+
+T = TypeVar("T")
+
+INTERRUPTED = "Interrupted: run the same command again to go on."
 
 NONE, SOME = 1, 3
 """Exit codes: nothing of the list was done, or part of it. All of it is 0."""
@@ -35,6 +43,34 @@ def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tu
     if not total:
         raise click.ClickException(f"{listed}: the list is empty")
     return rows, total
+
+
+def one(text: str) -> Identifier:
+    """Parse one identifier; an invalid or ambiguous one ends the command."""
+    try:
+        reading = schemes.read(text)
+    except NotAnIdentifier as exc:
+        raise click.ClickException(str(exc)) from None
+    if reading.sure is None:
+        can_mean = ", ".join(each.listed for each in reading.identifiers)
+        raise click.ClickException(f"{text!r} can mean any of {can_mean}; write one of them")
+    return reading.sure
+
+
+@contextmanager
+def noted(path: Path | None, as_line: Callable[[T], dict[str, Any] | None]) -> Iterator[Callable[[T], None]]:
+    """Yield a function that writes a result as a line of JSON to *path*; None of a result: it has no line."""
+    if path is None:
+        yield lambda result: None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+
+        def note(result: T) -> None:
+            if (told := as_line(result)) is not None:
+                file.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
+
+        yield note
 
 
 def readable(text: str) -> str:

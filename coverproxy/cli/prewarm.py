@@ -1,17 +1,15 @@
 """The warm command, which makes covers before they are requested."""
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
-from coverproxy.cli.lists import exit_code, listed_lines, readable
+from coverproxy.cli.lists import INTERRUPTED, exit_code, listed_lines, noted, readable
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 from coverproxy.domain.formats import Format
@@ -135,7 +133,7 @@ def _run(
     with ExitStack() as stack:
         read, total = listed_lines(stack, listed)
         _ping(config)
-        note = stack.enter_context(_unmade(report_file))
+        note = stack.enter_context(noted(report_file, _unmade))
         show = stack.enter_context(progress("warming", "lines", quiet=quiet))
 
         def take(results: "list[PrewarmResult]", lines: int) -> None:
@@ -168,24 +166,14 @@ def _died(line: "Row", how: str) -> "PrewarmResult":
     return PrewarmResult(line, PrewarmOutcome.FAILED, why=f"the process that made it died: {how}")
 
 
-@contextmanager
-def _unmade(path: Path | None) -> "Iterator[Any]":
-    """Yield a function that records failures."""
-    if path is None:
-        yield lambda result: None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        yield partial(_note, file)
-
-
-def _note(file: TextIO, result: "PrewarmResult") -> None:
-    if result.why:
-        told = {
-            "line": result.line.number, "isbn": readable(result.line.text), "spec": result.spec or None,
-            "reason": result.outcome.value, "detail": readable(result.why),
-        }  # fmt: skip
-        file.write(orjson.dumps(told).decode() + "\n")
+def _unmade(result: "PrewarmResult") -> dict[str, Any] | None:
+    """Tell a failure."""
+    if not result.why:
+        return None
+    return {
+        "line": result.line.number, "isbn": readable(result.line.text), "spec": result.spec or None,
+        "reason": result.outcome.value, "detail": readable(result.why),
+    }  # fmt: skip
 
 
 def _as_json(report: "PrewarmReport", pace: "PoolPace", seconds: float, where: Path | None) -> dict[str, Any]:
@@ -214,5 +202,5 @@ def _summary(report: "PrewarmReport", where: Path | None) -> str:
     if report.ended:
         told.append(f"Ended early: {report.ended}")
     if report.interrupted:
-        told.append("Interrupted: run the same command again to go on.")
+        told.append(INTERRUPTED)
     return "\n".join(told)

@@ -7,9 +7,9 @@ from importlib import resources
 from typing import Any
 
 from coverproxy.domain.errors import StoreUnavailable
-from coverproxy.domain.original import Original
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.postgres_tables import PostgresCatalogueTables
+from coverproxy.originals.sql_tables import WritesTogether
 from coverproxy.storage import postgres_migrations
 from coverproxy.storage.postgres_news import PostgresNews
 from coverproxy.storage.postgres_pool import PostgresPool, PostgresTransaction
@@ -35,7 +35,7 @@ UPDATE change_forgotten SET number = (SELECT max(number) FROM gone) WHERE EXISTS
 """
 
 
-class PostgresCatalogue(PostgresCatalogueTables):
+class PostgresCatalogue(WritesTogether, PostgresCatalogueTables):
     """A Catalogue. *news* tells what other processes wrote; *changes* is this node's place in their log."""
 
     def __init__(
@@ -122,13 +122,3 @@ class PostgresCatalogue(PostgresCatalogueTables):
     def ping(self) -> None:
         """See Catalogue."""
         self._read("SELECT 1 FROM original LIMIT 1")
-
-    def quarantine(self, digest: bytes, reason: str, at: int) -> None:
-        """See CatalogueTables."""
-        with self.writing() as tables:
-            tables.quarantine(digest, reason, at)
-
-    def release(self, digest: bytes) -> list[Original]:
-        """See CatalogueTables."""
-        with self.writing() as tables:
-            return tables.release(digest)

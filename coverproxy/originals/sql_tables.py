@@ -1,7 +1,8 @@
 """The catalogue's tables; these statements are the same in SQLite and PostgreSQL."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,24 @@ _COUNTS = (
     " FROM original"
 )
 _SOURCES = "SELECT source, originals FROM by_source WHERE originals > 0 ORDER BY originals DESC LIMIT 100"
+
+
+class WritesTogether(ABC):
+    """The part of a catalogue outside a transaction whose several statements need one."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager["SqlTables"]:
+        """See Catalogue."""
+
+    def quarantine(self, digest: bytes, reason: str, at: int) -> None:
+        """See CatalogueTables."""
+        with self.writing() as tables:
+            tables.quarantine(digest, reason, at)
+
+    def release(self, digest: bytes) -> list[Original]:
+        """See CatalogueTables."""
+        with self.writing() as tables:
+            return tables.release(digest)
 
 
 class SqlTables(LinkedTables):

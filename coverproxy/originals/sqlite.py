@@ -11,7 +11,7 @@ from coverproxy.originals.original_row import COLUMNS
 from coverproxy.originals.readable_rows import readable
 from coverproxy.originals.sql_aliases import SqlAliases
 from coverproxy.originals.sql_dialect import sqlite_dialect
-from coverproxy.originals.sql_tables import SqlTables
+from coverproxy.originals.sql_tables import SqlTables, WritesTogether
 from coverproxy.originals.sqlite_mend import mend, schema_steps
 from coverproxy.originals.stored_identifier import stored
 from coverproxy.storage.sqlite_file import SqliteFile
@@ -57,7 +57,7 @@ class _Tables(SqlTables):
             self._write("DELETE FROM stale WHERE scheme = ? AND value = ?", stored(identifier))
 
 
-class SqliteCatalogue(_Tables):
+class SqliteCatalogue(WritesTogether, _Tables):
     """A Catalogue. Blocks on the disk; every method raises StoreUnavailable if that fails."""
 
     def __init__(self, path: Path, priority: Mapping[str, int], lost: Lost | None = None) -> None:
@@ -104,16 +104,6 @@ class SqliteCatalogue(_Tables):
     def ping(self) -> None:
         """See Catalogue."""
         self._read("SELECT 1 FROM original LIMIT 1")
-
-    def quarantine(self, digest: bytes, reason: str, at: int) -> None:
-        """See CatalogueTables."""
-        with self.writing() as tables:
-            tables.quarantine(digest, reason, at)
-
-    def release(self, digest: bytes) -> list[Original]:
-        """See CatalogueTables."""
-        with self.writing() as tables:
-            return tables.release(digest)
 
     def unmark_stale(self, identifiers: Iterable[Identifier]) -> None:
         """See CatalogueTables."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from contracts import TODAY, EndedSessionsContract, KeyContract, QuotaContract, RateLimiterContract
 
+from coverproxy.accounts.sql_rates import SqlRateLimiter
+from coverproxy.accounts.sql_sessions import SqlEndedSessions
 from coverproxy.accounts.sqlite import SqliteState
-from coverproxy.accounts.sqlite_rates import SqliteRateLimiter
-from coverproxy.accounts.sqlite_sessions import SqliteEndedSessions
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import StoreUnavailable
 
@@ -38,7 +38,7 @@ class TestRateLimiter(RateLimiterContract):
     """SQLite keeps the rate limiter's contract."""
 
     @pytest.fixture
-    def rates(self, state: SqliteState) -> SqliteRateLimiter:
+    def rates(self, state: SqliteState) -> SqlRateLimiter:
         """The store under test."""
         return state.rates
 
@@ -47,7 +47,7 @@ class TestEndedSessions(EndedSessionsContract):
     """SQLite keeps the contract of ended sessions."""
 
     @pytest.fixture
-    def sessions(self, state: SqliteState) -> SqliteEndedSessions:
+    def sessions(self, state: SqliteState) -> SqlEndedSessions:
         """The store under test."""
         return state.sessions
 

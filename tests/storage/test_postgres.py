@@ -31,7 +31,8 @@ from postgres_server import database, emptied, postgres
 
 from coverproxy.accounts.postgres import PostgresState
 from coverproxy.accounts.postgres import schema_steps as state_steps
-from coverproxy.accounts.postgres_rates import PostgresEndedSessions, PostgresRateLimiter
+from coverproxy.accounts.sql_rates import SqlRateLimiter
+from coverproxy.accounts.sql_sessions import SqlEndedSessions
 from coverproxy.concurrency.postgres_leases import LEASE_SECONDS, PostgresLeases
 from coverproxy.concurrency.postgres_leases import schema_steps as making_steps
 from coverproxy.domain.errors import StoreUnavailable
@@ -79,7 +80,7 @@ class TestRateLimiter(RateLimiterContract):
     """PostgreSQL keeps the rate limiter's contract."""
 
     @pytest.fixture
-    def rates(self, state: PostgresState) -> PostgresRateLimiter:
+    def rates(self, state: PostgresState) -> SqlRateLimiter:
         """The store under test."""
         return state.rates
 
@@ -88,7 +89,7 @@ class TestEndedSessions(EndedSessionsContract):
     """PostgreSQL keeps the contract of ended sessions."""
 
     @pytest.fixture
-    def sessions(self, state: PostgresState) -> PostgresEndedSessions:
+    def sessions(self, state: PostgresState) -> SqlEndedSessions:
         """The store under test."""
         return state.sessions
 

@@ -114,6 +114,11 @@ CALLBACK = Parameter(
     {"type": "string", "maxLength": jsonp.MAX_CALLBACK, "pattern": jsonp.PATTERN}, "show",
 )  # fmt: skip
 
+BIBKEYS = Parameter(
+    "bibkeys", "query", "ISBN:…, OCLC:… or bare, separated by commas.", {"type": "string"},
+    "ISBN:9780141439556", is_required=True,
+)  # fmt: skip
+
 SHAPE: web.RequestKey[Shape] = web.RequestKey("shape", Shape)
 """The shape of the request's path: set first, since it determines how errors look."""
 

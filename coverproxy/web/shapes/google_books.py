@@ -18,6 +18,7 @@ from coverproxy.web.paths import versioned
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
+    BIBKEYS,
     CALLBACK,
     JSON,
     SCRIPT,
@@ -102,14 +103,7 @@ SHAPE = Shape(
             "Which books have covers, as Google Books' viewapi",
             (JSON, SCRIPT),
             (
-                Parameter(
-                    "bibkeys",
-                    "query",
-                    "ISBN:…, OCLC:… or bare, separated by commas.",
-                    {"type": "string"},
-                    "ISBN:9780141439556",
-                    is_required=True,
-                ),
+                BIBKEYS,
                 Parameter("jscmd", "query", "viewapi.", {"type": "string", "enum": ["viewapi"]}, "viewapi"),
                 CALLBACK,
             ),

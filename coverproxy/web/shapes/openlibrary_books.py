@@ -15,6 +15,7 @@ from coverproxy.web.api.address import Parameter
 from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import (
+    BIBKEYS,
     CALLBACK,
     JSON,
     MAX_IDS,
@@ -138,14 +139,7 @@ SHAPE = Shape(
             "Which books have covers, as Open Library's Books API",
             (JSON, SCRIPT),
             (
-                Parameter(
-                    "bibkeys",
-                    "query",
-                    "ISBN:…, OCLC:… or bare, separated by commas.",
-                    {"type": "string"},
-                    "ISBN:9780141439556",
-                    is_required=True,
-                ),
+                BIBKEYS,
                 Parameter(
                     "jscmd",
                     "query",
