@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import aiohttp
 from conftest import Got, Running
 
-_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
+_TOKEN = re.compile(r'name="form_token" value="([\w-]+)"')
 
 
 class Visitor:

@@ -30,7 +30,7 @@ async def of_programs(url: str) -> dict[str, int]:
 async def token_on(visitor: Visitor, page: str) -> str:
     """The token of a page's form."""
     text = (await visitor.get(page)).body.decode()
-    return str(re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[0])
+    return str(re.findall(r'name="form_token" value="([\w-]+)"', text)[0])
 
 
 async def test_sighup_changes_the_administrators_secret(serve: Serve, data: Path, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Librarian:
 
     def _token(self, port: int, path: str) -> str:
         _, text, _ = self._visit(port, "GET", path)
-        return str(re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[-1])
+        return str(re.findall(r'name="form_token" value="([\w-]+)"', text)[-1])
 
     def _submit(self, port: int, path: str, fields: dict[str, str], token: str) -> tuple[int, str, str]:
         body = urlencode(fields | {"form_token": token}).encode()

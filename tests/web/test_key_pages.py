@@ -204,7 +204,7 @@ async def test_hostile_words_are_shown_harmless(open_server: Running, visitor: V
 async def test_a_form_from_elsewhere_is_refused(open_server: Running, visitor: Visitor) -> None:
     """Without the page's token and cookie, with somebody else's, or sent by another site: 403, no key."""
     async with Visitor(open_server) as other:
-        theirs = re.search(r'value="([0-9a-f]{64})"', (await other.get("/keys")).body.decode())
+        theirs = re.search(r'value="([\w-]{43})"', (await other.get("/keys")).body.decode())
     assert theirs
     await visitor.get("/keys")
     tries = [
@@ -311,7 +311,7 @@ async def test_a_key_without_an_owner_cannot_be_changed_by_anybody(open_server: 
     async with Visitor(open_server) as visitor:
         page = await visitor.get(path)
         assert b'name="word"' not in page.body
-        token = re.search(r'value="([0-9a-f]{64})"', (await visitor.get("/keys")).body.decode())
+        token = re.search(r'value="([\w-]{43})"', (await visitor.get("/keys")).body.decode())
         assert token
         fields = {"action": "settle", "sites": "x.example", "no_cover": "gif", "form_token": token[1]}
         for word in ("", new_name()):

@@ -61,7 +61,7 @@ async def sent(
 ) -> tuple[int, str, str]:
     """Send the form; return the status, the page that follows, and its path."""
     text = (await visitor.get(page)).body.decode()
-    token = re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[-1]
+    token = re.findall(r'name="form_token" value="([\w-]+)"', text)[-1]
     form = aiohttp.FormData()
     for name, value in ({"form_token": token} | fields).items():
         form.add_field(name, value)
@@ -188,7 +188,7 @@ async def test_a_picture_is_sent_by_its_address(start: Start) -> None:
         await server.service.accounts.save(key)
         async with Visitor(server) as visitor:
             text = (await visitor.get(FORM)).body.decode()
-            token = re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[-1]
+            token = re.findall(r'name="form_token" value="([\w-]+)"', text)[-1]
             form = aiohttp.FormData()
             fields = {"form_token": token, "url": host.url + "/cover.jpg"} | pressed(key)
             for name, value in fields.items():

@@ -6,6 +6,7 @@ import ipaddress
 import secrets
 
 from aiohttp import web
+from itsdangerous import Signer
 
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
 from coverproxy.web import bodies
@@ -30,7 +31,7 @@ def token(request: web.Request, who: str = "") -> str:
     if not _is_nonce(nonce):
         nonce = secrets.token_urlsafe(18)
     request[_NONCE] = nonce
-    return signed(request, f"form {nonce} {who}")
+    return _signer(request).get_signature(f"{nonce} {who}").decode()
 
 
 async def read(request: web.Request, who: str = "") -> dict[str, str]:
@@ -48,9 +49,12 @@ def check(request: web.Request, fields: dict[str, str], who: str = "") -> None:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise KeyRequestRefused(KeyRequestReason.FORM)
     nonce = request.cookies.get(FORM, "")
-    expected = signed(request, f"form {nonce} {who}")
-    if not _is_nonce(nonce) or not hmac.compare_digest(fields.get(FIELD, "").encode(), expected.encode()):
+    if not _is_nonce(nonce) or not _signer(request).verify_signature(f"{nonce} {who}", fields.get(FIELD, "")):
         raise KeyRequestRefused(KeyRequestReason.FORM)
+
+
+def _signer(request: web.Request) -> Signer:
+    return Signer(request.app[DESK].secret, "form", digest_method=hashlib.sha256)
 
 
 async def fields_of(request: web.Request) -> dict[str, str]:
@@ -72,8 +76,16 @@ def set_safe_cookie(
     response.set_cookie(name, value, httponly=True, samesite="Strict", secure=is_https, path=path)
 
 
-def signed(request: web.Request, text: str) -> str:
-    """Return the service's signature of *text*."""
+def cookie(request: web.Request, name: str) -> bytes:
+    """Return a cookie's value for itsdangerous, which takes no text that is not Unicode."""
+    return request.cookies.get(name, "").encode(errors="surrogateescape")
+
+
+def keyed(request: web.Request, text: str) -> str:
+    """Return a keyed hash of *text*: a pseudonym or a seed, which nobody else can compute.
+
+    Not itsdangerous: nothing is handed out to be checked, and rate limits on disk know the same pseudonyms.
+    """
     return hmac.new(request.app[DESK].secret, text.encode(), hashlib.sha256).hexdigest()
 
 
@@ -86,10 +98,10 @@ def address(request: web.Request) -> str:
     try:
         parsed = ipaddress.ip_address(told)
     except ValueError:
-        return signed(request, "address")[:16]
+        return keyed(request, "address")[:16]
     block = 64 if parsed.version == 6 else 32
     network = ipaddress.ip_network(f"{parsed}/{block}", strict=False)
-    return signed(request, f"address {network}")[:16]
+    return keyed(request, f"address {network}")[:16]
 
 
 def _is_nonce(text: str) -> bool:

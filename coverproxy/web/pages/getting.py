@@ -67,7 +67,7 @@ async def given_key(request: web.Request) -> web.StreamResponse:
 async def given_again(request: web.Request, form: str) -> web.Response:
     """Show the key of the cookie; without one, redirect to the *form*."""
     try:
-        name, word = _signer(request).loads(request.cookies.get(_COOKIE, ""), max_age=_SHOWN_SECONDS)
+        name, word = _signer(request).loads(forms.cookie(request, _COOKIE), max_age=_SHOWN_SECONDS)
         key = await request.app[ACCOUNTS].known(name)
     except (BadSignature, UnknownKey):
         return web.Response(status=303, headers={"Location": form, "Cache-Control": "no-store"})
@@ -95,7 +95,7 @@ def seeds(request: web.Request, once: str) -> tuple[bytes, bytes] | None:
     if not once:
         return None
     nonce = request.cookies.get(forms.FORM, "")
-    key, word = (forms.signed(request, f"given {what} {nonce} {once[:100]}") for what in ("key", "word"))
+    key, word = (forms.keyed(request, f"given {what} {nonce} {once[:100]}") for what in ("key", "word"))
     return bytes.fromhex(key), bytes.fromhex(word)
 
 

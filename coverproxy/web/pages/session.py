@@ -9,6 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from itsdangerous import BadSignature, URLSafeSerializer
 
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, MalformedPath
 from coverproxy.web.app_keys import CONFIG, DESK
@@ -74,8 +75,7 @@ def _who(request: web.Request) -> str | None:
     named = request.headers.get(config.admin.header, "") if config.admin.header else ""
     if named and believes(request, config.front) and _is_own_host(request):
         return f"front {named}"
-    session = request.cookies.get(SESSION, "")
-    return session if _is_session(request, session) else None
+    return request.cookies[SESSION] if _session(request) else None
 
 
 def _is_own_host(request: web.Request) -> bool:
@@ -133,31 +133,29 @@ def _is_token(request: web.Request, text: str) -> bool:
     return bool(token) and hmac.compare_digest(given, wanted)
 
 
-def _session(request: web.Request, ends: str, nonce: str) -> str:
-    """Sign a session; changing the token in the config invalidates it."""
+def _signer(request: web.Request) -> URLSafeSerializer:
+    """Return what signs sessions; changing the token in the config invalidates them."""
     token = hashlib.sha256(request.app[CONFIG].admin.token.encode()).hexdigest()
-    return f"{ends}.{nonce}.{forms.signed(request, f'session {ends} {nonce} {token}')}"
+    return URLSafeSerializer(
+        request.app[DESK].secret, f"session {token}", signer_kwargs={"digest_method": hashlib.sha256}
+    )
 
 
-def _is_session(request: web.Request, text: str) -> bool:
-    ends, nonce = _parts(text)
-    if not request.app[CONFIG].admin.token or not (ends.isascii() and ends.isdecimal()) or len(ends) > 12:
-        return False
-    expected = _session(request, ends, nonce)
-    is_ours = hmac.compare_digest(text.encode(errors="surrogateescape"), expected.encode())
-    return is_ours and int(ends) > request.app[DESK].history.now()
+def _session(request: web.Request) -> tuple[int, str] | None:
+    """Return end and nonce of the cookie's session; None if it is not one of ours, or is over."""
+    if not request.app[CONFIG].admin.token:
+        return None
+    try:
+        ends, nonce = _signer(request).loads(forms.cookie(request, SESSION))
+    except BadSignature:
+        return None
+    return (ends, nonce) if ends > request.app[DESK].history.now() else None
 
 
 async def _has_ended(request: web.Request, who: str) -> bool:
     """Return whether *who* is a session that was logged out. Raises Unavailable."""
-    is_session = who == request.cookies.get(SESSION, "")
-    return is_session and await request.app[DESK].sessions.has_ended(_parts(who)[1])
-
-
-def _parts(session: str) -> tuple[str, str]:
-    """Return a session's end, as text, and its nonce."""
-    ends, _, rest = session.partition(".")
-    return ends, rest.partition(".")[0]
+    session = _session(request) if who == request.cookies.get(SESSION) else None
+    return session is not None and await request.app[DESK].sessions.has_ended(session[1])
 
 
 def _way_in(request: web.Request, status: int = 401, why: str = "") -> web.Response:
@@ -183,7 +181,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
         return _way_in(request, KEY_REQUESTS[KeyRequestReason.LOGIN], "wrong")
     ends = int(desk.history.now()) + config.admin.session_hours * 3600
     response = web.Response(status=303, headers={"Location": "/admin", "Cache-Control": "no-store"})
-    session = _session(request, str(ends), secrets.token_urlsafe(12))
+    session = _signer(request).dumps([ends, secrets.token_urlsafe(12)])
     forms.set_safe_cookie(request, response, SESSION, session, path=_PATH)
     return response
 
@@ -193,10 +191,10 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 async def log_out(request: web.Request) -> web.StreamResponse:
     """End the session everywhere: copies of its cookie become useless."""
     await form(request)
-    if (session := who(request)) == request.cookies.get(SESSION, ""):
-        ends, nonce = _parts(session)
+    if who(request) == request.cookies.get(SESSION) and (session := _session(request)):
+        ends, nonce = session
         desk = request.app[DESK]
-        await desk.sessions.end(nonce, int(ends), int(desk.history.now()))
+        await desk.sessions.end(nonce, ends, int(desk.history.now()))
     response = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
     response.del_cookie(SESSION, path=_PATH)
     return response

@@ -234,8 +234,9 @@ async def _original(request: web.Request, seen: list[Any]) -> Original | None:
 
 def _seen(request: web.Request) -> list[Any]:
     """Return [item, digest, who, is trusted, note] of what was sent. Raises MalformedPath once too old."""
+    text = request.match_info["seen"].encode(errors="surrogateescape")
     try:
-        seen: list[Any] = _signer(request).loads(request.match_info["seen"], max_age=SEEN_SECONDS)
+        seen: list[Any] = _signer(request).loads(text, max_age=SEEN_SECONDS)
     except BadSignature as exc:
         raise MalformedPath("there is no such upload, or it is too old") from exc
     return seen
