@@ -10,6 +10,9 @@ class NegativeCache:
 
     A billion ISBNs can be requested, so the oldest names are evicted. `change` is a number that differs after
     anything may have been added: then everything is forgotten, since rechecking costs one lookup.
+
+    Not cachetools' TTLCache: it saves some fifteen lines, but takes twice the memory per name and drops all
+    that expired in one go, on the event loop: a quarter of a second for 300,000 names.
     """
 
     def __init__(self, most: int, ttl_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
