@@ -3,11 +3,29 @@
 import re
 from urllib.parse import quote
 
+from aiohttp import web
+
+from coverproxy.domain import schemes
+from coverproxy.domain.errors import CoverError, MalformedPath, NotAnIdentifier
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import LOCAL
 
 _LISTED = re.compile(rf"(?:({LOCAL}[^:]+|[^:]+):)?(.*)", re.DOTALL)
+
+
+def item_of(request: web.Request, ambiguous: type[CoverError]) -> Identifier:
+    """Return the item that a page's address names.
+
+    Raises MalformedPath if it names none, and *ambiguous*, which lists them, if it can mean several.
+    """
+    try:
+        reading = schemes.parse(request.match_info["scheme"], request.match_info["value"])
+    except NotAnIdentifier as exc:
+        raise MalformedPath(str(exc)) from exc
+    if reading.sure is None:
+        raise ambiguous("this can mean any of " + ", ".join(each.listed for each in reading.identifiers))
+    return reading.sure
 
 
 def path_of(identifier: Identifier) -> str:

@@ -7,13 +7,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from coverproxy.domain import schemes
 from coverproxy.domain.errors import (
     BadQuestion,
     KeyRequestReason,
     KeyRequestRefused,
     MalformedPath,
-    NotAnIdentifier,
 )
 from coverproxy.domain.report import Report, ReportReason
 from coverproxy.domain.spec import Identifier
@@ -24,7 +22,7 @@ from coverproxy.web.app_keys import ACCOUNTS, CONFIG, REPORTS
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import is_for_program, person, shown
-from coverproxy.web.paths import path_of, versioned
+from coverproxy.web.paths import item_of, path_of, versioned
 
 routes = web.RouteTableDef()
 
@@ -119,10 +117,4 @@ def _enabled(request: web.Request) -> None:
 def _book(request: web.Request) -> Identifier:
     """Return the item that the address names. Raises MalformedPath."""
     _enabled(request)
-    try:
-        reading = schemes.parse(request.match_info["scheme"], request.match_info["value"])
-    except NotAnIdentifier as exc:
-        raise MalformedPath(str(exc)) from exc
-    if reading.sure is None:
-        raise MalformedPath("this can mean any of " + ", ".join(each.listed for each in reading.identifiers))
-    return reading.sure
+    return item_of(request, MalformedPath)

@@ -16,7 +16,6 @@ from coverproxy.domain.errors import (
     KeyRequestRefused,
     MalformedPath,
     NoCover,
-    NotAnIdentifier,
     TooLarge,
     UnknownKey,
     WrongSecret,
@@ -33,6 +32,7 @@ from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import HEADERS, person, shown, texts_for
 from coverproxy.web.pages.session import admin, who
+from coverproxy.web.paths import item_of
 from coverproxy.web.uploader import ADMIN, MAX_FIELDS, Person, chunks, owner, read, text
 
 routes = web.RouteTableDef()
@@ -247,11 +247,5 @@ def _signer(request: web.Request) -> URLSafeTimedSerializer:
 
 
 def _book(request: web.Request) -> Identifier:
-    """Return the item that the address names. Raises MalformedPath if it names none."""
-    try:
-        reading = schemes.parse(request.match_info["scheme"], request.match_info["value"])
-    except NotAnIdentifier as exc:
-        raise MalformedPath(str(exc)) from exc
-    if reading.sure is None:
-        raise BadQuestion("this can mean any of " + ", ".join(each.listed for each in reading.identifiers))
-    return reading.sure
+    """Return the item that the address names. Raises MalformedPath, BadQuestion if it can mean several."""
+    return item_of(request, BadQuestion)
