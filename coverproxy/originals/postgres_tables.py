@@ -8,11 +8,11 @@ from coverproxy.originals.original_row import COLUMNS, named, values
 from coverproxy.originals.postgres_aliases import NAMES, PostgresAliases
 from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.readable_rows import readable
-from coverproxy.originals.sql_dialect import marks, postgres_dialect, with_percent
+from coverproxy.originals.sql_dialect import marks, postgres_dialect
 from coverproxy.originals.sql_purges import OF_ROW
 from coverproxy.originals.sql_tables import SqlTables
 from coverproxy.originals.stored_identifier import as_text
-from coverproxy.storage.statement import Copy, Run
+from coverproxy.storage.statement import Copy, Run, with_percent
 
 _OF_ITEM = f"""
 {NAMES} SELECT place, names.scheme, names.value, its.* FROM names CROSS JOIN LATERAL (

@@ -7,7 +7,7 @@ from typing import Any
 
 from coverproxy.domain.spec import Identifier
 from coverproxy.originals.stored_identifier import as_text, from_text, read_identifier, stored
-from coverproxy.storage.statement import Run
+from coverproxy.storage.statement import Run, with_percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,6 @@ def postgres_dialect(read: Run, write: Run) -> Dialect:
         with_percent(read), with_percent(write), as_text, from_text, (0, "0"), "= ANY(?)", list,
         "= ANY(?)", lambda digests: [list(digests)], "FOR UPDATE SKIP LOCKED",
     )  # fmt: skip
-
-
-def with_percent(run: Run) -> Run:
-    """Return *run* for statements with `?` marks, where the database's own are `%s`."""
-
-    def converted(sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
-        return run(sql.replace("?", "%s"), values)
-
-    return converted
 
 
 def marks(values: Sequence[Any]) -> str:

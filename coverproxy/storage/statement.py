@@ -20,3 +20,12 @@ class Copy(Protocol):
     def __call__(self, sql: str, rows: Iterable[Sequence[Any]], /) -> int:
         """Run it, however long it takes."""
         ...
+
+
+def with_percent(run: Run) -> Run:
+    """Return *run* for statements with `?` marks, where the database's own are `%s`."""
+
+    def converted(sql: str, values: Any = (), /) -> Rows:
+        return run(sql.replace("?", "%s"), values)
+
+    return converted
