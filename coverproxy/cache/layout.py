@@ -87,7 +87,7 @@ class Layout:
 
     @property
     def changes(self) -> Path:
-        """Up to which change of the shared catalogue this cache is true: see ChangeLog."""
+        """The file that says how far this cache has followed the shared catalogue: see ChangeLog."""
         return self.top / "changes.json"
 
     @property
@@ -107,7 +107,7 @@ class Layout:
 
     @property
     def by_key(self) -> Path:
-        """One symlink per key for which nginx may serve without asking."""
+        """One symlink per key whose covers nginx may serve without asking the app."""
         return self.top / "by-key"
 
     def folder(self, size: str, form: Format) -> Path:

@@ -199,7 +199,7 @@ class SecondTier:
             return one
 
     def _written(self, one: _Waiting) -> bool:
-        """Write one; return whether nothing more is to be done for it."""
+        """Write one; return whether it is finished."""
         try:
             if body := one.body or _packed_file(one):
                 self.objects.put(one.key, body)

@@ -50,7 +50,7 @@ class Unwritten:
             self._kept -= 1
 
     def left(self) -> list[tuple[str, Path]]:
-        """Return the keys and files that this process or a dead one has left here: now this one's."""
+        """Return the keys and files that this process or a dead one left here; now they are ours."""
         found = []
         with suppress(OSError):
             for path in list(self._folder.iterdir()):

@@ -57,7 +57,7 @@ class Shard:
     is_live: bool
 
     def drop_dead_links(self) -> None:
-        """Remove other names of items whose derivative is gone. What comes meanwhile leads somewhere."""
+        """Remove other names of items without a derivative. Names that appear meanwhile lead to one."""
         for entry in _entries(self.path):
             if entry.is_symlink() and not Path(entry.path).exists():
                 with suppress(OSError):

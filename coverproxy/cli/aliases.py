@@ -117,7 +117,7 @@ def list_(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
 @click.argument("listed", metavar="LIST", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--report", "report_file", type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the faults of the list, as JSON lines.",
+    help="Write the list's invalid lines to a file, as JSON lines.",
 )  # fmt: skip
 @needs_data
 def import_(config: Config, as_json: bool, listed: Path, report_file: Path | None) -> None:

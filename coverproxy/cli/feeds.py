@@ -79,7 +79,7 @@ def _line(file: "FeedFile") -> str:
     "--report",
     "report_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where refusals go, a JSON line each (default: data folder).",
+    help="File for refusals, as JSON lines (default: in the data folder).",
 )
 def run(config: Config, as_json: bool, names: tuple[str, ...], report_file: Path | None) -> None:
     """Import the new files of the named feeds, or of all.
@@ -181,9 +181,9 @@ def _of_url(
 @click.command()
 @options
 @click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--source", default="", help="Where what lands comes from (default: the folder's name).")
+@click.option("--source", default="", help="Source of the files (default: the folder's name).")
 @click.option("--move", is_flag=True, help="Move files that are done to FOLDER/done, or FOLDER/refused.")
-@click.option("--poll", is_flag=True, help="Look again and again: for network drives, which tell of nothing.")
+@click.option("--poll", is_flag=True, help="Poll the folder: for network drives, which report no changes.")
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),

@@ -46,21 +46,23 @@ class _Import(click.Command):
     help="Copy files (default), hard-link them, or refer to them.",
 )
 @click.option("--source", default="", help="Source of these covers, for priorities and reports.")
-@click.option("--licence", default="", help="Under which licence they come, where a list does not say.")
+@click.option("--licence", default="", help="Their licence, unless a list names one.")
 @click.option(
     "--until",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The last day on which they may be shown, where a list does not say.",
+    help="The last day on which they may be shown, unless a list names one.",
 )
 @click.option("--no-crop", is_flag=True, help="They may only be shown whole.")
-@click.option("--host", "hosts", multiple=True, help="A host whose pictures may be fetched; several times.")
+@click.option(
+    "--host", "hosts", multiple=True, help="A host from which pictures may be fetched; can be repeated."
+)
 @click.option(
     "--link",
     "koha",
     type=click.Choice(["local:koha", "isbn"]),
     default="local:koha",
     show_default=True,
-    help="What the numbers in a zip for Koha are.",
+    help="The kind of numbers in a zip for Koha.",
 )
 @click.option(
     "--report",
@@ -115,7 +117,7 @@ def _unnamed_feed(hosts: tuple[str, ...], koha: str) -> FeedConfig:
 
 
 def tell_report(as_json: bool, report: "ImportReport", where: Path | None) -> None:
-    """Tell what became of an import, and end the command by that."""
+    """Print an import's result, and end the command with its exit code."""
     told = asdict(report) | {"refused": dict(report.refused), "report": str(where) if where else None}
     tell(as_json, told, summary(report, where))
     if report.interrupted:

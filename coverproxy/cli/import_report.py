@@ -50,7 +50,7 @@ class Refusals:
 
 
 def summary(report: "ImportReport", where: Path | None) -> str:
-    """Say in some lines what became of an import."""
+    """Describe an import's result in a few lines."""
     refused = report.refused.total()
     lines = [
         f"{counted(report.seen, 'file')}: {counted(report.added, 'cover')} added "

@@ -62,7 +62,7 @@ def expire(config: Config, as_json: bool, name: str, moment: int | None) -> None
 @options
 @click.argument("name", metavar="KEY")
 @needs_data
-@click.option("--role", type=click.Choice(KEY_ROLES), help="Its role (default: the one it was asked for in).")
+@click.option("--role", type=click.Choice(KEY_ROLES), help="Its role (default: the requested one).")
 def approve(config: Config, as_json: bool, name: str, role: KeyRole | None) -> None:
     """Let a KEY that was asked for on the key page work, in the role that was asked for."""
     from coverproxy.accounts.self_service import approved

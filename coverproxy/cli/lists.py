@@ -23,7 +23,7 @@ T = TypeVar("T")
 INTERRUPTED = "Interrupted: run the same command again to go on."
 
 NONE, SOME = 1, 3
-"""Exit codes: nothing of the list was done, or part of it. All of it is 0."""
+"""Exit codes if none of the list was done, or only a part. 0: all of it."""
 
 
 def listed_lines(stack: ExitStack, listed: str, column: str | None = None) -> tuple[Iterable[Row], int]:

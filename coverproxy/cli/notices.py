@@ -18,7 +18,7 @@ def notices() -> None:
 
 @notices.command()
 @options
-@click.option("--to", metavar="ADDRESS", help="Send it there alone, not to the operators.")
+@click.option("--to", metavar="ADDRESS", help="Send it only there, not to the operators.")
 def test(config: Config, as_json: bool, to: str | None) -> None:
     """Send a notice to the operators and the webhooks at once, and say who took it.
 

@@ -110,7 +110,7 @@ def release(config: Config, as_json: bool, what: str) -> None:
 
 
 def _digests(shelf: "DataFolder", what: str) -> list[bytes]:
-    """Return the digests of the quarantined originals that are meant."""
+    """Return the digests of the named quarantined originals."""
     if len(what) == 2 * DIGEST_BYTES and set(what.lower()) <= set("0123456789abcdef"):
         digest = bytes.fromhex(what)
         held = any(each.is_held for each in shelf.catalogue.with_digest(digest, most=1000))

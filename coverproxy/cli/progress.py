@@ -15,7 +15,7 @@ Show = Callable[[int, int], None]
 
 @contextmanager
 def progress(verb: str, things: str, *, quiet: bool = False) -> Iterator[Show]:
-    """Show progress on standard error: "importing" (*verb*) so many "files" (*things*)."""
+    """Show progress on standard error: *verb* ("importing"), a count, and *things* ("files")."""
     if quiet:
         yield lambda done, total: None
     elif sys.stderr.isatty():

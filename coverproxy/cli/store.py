@@ -30,7 +30,9 @@ def store() -> None:
 @store.command(name="copy")
 @options
 @click.option("--from", "source", type=_ENGINES, required=True, help="Where everything is now.")
-@click.option("--to", "target", type=_ENGINES, required=True, help="Where it goes: empty, or begun before.")
+@click.option(
+    "--to", "target", type=_ENGINES, required=True, help="Where to copy it: empty, or an unfinished copy."
+)
 @click.option("--url", help="The PostgreSQL database (default: the config's store.url).")
 def copy_command(config: Config, as_json: bool, source: Engine, target: Engine, url: str | None) -> None:
     """Copy all that the databases keep from SQLite to PostgreSQL, or back.

@@ -17,7 +17,7 @@ _POLL_MILLISECONDS = 1000
 
 
 Say = Callable[[str, str, Any], None]
-"""Takes the feed's name, the file's, and what became of it."""
+"""Takes the feed's name, the file's name, and the result."""
 
 
 class _Watched:
@@ -46,7 +46,7 @@ def watch_feeds(
     config: Config, feeds: list[FeedConfig], refusals: Refusals, tell: Callable[[dict[str, Any]], None],
     *, settle: float, poll: bool, once: bool,
 ) -> None:  # fmt: skip
-    """Take in what lands in the feeds' folders, until Ctrl-C; or, *once*, until nothing is left to do."""
+    """Import files that arrive in the feeds' folders, until Ctrl-C; with *once*, until none is left."""
     from coverproxy.service.settled import Settled
 
     def say(feed: str, file: str, found: Any) -> None:
@@ -97,7 +97,7 @@ class _Wakes:
         self._event.clear()
 
     def wait(self, seconds: float) -> None:
-        """Wait for a notice, at most so long."""
+        """Wait for a notification, for at most so many seconds."""
         self._event.wait(seconds)
 
     def _listen(self, folders: list[Path], poll: bool) -> None:

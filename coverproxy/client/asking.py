@@ -115,7 +115,7 @@ class AsyncClient:
         return found
 
     async def info(self, identifiers: Iterable[str]) -> dict[str, CoverInfo]:
-        """Return what is known of each identifier, as it was sent, one request each. Costs no quota."""
+        """Return the details of each identifier, as it was sent; one request each. Costs no quota."""
         return {each: await self._about(each) for each in dict.fromkeys(_listed(identifiers))}
 
     async def _about(self, identifier: str) -> CoverInfo:

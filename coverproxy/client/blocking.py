@@ -56,7 +56,7 @@ class Client:
         return self._run(self._client.have(identifiers))
 
     def info(self, identifiers: Iterable[str]) -> dict[str, CoverInfo]:
-        """Return what is known of each identifier. See AsyncClient.info."""
+        """Return the details of each identifier. See AsyncClient.info."""
         return self._run(self._client.info(identifiers))
 
     def upload(

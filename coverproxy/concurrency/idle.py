@@ -14,7 +14,7 @@ _GUEST = 8
 async def has_spare(share: float, seconds: float, stat: Path = STAT) -> bool:
     """Say whether at least *share* (0 to 1) of all cores' time was idle for *seconds*.
 
-    At once where nothing is asked for, and where the machine does not tell. The load average is the way not
+    At once where no idle time is required, or the machine does not report it. The load average is the way not
     taken: it counts what waited a minute ago.
     """
     if share <= 0 or (before := _ticks(stat)) is None:

@@ -25,7 +25,7 @@ LEASE_SECONDS = 4.0
 """How long a lease outlives its holder. Renewed three times in that time."""
 
 PAID_SECONDS = 60.0
-"""For how long a cover that one node made is free for others, which make it for their own disks."""
+"""For how long other nodes make a cover for their own disks at no cost, after one node made it."""
 
 _WAIT_SECONDS = 30.0
 """How long a flight waits at most: a cover made twice is better than none."""
@@ -114,7 +114,7 @@ class PostgresLeases:
             self._renewing = asyncio.ensure_future(self._renew())
 
     async def _renew(self) -> None:
-        """Renew all that is held, for as long as anything is."""
+        """Renew all held leases, for as long as there are any."""
         while self._held:
             await asyncio.sleep(LEASE_SECONDS / 3)
             for name, holder in list(self._held.items()):

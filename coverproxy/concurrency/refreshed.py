@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 
 
 class Refreshed(Generic[Value]):
-    """The value that was `found` last, and `until` when it is given to whoever asks. For one event loop."""
+    """The last value `found`, which is used until the time `until`. For one event loop."""
 
     def __init__(self, first: Value, seconds: float) -> None:
         self.found = first

@@ -31,7 +31,7 @@ class SingleFlight(Generic[T]):
     ) -> tuple[T, bool]:
         """Wait for the flight of *name*, starting it if needed; return its result and whether we started it.
 
-        The flight is a task of its own, so a client that disconnects cancels nobody else's. Its failure is
+        The flight is a task of its own, so a client that disconnects cancels no other's. Its failure is
         raised to all waiters, except an OwnFault that does not concern the waiter: that one tries again, as
         leader. Raises Pending after *within* seconds; the flight goes on.
         """

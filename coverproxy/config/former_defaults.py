@@ -16,7 +16,7 @@ def equals(size: Size, default: Size, width: int, form: Format) -> list[Size]:
     """Return *size* as each version had it that left the same settings to its defaults, today's first.
 
     *default*: today's default for it; *width*: of the default size or rung that its settings come from. A
-    field counts as left to the default if it has today's; one that the operator set stays as it is.
+    field with today's default counts as not set; a field that the operator set stays as it is.
     """
     section = form.name.lower()
     present, usual = getattr(size, section), getattr(default, section)

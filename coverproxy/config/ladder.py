@@ -91,7 +91,7 @@ def table(named: Mapping[str, Size], ladder: Ladder, *, has_iiif: bool) -> SizeT
 
 
 def named_only(every: SizeTable, named: Mapping[str, Size]) -> SizeTable:
-    """Return a table whose wishes lead to the *named* sizes alone; `w320` is a wish there."""
+    """Return a table in which every request, `w320` too, leads to one of the *named* sizes."""
     return SizeTable(every.sizes, every.aliases, _by_area(named), only=frozenset(named))
 
 

@@ -36,6 +36,6 @@ class Shapes(Section):
                 raise ValueError(f"the key of {host!r}: {SecretAsKey()}")
             if not is_name(key):
                 raise ValueError(
-                    f"the key of {host!r} is not one; expected one as `coverproxy key list` shows it"
+                    f"the key of {host!r} is invalid; expected one as `coverproxy key list` shows it"
                 )
         return hosts

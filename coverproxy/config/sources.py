@@ -65,7 +65,7 @@ def unset_options(path: str, options: Mapping[str, str], environ: Mapping[str, s
 
 
 def _ends(day: str) -> int | None:
-    """Return when a day is over, in UTC; None if the text is none."""
+    """Return the end of a day in UTC; None if the text is not a day."""
     try:
         return int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()) + 86_400
     except ValueError:

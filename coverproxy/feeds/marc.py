@@ -86,7 +86,7 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _with_length(chunk: bytes) -> bytes:
-    """Return a record with its own length in its leader; five digits have no more than 99,999."""
+    """Return a record with its true length in its leader, which has five digits: at most 99,999."""
     return b"%05d" % min(len(chunk), 99_999) + chunk[5:]
 
 

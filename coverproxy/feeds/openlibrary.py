@@ -46,7 +46,7 @@ class UnreadLine:
 def editions(dump: BinaryIO, skipped: int = 0) -> Iterator[tuple[int, Edition | UnreadLine | None]]:
     """Read a decompressed dump: line numbers, and the edition, None if it has neither cover nor work.
 
-    *skipped*: so many lines are passed over unread: an earlier run read them.
+    *skipped*: the number of lines that an earlier run has read.
     Raises FeedUnreadable if a line is longer than MAX_LINE_BYTES: then it is not a dump.
     """
     number = 0

@@ -110,7 +110,7 @@ def _picked(count: int) -> Any:
 
 
 def _reach(lines: Any) -> float:
-    """Return up to which share of half a cycle a pixel *lines* (each of equal length) have detail."""
+    """Return the highest frequency with detail in equally long *lines*, as a share of half a cycle per px."""
     numpy = library()
     length = lines.shape[1]
     if length < SHORTEST:

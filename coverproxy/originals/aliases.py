@@ -7,7 +7,7 @@ from coverproxy.domain import schemes
 from coverproxy.domain.spec import Identifier
 
 MOST_NAMES = 100
-"""Names that one item may have: whatever concerns it is done for each."""
+"""Most names of one item: whatever is done to it is done for each name."""
 
 _RANK = {name: rank for rank, name in enumerate(schemes.ALL)}
 
@@ -27,7 +27,7 @@ class AliasStore(Protocol):
         ...
 
     def linked(self, identifiers: Iterable[Identifier]) -> dict[Identifier, tuple[Identifier, ...]]:
-        """Return names() of those of many that have more than one, by few queries for all of them."""
+        """Return names() of the identifiers that have more than one, with few queries for all."""
         ...
 
     def put(self, name: Identifier, item: Identifier) -> None:

@@ -159,7 +159,7 @@ class CatalogueTables(Protocol):
         ...
 
     def unknown(self, originals: Sequence[Original]) -> list[Original]:
-        """Return those of which nothing is known that decides what becomes of them, with few queries.
+        """Return the originals whose fate nothing in the catalogue decides, with few queries.
 
         That is: their item has no original, no other name, no past and nothing hidden, and no item has these
         bytes, nor are they refused, quarantined or hidden.
@@ -196,11 +196,11 @@ class CatalogueTables(Protocol):
         ...
 
     def mark_unmeasured(self, identifier: Identifier) -> None:
-        """Remember that an item has several originals, and that some of them are to be measured."""
+        """Remember that an item has several originals, some of which must still be measured."""
         ...
 
     def unmeasured(self, most: int) -> list[Identifier]:
-        """Return at most *most* items of which some originals are to be measured."""
+        """Return at most *most* items with originals that must still be measured."""
         ...
 
     def unmark_unmeasured(self, identifier: Identifier) -> None:

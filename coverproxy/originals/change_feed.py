@@ -36,7 +36,7 @@ class ChangeFeed(Protocol):
         ...
 
     def claim(self, name: str, now: int, until: int) -> tuple[int, int] | None:
-        """Reserve *name* for the caller until a moment, if there is something to tell it and nobody has it.
+        """Reserve *name* for the caller until a moment, if it has unsent changes and is free.
 
         Returns (its cursor, how often it failed in a row), or None. A new name begins with the next change.
         Moments are in seconds since 1970. MUST NOT run within writing().

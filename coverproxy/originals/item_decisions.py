@@ -1,4 +1,4 @@
-"""What people decided of an item: by whichever of its names, before it was linked or since."""
+"""People's decisions about an item, under any of its names, made before or after it was linked."""
 
 from coverproxy.domain.decisions import Decision, Deed
 from coverproxy.domain.spec import Identifier

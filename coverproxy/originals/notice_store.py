@@ -6,7 +6,7 @@ from typing import Protocol
 from coverproxy.domain.notice import Addressee, Delivery, Notice, Way
 
 MOST_WAITING = 10_000
-"""Deliveries that wait at most; beyond, nothing is added: somebody floods, or the mail server is gone."""
+"""Most deliveries that wait. Beyond it none is added: somebody floods us, or the mail server is gone."""
 
 MOST_IN_DIGEST = 200
 

@@ -16,7 +16,7 @@ WITH item AS (
     JOIN alias ON item_scheme = item.scheme AND item_value = item.value
 )
 """
-"""The beginning of a statement that asks by any name: `names` are those of the item; its own has place 0."""
+"""The start of a query by any name: `names` are all names of the item; its own has place 0."""
 
 _NAMES = f"{NAMES} SELECT scheme, value FROM names ORDER BY place, scheme, value"  # noqa: S608 - constants only
 

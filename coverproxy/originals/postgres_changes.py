@@ -58,7 +58,7 @@ class ChangeLog:
                 place.waiting.pop(book, None)
 
     def seen(self) -> int:
-        """Return up to which number this node has read; 0 where it has not begun."""
+        """Return the last number that this node has read; 0: none yet."""
         found = self._load()
         return found.seen if found else 0
 

@@ -31,9 +31,9 @@ class PurgeStore(Protocol):
         ...
 
     def due(self, now: int, most: int) -> list[Purge]:
-        """Return at most *most* that are to be carried out now, the earliest first."""
+        """Return at most *most* purges that are due, the earliest first."""
         ...
 
     def done(self, purge: Purge, now: int) -> None:
-        """Record that one was carried out once more, unless a later one came, or another node did so."""
+        """Record that a purge was carried out again, unless a later one came or another node did it."""
         ...

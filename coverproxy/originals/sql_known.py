@@ -1,4 +1,4 @@
-"""Of many originals at once: those of which the catalogue knows nothing."""
+"""Finds, among many originals, those that the catalogue does not know."""
 
 from collections.abc import Sequence
 

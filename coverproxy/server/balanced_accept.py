@@ -147,7 +147,7 @@ class SharedSite(web.BaseSite):
             _log.error("no connection can be accepted", extra={"error": fault.strerror or os.strerror(0)})
 
     def _is_patience_over(self) -> bool:
-        """Return whether we have left a connection to others for so long that we take it now."""
+        """Return whether we have left a connection to other workers for so long that we now take it."""
         now = time.monotonic()
         if now - self._left_at > PATIENCE_SECONDS:  # an earlier connection, taken by another worker
             self._left_since = now

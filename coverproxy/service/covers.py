@@ -202,7 +202,7 @@ class Covers:
         return await self._making.preview(original, size)
 
     async def info(self, text: str, scheme: str = ISBN, farthest: Relation | None = None) -> Known:
-        """Return what is known about *text*; see InfoService.about(). Raises UnknownScheme, Unavailable."""
+        """Look *text* up; see InfoService.about(). Raises UnknownScheme, Unavailable."""
         return await self._books.about(text, scheme, farthest)
 
     async def have(self, texts: Iterable[str]) -> dict[str, bool | None]:

@@ -130,6 +130,4 @@ def _common(source: dict[str, Table], target: dict[str, Table]) -> dict[str, Tab
 def _refuse_used(target: Tables, tables: dict[str, Table]) -> None:
     for name in _TOLD_FIRST:
         if name in tables and (count := target.count(name)):
-            raise StoreUnavailable(
-                f"what is copied to is in use: it has {count} rows in {name!r}; expected none"
-            )
+            raise StoreUnavailable(f"the target is in use: it has {count} rows in {name!r}; expected none")

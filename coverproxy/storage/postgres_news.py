@@ -70,7 +70,7 @@ class PostgresNews:
             self._number += 1
 
     def number(self) -> int:
-        """Return a number that differs once anything may have changed: while nobody listens, always."""
+        """Return a number that differs once anything may have changed, or while nothing listens."""
         if not self._heard.is_set():
             self.rise()
         return self._number

@@ -1,4 +1,4 @@
-"""What runs a statement, whichever the database."""
+"""The type of functions that run a statement, for both databases."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol

@@ -32,8 +32,8 @@ def accepted(headers: CIMultiDictProxy[str]) -> str:
 def choices(accept: str, formats: frozenset[Format], offered: frozenset[Format]) -> tuple[Format, ...]:
     """Return what a client may be answered with, what it likes best first; the last is what to make for it.
 
-    That is JPEG, after those of *offered* that it names and likes as much: they are given out where they are
-    there. A client that does not take JPEG gets what it likes best of *formats*, those that are switched on.
+    JPEG comes last, after the *offered* formats that the client names with the same weight; these are served
+    where they exist. A client that does not take JPEG gets its best of *formats*, the enabled ones.
     WebP and AVIF must be named: clients that send `image/*` or `*/*` may not be able to show them.
     """
     return (_kept_choices if len(accept) <= MAX_KEPT else _choices)(accept, formats, offered)

@@ -30,7 +30,7 @@ FORM = "multipart/form-data"
 
 @dataclass(frozen=True, slots=True)
 class BatchForm:
-    """The form without its key: the list's text, "gallery", "zip" or "sheet", and how these are to be.
+    """The form without its key: the list's text, "gallery", "zip" or "sheet", and their settings.
 
     `part`: counts from 1.
     """

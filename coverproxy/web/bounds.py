@@ -98,7 +98,7 @@ def is_encoded(request: web.BaseRequest) -> bool:
 class Around:
     """Refuses requests over the limits, and passes all others to the handler.
 
-    What the fast path knows is answered before: the router alone takes as long as all of it.
+    Hits that the fast path knows are answered first: the router alone takes as long as all of it.
     """
 
     def __init__(self, app: web.Application) -> None:

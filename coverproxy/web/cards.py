@@ -58,7 +58,7 @@ def _colour(hue: float, light: float, full: float) -> str:
 
 
 def _set(text: str, width: float, height: float, largest: float = _LARGEST) -> Lettering:
-    """Break a text at the largest size that fits; what does not fit at the smallest is cut."""
+    """Break a text into lines at the largest size that fits; cut it if even the smallest is too large."""
     size = width * largest
     while True:
         lines = broken(text, width * _ROOM / size)

@@ -36,7 +36,7 @@ HEAD_BYTES = 4096
 """Kept of a head that cannot be read, to answer it: more than addresses without lists may have."""
 
 
-class Around(Protocol):
+class BeforeRouter(Protocol):
     """What stands before the router."""
 
     def __call__(self, handle: Handle, /) -> Handle:
@@ -84,7 +84,7 @@ class BoundedRunner(web.AppRunner):
         self,
         app: web.Application,
         limits: ConnectionLimits | None = None,
-        around: Around | None = None,
+        around: BeforeRouter | None = None,
         **options: Any,
     ) -> None:
         super().__init__(app, access_log=None, **options)

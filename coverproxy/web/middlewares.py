@@ -156,7 +156,7 @@ def _note(request: web.Request, error: CoverError, label: CoverStatus) -> None:
 
 
 def _detail(request: web.Request, error: CoverError) -> str:
-    """Describe what was refused; for a bound key, also to which site."""
+    """Describe a refused request; for a bound key, with the site."""
     asking = f" ({site(request) or 'the request names none'})" if isinstance(error, KeyNotForSite) else ""
     return f"{error}{asking}"
 

@@ -132,7 +132,7 @@ async def pending(request: web.Request) -> web.StreamResponse:
 
 
 def _book(request: web.Request) -> Identifier:
-    """Return the book that is meant. Raises NotAnIdentifier, BadQuestion, UnknownScheme."""
+    """Return the book of the request's path. Raises NotAnIdentifier, BadQuestion, UnknownScheme."""
     request[IS_PROGRAM] = True
     reading = schemes.parse(request.match_info["scheme"], request.match_info["value"].rstrip("/"))
     if reading.sure is None:

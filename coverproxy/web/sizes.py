@@ -18,7 +18,7 @@ _PX = re.compile("[1-9][0-9]{0,3}")
 
 
 def sizes_for(request: web.Request, key: Key) -> SizeTable:
-    """Return the sizes that a key's requests lead to: all, or those of the config alone."""
+    """Return the sizes that a key may use: all, or only the named ones of the config."""
     return request.app[NAMED_SIZES if key.named_sizes_only else SIZES]
 
 

@@ -37,7 +37,7 @@ ADMIN = Person("admin", is_admin=True, is_trusted=True)
 
 
 def owner(key: Key, rules: Upload) -> Person:
-    """Return the owner of a key as the config trusts them. Raises WrongSecret where none may upload."""
+    """Return a key's owner, as far as the config trusts owners. Raises WrongSecret if none may upload."""
     if rules.owners == "off" and key.name not in rules.trusted:
         raise WrongSecret("this service accepts covers from its administrators only")
     is_trusted = rules.owners == "trusted" or key.name in rules.trusted or key.counted_as in rules.trusted

@@ -15,7 +15,7 @@ from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder
 
 _PATIENCE = 6
-"""Times render.time_limit_seconds that one may take: of much detail it takes half a minute."""
+"""Times render.time_limit_seconds that one may take: a detailed one takes half a minute."""
 
 _LOWEST = 19
 """Niceness of background work."""

@@ -31,7 +31,7 @@ from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.notices import notice_post
 
 LAST_SECONDS = 0.1
-"""Time left for fetches that nobody waits for when the service stops."""
+"""Time for fetches without a waiting client to finish when the service stops."""
 
 
 @asynccontextmanager

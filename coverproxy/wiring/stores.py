@@ -72,7 +72,7 @@ class OpenedMemory(SourceMemory, Shuttable, Protocol):
 
 
 class Follow(Protocol):
-    """Has this node act on what others do, for as long as the block lasts."""
+    """Follows other nodes' changes for as long as the block lasts."""
 
     def __call__(
         self, accounts: Accounts, metrics: "Metrics", drop: Callable[[], object], /

@@ -99,7 +99,7 @@ def _room(pool: PostgresPool, config: Config) -> Iterator[Finding]:
 
 
 def _hearing(config: Config) -> Finding:
-    """Say something on the channel, where nobody acts on it, and listen whether it comes."""
+    """Send a notification that no node acts on, and wait for it."""
     advice = "store.listen_url must lead to the server itself, not to PgBouncer"
     try:
         with BoundedConnection.connect(**parameters(config.store.listening), autocommit=True) as connection:

@@ -50,7 +50,7 @@ class AdminWaiting(TypedDict):
 
 
 class AdminHome(TypedDict):
-    """What waits for an administrator, and what readers ask for in vain."""
+    """What waits for an administrator, and the most requested items without a cover."""
 
     faults: Annotated[dict[str, str], Field(description="By component.")]
     waits: AdminWaiting

@@ -103,7 +103,7 @@ def choices(request: web.Request) -> list[str]:
 
 
 def _choice(request: web.Request) -> KeyChoice:
-    """Read the choice. Words that are none of ours choose nothing: they come from a typed address."""
+    """Read the choice. Unknown words, which come from typed addresses, choose nothing."""
     query = request.query
     state, sort = query.get("state", ""), query.get("sort", "")
     return KeyChoice(

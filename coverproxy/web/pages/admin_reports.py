@@ -39,7 +39,7 @@ class ReportChoice:
 
     @classmethod
     def of(cls, request: web.Request) -> "ReportChoice":
-        """Read it from an address; words that are none of ours choose nothing."""
+        """Read it from an address; unknown words choose nothing."""
         reason, sort = (request.query.get(name, "") for name in ("reason", "sort"))
         return cls(
             reason if any(reason == each.value for each in ReportReason) else "",

@@ -103,7 +103,7 @@ async def _told(request: web.Request) -> HomePage:
 
 
 async def tried(request: web.Request, start: str, shown_at: str) -> TriedItem | None:
-    """Tell all of the ISBN, or scheme:value, that a visitor typed: None where there is none.
+    """Describe the ISBN, or scheme:value, that a visitor typed; None: nothing was typed.
 
     *start*: the beginning of the addresses to copy; *shown_at*: that of the addresses used on this page.
     """

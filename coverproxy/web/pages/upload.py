@@ -142,7 +142,7 @@ def _form(
 
 
 def _why(request: web.Request, fault: CoverError) -> str:
-    """Say why a picture was not taken, in words for people; where there are none, in our own."""
+    """Say why a picture was refused, in a text of the pages, or else in the error's own words."""
     texts = texts_for(request)
     if isinstance(fault, KeyRequestRefused):
         return texts(f"refused.{fault.reason}")

@@ -61,7 +61,7 @@ def load_all(site: Site) -> dict[str, Texts]:
 
 
 def builtin(language: str) -> dict[str, str]:
-    """Return the texts that come with the pages; none where there are none in that language."""
+    """Return the texts that ship with the pages in a language; empty if there are none."""
     return dict(_builtin(language))
 
 
