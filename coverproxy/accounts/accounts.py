@@ -74,6 +74,7 @@ class Accounts:
         self._looked_at = float("-inf")
         self._made: dict[tuple[str, date], int] = {}
         self._looking = asyncio.Lock()
+        self._linking = asyncio.Lock()  # or a repair by older keys takes away the link of a new one
         self._owed: Counter[tuple[str, date]] = Counter()
         self._answer_within = answer_within
         self._workers = workers
@@ -128,7 +129,8 @@ class Accounts:
         """
         await self.refresh()
         if self._links.is_due:
-            await self._links.repair(self.all())
+            async with self._linking:
+                await self._links.repair(self.all())
 
     async def keep_fresh(self, every: float = 1.0) -> None:
         """Refresh forever. A failing store is retried; until then the known state stays in use."""
@@ -318,9 +320,10 @@ class Accounts:
         Raises Unavailable if the keys are lost: with one key in the store, the links of all others would go.
         """
         await self._links.refuse_if_lost()
-        await self.store.save(key)
-        await self._links.keep(key)
-        await self.refresh()
+        async with self._linking:
+            await self.store.save(key)
+            await self._links.keep(key)
+            await self.refresh()
 
     def _unknown(self, name: str) -> UnknownKey | Unavailable:
         """Return the error for a name that is not among the keys read."""

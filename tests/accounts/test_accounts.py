@@ -242,6 +242,17 @@ async def test_an_automated_client_over_its_quota_keeps_its_pace(another: Anothe
             await made(accounts, Visitor(key, is_automated=True))
 
 
+async def test_a_repair_leaves_the_link_of_a_key_that_is_just_made(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    """Links repaired while a key is made are those of all keys: the new one is a hit's at once."""
+    for _ in range(40):
+        key = Key(new_name(), "library", 10)
+        clock.now += 60  # a repair is due
+        await asyncio.gather(accounts.look_after(), accounts.save(key))
+        assert (tmp_path / "by-key" / key.name).is_symlink()
+
+
 async def test_links_follow_the_keys_and_are_repaired(
     accounts: Accounts, another: Another, tmp_path: Path
 ) -> None:
