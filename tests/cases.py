@@ -4,7 +4,12 @@ import shutil
 
 from conftest import COVERED, UNCOVERED, Running
 
+from coverproxy.demo.classics import CLASSICS
+
 BAD_CHECK_DIGIT = "9780141439519"
+
+COLD, LOST = CLASSICS[-1].isbns[0], CLASSICS[-2].isbns[0]
+"""A book whose cover is never made, and one whose original goes: for these rows alone."""
 
 
 async def _missing(server: Running) -> str:
@@ -16,18 +21,18 @@ async def _invalid(server: Running) -> str:
 
 
 async def _quota(server: Running) -> str:
-    return server.path(key=(await server.new_key(daily_limit=0)).name)
+    return server.path(COLD, key=(await server.new_key(daily_limit=0)).name)
 
 
 async def _unavailable(server: Running) -> str:
-    for path in list(server.originals.rglob(f"{COVERED}-*")):
+    for path in list(server.originals.rglob(f"{LOST}-*")):
         shutil.rmtree(path.parent)  # a file alone that is gone was deleted; a folder is on a disk that is
-    return server.path()
+    return server.path(LOST)
 
 
 async def _busy(server: Running) -> str:
-    server.service.renders.taken = 10_000
-    return server.path()
+    server.service.renders.taken = 10_000  # until the test's end
+    return server.path(COLD)
 
 
 async def _unknown_key(server: Running) -> str:

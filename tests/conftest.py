@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,11 @@ import pytest
 from aiohttp import web
 from browser import Chromium, Page
 from cost import pytest_addoption, pytest_runtest_makereport, pytest_sessionstart, pytest_terminal_summary
+from decoders import processes
 from ending import end
 from hypothesis import HealthCheck, settings
+from library import open_taker
+from standing import Standing
 
 from coverproxy import demo
 from coverproxy.config import Config, load
@@ -35,7 +39,6 @@ from coverproxy.service.import_steps import Sender
 from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner
-from coverproxy.wiring.commands import open_importer
 from coverproxy.wiring.data_folder import DataFolder, open_shelf
 from coverproxy.wiring.service import Service
 
@@ -125,7 +128,7 @@ def fill(config: Config, stocked: Path, drawn: Path) -> None:
 def take_in(config: Config, path: Path, mode: str = "link") -> ImportReport:
     """Import *path* into the config's data folder, by hard links unless told otherwise."""
     linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": mode})})
-    with open_shelf(linked) as shelf, open_importer(linked, shelf, lambda refusal: None) as importer:
+    with open_shelf(linked) as shelf, open_taker(linked, shelf, lambda refusal: None) as importer:
         return importer.run(offered(path, Sender("test")), lambda report: None)
 
 
@@ -187,8 +190,26 @@ class Running:
         """Make another key."""
         fields: dict[str, Any] = {"label": "another", "daily_limit": 1000} | values
         key = Key(new_name(), **fields)
-        await self.service.accounts.save(key)
+        await self.enter(key)
         return key
+
+    async def enter(self, key: Key) -> None:
+        """Enter a key, or what has changed of it."""
+        await self.service.accounts.save(key)
+
+
+@dataclass
+class Shared(Running):
+    """A server that many tests ask: each has a client and a key of its own, and changes nothing else.
+
+    What a test asks for may be there already, as another has had it made.
+    """
+
+    standing: Standing
+
+    async def enter(self, key: Key) -> None:
+        """Enter a key."""
+        await self.standing.do(super().enter(key))
 
 
 @dataclass(frozen=True)
@@ -206,6 +227,8 @@ class Got:
 
 
 Start = Callable[..., Awaitable[Running]]
+
+Stand = Callable[..., tuple[Config, Standing]]
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +249,7 @@ async def start(tmp_path: Path, drawn: Path, stocked: Path) -> AsyncIterator[Sta
         config = configured(folder or tmp_path / f"data{len(closing)}", **sections)
         await asyncio.to_thread(fill, config, stocked, drawn)
         listeners = listen(config)
-        app = application(config, listeners, lambda: None, prestart=False)
+        app = application(config, listeners, lambda: None, processes=processes(config))
         runner = BoundedRunner(app, around=bounds.around(app), shutdown_timeout=2.0)
         await runner.setup()
         await web.SockSite(runner, listeners.covers).start()
@@ -246,6 +269,54 @@ async def start(tmp_path: Path, drawn: Path, stocked: Path) -> AsyncIterator[Sta
 async def server(start: Start) -> Running:
     """A server with default settings."""
     return await start()
+
+
+@pytest.fixture(scope="module")
+def stand(drawn: Path, stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """A function that returns the module's server of some config sections, which its first call starts."""
+    known: dict[str, tuple[Config, Standing]] = {}
+
+    def standing(**sections: Any) -> tuple[Config, Standing]:
+        if (name := repr(sections)) not in known:
+            config = configured(tmp_path_factory.mktemp("standing") / "data", **sections)
+            fill(config, stocked, drawn)
+            listeners = listen(config)
+            app = application(config, listeners, lambda: None, processes=processes(config))
+            known[name] = config, Standing(app, listeners)
+        return known[name]
+
+    yield standing
+    for _, each in known.values():
+        each.close()
+
+
+@pytest.fixture
+async def share(stand: Stand) -> AsyncIterator[Start]:
+    """A function that returns the module's server of some config sections: for tests that change nothing.
+
+    Each test has a client and a key of its own. Starting a server takes longer than most answers.
+    """
+    given: list[Running] = []
+    async with AsyncExitStack() as stack:
+
+        async def sharing(**sections: Any) -> Running:
+            config, standing = stand(**sections)
+            client = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
+            key = Key(new_name(), "tests", 1000)
+            shared = Shared(config, standing.app, standing.listeners, client, key, standing)
+            await shared.enter(key)
+            given.append(shared)
+            return shared
+
+        yield sharing
+    for each in given:
+        each.service.renders.taken = 0  # a test may have filled the queue
+
+
+@pytest.fixture
+async def shared(share: Start) -> Running:
+    """The module's server with default settings, for tests that change nothing."""
+    return await share()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 from conftest import UNCOVERED, Running, configured, fill
+from decoders import processes
 from ending import end
 
 from coverproxy.demo.classics import CLASSICS, MISSING
@@ -37,7 +38,7 @@ async def demonstration(data: Path, stocked: Path, drawn: Path) -> AsyncIterator
     books = [Shown(isbn, each.title, each.author, key.name) for each in CLASSICS for isbn in each.isbns]
     missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key.name, has_cover=False)
     listeners = listen(config)
-    app = application(config, listeners, lambda: None, (*books, missing), prestart=False)
+    app = application(config, listeners, lambda: None, (*books, missing), processes=processes(config))
     runner = BoundedRunner(app, around=bounds.around(app), shutdown_timeout=2.0)
     await runner.setup()
     await web.SockSite(runner, listeners.covers).start()

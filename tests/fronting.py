@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from conftest import Running
 from services import program
 
 from coverproxy.cli import main
+from coverproxy.config import Config
 
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -69,16 +71,23 @@ async def fronted(
     data: Path, app: str, folder: Path, tables: Mapping[str, Any] | None = None, **front: Any
 ) -> AsyncIterator[str]:
     """Run nginx before the app of that URL, over its data folder; yield nginx's URL."""
+    port = free_port()
+    async with nginx(folder, before_app(data, app, folder, port, tables, **front), port) as url:
+        yield url
+
+
+def before_app(
+    data: Path, app: str, folder: Path, port: int, tables: Mapping[str, Any] | None = None, **front: Any
+) -> str:
+    """Return the configuration of an nginx before the app of that URL, and let it read the data folder."""
     program("nginx")
     readable(data)
-    port = free_port()
     given = {
         "listen": [f"127.0.0.1:{port}"],
         "apps": [app.removeprefix("http://")],
         "access_log": f"{folder}/access.log",
     }
-    async with nginx(folder, printed(data, tables, **(given | front)), port) as url:
-        yield url
+    return printed(data, tables, **(given | front))
 
 
 @contextlib.asynccontextmanager
@@ -96,12 +105,29 @@ async def nginx(folder: Path, conf: str, port: int) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def before(server: Running, folder: Path, **front: Any) -> AsyncIterator[str]:
     """Run nginx before a server of this process."""
-    given = {"x_accel": server.config.front.x_accel} | front
     config = server.config
-    offers = {name: {"offers": size.offers} for name, size in config.sizes.items()}
-    tables = {"formats": config.formats.model_dump(), "sizes": offers}
-    async with fronted(Path(config.data.dir), server.listeners.url, folder, tables, **given) as url:
+    given = {"x_accel": config.front.x_accel} | front
+    async with fronted(Path(config.data.dir), server.listeners.url, folder, tables(config), **given) as url:
         yield url
+
+
+@contextlib.contextmanager
+def standing_before(config: Config, app: str, folder: Path) -> Iterator[str]:
+    """Run nginx before a server that stands for many tests, with default settings; yield its URL."""
+    port = free_port()
+    conf = before_app(Path(config.data.dir), app, folder, port, tables(config))
+    with subprocess.Popen(laid(folder, conf)) as process:
+        try:
+            asyncio.run(listening(port))
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def tables(config: Config) -> dict[str, Any]:
+    """What nginx-conf reads of a server's config beside [front]."""
+    offers = {name: {"offers": size.offers} for name, size in config.sizes.items()}
+    return {"formats": config.formats.model_dump(), "sizes": offers}
 
 
 async def listening(port: int) -> None:

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from conftest import COVERED, Running, configured, take_in
 from cut_proxy import CutProxy
+from decoders import processes
 from ending import end
 from postgres_server import Cluster, emptied
 
@@ -35,7 +36,7 @@ PROMISED = 1.0
 async def running(config: Any) -> AsyncIterator[Running]:
     """A node over its data folder as it is."""
     listeners = listen(config)
-    app = application(config, listeners, lambda: None, prestart=False)
+    app = application(config, listeners, lambda: None, processes=processes(config))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.SockSite(runner, listeners.covers).start()

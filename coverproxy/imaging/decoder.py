@@ -111,6 +111,10 @@ def _number(value: Any, most: int) -> int:
 
 def render_processes(config: Config, count: int, patience: float = 1.0, niceness: int = 0) -> RenderProcesses:
     """Build the render processes, each bounded by the config; does not start them."""
+    return RenderProcesses(count, bounds(config, patience, niceness))
+
+
+def bounds(config: Config, patience: float = 1.0, niceness: int = 0) -> Bounds:
+    """Return the bounds of a render process by the config."""
     seconds, memory = config.render.time_limit_seconds * patience, config.limits.max_decoded_bytes
-    bounds = Bounds(seconds, memory + _SPARE_BYTES, config.limits.max_bytes, niceness)
-    return RenderProcesses(count, bounds)
+    return Bounds(seconds, memory + _SPARE_BYTES, config.limits.max_bytes, niceness)

@@ -10,6 +10,7 @@ import uvloop
 from aiohttp import web
 
 from coverproxy.config import Config
+from coverproxy.imaging.render_process import RenderProcesses
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import bounds
 from coverproxy.web.app import build, run_ops, use_fast_path
@@ -81,17 +82,17 @@ def application(
     on_ready: Callable[[], None],
     shown: tuple[Shown, ...] = (),
     *,
-    prestart: bool = True,
+    processes: RenderProcesses | None = None,
 ) -> web.Application:
     """Make the application of one process: starting it opens the service, its end closes it.
 
-    `prestart`: start render processes before the first request; otherwise each starts with its first picture.
+    `processes`: the caller's render processes, which stay open; without them it starts its own first of all.
     """
     metrics = Metrics()
     app = build(config, metrics, shown)
 
     async def service(app: web.Application) -> AsyncIterator[None]:
-        async with open_service(config, metrics, prestart=prestart) as opened:
+        async with open_service(config, metrics, processes) as opened:
             app[SERVICE] = opened
             app[COVERS], app[ACCOUNTS], app[LOOKUPS] = opened.covers, opened.accounts, opened.lookups
             app[CURATOR], app[REPORTS], app[UPLOADS] = opened.curator, opened.reports, opened.uploads

@@ -16,7 +16,7 @@ from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.prewarm import Prewarmer, PrewarmResult
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder, open_shelf
-from coverproxy.wiring.decoding import open_guard
+from coverproxy.wiring.decoding import open_decoder
 from coverproxy.wiring.objects import second_tier
 from coverproxy.wiring.sources import contributor_of, ingestor_of
 
@@ -32,7 +32,7 @@ def open_importer(
     config: Config, shelf: DataFolder, on_refusal: Callable[[Refusal], None]
 ) -> Iterator[Importer]:
     """Open the importer."""
-    with open_guard(config, shelf, Metrics(), 1) as (guard, _):
+    with open_decoder(config, shelf, Metrics()) as (guard, _):
         limits, rules = config.limits, config.imports
         yield Importer(shelf.catalogue, shelf.files, guard, shelf.invalidator, limits, rules, on_refusal)
 
@@ -40,7 +40,7 @@ def open_importer(
 @contextmanager
 def open_contributor(config: Config, shelf: DataFolder) -> Iterator[tuple[Contributor, DecodeGuard]]:
     """Open the contributor, for a person's file at the command line."""
-    with open_guard(config, shelf, Metrics(), 1) as (guard, _):
+    with open_decoder(config, shelf, Metrics()) as (guard, _):
         yield contributor_of(config, shelf, ingestor_of(config, shelf, {})), guard
 
 
@@ -55,7 +55,7 @@ def open_warmer(
     # It runs at low priority, so on a busy machine renders take far longer; that is not the pictures' fault.
     with (
         open_shelf(config) as shelf,
-        open_guard(config, shelf, metrics, 1, _PATIENCE) as (guard, processes),
+        open_decoder(config, shelf, metrics, _PATIENCE) as (guard, processes),
         second_tier(shelf, metrics, _LAST_SECONDS) as second,
     ):
         known = config.size_table.sizes

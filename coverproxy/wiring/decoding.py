@@ -1,7 +1,7 @@
 """Builds decoders: each in its own process, behind the guard that journals crashes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from coverproxy.config import Config
@@ -14,14 +14,24 @@ from coverproxy.wiring.data_folder import DataFolder
 
 @contextmanager
 def open_guard(
-    config: Config, shelf: DataFolder, metrics: Metrics, count: int, patience: float = 1.0, niceness: int = 0
-) -> Iterator[tuple[DecodeGuard, RenderProcesses]]:
-    """Open *count* decoders, each in its process. *patience*: factor on the time limit of a render."""
-    processes = render_processes(config, count, patience, niceness)
+    config: Config, shelf: DataFolder, metrics: Metrics, processes: RenderProcesses
+) -> Iterator[DecodeGuard]:
+    """Open the guard of some render processes."""
     guard = DecodeGuard(Path(config.data.dir), processes, shelf.catalogue, metrics)
     guard.open()
     try:
-        yield guard, processes
+        yield guard
     finally:
         guard.close()
-        processes.close()
+
+
+@contextmanager
+def open_decoder(
+    config: Config, shelf: DataFolder, metrics: Metrics, patience: float = 1.0
+) -> Iterator[tuple[DecodeGuard, RenderProcesses]]:
+    """Open a guard with one render process of its own. *patience*: factor on the time limit of a render."""
+    with (
+        closing(render_processes(config, 1, patience)) as processes,
+        open_guard(config, shelf, metrics, processes) as guard,
+    ):
+        yield guard, processes

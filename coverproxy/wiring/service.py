@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,9 @@ from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
+from coverproxy.imaging.decoder import render_processes
 from coverproxy.imaging.render_pool import RenderPool
+from coverproxy.imaging.render_process import RenderProcesses
 from coverproxy.originals.local_copies import LocalCopies
 from coverproxy.service.better_formats import BetterFormats
 from coverproxy.service.bring import purges_carried_out
@@ -119,10 +121,15 @@ async def tidied(shelf: DataFolder, config: Config) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_service(config: Config, metrics: Metrics, *, prestart: bool = True) -> AsyncIterator[Service]:
-    """Open the service; at the end, finish covers in progress, within `server.stop_seconds`."""
+async def open_service(
+    config: Config, metrics: Metrics, processes: RenderProcesses | None = None
+) -> AsyncIterator[Service]:
+    """Open the service; at the end, finish covers in progress, within `server.stop_seconds`.
+
+    *processes*: the caller's render processes; without them it starts its own.
+    """
     async with AsyncExitStack() as stack:
-        parts = await _open_parts(stack, config, metrics, prestart=prestart)
+        parts = await _open_parts(stack, config, metrics, processes)
         service = _build(parts)
         await stack.enter_async_context(kept_true(parts.folder, parts.databases, parts.accounts, metrics))
         await stack.enter_async_context(tidied(parts.folder, config))
@@ -134,14 +141,16 @@ async def open_service(config: Config, metrics: Metrics, *, prestart: bool = Tru
             await service.covers.close(config.server.stop_seconds)
 
 
-async def _open_parts(stack: AsyncExitStack, config: Config, metrics: Metrics, *, prestart: bool) -> Parts:
+async def _open_parts(
+    stack: AsyncExitStack, config: Config, metrics: Metrics, processes: RenderProcesses | None
+) -> Parts:
     shelf = DataFolder(config)
     stack.callback(shelf.close)
     await asyncio.to_thread(shelf.open_what_can_be)
     await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
     accounts = await stack.enter_async_context(open_accounts(config, shelf, goes_on=True))
     lookups = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="lookup"))
-    guard, renders = await _open_renders(stack, config, shelf, metrics, prestart=prestart)
+    guard, renders = await _open_renders(stack, config, shelf, metrics, processes)
     asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
     second, better = await stack.enter_async_context(_behind(config, shelf, metrics, renders))
     quick = {name: size.quick for name, size in config.size_table.sizes.items()}
@@ -166,13 +175,15 @@ async def _behind(
 
 
 async def _open_renders(
-    stack: AsyncExitStack, config: Config, shelf: DataFolder, metrics: Metrics, *, prestart: bool
+    stack: AsyncExitStack, config: Config, shelf: DataFolder, metrics: Metrics, given: RenderProcesses | None
 ) -> tuple[DecodeGuard, RenderPool]:
-    opening = open_guard(config, shelf, metrics, config.render.threads, niceness=_NICENESS)
-    guard, _ = await asyncio.to_thread(stack.enter_context, opening)
+    processes = given or stack.enter_context(
+        closing(render_processes(config, config.render.threads, niceness=_NICENESS))
+    )
+    guard = await asyncio.to_thread(stack.enter_context, open_guard(config, shelf, metrics, processes))
     renders = RenderPool(config.render.threads, config.render.queue, config.render.answer_within_seconds)
     stack.callback(renders.close)
-    if prestart:  # on a render thread: the kernel kills a child when the thread that started it ends
+    if not given:  # on a render thread: the kernel kills a child when the thread that started it ends
         await renders.start(guard.start)
     return guard, renders
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +20,9 @@ import pytest
 from aiohttp import web
 from cases import HARD, SOFT
 from certificates import self_signed
-from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
+from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Stand, Start
 from ending import end
-from fronting import before, free_port, fronted, laid, printed
+from fronting import before, free_port, fronted, laid, printed, standing_before
 from images import small_jpeg
 from running import Serve, data, key, serve, workers
 from stdnum import isbn as stdnum_isbn
@@ -52,9 +52,17 @@ MOVING = {"RateLimit", "Retry-After"}
 """What tells seconds, and may tell one less in the second answer."""
 
 
+@pytest.fixture(scope="module")
+def front(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """nginx before the server with default settings that many tests ask."""
+    config, standing = stand()
+    with standing_before(config, standing.listeners.url, tmp_path_factory.mktemp("nginx")) as url:
+        yield url
+
+
 @pytest.fixture
-async def front(server: Running, tmp_path: Path) -> AsyncIterator[str]:
-    """nginx before a server with default settings."""
+async def own_front(server: Running, tmp_path: Path) -> AsyncIterator[str]:
+    """nginx before a server of the test's own."""
     async with before(server, tmp_path / "nginx") as url:
         yield url
 
@@ -90,18 +98,18 @@ async def same(server: Running, front: str, path: str, method: str = "GET", **he
 
 @pytest.mark.parametrize("query", ["", "?default=404", "?default=gif"])
 @pytest.mark.parametrize("row", [*SOFT, *HARD])
-async def test_every_row_without_a_picture(server: Running, front: str, row: str, query: str) -> None:
+async def test_every_row_without_a_picture(shared: Running, front: str, row: str, query: str) -> None:
     """Whatever keeps a client from its cover, nginx passes on the app's answer, header by header."""
-    path = await (SOFT | HARD)[row][0](server)
+    path = await (SOFT | HARD)[row][0](shared)
     for accept in ("image/*", "application/json"):
-        got = await same(server, front, path + query, Accept=accept)
+        got = await same(shared, front, path + query, Accept=accept)
         assert "nginx" not in got.body.decode("latin-1")
 
 
-async def test_a_cover_is_made_and_then_a_hit_without_the_app(server: Running, front: str) -> None:
+async def test_a_cover_is_made_and_then_a_hit_without_the_app(server: Running, own_front: str) -> None:
     """The first request goes through to the app, the second gets the file, and is not counted."""
-    made = await ask(front, server.path())
-    hit = await ask(front, server.path())
+    made = await ask(own_front, server.path())
+    hit = await ask(own_front, server.path())
 
     assert (made.cover, hit.cover) == ("made", "hit")
     assert hit.body == made.body
@@ -148,12 +156,12 @@ def picture_of(server: Running, scheme: str, value: str) -> Spec:
 
 @pytest.mark.parametrize(("scheme", "value"), [each for each in OTHERS if each != ("doi", "10.1000/182")])
 async def test_hits_of_every_scheme_are_nginx_s_own(
-    server: Running, front: str, scheme: str, value: str
+    shared: Running, front: str, scheme: str, value: str
 ) -> None:
     """Canonical identifiers of all schemes are served from disk, with or without an ending, unasked."""
-    picture_of(server, scheme, value)
+    picture_of(shared, scheme, value)
     for path in (value, f"{value}.jpg", value.replace("/", "%2F")):
-        got = await ask(front, f"/devkey/{server.key.name}/medium/{scheme}/{path}")
+        got = await ask(front, f"/devkey/{shared.key.name}/medium/{scheme}/{path}")
         assert (got.cover, got.body) == ("hit", small_jpeg())
         assert "RateLimit" not in got.headers
 
@@ -161,9 +169,11 @@ async def test_hits_of_every_scheme_are_nginx_s_own(
 @pytest.mark.parametrize(
     ("scheme", "value"), [("oclc", "0123"), ("lccn", "N78890351"), ("issn", "0378-5955")]
 )
-async def test_other_spellings_are_the_app_s(server: Running, front: str, scheme: str, value: str) -> None:
+async def test_other_spellings_are_the_app_s(
+    server: Running, own_front: str, scheme: str, value: str
+) -> None:
     """What is not canonical never reaches a file: only the app knows what it means."""
-    got = await ask(front, f"/devkey/{server.key.name}/medium/{scheme}/{value}")
+    got = await ask(own_front, f"/devkey/{server.key.name}/medium/{scheme}/{value}")
 
     assert got.cover != "hit"
 
@@ -193,46 +203,46 @@ async def test_other_spellings_are_the_app_s(server: Running, front: str, scheme
     ],
     ids=str,
 )
-async def test_preconditions_and_ranges(server: Running, front: str, headers: dict[str, str]) -> None:
+async def test_preconditions_and_ranges(shared: Running, front: str, headers: dict[str, str]) -> None:
     """nginx answers them as the app does: 200, 206, 304, 412 and 416, header by header."""
-    cover = await server.get(server.path())
+    cover = await shared.get(shared.path())
     sent = {
         name.replace("-", "_"): value.format(etag=cover.headers["ETag"], date=cover.headers["Last-Modified"])
         for name, value in headers.items()
     }
-    await same(server, front, server.path(), **sent)
-    await same(server, front, server.path(), "HEAD", **sent)
+    await same(shared, front, shared.path(), **sent)
+    await same(shared, front, shared.path(), "HEAD", **sent)
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "POST", "PUT", "DELETE", "PATCH"])
-async def test_other_methods_are_the_apps(server: Running, front: str, method: str) -> None:
+async def test_other_methods_are_the_apps(shared: Running, front: str, method: str) -> None:
     """Preflights and unfit methods are answered by the app, for covers that are there too."""
-    await server.get(server.path())
-    await same(server, front, server.path(), method)
-    await same(server, front, server.path(UNCOVERED), method)
+    await shared.get(shared.path())
+    await same(shared, front, shared.path(), method)
+    await same(shared, front, shared.path(UNCOVERED), method)
 
 
-async def test_a_query_or_an_odd_spelling_goes_to_the_app(server: Running, front: str) -> None:
+async def test_a_query_or_an_odd_spelling_goes_to_the_app(shared: Running, front: str) -> None:
     """What nginx cannot read from the path alone gets the app's own answer, with the quota on it."""
-    await server.get(server.path())
+    await shared.get(shared.path())
     hyphened = f"{COVERED[:3]}-{COVERED[3:]}"
-    for path in (server.path() + "?x=1", server.path(hyphened), server.path(f"ISBN%20{TEN}")):
-        got = await same(server, front, path)
+    for path in (shared.path() + "?x=1", shared.path(hyphened), shared.path(f"ISBN%20{TEN}")):
+        got = await same(shared, front, path)
         assert got.cover == "hit"
         assert "RateLimit" in got.headers
 
 
-async def test_a_versioned_address_is_immutable(server: Running, front: str) -> None:
+async def test_a_versioned_address_is_immutable(shared: Running, front: str) -> None:
     """nginx and the app have a file kept for a year where ?v= is its version, and no other v."""
-    made = await server.get(server.path())
+    made = await shared.get(shared.path())
     version = made.headers["ETag"].strip('"').partition("-")[0]
     for query, is_kept in ((f"?v={version}", True), ("?v=1", False), (f"?v={version}0", False), ("", False)):
-        for url in (front, server.listeners.url):
-            got = await ask(url, server.path() + query)
+        for url in (front, shared.listeners.url):
+            got = await ask(url, shared.path() + query)
             assert got.cover == "hit"
             assert ("immutable" in got.headers["Cache-Control"]) is is_kept, (url, query, got.headers)
-    assert "RateLimit" not in (await ask(front, f"{server.path()}?v={version}")).headers
-    told = await server.client.get(f"{server.listeners.url}/devkey/{server.key.name}/info/isbn/{COVERED}")
+    assert "RateLimit" not in (await ask(front, f"{shared.path()}?v={version}")).headers
+    told = await shared.client.get(f"{shared.listeners.url}/devkey/{shared.key.name}/info/isbn/{COVERED}")
     address = (await told.json())["sizes"]["medium"]["formats"]["jpg"]["url"]
     assert address.endswith(f"?v={version}")
 
@@ -250,15 +260,15 @@ async def test_a_revoked_key_stops_while_it_is_served(start: Start, tmp_path: Pa
         assert await seconds_until(200, front, server.path()) < 1 + 1 + 0.5
 
 
-async def test_a_revoked_key_stops_at_once(server: Running, front: str) -> None:
+async def test_a_revoked_key_stops_at_once(shared: Running, front: str) -> None:
     """By default no file stays open: the first request after a key is revoked gets no cover."""
-    await server.get(server.path())
-    assert (await ask(front, server.path())).cover == "hit"
+    await shared.get(shared.path())
+    assert (await ask(front, shared.path())).cover == "hit"
 
-    await server.service.accounts.save(replace(server.key, revoked_at=1))
-    assert (await ask(front, server.path())).status == 403
-    await server.service.accounts.save(replace(server.key, revoked_at=None))
-    assert (await ask(front, server.path())).cover == "hit"
+    await shared.enter(replace(shared.key, revoked_at=1))
+    assert (await ask(front, shared.path())).status == 403
+    await shared.enter(replace(shared.key, revoked_at=None))
+    assert (await ask(front, shared.path())).cover == "hit"
 
 
 async def seconds_until(status: int, front: str, path: str) -> float:
@@ -270,14 +280,14 @@ async def seconds_until(status: int, front: str, path: str) -> float:
     return time.monotonic() - began
 
 
-async def test_a_bound_key_is_asked_for_every_time(server: Running, front: str) -> None:
+async def test_a_bound_key_is_asked_for_every_time(shared: Running, front: str) -> None:
     """A key of some sites never gets files without the app: its Referer is looked at for hits too."""
-    bound = await server.new_key(sites=("opac.example.org",))
-    path = server.path(key=bound.name)
+    bound = await shared.new_key(sites=("opac.example.org",))
+    path = shared.path(key=bound.name)
     await ask(front, path, Referer="https://opac.example.org/")
 
-    inside = await same(server, front, path, Referer="https://opac.example.org/x")
-    outside = await same(server, front, path, Referer="https://evil.example/")
+    inside = await same(shared, front, path, Referer="https://opac.example.org/x")
+    outside = await same(shared, front, path, Referer="https://evil.example/")
     assert (inside.status, outside.status) == (200, 403)
 
 
@@ -304,12 +314,12 @@ TRICKS = [
 ]
 
 
-async def test_tricks_reach_derivatives_only(server: Running, front: str) -> None:
+async def test_tricks_reach_derivatives_only(shared: Running, front: str) -> None:
     """Dots, encoded slashes, long names, other bytes: never a file that is no derivative of that very URL."""
     shard = {"a": COVERED[8:10], "b": COVERED[10:12]}
-    await server.get(server.path())
+    await shared.get(shared.path())
     for trick in TRICKS:
-        path = trick.format(key=server.key.name, isbn=COVERED, **shard)
+        path = trick.format(key=shared.key.name, isbn=COVERED, **shard)
         got = await ask(front, path)
         if got.status == 414:  # nginx's own words: it is longer than any address that we have
             assert len(path) > 1000
@@ -320,10 +330,10 @@ async def test_tricks_reach_derivatives_only(server: Running, front: str) -> Non
         assert got.cover != "hit"
 
 
-async def test_an_encoded_slash_is_a_slash(server: Running, front: str) -> None:
+async def test_an_encoded_slash_is_a_slash(shared: Running, front: str) -> None:
     """nginx reads %2F in a path as the slash it stands for: that URL's own derivative, if the key is good."""
-    cover = await server.get(server.path())
-    for name, body in ((server.key.name, cover.body), ("nosuchkeynosuchkey", PLACEHOLDER)):
+    cover = await shared.get(shared.path())
+    for name, body in ((shared.key.name, cover.body), ("nosuchkeynosuchkey", PLACEHOLDER)):
         got = await ask(front, f"/devkey/{name}%2fmedium/isbn/{COVERED}")
         assert got.body == body
 
@@ -398,13 +408,13 @@ async def test_x_accel_sends_the_file_with_the_apps_headers(start: Start, tmp_pa
     assert direct.headers["X-Accel-Redirect"].startswith("/_cover/")
 
 
-async def test_x_accel_is_no_clients_to_ask_for(server: Running, front: str) -> None:
+async def test_x_accel_is_no_clients_to_ask_for(shared: Running, front: str) -> None:
     """No header of a client's makes the app name a file, and nobody gets at the internal address."""
-    await server.get(server.path())
+    await shared.get(shared.path())
     wishes = {"X-Accel-Redirect": "/_cover/", "X-Accel-Mapping": "/=/", "X-Sendfile-Type": "X-Accel-Redirect"}
     wishes = {name.replace("-", "_"): value for name, value in wishes.items()}
-    ours = await ask(server.listeners.url, server.path(), **wishes)
-    theirs = await ask(front, server.path() + "?default=404", **wishes)
+    ours = await ask(shared.listeners.url, shared.path(), **wishes)
+    theirs = await ask(front, shared.path() + "?default=404", **wishes)
 
     assert "X-Accel-Redirect" not in ours.headers
     assert len(ours.body) == len(theirs.body) > 2000
@@ -495,10 +505,10 @@ EXCESS = {
 
 @pytest.mark.parametrize(("target", "status"), EXCESS.values(), ids=EXCESS.keys())
 async def test_addresses_beyond_ours_end_at_nginx(
-    server: Running, front: str, target: str, status: int
+    shared: Running, front: str, target: str, status: int
 ) -> None:
     """nginx refuses what the app would, and passes on the long addresses that are wanted."""
-    path = target.format(key=server.key.name)
+    path = target.format(key=shared.key.name)
     answer = await _raw(
         front,
         f"GET {path} HTTP/1.1\r\nHost: x\r\nSec-Fetch-Dest: image\r\nConnection: close\r\n\r\n".encode(),

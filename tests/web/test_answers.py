@@ -19,9 +19,9 @@ Case = Callable[[Running], Awaitable[str]]
 
 
 @pytest.mark.parametrize(("label", "case"), [(label, case) for label, (case, _) in SOFT.items()], ids=SOFT)
-async def test_no_picture_is_200_with_the_placeholder(server: Running, label: str, case: Case) -> None:
+async def test_no_picture_is_200_with_the_placeholder(shared: Running, label: str, case: Case) -> None:
     """A cover that is merely not there is 200 with the 43-byte GIF, and X-Cover-Status says why."""
-    got = await server.get(await case(server))
+    got = await shared.get(await case(shared))
 
     assert (got.status, got.cover, got.body) == (200, label, PLACEHOLDER)
     assert got.headers["Content-Type"] == "image/gif"
@@ -31,31 +31,31 @@ async def test_no_picture_is_200_with_the_placeholder(server: Running, label: st
 @pytest.mark.parametrize("wish", ["404", "false"])
 @pytest.mark.parametrize(("case", "status"), SOFT.values(), ids=SOFT)
 async def test_asked_for_it_no_picture_is_an_error(
-    server: Running, case: Case, status: int, wish: str
+    shared: Running, case: Case, status: int, wish: str
 ) -> None:
     """With ?default=404 or =false the status tells, and the body is no picture that a browser would show."""
-    got = await server.get(f"{await case(server)}?default={wish}")
+    got = await shared.get(f"{await case(shared)}?default={wish}")
 
     assert got.status == status
     assert got.headers["Content-Type"].startswith("text/plain")
     assert not got.body.startswith(b"GIF")
 
 
-async def test_a_strict_key_gets_errors_unless_it_asks_otherwise(server: Running) -> None:
+async def test_a_strict_key_gets_errors_unless_it_asks_otherwise(shared: Running) -> None:
     """A strict key needs no query; ?default=gif gives it the placeholder after all."""
-    path = server.path(UNCOVERED, key=(await server.new_key(strict=True)).name)
+    path = shared.path(UNCOVERED, key=(await shared.new_key(strict=True)).name)
 
-    assert (await server.get(path)).status == 404
-    assert (await server.get(f"{path}?default=gif")).status == 200
+    assert (await shared.get(path)).status == 404
+    assert (await shared.get(f"{path}?default=gif")).status == 200
 
 
 @pytest.mark.parametrize(("case", "status", "label"), HARD.values(), ids=HARD)
 @pytest.mark.parametrize("query", ["", "?default=404"])
 async def test_a_wrong_address_is_an_error_with_the_placeholder(
-    server: Running, case: Case, status: int, label: str, query: str
+    shared: Running, case: Case, status: int, label: str, query: str
 ) -> None:
     """What can never work has its status for everybody, with the placeholder as its body."""
-    got = await server.get(await case(server) + query)
+    got = await shared.get(await case(shared) + query)
 
     assert (got.status, got.cover, got.body) == (status, label, PLACEHOLDER)
 
@@ -65,9 +65,9 @@ async def test_a_wrong_address_is_an_error_with_the_placeholder(
     [(case, status, label) for label, (case, status) in SOFT.items()] + list(HARD.values()),
     ids=[*SOFT, *HARD],
 )
-async def test_programs_get_problem_details(server: Running, case: Case, status: int, code: str) -> None:
+async def test_programs_get_problem_details(shared: Running, case: Case, status: int, code: str) -> None:
     """Accept: application/json turns every refusal into RFC 9457 problem details with its status."""
-    got = await server.get(await case(server), Accept=JSON)
+    got = await shared.get(await case(shared), Accept=JSON)
 
     problem = orjson.loads(got.body)
     assert got.headers["Content-Type"] == "application/problem+json"
@@ -78,9 +78,9 @@ async def test_programs_get_problem_details(server: Running, case: Case, status:
 
 
 @pytest.mark.parametrize("case", [case for case, _ in SOFT.values()] + [each[0] for each in HARD.values()])
-async def test_every_answer_has_the_common_headers(server: Running, case: Case) -> None:
+async def test_every_answer_has_the_common_headers(shared: Running, case: Case) -> None:
     """Vary, CORS, CORP, nosniff and X-Cover-Status are on every answer, whatever happened."""
-    got = await server.get(await case(server))
+    got = await shared.get(await case(shared))
 
     assert got.headers["Vary"] == "Accept"
     assert got.headers["Access-Control-Allow-Origin"] == "*"
@@ -91,17 +91,17 @@ async def test_every_answer_has_the_common_headers(server: Running, case: Case) 
 
 
 @pytest.mark.parametrize("label", ["quota", "pending", "unavailable"])
-async def test_what_may_be_otherwise_soon_is_not_kept(server: Running, label: str) -> None:
+async def test_what_may_be_otherwise_soon_is_not_kept(shared: Running, label: str) -> None:
     """Quota, pending and unavailable are no-store, and say when to come back."""
-    got = await server.get(await SOFT[label][0](server))
+    got = await shared.get(await SOFT[label][0](shared))
 
     assert got.headers["Cache-Control"] == "no-store"
     assert int(got.headers["Retry-After"]) >= 1
 
 
-async def test_a_missing_cover_has_a_short_life_of_its_own(server: Running) -> None:
+async def test_a_missing_cover_has_a_short_life_of_its_own(shared: Running) -> None:
     """Missing is kept an hour by default, a cover a week."""
-    missing, cover = await server.get(server.path(UNCOVERED)), await server.get(server.path())
+    missing, cover = await shared.get(shared.path(UNCOVERED)), await shared.get(shared.path())
 
     assert missing.headers["Cache-Control"] == "public, max-age=3600"
     assert cover.headers["Cache-Control"].startswith("public, max-age=86400")
@@ -131,11 +131,11 @@ async def test_both_spellings_are_one_cover(server: Running) -> None:
     assert second.headers["X-RateLimit-Remaining"] == "999"
 
 
-async def test_the_etag_is_what_nginx_computes_for_the_file(server: Running) -> None:
+async def test_the_etag_is_what_nginx_computes_for_the_file(shared: Running) -> None:
     """ETag is hex mtime, dash, hex size of the file, and the mtime is the original's own."""
-    got = await server.get(server.path())
-    (file,) = server.folder.cache.layout.top.glob(f"img/medium/jpg/*/isbn/*/*/{COVERED}.jpg")
-    (original,) = server.originals.rglob(f"{COVERED}-*")
+    got = await shared.get(shared.path())
+    (file,) = shared.folder.cache.layout.top.glob(f"img/medium/jpg/*/isbn/*/*/{COVERED}.jpg")
+    (original,) = shared.originals.rglob(f"{COVERED}-*")
 
     stat = file.stat()
     assert got.headers["ETag"] == f'"{int(stat.st_mtime):x}-{stat.st_size:x}"'
@@ -147,14 +147,14 @@ ASKED = [server_case for server_case, _ in SOFT.values()] + [each[0] for each in
 
 @pytest.mark.parametrize("query", ["", "?default=404"])
 @pytest.mark.parametrize("accept", ["*/*", JSON])
-async def test_head_equals_get(server: Running, query: str, accept: str) -> None:
+async def test_head_equals_get(shared: Running, query: str, accept: str) -> None:
     """HEAD has GET's status and every header of it, Content-Length too, and no body: made, hit or not."""
     for case in [*ASKED[:3], *ASKED[5:]]:
-        path = await case(server) + query
-        await _head_equals_get(server, path, accept)
-    for path in (server.path(), server.path(COVERED + ".webp"), f"/devkey/{server.key.name}/usage"):
-        await server.get(path)
-        await _head_equals_get(server, path, accept)
+        path = await case(shared) + query
+        await _head_equals_get(shared, path, accept)
+    for path in (shared.path(), shared.path(COVERED + ".webp"), f"/devkey/{shared.key.name}/usage"):
+        await shared.get(path)
+        await _head_equals_get(shared, path, accept)
 
 
 async def _head_equals_get(server: Running, path: str, accept: str) -> None:
@@ -181,52 +181,52 @@ async def test_head_of_a_cold_cover_makes_it(server: Running) -> None:
     assert head.headers["Content-Length"] == str(len(get.body))
 
 
-async def test_options_tells_what_another_site_may_ask(server: Running) -> None:
+async def test_options_tells_what_another_site_may_ask(shared: Running) -> None:
     """A CORS preflight gets 204 with methods and headers, whatever the path."""
-    for path in (server.path(), server.path(key="nosuchkey"), "/devkey/"):
-        got = await server.get(path, "OPTIONS", Origin="https://opac.example.org")
+    for path in (shared.path(), shared.path(key="nosuchkey"), "/devkey/"):
+        got = await shared.get(path, "OPTIONS", Origin="https://opac.example.org")
         assert got.status == 204
         assert got.headers["Access-Control-Allow-Origin"] == "*"
         assert "HEAD" in got.headers["Access-Control-Allow-Methods"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-async def test_other_methods_are_405(server: Running, method: str) -> None:
+async def test_other_methods_are_405(shared: Running, method: str) -> None:
     """A method that no cover has is 405 with Allow, on a cover's path as anywhere."""
-    got = await server.get(server.path(), method)
+    got = await shared.get(shared.path(), method)
 
     assert got.status == 405
     assert "GET" in got.headers["Allow"]
     assert got.cover == "method"
 
 
-async def test_conditional_requests_cost_nothing(server: Running) -> None:
+async def test_conditional_requests_cost_nothing(shared: Running) -> None:
     """If-None-Match and If-Modified-Since of what is had get 304 without a body, with the validators."""
-    got = await server.get(server.path())
+    got = await shared.get(shared.path())
     for name in ("ETag", "Last-Modified"):
         header = {"ETag": "If_None_Match", "Last-Modified": "If_Modified_Since"}[name]
-        again = await server.get(server.path(), **{header: got.headers[name]})
+        again = await shared.get(shared.path(), **{header: got.headers[name]})
         assert (again.status, again.body) == (304, b"")
         assert again.headers["ETag"] == got.headers["ETag"]
         assert again.headers["Vary"] == "Accept"
         assert again.headers["Cache-Control"] == got.headers["Cache-Control"]
-    assert (await server.get(server.path(), If_None_Match='"other"')).status == 200
-    assert (await server.get(server.path(), If_Match='"other"')).status == 412
+    assert (await shared.get(shared.path(), If_None_Match='"other"')).status == 200
+    assert (await shared.get(shared.path(), If_Match='"other"')).status == 412
 
 
-async def test_ranges(server: Running) -> None:
+async def test_ranges(shared: Running) -> None:
     """One range gives 206 with the total (Readarr asks bytes=0-0); one behind the end 416."""
-    whole = (await server.get(server.path())).body
-    first = await server.get(server.path(), Range="bytes=0-0")
-    tail = await server.get(server.path(), Range="bytes=-100")
-    behind = await server.get(server.path(), Range=f"bytes={len(whole)}-")
+    whole = (await shared.get(shared.path())).body
+    first = await shared.get(shared.path(), Range="bytes=0-0")
+    tail = await shared.get(shared.path(), Range="bytes=-100")
+    behind = await shared.get(shared.path(), Range=f"bytes={len(whole)}-")
 
     assert (first.status, first.body) == (206, whole[:1])
     assert first.headers["Content-Range"] == f"bytes 0-0/{len(whole)}"
     assert tail.body == whole[-100:]
     assert behind.status == 416
     assert behind.headers["Content-Range"] == f"bytes */{len(whole)}"
-    head = await server.get(server.path(), "HEAD", Range="bytes=0-0")
+    head = await shared.get(shared.path(), "HEAD", Range="bytes=0-0")
     assert (head.status, head.headers["Content-Length"]) == (206, "1")
 
 
@@ -275,11 +275,14 @@ async def test_the_ending_of_a_format_that_is_off_is_no_path(start: Start) -> No
         "/devkey/{key}/medium/isbn/%39780141439518",
     ],
 )
-async def test_what_catalogues_send_finds_the_cover(server: Running, path: str) -> None:
+async def test_what_catalogues_send_finds_the_cover(shared: Running, path: str) -> None:
     """Any case of the size, doubled slashes, spaces, dashes, lists and labels find the one cover."""
-    got = await server.get(path.format(key=server.key.name, isbn=COVERED))
+    got = await shared.get(path.format(key=shared.key.name, isbn=COVERED))
+    plain = await shared.get(shared.path())
 
-    assert (got.status, got.cover) == (200, "made")
+    assert (got.status, got.body) == (200, plain.body)
+    assert got.cover in ("made", "hit")
+    assert plain.cover == "hit"
 
 
 @pytest.mark.parametrize(
@@ -295,9 +298,9 @@ async def test_what_catalogues_send_finds_the_cover(server: Running, path: str) 
         "'><script>",
     ],
 )
-async def test_odd_bytes_are_just_no_isbn(server: Running, tail: str) -> None:
+async def test_odd_bytes_are_just_no_isbn(shared: Running, tail: str) -> None:
     """Whatever stands where the ISBN should: the placeholder, 404 for what is no path, 414 for too much."""
-    got = await server.get(server.path(tail))
+    got = await shared.get(shared.path(tail))
 
     assert got.body == PLACEHOLDER
     assert (got.status, got.cover) in {(200, "invalid"), (404, "path"), (414, "long")}
@@ -428,10 +431,10 @@ async def test_a_fault_of_the_data_folder_shows_in_readyz(server: Running) -> No
     top.with_name("gone").rename(top)
 
 
-async def test_no_answer_redirects(server: Running) -> None:
+async def test_no_answer_redirects(shared: Running) -> None:
     """The image path never redirects, however it is spelled: clients and CSP break on it."""
-    for path in (server.path() + "/", "/" + server.path(), server.path(isbn="0141439513")):
-        async with server.client.get(
-            server.listeners.url + path, headers=BROWSER, allow_redirects=False
+    for path in (shared.path() + "/", "/" + shared.path(), shared.path(isbn="0141439513")):
+        async with shared.client.get(
+            shared.listeners.url + path, headers=BROWSER, allow_redirects=False
         ) as got:
             assert got.status == 200

@@ -48,9 +48,9 @@ LONG = {
 
 
 @pytest.mark.parametrize("target", LONG.values(), ids=LONG.keys())
-async def test_a_long_address_is_refused_at_once(server: Running, target: str) -> None:
+async def test_a_long_address_is_refused_at_once(shared: Running, target: str) -> None:
     """A path or query beyond all of ours is 414, with the placeholder as its body, and reaches no router."""
-    answer = await raw(server, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await raw(shared, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
 
     assert answer.startswith(b"HTTP/1.1 414 ")
     assert b"X-Cover-Status: long" in answer
@@ -60,9 +60,9 @@ async def test_a_long_address_is_refused_at_once(server: Running, target: str) -
 @pytest.mark.parametrize(
     "target", ["/images/P/" + "9" * 3000, "/images/P/" + "/" * 30, "/images/P/1.jpg?" + "a&" * 60]
 )
-async def test_amazons_addresses_never_fail(server: Running, target: str) -> None:
+async def test_amazons_addresses_never_fail(shared: Running, target: str) -> None:
     """Below /images/P/ even what is too long is 200 with the placeholder: Evergreen counts all else."""
-    got = await server.get(target)
+    got = await shared.get(target)
 
     assert (got.status, got.cover, got.body[:3]) == (200, "long", b"GIF")
 
@@ -82,11 +82,11 @@ OWN = {
 
 @pytest.mark.parametrize(("beginning", "kind"), OWN.items(), ids=range(len(OWN)))
 async def test_a_long_address_of_another_service_is_refused_in_its_form(
-    server: Running, beginning: str, kind: str
+    shared: Running, beginning: str, kind: str
 ) -> None:
     """JSON where its clients read JSON, XML where they read that, words for viewers: never the pixel, which
     they cannot read."""
-    got = await server.get(beginning.format(key=server.key.name) + "9" * 20_000)
+    got = await shared.get(beginning.format(key=shared.key.name) + "9" * 20_000)
 
     assert (got.status, got.cover, got.headers["Content-Type"]) == (414, "long", kind)
     assert b"expected at most" in got.body
@@ -104,10 +104,10 @@ ENDLESS = {
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(("beginning", "told"), ENDLESS.items(), ids=range(len(ENDLESS)))
 async def test_an_address_longer_than_can_be_read_is_refused_in_its_form(
-    server: Running, beginning: str, told: tuple[int, str], method: str
+    shared: Running, beginning: str, told: tuple[int, str], method: str
 ) -> None:
     """40 kB are more than the reader takes; the answer is the same as for an address that it can read."""
-    got = await server.get(beginning.format(key=server.key.name) + "9" * 40_000, method)
+    got = await shared.get(beginning.format(key=shared.key.name) + "9" * 40_000, method)
 
     assert (got.status, got.headers["Content-Type"], got.cover) == (*told, "long")
     assert got.headers["Access-Control-Allow-Origin"] == "*"
@@ -115,36 +115,36 @@ async def test_an_address_longer_than_can_be_read_is_refused_in_its_form(
     assert int(got.headers["Content-Length"]) > 30
 
 
-async def test_amazons_addresses_do_not_fail_by_their_headers(server: Running) -> None:
+async def test_amazons_addresses_do_not_fail_by_their_headers(shared: Running) -> None:
     """With a header that is longer than the reader takes, or is none, Evergreen gets 200 and the pixel."""
     for header in ("Cookie: " + "x" * 9000, "not a header"):
         head = f"GET /images/P/0141439513.01.MZZZZZZZ.jpg HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
-        answer = await raw(server, head.encode())
+        answer = await raw(shared, head.encode())
         assert answer[8:13] == b" 200 ", header[:20]
         assert b"GIF89a" in answer
 
 
-async def test_slashes_cost_no_more_than_other_requests(server: Running) -> None:
+async def test_slashes_cost_no_more_than_other_requests(shared: Running) -> None:
     """A hundred paths of 32,000 slashes take less CPU than three took the router (0.14 s each)."""
     request = b"GET " + b"/" * 32_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     before = time.process_time()
     for _ in range(100):
-        await raw(server, request)
+        await raw(shared, request)
 
     assert time.process_time() - before < 0.4
 
 
-async def test_a_thousand_isbns_fit(server: Running) -> None:
+async def test_a_thousand_isbns_fit(shared: Running) -> None:
     """The one long query that is wanted is answered: a thousand ISBNs, with commas written in %XX."""
-    path = f"/devkey/{server.key.name}/info?isbn=" + quote(",".join([COVERED] * 1000))
+    path = f"/devkey/{shared.key.name}/info?isbn=" + quote(",".join([COVERED] * 1000))
 
-    assert (await server.get(path)).status == 200
-    assert (await server.get(f"/devkey/{server.key.name}/info?" + "isbn=1&" * 900)).status == 200
+    assert (await shared.get(path)).status == 200
+    assert (await shared.get(f"/devkey/{shared.key.name}/info?" + "isbn=1&" * 900)).status == 200
 
 
-async def test_programs_get_the_refusal_as_a_problem(server: Running) -> None:
+async def test_programs_get_the_refusal_as_a_problem(shared: Running) -> None:
     """Who asks for JSON gets problem details, with what was found and what was expected."""
-    got = await server.get("/" + "a" * 3000, Accept="application/json")
+    got = await shared.get("/" + "a" * 3000, Accept="application/json")
     told = orjson.loads(got.body)
 
     assert (got.status, told["code"]) == (414, "long")
@@ -166,19 +166,19 @@ BOMB = gzip.compress(bytes(20_000_000))
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "x-unknown", "gzip, gzip"])
 @pytest.mark.parametrize("path", ["/keys", "/admin/login", "/devkey/{key}/info", "/devkey/{key}/usage"])
-async def test_compressed_bodies_are_refused_unread(server: Running, path: str, coding: str) -> None:
+async def test_compressed_bodies_are_refused_unread(shared: Running, path: str, coding: str) -> None:
     """A body with Content-Encoding is 415 everywhere, and nothing of it is unpacked."""
     got = await post(
-        server, path.format(key=server.key.name), BOMB, Content_Type="text/plain", Content_Encoding=coding
+        shared, path.format(key=shared.key.name), BOMB, Content_Type="text/plain", Content_Encoding=coding
     )
 
     assert (got.status, orjson.loads(got.body)["code"]) == (415, "type")
 
 
-async def test_identity_is_no_compression(server: Running) -> None:
+async def test_identity_is_no_compression(shared: Running) -> None:
     """`Content-Encoding: identity` says that nothing was done."""
     got = await post(
-        server, f"/devkey/{server.key.name}/info", COVERED.encode(), Content_Type="text/plain",
+        shared, f"/devkey/{shared.key.name}/info", COVERED.encode(), Content_Type="text/plain",
         Content_Encoding="identity",
     )  # fmt: skip
 
@@ -212,10 +212,10 @@ FORMS = {
 @pytest.mark.parametrize(("media_type", "body", "status"), FORMS.values(), ids=FORMS.keys())
 @pytest.mark.parametrize("path", ["/keys", "/admin/login", "/devkey/{key}/usage"])
 async def test_malformed_forms_are_the_clients_fault(
-    start: Start, caplog: pytest.LogCaptureFixture, path: str, media_type: str, body: bytes, status: int
+    share: Start, caplog: pytest.LogCaptureFixture, path: str, media_type: str, body: bytes, status: int
 ) -> None:
     """What is not a short form in UTF-8 is 400, 413 or 415 as a page, and writes no line into the log."""
-    server = await start(admin={"token": "a long enough password"})
+    server = await share(admin={"token": "a long enough password"})
     got = await post(
         server, path.format(key=server.key.name), body, Content_Type=media_type, Accept="text/html"
     )
@@ -227,20 +227,20 @@ async def test_malformed_forms_are_the_clients_fault(
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=UTF-8", '; charset="utf8"'])
-async def test_a_form_in_utf8_is_read(server: Running, charset: str) -> None:
+async def test_a_form_in_utf8_is_read(shared: Running, charset: str) -> None:
     """Absent and UTF-8 are the same; a form that is not ours is then refused as a form, not as a body."""
     got = await post(
-        server, "/keys", "label=Büch".encode(), Content_Type=URLENCODED + charset, Accept="application/json"
+        shared, "/keys", "label=Büch".encode(), Content_Type=URLENCODED + charset, Accept="application/json"
     )
 
     assert (got.status, orjson.loads(got.body)["code"]) == (403, "form")
 
 
-async def test_a_body_that_never_comes_is_given_up(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_never_comes_is_given_up(shared: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that is announced and does not come is 408 once its time is over."""
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.3)
-    head = f"POST /devkey/{server.key.name}/info HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
-    answer = await raw(server, head.encode() + b"Content-Type: text/plain\r\n\r\n97")
+    head = f"POST /devkey/{shared.key.name}/info HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+    answer = await raw(shared, head.encode() + b"Content-Type: text/plain\r\n\r\n97")
 
     assert answer.startswith(b"HTTP/1.1 408 ")
 
@@ -253,10 +253,10 @@ async def test_a_body_that_never_comes_is_given_up(server: Running, monkeypatch:
     ids=["header", "line", "version", "many headers"],
 )  # fmt: skip
 async def test_what_is_not_http_writes_nothing_into_the_log(
-    server: Running, caplog: pytest.LogCaptureFixture, request_: bytes
+    shared: Running, caplog: pytest.LogCaptureFixture, request_: bytes
 ) -> None:
     """Bytes that are not HTTP are 400; nothing of them, which may be a key, is logged or sent back."""
-    answer = await raw(server, request_)
+    answer = await raw(shared, request_)
 
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
     assert b"abcdefgh23456789" not in answer

@@ -36,9 +36,9 @@ async def test_the_right_token_takes_no_try(start: Start) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 30, "9" * 5000, "-1", "x", "", "٣", "1e3", "0x10", "²"])
-async def test_odd_numbers_are_refused(start: Start, caplog: pytest.LogCaptureFixture, text: str) -> None:
+async def test_odd_numbers_are_refused(share: Start, caplog: pytest.LogCaptureFixture, text: str) -> None:
     """Numbers on the admin pages that are none, or far too large, are 400 without a traceback."""
-    server = await start(admin={"token": TOKEN})
+    server = await share(admin={"token": TOKEN})
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     async with server.client.get(
         f"{server.listeners.url}/admin/keys", params={"from": text}, headers=bearer

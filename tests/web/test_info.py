@@ -49,10 +49,10 @@ def original(server: Running, value: str = COVERED) -> Original:
     return server.folder.catalogue.find(Identifier(ISBN, value))[0]
 
 
-async def test_a_cover_is_told_with_its_original(server: Running) -> None:
+async def test_a_cover_is_told_with_its_original(shared: Running) -> None:
     """How the ISBN is understood, the original's size, bytes, source and times: as the catalogue has them."""
-    told = await about(server, f"ISBN%20{TEN}")
-    known = original(server)
+    told = await about(shared, f"ISBN%20{TEN}")
+    known = original(shared)
 
     assert (told["text"], told["isbn13"], told["isbn10"]) == (f"ISBN {TEN}", COVERED, TEN)
     assert (told["readings"], told["only_one"], told["why"]) == ([COVERED], False, None)
@@ -82,10 +82,10 @@ async def test_each_size_is_told_as_it_is_made(server: Running) -> None:
     } == made
 
 
-async def test_the_address_of_each_size_answers(server: Running) -> None:
+async def test_the_address_of_each_size_answers(shared: Running) -> None:
     """The address that is told of a size gives it."""
-    told = await about(server, COVERED)
-    async with server.client.get(told["sizes"]["small"]["formats"]["webp"]["url"]) as response:
+    told = await about(shared, COVERED)
+    async with shared.client.get(told["sizes"]["small"]["formats"]["webp"]["url"]) as response:
         assert (response.status, response.content_type) == (200, "image/webp")
 
 
@@ -143,9 +143,9 @@ async def test_a_corrupt_original_is_found_out(server: Running) -> None:
 
 
 @pytest.mark.parametrize("text", [UNCOVERED, BAD_CHECK_DIGIT, "nothing", "a%2Fb", "%0A", "%00", "7" * 500])
-async def test_without_a_cover_it_is_told_too(server: Running, text: str) -> None:
+async def test_without_a_cover_it_is_told_too(shared: Running, text: str) -> None:
     """A book without a cover, and what is no ISBN, are 200: has_cover is false, and status says why."""
-    told = await about(server, text)
+    told = await about(shared, text)
 
     assert told["status"] == ("missing" if text == UNCOVERED else "invalid")
     assert told["isbn13"] == (UNCOVERED if text == UNCOVERED else None)
@@ -154,21 +154,21 @@ async def test_without_a_cover_it_is_told_too(server: Running, text: str) -> Non
 
 
 @pytest.mark.parametrize("rest", ["info?isbn=1", f"info/isbn/{COVERED}"])
-async def test_keys_are_asked_for(server: Running, rest: str) -> None:
+async def test_keys_are_asked_for(shared: Running, rest: str) -> None:
     """Unknown keys, and bound ones where no site is told, are 403 as a problem; on their site they work."""
-    bound = await server.new_key(sites=("opac.example.org",))
+    bound = await shared.new_key(sites=("opac.example.org",))
     for name in ("nosuchkeynosuchkey", bound.name):
-        got = await server.get(f"/devkey/{name}/{rest}")
+        got = await shared.get(f"/devkey/{name}/{rest}")
         assert (got.status, got.headers["Content-Type"]) == (403, "application/problem+json")
         assert orjson.loads(got.body)["code"] == "key"
-    got = await server.get(f"/devkey/{bound.name}/{rest}", Referer="https://opac.example.org/1")
+    got = await shared.get(f"/devkey/{bound.name}/{rest}", Referer="https://opac.example.org/1")
     assert got.status == 200
 
 
-async def test_a_list_is_answered_by_what_was_sent(server: Running) -> None:
+async def test_a_list_is_answered_by_what_was_sent(shared: Running) -> None:
     """Each ISBN as it was sent has true, false, or null where it is none; parameters and commas both part."""
     query = f"?isbn={COVERED},{UNCOVERED}&isbn=ISBN%20{TEN},%20,&isbn={BAD_CHECK_DIGIT}"
-    got = await server.get(list_path(server, query))
+    got = await shared.get(list_path(shared, query))
 
     assert got.headers["Content-Type"] == JSON
     assert orjson.loads(got.body) == {
@@ -176,11 +176,11 @@ async def test_a_list_is_answered_by_what_was_sent(server: Running) -> None:
     }  # fmt: skip
 
 
-async def test_bodies_are_json_or_lines(server: Running) -> None:
+async def test_bodies_are_json_or_lines(shared: Running) -> None:
     """POST takes JSON, keyed exactly as sent, and text with a line each; the answers agree with GET."""
-    as_json = await post(server, orjson.dumps({"isbns": [f" {COVERED}", UNCOVERED, ""]}))
+    as_json = await post(shared, orjson.dumps({"isbns": [f" {COVERED}", UNCOVERED, ""]}))
     as_text = await post(
-        server, f"\ufeff{COVERED}\r\n\r\n{UNCOVERED}\n".encode(), "text/plain; charset=utf-8"
+        shared, f"\ufeff{COVERED}\r\n\r\n{UNCOVERED}\n".encode(), "text/plain; charset=utf-8"
     )
 
     assert orjson.loads(as_json.body) == {f" {COVERED}": True, UNCOVERED: False, "": None}
@@ -195,9 +195,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "kind", "status"), BAD, ids=[str(at) for at in range(len(BAD))])
-async def test_what_cannot_be_read_is_a_problem(server: Running, body: bytes, kind: str, status: int) -> None:
+async def test_what_cannot_be_read_is_a_problem(shared: Running, body: bytes, kind: str, status: int) -> None:
     """A body that is not what is expected is refused as problem details, which say what is."""
-    got = await post(server, body, kind)
+    got = await post(shared, body, kind)
     problem = orjson.loads(got.body)
 
     assert (got.status, got.headers["Content-Type"]) == (status, "application/problem+json")
@@ -205,31 +205,31 @@ async def test_what_cannot_be_read_is_a_problem(server: Running, body: bytes, ki
     assert len(problem["detail"]) > 10
 
 
-async def test_a_thousand_and_no_more(server: Running) -> None:
+async def test_a_thousand_and_no_more(shared: Running) -> None:
     """A thousand ISBNs are answered by GET, JSON and lines; of one more the problem says how many."""
     many = [f"978{number:010d}" for number in range(1000)]
     many[500] = COVERED
-    got = await server.get(list_path(server, f"?isbn={','.join(many)}"))
-    sent = await post(server, orjson.dumps({"isbns": many}))
-    lines = await post(server, "\n".join(many).encode(), "text/plain")
+    got = await shared.get(list_path(shared, f"?isbn={','.join(many)}"))
+    sent = await post(shared, orjson.dumps({"isbns": many}))
+    lines = await post(shared, "\n".join(many).encode(), "text/plain")
 
     assert orjson.loads(got.body) == orjson.loads(sent.body) == orjson.loads(lines.body)
     assert len(orjson.loads(got.body)) == 1000
     assert orjson.loads(got.body)[COVERED] is True
     many.append(UNCOVERED)
     for refused in (
-        await server.get(list_path(server, f"?isbn={','.join(many)}")),
-        await post(server, orjson.dumps({"isbns": many})),
-        await post(server, "\n".join(many).encode(), "text/plain"),
+        await shared.get(list_path(shared, f"?isbn={','.join(many)}")),
+        await post(shared, orjson.dumps({"isbns": many})),
+        await post(shared, "\n".join(many).encode(), "text/plain"),
     ):
         assert (refused.status, orjson.loads(refused.body)["code"]) == (400, "many")
         assert "1001" in orjson.loads(refused.body)["detail"]
         assert "1000" in orjson.loads(refused.body)["detail"]
 
 
-async def test_long_texts_fit(server: Running) -> None:
+async def test_long_texts_fit(shared: Running) -> None:
     """A thousand texts as long as are looked at are taken: 400 characters each, in JSON."""
-    got = await post(server, orjson.dumps({"isbns": [f"{number:0400d}" for number in range(1000)]}))
+    got = await post(shared, orjson.dumps({"isbns": [f"{number:0400d}" for number in range(1000)]}))
 
     assert (got.status, set(orjson.loads(got.body).values())) == (200, {None})
 
@@ -251,14 +251,14 @@ async def test_a_thousand_pass_the_web_server_in_front(server: Running, tmp_path
     assert told["sizes"]["small"]["formats"]["jpg"]["url"].startswith(url)
 
 
-async def test_jsonp_is_a_script_that_calls(server: Running) -> None:
+async def test_jsonp_is_a_script_that_calls(shared: Running) -> None:
     """With a callback the answer is a script: a comment first, nosniff, line separators escaped."""
-    got = await server.get(list_path(server, f"?isbn={COVERED},%E2%80%A8x&callback=my.$f_1"))
+    got = await shared.get(list_path(shared, f"?isbn={COVERED},%E2%80%A8x&callback=my.$f_1"))
 
     assert got.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert got.headers["X-Content-Type-Options"] == "nosniff"
     assert got.body.decode() == f'/**/my.$f_1({{"{COVERED}":true,"x":null}});\n'
-    inner = await server.get(list_path(server, "?isbn=a%E2%80%A8%E2%80%A9b&callback=f"))
+    inner = await shared.get(list_path(shared, "?isbn=a%E2%80%A8%E2%80%A9b&callback=f"))
     assert inner.body == b'/**/f({"a\\u2028\\u2029b":null});\n'
 
 
@@ -267,9 +267,9 @@ async def test_jsonp_is_a_script_that_calls(server: Running) -> None:
     ["", "a;b", "alert(1)", "a.", ".a", "a..b", "1a", "a%0A", "%3Cscript%3E", "a-b", "ä", "a" * 129,
      "f&callback=g"],
 )  # fmt: skip
-async def test_callbacks_are_names(server: Running, callback: str) -> None:
+async def test_callbacks_are_names(shared: Running, callback: str) -> None:
     """What is no JavaScript name, or too long, or twice there, is refused, and none of it is a script."""
-    got = await server.get(list_path(server, f"?isbn=1&callback={callback}"))
+    got = await shared.get(list_path(shared, f"?isbn=1&callback={callback}"))
 
     assert (got.status, got.headers["Content-Type"]) == (400, "application/problem+json")
 
@@ -293,10 +293,10 @@ async def test_a_catalogue_that_cannot_be_read_is_told(server: Running) -> None:
     assert [orjson.loads(got.body)["code"] for got in (one, many)] == ["unavailable"] * 2
 
 
-async def test_pages_of_other_sites_may_post(server: Running) -> None:
+async def test_pages_of_other_sites_may_post(shared: Running) -> None:
     """A preflight for a POST of JSON is answered for lists, and HEAD is as GET."""
-    got = await server.get(list_path(server), "OPTIONS", Origin="https://opac.example.org")
-    head = await server.get(list_path(server, f"?isbn={COVERED}"), "HEAD")
+    got = await shared.get(list_path(shared), "OPTIONS", Origin="https://opac.example.org")
+    head = await shared.get(list_path(shared, f"?isbn={COVERED}"), "HEAD")
 
     assert (got.status, got.body) == (204, b"")
     assert "POST" in got.headers["Access-Control-Allow-Methods"]
