@@ -95,7 +95,7 @@ def is_encoded(request: web.BaseRequest) -> bool:
     return request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("identity", "")
 
 
-class Around:
+class AddressBounds:
     """Refuses requests over the limits, and passes all others to the handler.
 
     Hits that the fast path knows are answered first: the router alone takes as long as all of it.
@@ -137,9 +137,9 @@ class Around:
         return _without_body(answer) if method == "HEAD" else answer
 
 
-def around(app: web.Application) -> Around:
+def around(app: web.Application) -> AddressBounds:
     """Return what stands before an application's router."""
-    return Around(app)
+    return AddressBounds(app)
 
 
 def _without_body(answer: web.Response) -> web.Response:
