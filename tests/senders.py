@@ -1,12 +1,19 @@
 """Files as senders send them: ONIX with pictures beside, and zips."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import images
-from library import BOOK, Library
+from library import BOOK, Library, open_taker
 
+from coverproxy.config import FeedConfig
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.service.import_file import offered
+from coverproxy.service.import_results import ImportReport
+from coverproxy.wiring.data_folder import open_shelf
+from coverproxy.wiring.feeds import open_sender
 
 BLUE, RED, GREEN = (images.distinct(images.small_jpeg(), number) for number in range(3))
 
@@ -60,3 +67,19 @@ def zip_of(library: Library, members: dict[str, bytes], name: str = "covers.zip"
         for member, body in members.items():
             made.writestr(member, body)
     return path
+
+
+def take(library: Library, path: Path, *hosts: str, **said: Any) -> ImportReport:
+    """Take in a file of the sender "house", whose links are at *hosts*."""
+    config = library.config()
+    feed = FeedConfig(
+        name="house", dir=".", hosts=hosts, allow=("127.0.0.1",), requests_per_second=1000,
+        **{key: value for key, value in said.items() if key in FeedConfig.model_fields},
+    )  # fmt: skip
+    changes = {key: value for key, value in said.items() if key not in FeedConfig.model_fields}
+    with (
+        open_shelf(config) as shelf,
+        open_sender(config, feed) as sender,
+        open_taker(config, shelf, library.refusals.append) as importer,
+    ):
+        return importer.run(offered(path, replace(sender, **changes)), lambda report: None)

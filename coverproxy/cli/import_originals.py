@@ -88,8 +88,9 @@ def import_(
 
     Linked folders are followed. Links are fetched only from a --host, one a second.
 
-    Only the header of a picture is read. If a file proves corrupt when its cover is first made, the ISBN's
-    next best is shown (coverproxy originals corrupt lists such files). Refused are files that are not images,
+    A picture is decoded where it matters: if its end is missing, or its book has another. One that is damaged
+    is not shown and replaces nothing (coverproxy originals corrupt lists them); nor is one that proves
+    damaged only when its cover is first made. Refused are files that are not images,
     too large, too small, on the list of refused hashes, or the same under many ISBNs ("no image" art).
 
     Ctrl-C is safe, and so is running it again: imported files are skipped.

@@ -78,6 +78,9 @@ def _changes(report: "ImportReport") -> list[str]:
         lines.append(f"{counted(report.passed, 'record')} passed over: not a word on covers, or not yet")
     if report.linked:
         lines.append(f"{counted(report.linked, 'link')} to other editions")
+    if report.damaged:
+        what = "is damaged and is" if report.damaged == 1 else "are damaged and are"
+        lines.append(f"{report.damaged} of them {what} not shown: coverproxy originals corrupt lists them")
     if report.lesser:
         what = "is not the best of its book" if report.lesser == 1 else "are not the best of their books"
         lines.append(

@@ -48,7 +48,7 @@ def apart(results: Sequence[Result]) -> list[Entered]:
 
 def _is_plain(entered: Entered) -> bool:
     candidate = entered.candidate
-    return not (entered.is_known or candidate.record or candidate.others)
+    return not (entered.is_known or entered.original.fault or candidate.record or candidate.others)
 
 
 def _names(entered: Entered) -> set[Identifier]:

@@ -12,7 +12,8 @@ from coverproxy.service.import_steps import LinkedItems, Passed, Withdrawal
 
 @dataclass
 class ImportReport:
-    """The progress of an import. `lesser`: added originals that their book does not show.
+    """The progress of an import. `lesser`: added originals that their book does not show. `damaged`: those
+    that cannot be decoded, and are not shown.
 
     `passed`: records without covers. `withdrawn`: pictures that a sender withdrew. `linked`: items linked to
     other editions. `unremoved`: outdated covers that cannot be removed, and why.
@@ -23,6 +24,7 @@ class ImportReport:
     already: int = 0
     replaced: int = 0
     lesser: int = 0
+    damaged: int = 0
     passed: int = 0
     withdrawn: int = 0
     linked: int = 0
@@ -39,11 +41,15 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A file in place that only needs its row. `is_known`: the row exists already."""
+    """A file in place that only needs its row. `is_known`: the row exists already.
+
+    `is_doubtful`: it has to be decoded first, as its end is missing or its book has another picture.
+    """
 
     original: Original
     candidate: Candidate
     is_known: bool
+    is_doubtful: bool = False
 
 
 Result = Entered | Refusal | Withdrawal | Passed | LinkedItems

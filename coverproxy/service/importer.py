@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
-from coverproxy.config import Import, Limits
+from coverproxy.config import Config, Import, Limits, Size
 from coverproxy.domain.errors import TooMany, Unavailable
 from coverproxy.domain.original import QUARANTINED, Original
+from coverproxy.imaging.completeness import seems_whole
+from coverproxy.imaging.decode import JUDGEMENT
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import (
@@ -30,6 +32,7 @@ from coverproxy.service.import_results import Entered, ImportReport, Note, Resul
 from coverproxy.service.import_steps import LinkedItems, Passed, Step, Withdrawal
 from coverproxy.service.ingest import Aftermath
 from coverproxy.service.invalidate import Invalidator
+from coverproxy.service.judge import Judge
 from coverproxy.storage.disk_set import DiskSet
 
 BATCH = 256
@@ -62,7 +65,10 @@ class Importer:
         limits: Limits,
         rules: Import,
         on_refusal: Callable[[Refusal], None],
+        sizes: Iterable[Size] = (),
     ) -> None:
+        largest = max(sizes or Config().sizes.values(), key=lambda size: size.width * size.height)
+        self._judge = Judge(files, guard, limits, largest)
         self.catalogue = catalogue
         self._files = files
         self._guard = guard
@@ -88,7 +94,9 @@ class Importer:
             try:
                 self._drop_stale(report)
                 for batch in _batches(steps):
-                    self._enter(list(pool.map(self._take_in, batch)), known, report, note)
+                    results = list(pool.map(self._take_in, batch))
+                    judging = self._judge.judging(results)
+                    self._enter(list(pool.map(judging, results)), known, report, note)
                     on_batch(report)
             except KeyboardInterrupt:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -113,19 +121,23 @@ class Importer:
                 return Entered(same, candidate, is_known=True)
             examined = examine(candidate, self._limits, self._rules, self._guard.lend)
             original = replace(examined.original, added=time.time_ns() // 1_000_000)
+            is_rival = False
             if not self.catalogue.unknown([original]):
                 if refused := known_refusal(self.catalogue, original, self._rules):
                     raise refused
-                if self._is_known(original, is_dated=not candidate.is_fetched):
+                held = self.catalogue.find(original.identifier)
+                if self._is_known(original, held, is_dated=not candidate.is_fetched):
                     return Entered(original, candidate, is_known=True)
+                is_rival = any(each.digest != original.digest for each in held)
             self._place(examined, candidate)
+            is_doubtful = is_rival or not seems_whole(examined.body, original.loader)
         except Unavailable as exc:
             return _refusal(candidate, "unreadable", str(exc))
         except OriginalRefused as exc:
             return _refusal(candidate, exc.reason, exc.detail)
-        return Entered(original, candidate, is_known=False)
+        return Entered(original, candidate, is_known=False, is_doubtful=is_doubtful)
 
-    def _is_known(self, original: Original, *, is_dated: bool) -> bool:
+    def _is_known(self, original: Original, held: Sequence[Original], *, is_dated: bool) -> bool:
         """Whether just this is in the catalogue, and its file in its place.
 
         *is_dated*: its date is its own; what is fetched may have the present one. One with a fault is
@@ -140,7 +152,7 @@ class Importer:
             and each.terms == original.terms
             and each.fault == fault
             and self._files.has(each)
-            for each in self.catalogue.find(original.identifier)
+            for each in held
         )
 
     def _place(self, examined: Examined, candidate: Candidate) -> None:
@@ -188,9 +200,8 @@ class Importer:
         else:
             self._add(result, known, changes, batch, report)
         _link(result, changes)
-        if result.candidate.record and any(
-            each.digest == original.digest for each in changes.watch(original.identifier)
-        ):
+        is_there = any(each.digest == original.digest for each in changes.watch(original.identifier))
+        if result.candidate.record and is_there and not original.fault:
             moved = note_record(changes, result.candidate, original, self._started)
             batch.discarded += moved
             report.replaced += len(moved)
@@ -235,8 +246,16 @@ class Importer:
             return
         report.added += 1
         report.bytes += original.bytes
+        if original.fault and not entry.withdrawn:
+            self._note_damage(entered, original.fault, changes, report)
         for each in entry.withdrawn:
             self._take_back(each, entry.refused, report)
+
+    def _note_damage(self, entered: Entered, fault: str, changes: Changes, report: ImportReport) -> None:
+        """Record that it cannot be shown; it is kept, as a later version may be able to."""
+        changes.tables.mark_faulty(entered.original, fault, JUDGEMENT)
+        report.damaged += 1
+        self._on_refusal(_refusal(entered.candidate, "damaged", fault))
 
     def _take_back(self, original: Original, refused: OriginalRefused | None, report: ImportReport) -> None:
         """Report a withdrawn original, by the path of the given file."""
@@ -248,15 +267,19 @@ class Importer:
             report.bytes -= original.bytes
 
     def _gives_way(self, old: Original, new: Original, known: DiskSet) -> bool:
-        """Return whether *new* replaces *old*: not what a person pinned or hid, nor what this run brought."""
+        """Return whether *new* replaces *old*: not what a person pinned or hid, nor what this run brought.
+
+        A damaged picture replaces nothing.
+        """
         is_of_this_run = old.added >= self._started or _key(old) in known
         is_predecessor = old.source == new.source or (old.origin is not None and old.origin == new.origin)
-        return is_predecessor and not is_of_this_run and not old.is_decided
+        return is_predecessor and not is_of_this_run and not old.is_decided and new.fault is None
 
     def _lesser(self, originals: list[Original]) -> int:
-        """Return how many of this run's originals of a book are not shown."""
+        """Return how many of this run's sound originals of a book are not shown."""
         best = next((each for each in originals if each.is_usable), None)
-        return sum(each is not best and each.added >= self._started for each in originals)
+        sound = (each for each in originals if each.fault is None and each.added >= self._started)
+        return sum(each is not best for each in sound)
 
     def _is_moved(self, old: Original, new: Original) -> bool:
         """Return whether *new* replaces *old* but is stored in another file."""

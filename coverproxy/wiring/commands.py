@@ -34,7 +34,10 @@ def open_importer(
     """Open the importer."""
     with open_decoder(config, shelf, Metrics()) as (guard, _):
         limits, rules = config.limits, config.imports
-        yield Importer(shelf.catalogue, shelf.files, guard, shelf.invalidator, limits, rules, on_refusal)
+        yield Importer(
+            shelf.catalogue, shelf.files, guard, shelf.invalidator, limits, rules, on_refusal,
+            config.usual_sizes.values(),
+        )  # fmt: skip
 
 
 @contextmanager

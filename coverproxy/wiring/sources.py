@@ -12,7 +12,7 @@ from pathlib import Path
 from coverproxy.accounts.stores import RateLimiter
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.config import Config, SourceConfig
+from coverproxy.config import Config, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable
 from coverproxy.imaging.render_pool import RenderPool
 from coverproxy.service.contribute import Contributor
@@ -76,7 +76,7 @@ async def open_asking(
         )  # fmt: skip
         measurer = Measurer(
             catalogue=shelf.catalogue, files=shelf.files, invalidator=shelf.invalidator, renders=renders,
-            guard=guard, limits=config.limits, threads=threads,
+            guard=guard, limits=config.limits, largest=_largest(config), threads=threads,
         )  # fmt: skip
         revalidator = _revalidator(config, shelf, ingestor, fetcher, chain, stripes, measurer, threads)
         try:
@@ -98,6 +98,10 @@ def _revalidator(
         sources={each.name: each for each in config.source}, threads=threads,
         every=config.asking.look_seconds, pending_seconds=config.upload.pending_days * 86_400,
     )  # fmt: skip
+
+
+def _largest(config: Config) -> Size:
+    return max(config.usual_sizes.values(), key=lambda size: size.width * size.height)
 
 
 def ingestor_of(config: Config, shelf: DataFolder, sources: Mapping[str, SourceConfig]) -> Ingestor:

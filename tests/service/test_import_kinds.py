@@ -6,30 +6,25 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pymarc
 import pytest
 from click.testing import CliRunner
-from library import BOOK, OTHERS, Library, open_taker
+from library import BOOK, OTHERS, Library
 from link_host import LinkHost, link_host
-from senders import BLUE, GREEN, RED, bytes_of, dated, feature, onix, product, zip_of
+from senders import BLUE, GREEN, RED, bytes_of, dated, feature, onix, product, take, zip_of
 
 from coverproxy.cli import main
-from coverproxy.config import FeedConfig
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.list_text import NotAList
 from coverproxy.domain.original import Original, OriginalState, Terms
 from coverproxy.originals.examine import Refusal
 from coverproxy.service.import_file import offered
-from coverproxy.service.import_results import ImportReport
 from coverproxy.service.import_steps import Sender
 from coverproxy.storage import packed_text
-from coverproxy.wiring.data_folder import open_shelf
-from coverproxy.wiring.feeds import open_sender
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared/data/samples"
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not here")
@@ -46,22 +41,6 @@ def host() -> Iterator[LinkHost]:
     """A host of pictures."""
     with link_host({"/blue.jpg": BLUE, "/red.jpg": RED}) as opened:
         yield opened
-
-
-def take(library: Library, path: Path, *hosts: str, **said: Any) -> ImportReport:
-    """Take in a file of the sender "house", whose links are at *hosts*."""
-    config = library.config()
-    feed = FeedConfig(
-        name="house", dir=".", hosts=hosts, allow=("127.0.0.1",), requests_per_second=1000,
-        **{key: value for key, value in said.items() if key in FeedConfig.model_fields},
-    )  # fmt: skip
-    changes = {key: value for key, value in said.items() if key not in FeedConfig.model_fields}
-    with (
-        open_shelf(config) as shelf,
-        open_sender(config, feed) as sender,
-        open_taker(config, shelf, library.refusals.append) as importer,
-    ):
-        return importer.run(offered(path, replace(sender, **changes)), lambda report: None)
 
 
 # --- ONIX: what is replaced, taken back, left

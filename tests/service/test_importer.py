@@ -596,8 +596,8 @@ def test_the_command_answers_in_json(library: Library) -> None:
     told = run(library, code=3)
     report = Path(told.pop("report"))
     assert told == {
-        "seen": 3, "added": 1, "already": 0, "replaced": 0, "lesser": 0, "passed": 0, "withdrawn": 0,
-        "linked": 0, "bytes": len(images.small_jpeg()),
+        "seen": 3, "added": 1, "already": 0, "replaced": 0, "lesser": 0, "damaged": 0, "passed": 0,
+        "withdrawn": 0, "linked": 0, "bytes": len(images.small_jpeg()),
         "refused": {"type": 1, "isbn": 1}, "interrupted": False, "unremoved": "",
     }  # fmt: skip
     lines = [json.loads(line) for line in report.read_text().splitlines()]
@@ -610,7 +610,7 @@ def test_the_command_answers_in_json(library: Library) -> None:
     library.put(f"{OTHERS[0]}.jpg", images.drawn("gif"))
     (library.covers / "cover.jpg").unlink()
     assert run(library) == {
-        "seen": 2, "added": 1, "already": 1, "replaced": 0, "lesser": 0,
+        "seen": 2, "added": 1, "already": 1, "replaced": 0, "lesser": 0, "damaged": 0,
         "passed": 0, "withdrawn": 0, "linked": 0, "bytes": len(images.drawn("gif")), "refused": {},
         "interrupted": False, "unremoved": "", "report": None,
     }  # fmt: skip

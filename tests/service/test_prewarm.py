@@ -399,8 +399,10 @@ def test_a_corrupt_original_fails_once_and_is_then_no_cover(data: Path, tmp_path
     """An original that cannot be decoded is told as failed; the next run knows, and it has no cover."""
     body = (drawn / "9780141439556.jpg").read_bytes()
     (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "9781853260001.jpg").write_bytes(body[: len(body) // 2])
+    (tmp_path / "more" / "9781853260001.jpg").write_bytes(body)
     run("import", tmp_path / "more", data=data)
+    (stored,) = (data / "originals").rglob("9781853260001-*")
+    stored.write_bytes(body[: len(body) // 2])  # a failing disk
     listed, report = tmp_path / "list", tmp_path / "r.jsonl"
     listed.write_text("9781853260001\n9780141439556\n")
 
