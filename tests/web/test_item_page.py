@@ -1,13 +1,16 @@
 """The page of an item: every spelling leads to it, and it holds all that one needs to show the cover."""
 
+import asyncio
 from pathlib import Path
 
+import images
 import orjson
 import pytest
 from browser import Page
-from conftest import COVERED, UNCOVERED, Running
+from conftest import COVERED, UNCOVERED, Running, Start, take_in
 
 from coverproxy.demo.classics import CLASSICS
+from coverproxy.domain.schemes import read
 
 HTML = "text/html,*/*;q=0.8"
 
@@ -32,6 +35,31 @@ async def test_what_cannot_be_read_is_said(server: Running) -> None:
     assert (await server.get("/item/nothing/1", Accept=HTML)).status == 404
     assert (await server.get("/item/isbn/9780141439519", Accept=HTML)).status == 404
     assert "<script>alert" not in (await server.get("/item?q=<script>alert", Accept=HTML)).body.decode()
+
+
+async def test_what_excludes_each_other_is_not_chosen_from(start: Start, tmp_path: Path) -> None:
+    """Nine digits that are two books' are both offered while both have covers, as the image is missing then.
+
+    While one alone has a cover, the page leads to that one.
+    """
+    nine = "100000029"
+    both = tuple(each.value for each in read(nine).identifiers)
+    assert (len(both), read(nine).only_one) == (2, True)
+    covers = tmp_path / "covers"
+    covers.mkdir()
+    server = await start()
+    for count, isbn in enumerate(both, 1):
+        (covers / f"{isbn}.jpg").write_bytes(images.distinct(images.small_jpeg(), count))
+        await asyncio.to_thread(take_in, server.config, covers)
+        got = await server.get(f"/item?q={nine}", Accept=HTML)
+        page = got.body.decode()
+        assert [isbn in page for isbn in both] == [True, count == 2]
+        assert ('src="/try/' in page) == (count == 1)
+        assert (await server.get(server.path(nine))).cover == ("made" if count == 1 else "missing")
+    assert got.status == 404
+    assert all(f'href="/item/isbn/{isbn}"' in page for isbn in both)
+    told = orjson.loads((await server.get(f"/item/isbn/{nine}", Accept="application/json")).body)
+    assert [each["name"] for each in told["can_mean"]] == [*both]
 
 
 async def test_an_items_json(server: Running) -> None:

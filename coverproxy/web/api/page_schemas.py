@@ -117,10 +117,11 @@ class ItemPage(TypedDict):
 
 
 class UnknownItem(TypedDict):
-    """Why a text does not name one item."""
+    """Why a text does not name one item. `can_mean`: the items that it may mean, where there are several."""
 
     asked: str
     why: str
+    can_mean: list[LinkedName]
 
 
 class KeysPage(TypedDict):

@@ -1,5 +1,6 @@
 """The page of one item: its cover large, every size and format, HTML to copy, where it comes from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -12,7 +13,14 @@ from coverproxy.domain.moment import iso
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import ALL, read
 from coverproxy.service.cover_info import Fit, Known
-from coverproxy.web.api.page_schemas import ItemEdition, ItemOriginal, ItemPage, ItemSize, UnknownItem
+from coverproxy.web.api.page_schemas import (
+    ItemEdition,
+    ItemOriginal,
+    ItemPage,
+    ItemSize,
+    LinkedName,
+    UnknownItem,
+)
 from coverproxy.web.app_keys import CONFIG, COVERS
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
@@ -22,6 +30,8 @@ from coverproxy.web.pages.snippets import SnippetPicture
 from coverproxy.web.paths import path_of, versioned
 
 routes = web.RouteTableDef()
+
+_SEVERAL = "it can mean several items"
 
 MOST_EDITIONS = 24
 """Other editions on the page: the closest that have a cover."""
@@ -44,9 +54,10 @@ async def find(request: web.Request) -> web.StreamResponse:
         reading = read(typed)
     except NotAnIdentifier as exc:
         return _unknown(request, typed, exc.why)
-    found = await request.app[COVERS].best(
-        reading
-    )  # of several meanings the one that has a cover, as in covers
+    # of several meanings the one that has a cover, as in covers
+    found = await request.app[COVERS].best(reading)
+    if found is None and reading.only_one:
+        return _unknown(request, typed, _SEVERAL, reading.identifiers)
     meant = found.identifier if found else reading.sure or reading.identifiers[0]
     headers = {"Location": f"/item/{path_of(meant)}", "Cache-Control": "no-store"}
     return web.Response(status=303, headers=headers)
@@ -61,7 +72,8 @@ async def item(request: web.Request) -> web.StreamResponse:
         raise MalformedPath(f"{scheme[:32]!r} is not a scheme; expected one of {', '.join(ALL)}")
     known = await request.app[COVERS].info(value[:MOST_TYPED], scheme)
     if known.why or known.identifier is None:
-        return _unknown(request, value[:MOST_TYPED], known.why or "it can mean several items")
+        can_mean = known.reading.identifiers if known.reading else ()
+        return _unknown(request, value[:MOST_TYPED], known.why or _SEVERAL, can_mean)
     editions = await request.app[COVERS].editions(known.identifier, MOST_EDITIONS)
     covers = await request.app[COVERS].shown(each.other for each in editions)
     beside = [_edition(each, covers.get(each.other)) for each in editions]
@@ -69,8 +81,9 @@ async def item(request: web.Request) -> web.StreamResponse:
     return shown(request, "item.html", data, status=200 if known.original else 404)
 
 
-def _unknown(request: web.Request, asked: str, why: str) -> web.Response:
-    data: UnknownItem = {"asked": asked, "why": why}
+def _unknown(request: web.Request, asked: str, why: str, can_mean: Sequence[Identifier] = ()) -> web.Response:
+    names: list[LinkedName] = [{"name": each.listed, "path": path_of(each)} for each in can_mean]
+    data: UnknownItem = {"asked": asked, "why": why, "can_mean": names}
     return shown(request, "item_unknown.html", data, status=404)
 
 
