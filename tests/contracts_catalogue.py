@@ -123,6 +123,8 @@ class CatalogueContract:
 
         assert catalogue.unknown([*known, new]) == [new]
         assert catalogue.unknown([]) == []
+        assert catalogue.kept([digest(number) for number in range(9)]) == {digest(1)}
+        assert catalogue.kept([]) == set()
 
     def test_many_new_ones_are_entered_at_once(self, catalogue: Catalogue) -> None:
         """They are as if added one by one, in one transaction with what else it writes; others hear of it."""

@@ -1,6 +1,7 @@
 """What every object store keeps: see coverproxy/objects/base.py."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -46,3 +47,7 @@ class ObjectsContract:
         assert sorted(await asyncio.to_thread(objects.keys, "a/1/", 10)) == ["a/1/x", "a/1/y"]
         assert len(await asyncio.to_thread(objects.keys, "a/", 2)) == 2
         assert await asyncio.to_thread(objects.keys, "c/", 10) == []
+        found = await asyncio.to_thread(lambda: [each for some in objects.portions("a") for each in some])
+        assert sorted(each.key for each in found) == ["a/1/x", "a/1/y", "a/2/z"]
+        assert all(abs(each.modified - time.time()) < 60 for each in found)
+        assert await asyncio.to_thread(lambda: [*objects.portions("c")]) == []

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
 from html import unescape
 
@@ -28,6 +29,10 @@ class Stored:
 
     body: bytes
     modified: int
+
+    @property
+    def listed_at(self) -> str:
+        return f"{datetime.fromtimestamp(self.modified, UTC):%Y-%m-%dT%H:%M:%S.000Z}"
 
     @property
     def etag(self) -> str:
@@ -88,7 +93,7 @@ class S3:
     def _listed(self, prefix: str) -> web.Response:
         found = "".join(
             f"<Contents><Key>{key}</Key><Size>{len(each.body)}</Size><ETag>{each.etag}</ETag>"
-            "<LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+            f"<LastModified>{each.listed_at}</LastModified></Contents>"
             for key, each in sorted(self.objects.items())
             if key.startswith(prefix)
         )

@@ -1,12 +1,14 @@
-"""Commands about originals: quarantined, release, and those of `curate`."""
+"""Commands about originals: quarantined, corrupt, release, sweep, and those of `curate`."""
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from coverproxy.cli import curate
-from coverproxy.cli.common import faults_told, needs_data, options, tell
+from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
+from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import NotAnIdentifier
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def originals() -> None:
-    """List, choose, hide, restore and remove the originals of a book; release quarantined ones.
+    """List, choose, hide, restore and remove the originals of a book; release quarantined ones; sweep.
 
     An original that crashes or hangs its decoder is quarantined. The decoder's process is replaced, and the
     original's books show their next best original, or none.
@@ -44,6 +46,43 @@ def quarantined(config: Config, as_json: bool) -> None:
     with faults_told(), open_shelf(config, to_write=False) as shelf:
         told = [_as_json(shelf, each) for each in shelf.catalogue.quarantined()]
     tell(as_json, told, "\n\n".join(map(_text, told)) if told else "Nothing is quarantined.")
+
+
+@originals.command()
+@options
+@click.option(
+    "--days", type=click.FloatRange(0, 3650),
+    help="How long they stay below removed/ (default: store.removed_originals_days, or 7).",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Change nothing; count what would be done.")
+def sweep(config: Config, as_json: bool, days: float | None, dry_run: bool) -> None:
+    """Sweep originals that no item has any more out of the object store.
+
+    They are moved below removed/ first, and deleted by a later sweep, once they were there for --days. One
+    that an item has again is brought back. What came within a day stays. It may be interrupted and goes on
+    where it was; one process of all nodes sweeps at a time. The service does it once a day if
+    store.removed_originals_days is set.
+    """
+    from coverproxy.service.sweep_originals import FOLDERS, OriginalSweep, Swept, TurnTaken
+    from coverproxy.wiring.data_folder import open_shelf
+
+    seconds = 86_400 * (config.store.removed_originals_days or 7.0 if days is None else days)
+    done = Swept()
+    with faults_told(), open_shelf(config, to_write=not dry_run) as shelf:
+        if shelf.objects is None:
+            raise click.ClickException("no object store is named (store.objects): there is nothing to sweep")
+        try:
+            with progress("sweeping", "folders", quiet=as_json) as show:
+                for done in OriginalSweep(shelf.catalogue, shelf.objects, seconds, acts=not dry_run).steps():
+                    show(done.folders, len(FOLDERS))
+        except TurnTaken as exc:
+            raise click.ClickException(str(exc)) from None
+    would = "would be " if dry_run else ""
+    text = (
+        f"{counted(done.seen, 'original')} looked at: {done.moved} {would}moved below removed/,"
+        f" {done.brought_back} {would}brought back, {done.deleted} {would}deleted"
+    )
+    tell(as_json, asdict(done), text)
 
 
 @originals.command()

@@ -20,6 +20,7 @@ class Store(Section):
     objects_options: dict[str, str] = Field(default={})
     objects_timeout_seconds: Seconds = 2.0
     local_originals_bytes: Annotated[Bytes, Field(ge=0)] = 0
+    removed_originals_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
 
     @field_validator("objects")
     @classmethod

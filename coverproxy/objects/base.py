@@ -1,7 +1,14 @@
 """The Protocol of an object store."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+
+class ObjectEntry(NamedTuple):
+    """An object in a listing. `modified`: seconds since 1970, by the store's clock."""
+
+    key: str
+    modified: float
 
 
 class Objects(Protocol):
@@ -46,6 +53,10 @@ class Objects(Protocol):
 
     def keys(self, prefix: str, most: int) -> list[str]:
         """Return at most *most* keys that begin with *prefix*, a folder with its last `/`. Blocks."""
+        ...
+
+    def portions(self, prefix: str) -> Iterator[list[ObjectEntry]]:
+        """Yield all objects below the folder *prefix*, a thousand or so at a time, in any order. Blocks."""
         ...
 
     async def fetch(self, key: str, most_bytes: int) -> bytes | None:

@@ -14,6 +14,7 @@ import obstore
 
 from coverproxy.domain.breaker import Breaker
 from coverproxy.domain.errors import StoreUnavailable
+from coverproxy.objects.base import ObjectEntry
 from coverproxy.objects.opening import is_missing, meaning
 
 if TYPE_CHECKING:
@@ -111,6 +112,17 @@ class SharedObjects:
                 if len(found) >= most:
                     break
         return found[:most]
+
+    def portions(self, prefix: str) -> Iterator[list[ObjectEntry]]:
+        """See Objects."""
+        with self._asking() as store:
+            listing = iter(obstore.list(store, prefix, chunk_size=1000))
+        while True:
+            with self._asking():
+                portion = next(listing, None)
+            if portion is None:
+                return
+            yield [ObjectEntry(meta["path"], meta["last_modified"].timestamp()) for meta in portion]
 
     def probe(self) -> None:
         """See Objects."""

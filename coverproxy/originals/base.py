@@ -17,6 +17,7 @@ from coverproxy.originals.notice_store import NoticeStore
 from coverproxy.originals.provenance import Provenance
 from coverproxy.originals.purge_store import PurgeStore
 from coverproxy.originals.report_store import ReportStore
+from coverproxy.originals.turn_store import TurnStore
 
 
 class ProvenanceStore(Protocol):
@@ -106,6 +107,11 @@ class CatalogueTables(Protocol):
         """Notices to be sent; same store, and within writing() the same transaction."""
         ...
 
+    @property
+    def turns(self) -> TurnStore:
+        """Turns of slow work; same store, and within writing() the same transaction."""
+        ...
+
     def find(self, identifier: Identifier) -> list[Original]:
         """Return every original that came under *identifier*, best first, including faulty ones."""
         ...
@@ -164,6 +170,10 @@ class CatalogueTables(Protocol):
         That is: their item has no original, no other name, no past and nothing hidden, and no item has these
         bytes, nor are they refused, quarantined or hidden.
         """
+        ...
+
+    def kept(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Return those of these digests that any original has, with few queries."""
         ...
 
     def add_new(self, originals: Iterable[Original]) -> int:

@@ -14,10 +14,13 @@ from coverproxy.domain.original import DIGEST_BYTES, Original
 from coverproxy.objects.base import Objects
 from coverproxy.storage import atomic, bounded_read, ownership
 
+ORIGINALS, REMOVED = "originals", "removed"
+"""The object store's folders: of originals, and of those that no item had when they were swept aside."""
+
 Mode = Literal["copy", "link", "reference"]
 
 
-_MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 30
 """More than any limit of the config for an original."""
 
 
@@ -65,7 +68,8 @@ class OriginalFiles:
     def _brought(self, objects: Objects, original: Original) -> bytes:
         """Bring an original here from the object store. Raises FileNotFoundError if it is not there."""
         key = object_key(original)
-        body = objects.get(key, _MOST_BYTES)
+        found = (objects.get(each, MOST_BYTES) for each in _places(original))
+        body = next((each for each in found if each is not None), None)
         if body is None:
             raise FileNotFoundError(errno.ENOENT, "the object store has no such original", key)
         if hashlib.sha256(body).digest()[:DIGEST_BYTES] != original.digest:
@@ -123,7 +127,7 @@ class OriginalFiles:
         if self.objects is None or original.path is not None:
             return False
         with suppress(StoreUnavailable):
-            return self.objects.has(object_key(original))
+            return any(map(self.objects.has, _places(original)))
         return False
 
     def probe(self) -> None:
@@ -152,7 +156,7 @@ class OriginalFiles:
         """Remove it everywhere: no item may keep these bytes. Raises StoreUnavailable."""
         self.discard(original)
         if self.objects is not None and original.path is None:
-            self.objects.delete([object_key(original)])
+            self.objects.delete([object_key(original), removed_key(original)])
 
 
 def object_key(original: Original) -> str:
@@ -160,10 +164,20 @@ def object_key(original: Original) -> str:
     return key_of(original.digest, original.loader.ending)
 
 
+def removed_key(original: Original) -> str:
+    """Return the key of an original that was swept aside: see service/sweep_originals.py."""
+    return object_key(original).replace(ORIGINALS, REMOVED, 1)
+
+
+def _places(original: Original) -> tuple[str, str, str]:
+    """Return the keys to look for it by, in turn: a sweep may bring it back between the first two."""
+    return object_key(original), removed_key(original), object_key(original)
+
+
 def key_of(digest: bytes, ending: str) -> str:
     """Return the key of bytes with this digest."""
     text = digest.hex()
-    return f"originals/{text[:2]}/{text}.{ending}"
+    return f"{ORIGINALS}/{text[:2]}/{text}.{ending}"
 
 
 def _part(original: Original, max_bytes: int) -> bytes:

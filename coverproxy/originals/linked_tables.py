@@ -15,6 +15,7 @@ from coverproxy.originals.feed_store import FeedStore
 from coverproxy.originals.notice_store import NoticeStore
 from coverproxy.originals.purge_store import PurgeStore
 from coverproxy.originals.report_store import ReportStore
+from coverproxy.originals.turn_store import TurnStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class LinkedStores:
     changed: ChangeFeed
     purged: PurgeStore
     notices: NoticeStore
+    turns: TurnStore
 
 
 def sample_points(most: int, turn: int) -> list[bytes]:
@@ -92,6 +94,11 @@ class LinkedTables(ABC):
     def notices(self) -> NoticeStore:
         """See CatalogueTables."""
         return self._stores.notices
+
+    @property
+    def turns(self) -> TurnStore:
+        """See CatalogueTables."""
+        return self._stores.turns
 
     def find(self, identifier: Identifier) -> list[Original]:
         """See CatalogueTables."""

@@ -46,3 +46,10 @@ def _known_digests(dialect: Dialect, digests: Sequence[bytes]) -> set[bytes]:
         for some in dialect.digests(digests)
         for row in dialect.read_rows(sql, (some, some, some, *dialect.every_book, some))
     }
+
+
+def kept(dialect: Dialect, digests: Sequence[bytes]) -> set[bytes]:
+    """See CatalogueTables."""
+    sql = f"SELECT DISTINCT digest FROM original WHERE digest {dialect.among_digests}"  # noqa: S608 - ours
+    found = (row for some in dialect.digests(digests) for row in dialect.read_rows(sql, (some,)))
+    return {bytes(row[0]) for row in found}

@@ -19,11 +19,12 @@ from coverproxy.originals.sql_decisions import SqlDecisions
 from coverproxy.originals.sql_dialect import Dialect, entering
 from coverproxy.originals.sql_editions import SqlEditions
 from coverproxy.originals.sql_feeds import SqlFeeds
-from coverproxy.originals.sql_known import unknown
+from coverproxy.originals.sql_known import kept, unknown
 from coverproxy.originals.sql_notices import SqlNotices
 from coverproxy.originals.sql_provenance import SqlProvenance
 from coverproxy.originals.sql_purges import OF_ROW, SqlPurges
 from coverproxy.originals.sql_reports import SqlReports
+from coverproxy.originals.sql_turns import SqlTurns
 from coverproxy.storage.statement import Run
 
 _FIND = f"SELECT {COLUMNS}, {OF_ROW} FROM original o WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
@@ -78,6 +79,7 @@ class SqlTables(LinkedTables):
         stores = LinkedStores(
             SqlProvenance(dialect), SqlDecisions(dialect), SqlFeeds(dialect), SqlEditions(dialect), aliases,
             SqlReports(dialect), SqlChangeFeed(dialect), SqlPurges(dialect), SqlNotices(dialect),
+            SqlTurns(dialect),
         )  # fmt: skip
         super().__init__(stores, priority)
         self._dialect = dialect
@@ -144,6 +146,10 @@ class SqlTables(LinkedTables):
     def unknown(self, originals: Sequence[Original]) -> list[Original]:
         """See CatalogueTables."""
         return unknown(self._dialect, originals)
+
+    def kept(self, digests: Sequence[bytes]) -> set[bytes]:
+        """See CatalogueTables."""
+        return kept(self._dialect, digests)
 
     def remove(self, original: Original) -> None:
         """See CatalogueTables."""

@@ -12,9 +12,9 @@ _ISBN = 1
 
 NOT_COPIED = frozenset(
     {"key_version", "total", "by_source", "stale", "change", "change_forgotten", "coverproxy_schema"}
-    | {"making", "rate_limit", "sqlite_sequence"}
+    | {"making", "rate_limit", "sqlite_sequence", "turn"}
 )
-"""Tables that follow from others, or are worth nothing elsewhere: a node's log, and what paces clients."""
+"""Tables that follow from others, or are worth nothing elsewhere: a node's log, what paces clients, turns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,11 @@ from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.health import Health
 from coverproxy.service.held_covers import Found, HeldCovers
 from coverproxy.service.holdings import Holdings
-from coverproxy.service.ingest import Ingestor
+from coverproxy.service.ingest import DAY_SECONDS, Ingestor
 from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.reports import ReportDesk
 from coverproxy.service.revalidate import Revalidator
+from coverproxy.service.sweep_originals import OriginalSweep, keep_swept
 from coverproxy.service.uploads import Uploads
 from coverproxy.sources.build import user_agent
 from coverproxy.stats.metrics import Metrics
@@ -109,11 +110,14 @@ async def kept_true(
 
 @asynccontextmanager
 async def tidied(shelf: DataFolder, config: Config) -> AsyncIterator[None]:
-    """Carry out what purges are due in the object store, and bound copies of originals, in the background."""
+    """In the background: purge and sweep the object store, and bound this node's copies of originals."""
     async with AsyncExitStack() as stack:
         if shelf.objects is not None:
             purging = purges_carried_out(shelf.objects, shelf.catalogue, asyncio.to_thread)
             await stack.enter_async_context(beside(purging))
+            if days := config.store.removed_originals_days:
+                sweep = OriginalSweep(shelf.catalogue, shelf.objects, days * DAY_SECONDS)
+                await stack.enter_async_context(beside(keep_swept(sweep)))
             if most := config.store.local_originals_bytes:
                 copies = LocalCopies(shelf.data / "originals", shelf.objects, most)
                 await stack.enter_async_context(beside(copies.keep_bounded()))

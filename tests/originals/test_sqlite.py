@@ -27,6 +27,7 @@ from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_notices import NoticeContract
 from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
+from contracts_turns import TurnContract
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +92,10 @@ class TestChangeFeed(ChangeFeedContract):
 
 class TestPurges(PurgeContract):
     """Purges in this catalogue."""
+
+
+class TestTurns(TurnContract):
+    """Turns in this catalogue."""
 
 
 class TestEditions(EditionContract):

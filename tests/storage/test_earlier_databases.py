@@ -45,6 +45,7 @@ RELEASED = {
             "0285fcbe99b8afad",
             "9ea976e4409097d6",
             "bc2b0806192de783",
+            "1c10a1a66f2bfa23",
         ],
     ),
     "state": (

@@ -27,6 +27,7 @@ from contracts_memory import ROOM, SourceMemoryContract
 from contracts_notices import NoticeContract
 from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
+from contracts_turns import TurnContract
 from postgres_server import database, emptied, postgres
 
 from coverproxy.accounts.postgres import PostgresState
@@ -223,6 +224,10 @@ class TestChangeFeed(ChangeFeedContract):
 
 class TestPurges(PurgeContract):
     """Purges in this catalogue."""
+
+
+class TestTurns(TurnContract):
+    """Turns in this catalogue."""
 
 
 class TestEditions(EditionContract):
