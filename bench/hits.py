@@ -16,6 +16,9 @@ our app alone                over --hot books
 minimal aiohttp handler      sends the same bytes from a dict, over --hot books: the limit
 our app alone, all books     over --books
 
+Beside the rates of nginx and of ours: CPU microseconds a hit of the processes that answer. They depend less
+on how connections happen to fall to workers.
+
 Peers are asked for --peer-books books only, as making all would take minutes: that is in their favour. Their
 originals lie in a local folder, and their caches are filled before. No server keeps an access log.
 
@@ -28,6 +31,7 @@ send), Amazon's by ISBN-10, or openBD's, which are of the large size. The plot i
 import asyncio
 import contextlib
 import random
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -40,7 +44,7 @@ import orjson
 
 from bench import books, command, peers, plots, report, scratch, serve, turns
 from bench.client import ask_once
-from bench.goals import Goal, at_least, ratio
+from bench.goals import Goal, at_least, at_most, ratio
 from bench.peers import Peer
 from bench.wrk import Wrk
 from coverproxy.domain.formats import Format
@@ -64,10 +68,11 @@ LEAST_BYTES = 2048
 
 
 class Target(NamedTuple):
-    """What a rival is asked for: its URL, and the paths."""
+    """What a rival is asked for: its URL, the paths, and the processes whose CPU time is told."""
 
     url: str
     paths: list[str]
+    processes: tuple[int, ...] = ()
 
 
 class Stage(NamedTuple):
@@ -109,10 +114,17 @@ def main(
         found = books.originals(covers, folder / "drawn")
         stage = _set(folder, found, count, min(hot, count), min(peer_books, count), open_files, shape)
         targets, skipped = turns.opened(stack, _openings(stage))
+        costs: dict[str, list[float]] = {each: [] for each, target in targets.items() if target.processes}
         figures = turns.taken(
-            {each: _measure(each, target, folder, seconds) for each, target in targets.items()}, rounds
+            {
+                each: _measure(each, target, folder, seconds, costs.get(each))
+                for each, target in targets.items()
+            },
+            rounds,
         )
     told = turns.told(figures, skipped)
+    for each, taken in costs.items():
+        told[each]["cpu_us"] = round(statistics.median(taken), 1)
     settings = {
         **books.described(covers, found), "books": count, "hot": hot, "peer_books": peer_books,
         "shape": shape, "size": SHAPES[shape][0], "connections": CONNECTIONS, "seconds": seconds,
@@ -120,7 +132,9 @@ def main(
         "nginx_workers": 2, "open_files": open_files,
     }  # fmt: skip
     result = "hits" if shape == "native" else f"hits_{shape}"
-    path = report.write(result, settings, told, out, held=_held(figures, hot), versions=peers.versions())
+    path = report.write(
+        result, settings, told, out, held=_held(figures, costs, hot), versions=peers.versions()
+    )
     if shape != "native":
         print(path)
         return
@@ -128,11 +142,14 @@ def main(
     print(path)
 
 
-def _held(figures: dict[str, list[float]], hot: int) -> list[Goal]:
+def _held(figures: dict[str, list[float]], costs: dict[str, list[float]], hot: int) -> list[Goal]:
+    per_worker = statistics.median(figures[ALL]) if ALL in figures else None
     return [
         at_least("hits through nginx ÷ nginx plain files", ratio(figures, FRONT, PLAIN), 0.90),
+        at_most("CPU a hit through nginx ÷ plain files'", ratio(costs, FRONT, PLAIN), 1.12),
+        at_least("hits of page-cached books, app alone, per worker and second", per_worker, 7000),
         at_least(
-            "hits, app alone, per worker ÷ minimal aiohttp handler", ratio(figures, ALONE, MINIMAL), 0.75,
+            "hits, app alone, per worker ÷ minimal aiohttp handler", ratio(figures, ALONE, MINIMAL), 0.85,
             f"over {hot} covers",
         ),
     ]  # fmt: skip
@@ -179,20 +196,23 @@ def _plain(stage: Stage) -> Iterator[Target]:
         keepalive_requests 10000; {kept}
         server {{ listen 127.0.0.1:{port}; root {root}; }}"""
     with serve.nginx(stage.folder / "plain", http, port) as url:
-        yield Target(url, [f"/{path.relative_to(root)}" for path in stage.files])
+        paths = [f"/{path.relative_to(root)}" for path in stage.files]
+        yield Target(url, paths, serve.nginx_workers(stage.folder / "plain"))
 
 
 @contextlib.contextmanager
 def _front(stage: Stage) -> Iterator[Target]:
     folder, kept = stage.folder / "front", stage.open_files
     with serve.app(stage.data, 1) as served, serve.front(folder, served, open_files=kept) as url:
-        yield Target(url, [stage.path(served, number) for number in range(len(stage.files))])
+        paths = [stage.path(served, number) for number in range(len(stage.files))]
+        yield Target(url, paths, serve.nginx_workers(folder))
 
 
 @contextlib.contextmanager
 def _alone(stage: Stage, numbers: range) -> Iterator[Target]:
     with serve.app(stage.data, 1) as served:
-        yield Target(served.url, [stage.path(served, number) for number in numbers])
+        paths = [stage.path(served, number) for number in numbers]
+        yield Target(served.url, paths, tuple(serve.workers_of(served.process, 1)))
 
 
 @contextlib.contextmanager
@@ -205,7 +225,8 @@ def _minimal(stage: Stage) -> Iterator[Target]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
-        yield Target(process.stdout.readline().strip(), list(bodies))
+        url = process.stdout.readline().strip()
+        yield Target(url, list(bodies), tuple(serve.family(process.pid)))
     finally:
         process.terminate()
         process.wait(10)
@@ -224,14 +245,19 @@ def _peer(opening: AbstractContextManager[Peer], count: int) -> Iterator[Target]
         yield Target(peer.url, paths)
 
 
-def _measure(name: str, target: Target, folder: Path, seconds: float) -> Callable[[], float]:
+def _measure(
+    name: str, target: Target, folder: Path, seconds: float, costs: list[float] | None
+) -> Callable[[], float]:
     """Return what asks in random order: in the files' own, a cache a little too small would never help."""
     paths = random.Random(1).choices(target.paths, k=2 * len(target.paths))  # noqa: S311 - no secret
     wrk = Wrk(target.url, paths, folder / "wrk" / name.replace(" ", "-"), CONNECTIONS)
     wrk.run(1.0)  # caches in a process fill; the files lie in the system's already, as they were just written
 
     def measure() -> float:
+        before = serve.cpu_seconds(target.processes)
         run = wrk.run(seconds)
+        if costs is not None:
+            costs.append((serve.cpu_seconds(target.processes) - before) * 1e6 / run.answers)
         if run.mean_bytes < LEAST_BYTES:
             raise RuntimeError(f"{name} answered {run.mean_bytes:.0f} bytes on average, which are no covers")
         return run.per_second

@@ -170,6 +170,19 @@ def nginx(folder: Path, http: str, port: int, *, workers: int = 2, main: str = "
                 print(f"{folder.name}: {limit}", file=sys.stderr, flush=True)
 
 
+def nginx_workers(folder: Path, count: int = 2) -> tuple[int, ...]:
+    """Return the ids of the workers of an nginx that runs in *folder*."""
+    deadline = time.monotonic() + _START_SECONDS
+    while not (said := _text(folder / "nginx.pid")):  # it listens before it says its id
+        assert time.monotonic() < deadline, "nginx does not say its id"
+        time.sleep(0.02)
+    return tuple(workers_of(int(said), count))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip() if path.exists() else ""
+
+
 def limits_met(error_log: Path, files: int) -> list[str]:
     """Say which limits nginx ran into, by its error log; *files*: how many a worker may open."""
     lines = error_log.read_text(encoding="utf-8", errors="replace").splitlines() if error_log.exists() else []
