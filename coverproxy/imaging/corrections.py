@@ -1,12 +1,11 @@
 """Corrections that a file asks for and libvips ignores, applied to its image."""
 
-from typing import Any
-
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import icc, jpeg, png, tiff
+from coverproxy.imaging.image import Image
 
 
-def corrected(image: Any, body: bytes, loader: Loader) -> Any:
+def corrected(image: Image, body: bytes, loader: Loader) -> Image:
     """Return the image with its file's corrections applied; the same object if there are none. Lazy."""
     if loader is Loader.TIFF:
         image = _without_extra_bands(image, tiff.picture(body))
@@ -15,7 +14,7 @@ def corrected(image: Any, body: bytes, loader: Loader) -> Any:
     return _with_whole_profile(image, body, loader)
 
 
-def _without_extra_bands(image: Any, page: tiff.Page) -> Any:
+def _without_extra_bands(image: Image, page: tiff.Page) -> Image:
     """Keep the colour bands, and alpha if a band is declared as such; drop spot colours and selections."""
     colours, alpha = page.colours, page.alpha
     if image.bands != page.bands or page.bands == colours or page.photometric == 3:
@@ -26,7 +25,7 @@ def _without_extra_bands(image: Any, page: tiff.Page) -> Any:
     return kept
 
 
-def _with_gamma(image: Any, exponent: float) -> Any:
+def _with_gamma(image: Image, exponent: float) -> Image:
     """Raise the colours, from 0 to 1, to *exponent*; alpha is unchanged."""
     if not image.hasalpha():
         return image.gamma(exponent=1 / exponent)
@@ -35,7 +34,7 @@ def _with_gamma(image: Any, exponent: float) -> Any:
     return colours.bandjoin(image.extract_band(last)).copy(interpretation=image.interpretation)
 
 
-def _with_whole_profile(image: Any, body: bytes, loader: Loader) -> Any:
+def _with_whole_profile(image: Image, body: bytes, loader: Loader) -> Image:
     """Remove an incomplete ICC profile."""
     if image.get_typeof("icc-profile-data") == 0:
         return image

@@ -6,6 +6,7 @@ from typing import Any
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import corrections, icc, jpeg, memory, scale, turbo, vips
+from coverproxy.imaging.image import Image, Measures
 from coverproxy.imaging.settings import Box, LimitSettings
 
 JUDGEMENT = 1
@@ -25,7 +26,7 @@ class Header:
     loader: Loader
     sides: tuple[int, int]
     plain: jpeg.Plain | None
-    image: Any
+    image: Image | None
     options: dict[str, Any]
 
 
@@ -41,7 +42,7 @@ class Pixels:
 class Picture:
     """A libvips image to be scaled. `is_plain`: 8-bit without alpha, upright, and in memory already."""
 
-    image: Any
+    image: Image
     is_plain: bool
 
 
@@ -57,7 +58,7 @@ def header(body: bytes, loader: Loader, limits: LimitSettings, **options: Any) -
     return Header(body, loader, vips.upright(image), None, corrected, options)
 
 
-def _check(image: Any, body: bytes, loader: Loader, limits: LimitSettings) -> None:
+def _check(image: Measures, body: bytes, loader: Loader, limits: LimitSettings) -> None:
     if image.width * image.height > limits.max_pixels:
         raise UnusableOriginal("limit", f"{image.width}x{image.height} px")
     if (why := memory.refusal(image, body, loader, limits.max_decoded_bytes)) is not None:

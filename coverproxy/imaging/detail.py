@@ -7,6 +7,7 @@ from typing import Any
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader, sniff
 from coverproxy.imaging import corrections, memory, vips
+from coverproxy.imaging.image import Image
 from coverproxy.imaging.settings import LimitSettings
 
 LINES = 192
@@ -69,7 +70,7 @@ def shrink_factor(loader: Loader, sides: tuple[int, int]) -> int:
     return next((each for each in (1, 2, 4) if max(sides) <= MOST_SIDE * each), 8)
 
 
-def of_picture(image: Any) -> Measure:
+def of_picture(image: Image) -> Measure:
     """Decode a lazy image and measure it. Raises libvips' Error."""
     return of_light(light_of(image))
 
@@ -79,7 +80,7 @@ def _lenient(loader: Loader) -> dict[str, Any]:
     return {"fail_on": "error"} if loader is Loader.JPEG else {}
 
 
-def light_of(image: Any) -> Any:
+def light_of(image: Image) -> Any:
     """Return the luminance as an array (rows, columns) of bytes."""
     numpy = library()
     if image.hasalpha():

@@ -1,9 +1,8 @@
 """Encode: write a derivative's pixels as JPEG, WebP or AVIF, without metadata."""
 
-from typing import Any
-
 from coverproxy.domain.formats import Format
 from coverproxy.imaging import jpeg, turbo, vips
+from coverproxy.imaging.image import Image
 from coverproxy.imaging.settings import SizeSettings
 from coverproxy.imaging.transform import Raster
 
@@ -17,16 +16,14 @@ def encoded(raster: Raster, size: SizeSettings, form: Format) -> bytes:
         return jpeg.padded(_jpeg(raster, size), MIN_JPEG_BYTES)
     if form is Format.WEBP:
         webp = size.webp
-        body: bytes = _image(raster).webpsave_buffer(
+        return _image(raster).webpsave_buffer(
             Q=webp.quality, effort=webp.effort, smart_subsample=webp.smart_subsample, keep="none"
         )
-        return body
     avif = size.avif
     chroma = "off" if avif.chroma == "4:4:4" else "on"
-    coded: bytes = _image(raster).heifsave_buffer(
+    return _image(raster).heifsave_buffer(
         Q=avif.quality, effort=avif.effort, subsample_mode=chroma, compression="av1", keep="none"
     )
-    return coded
 
 
 def _jpeg(raster: Raster, size: SizeSettings) -> bytes:
@@ -35,7 +32,7 @@ def _jpeg(raster: Raster, size: SizeSettings) -> bytes:
         body = turbo.encoded(raster.pixels, raster.sides, wanted, raster.mode)
         if body is not None:
             return body
-    coded: bytes = _image(raster).jpegsave_buffer(
+    return _image(raster).jpegsave_buffer(
         Q=wanted.quality,
         subsample_mode="off" if wanted.chroma == "4:4:4" else "on",
         quant_table=wanted.quant_table,
@@ -43,13 +40,12 @@ def _jpeg(raster: Raster, size: SizeSettings) -> bytes:
         optimize_coding=wanted.optimize,
         keep="none",
     )
-    return coded
 
 
-def _image(raster: Raster) -> Any:
+def _image(raster: Raster) -> Image:
     """Return the pixels as a libvips image, without copying them."""
     bands = len(raster.mode)
-    image = vips.library().Image.new_from_memory(raster.pixels, *raster.sides, bands, "uchar")
+    image = vips.from_memory(raster.pixels, *raster.sides, bands)
     if bands > 3:
         image = image.extract_band(0, n=3)
     return image.copy(interpretation="srgb")

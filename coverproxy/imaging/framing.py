@@ -1,9 +1,9 @@
 """Fits a scaled picture into its box exactly: padded in its own colour, or cropped a little."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from coverproxy.imaging import vips
+from coverproxy.imaging.image import Image
 from coverproxy.imaging.preview import dominant
 from coverproxy.imaging.settings import SizeSettings
 from coverproxy.imaging.transform import FILLED, Raster, Sides, fitted_size
@@ -55,15 +55,14 @@ def framed(raster: Raster, wanted: Frame) -> Raster:
     return Raster(wanted.box, vips.pixels(padded))
 
 
-def _image(raster: Raster) -> Any:
+def _image(raster: Raster) -> Image:
     bands = len(raster.mode)
-    width, height = raster.sides
-    image = vips.library().Image.new_from_memory(raster.pixels, width, height, bands, "uchar")
+    image = vips.from_memory(raster.pixels, *raster.sides, bands)
     image = image.copy(interpretation="srgb")
     return image.extract_band(0, n=3) if bands > 3 else image
 
 
-def _colour(image: Any) -> list[int]:
+def _colour(image: Image) -> list[int]:
     """Return the dominant colour of the picture as R, G, B."""
     step = max(int((image.width * image.height / _SAMPLED_PX) ** 0.5), 1)
     colour = dominant(vips.pixels(image.subsample(step, step)))

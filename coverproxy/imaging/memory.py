@@ -1,9 +1,8 @@
 """Estimates from its header how much memory decoding an original takes."""
 
-from typing import Any
-
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import jpeg, png, tiff
+from coverproxy.imaging.image import Measures
 
 _SAMPLE_BYTES = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4, "double": 8}
 
@@ -23,8 +22,8 @@ _HEIF_PIXEL_BYTES = 20
 """Bytes per pixel of an AVIF, whatever its depth and chroma; 16 to 19 were measured."""
 
 
-def needed(image: Any, body: bytes, loader: Loader) -> int:
-    """Estimate the most bytes that decoding takes; *image*: the libvips image, with its header read."""
+def needed(image: Measures, body: bytes, loader: Loader) -> int:
+    """Estimate the most bytes that decoding takes; *image*: what its header tells."""
     pixels = image.width * image.height
     if loader is Loader.HEIF:
         return int(pixels * _HEIF_PIXEL_BYTES)
@@ -32,7 +31,7 @@ def needed(image: Any, body: bytes, loader: Loader) -> int:
     return int(raw * _factor(image, body, loader))
 
 
-def _factor(image: Any, body: bytes, loader: Loader) -> float:
+def _factor(image: Measures, body: bytes, loader: Loader) -> float:
     if loader is Loader.JPEG:
         return _JPEG_IN_SCANS if jpeg.has_several_scans(body) else _STREAMED
     if loader is Loader.PNG:
@@ -44,7 +43,7 @@ def _factor(image: Any, body: bytes, loader: Loader) -> float:
     return _WHOLE[loader]
 
 
-def refusal(image: Any, body: bytes, loader: Loader, most: int) -> str | None:
+def refusal(image: Measures, body: bytes, loader: Loader, most: int) -> str | None:
     """Return why decoding an original would exceed *most* bytes; None if it would not."""
     need = needed(image, body, loader)
     if need <= most:

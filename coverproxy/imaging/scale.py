@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from coverproxy.imaging import vips
+from coverproxy.imaging.image import Image
 
 _local = threading.local()
 
@@ -78,8 +79,8 @@ def is_near(crop: tuple[int, int], target: tuple[int, int]) -> bool:
     return crop[0] < 2 * target[0]
 
 
-def as_image(pixels: Any, crop: tuple[int, int]) -> Any:
+def as_image(pixels: Any, crop: tuple[int, int]) -> Image:
     """Return the array as a libvips image of four bands, without copying it."""
     rows, columns, bands = pixels.shape
-    image = vips.library().Image.new_from_memory(pixels, columns, rows, bands, "uchar")
+    image = vips.from_memory(pixels, columns, rows, bands)
     return image if (columns, rows) == crop else image.crop(0, 0, *crop)

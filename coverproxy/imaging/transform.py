@@ -1,10 +1,11 @@
 """Transform: scale a picture to its target, upright, in 8-bit sRGB on white."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from coverproxy.imaging import icc, scale, vips
 from coverproxy.imaging.decode import Picture, Pixels
+from coverproxy.imaging.image import Image
 from coverproxy.imaging.settings import SizeSettings
 
 
@@ -47,7 +48,7 @@ def fit(picture: Pixels | Picture, target: tuple[int, int]) -> Raster:
     return Raster((fitted.width, fitted.height), vips.pixels(fitted))
 
 
-def unscaled(picture: Pixels | Picture) -> Any:
+def unscaled(picture: Pixels | Picture) -> Image:
     """Return the picture as a lazy libvips image of its own size, which fails where fit() would.
 
     Only CMYK is converted: the rest is so where it is read, and a wrong profile does not make fit() fail.
@@ -61,7 +62,7 @@ def unscaled(picture: Pixels | Picture) -> Any:
     return image.thumbnail_image(image.width, height=image.height, size="force", no_rotate=True)
 
 
-def _fitted(picture: Picture, target: tuple[int, int]) -> Any:
+def _fitted(picture: Picture, target: tuple[int, int]) -> Image:
     """Scale with lanczos3, then convert to sRGB by the ICC profile.
 
     In this order the profile is applied to few pixels: the other order took 12 of a medium cover's 27 ms.
@@ -78,21 +79,21 @@ def _fitted(picture: Picture, target: tuple[int, int]) -> Any:
     return _to_srgb(fitted) if is_foreign(image) else fitted
 
 
-def is_foreign(image: Any) -> bool:
+def is_foreign(image: Image) -> bool:
     """Return whether an ICC profile describes colours other than sRGB."""
     if image.get_typeof("icc-profile-data") == 0 or image.interpretation == "cmyk":
         return False
     return not icc.is_srgb(image.get("icc-profile-data"))
 
 
-def _to_srgb(image: Any) -> Any:
+def _to_srgb(image: Image) -> Image:
     try:
         return image.icc_transform("srgb", embedded=True, intent="relative")
     except vips.library().Error:  # a damaged profile costs the exact colour, not the cover
         return image
 
 
-def _flat(image: Any) -> Any:
+def _flat(image: Image) -> Image:
     """Flatten alpha onto white, and convert grey, 16-bit and others to 8-bit sRGB."""
     if image.interpretation != "srgb":
         image = image.colourspace("srgb")

@@ -10,6 +10,7 @@ from typing import Any
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import jpeg, tiff
+from coverproxy.imaging.image import Image
 
 # Each render runs in one thread of its own process; a pool below it only costs (libvips PR 4823: 128 ms with
 # the default pool, 84 ms with one). The bytes of an AVIF depend on it, so we override the environment.
@@ -80,7 +81,7 @@ def _set_up_memory() -> None:
         library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
+def open_original(body: bytes, loader: Loader, **options: Any) -> Image:
     """Open an image lazily: only its header is read. Raises UnusableOriginal("header").
 
     Every decode starts here. So this is where files are refused that no decoder reads safely or correctly,
@@ -91,7 +92,7 @@ def open_original(body: bytes, loader: Loader, **options: Any) -> Any:
     forget_errors()
     load = getattr(vips.Image, f"{loader.value}load_buffer")
     try:
-        image = load(body, **chosen)
+        image: Image = load(body, **chosen)
         if loader is Loader.HEIF and (primary := _primary(image)) > 0:
             image = load(body, **chosen, page=primary)
         return image
@@ -112,7 +113,13 @@ def _page_options(body: bytes, loader: Loader) -> dict[str, Any]:
     return {"page": page.number, **({"fail_on": "warning"} if page.is_tiled else {})}
 
 
-def _primary(image: Any) -> int:
+def from_memory(pixels: Any, width: int, height: int, bands: int) -> Image:
+    """Return pixels of 8 bits a band as an image, without copying them."""
+    image: Image = library().Image.new_from_memory(pixels, width, height, bands, "uchar")
+    return image
+
+
+def _primary(image: Image) -> int:
     """Return the index of a HEIF's primary picture."""
     return int(image.get("heif-primary")) if image.get_typeof("heif-primary") else 0
 
@@ -126,7 +133,7 @@ _STRIP_LINES = 16
 """As many lines as a row of JPEG blocks at 4:2:0: more leave the processor's cache, fewer cost calls."""
 
 
-def pixels(image: Any) -> bytes:
+def pixels(image: Image) -> bytes:
     """Return the pixels of *image* line by line, computed in this thread.
 
     libvips' calls for a whole image (write_to_memory, a saver) compute it in threads of their own, even if it
@@ -140,7 +147,7 @@ def pixels(image: Any) -> bytes:
     )
 
 
-def upright(image: Any) -> tuple[int, int]:
+def upright(image: Image) -> tuple[int, int]:
     """Return (width, height) in px as a viewer sees it; EXIF orientations 5 to 8 swap the sides."""
     width, height = image.width, image.height
     lying = image.get_typeof("orientation") != 0 and image.get("orientation") >= 5

@@ -4,6 +4,7 @@ import asyncio
 import resource
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Running, configured, take_in
@@ -93,7 +94,7 @@ def test_srgbs_own_profile_changes_nothing() -> None:
         body = path.read_bytes()
         if sniff(body[:32]) is not Loader.JPEG:
             continue
-        image = vips.open_original(body, Loader.JPEG)
+        image: Any = vips.open_original(body, Loader.JPEG)
         if image.get_typeof("icc-profile-data") and not transform.is_foreign(image):
             small = image.thumbnail_image(200, height=300, size="force").copy_memory()
             moved = small.icc_transform("srgb", embedded=True, intent="relative")

@@ -33,7 +33,8 @@ def short(body: bytes, factor: int = 1) -> Any:
 
 def long(body: bytes, factor: int = 1) -> np.ndarray:
     """The pixels that libvips gives, grey as three equal bands."""
-    pixels = np.atleast_3d(vips.open_original(body, Loader.JPEG, shrink=factor).numpy())
+    image: Any = vips.open_original(body, Loader.JPEG, shrink=factor)
+    pixels = np.atleast_3d(image.numpy())
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
