@@ -1,7 +1,7 @@
 """The upload page: a picture of an item is sent, seen in every size, and then saved."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import BodyPartReader, web
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -43,6 +43,16 @@ SEEN_SECONDS = 3600
 _ITEM = r"/{scheme}/{value:[^/]+}"
 
 
+class SentUpload(NamedTuple):
+    """A picture that was sent, as its signed address tells: of which item, by whom, and why."""
+
+    item: str
+    digest: str
+    sender: str
+    is_trusted: bool
+    note: str
+
+
 @routes.get("/upload" + _ITEM)
 @person
 async def ask(request: web.Request) -> web.StreamResponse:
@@ -82,7 +92,7 @@ async def _sent(request: web.Request, admin: str) -> web.StreamResponse:
     return web.Response(status=303, headers={"Location": place, "Cache-Control": "no-store"})
 
 
-async def _received(request: web.Request, admin: str, fields: dict[str, str]) -> list[Any]:
+async def _received(request: web.Request, admin: str, fields: dict[str, str]) -> SentUpload:
     """Read the form as it arrives. The file is its last field, so refusals come before its bytes are read."""
     if request.content_type != "multipart/form-data":
         raise BadQuestion("expected multipart/form-data")
@@ -103,7 +113,7 @@ async def _received(request: web.Request, admin: str, fields: dict[str, str]) ->
         account = "admin" if sent_by.is_admin else fields["key"]
         body = chunks(part) if part.filename else uploads.at(url)
         _, told = await uploads.take(body, None, book, said, account, "")
-        return [book.listed, told["digest"], sent_by.name, sent_by.is_trusted, said.note]
+        return SentUpload(book.listed, told["digest"], sent_by.name, sent_by.is_trusted, said.note)
     raise BadPicture("none", "the form has no file")
 
 
@@ -163,12 +173,12 @@ async def look(request: web.Request) -> web.StreamResponse:
 
 
 async def _looked(request: web.Request, done: SentDone = "") -> web.Response:
-    name, digest, _, is_trusted, _ = seen = _seen(request)
+    seen = _seen(request)
     original = None if done == "discarded" else await _original(request, seen)
     sizes = request.app[CONFIG].usual_sizes
     sides = (original.width, original.height) if original else (1, 1)
     data: SentPicture = {
-        "item": name, "digest": digest, "done": done, "is_trusted": is_trusted,
+        "item": seen.item, "digest": seen.digest, "done": done, "is_trusted": seen.is_trusted,
         "sizes": [
             {"name": each, "of": [*target_size(sides, size)], "src": f"{request.path}/{each}.jpg"}
             for each, size in sizes.items()
@@ -198,19 +208,19 @@ async def picture(request: web.Request) -> web.StreamResponse:
 async def settle(request: web.Request) -> web.StreamResponse:
     """Save what was sent: show it, or have it reviewed; or take it back."""
     act = (await forms.read(request)).get("act", "")
-    _, _, sender, is_trusted, note = _seen(request)
-    original = await _original(request, _seen(request))
+    seen = _seen(request)
+    original = await _original(request, seen)
     if original is None:
         raise NoCover("it is no longer there")
-    by = Decision(sender, int(request.app[ACCOUNTS].now()), note)
+    by = Decision(seen.sender, int(request.app[ACCOUNTS].now()), seen.note)
     if act == "discard":
         await asked(request, partial(_take_back, request.app[CURATOR], original, by))
         return await _looked(request, "discarded")
     if act != "save":
         raise KeyRequestRefused(KeyRequestReason.ACTION)
-    if is_trusted:
+    if seen.is_trusted:
         await asked(request, partial(_save, request.app[CURATOR], original, by))
-    return await _looked(request, "saved" if is_trusted else "waits")
+    return await _looked(request, "saved" if seen.is_trusted else "waits")
 
 
 def _save(curator: Curator, original: Original, by: Decision) -> None:
@@ -227,19 +237,18 @@ def _take_back(curator: Curator, original: Original, by: Decision) -> None:
         curator.withdraw(original.identifier, original.digest, by)
 
 
-async def _original(request: web.Request, seen: list[Any]) -> Original | None:
-    identifier, digest = schemes.read(seen[0]).identifiers[0], bytes.fromhex(seen[1])
+async def _original(request: web.Request, seen: SentUpload) -> Original | None:
+    identifier, digest = schemes.read(seen.item).identifiers[0], bytes.fromhex(seen.digest)
     return await request.app[COVERS].original(identifier, digest)
 
 
-def _seen(request: web.Request) -> list[Any]:
-    """Return [item, digest, who, is trusted, note] of what was sent. Raises MalformedPath once too old."""
+def _seen(request: web.Request) -> SentUpload:
+    """Return what was sent, as its signed address tells. Raises MalformedPath once too old."""
     text = request.match_info["seen"].encode(errors="surrogateescape")
     try:
-        seen: list[Any] = _signer(request).loads(text, max_age=SEEN_SECONDS)
+        return SentUpload(*_signer(request).loads(text, max_age=SEEN_SECONDS))
     except BadSignature as exc:
         raise MalformedPath("there is no such upload, or it is too old") from exc
-    return seen
 
 
 def _signer(request: web.Request) -> URLSafeTimedSerializer:
