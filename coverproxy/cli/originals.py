@@ -63,11 +63,11 @@ def sweep(config: Config, as_json: bool, days: float | None, dry_run: bool) -> N
     where it was; one process of all nodes sweeps at a time. The service does it once a day if
     store.removed_originals_days is set.
     """
-    from coverproxy.service.sweep_originals import FOLDERS, OriginalSweep, Swept, TurnTaken
+    from coverproxy.service.sweep_originals import FOLDERS, OriginalSweep, SweptOriginals, TurnTaken
     from coverproxy.wiring.data_folder import open_shelf
 
     seconds = 86_400 * (config.store.removed_originals_days or 7.0 if days is None else days)
-    done = Swept()
+    done = SweptOriginals()
     with faults_told(), open_shelf(config, to_write=not dry_run) as shelf:
         if shelf.objects is None:
             raise click.ClickException("no object store is named (store.objects): there is nothing to sweep")

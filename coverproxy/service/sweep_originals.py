@@ -43,7 +43,7 @@ _KEY = re.compile(rf"(?:{ORIGINALS}|{REMOVED})/[0-9a-f]{{2}}/([0-9a-f]{{{2 * DIG
 
 
 @dataclass
-class Swept:
+class SweptOriginals:
     """What a sweep did: originals that it saw, moved aside, brought back, and deleted; `folders` of 256."""
 
     folders: int = 0
@@ -79,7 +79,7 @@ class OriginalSweep:
         """Return whether the last whole sweep ended so long ago. Raises StoreUnavailable."""
         return self._catalogue.turns.ended(NAME) + every_seconds <= self._now()
 
-    def steps(self) -> Iterator[Swept]:
+    def steps(self) -> Iterator[SweptOriginals]:
         """Sweep, from where an earlier sweep was left; yield what is done so far, after each batch.
 
         May be left at any step. Raises TurnTaken; StoreUnavailable if the database or the store cannot be
@@ -87,7 +87,7 @@ class OriginalSweep:
         """
         if not self._catalogue.totals()[0]:
             raise StoreUnavailable("the catalogue is empty, so it does not say which originals are needed")
-        done = Swept()
+        done = SweptOriginals()
         with self._turn() as begun:
             for folder in FOLDERS[FOLDERS.index(begun) :]:
                 self._renew(folder)
@@ -129,7 +129,7 @@ class OriginalSweep:
             raise TurnTaken("another process went on with the sweep")
         self._held = renewed
 
-    def _sweep(self, entries: Sequence[ObjectEntry], done: Swept) -> None:
+    def _sweep(self, entries: Sequence[ObjectEntry], done: SweptOriginals) -> None:
         kept = self._catalogue.kept([_digest(each.key) for each in entries])
         done.seen += sum(each.key.startswith(ORIGINALS) for each in entries)
         for each in entries:
@@ -139,7 +139,7 @@ class OriginalSweep:
             elif _digest(each.key) not in kept and age > FRESH_SECONDS:
                 done.moved += self._move(each.key)
 
-    def _settle(self, key: str, age: float, done: Swept, *, is_kept: bool) -> None:
+    def _settle(self, key: str, age: float, done: SweptOriginals, *, is_kept: bool) -> None:
         """Bring back what is needed again; delete what was not for long enough."""
         if is_kept:
             done.brought_back += self._bring_back(key)
@@ -200,7 +200,7 @@ async def keep_swept(sweep: OriginalSweep, look: float = LOOK_SECONDS, pause: fl
 
 
 async def _sweep_slowly(sweep: OriginalSweep, pause: float) -> None:
-    steps, done = sweep.steps(), Swept()
+    steps, done = sweep.steps(), SweptOriginals()
     try:
         while (so_far := await asyncio.to_thread(next, steps, None)) is not None:
             done = so_far
@@ -211,7 +211,7 @@ async def _sweep_slowly(sweep: OriginalSweep, pause: float) -> None:
         _log.info("originals were swept", extra=asdict(done))
 
 
-def _leave(steps: Iterator[Swept]) -> None:
+def _leave(steps: Iterator[SweptOriginals]) -> None:
     """Leave a sweep; one whose step still runs as the service stops is left to whoever goes on in minutes."""
     with suppress(ValueError):
         steps.close()  # type: ignore[attr-defined] # a generator's

@@ -33,7 +33,7 @@ from coverproxy.service.sweep_originals import (
     NAME,
     SPARE_SECONDS,
     OriginalSweep,
-    Swept,
+    SweptOriginals,
     TurnTaken,
     keep_swept,
 )
@@ -92,7 +92,7 @@ def sweep(shelf: DataFolder, after: float, **options: Any) -> OriginalSweep:
 
 def swept(shelf: DataFolder, after: float, **options: Any) -> tuple[int, int, int, int]:
     """Sweep to the end; return (seen, moved, brought back, deleted)."""
-    done = [Swept(), *sweep(shelf, after, **options).steps()][-1]
+    done = [SweptOriginals(), *sweep(shelf, after, **options).steps()][-1]
     return done.seen, done.moved, done.brought_back, done.deleted
 
 
