@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import images
 import orjson
-from conftest import COVERED, UNCOVERED, Running, Start, configured
+from conftest import COVERED, UNCOVERED, Got, Running, Start, configured
 from forms import Visitor
 from pydantic import ConfigDict, TypeAdapter
 
@@ -28,10 +28,15 @@ DOCUMENTS = {("get", "/openapi.json"), ("get", "/docs")}
 Where = tuple[str, str]
 
 
-def ours(folder: Path) -> dict[Where, Address]:
-    """Our own addresses with JSON, by method and path; those of other services have their own documents."""
+def typed(folder: Path) -> dict[Where, Address]:
+    """The addresses with JSON, by method and path."""
     found = addresses(configured(folder))
-    return {(each.method, each.path): each for each in found if JSON in each.gives and each.tag != "others"}
+    return {(each.method, each.path): each for each in found if JSON in each.gives}
+
+
+def ours(folder: Path) -> dict[Where, Address]:
+    """Our own of them: not those of other services."""
+    return {where: each for where, each in typed(folder).items() if each.tag != "others"}
 
 
 class Program:
@@ -48,17 +53,22 @@ class Program:
 
     async def ask(self, method: str, path: str, query: str = "", data: Any = None, **values: str) -> Any:
         """Ask for an address."""
+        got = await self.fetch(method, self.filled(path, values) + query, data)
+        return self.judge((method, path), got.status, got.body)
+
+    async def fetch(self, method: str, where: str, data: Any) -> Got:
+        """Send a request."""
         headers = OWNED | {"Accept": JSON} | ({"Content-Type": JSON} if isinstance(data, bytes) else {})
         if data in (RED, BLUE):
             headers["Content-Type"] = "image/jpeg"
-        url = self.server.listeners.url + self.filled(path, values) + query
+        url = self.server.listeners.url + where
         async with self.visitor.client.request(method, url, data=data, headers=headers) as got:
-            return self.judge((method, path), got.status, await got.read())
+            return Got(got.status, got.headers, await got.read())
 
     async def submit(self, path: str, fields: dict[str, str], **values: str) -> Any:
         """Send the form of a page: its HTML has the token, and the answer is JSON."""
         where = self.filled(path, values)
-        token = re.findall(r'name="form_token" value="([0-9a-f]+)"', await self.text(where))[-1]
+        token = re.findall(r'name="form_token" value="([^"]+)"', await self.text(where))[-1]
         return await self.ask("post", path, data=fields | {"form_token": token}, **values)
 
     async def text(self, where: str) -> str:
@@ -78,8 +88,45 @@ class Program:
 def test_each_json_address_has_a_type(tmp_path: Path) -> None:
     """No schema is written apart from the type that the handler returns."""
     assert {
-        where for where, each in ours(tmp_path).items() if isinstance(each.gives[JSON], dict)
+        where for where, each in typed(tmp_path).items() if isinstance(each.gives[JSON], dict)
     } == DOCUMENTS
+
+
+OTHERS = (
+    ("get", "/b/{kind}/{name}", f"/b/isbn/{COVERED}.json"),
+    ("get", "/api/books", f"/api/books?format=json&bibkeys={COVERED},{UNCOVERED}"),
+    ("get", "/api/books", f"/api/books?format=json&jscmd=data&bibkeys={COVERED}"),
+    ("get", "/api/books", f"/api/books?format=json&jscmd=details&bibkeys={COVERED}"),
+    ("get", "/api/volumes/brief/json/{items}", f"/api/volumes/brief/json/id:1;isbn:{COVERED}"),
+    ("get", "/books", f"/books?jscmd=viewapi&bibkeys={COVERED}"),
+    ("get", "/cover", f"/cover?provider=gb&id={COVERED},{UNCOVERED}"),
+    ("get", "/cover", f"/cover?provider=gb&all&id={COVERED}"),
+    ("get", "/covers/", f"/covers/?format=seealso&id={COVERED}"),
+    ("get", "/covers", f"/covers?format=seealso&id={UNCOVERED}"),
+    ("get", "/bookcover", f"/bookcover?isbn={COVERED}"),
+    ("get", "/bookcover/{isbn}", f"/bookcover/{COVERED}"),
+    ("get", "/v1/get", f"/v1/get?isbn={COVERED},{UNCOVERED}"),
+    ("post", "/v1/get", "/v1/get"),
+    ("get", "/v1/products", f"/v1/products?eans={COVERED}"),
+    ("get", "/iiif/{version}/{id}/info.json", f"/iiif/2/{COVERED}/info.json"),
+    ("get", "/iiif/{version}/{id}/info.json", f"/iiif/3/{COVERED}/info.json"),
+)
+"""Each address of another service with JSON, as a client asks for it."""
+
+
+async def test_answers_of_other_services_are_of_their_types(server: Running, tmp_path: Path) -> None:
+    """Each of their addresses answers with the fields of its type and no others."""
+    types = {where: each for where, each in typed(tmp_path).items() if each.tag == "others"}
+    async with Visitor(server) as visitor:
+        program = Program(server, visitor, types)
+        program.key = server.key
+        for method, path, asked in OTHERS:
+            data = {"isbn": COVERED} if method == "post" else None
+            got = await program.fetch(method, f"/devkey/{server.key.name}{asked}", data)
+            script = re.fullmatch(rb"var \w+ = (.*);\n", got.body)
+            text = script[1] if script else got.body
+            program.judge((method, f"/devkey/{{key}}{path}"), got.status, text)
+    assert program.seen == {where for where in types if where[1].startswith("/devkey/")}
 
 
 async def test_answers_are_of_their_types(start: Start, tmp_path: Path) -> None:
@@ -154,7 +201,7 @@ async def _uploads(program: Program) -> None:
 
 async def _sent(program: Program, page: str) -> str:
     """Send a picture with the form of the upload page; return the name of the page that follows."""
-    token = re.findall(r'name="form_token" value="([0-9a-f]+)"', await program.text(page))[-1]
+    token = re.findall(r'name="form_token" value="([^"]+)"', await program.text(page))[-1]
     form = aiohttp.FormData({"form_token": token, "key": program.key.name, "word": WORD})
     form.add_field("file", RED, filename="cover.jpg", content_type="image/jpeg")
     url = program.server.listeners.url + page

@@ -43,7 +43,8 @@ Refuse = Callable[[web.Request, CoverError, Meaning, bool], Answer | None]
 class Route:
     """One address of a shape, without its prefix.
 
-    `gives`: the media types of a 200's body. `takes`: the schema of a request's body by its media type.
+    `gives`: the media types of a 200's body. `json`: the type of its JSON. `takes`: the schema of a request's
+    body by its media type.
     `pattern`: the router's, if it differs from the path. `has_root`: also added without our prefix.
     """
 
@@ -56,6 +57,7 @@ class Route:
     pattern: str = ""
     takes: Mapping[str, Any] | None = None
     has_root: bool = True
+    json: Any = None
 
     @property
     def is_image(self) -> bool:

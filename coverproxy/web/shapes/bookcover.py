@@ -3,12 +3,20 @@
 import re
 
 from aiohttp import web
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, Pending
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, fields, find, json
+
+
+class CoverUrl(TypedDict):
+    """Where a cover is."""
+
+    url: str
+
 
 _NONE = "Bookcover was not found."
 _INVALID = "Invalid ISBN (please use ISBN-13)"
@@ -42,8 +50,8 @@ async def _answer(request: web.Request, text: str) -> web.Response:
     sought = await find(request, {"": wanted})
     if "" not in sought.found:
         raise (NoCover if sought.is_settled else Pending)(_NONE)
-    url = cover_address(request, sought.found[""], "large")
-    return json(request, {"url": url}, is_settled=True, name=None)
+    told: CoverUrl = {"url": cover_address(request, sought.found[""], "large")}
+    return json(request, told, is_settled=True, name=None)
 
 
 _ISBN13 = {"type": "string", "enum": ["9780141439556", "9780306406157"]}
@@ -60,6 +68,7 @@ SHAPE = Shape(
             "A cover's address, as bookcover-api",
             (JSON,),
             (Parameter("isbn", "query", "An ISBN-13.", _ISBN13, "9780141439556", is_required=True), _SIZE),
+            json=CoverUrl,
         ),
         Route(
             "/bookcover/{isbn}",
@@ -67,6 +76,7 @@ SHAPE = Shape(
             "The same by its path",
             (JSON,),
             (Parameter("isbn", "path", "An ISBN-13.", _ISBN13, "9780141439556"), _SIZE),
+            json=CoverUrl,
         ),
     ),
     as_json,

@@ -23,6 +23,9 @@ from coverproxy.web.shapes.base import (
     listed,
 )
 
+CoceCovers = dict[str, str | dict[str, str]]
+"""Addresses by identifier as sent; with `all`, each by its provider."""
+
 PROVIDERS = ("ol", "gb", "aws", "orb")
 SEEN_BY_ASPEN = ("ol", "gb", "aws")
 """Aspen reads only these names."""
@@ -40,7 +43,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     provider = chosen(asked.get("provider", []))
     sought = await find(request, identify.bibkeys("medium", listed(texts)))
     found = {text: cover_address(request, each) for text, each in sought.found.items()}
-    told = {text: {provider: url} for text, url in found.items()} if "all" in asked else found
+    told: CoceCovers = {text: {provider: url} if "all" in asked else url for text, url in found.items()}
     return json(request, told, is_settled=sought.is_settled, name=name)
 
 
@@ -80,6 +83,7 @@ SHAPE = Shape(
                 Parameter("all", "query", "By provider.", {"type": "string"}, ""),
                 CALLBACK,
             ),
+            json=CoceCovers,
         ),
     ),
     as_json,

@@ -32,7 +32,10 @@ from coverproxy.web.shapes.base import (
 )
 
 FORMATS = {"img": "image/jpeg", "seealso": "text/javascript"}
-_NONE: list[object] = ["", [], [], []]
+SeeAlso = list[str | list[str]]
+"""The identifier, then lists of types, of sides and of addresses, as OpenSearch suggestions have them."""
+
+_NONE: SeeAlso = ["", [], [], []]
 
 
 async def covers(request: web.Request, key: Key) -> web.StreamResponse:
@@ -58,7 +61,7 @@ async def _see_also(request: web.Request, name: str | None) -> web.Response:
     return json(request, told, is_settled=sought.is_settled, name=name)
 
 
-def _told(request: web.Request, original: Original) -> list[object]:
+def _told(request: web.Request, original: Original) -> SeeAlso:
     sides = (original.width, original.height)
     width, height = target_size(sides, request.app[CONFIG].sizes["medium"])
     value = original.identifier.listed
@@ -97,6 +100,7 @@ SHAPE = Shape(
                 Parameter("format", "query", "img or seealso.", {"type": "string"}, "img"),
                 CALLBACK,
             ),
+            json=SeeAlso,
         )
         for path in ("/covers/", "/covers")
     ),

@@ -1,10 +1,12 @@
 """Google Books: /books?bibkeys=…&jscmd=viewapi, and the pictures at /books/content."""
 
 import re
-from typing import Any
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.config import SizeTable
 from coverproxy.domain.api_key import Key
@@ -36,6 +38,18 @@ from coverproxy.web.shapes.base import (
 )
 from coverproxy.web.sizes import MOST_WISHED, sizes_for
 
+
+class GoogleView(TypedDict):
+    """A book that has a cover."""
+
+    bib_key: Annotated[str, Field(description="The identifier as it was sent.")]
+    info_url: str
+    preview: Literal["noview"]
+    preview_url: str
+    thumbnail_url: str
+    embeddable: Literal[False]
+
+
 VARIABLE = "_GBSBookInfo"
 ZOOMS = {"5": "small", "1": "medium"}
 """Google's zoom numbers; all others are large."""
@@ -57,7 +71,7 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
     return json(request, told, is_settled=sought.is_settled, name=name, variable=VARIABLE)
 
 
-def _view(request: web.Request, text: str, original: Original) -> dict[str, Any]:
+def _view(request: web.Request, text: str, original: Original) -> GoogleView:
     """Describe a book. Clients replace `zoom=5` in the thumbnail by `zoom=1` to get a larger one.
 
     The version follows at the end, where Google has `&edge=curl`.
@@ -107,6 +121,7 @@ SHAPE = Shape(
                 Parameter("jscmd", "query", "viewapi.", {"type": "string", "enum": ["viewapi"]}, "viewapi"),
                 CALLBACK,
             ),
+            json=dict[str, GoogleView],
         ),
         Route(
             "/books/content",

@@ -6,15 +6,18 @@ standard.
 
 import re
 from collections.abc import Mapping
+from typing import NotRequired  # pydantic does not read those of typing before 3.12
 
 import orjson
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from coverproxy.config import Size
 from coverproxy.domain import schemes
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier, Pending
 from coverproxy.domain.formats import Format
+from coverproxy.domain.json_fields import Px
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Reading, Wanted
 from coverproxy.imaging.transform import target_size
@@ -29,6 +32,41 @@ from coverproxy.web.shapes.base import JSON, PREFIX, Route, Shape, find, with_bo
 from coverproxy.web.sizes import sizes_for
 
 Sides = tuple[int, int]
+
+
+class IiifSize(TypedDict):
+    """A size in which a cover is served."""
+
+    width: Px
+    height: Px
+
+
+class IiifFormats(TypedDict):
+    """Formats besides JPEG."""
+
+    formats: list[str]
+
+
+_Info = TypedDict(
+    "_Info", {"@context": str, "protocol": str, "width": Px, "height": Px, "sizes": list[IiifSize]}
+)
+_Info2 = TypedDict("_Info2", {"@id": str, "profile": list[str | IiifFormats]})
+
+
+class IiifInfo2(_Info, _Info2):
+    """A cover's description of the IIIF Image API 2.1."""
+
+
+class IiifInfo3(_Info):
+    """A cover's description of the IIIF Image API 3.0."""
+
+    id: str
+    type: str
+    profile: str
+    preferredFormats: list[str]
+    extraFeatures: list[str]
+    extraFormats: NotRequired[list[str]]
+
 
 CONTEXT = "http://iiif.io/api/image/{}/context.json"
 PROFILE = {"2": "http://iiif.io/api/image/2/level0.json", "3": "http://iiif.io/api/image/3/level0.json"}
@@ -125,19 +163,23 @@ def _others(request: web.Request) -> list[str]:
     return [form.value for form in (Format.WEBP, Format.AVIF) if form in enabled]
 
 
-def _described(version: str, address: str, known: list[Sides], others: list[str]) -> dict[str, object]:
+def _described(version: str, address: str, known: list[Sides], others: list[str]) -> IiifInfo2 | IiifInfo3:
     width, height = known[-1]
-    common: dict[str, object] = {
+    common: _Info = {
         "@context": CONTEXT.format(version), "protocol": "http://iiif.io/api/image", "width": width,
         "height": height, "sizes": [{"width": w, "height": h} for w, h in known],
     }  # fmt: skip
     if version == "2":
-        beyond = [{"formats": others}] if others else []
-        return common | {"@id": address, "profile": [PROFILE["2"], *beyond]}
-    return common | {
-        "id": address, "type": "ImageService3", "profile": "level0", "preferredFormats": ["jpg"],
-        "extraFeatures": list(FEATURES),
-    } | ({"extraFormats": others} if others else {})  # fmt: skip
+        beyond: list[IiifFormats] = [{"formats": others}] if others else []
+        return {**common, "@id": address, "profile": [PROFILE["2"], *beyond]}
+    told: IiifInfo3 = {
+        "@context": common["@context"], "protocol": common["protocol"], "width": width, "height": height,
+        "sizes": common["sizes"], "id": address, "type": "ImageService3", "profile": "level0",
+        "preferredFormats": ["jpg"], "extraFeatures": list(FEATURES),
+    }  # fmt: skip
+    if others:
+        told["extraFormats"] = others
+    return told
 
 
 async def _original(request: web.Request) -> Original:
@@ -187,7 +229,7 @@ SHAPE = Shape(
     "iiif",
     (
         Route("/iiif/{version}/{id}/info.json", info, "A cover's IIIF description", (JSON, LD_JSON),
-              (_VERSION, _ID), pattern=f"{_AT}/info.json"),
+              (_VERSION, _ID), json=IiifInfo3 | IiifInfo2, pattern=f"{_AT}/info.json"),
         Route("/iiif/{version}/{id}/{region}/{size}/{rotation}/{quality}.{format}", picture,
               "A cover, as the IIIF Image API has it", ("image/jpeg", "image/webp", "image/avif"),
               (_VERSION, _ID, *_PARTS),

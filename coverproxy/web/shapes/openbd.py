@@ -1,9 +1,9 @@
 """openBD: /v1/get?isbn=A,B, which returns a list of the same length, and /{isbn13}.jpg."""
 
-from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, NotAnIdentifier, TooMany, UnreadType
@@ -27,6 +27,66 @@ from coverproxy.web.shapes.base import (
     find,
     json,
 )
+
+
+class OpenbdSummary(TypedDict):
+    """What openBD says of a book; here its number and its cover, the rest empty."""
+
+    isbn: str
+    title: str
+    volume: str
+    series: str
+    publisher: str
+    pubdate: str
+    cover: str
+    author: str
+
+
+class OpenbdVersion(TypedDict):
+    """Where a picture is (ONIX: ResourceVersion)."""
+
+    ResourceForm: str
+    ResourceLink: str
+
+
+class OpenbdResource(TypedDict):
+    """A front cover (ONIX: SupportingResource)."""
+
+    ResourceContentType: str
+    ContentAudience: str
+    ResourceMode: str
+    ResourceVersion: list[OpenbdVersion]
+
+
+class OpenbdIdentifier(TypedDict):
+    """An ISBN-13 (ONIX: ProductIdentifier)."""
+
+    ProductIDType: str
+    IDValue: str
+
+
+class OpenbdDetail(TypedDict):
+    """ONIX: CollateralDetail."""
+
+    SupportingResource: list[OpenbdResource]
+
+
+class OpenbdOnix(TypedDict):
+    """The part of an ONIX record with the cover."""
+
+    RecordReference: str
+    NotificationType: str
+    ProductIdentifier: OpenbdIdentifier
+    CollateralDetail: OpenbdDetail
+
+
+class OpenbdBook(TypedDict):
+    """A book that has a cover."""
+
+    onix: OpenbdOnix
+    hanmoto: dict[str, str]
+    summary: OpenbdSummary
+
 
 MOST_POSTED = 10_000
 MAX_BODY_BYTES = 262_144
@@ -74,15 +134,18 @@ async def _answer(request: web.Request, text: str, most: int) -> web.Response:
     return json(request, told, is_settled=sought.is_settled, name=None)
 
 
-def _told(request: web.Request, original: Original) -> dict[str, Any]:
+def _told(request: web.Request, original: Original) -> OpenbdBook:
     """Describe a book as openBD does: a summary, and the part of an ONIX record with the cover."""
     isbn, url = original.identifier.value, cover_address(request, original, "large")
-    empty = dict.fromkeys(("title", "volume", "series", "publisher", "pubdate", "author"), "")
-    return {"onix": _onix(isbn, url), "hanmoto": {}, "summary": {"isbn": isbn, **empty, "cover": url}}
+    summary: OpenbdSummary = {
+        "isbn": isbn, "title": "", "volume": "", "series": "", "publisher": "", "pubdate": "", "cover": url,
+        "author": "",
+    }  # fmt: skip
+    return {"onix": _onix(isbn, url), "hanmoto": {}, "summary": summary}
 
 
-def _onix(isbn: str, url: str) -> dict[str, Any]:
-    resource = {
+def _onix(isbn: str, url: str) -> OpenbdOnix:
+    resource: OpenbdResource = {
         "ResourceContentType": "01",
         "ContentAudience": "01",
         "ResourceMode": "03",
@@ -111,6 +174,8 @@ def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: boo
     return Answer(404, headers | {"Content-Type": "text/plain; charset=utf-8"}, f"{how.title}.\n".encode())
 
 
+_BOOKS = list[OpenbdBook | None]
+
 _ISBNS = Parameter(
     "isbn", "query", "ISBNs, separated by commas.", {"type": "string"}, "9780141439556", is_required=True
 )
@@ -118,8 +183,23 @@ _ISBNS = Parameter(
 SHAPE = Shape(
     "openbd",
     (
-        Route("/v1/get", get, "Which of a list have covers, as openBD", (JSON,), (_ISBNS,)),
-        Route("/v1/get", post, "The same for more ISBNs", (JSON,), method="post", takes={_FORM: _POSTED}),
+        Route(
+            "/v1/get",
+            get,
+            "Which of a list have covers, as openBD",
+            (JSON,),
+            (_ISBNS,),
+            json=_BOOKS,
+        ),
+        Route(
+            "/v1/get",
+            post,
+            "The same for more ISBNs",
+            (JSON,),
+            method="post",
+            takes={_FORM: _POSTED},
+            json=_BOOKS,
+        ),
         Route(
             "/{isbn}.jpg",
             picture,

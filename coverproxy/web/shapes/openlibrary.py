@@ -4,10 +4,12 @@ import re
 from dataclasses import replace
 
 from aiohttp import web
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier, Pending
 from coverproxy.domain.identifier import ISBN, Identifier, Reading
+from coverproxy.domain.json_fields import Px
 from coverproxy.domain.spec import Wanted
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
@@ -20,6 +22,16 @@ from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, find, json, 
 from coverproxy.web.sizes import MOST_WISHED
 
 SIZES = {"S": "small", "M": "medium", "L": "large"}
+
+
+class PictureNumber(TypedDict):
+    """A cover's number, and its original's sides."""
+
+    id: int
+    width: Px
+    height: Px
+
+
 KEYS = frozenset({"isbn", "id", "oclc", "lccn", "olid", "issn", "upc", "ean"})
 
 _NAME = re.compile(r"(?P<value>.*?)(?:-(?P<size>[SML]))?\.(?P<ending>jpe?g|json)", re.IGNORECASE | re.DOTALL)
@@ -64,7 +76,7 @@ async def _as_json(request: web.Request, wanted: Wanted) -> web.Response:
     if original is None:
         raise NoCover("no cover is known") if sought.is_settled else Pending("the sources are being asked")
     number = await _number(request, original.identifier)
-    about = {"id": number, "width": original.width, "height": original.height}
+    about: PictureNumber = {"id": number, "width": original.width, "height": original.height}
     return json(request, about, is_settled=sought.is_settled, name=None)
 
 
@@ -106,7 +118,7 @@ SHAPE = Shape(
         Route(
             "/b/{kind}/{name}", cover, "A cover, as Open Library has it", ("image/gif", "image/jpeg", JSON),
             _PARAMETERS, pattern=r"/b/{kind}/{name:[\s\S]+}",
-        ),
+        json=PictureNumber,),
     ),
     refuse,
 )  # fmt: skip

@@ -1,9 +1,11 @@
 """Open Library's Books API, /api/books?bibkeys=…, and Read API, /api/volumes/brief/json/…."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Literal
 
 from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.domain import isbn
 from coverproxy.domain.api_key import Key
@@ -35,6 +37,54 @@ COMMANDS = ("viewapi", "data", "details")
 VARIABLE = "_OLBookInfo"
 
 
+class BooksView(TypedDict):
+    """A book that has a cover (jscmd=viewapi)."""
+
+    bib_key: Annotated[str, Field(description="The identifier as it was sent.")]
+    info_url: str
+    preview: Literal["noview"]
+    preview_url: str
+    thumbnail_url: str
+
+
+class BooksDetails(BooksView):
+    """The same with its identifiers (jscmd=details)."""
+
+    details: dict[str, str | list[str]]
+
+
+class BooksCover(TypedDict):
+    """A cover's addresses."""
+
+    small: str
+    medium: str
+    large: str
+
+
+class BooksData(TypedDict):
+    """A book that has a cover (jscmd=data)."""
+
+    url: str
+    key: str
+    title: str
+    identifiers: Annotated[dict[str, list[str]], Field(description="By scheme; isbn_13 and isbn_10.")]
+    cover: BooksCover
+
+
+class ReadRecord(TypedDict):
+    """A book of the Read API."""
+
+    isbns: list[str]
+    data: BooksData
+
+
+class ReadRecords(TypedDict):
+    """The book that an item means; no copies to read."""
+
+    records: dict[str, ReadRecord]
+    items: list[str]
+
+
 async def books(request: web.Request, key: Key) -> web.StreamResponse:
     """Return the cover's addresses for each key that has one; keys without one are omitted."""
     asked = fields(request)
@@ -50,22 +100,27 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
     return json(request, told, is_settled=sought.is_settled, name=name, variable=variable)
 
 
-def _told(request: web.Request, command: str, text: str, original: Original) -> dict[str, Any]:
+def _told(
+    request: web.Request, command: str, text: str, original: Original
+) -> BooksView | BooksDetails | BooksData:
     if command == "data":
         return _data(request, original)
     book = original.identifier
     page = page_address(request, book)
-    view = {
+    view: BooksView = {
         "bib_key": text,
         "info_url": page,
         "preview": "noview",
         "preview_url": page,
         "thumbnail_url": _pictures(request, original)["small"],
     }
-    return view | {"details": _identifiers(book) | {"key": _name(book)}} if command == "details" else view
+    if command != "details":
+        return view
+    details: dict[str, str | list[str]] = {**_identifiers(book), "key": _name(book)}
+    return {**view, "details": details}
 
 
-def _data(request: web.Request, original: Original) -> dict[str, Any]:
+def _data(request: web.Request, original: Original) -> BooksData:
     book = original.identifier
     return {
         "url": page_address(request, book),
@@ -87,14 +142,15 @@ def _identifiers(book: Identifier) -> dict[str, list[str]]:
     return {"isbn_13": [book.value]} | ({"isbn_10": [ten]} if ten else {})
 
 
-def _pictures(request: web.Request, original: Original) -> dict[str, str]:
+def _pictures(request: web.Request, original: Original) -> BooksCover:
     """Return the three addresses; for ISBNs by number, since BookWyrm parses that from them."""
     book = original.identifier
     place = f"id/{book.value}" if book.scheme == ISBN else path_of(book)
-    return {
-        size: versioned(f"{start(request)}/b/{place}-{size[0].upper()}.jpg", original)
-        for size in ("small", "medium", "large")
-    }
+
+    def at(letter: str) -> str:
+        return versioned(f"{start(request)}/b/{place}-{letter}.jpg", original)
+
+    return {"small": at("S"), "medium": at("M"), "large": at("L")}
 
 
 async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
@@ -124,9 +180,12 @@ def _items(text: str) -> Mapping[str, list[str]]:
     return items
 
 
-def _record(request: web.Request, original: Original) -> dict[str, Any]:
+def _record(request: web.Request, original: Original) -> ReadRecords:
     book = original.identifier
-    record = {"isbns": [book.value] if book.scheme == ISBN else [], "data": _data(request, original)}
+    record: ReadRecord = {
+        "isbns": [book.value] if book.scheme == ISBN else [],
+        "data": _data(request, original),
+    }
     return {"records": {_name(book): record}, "items": []}
 
 
@@ -150,6 +209,7 @@ SHAPE = Shape(
                 Parameter("format", "query", "json, or a script.", {"type": "string"}, "json"),
                 CALLBACK,
             ),
+            json=dict[str, BooksDetails | BooksView | BooksData],
         ),
         Route(
             "/api/volumes/brief/json/{items}",
@@ -163,6 +223,7 @@ SHAPE = Shape(
                 CALLBACK,
             ),
             pattern=r"/api/volumes/brief/json/{items:[\s\S]+}",
+            json=dict[str, ReadRecords],
         ),
     ),
     as_json,

@@ -1,9 +1,11 @@
 """ORB (base-orb.fr): /v1/products?eans=A,B, with the key as user or password of Basic authentication."""
 
 import base64
-from typing import Any
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.errors import BadQuestion
@@ -13,18 +15,50 @@ from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, fields, find, json, listed
 
 
+class OrbPicture(TypedDict):
+    """Where a picture is."""
+
+    src: str
+
+
+class OrbFront(TypedDict):
+    """A front cover in two sizes."""
+
+    thumbnail: OrbPicture
+    original: OrbPicture
+
+
+class OrbImages(TypedDict):
+    """The pictures of a product."""
+
+    front: OrbFront
+
+
+class OrbProduct(TypedDict):
+    """A product that has a cover."""
+
+    ean13: Annotated[str, Field(description="The number as it was sent.")]
+    images: OrbImages
+
+
+class OrbProducts(TypedDict):
+    """The products of a list that have covers."""
+
+    data: list[OrbProduct]
+
+
 async def products(request: web.Request, key: Key) -> web.StreamResponse:
     """Return the address of each EAN's cover; EANs without one are omitted."""
     asked = fields(request)
     if "eans" not in asked:
         raise BadQuestion("expected eans=…")
     sought = await find(request, identify.bibkeys("medium", listed(asked["eans"])))
-    told = [_told(request, text, original) for text, original in sought.found.items()]
-    return json(request, {"data": told}, is_settled=sought.is_settled, name=None)
+    told: OrbProducts = {"data": [_told(request, *each) for each in sought.found.items()]}
+    return json(request, told, is_settled=sought.is_settled, name=None)
 
 
-def _told(request: web.Request, text: str, original: Original) -> dict[str, Any]:
-    front = {
+def _told(request: web.Request, text: str, original: Original) -> OrbProduct:
+    front: OrbFront = {
         "thumbnail": {"src": cover_address(request, original, "medium")},
         "original": {"src": cover_address(request, original, "large")},
     }
@@ -63,6 +97,7 @@ SHAPE = Shape(
                     is_required=True,
                 ),
             ),
+            json=OrbProducts,
         ),
     ),
     as_json,

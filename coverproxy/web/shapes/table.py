@@ -101,12 +101,17 @@ _REFUSES_AS: dict[str, Any] = {
 _KEYLESS = "Without a key, only if the config names a key for this host."
 
 
+def _body(route: Route, kind: str) -> Any:
+    """Return the type of a 200's body of a media type; of all but JSON there is none to describe."""
+    return route.json if kind in (JSON, "application/ld+json") and route.json is not None else {}
+
+
 def described(config: Config, key: Parameter) -> Iterator[Address]:
     """Describe every shape's addresses."""
     for _, route in switched_on(config):
         for before in _befores(route):
             yield Address(
-                f"{before}{route.path}", route.summary, {kind: {} for kind in route.gives},
+                f"{before}{route.path}", route.summary, {kind: _body(route, kind) for kind in route.gives},
                 method=route.method,
                 tells="" if before else _KEYLESS,
                 parameters=((key, *route.parameters) if before else route.parameters),
