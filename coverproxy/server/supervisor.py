@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from math import ceil
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -38,6 +39,9 @@ CHANGE_SECONDS = 20.0
 
 RETRY_SECONDS = 1.0
 """Pause of a worker that cannot start, while others answer, before it is replaced."""
+
+LAST_SECONDS = 2.0
+"""How long a stopping worker waits for what was cancelled: uploads that clients still send, mostly."""
 
 _PLACES = 1024
 """Most workers at the same time: server.workers has a limit of 256, and generations overlap."""
@@ -86,7 +90,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             "workers": self._config.server.workers,
             "worker_class": _Worker,
             "logger_class": _Logger,
-            "graceful_timeout": max(int(self._config.server.stop_seconds), 1),
+            "graceful_timeout": ceil(self._config.server.stop_seconds + LINGER_SECONDS + LAST_SECONDS),
             "timeout": 30,
             "loglevel": "warning",
             "proc_name": "coverproxy",
@@ -236,6 +240,16 @@ class _Runner(BoundedRunner):
             await site.stop()
         await asyncio.sleep(LINGER_SECONDS)
         await super().cleanup()
+        await _end_tasks()
+
+
+async def _end_tasks() -> None:
+    """Cancel what still runs, and wait for it: gunicorn closes the loop right away."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=LAST_SECONDS)
 
 
 class _Logger(Logger):  # type: ignore[misc]
