@@ -131,6 +131,27 @@ def test_the_demo_looks_for_its_port_before_it_draws() -> None:
 
 
 @pytest.mark.usefixtures("_alone")
+def test_nothing_to_import_is_no_success(tmp_path: Path) -> None:
+    """A folder without files, and a file that is no list, are one line each and exit code 1."""
+    (tmp_path / "empty").mkdir()
+    for path, why in ((tmp_path / "empty", "there are no files in it"), (Path("/etc/passwd"), "neither")):
+        got = run("import", path)
+        assert (got.exit_code, got.output.count("\n"), why in got.output) == (1, 1, True)
+
+
+def test_texts_and_files_are_mistakes_of_the_same_look(tmp_path: Path) -> None:
+    """An unknown language and a missing placeholder are told together, each with the name of its file."""
+    file = tmp_path / "c.toml"
+    file.write_text('[site]\nlanguage = "xx"\nplaceholder = "/no/such.gif"\n')
+    got = run("check-config", "--config", file)
+    told = got.output.splitlines()
+    assert got.exit_code == 2
+    assert [line.split(": ")[:2] for line in sorted(told)] == [
+        [str(file), "site.language"], [str(file), "site.placeholder"],
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("_alone")
 def test_room_is_made_by_sizes_with_a_unit() -> None:
     """`cache evict --max-bytes 20GB` is understood, another word refused in words."""
     run("key", "create", "--label", "x")

@@ -12,6 +12,9 @@ from forms import Visitor
 
 from coverproxy.domain.api_key import Key, hashed, new_name
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.service.import_file import offered
+from coverproxy.service.import_steps import Sender
+from coverproxy.wiring.commands import open_importer
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - a test's
 BOOK, OTHER = "9780140449136", "9780141439518"
@@ -38,6 +41,17 @@ async def admin(server: Running) -> AsyncIterator[Visitor]:
         got = await visitor.submit("/admin", {"token": TOKEN}, to="/admin/login")
         assert got.status == 200
         yield visitor
+
+
+async def test_a_nameless_source_is_called_so(server: Running, admin: Visitor, tmp_path: Path) -> None:
+    """As in the table of sources; a dash would look like a source that is not known."""
+    (tmp_path / "nameless").mkdir()
+    (tmp_path / "nameless" / f"{BOOK}.jpg").write_bytes(images.small_jpeg())
+    with open_importer(server.config, server.folder, lambda refusal: None) as importer:
+        importer.run(offered(tmp_path / "nameless", Sender("")), lambda report: None)
+    page = (await admin.get(PAGE)).body.decode()
+    assert page.count("source: (no name)") == 1
+    assert page.count("source: test") == 2
 
 
 def shown(server: Running) -> int | None:

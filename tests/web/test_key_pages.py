@@ -159,6 +159,9 @@ async def test_a_closed_service_gives_no_keys(start: Start) -> None:
         page = await visitor.get("/keys")
         assert b"<form" not in page.body
         assert b"mailto:ask@example.org" in page.body
+        assert b"you get one at once" not in page.body
+        home = (await visitor.get("/")).body
+        assert (b'href="/keys"' in home, b'href="/keys"' in page.body) == (False, False)
         assert (await visitor.submit("/keys", WISH, to="/keys")).status == 403
         assert len(server.service.accounts.all()) == 1
 
