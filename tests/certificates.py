@@ -16,13 +16,17 @@ class Certificate(NamedTuple):
 
 _MADE = (
     "req", "-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-    "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1",
+    "-subj", "/CN=x",
 )  # fmt: skip
 
 
-def self_signed(folder: Path) -> Certificate:
-    """Make a certificate for this machine's own address, in *folder*."""
+def self_signed(folder: Path, name: str = "IP:127.0.0.1") -> Certificate:
+    """Make a certificate in *folder* for this machine's own address, or *name*: such as DNS:example.org."""
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
     files = ("-out", str(made.file), "-keyout", str(made.key))
-    subprocess.run([program("openssl"), *_MADE, *files], check=True, capture_output=True)
+    subprocess.run(
+        [program("openssl"), *_MADE, "-addext", f"subjectAltName={name}", *files],
+        check=True,
+        capture_output=True,
+    )
     return made

@@ -8,6 +8,7 @@ from coverproxy.stats.base import (
     LACKING_SECONDS,
     MOST_LACKING,
     MOST_REFUSALS,
+    MOST_WANTED,
     REFUSAL_COUNT_DAYS,
     ActivityStore,
     HistoryStore,
@@ -53,6 +54,17 @@ class ActivityContract:
         assert notes.most_lacking() == [first, second, Lacking(isbn(3), 1, NOW + 5)]
         assert notes.most_lacking(2) == [first, second]
 
+    def test_the_list_of_all_accounts_is_bounded(self, notes: ActivityStore) -> None:
+        """Of what many accounts ask for, the most requested stay, with the requests of all."""
+        notes.add({("a", isbn(1)): 3, ("b", isbn(1)): 4}, [], NOW)
+        for account in range(14):
+            first = 1000 * (account + 1)
+            notes.add({(str(account), isbn(first + each)): 1 for each in range(450)}, [], NOW + account)
+        found = notes.most_lacking(MOST_WANTED + 1000)
+
+        assert found[0] == Lacking(isbn(1), 7, NOW)
+        assert len(found) == MOST_WANTED
+
     def test_titles_stay_until_another_is_said(self, notes: ActivityStore) -> None:
         """A request without a title leaves the one that is known; all accounts share a list with titles."""
         notes.add({("a", isbn(1)): 1, ("a", isbn(2)): 2}, [], NOW, None, {("a", isbn(1)): "Émile"})
@@ -62,6 +74,7 @@ class ActivityContract:
 
         assert [each.title for each in notes.lacking("a")] == ["Émile, Rousseau", ""]
         assert [each.title for each in notes.most_lacking()] == ["Émile, Rousseau", ""]
+        assert [notes.title_of(isbn(number)) for number in (1, 2, 3)] == ["Émile, Rousseau", "", ""]
 
     def test_of_many_isbns_the_most_asked_for_stay(self, notes: ActivityStore) -> None:
         """A catalogue that asks for ten thousand ISBNs fills its share alone, the frequent ones stand."""
@@ -110,6 +123,7 @@ class ActivityContract:
         notes.sweep(NOW)
 
         assert [each.isbn for each in notes.lacking("a")] == [isbn(2)]
+        assert [each.isbn for each in notes.most_lacking()] == [isbn(2)]
 
     def test_threads_add_at_once(self, notes: ActivityStore) -> None:
         """Of what several threads add nothing is lost."""

@@ -60,11 +60,18 @@ def _checked(server: SMTP, session: Session, envelope: Envelope, mechanism: str,
 
 
 @contextmanager
-def receiving(box: Postbox, tls: ssl.SSLContext | None = None, *, asks: bool = False) -> Iterator[None]:
-    """Run the server while the block runs. *asks*: for the password."""
+def receiving(
+    box: Postbox,
+    tls: ssl.SSLContext | None = None,
+    *,
+    asks: bool = False,
+    starttls: ssl.SSLContext | None = None,
+) -> Iterator[None]:
+    """Run the server while the block runs. *asks*: for the password. *starttls*: it takes nothing without."""
     controller = Controller(
-        box, hostname="127.0.0.1", port=box.port, ssl_context=tls,
-        auth_required=asks, auth_require_tls=False, authenticator=_checked if asks else None,
+        box, hostname="127.0.0.1", port=box.port, ssl_context=tls, tls_context=starttls,
+        require_starttls=starttls is not None,
+        auth_required=asks, auth_require_tls=starttls is not None, authenticator=_checked if asks else None,
     )  # fmt: skip
     controller.start()
     try:

@@ -32,7 +32,7 @@ SHOTS = (
 EVERY = (
     "/", f"/item/isbn/{COVERED}", "/keys", "/docs", "/batch", "/status", "/devkey/KEY/usage", "/item?q=abc",
     f"/report/isbn/{COVERED}", f"/upload/isbn/{COVERED}", "/admin", "/admin/keys", "/admin/new-key",
-    "/admin/wanted", f"/admin/book?isbn={COVERED}", "/admin/service",
+    "/admin/wanted", f"/admin/book?isbn={COVERED}", "/admin/service", "/admin/reports", "/admin/review",
 )  # fmt: skip
 
 _LOADED = """

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.cli.lists import exit_code, one, readable
 from coverproxy.config import Config
+from coverproxy.domain.counted import counted
 from coverproxy.domain.errors import TooMany
 from coverproxy.domain.spec import Identifier
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
+from coverproxy.domain.counted import counted
 
 if TYPE_CHECKING:
     from coverproxy.service.backup import Copied
@@ -62,7 +63,7 @@ def restore(config: Config, as_json: bool, folder: Path) -> None:
 def _copied(source: Path, target: Path, as_json: bool) -> "Copied":
     from coverproxy.service.backup import copy, count
 
-    with progress("copying", "originals", quiet=as_json) as show:
+    with progress("copying", "original", quiet=as_json) as show:
         total = 0 if as_json else count(source)
         return copy(source, target, lambda copied: show(copied.originals + copied.there, total))
 
@@ -70,6 +71,6 @@ def _copied(source: Path, target: Path, as_json: bool) -> "Copied":
 def _tell(copied: "Copied", what: str, as_json: bool) -> None:
     text = (
         f"{counted(copied.databases, 'database')} and {counted(copied.originals, 'original')} {what}"
-        f" ({copied.bytes / 1e6:.1f} MB), {copied.there} originals already there"
+        f" ({copied.bytes / 1e6:.1f} MB), {counted(copied.there, 'original')} already there"
     )
     tell(as_json, asdict(copied), text)

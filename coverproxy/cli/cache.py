@@ -13,6 +13,7 @@ from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 from coverproxy.config.base import byte_count
+from coverproxy.domain.counted import counted
 
 if TYPE_CHECKING:
     from coverproxy.cache.stats import CacheStats
@@ -115,7 +116,7 @@ def _date(day: int | None) -> str | None:
 
 
 def _stats_text(told: dict[str, Any]) -> str:
-    lines = [f"{told['files']} covers, {_size(told['bytes'])}"]
+    lines = [f"{counted(told['files'], 'cover')}, {_size(told['bytes'])}"]
     lines += [
         f"  {kind['files']:9}  {_size(kind['bytes']):>10}  {kind['size']} {kind['format']}"
         + ("" if kind["is_live"] else f" (old settings {kind['revision']})")
@@ -123,7 +124,7 @@ def _stats_text(told: dict[str, Any]) -> str:
     ]
     old, least = told["old_revisions"], told["min_free_bytes"]
     lines += [
-        f"with old settings: {old['files']} covers, {_size(old['bytes'])}",
+        f"with old settings: {counted(old['files'], 'cover')}, {_size(old['bytes'])}",
         f"last used: {told['oldest_use'] or '-'} to {told['newest_use'] or '-'} (by {told['last_use_by']})",
         f"in use, including folders: about {_size(told['estimate_bytes'])} of {_size(told['max_bytes'])}",
         f"free on the disk: {_size(told['free_bytes'])}, of which {_size(least)} must stay",
@@ -134,7 +135,7 @@ def _stats_text(told: dict[str, Any]) -> str:
 def _size(count: float) -> str:
     for unit in ("bytes", "KiB", "MiB"):
         if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+            return counted(round(count), "byte") if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
 
@@ -159,7 +160,8 @@ def verify(config: Config, as_json: bool) -> None:
         "files": findings.total(), "damaged": findings[VerifyFinding.DAMAGED],
         "mended": findings[VerifyFinding.MENDED], "paths": damaged,
     }  # fmt: skip
-    text = f"{told['files']} covers: {told['damaged']} damaged and removed, {told['mended']} repaired"
+    covers = counted(findings.total(), "cover")
+    text = f"{covers}: {told['damaged']} damaged and removed, {told['mended']} repaired"
     tell(as_json, told, text)
     if damaged:
         raise click.exceptions.Exit(1)
@@ -175,7 +177,7 @@ def _noting(
 
     total = 0 if as_json else sum(1 for shard in shards(shelf.layout) for _ in derivatives(shard))
     done = 0
-    with progress("verifying", "covers", quiet=as_json) as show:
+    with progress("verifying", "cover", quiet=as_json) as show:
 
         def note(held: "WalkedFile", finding: "VerifyFinding") -> None:
             nonlocal done
@@ -208,8 +210,8 @@ def sweep(config: Config, as_json: bool, old_revisions: bool) -> None:
         swept = sweep_cache(shelf.layout, shelf.room, old_revisions=old_revisions)
     told = {"temporary": temporary, **asdict(swept)}
     text = (
-        f"removed: {temporary} temporary files, {swept.lone} lone names, {swept.old} old covers;"
-        f" {_size(swept.bytes)} freed"
+        f"removed: {counted(temporary, 'temporary file')}, {counted(swept.lone, 'lone name')},"
+        f" {counted(swept.old, 'old cover')}; {_size(swept.bytes)} freed"
     )
     tell(as_json, told, text)
 
@@ -239,5 +241,6 @@ def evict(config: Config, as_json: bool, max_bytes: int | None) -> None:
         outcome = shelf.evictor().run(threading.Event(), bounds)
         held = shelf.room.held()
     told = {"files": outcome.files, "bytes": outcome.bytes, "held_bytes": held, "max_bytes": bounds.max_bytes}
-    text = f"{outcome.files} covers evicted, {_size(outcome.bytes)} freed; the cache now takes {_size(held)}"
+    evicted = counted(outcome.files, "cover")
+    text = f"{evicted} evicted, {_size(outcome.bytes)} freed; the cache now takes {_size(held)}"
     tell(as_json, told, text)

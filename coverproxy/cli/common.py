@@ -167,11 +167,6 @@ def tell(as_json: bool, value: Any, text: str) -> None:
     click.echo(orjson.dumps(value).decode() if as_json else text)
 
 
-def counted(number: int, thing: str, things: str = "") -> str:
-    """Return "1 file", "2 files": a number with its noun."""
-    return f"{number} {thing if number == 1 else things or thing + 's'}"
-
-
 @contextmanager
 def faults_told() -> Iterator[None]:
     """Turn errors of the machine into one clear line and exit code 1."""

@@ -8,6 +8,7 @@ import click
 from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.config import Config
 from coverproxy.domain import isbn, schemes
+from coverproxy.domain.counted import counted
 from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.moment import iso
 from coverproxy.domain.spec import ISBN, Identifier, Reading
@@ -134,5 +135,5 @@ def purge(config: Config, as_json: bool, texts: tuple[str, ...]) -> None:
             removed[each.value if each.scheme == ISBN else str(each)] = found
             for name in names:
                 shelf.recall.forget(name)
-    lines = [f"{value}: {count} file{'' if count == 1 else 's'} removed" for value, count in removed.items()]
+    lines = [f"{value}: {counted(count, 'file')} removed" for value, count in removed.items()]
     tell(as_json, {"removed": removed}, "\n".join(lines))

@@ -15,6 +15,7 @@ from coverproxy.cli.import_originals import tell_report
 from coverproxy.cli.import_report import Refusals, report_path
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config, FeedConfig
+from coverproxy.domain.counted import counted
 
 if TYPE_CHECKING:
     from coverproxy.originals.feed_store import FeedFile
@@ -67,9 +68,8 @@ def _line(file: "FeedFile") -> str:
     if file.again:
         state = f"read, and again from {datetime.fromtimestamp(file.again, UTC):%Y-%m-%d %H:%M} on"
     note = f": {file.note}" if file.note else ""
-    return (
-        f"  {when}  {file.name}  {state}, {file.done} steps, {file.added} added, {file.refused} refused{note}"
-    )
+    steps = counted(file.done, "step")
+    return f"  {when}  {file.name}  {state}, {steps}, {file.added} added, {file.refused} refused{note}"
 
 
 @feed.command()
@@ -141,7 +141,7 @@ def opened_feed(
 
     with ExitStack() as stack:
         shelf = stack.enter_context(open_shelf(config))
-        show = stack.enter_context(progress(feed.name, "steps", quiet=quiet))
+        show = stack.enter_context(progress(feed.name, "step", quiet=quiet))
         totals: dict[str, int] = {}
 
         def on_batch(name: str, done: int) -> None:

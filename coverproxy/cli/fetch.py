@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy.cli.common import counted, faults_told, tell
+from coverproxy.cli.common import faults_told, tell
 from coverproxy.cli.lists import INTERRUPTED, exit_code, listed_lines, noted, readable
 from coverproxy.cli.progress import progress
 from coverproxy.domain.api_key import is_secret
+from coverproxy.domain.counted import counted
 from coverproxy.domain.errors import SecretAsKey
 from coverproxy.domain.formats import Format
 from coverproxy.domain.identifier import ISBN
@@ -130,7 +131,7 @@ def _run(
             raise click.BadParameter(str(exc), param_hint="--column") from None
         note = stack.enter_context(noted(report_file, _line))
         folder = stack.enter_context(Folder(output).opened())
-        show = stack.enter_context(progress("fetching", "covers", quiet=quiet))
+        show = stack.enter_context(progress("fetching", "cover", quiet=quiet))
 
         def take(result: "DownloadResult") -> None:
             note(result)

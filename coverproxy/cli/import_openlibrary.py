@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy.cli.common import counted, faults_told, options, tell
+from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.cli.import_report import Refusals, report_path, summary
 from coverproxy.cli.lists import exit_code, listed_lines
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
+from coverproxy.domain.counted import counted
 
 if TYPE_CHECKING:
     from coverproxy.originals.wanted_covers import WantedCovers
@@ -86,12 +87,12 @@ def _run(
     reader = DumpReader(shelf.catalogue, wanted, refusals.note, chosen, chosen_by)
     total = dump.stat().st_size
     try:
-        with progress("reading the dump", "bytes", quiet=quiet) as show:
+        with progress("reading the dump", "byte", quiet=quiet) as show:
             join: JoinReport = reader.read(dump, lambda report: show(report.bytes, total))
     except KeyboardInterrupt:
         return reader.report, ImportReport(interrupted=True)
     importer = stack.enter_context(open_importer(config, shelf, refusals.note))
-    with progress("importing", "covers", quiet=quiet) as show:
+    with progress("importing", "cover", quiet=quiet) as show:
         return join, _take_in(shelf, wanted, importer, dump, covers, show, is_copied=is_copied)
 
 

@@ -145,7 +145,7 @@ def _run(
             raise click.ClickException(f"{path}: there are no files in it")
         shelf = stack.enter_context(open_shelf(config, begins=_is_own(path, data)))
         stack.callback(refusals.close)
-        show = stack.enter_context(progress("importing", "files", quiet=quiet))
+        show = stack.enter_context(progress("importing", "file", quiet=quiet))
         total = 0 if quiet else expected(path)
         importer = stack.enter_context(open_importer(config, shelf, refusals.note))
         report = importer.run(_offered(path, sender), lambda report: show(report.seen, total))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TextIO
 
 import orjson
 
-from coverproxy.cli.common import counted
 from coverproxy.cli.lists import INTERRUPTED
 from coverproxy.config import Config
+from coverproxy.domain.counted import counted
 from coverproxy.storage import ownership
 
 if TYPE_CHECKING:

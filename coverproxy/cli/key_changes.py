@@ -11,6 +11,7 @@ from coverproxy.cli.common import needs_data, options, tell
 from coverproxy.cli.key_store import Moment, as_json_value, find, hosts_of, with_accounts
 from coverproxy.config import Config
 from coverproxy.domain.api_key import KEY_ROLES, Key, KeyRole, hashed, new_secret
+from coverproxy.domain.counted import counted
 from coverproxy.domain.editions import Relation
 from coverproxy.domain.errors import KeyRequestRefused
 from coverproxy.domain.moment import iso
@@ -147,7 +148,7 @@ def rotate(config: Config, as_json: bool, name: str, days: int) -> None:
     except KeyRequestRefused as exc:
         why = {"inactive": "does not work now", "rotated": "was replaced already, and both still work"}
         raise click.ClickException(f"{name} {why.get(exc.reason, exc.reason)}") from None
-    tell(as_json, told, f"{told['key']}\n\n{name} works for {days} more days, on the same quota.")
+    tell(as_json, told, f"{told['key']}\n\n{name} works for {counted(days, 'more day')}, on the same quota.")
 
 
 @click.command()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coverproxy.cli import curate
-from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
 from coverproxy.domain import schemes
+from coverproxy.domain.counted import counted
 from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.moment import iso
 from coverproxy.domain.original import DIGEST_BYTES, Quarantined

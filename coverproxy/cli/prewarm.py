@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coverproxy.cli.common import counted, faults_told, needs_data, options, tell
+from coverproxy.cli.common import faults_told, needs_data, options, tell
 from coverproxy.cli.lists import INTERRUPTED, exit_code, listed_lines, noted, readable
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
+from coverproxy.domain.counted import counted
 from coverproxy.domain.formats import Format
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _run(
         read, total = listed_lines(stack, listed)
         _ping(config)
         note = stack.enter_context(noted(report_file, _unmade))
-        show = stack.enter_context(progress("warming", "lines", quiet=quiet))
+        show = stack.enter_context(progress("warming", "line", quiet=quiet))
 
         def take(results: "list[PrewarmResult]", lines: int) -> None:
             report.add(lines, results)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import click
 
+from coverproxy.domain.counted import counted
+
 LINE_EVERY_SECONDS = 2.0
 
 Show = Callable[[int, int], None]
@@ -14,22 +16,22 @@ Show = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(verb: str, things: str, *, quiet: bool = False) -> Iterator[Show]:
-    """Show progress on standard error: *verb* ("importing"), a count, and *things* ("files")."""
+def progress(verb: str, thing: str, *, quiet: bool = False) -> Iterator[Show]:
+    """Show progress on standard error: *verb* ("importing"), a count, and *thing* ("file")."""
     if quiet:
         yield lambda done, total: None
     elif sys.stderr.isatty():
         with _bar(verb) as show:
             yield show
     else:
-        yield _ProgressLines(things).show
+        yield _ProgressLines(thing).show
 
 
 class _ProgressLines:
     """Progress for logs: a plain line every two seconds."""
 
-    def __init__(self, things: str) -> None:
-        self._things = things
+    def __init__(self, thing: str) -> None:
+        self._thing = thing
         self._started = self._shown_at = time.monotonic()
 
     def show(self, done: int, total: int) -> None:
@@ -38,7 +40,7 @@ class _ProgressLines:
         if now - self._shown_at >= LINE_EVERY_SECONDS:
             self._shown_at = now
             rate = done / (now - self._started)
-            click.echo(f"{done} of {total} {self._things}, {rate:.0f}/s", err=True)
+            click.echo(f"{done} of {counted(total, self._thing)}, {rate:.0f}/s", err=True)
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def _draw(drawn: Path, *, quiet: bool) -> None:
     total = sum(len(book.isbns) for book in CLASSICS)
     # In a separate process: it reads SVG, which the service blocks in its own libvips.
     command = [sys.executable, "-m", "coverproxy.demo.draw", str(drawn)]
-    with progress("drawing", "covers", quiet=quiet) as show, subprocess.Popen(command) as drawing:  # noqa: S603
+    with progress("drawing", "cover", quiet=quiet) as show, subprocess.Popen(command) as drawing:  # noqa: S603
         try:
             while drawing.poll() is None:
                 show(len(list(drawn.iterdir())) if drawn.is_dir() else 0, total)
@@ -180,7 +180,7 @@ def _shelve(config: Config, drawn: Path, *, quiet: bool) -> "tuple[Shown, ...]":
 
     with open_shelf(config) as shelf, open_importer(config, shelf, lambda refusal: None) as importer:
         total = len(list(drawn.iterdir()))
-        with progress("importing", "covers", quiet=quiet) as show:
+        with progress("importing", "cover", quiet=quiet) as show:
             importer.run(offered(drawn, Sender("demo")), lambda report: show(report.seen, total))
     key = asyncio.run(_demo_key(config)).name
     books = [Shown(isbn, book.title, book.author, key) for book in CLASSICS for isbn in book.isbns]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from coverproxy.cli.common import counted, faults_told, options, tell
+from coverproxy.cli.common import faults_told, options, tell
 from coverproxy.cli.progress import progress
 from coverproxy.config import Config
+from coverproxy.domain.counted import counted
 from coverproxy.domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _copied(
     from coverproxy.service.store_copy import Progress, copy
 
     note = Progress(data / "store-copy.json", source)
-    with progress("copying", "rows", quiet=as_json) as show:
+    with progress("copying", "row", quiet=as_json) as show:
         if source == "sqlite":
             return copy(files, database, note, show)
         return copy(database, files, note, show)

@@ -10,6 +10,7 @@ from email.utils import format_datetime, localtime
 from typing import Protocol
 
 from coverproxy.domain.notice import Delivery, Notice, one_line
+from coverproxy.domain.schemes import for_people, unlisted
 
 
 class Says(Protocol):
@@ -32,13 +33,13 @@ class Desk:
 
 def subject(desk: Desk, notice: Notice) -> str:
     """Return a notice in one line."""
-    return one_line(desk.says(f"notice.{_name(notice)}_subject", **notice.facts))
+    return one_line(desk.says(f"notice.{_name(notice)}_subject", **_facts(desk, notice)))
 
 
 def text(desk: Desk, notice: Notice) -> str:
     """Return a notice in words, with the address to go to."""
     path = notice.facts.get("path", "")
-    told = desk.says(f"notice.{_name(notice)}_text", **{**notice.facts, **_words(desk, notice)})
+    told = desk.says(f"notice.{_name(notice)}_text", **_facts(desk, notice))
     return f"{told}\n\n{desk.url}{path}" if path and desk.url else told
 
 
@@ -66,10 +67,13 @@ def letter(desk: Desk, deliveries: Sequence[Delivery]) -> EmailMessage:
     return made
 
 
-def _words(desk: Desk, notice: Notice) -> dict[str, str]:
-    """Return the words of pages for what the facts name by a program's words."""
+def _facts(desk: Desk, notice: Notice) -> dict[str, object]:
+    """Return the facts in the words of pages: reasons and states, and an item as people write it."""
+    facts: dict[str, object] = dict(notice.facts)
+    if "item" in facts:
+        facts["item"] = for_people(unlisted(str(facts["item"])))
     named = {"reason", "state"} & notice.facts.keys() if "code" in notice.facts else set()
-    return {name: desk.says(f"report.{name}_{notice.facts[name]}") for name in sorted(named)}
+    return facts | {name: desk.says(f"report.{name}_{notice.facts[name]}") for name in sorted(named)}
 
 
 def _message_id(desk: Desk, deliveries: Sequence[Delivery]) -> str:

@@ -8,6 +8,12 @@ from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
+_OTHER_NAME = frozenset({62, 64})
+"""X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH (OpenSSL's x509_vfy.h)."""
+
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL says of a greeting in plain text: by its versions 3 up to 3.1, and from 3.2."""
+
 _USUAL_PORT = {"smtp": 587, "smtps": 465}
 
 
@@ -62,7 +68,7 @@ class MailServer:
             server = self._opened()
             yield server
         except (smtplib.SMTPException, OSError, UnicodeError) as exc:
-            raise MailUnavailable(f"{self.name}: {str(exc) or type(exc).__name__}") from exc
+            raise MailUnavailable(f"{self.name}: {_in_words(exc, self._host)}") from exc
         finally:
             if server is not None:
                 with suppress(smtplib.SMTPException, OSError):
@@ -100,6 +106,18 @@ def _is_here(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _in_words(exc: Exception, host: str) -> str:
+    """Return what an error means to whoever set up the server; OpenSSL's words are for programmers."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        if exc.verify_code in _OTHER_NAME:
+            return f"its certificate is not for {host}; name the server as the certificate does"
+        advice = "name the file of an authority of your own in the environment's SSL_CERT_FILE"
+        return f"its certificate is not trusted ({exc.verify_message}); {advice}"
+    if isinstance(exc, ssl.SSLError) and exc.reason in _NO_TLS:
+        return "it does not speak TLS from the start; is smtp:// meant?"
+    return str(exc) or type(exc).__name__
 
 
 def _failure(code: int, why: bytes | str, what: str) -> Exception:

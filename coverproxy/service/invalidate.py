@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from coverproxy import log
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.domain.counted import counted
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import shown
 from coverproxy.domain.shown_change import ChangeKind, ShownChange
@@ -89,6 +90,7 @@ class Invalidator:
         if not stuck:
             return ""
         identifier, why = next(iter(stuck.items()))
-        told = f"old covers of {len(stuck)} books cannot be removed, such as {identifier.value}: {why}"
+        books = counted(len(stuck), "book")
+        told = f"old covers of {books} cannot be removed, such as {identifier.value}: {why}"
         log.fault(_log, "old covers cannot be removed", why, of="stale", books=len(stuck))
         return told

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from coverproxy.domain.counted import counted
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage import atomic
 from coverproxy.storage.table_copy import Row, Table, Tables, digest_of, every_row
@@ -103,9 +104,9 @@ def differing(source: Tables, target: Tables, tables: dict[str, Table]) -> dict[
     for name, table in tables.items():
         (many, one), (most, other) = _sum(source, table), _sum(target, table)
         if many != most:
-            found[name] = f"{many} rows in one, {most} in the other"
+            found[name] = f"{counted(many, 'row')} in one, {most} in the other"
         elif one != other:
-            found[name] = f"as many rows ({many}), and other ones"
+            found[name] = f"{counted(many, 'row')} in both, but not the same"
     return found
 
 
@@ -130,4 +131,5 @@ def _common(source: dict[str, Table], target: dict[str, Table]) -> dict[str, Tab
 def _refuse_used(target: Tables, tables: dict[str, Table]) -> None:
     for name in _TOLD_FIRST:
         if name in tables and (count := target.count(name)):
-            raise StoreUnavailable(f"the target is in use: it has {count} rows in {name!r}; expected none")
+            rows = counted(count, "row")
+            raise StoreUnavailable(f"the target is in use: it has {rows} in {name!r}; expected none")

@@ -1,5 +1,6 @@
 """Protocols of the stores of activity and history."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +9,9 @@ from coverproxy.stats.downloads import DownloadStore
 
 MOST_LACKING = 500
 """ISBNs kept per account: the most requested."""
+
+MOST_WANTED = 5000
+"""ISBNs kept of all accounts together: the most requested."""
 
 MOST_REFUSALS = 50
 """Refusals kept per account: the latest."""
@@ -55,6 +59,18 @@ class Sample:
     seconds: Mapping[str, int]
 
 
+def of_all_accounts(
+    lacking: Mapping[tuple[str, str], int], titles: Mapping[tuple[str, str], str], now: int
+) -> list[Lacking]:
+    """Sum up over accounts what an ActivityStore adds, in the order of the ISBNs."""
+    asked: Counter[str] = Counter()
+    named: dict[str, str] = {}
+    for (account, isbn), count in lacking.items():
+        asked[isbn] += count
+        named[isbn] = titles.get((account, isbn)) or named.get(isbn, "")
+    return [Lacking(isbn, asked[isbn], now, named[isbn]) for isbn in sorted(asked)]
+
+
 class ActivityStore(Protocol):
     """What is recorded per account: ISBNs without a cover, and refusals. Bounded per account.
 
@@ -75,7 +91,8 @@ class ActivityStore(Protocol):
         *titles*: of some of *lacking*, where requests said one.
 
         *counts*: refusals by (account, label), if there were more than *refused* holds.
-        One atomic step. Keeps about MOST_LACKING ISBNs and exactly MOST_REFUSALS refusals per account.
+        One atomic step. Keeps about MOST_LACKING ISBNs and exactly MOST_REFUSALS refusals per account, and
+        about MOST_WANTED ISBNs of all accounts together.
         """
         ...
 
@@ -91,10 +108,11 @@ class ActivityStore(Protocol):
         ...
 
     def most_lacking(self, most: int = MOST_LACKING) -> list[Lacking]:
-        """Return what had no cover for all accounts together, most requested first.
+        """Return what had no cover for all accounts together, most requested first: at most MOST_WANTED."""
+        ...
 
-        It reads every row, up to MOST_LACKING per account: for administrators, and seldom.
-        """
+    def title_of(self, isbn: str) -> str:
+        """Return what the latest request that named it called an item without a cover; "": none did."""
         ...
 
     def refused(self, account: str) -> list[RefusalRow]:

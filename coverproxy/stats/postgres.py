@@ -18,6 +18,13 @@ ON CONFLICT (account, isbn) DO UPDATE SET n = lacking.n + excluded.n, last = exc
 title = CASE excluded.title WHEN '' THEN lacking.title ELSE excluded.title END
 """
 
+_WANT = """
+INSERT INTO wanted (isbn, n, last, title)
+SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[])
+ON CONFLICT (isbn) DO UPDATE SET n = wanted.n + excluded.n, last = excluded.last,
+title = CASE excluded.title WHEN '' THEN wanted.title ELSE excluded.title END
+"""
+
 _ADD = """
 INSERT INTO downloaded (account, day, size, shape, n)
 SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[])
@@ -42,6 +49,9 @@ class PostgresActivity(SqlActivity):
 
     def _sum_lacking(self, run: Run, rows: Sequence[tuple[str, str, int, int, str]]) -> None:
         run(_LACK, tuple(map(list, zip(*rows, strict=True))))
+
+    def _sum_wanted(self, run: Run, rows: Sequence[tuple[str, int, int, str]]) -> None:
+        run(_WANT, tuple(map(list, zip(*rows, strict=True))))
 
     def _sum_downloads(self, run: Run, rows: Sequence[tuple[str, str, str, str, int]]) -> None:
         run(_ADD, tuple(map(list, zip(*rows, strict=True))))

@@ -4,6 +4,7 @@ import json
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ from coverproxy.stats.base import (
     LACKING_SECONDS,
     MOST_LACKING,
     MOST_REFUSALS,
+    MOST_WANTED,
     REFUSAL_COUNT_DAYS,
     Lacking,
     RefusalRow,
     Sample,
+    of_all_accounts,
 )
 from coverproxy.stats.downloads import DOWNLOAD_DAYS
 from coverproxy.stats.sql_downloads import SqlDownloads
@@ -39,10 +42,12 @@ _CUT_REFUSALS = (
     " AND id <= (SELECT id FROM refusal WHERE account = ? ORDER BY id DESC LIMIT 1 OFFSET ?)"
 )
 _LACKING = "SELECT isbn, n, last, title FROM lacking WHERE account = ? ORDER BY n DESC, last DESC LIMIT ?"
-_MOST_LACKING = (
-    "SELECT isbn, sum(n) AS asked, max(last) AS latest, max(title) FROM lacking GROUP BY isbn"
-    " ORDER BY asked DESC, latest DESC, isbn LIMIT ?"
+_MOST_WANTED = "SELECT isbn, n, last, title FROM wanted ORDER BY n DESC, last DESC, isbn LIMIT ?"
+_CUT_WANTED = (
+    "DELETE FROM wanted WHERE (SELECT count(*) FROM wanted) > ?"
+    " AND isbn NOT IN (SELECT isbn FROM wanted ORDER BY n DESC, last DESC LIMIT ?)"
 )
+_TITLE = "SELECT title FROM wanted WHERE isbn = ?"
 _REFUSED = "SELECT account, at, label, detail FROM refusal WHERE account = ? ORDER BY id DESC LIMIT ?"
 _REFUSALS = "SELECT label, sum(n) FROM refusal_count WHERE account = ? AND day >= ? GROUP BY label"
 _SAMPLE = (
@@ -57,6 +62,10 @@ class SqlActivity(SqlDownloads):
     @abstractmethod
     def _sum_lacking(self, run: Run, rows: Sequence[tuple[str, str, int, int, str]]) -> None:
         """Add rows (account, isbn, count, last, title)."""
+
+    @abstractmethod
+    def _sum_wanted(self, run: Run, rows: Sequence[tuple[str, int, int, str]]) -> None:
+        """Add rows (ISBN, count, last, title)."""
 
     def add(
         self,
@@ -74,6 +83,8 @@ class SqlActivity(SqlDownloads):
         with self._writing() as run:
             if rows:
                 self._sum_lacking(run, rows)
+                self._sum_wanted(run, [astuple(each) for each in of_all_accounts(lacking, named, now)])
+                run(_CUT_WANTED, (int(MOST_WANTED * _SLACK), MOST_WANTED))
             for account in sorted({account for account, _ in lacking}):
                 most = MOST_LACKING
                 run(_CUT_LACKING, (account, account, int(most * _SLACK), account, most))
@@ -90,8 +101,12 @@ class SqlActivity(SqlDownloads):
 
     def most_lacking(self, most: int = MOST_LACKING) -> list[Lacking]:
         """See ActivityStore."""
-        rows = self._read(_MOST_LACKING, (min(most, MOST_LACKING),))
-        return [Lacking(isbn, int(asked), last, title) for isbn, asked, last, title in rows]
+        return [Lacking(*row) for row in self._read(_MOST_WANTED, (min(most, MOST_WANTED),))]
+
+    def title_of(self, isbn: str) -> str:
+        """See ActivityStore."""
+        rows = self._read(_TITLE, (isbn,))
+        return str(rows[0][0]) if rows else ""
 
     def refused(self, account: str) -> list[RefusalRow]:
         """See ActivityStore."""
@@ -119,6 +134,7 @@ class SqlActivity(SqlDownloads):
         oldest = datetime.fromtimestamp(now - (DOWNLOAD_DAYS + 1) * _DAY, UTC).date()
         with self._writing() as run:
             run("DELETE FROM lacking WHERE last < ?", (now - LACKING_SECONDS,))
+            run("DELETE FROM wanted WHERE last < ?", (now - LACKING_SECONDS,))
             run("DELETE FROM refusal_count WHERE day < ?", (now // _DAY - REFUSAL_COUNT_DAYS,))
             run("DELETE FROM downloaded WHERE day < ?", (oldest.isoformat(),))
             run("DELETE FROM hits_log WHERE at < ?", (now - LACKING_SECONDS,))

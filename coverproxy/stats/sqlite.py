@@ -17,6 +17,12 @@ ON CONFLICT (account, isbn) DO UPDATE SET n = n + excluded.n, last = excluded.la
 title = CASE excluded.title WHEN '' THEN title ELSE excluded.title END
 """
 
+_WANT = """
+INSERT INTO wanted (isbn, n, last, title) VALUES (?, ?, ?, ?)
+ON CONFLICT (isbn) DO UPDATE SET n = n + excluded.n, last = excluded.last,
+title = CASE excluded.title WHEN '' THEN title ELSE excluded.title END
+"""
+
 _ADD = """
 INSERT INTO downloaded (account, day, size, shape, n) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (account, day, size, shape) DO UPDATE SET n = n + excluded.n
@@ -58,6 +64,10 @@ class SqliteActivity(SqlActivity):
     def _sum_lacking(self, run: Run, rows: Sequence[tuple[str, str, int, int, str]]) -> None:
         for row in rows:
             run(_LACK, row)
+
+    def _sum_wanted(self, run: Run, rows: Sequence[tuple[str, int, int, str]]) -> None:
+        for row in rows:
+            run(_WANT, row)
 
     def _sum_downloads(self, run: Run, rows: Sequence[tuple[str, str, str, str, int]]) -> None:
         for row in rows:

@@ -1,5 +1,6 @@
 """The language of a page: the one that the reader chose here, else the one that the browser asks for."""
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -42,6 +43,13 @@ def switches(request: web.Request, offered: tuple[str, ...], *, is_kept: bool) -
     """Return the address of this page in each language; *is_kept*: shared, so without the reader's query."""
     query = {} if is_kept else {name: text for name, text in request.query.items() if name in _REPEATED}
     return {each: f"{here(request)}?{urlencode(query | {PARAMETER: each})}" for each in offered}
+
+
+def onward(request: web.Request, path: str, query: Mapping[str, str] | None = None) -> str:
+    """Return the address of another page that this one leads on to, in the language that was chosen here."""
+    chosen = request.query.get(PARAMETER)
+    told = dict(query or {}) | ({PARAMETER: chosen} if chosen else {})
+    return f"{path}?{urlencode(told)}" if told else path
 
 
 def here(request: web.Request) -> str:

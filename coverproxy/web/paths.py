@@ -1,17 +1,14 @@
 """Identifiers as the ends of our own addresses, and pictures' addresses with their version."""
 
-import re
 from urllib.parse import quote
 
 from aiohttp import web
 
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import CoverError, MalformedPath, NotAnIdentifier
-from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.original import Original
-from coverproxy.domain.schemes import LOCAL
-
-_LISTED = re.compile(rf"(?:({LOCAL}[^:]+|[^:]+):)?(.*)", re.DOTALL)
+from coverproxy.domain.schemes import for_people, unlisted
 
 
 def item_of(request: web.Request, ambiguous: type[CoverError]) -> Identifier:
@@ -34,13 +31,13 @@ def path_of(identifier: Identifier) -> str:
 
 
 def path_of_name(name: str) -> str:
-    """Return the same for an identifier as lists and pages have it: `9780141439556`, `local:agency:42`.
+    """Return the same for an identifier as lists and pages have it: `9780141439556`, `local:agency:42`."""
+    return path_of(unlisted(name))
 
-    Splits the name without validating it again: stored names were valid when they were entered.
-    """
-    found = _LISTED.fullmatch(name)
-    scheme, value = found.groups() if found else (None, name)
-    return path_of(Identifier(scheme or ISBN, value))
+
+def name_for_people(name: str) -> str:
+    """Return such an identifier as people write it: ISBN 978-0-14-143955-6."""
+    return for_people(unlisted(name))
 
 
 def versioned(address: str, original: Original) -> str:

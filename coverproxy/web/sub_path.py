@@ -2,12 +2,13 @@
 
 The web server in front takes the path away from what it passes on, so that routes, nginx's locations and the
 links of keys stay as they are. What an answer leads to is given the path here, in one place for all pages: of
-fifty templates that wrote it themselves one would forget it. Snippets, and JSON in the shapes of others, have
-whole addresses; the JSON of our own pages has the service's paths.
+fifty templates that wrote it themselves one would forget it. The JSON of our own pages is given it by
+the names of its values. Snippets, and JSON in the shapes of others, have whole addresses.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -15,6 +16,9 @@ from aiohttp.typedefs import Middleware
 from coverproxy.config import Config
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ADDRESSES = frozenset({"admin", "page", "shown", "url"})
+"""Names of addresses in the JSON of pages."""
 
 _LINK = re.compile(rb'(\s(?:href|src|action|formaction)=")(?=/(?!/))')
 _SET = re.compile(rb'(?<=\ssrcset=")[^"]*(?=")')
@@ -46,6 +50,23 @@ def _lead(response: web.StreamResponse, path: str) -> None:
         response.headers["Location"] = path + where
     for cookie in response.cookies.values():
         cookie["path"] = (path + cookie["path"]).rstrip("/")
+
+
+def told_below(data: Any, path: str) -> Any:
+    """Return the JSON of a page, its addresses of this service below *path*.
+
+    By their names: what people typed may begin with a slash as well.
+    """
+    if not path:
+        return data
+    if isinstance(data, Mapping):
+        return {name: _below(name, value, path) for name, value in data.items()}
+    return [told_below(each, path) for each in data] if isinstance(data, list | tuple) else data
+
+
+def _below(name: str, value: Any, path: str) -> Any:
+    is_ours = name in _ADDRESSES and isinstance(value, str) and value[:1] == "/" != value[1:2]
+    return path + value if is_ours else told_below(value, path)
 
 
 def linked(page: bytes, path: str) -> bytes:

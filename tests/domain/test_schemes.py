@@ -228,3 +228,21 @@ def test_pick_takes_the_first_with_a_cover() -> None:
     assert Reading((one, two), only_one=True).pick({two}) == two
     assert Reading((one, two), only_one=True).sure is None
     assert Reading((one, two)).sure == one
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("9780141439518", "ISBN 978-0-14-143951-8"),
+        ("9791090724518", "ISBN 979-10-90724-51-8"),
+        ("9786300000001", "ISBN 9786300000001"),
+        ("issn:03785955", "ISSN 0378-5955"),
+        ("oclc:42", "OCLC 42"),
+        ("local:dlc:a:b", "dlc a:b"),
+        ("isni:0000000121032683", "ISNI 0000000121032683"),
+        ("gone:42", "gone:42"),
+    ],
+)
+def test_identifiers_as_people_write_them(name: str, told: str) -> None:
+    """With the mark and the hyphens that stand on the book; as it is where its scheme is gone."""
+    assert schemes.for_people(schemes.unlisted(name)) == told

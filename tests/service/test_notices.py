@@ -27,6 +27,7 @@ from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.notice import Addressee, Delivery, Notice, NoticeKind, Way, facts_of, mail_address
 from coverproxy.domain.report import ReportReason, ReportState
+from coverproxy.domain.schemes import for_people, unlisted
 from coverproxy.mail.letters import Desk, letter
 from coverproxy.mail.smtp import MailServer
 from coverproxy.originals.base import Catalogue
@@ -123,7 +124,7 @@ async def test_what_happens_is_mailed_once(start: Start, box: Postbox) -> None:
     assert subjects == sorted([
         (OPERATOR, "A key was asked for: Our catalogue"), (OWNER, "Your key for Our catalogue works"),
         (OPERATOR, "Today's quota is used up: poor"), (OWNER, "Today's quota is used up: poor"),
-        (OPERATOR, f"A cover was reported: {item}"),
+        (OPERATOR, f"A cover was reported: {for_people(unlisted(item))}"),
         (READER, f"What became of your report {code}"),
     ])  # fmt: skip
     assert server.folder.catalogue.notices.waiting() == (0, 0, "")
@@ -151,7 +152,7 @@ async def test_a_picture_that_waits_is_told_unless_it_is_taken_back(start: Start
     while await late.round(Way.MAIL):
         pass
     (told,) = box.of(OPERATOR)
-    assert f"A picture waits for a review: {pending[1].identifier.listed}" in str(told["Subject"])
+    assert f"A picture waits for a review: {for_people(pending[1].identifier)}" in str(told["Subject"])
 
 
 async def test_a_dead_server_delays_nothing_but_the_mail(

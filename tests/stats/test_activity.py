@@ -10,7 +10,7 @@ from contracts_activity import NOW, ActivityContract, DownloadsContract, History
 
 from coverproxy.accounts.sqlite import schema_steps
 from coverproxy.domain.errors import Unavailable
-from coverproxy.stats.base import MOST_LACKING, MOST_REFUSALS, RefusalRow, Sample
+from coverproxy.stats.base import MOST_LACKING, MOST_REFUSALS, MOST_WANTED, RefusalRow, Sample
 from coverproxy.stats.key_activity import MOST_DETAIL, MOST_WAITING, KeyActivity
 from coverproxy.stats.sqlite import SqliteActivity
 from coverproxy.storage import sqlite_migrations
@@ -65,6 +65,7 @@ def test_of_many_isbns_the_most_asked_for_stay(notes: SqliteActivity, tmp_path: 
     kept = notes.lacking("a")
 
     assert rows(tmp_path, "lacking") <= MOST_LACKING * 1.2 + 1
+    assert rows(tmp_path, "wanted") <= MOST_WANTED * 1.2 + 1
     assert len(kept) == MOST_LACKING
     assert (kept[0].isbn, kept[0].asked) == (isbn(1), 7)
     assert [each.isbn for each in notes.lacking("b")] == [isbn(2)]

@@ -126,7 +126,7 @@ async def test_what_cannot_be_done_is_said(
 
 
 async def test_many_are_reviewed_at_once(server: Running, admin: Visitor) -> None:
-    """What people sent waits on one page; what is ticked is approved and shown, or turned down."""
+    """What people sent waits in an order of choice, also as CSV; what is ticked is shown, or turned down."""
     key = Key(new_name(), "library", 1000, owner=hashed("the owners word"))
     await server.service.accounts.save(key)
     for name, side in ((BOOK, 610), (OTHER, 620)):
@@ -137,6 +137,12 @@ async def test_many_are_reviewed_at_once(server: Running, admin: Visitor) -> Non
         assert sent.status == 202, await sent.text()
     page = (await admin.get("/admin/review")).body.decode()
     first, second = re.findall(r'name="pick-[0-9]+" value="([^"]+)"', page)
+    newest = (await admin.get("/admin/review?sort=newest")).body.decode()
+    assert re.findall(r'name="pick-[0-9]+" value="([^"]+)"', newest) == [second, first]
+    rows = (await admin.get("/admin/review.csv?sort=newest")).body.decode().splitlines()
+    assert [row.split(",")[:3] for row in rows] == [
+        ["name", "width", "height"], [OTHER, "620", "900"], [BOOK, "610", "900"],
+    ]  # fmt: skip
     await admin.submit("/admin/review", {"pick-1": first, "act": "approve"})
     assert shown(server) == 610
     got = await admin.submit("/admin/review", {"pick-1": first, "pick-2": second, "act": "hide"})

@@ -115,4 +115,6 @@ async def walked(at: Reached, tab: Page, chromium: Chromium) -> None:
     await tab.open(f"{at.url}/admin/reports")
     assert "It is another edition" in await tab.text()
     await tab.click("button[value=hidden]")
+    assert "Close this report?" in await tab.text("h1")
+    await tab.click("button.danger")
     await shows(at, None)

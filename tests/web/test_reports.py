@@ -73,14 +73,15 @@ async def test_a_stranger_reports_and_sees_what_became_of_it(server: Running, st
     async with Visitor(server) as admin:
         await admin.submit("/admin/reports", {"token": TOKEN}, to="/admin/login")
         queue = (await admin.get("/admin/reports")).body.decode()
-        assert "Das ist &lt;Band 2&gt;" in queue
-        assert "mailto:anna@example.org" in queue
+        assert ("Das ist &lt;Band 2&gt;" in queue, "mailto:anna@example.org" in queue) == (True, True)
         number = re.findall(r'name="number" value="([0-9]+)"', queue)[0]
-        closed = await admin.submit(
-            "/admin/reports", {"number": number, "act": "hidden", "note": "Band 2 it was"}
-        )
+        decided = {"number": number, "item": BOOK, "act": "hidden", "note": "Band 2 it was"}
+        asked = (await admin.submit("/admin/reports", decided)).body.decode()
+        assert ("Close this report?" in asked, 'value="Band 2 it was"' in asked) == (True, True)
+        assert is_shown(server)
+        closed = await admin.submit("/admin/reports", decided | {"sure": "yes"})
         assert b"anna@example.org" not in closed.body
-        again = await admin.submit("/admin/reports", {"number": number, "act": "kept"})
+        again = await admin.submit("/admin/reports", {"number": number, "act": "kept", "sure": "yes"})
         assert b"there is no open report" in again.body
     assert not is_shown(server)
     after = (await stranger.get(found[0])).body.decode()

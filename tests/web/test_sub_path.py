@@ -97,6 +97,19 @@ async def test_redirects_cookies_and_json_are_below_the_path(start: Start, tmp_p
                 assert got.headers.get("Content-Location") == (None if is_ours else where)
 
 
+async def test_the_json_of_pages_leads_below_the_path(start: Start) -> None:
+    """Its addresses have the path, once; what somebody typed stays, even if it looks like one."""
+    whole = "http://127.0.0.1/covers"
+    server = await start(front={"public_url": whole})
+    got = await server.get(f"/item/isbn/{COVERED}", Accept="application/json")
+    told = orjson.loads(got.body)
+    assert told["admin"] == f"/covers/admin/book?isbn={COVERED}"
+    assert told["sizes"][0]["shown"].startswith(f"/covers/try/small/isbn/{COVERED}?v=")
+    assert told["sizes"][0]["url"].startswith(f"{whole}/devkey/")
+    tried = orjson.loads((await server.get(f"/?isbn=/{COVERED}", Accept="application/json")).body)["tried"]
+    assert tried["asked"] == f"/{COVERED}"
+
+
 @pytest.mark.parametrize(
     ("page", "told"),
     [

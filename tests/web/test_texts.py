@@ -18,7 +18,7 @@ LANGUAGES = sorted(file.stem for file in Path(texts.__file__).parent.glob("*.tom
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_translation_has_every_text_with_its_gaps(language: str) -> None:
-    """Each language has the same texts as English, each with the same gaps to fill, and none is empty."""
+    """Each language has the same texts as English, each with the same values to show, and none is empty."""
     english, other = texts.builtin("en"), texts.builtin(language)
 
     assert english.keys() == other.keys()
@@ -88,6 +88,7 @@ def test_a_file_replaces_some_texts(tmp_path: Path) -> None:
     [
         ('[home]\nlede = "x"', "home.lede: no such text"),
         ('[home]\nlead = "{what}"', "home.lead: there is nothing to put into {what}"),
+        ('[rotate]\nlead = "{days:day|days}"', "rotate.lead: there is nothing to put into {days:…}"),
         ("not toml", "Expected"),
     ],
 )
@@ -103,3 +104,48 @@ def test_an_unknown_language_needs_a_file() -> None:
     """A language without texts is a mistake, and not English by surprise."""
     with pytest.raises(ConfigError, match="no texts in 'nl'"):
         texts.load(Site(language="nl"))
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", ["0 keys, 1 waiting", "1 key, 0 waiting", "1\u202f200 keys, 2 waiting"]),
+        ("de", ["0 Schlüssel, 1 wartet", "1 Schlüssel, 0 warten", "1\u202f200 Schlüssel, 2 warten"]),
+        ("fr", ["0 clé, dont 1", "1 clé, dont 0", "1\u202f200 clés, dont 2"]),
+    ],
+)
+def test_words_agree_with_their_number(language: str, told: list[str]) -> None:
+    """One of a thing is in the singular, in French none of it too; large numbers are in groups of three."""
+    says = texts.load(Site(language=language))
+    pairs = ((0, 1), (1, 0), (1200, 2))
+    shown = [says("admin.count", count=count, waiting=waiting) for count, waiting in pairs]
+    assert [text[: len(start)] for text, start in zip(shown, told, strict=True)] == told
+
+
+def test_what_words_agree_with_is_given_by_every_page() -> None:
+    """Each page that shows a text gives the number that its words agree with, in any language."""
+    agreeing: dict[str, set[str]] = {}
+    for language in LANGUAGES:
+        for name, text in texts.builtin(language).items():
+            agreeing.setdefault(name, set()).update(texts.agreements(text))
+    calls = "".join(file.read_text() for file in (*WEB.rglob("*.html"), *WEB.rglob("pages/*.py")))
+    shown = {
+        name: re.findall(rf"""\b(?:t|texts)\("{re.escape(name)}"(.*?(?:\)|$))""", calls, re.MULTILINE)
+        for name, numbers in agreeing.items() if numbers
+    }  # fmt: skip
+
+    assert len([calls for calls in shown.values() if calls]) > 20
+    assert [
+        (name, call) for name, calls in shown.items() for call in calls
+        for number in agreeing[name] if f"{number[1:-3]}=" not in call
+    ] == []  # fmt: skip
+
+
+def test_french_is_set_as_it_is_printed() -> None:
+    """Spaces before colons and marks do not break, apostrophes are curved."""
+    french = texts.builtin("fr")
+
+    assert french["foot.contact"] == "Questions\u00a0:"
+    assert french["usage.role_asked"].startswith("Rôle demandé\u00a0: «\u202f{role}\u202f»")
+    assert [name for name, text in french.items() if re.search(r" [:;?!»](?:\s|$)|« |\w'\w", text)] == []
+    assert " ?default=404" in french["item.none"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from coverproxy.cache.last_use import LastUse, of_folder
 from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
+from coverproxy.domain.counted import counted
 from coverproxy.storage import atomic, full_disk
 from coverproxy.storage.ownership import user_name
 
@@ -118,15 +119,15 @@ def _owned(data: Path, name: str, checked: int, foreign: list[tuple[Path, int]],
     if foreign:
         path, uid = foreign[0]
         told = (
-            f"{len(foreign)} of {checked} files checked do not belong to {name}, such as {path},"
-            f" which belongs to {user_name(uid)}"
+            f"of {counted(checked, 'file')} checked, {counted(len(foreign), 'does', 'do')} not belong to"
+            f" {name}, such as {path}, which belongs to {user_name(uid)}"
         )
         return problem(OWNERS, told, f"make one user the owner of all: chown -R {name}: {data.absolute()}")
     if not is_ours:
         told = f"{data} belongs to {name}, but the doctor runs as {user_name(os.geteuid())}"
         advice = f"run the doctor as the user that runs the service: sudo -u {name} coverproxy doctor"
         return warning(OWNERS, told, advice)
-    return fine(OWNERS, f"all {checked} files checked belong to {name}")
+    return fine(OWNERS, f"{counted(checked, 'file')} checked, and each belongs to {name}")
 
 
 def _entries(folder: Path, *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]:

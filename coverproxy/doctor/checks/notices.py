@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
+from coverproxy.domain.counted import counted
 from coverproxy.mail.smtp import MailServer, MailUnavailable
 from coverproxy.originals.notice_store import NoticeStore
 
@@ -25,4 +26,6 @@ def look(server: MailServer | None, has_hooks: bool, store: NoticeStore | None) 
         waiting, failed, fault = store.waiting()
         if failed:
             advice = "they are tried again for three days; see the service's log"
-            yield warning(NOTICES, f"{failed} of {waiting} that wait have failed: {fault}", advice)
+            yield warning(
+                NOTICES, f"{counted(failed, 'notice')} of {waiting} that wait failed: {fault}", advice
+            )

@@ -12,6 +12,7 @@ from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, Level, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
+from coverproxy.domain.counted import agreeing, counted
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
@@ -111,11 +112,12 @@ def originals(catalogue: Catalogue, files: OriginalFiles, *, is_there: bool) -> 
     if not found:
         yield warning(ORIGINALS, "the catalogue is empty", "coverproxy import FOLDER")
     elif gone:
-        told = f"{len(gone)} of {len(found)} checked are missing or changed, such as {files.path(gone[0])}"
+        are = agreeing(len(gone), "is", "are")
+        told = f"{len(gone)} of {len(found)} checked {are} missing or changed, such as {files.path(gone[0])}"
         advice = "is a disk not mounted? Otherwise import them again: existing ones are skipped"
         yield problem(ORIGINALS, told, advice)
     else:
-        yield fine(ORIGINALS, f"the files of all {len(found)} checked exist")
+        yield fine(ORIGINALS, f"{counted(len(found), 'file')} checked, none missing")
 
 
 def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[Finding]:
@@ -139,11 +141,11 @@ def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[
         told = f"{_count(astray)} a broken link"
         yield problem(LINKS, told, f"remove all in {layout.by_key}, then coverproxy key list")
     if not (missing or extra or astray):
-        yield fine(LINKS, f"{len(keys)} keys, {len(wanted)} of them open to nginx, all with their links")
+        yield fine(LINKS, f"{counted(len(keys), 'key')}, {len(wanted)} open to nginx, each with its link")
 
 
 def _count(names: "set[str] | list[str]") -> str:
-    return f"{len(names)} key{' has' if len(names) == 1 else 's have'}"
+    return counted(len(names), "key has", "keys have")
 
 
 async def _keys(state: StateStore) -> list[Key]:

@@ -16,7 +16,7 @@ from coverproxy.domain.schemes.trade import Asin, Ean, Isbn, Ismn
 
 __all__ = [
     "AGENCY", "ALIASES", "ALL", "ISBN", "LOCAL", "MAX_TEXT", "PLAIN_LOCAL", "Scheme",
-    "named", "parse", "read", "shard", "stems",
+    "for_people", "named", "parse", "read", "shard", "stems", "unlisted",
 ]  # fmt: skip
 
 ALL: dict[str, Scheme] = {
@@ -37,6 +37,8 @@ PLAIN_LOCAL = Local.pattern
 """Pattern for record numbers that are their own file names."""
 
 _PREFIXED = re.compile(rf"\s*({LOCAL}[^:\s]+|[A-Za-z]+):(.*)", re.DOTALL | re.IGNORECASE)
+
+_LISTED = re.compile(rf"(?:({LOCAL}[^:]+|[^:]+):)?(.*)", re.DOTALL)
 
 
 @lru_cache(maxsize=256)
@@ -83,3 +85,22 @@ def stems(identifier: Identifier) -> tuple[str, ...]:
 def shard(identifier: Identifier) -> tuple[str, str]:
     """Return the names of the two folders that hold an identifier's files."""
     return named(identifier.scheme).shard(identifier.value)
+
+
+def unlisted(name: str) -> Identifier:
+    """Return the identifier that lists and pages have as *name*: `9780141439556`, `local:agency:42`.
+
+    The name is split and not read again: what is in a store was valid when it was entered.
+    """
+    found = _LISTED.fullmatch(name)
+    scheme, value = found.groups() if found else (None, name)
+    return Identifier(scheme or ISBN, value)
+
+
+def for_people(identifier: Identifier) -> str:
+    """Return an identifier as people write it in any language: ISBN 978-0-14-143951-8, ISSN 0028-0836."""
+    try:
+        scheme = named(identifier.scheme)
+    except UnknownScheme:  # of a version that knew it
+        return str(identifier)
+    return f"{scheme.mark or scheme.title} {scheme.set_out(identifier.value)}"

@@ -21,7 +21,8 @@ MAX_STEM = 200
 class Scheme(ABC):
     """An identifier scheme. Instances hold no state.
 
-    `name`: its word in URLs and on disk. `title`: its name for people. `example`: a canonical value.
+    `name`: its word in URLs and on disk. `title`: its name for people. `mark`: what people write before a
+    value, in any language; "": the title. `example`: a canonical value.
     `pattern`: a regular expression for canonical values, in syntax that `re` and PCRE share. `labels`: an
     expression for prefixes that catalogues write before a value. `has_slashes`: whether a value may contain
     slashes, so that it extends to the end of the path.
@@ -29,6 +30,7 @@ class Scheme(ABC):
 
     name: str
     title: str
+    mark = ""
     example: str
     pattern: str
     labels: str = ""
@@ -50,6 +52,10 @@ class Scheme(ABC):
     @abstractmethod
     def read(self, bare: str, text: str) -> Reading:
         """Read *bare*: *text* without labels and with ASCII marks. Raises NotAnIdentifier."""
+
+    def set_out(self, value: str) -> str:
+        """Return a canonical value as people write it."""
+        return value
 
     def one(self, value: str) -> Reading:
         """Return the reading of a text that means only *value*."""

@@ -12,6 +12,7 @@ class Oclc(Scheme):
 
     name = "oclc"
     title = "OCLC number"
+    mark = "OCLC"
     example = "1144565418"
     pattern = "[1-9][0-9]{0,13}"
     labels = r"\(ocolc\)|(?:urn:)?oclc(?:num)?[\s:#]*|ocolc[\s:]*"
@@ -86,6 +87,7 @@ class Local(Scheme):
 
     def __init__(self, agency: str) -> None:
         self.name = f"local:{agency}"
+        self.mark = agency
 
     def parse(self, text: str) -> Reading:
         """Take the text as it is, without surrounding blanks. Two spellings are two numbers."""

@@ -13,6 +13,7 @@ class Olid(Scheme):
 
     name = "olid"
     title = "Open Library identifier"
+    mark = "Open Library"
     example = "OL7353617M"
     pattern = "OL[1-9][0-9]{0,11}[MWA]"
     labels = r"(?:https?://openlibrary\.org)?/?(?:books|works|authors)/|olid[\s:]*"
@@ -71,6 +72,7 @@ class Viaf(Scheme):
 
     name = "viaf"
     title = "VIAF number"
+    mark = "VIAF"
     example = "102333412"
     pattern = "[1-9][0-9]{0,21}"
     labels = r"https?://(?:www\.)?viaf\.org/viaf/|viaf[\s:]*"
@@ -88,6 +90,7 @@ class Wikidata(Scheme):
 
     name = "wikidata"
     title = "Wikidata number"
+    mark = "Wikidata"
     example = "Q42"
     pattern = "Q[1-9][0-9]{0,11}"
     labels = r"https?://(?:www\.)?wikidata\.org/(?:wiki|entity)/|wikidata[\s:]*|wd:"

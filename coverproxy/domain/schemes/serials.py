@@ -18,6 +18,10 @@ class Issn(Scheme):
     pattern = "[0-9]{7}[0-9X]"
     labels = r"(?:urn:)?(?:e-?|p-?)?issn(?:-l)?[\s:]*"
 
+    def set_out(self, value: str) -> str:
+        """Return it with its hyphen."""
+        return f"{value[:4]}-{value[4:]}"
+
     def read(self, bare: str, text: str) -> Reading:
         """Read eight characters, hyphen or not, or the EAN that begins 977, with or without its add-on."""
         compact = re.sub("[- ]", "", bare).upper()

@@ -3,6 +3,7 @@
 import re
 
 from stdnum import ean as stdnum_ean
+from stdnum import isbn as stdnum_isbn
 from stdnum import ismn as stdnum_ismn
 
 from coverproxy.domain import isbn
@@ -31,6 +32,11 @@ class Isbn(Scheme):
     def read(self, bare: str, text: str) -> Reading:
         """Read *text*; domain.isbn removes labels itself."""
         return self.parse(text)
+
+    def set_out(self, value: str) -> str:
+        """Return it with its hyphens; as it is where it belongs to no registration group yet."""
+        parts = stdnum_isbn.split(value) if re.fullmatch(self.pattern, value) else ()
+        return "-".join(parts) if parts and all(parts) else value
 
     def stems(self, value: str) -> tuple[str, ...]:
         """Return the ISBN-13 and, for 978, the ISBN-10: catalogues request either."""
@@ -63,6 +69,7 @@ class Ean(Scheme):
 
     name = "ean"
     title = "EAN or UPC"
+    mark = "EAN"
     example = "4006381333931"
     pattern = "[0-9]{13}|[0-9]{8}"
     labels = r"(?:ean|upc|gtin)(?:-?(?:1[234]|8|a))?[\s:]+"

@@ -148,6 +148,7 @@ class AdminItem(TypedDict):
     """Everything known about an identifier and its item."""
 
     name: str
+    title: Annotated[str, Field(description="As the latest request that named one called it.")]
     isbn10: str | None
     linked: list[str]
     hidden: DecisionJson | None
@@ -175,9 +176,10 @@ class NamedOriginal(OriginalJson):
 
 
 class AdminReview(TypedDict):
-    """The pictures that wait for a review, oldest first."""
+    """The pictures that wait for a review."""
 
     pending: list[NamedOriginal]
+    sort: str
     done: Annotated[int | None, Field(description="How many were just decided.")]
 
 

@@ -61,6 +61,7 @@ _REASON = Parameter(
     "reason", "query", "Only reports of this reason.",
     {"type": "string", "enum": [each.value for each in ReportReason]}, "wrong",
 )  # fmt: skip
+_REVIEW = _list("oldest", "newest", "isbn", "who")[1]
 _REPORTS = (_REASON, _list("reporters", "at", "isbn")[1])
 
 ADMIN = (
@@ -90,7 +91,8 @@ ADMIN = (
     ),
     Address("/admin/decide", "Redirects to what waits", {}, is_page=True),
     form("/admin/decide", "Choose, hide, restore or approve an original; undo a decision", schemas.AdminBook),
-    shown("/admin/review", "Pictures that wait for approval", schemas.AdminReview),
+    shown("/admin/review", "Pictures that wait for approval", schemas.AdminReview, _REVIEW),
+    table("/admin/review.csv", "The same pictures as CSV", _REVIEW),
     form("/admin/review", "Approve or turn down pictures that wait", schemas.AdminReview),
     shown("/admin/reports", "What readers report", schemas.AdminReports, *_REPORTS),
     table("/admin/reports.csv", "The open reports as CSV", *_REPORTS),

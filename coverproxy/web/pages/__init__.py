@@ -7,6 +7,7 @@ from coverproxy.web.pages import (
     admin_key_acts,
     admin_keys,
     admin_reports,
+    admin_review,
     admin_service,
     assets,
     batch,
@@ -29,8 +30,8 @@ __all__ = ["PAGES", "Pages", "Shown", "routes"]
 _PAGES = [
     *assets.routes, *home.routes, *item.routes, *batch.routes, *getting.routes, *usage.routes, *status.routes,
     *session.routes, *admin_home.routes, *admin_keys.routes, *admin_key_acts.routes, *admin_books.routes,
-    *admin_decide.routes, *admin_reports.routes, *upload.routes, *report.routes, *admin_service.routes,
-    *docs.routes,
+    *admin_decide.routes, *admin_review.routes, *admin_reports.routes, *upload.routes, *report.routes,
+    *admin_service.routes, *docs.routes,
 ]  # fmt: skip
 
 

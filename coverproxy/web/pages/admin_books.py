@@ -1,5 +1,6 @@
 """The admin page of a book: its originals side by side, its derivatives, and their removal."""
 
+import asyncio
 from functools import partial
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from coverproxy.service.book_json import book_as_json, deed_as_json, original_as
 from coverproxy.service.curate import Curator
 from coverproxy.service.holdings import BookHoldings, HeldOriginal
 from coverproxy.web.api.admin_schemas import AdminBook, AdminDerivative, AdminItem, AdminOriginal
-from coverproxy.web.app_keys import COVERS, CURATOR
+from coverproxy.web.app_keys import COVERS, CURATOR, DESK
 from coverproxy.web.pages import forms
 from coverproxy.web.pages.lookup import asked
 from coverproxy.web.pages.page import HEADERS, shown
@@ -49,17 +50,19 @@ async def page(
         data["why"], reading = exc.why, None
     for each in reading.identifiers if reading else ():
         held = await request.app[COVERS].book(each)
-        data["books"].append(await asked(request, partial(_known, request.app[CURATOR], each, held)))
+        title = await asyncio.to_thread(request.app[DESK].notes.title_of, each.listed)
+        data["books"].append(await asked(request, partial(_known, request.app[CURATOR], each, held, title)))
     return shown(request, "admin_book.html", data, token=forms.token(request, who(request)))
 
 
-def _known(curator: Curator, identifier: Identifier, held: BookHoldings) -> AdminItem:
+def _known(curator: Curator, identifier: Identifier, held: BookHoldings, title: str) -> AdminItem:
     """Return everything about an identifier and its item. Blocks."""
     known = curator.book(identifier)
     here = {each.digest for each in known.originals}
     told = book_as_json(known)
     return {
         "name": identifier.listed,
+        "title": title,
         "isbn10": isbn.to_isbn10(identifier.value) if identifier.scheme == ISBN else None,
         "linked": [each.listed for each in held.names if each != identifier],
         "hidden": told["hidden"],

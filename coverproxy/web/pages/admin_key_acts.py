@@ -15,7 +15,7 @@ from coverproxy.web.api.admin_schemas import KeyDone, KeyGains, NewKeyPage
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK
 from coverproxy.web.errors import meaning
 from coverproxy.web.page_context import PageContext
-from coverproxy.web.pages import admin_keys, forms, getting
+from coverproxy.web.pages import admin_keys, forms, getting, sure
 from coverproxy.web.pages.admin_keys import number
 from coverproxy.web.pages.page import is_for_program, shown, texts_for
 from coverproxy.web.pages.session import admin, form, who
@@ -95,10 +95,13 @@ async def act(request: web.Request) -> web.StreamResponse:
     if do is None:
         raise KeyRequestRefused(KeyRequestReason.ACTION)
     key = await accounts.known(fields.get("key", ""))
-    if fields["action"] in NOT_UNDONE and "sure" not in fields and not is_for_program(request):
-        asked = {"action": fields["action"], "label": key.label, "key": key.name}
-        token = forms.token(request, who(request))
-        return shown(request, "admin_sure.html", asked, token=token, days=_ROTATED_KEEP_DAYS)
+    if fields["action"] in NOT_UNDONE and not sure.is_sure(request, fields):
+        text, action = texts_for(request), fields["action"]
+        why = text(f"admin.sure_{action}_why", days=_ROTATED_KEEP_DAYS)
+        question = sure.SureQuestion(
+            text(f"admin.sure_{action}"), key.label, why, text(f"admin.{action}"), "/admin/keys"
+        )
+        return sure.ask(request, question, {"action": action, "key": key.name})
     more = await do(accounts, desk, key, fields)
     _log.info("a key was administered", extra={"action": fields["action"], "key": abridged(key.name)})
     done: KeyDone = {"action": fields["action"], "label": key.label, **more}

@@ -13,12 +13,13 @@ from coverproxy.service.report_json import ReportJson, report_as_json
 from coverproxy.service.reports import ReportDesk
 from coverproxy.web.api.admin_schemas import AdminReports, OpenReport
 from coverproxy.web.app_keys import REPORTS
-from coverproxy.web.pages import forms
+from coverproxy.web.pages import forms, sure
 from coverproxy.web.pages.admin_decide import decision
 from coverproxy.web.pages.lookup import asked
-from coverproxy.web.pages.page import shown
+from coverproxy.web.pages.page import shown, texts_for
 from coverproxy.web.pages.session import admin, form, who
 from coverproxy.web.pages.tables import as_csv
+from coverproxy.web.paths import name_for_people
 
 routes = web.RouteTableDef()
 
@@ -73,6 +74,13 @@ async def close(request: web.Request) -> web.StreamResponse:
         raise KeyRequestRefused(KeyRequestReason.ACTION)
     if not number.isascii() or not number.isdecimal() or len(number) > 18:
         raise KeyRequestRefused(KeyRequestReason.FIELD, "number")
+    if not sure.is_sure(request, fields):
+        text, about = texts_for(request), name_for_people(fields.get("item", ""))
+        question = sure.SureQuestion(
+            text("reports.sure"), about, text("reports.sure_why"), text(f"reports.{act}"), "/admin/reports"
+        )
+        told = {"number": number, "act": act, "note": fields.get("note", "")[:500]}
+        return sure.ask(request, question, told)
     work = partial(request.app[REPORTS].close, int(number), ReportState(act), decision(request, fields))
     try:
         await asked(request, work)

@@ -6,6 +6,8 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
+from coverproxy.domain.counted import spaced
+
 WIDTH, HEIGHT = 720, 120
 _GAP = 0.2
 
@@ -73,4 +75,4 @@ def _rectangle(x: float, width: float, tall: float, is_second: bool) -> str:
 
 
 def _written(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u202f") if value == int(value) else f"{value:.1f}"
+    return spaced(int(value)) if value == int(value) else f"{value:.1f}"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -13,7 +13,7 @@ from coverproxy.domain.errors import KeyNotForSite, NoSuchSize, NotAnIdentifier
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Wanted
 from coverproxy.imaging.transform import target_size
-from coverproxy.web import answers
+from coverproxy.web import answers, languages
 from coverproxy.web.api.page_schemas import HomePage
 from coverproxy.web.api.schemas import TriedItem, TriedOriginal, TriedSize
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, SHOWN
@@ -73,7 +73,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     """Show the home page; `?isbn=` leads people on to the item; programs get it as JSON."""
     typed = request.query.get("isbn", "").strip()
     if typed and not is_for_program(request):  # the page of an item says more than this one did
-        where = f"/item?{urlencode({'q': typed[:MOST_TYPED]})}"
+        where = languages.onward(request, "/item", {"q": typed[:MOST_TYPED]})
         return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
     demo: dict[str, Any] = {"shown": request.app[SHOWN], "versions": demo_versions(request.app)}
     return shown(request, "home.html", await _told(request), is_shared=True, **demo)

@@ -13,6 +13,7 @@ from coverproxy.domain.moment import iso
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import ALL, read
 from coverproxy.service.cover_info import Fit, Known
+from coverproxy.web import languages
 from coverproxy.web.api.page_schemas import (
     ItemEdition,
     ItemOriginal,
@@ -21,7 +22,7 @@ from coverproxy.web.api.page_schemas import (
     LinkedName,
     UnknownItem,
 )
-from coverproxy.web.app_keys import CONFIG, COVERS
+from coverproxy.web.app_keys import CONFIG, COVERS, SHOWN
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.pages import snippets
 from coverproxy.web.pages.home import MOST_TYPED, NO_KEY, tries_left
@@ -59,8 +60,8 @@ async def find(request: web.Request) -> web.StreamResponse:
     if found is None and reading.only_one:
         return _unknown(request, typed, _SEVERAL, reading.identifiers)
     meant = found.identifier if found else reading.sure or reading.identifiers[0]
-    headers = {"Location": f"/item/{path_of(meant)}", "Cache-Control": "no-store"}
-    return web.Response(status=303, headers=headers)
+    where = languages.onward(request, f"/item/{path_of(meant)}")
+    return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
 
 
 @routes.get(r"/item/{scheme}/{value:[\s\S]+}")
@@ -92,7 +93,7 @@ def _told(
 ) -> ItemPage:
     """Return the item as JSON. *left*: new covers that visitors may still have made today."""
     place = ItemPaths(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
-    alt = texts_for(request)("item.alt")
+    title = _title(request, named)
     fits = {name: fit for name, fit in (known.sizes or {}).items() if fit}
     usual = [name for name in request.app[CONFIG].usual_sizes if name in fits]
     pictures = [
@@ -102,6 +103,7 @@ def _told(
     has_list_size = any(each.name == snippets.LIST_SIZE for each in pictures)
     return {
         "identifier": str(named),
+        "title": title,
         "is_isbn": named.scheme == ISBN,
         "path": place.name,
         "names": [str(each) for each in known.names],
@@ -110,11 +112,26 @@ def _told(
         "original": _original(known.original) if known.original else None,
         "sizes": [*sizes.values()],
         "shown": sizes[usual[-1]] if usual else None,
-        "html": snippets.html_sharp(pictures, alt) if has_list_size else "",
+        "html": snippets.html_sharp(pictures, _alt(request, title)) if has_list_size else "",
         "admin": f"/admin/book?isbn={quote(named.listed, safe='')}",
         "editions": editions,
         "tries_left": left,
     }
+
+
+def _alt(request: web.Request, title: str) -> str:
+    text = texts_for(request)
+    return text("item.cover_of", item=title) if title else text("item.alt")
+
+
+def _title(request: web.Request, named: Identifier) -> str:
+    """Return the title of a book of the demo; "" for others.
+
+    What requests call an item (`?title=`) is for those who know who asks: on a page for everybody it would be
+    a stranger's headline.
+    """
+    books = (book for book in request.app[SHOWN] if named == Identifier(ISBN, book.isbn))
+    return next((f"{book.title}, {book.author}" for book in books), "")
 
 
 def _edition(link: EditionLink, cover: Original | None) -> ItemEdition:

@@ -13,13 +13,16 @@ from jinja2.bccache import Bucket
 
 from coverproxy import __version__
 from coverproxy.config import Config
+from coverproxy.domain.counted import spaced
 from coverproxy.domain.errors import CoverError, KeyRequestRefused
 from coverproxy.web import answers, languages, texts
 from coverproxy.web.accept import accepted, prefers_json, wants_html
+from coverproxy.web.app_keys import CONFIG
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import charts, forms
-from coverproxy.web.paths import path_of_name
+from coverproxy.web.paths import name_for_people, path_of_name
+from coverproxy.web.sub_path import told_below
 from coverproxy.web.texts import Texts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -73,7 +76,10 @@ class Pages:
             "version": __version__,
             "bars": charts.bars,
         }
-        self._environment.filters |= {"number": number, "bytes": in_bytes, "path": path_of_name}
+        self._environment.filters |= {
+            "number": number, "bytes": in_bytes, "path": path_of_name, "sentence": sentence,
+            "called": name_for_people,
+        }  # fmt: skip
 
     def render(self, name: str, texts: Texts, values: Mapping[str, Any]) -> str:
         """Render a template in the language of *texts*."""
@@ -110,6 +116,7 @@ def shown(
     JSON. `kept`: this page as it was rendered of the same *data*, by language and the site's address.
     """
     if is_for_program(request, by_default):
+        data = told_below(data, request.app[CONFIG].front.public_path)
         if is_shared:
             return answers.send(answers.json(data, status))
         body = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
@@ -194,17 +201,22 @@ def _default(request: web.Request) -> str:
 
 
 def number(value: float | None) -> str:
-    """Format a number in groups of three, separated by a narrow space (ISO 80000-1)."""
+    """Format a number, whole ones in groups of three."""
     if value is None:
         return "–"
-    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.1f}"
+    return spaced(value) if isinstance(value, int) else f"{value:.1f}"
+
+
+def sentence(text: str) -> str:
+    """Return words as they begin a sentence; what follows stays as it is, since German has its capitals."""
+    return text[:1].upper() + text[1:]
 
 
 def in_bytes(value: float) -> str:
-    """Format a number of bytes."""
+    """Format a number of bytes: 256 KiB, 1.5 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+            return f"{f'{value:.1f}'.removesuffix('.0')} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
 

@@ -64,12 +64,13 @@ def of_publishing(base: str, key: str, size: str) -> list[CatalogueSnippet]:
     """Return templates for a repository and for a blog, which have no setting for a cover service."""
     ours = f"{base}/devkey/{key}/{size}/isbn"
     return _named(
-        ("DSpace 7 and later: an item's template in your theme, with dc.identifier.isbn", _dspace(ours)),
+        ("DSpace 8 and later: your theme's untyped-item and publication .component.html", _dspace(ours)),
+        ("DSpace 7: the same templates", _dspace_7(ours)),
         (
             "WordPress: a block “Custom HTML”",
             f'<img src="{ours}/{EXAMPLE}" alt="Cover of TITLE by AUTHOR" width="200" loading="lazy">',
         ),
-        ("WordPress: functions.php of a child theme, then [cover isbn=…] in a text", _wordpress(ours)),
+        ("WordPress: functions.php of a child theme, then [cover isbn=… title=…]", _wordpress(ours)),
     )
 
 
@@ -94,6 +95,15 @@ def _blacklight(ours: str) -> str:
 
 
 def _dspace(ours: str) -> str:
+    """Return a template that uses no directive: components import those, and NgIf not since version 9."""
+    return (
+        "@if (object.firstMetadataValue('dc.identifier.isbn'); as isbn) {\n"
+        f'  <img [src]="\'{ours}/\' + isbn" alt="" loading="lazy">\n'
+        "}"
+    )
+
+
+def _dspace_7(ours: str) -> str:
     return (
         "<img *ngIf=\"object.firstMetadataValue('dc.identifier.isbn') as isbn\"\n"
         f'     [src]="\'{ours}/\' + isbn" alt="" loading="lazy">'
@@ -103,8 +113,13 @@ def _dspace(ours: str) -> str:
 def _wordpress(ours: str) -> str:
     return (
         "add_shortcode( 'cover', function ( $atts ) {\n"
-        "    $isbn = rawurlencode( $atts['isbn'] ?? '' );\n"
-        f'    return \'<img src="{ours}/\' . $isbn . \'" alt="" loading="lazy">\';\n'
+        "    $atts = shortcode_atts( array( 'isbn' => '', 'title' => '' ), $atts );\n"
+        "    if ( '' === $atts['isbn'] ) {\n"
+        "        return '';\n"
+        "    }\n"
+        f"    $url = '{ours}/' . rawurlencode( $atts['isbn'] );\n"
+        "    return '<img src=\"' . esc_url( $url ) . '\" alt=\"' . esc_attr( $atts['title'] )\n"
+        '        . \'" loading="lazy">\';\n'
         "} );"
     )
 
