@@ -8,7 +8,7 @@ from coverproxy.cache.walk import clear_old_revisions, derivatives, shards
 
 
 @dataclass
-class Swept:
+class SweptFiles:
     """What was removed. `lone`: files under an ISBN-10 whose ISBN-13 is gone; `old`: of old revisions."""
 
     lone: int = 0
@@ -16,9 +16,9 @@ class Swept:
     bytes: int = 0
 
 
-def sweep(layout: Layout, room: DiskBudget, *, old_revisions: bool) -> Swept:
+def sweep(layout: Layout, room: DiskBudget, *, old_revisions: bool) -> SweptFiles:
     """Remove lone spellings, and with *old_revisions* all that the current settings do not serve. Blocks."""
-    swept = Swept()
+    swept = SweptFiles()
     for shard in shards(layout):
         is_old = old_revisions and not shard.is_live
         for each in derivatives(shard):
