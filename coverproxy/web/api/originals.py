@@ -23,7 +23,6 @@ _FORM: dict[str, Any] = {
 _TAKEN = (200, 201, 202)
 """Sent again with the same Idempotency-Key; shown or kept; waits for a review."""
 _BINARY: dict[str, Any] = {}
-_TEXT = {"type": "string"}
 _REFUSED = (
     errors.UnknownKey, errors.WrongSecret, errors.NotAnIsbn, errors.UnknownScheme, errors.BadQuestion,
     errors.NoSuchOriginal, errors.Unavailable,
