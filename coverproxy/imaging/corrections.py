@@ -1,7 +1,7 @@
 """Corrections that a file asks for and libvips ignores, applied to its image."""
 
 from coverproxy.domain.formats import Loader
-from coverproxy.imaging import icc, jpeg, png, tiff
+from coverproxy.imaging import gif, icc, jpeg, png, tiff
 from coverproxy.imaging.image import Image
 
 
@@ -9,6 +9,8 @@ def corrected(image: Image, body: bytes, loader: Loader) -> Image:
     """Return the image with its file's corrections applied; the same object if there are none. Lazy."""
     if loader is Loader.TIFF:
         image = _without_extra_bands(image, tiff.picture(body))
+    if loader is Loader.GIF:
+        image = _on_white(image, gif.first_frame(body))
     if loader is Loader.PNG and (exponent := png.facts(body).exponent) != 1:
         image = _with_gamma(image, exponent)
     return _with_whole_profile(image, body, loader)
@@ -23,6 +25,21 @@ def _without_extra_bands(image: Image, page: tiff.Page) -> Image:
     if alpha is not None:
         kept = kept.bandjoin(image.extract_band(alpha))
     return kept
+
+
+def _on_white(image: Image, frame: gif.Frame | None) -> Image:
+    """Paint white where the first picture does not cover its canvas: libvips paints it black.
+
+    That is transparent, as in browsers; a picture with alpha has it so.
+    """
+    if frame is None or image.hasalpha():
+        return image
+    left, top, width, height = frame
+    right, bottom = min(left + width, image.width), min(top + height, image.height)
+    if (left, top, right, bottom) == (0, 0, image.width, image.height) or left >= right or top >= bottom:
+        return image
+    part = image.crop(left, top, right - left, bottom - top)
+    return part.embed(left, top, image.width, image.height, extend="background", background=255)
 
 
 def _with_gamma(image: Image, exponent: float) -> Image:

@@ -13,6 +13,11 @@ _UNSEEN = 0.05
 """Browsers (libpng) skip a correction that is closer to 1 than this."""
 
 
+_MOST_NUMBER = 2**31 - 1
+_LEAST_EXPONENT = 0.001
+"""All but black is white with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """`exponent`: applied to each colour, from 0 to 1, for display; 1 changes nothing."""
@@ -40,8 +45,11 @@ def facts(body: bytes) -> Facts:
 
 
 def _exponent(gamma: int) -> float:
-    """Return the exponent for gAMA's number, 100,000 times the encoding exponent; 0 is invalid."""
-    if gamma == 0:
+    """Return the exponent for gAMA's number, 100,000 times the encoding exponent.
+
+    0 and what has more than 31 bits is invalid (PNG §7.1). The result is one that libvips takes.
+    """
+    if not 0 < gamma <= _MOST_NUMBER:
         return 1.0
-    exponent = 100_000 / (gamma * _DISPLAY)
+    exponent = max(100_000 / (gamma * _DISPLAY), _LEAST_EXPONENT)
     return 1.0 if abs(exponent - 1) < _UNSEEN else exponent

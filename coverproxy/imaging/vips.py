@@ -9,7 +9,7 @@ from typing import Any
 
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Loader
-from coverproxy.imaging import jpeg, tiff
+from coverproxy.imaging import jpeg, tiff, webp
 from coverproxy.imaging.image import Image
 
 # Each render runs in one thread of its own process; a pool below it only costs (libvips PR 4823: 128 ms with
@@ -91,6 +91,7 @@ def open_original(body: bytes, loader: Loader, **options: Any) -> Image:
     vips = library()
     forget_errors()
     load = getattr(vips.Image, f"{loader.value}load_buffer")
+    body = webp.with_true_length(body) if loader is Loader.WEBP else body
     try:
         image: Image = load(body, **chosen)
         if loader is Loader.HEIF and (primary := _primary(image)) > 0:

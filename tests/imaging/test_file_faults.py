@@ -18,7 +18,7 @@ from coverproxy.domain import file_kinds
 from coverproxy.domain.errors import UnusableOriginal
 from coverproxy.domain.formats import Format, Loader
 from coverproxy.domain.spec import ISBN, Identifier
-from coverproxy.imaging import jpeg, jpeg_repair, tiff, vips
+from coverproxy.imaging import gif, jpeg, jpeg_repair, tiff, vips
 from coverproxy.imaging.render import render
 from coverproxy.originals.examine import OriginalRefused
 
@@ -373,6 +373,61 @@ def test_a_cut_profile_is_none() -> None:
     drawn = by_hand.with_chunks(images.png(images.solid((60, 150, 90))), chunk)
     for body in (images.webp(picture), images.tiff(picture), drawn):
         assert middle(made(body)) == pytest.approx([60, 150, 90], abs=4)
+
+
+# --- what else browsers show ------------------------------------------------------------------------
+
+
+def placed(screen: tuple[int, int], left: int, top: int) -> bytes:
+    """A red GIF of 60x90 px at a place of a larger canvas."""
+    body = bytearray(images.gif(images.solid(images.RED, 60, 90)))
+    body[6:10] = struct.pack("<HH", *screen)
+    at = 13 + (3 << (body[10] % 8 + 1) if body[10] & 0x80 else 0)
+    while body[at] == 0x21:
+        at += 2
+        while body[at]:
+            at += 1 + body[at]
+        at += 1
+    body[at + 1 : at + 5] = struct.pack("<HH", left, top)
+    return bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("screen", "left", "top"),
+    [((120, 180), 30, 40), ((120, 90), 0, 0), ((60, 180), 0, 90), ((60, 90), 40, 50)],
+)
+def test_a_gif_lies_on_white(screen: tuple[int, int], left: int, top: int) -> None:
+    """Where the first picture does not cover its canvas there is white, as in browsers, never black."""
+    shown = images.decoded(made(placed(screen, left, top), "large"))
+    height, width = shown.shape[:2]
+    assert shown[top + 45, left + 30] == pytest.approx(images.RED, abs=6)
+    corner = shown[height - 4 if top == 0 else 4, width - 4 if left == 0 and screen[0] > 60 else 4]
+    assert corner == pytest.approx([255] * 3, abs=4)
+
+
+@given(st.binary(max_size=80))
+def test_the_gif_reader_never_raises(tail: bytes) -> None:
+    """Whatever follows the signature, there is an answer."""
+    assert gif.first_frame(b"GIF89a" + tail) is None or len(tail) >= 16
+
+
+@pytest.mark.parametrize("more", [2, 8, 500, 2**31])
+@pytest.mark.parametrize("kind", ["webp", "webp-lossless", "webp-alpha", "webp-metadata", "webp-animated"])
+def test_a_webp_that_promises_more_bytes_is_shown(kind: str, more: int) -> None:
+    """Browsers show a WebP whose header names too great a length; one that is cut stays refused."""
+    body = images.drawn(kind)
+    length = int.from_bytes(body[4:8], "little") + more
+    wrong = body[:4] + length.to_bytes(4, "little") + body[8:]
+    assert made(wrong) == made(body)
+    assert why(wrong[: len(wrong) * 9 // 10]).startswith(("header", "decode"))
+
+
+@pytest.mark.parametrize(("gamma", "shown"), [(4_000_000_000, 100), (2**31, 100), (2**31 - 1, 255), (1, 0)])
+def test_an_impossible_gamma_is_none_and_an_extreme_one_is_obeyed(gamma: int, shown: int) -> None:
+    """As browsers have it: a number of more than 31 bits is invalid, the largest valid one gives white."""
+    drawn = images.png(images.solid((100, 100, 100)))
+    body = by_hand.with_chunks(drawn, by_hand.chunk(b"gAMA", struct.pack(">I", gamma)))
+    assert middle(made(body)) == pytest.approx([shown] * 3, abs=4)
 
 
 # --- reasons in words -------------------------------------------------------------------------------
