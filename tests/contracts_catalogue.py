@@ -69,7 +69,7 @@ class CatalogueContract:
         assert catalogue.find(OTHER) == []
 
     def test_a_sharp_picture_comes_before_a_larger_blurred_one(self, catalogue: Catalogue) -> None:
-        """What counts is the detail that pixels show; what is measured later is put in its place then."""
+        """The detail that pixels show counts; an original measured later moves to its place then."""
         blurred, sharp = original(1, width=2000, height=3000), original(2, width=800, height=1200, detail=0.9)
         for each in (blurred, sharp, original(1, identifier=OTHER, width=2000, height=3000)):
             catalogue.add(each)
@@ -79,7 +79,7 @@ class CatalogueContract:
         assert catalogue.find(OTHER)[0].detail == 0.3
 
     def test_what_is_to_be_measured_is_remembered(self, catalogue: Catalogue) -> None:
-        """Items are told once each, at most as many as wanted, until they are measured."""
+        """Each item is returned once, at most as many as wanted, until it is measured."""
         for each in (BOOK, BOOK, OTHER, THIRD):
             catalogue.mark_unmeasured(each)
         assert len(catalogue.unmeasured(2)) == 2
@@ -146,7 +146,7 @@ class CatalogueContract:
         assert len(catalogue.find(THIRD)) == 1
 
     def test_removing_takes_one_original(self, catalogue: Catalogue) -> None:
-        """What is removed is gone for that book alone; removing it twice is no fault."""
+        """What is removed is gone for that book alone; removing it twice is not an error."""
         for each in (original(1), original(2), original(1, identifier=OTHER)):
             catalogue.add(each)
         for _ in range(2):
@@ -184,7 +184,7 @@ class CatalogueContract:
         assert catalogue.find(BOOK) == []
 
     def test_refused_bytes_are_remembered_with_their_reason(self, catalogue: Catalogue) -> None:
-        """Refused bytes are told from others, and the last reason stands."""
+        """Refused bytes are distinguished from others, and the last reason counts."""
         assert catalogue.refusal(digest(1)) is None
         catalogue.refuse(digest(1), SameBytes("came for 5 ISBNs", 5, 1))
         catalogue.refuse(digest(1), SameBytes("came for 6 ISBNs", 6, 2))
@@ -348,7 +348,7 @@ class CatalogueContract:
         assert seen == [[], [original(1), original(2)]]
 
     def test_threads_write_side_by_side(self, catalogue: Catalogue) -> None:
-        """Writers wait for each other: nothing is lost and nobody is turned away."""
+        """Writers wait for each other: nothing is lost, and no write is refused."""
 
         def write(first: int) -> None:
             for number in range(first, first + 25):

@@ -50,7 +50,7 @@ async def demonstration(data: Path, stocked: Path, drawn: Path) -> AsyncIterator
 
 
 def use(server: Running) -> None:
-    """Enter a month of use: downloads, answers with one bad hour, wishes in vain, a refusal. Blocks."""
+    """Enter a month of use: downloads, answers with one bad hour, missing covers, a refusal. Blocks."""
     desk, now = server.app[DESK], int(server.app[DESK].history.now())
     today = server.app[ACCOUNTS].today()
     for back in range(DOWNLOAD_DAYS):

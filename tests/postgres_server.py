@@ -75,7 +75,7 @@ def tool(name: str) -> str:
 
 
 def its_user() -> str | None:
-    """As whom it runs, if not as ourselves: it refuses root."""
+    """The user it runs as if we are root, which it refuses."""
     if os.geteuid() != 0:
         return None
     known = {each.pw_name for each in pwd.getpwall()}

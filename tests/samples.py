@@ -11,7 +11,7 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier
 
 EASY = settings(deadline=None)
-"""Properties are about values; how long one example takes is told by a test of its own."""
+"""Properties are about values; another test measures how long one example takes."""
 
 
 def check_of_13(twelve: str) -> str:

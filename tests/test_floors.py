@@ -34,7 +34,7 @@ SEEN_BY_CLIENT = {"__init__", "domain", "storage"}
 MAX_MODULE_LINES = 350
 MAX_FUNCTION_LINES = 25
 MAX_MOST_FUNCTIONS_LINES = 20
-"""Ninety-nine functions of a hundred are no longer."""
+"""Ninety-nine functions of a hundred are at most this long."""
 
 
 def package(module: str) -> str:

@@ -67,7 +67,7 @@ def test_a_json_line_holds_its_traceback() -> None:
 
 
 def test_a_json_line_takes_what_json_does_not(tmp_path: Path) -> None:
-    """Paths, exceptions and sets are told as text rather than lost with their line."""
+    """Paths, exceptions and sets are logged as text rather than lost with their line."""
     line = orjson.loads(JsonLines().format(record(path=tmp_path, error=OSError("full"), of={1: "a"})))
 
     assert (line["path"], line["error"], line["of"]) == (str(tmp_path), "full", {"1": "a"})
@@ -138,14 +138,14 @@ ADDRESSES = [
 
 @pytest.mark.parametrize(("address", "network"), ADDRESSES, ids=str)
 def test_an_address_is_told_by_its_network(address: str | None, network: str) -> None:
-    """An IPv4 address is told as its /24, an IPv6 one as its /48; anything else is not told at all."""
+    """An IPv4 address is logged as its /24, an IPv6 one as its /48; anything else is not logged at all."""
     assert abridged(address) == network
 
 
 @settings(deadline=None)
 @given(st.ip_addresses())
 def test_no_host_is_told(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    """What is told of an address is a network that holds it, of 256 hosts and more."""
+    """The logged network contains the address and at least 256 hosts."""
     network = ipaddress.ip_network(abridged(str(address)))
 
     assert address in network
@@ -177,7 +177,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 def test_set_up_writes_json_where_nobody_looks(capsys: Captured) -> None:
-    """On something that is no terminal "auto" is JSON; what is below the level is left out."""
+    """Without a terminal "auto" is JSON; lines below the level are left out."""
     with logging_to_stderr(Log(level="warning")):
         logging.getLogger("coverproxy.service").info("made")
         logging.getLogger("coverproxy.service").warning("unusable original", extra={"why": "decode"})

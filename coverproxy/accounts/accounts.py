@@ -198,7 +198,7 @@ class Accounts:
             raise Unavailable("the store of keys does not answer") from None
 
     async def known(self, name: str) -> Key:
-        """Return a key in any state, for those who manage it. Raises UnknownKey (SecretAsKey)."""
+        """Return a key in any state, for its management. Raises UnknownKey (SecretAsKey)."""
         if name not in self._keys and is_name(name):
             await self._look_for_news()
         if name not in self._keys:

@@ -93,7 +93,7 @@ def role(config: Config, as_json: bool, name: str, role: KeyRole) -> None:
 @click.argument("which", type=click.Choice(["all", "named"]))
 @needs_data
 def sizes(config: Config, as_json: bool, name: str, which: str) -> None:
-    """Let KEY use all sizes, or the named ones only: then a wish in pixels leads to the next of those."""
+    """Let KEY use all sizes, or the named ones only: a size in pixels then leads to the next named one."""
     is_named = which == "named"
     told = "gets the named sizes only" if is_named else "gets all sizes"
     _change(config, as_json, name, lambda found: replace(found, named_sizes_only=is_named), told)

@@ -13,14 +13,14 @@ from coverproxy.domain.notice import Addressee, Delivery, Notice, NoticeKind, Wa
 
 @click.group()
 def notices() -> None:
-    """Try the mails and webhooks that tell people what happens."""
+    """Test the notices by mail and webhook."""
 
 
 @notices.command()
 @options
 @click.option("--to", metavar="ADDRESS", help="Send it only there, not to the operators.")
 def test(config: Config, as_json: bool, to: str | None) -> None:
-    """Send a notice to the operators and the webhooks at once, and say who took it.
+    """Send a notice to the operators and the webhooks at once, and say who accepted it.
 
     Exit code: 0 if all took it, else 1.
     """

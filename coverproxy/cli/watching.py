@@ -85,7 +85,7 @@ def _loop(
 
 
 class _Wakes:
-    """Notices of changes below some folders: by the system, or by looking where it cannot tell."""
+    """Notifications of changes below some folders: from the system, or by polling where it has none."""
 
     def __init__(self, folders: list[Path], *, poll: bool) -> None:
         self._event = threading.Event()

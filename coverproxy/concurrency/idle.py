@@ -1,4 +1,4 @@
-"""How much of its CPU time a machine has to spare, and who waits for it."""
+"""A machine's idle share of CPU time, and waiting for it."""
 
 import asyncio
 from contextlib import suppress

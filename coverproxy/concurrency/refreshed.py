@@ -1,4 +1,4 @@
-"""A value that many ask for and that is found anew after some seconds, by one of them."""
+"""A value that many read, refreshed by one of them after some seconds."""
 
 import asyncio
 import time

@@ -83,7 +83,7 @@ def _are_networks(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Networks = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_are_networks)]
-"""Addresses and networks, as they are written."""
+"""Addresses and networks, as text."""
 Hosts = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(listed_hosts)]
 """Hosts in lower case; `*.` stands for any name below."""
 

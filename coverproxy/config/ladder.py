@@ -96,7 +96,7 @@ def named_only(every: SizeTable, named: Mapping[str, Size]) -> SizeTable:
 
 
 def _by_area(named: Mapping[str, Size]) -> dict[str, Size]:
-    """Return the sizes that a wish may lead to: no wish asks for a filled box."""
+    """Return the sizes that a size in pixels may lead to: never a filled box."""
     whole = {name: size for name, size in named.items() if size.fit == "fit"} or named
     return dict(sorted(whole.items(), key=lambda each: each[1].width * each[1].height))
 

@@ -93,7 +93,7 @@ class Upload(Section):
 
 
 class Reports(Section):
-    """What readers may report of covers, and what follows by itself."""
+    """What readers may report about covers, and what follows automatically."""
 
     enabled: bool = True
     per_hour: Positive = 5

@@ -84,7 +84,7 @@ class Config(Section):
 
     @property
     def named_size_table(self) -> SizeTable:
-        """The same for keys that keep to the sizes named here: a wish leads to the next of those."""
+        """The same for keys with named sizes only: a size in pixels leads to the next named one."""
         return named_only(self.size_table, self.sizes)
 
     @property

@@ -24,7 +24,7 @@ _MOST_CONTROLS = 0.1
 
 
 class NotAList(ValueError):
-    """The file is not a text list. The message says what it is, and what to do."""
+    """The file is not a text list. The message names its kind, and says what to do."""
 
 
 def encoding(head: bytes) -> str:

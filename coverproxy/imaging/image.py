@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 
 class Measures(Protocol):
-    """What a header tells of a picture: a libvips image has it, and a JPEG that libjpeg-turbo may decode."""
+    """A picture's header, of a libvips image or of a JPEG that libjpeg-turbo may decode."""
 
     @property
     def width(self) -> int:

@@ -23,7 +23,7 @@ _HEIF_PIXEL_BYTES = 20
 
 
 def needed(image: Measures, body: bytes, loader: Loader) -> int:
-    """Estimate the most bytes that decoding takes; *image*: what its header tells."""
+    """Estimate the most bytes that decoding takes; *image*: its header."""
     pixels = image.width * image.height
     if loader is Loader.HEIF:
         return int(pixels * _HEIF_PIXEL_BYTES)

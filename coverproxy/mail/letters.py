@@ -23,7 +23,7 @@ class Says(Protocol):
 
 @dataclass(frozen=True)
 class Desk:
-    """What all letters share: the sender's address and name, the service's own address, and the texts."""
+    """Shared by all letters: the sender's address and name, the service's own address, and the texts."""
 
     sender: str
     name: str

@@ -36,7 +36,7 @@ UPDATE change_forgotten SET number = (SELECT max(number) FROM gone) WHERE EXISTS
 
 
 class PostgresCatalogue(WritesTogether, PostgresCatalogueTables):
-    """A Catalogue. *news* tells what other processes wrote; *changes* is this node's place in their log."""
+    """A Catalogue. *news* reports other processes' writes; *changes* is this node's place in their log."""
 
     def __init__(
         self, pool: PostgresPool, news: PostgresNews, changes: ChangeLog, priority: Mapping[str, int]

@@ -66,7 +66,7 @@ class SqlChangeFeed:
         self._write(_MOVE, (name, number))
 
     def claim(self, name: str, now: int, until: int) -> tuple[int, int] | None:
-        """See ChangeFeed. Nothing is written where there is nothing to tell."""
+        """See ChangeFeed. Writes nothing if there are no unsent changes."""
         if self.cursor(name) is None:
             self._write(_BEGIN, (name,))
         if not self._read(_WAITING, (name, now)):

@@ -60,7 +60,7 @@ class BetterQueue:
         return spec in self._views
 
     def add(self, spec: Spec) -> bool:
-        """Count a view; return whether another had to give way."""
+        """Count a view; return whether it evicted another wish."""
         self._views[spec] = self._views.get(spec, 0) + 1
         self._views.move_to_end(spec)
         if len(self._views) <= self._most:

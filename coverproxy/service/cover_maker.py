@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class CoverMaker:
-    """Makes covers for visitors, at their key's quota, and anew at the operator's cost."""
+    """Makes covers for visitors, charged to their key's quota, and remakes outdated ones for free."""
 
     def __init__(
         self,

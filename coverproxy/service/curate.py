@@ -196,7 +196,7 @@ class Curator:
         return found
 
     def withdraw(self, identifier: Identifier, digest: bytes, by: Decision) -> None:
-        """Delete what waits for a review, for who sent it; the same picture may be sent again."""
+        """Delete a pending original for its sender; the same picture may be sent again."""
         with self._deciding(identifier, Act.REMOVE, digest, by, can_undo=False) as changes:
             found = _own(changes.tables.of_item(identifier), digest)
             if found.state is not OriginalState.PENDING:

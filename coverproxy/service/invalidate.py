@@ -57,7 +57,7 @@ class Invalidator:
         return removed
 
     def purge_by_hand(self, identifier: Identifier, at: int) -> int:
-        """Do as purge_item() because a person wants it, and tell those who keep covers.
+        """Do what purge_item() does at a person's request, and report it to clients that keep covers.
 
         Return how many files went. *at*: seconds since 1970.
         """

@@ -53,7 +53,7 @@ class NoticeWatch:
         self._was_direct = False
 
     async def run(self) -> None:
-        """Run forever; without anybody to tell it looks at nothing."""
+        """Run forever; without recipients it does nothing."""
         if not self._post.is_on:
             await asyncio.Event().wait()
         look = 0

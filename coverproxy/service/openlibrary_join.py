@@ -45,7 +45,7 @@ class WantedItems(Protocol):
 
 @dataclass
 class JoinReport:
-    """What reading the dump found. `bytes`: read of the file as it lies on disk."""
+    """The result of reading the dump. `bytes`: read from the file on disk."""
 
     lines: int = 0
     editions: int = 0
@@ -150,7 +150,7 @@ def _wishes(
 
 @contextmanager
 def _opened(dump: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a dump, packed or not: what is read, and the file as it lies on disk."""
+    """Open a dump, packed or not: return the unpacked stream, and the file itself."""
     with dump.open("rb") as packed:
         is_gzip = packed.read(2) == b"\x1f\x8b"
         packed.seek(0)

@@ -1,4 +1,4 @@
-"""Reports of readers: entered, joined, decided; and the cover hidden by itself where that is configured."""
+"""Readers' reports: entered, joined and decided; covers are hidden automatically if that is configured."""
 
 import time
 from collections.abc import Callable

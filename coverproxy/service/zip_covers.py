@@ -66,7 +66,7 @@ class Packing:
         return sum(each is Packed.IN for each in self.outcomes.values())
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the ZIP; nothing at all where no cover could be had.
+        """Yield the ZIP, or nothing if there was no cover to pack.
 
         What exists costs no quota, so the rest is gone through when the quota is used up, too.
         """

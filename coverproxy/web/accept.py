@@ -30,7 +30,7 @@ def accepted(headers: CIMultiDictProxy[str]) -> str:
 
 
 def choices(accept: str, formats: frozenset[Format], offered: frozenset[Format]) -> tuple[Format, ...]:
-    """Return what a client may be answered with, what it likes best first; the last is what to make for it.
+    """Return the formats for a client, its favourite first; the last is the one to make for it.
 
     JPEG comes last, after the *offered* formats that the client names with the same weight; these are served
     where they exist. A client that does not take JPEG gets its best of *formats*, the enabled ones.

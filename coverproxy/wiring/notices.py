@@ -36,7 +36,7 @@ def mail_server(config: Config) -> MailServer | None:
 
 
 def desk(config: Config) -> Desk:
-    """Return what all letters share. Raises ConfigError."""
+    """Return the shared parts of all letters. Raises ConfigError."""
     return Desk(
         config.notices.sender, config.site.name, config.front.public_url.rstrip("/"), texts.load(config.site)
     )

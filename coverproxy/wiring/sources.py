@@ -115,7 +115,7 @@ def ingestor_of(config: Config, shelf: DataFolder, sources: Mapping[str, SourceC
 def contributor_of(
     config: Config, shelf: DataFolder, ingestor: Ingestor, now: Callable[[], float] = time.time
 ) -> Contributor:
-    """Build what ingests what people send. The data folder must be open."""
+    """Build the ingestion of uploads. The data folder must be open."""
     most, post = config.limits.max_bytes, notice_post(config)
     return Contributor(
         shelf.catalogue, shelf.files, shelf.invalidator, ingestor, config.imports, most, now, post

@@ -190,7 +190,7 @@ def test_a_key_has_a_link_exactly_while_it_is_open(tmp_path: Path) -> None:
 
 
 def test_links_are_repaired_from_the_keys(tmp_path: Path) -> None:
-    """Repair removes links of keys that are none, and makes those that are missing."""
+    """Repair removes links of keys that do not exist, and makes missing ones."""
     links = KeyLinks(tmp_path / "by-key")
     links.keep(Key("z" * 26, "", 1), NOW)
 

@@ -166,7 +166,7 @@ async def test_conditions_ranges_and_queries_are_not_answered_unseen(server: Run
 
 
 async def test_each_accept_header_has_its_own(server: Running) -> None:
-    """A JPEG in memory is no answer to who wants WebP, nor the other way round. Two lines are one list."""
+    """A JPEG in memory is not served to a client that wants WebP, nor the reverse. Two lines are one list."""
     for accept, kind in (("image/webp", "image/webp"), ("*/*", "image/jpeg")) * 3:
         assert (await server.get(server.path(), Accept=accept)).headers["Content-Type"] == kind
     both = ["Accept: */*", "Accept: image/webp", "Connection: close"]

@@ -98,7 +98,7 @@ def test_what_does_not_fit_into_memory_is_written_later(
 
 
 def test_a_torn_file_is_not_written(cache: DiskCache, objects: SharedObjects) -> None:
-    """What a machine's crash tore is no object, and waits no longer."""
+    """A file that a machine's crash tore is not written as an object, and no longer waits."""
     tier = SecondTier(objects, cache.layout, Metrics())
     tier.offer(SPEC, ORIGINAL, PICTURE)
     cache.layout.paths(SPEC)[0].write_bytes(PICTURE.body[:-3])

@@ -91,7 +91,7 @@ def loaded(tmp_path: Path, text: str = "", environ: Mapping[str, str] | None = N
 
 
 def mistakes(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> list[str]:
-    """The lines that a config's mistakes are told in, without the file's name."""
+    """The lines that report a config's mistakes, without the file's name."""
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, text, environ)
     return [line.removeprefix(f"{tmp_path / 'config.toml'}: ") for line in str(caught.value).splitlines()]
@@ -257,14 +257,14 @@ url = "https://covers.example.org/{isbn13}"
     ],
 )  # fmt: skip
 def test_mistakes_in_sources_are_told(tmp_path: Path, text: str, path: str, why: str) -> None:
-    """A wrong key of a source is told by the source's place in the file, from 0, and the key."""
+    """A wrong key of a source is reported with the source's place in the file, from 0, and the key."""
     told = mistakes(tmp_path, text)
 
     assert any(line.startswith(f"{path}: ") and why in line for line in told), told
 
 
 def test_unset_variables_are_told() -> None:
-    """Each variable that a source names and the environment has not is told once, by its source."""
+    """Each variable that a source names and the environment lacks is reported once, with its source."""
     url = "https://a/{isbn13}?{env:ONE}&{env:TWO}&{env:ONE}"
     source = {"name": "a", "kind": "http", "url": url, "headers": {"X": "{env:THREE}"}}
     config = load(None, {}, {"source": [source]})
@@ -331,12 +331,12 @@ def test_every_value_is_checked(tmp_path: Path, path: str) -> None:
 
 @pytest.mark.parametrize("table", sorted({path.rpartition(".")[0] for path in defaults()}))
 def test_unknown_keys_are_refused(tmp_path: Path, table: str) -> None:
-    """A misspelt key is told by its path, in every table: it is never passed over."""
+    """A misspelt key is reported with its path, in every table: it is never ignored."""
     assert mistakes(tmp_path, f"[{table}]\nfrobnicate = 1\n") == [f"{table}.frobnicate: no such key"]
 
 
 def test_an_unknown_table_is_refused(tmp_path: Path) -> None:
-    """A misspelt table is told too."""
+    """A misspelt table is reported too."""
     assert mistakes(tmp_path, "[sever]\nport = 1\n") == ["sever: no such key; did you mean server?"]
 
 
@@ -390,7 +390,7 @@ def test_mistakes_name_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zone", ["Europe/Nowhere", "Mars", "", "Europe", "../../etc/passwd", "a\\u0000b"])
 def test_bad_time_zones_are_told(tmp_path: Path, zone: str) -> None:
-    """A zone that is unknown, a folder of zones, or no name at all is told like any other mistake."""
+    """A zone that is unknown, a folder of zones, or no name at all is reported like any other mistake."""
     (told,) = mistakes(tmp_path, f'[quota]\ntime_zone = "{zone}"\n')
 
     assert told.startswith("quota.time_zone: ")
@@ -404,7 +404,7 @@ def test_good_time_zones_are_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["x", "00", "g" * 32, "a" * 40])
 def test_bad_hashes_are_told(tmp_path: Path, value: str) -> None:
-    """A refused hash that is neither MD5 nor SHA-256 is told: it would never match anything."""
+    """A refused hash that is neither MD5 nor SHA-256 is reported: it would never match anything."""
     (told,) = mistakes(tmp_path, f'[import]\nrefused_hashes = ["{"0" * 32}", "{value}"]\n')
 
     assert told.startswith("import.refused_hashes: ")
@@ -446,7 +446,7 @@ def test_a_size_is_added_beside_the_default_ones(tmp_path: Path) -> None:
 
 
 def test_a_new_size_needs_its_box(tmp_path: Path) -> None:
-    """A size without a height is told by what it lacks."""
+    """A size without a height is reported with the key that it lacks."""
     assert mistakes(tmp_path, "[sizes.thumb]\nwidth = 40\n") == ["sizes.thumb.height: field required"]
 
 
@@ -561,14 +561,14 @@ def test_the_environment_wins_over_the_file_and_overrides_over_both(tmp_path: Pa
 
 
 def test_other_variables_are_left_alone() -> None:
-    """Variables without the prefix, or without a section, are no configuration."""
+    """Variables without the prefix, or without a section, do not count as configuration."""
     environ = {"PATH": "/bin", "COVERPROXY_HOME": "/x", "SERVER__PORT": "1", "COVERPROXY_": ""}
 
     assert load(None, environ) == load(None, {})
 
 
 def test_mistakes_in_the_environment_are_told(tmp_path: Path) -> None:
-    """A wrong or unknown variable is told by its own name, beside the file's mistakes."""
+    """A wrong or unknown variable is reported by its own name, beside the file's mistakes."""
     environ = {"COVERPROXY_SERVER__PORT": "http", "COVERPROXY_CACHE__FSNYC": "true"}
     told = mistakes(tmp_path, "[quota]\ndaily_limit = -1\n", environ)
 
@@ -645,7 +645,7 @@ def test_bytes_may_have_a_unit(tmp_path: Path, text: str, count: int) -> None:
 
 @pytest.mark.parametrize("text", ["20", "GB", "20 gigabytes", "-1GB", "0B", "2e3GB"])
 def test_other_sizes_are_refused(tmp_path: Path, text: str) -> None:
-    """What is no size, or none that fits, is one mistake with its path."""
+    """A value that is not a size, or not one that fits, is one mistake with its path."""
     (told,) = mistakes(tmp_path, f'[cache]\nmax_bytes = "{text}"\n')
     assert told.startswith("cache.max_bytes: ")
 
@@ -721,7 +721,7 @@ SOURCE = '[[source]]\nname = "a"\nkind = "http"\n'
     ],
 )
 def test_no_value_ends_the_program(tmp_path: Path, text: str, place: str) -> None:
-    """What is of a type, length or depth that nobody writes is a mistake with its place, as any other."""
+    """A value of absurd type, length or depth is a mistake with its place, like any other."""
     told = mistakes(tmp_path, text)
     assert any(line.startswith(f"{place}:") for line in told), told
     assert max(map(len, told)) < 600
@@ -778,7 +778,7 @@ def test_mistakes_of_texts_come_with_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000 + "]" * 5000, '[site]\ntexts = "' + "x" * 5000 + '"\n'])
 def test_absurd_values_are_mistakes_too(tmp_path: Path, text: str) -> None:
-    """Deep nesting and endless paths are told in a line, not crashed on."""
+    """Deep nesting and endless paths are reported in a line; nothing crashes."""
     (told,) = mistakes(tmp_path, text)
     assert len(told) < 500
 
@@ -787,7 +787,7 @@ def test_absurd_values_are_mistakes_too(tmp_path: Path, text: str) -> None:
     "text", ["port = ", "[server", "[a]\n[a]\n", "port: 8080"], ids=["no value", "open", "twice", "YAML"]
 )
 def test_what_is_not_toml_is_told(tmp_path: Path, text: str) -> None:
-    """A file that is not TOML is told as such, with the place."""
+    """A file that is not TOML is reported as such, with the place."""
     (told,) = mistakes(tmp_path, text)
 
     assert told.startswith("is not TOML: ")
@@ -795,7 +795,7 @@ def test_what_is_not_toml_is_told(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
-    """A file that is not UTF-8 is told, not crashed on."""
+    """A file that is not UTF-8 is reported; nothing crashes."""
     file = tmp_path / "config.toml"
     file.write_bytes(b"[server]\nhost = '\xff'\n")
 
@@ -804,7 +804,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
-    """A file that is missing, or is a folder, is told with the reason: it is never taken for an empty one."""
+    """A file that is missing, or is a folder, is reported with the reason, never taken for an empty one."""
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
         load(tmp_path / "none.toml", {})
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):

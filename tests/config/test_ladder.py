@@ -67,7 +67,7 @@ def test_what_a_request_asks_for(name: str, query: dict[str, str], size: str, is
 
 @pytest.mark.parametrize("name", ["huge", "w321", "medium@4x", "medium@2", "@2x", "w-1"])
 def test_other_names_are_unknown(name: str) -> None:
-    """A name that is not in the table is no size, whatever the query wishes."""
+    """A name that is not in the table is not a size, whatever the query asks for."""
     with pytest.raises(NoSuchSize):
         sizes.asked(TABLE, name, {"w": "100"})
 

@@ -1,4 +1,4 @@
-"""nginx and its limit of open files: none is run into unless the config asks for it, and then it is told."""
+"""nginx and its limit of open files: it is reached only if the config asks for that, and is then reported."""
 
 import asyncio
 import contextlib
@@ -129,7 +129,7 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Read one answer, of a length that is told."""
+    """Read one answer of a given length."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     (length,) = (line for line in head.lower().split("\r\n") if line.startswith("content-length:"))
     return int(head.split()[1]), await reader.readexactly(int(length.partition(":")[2]))

@@ -59,7 +59,7 @@ def test_the_unit_is_hardened(tmp_path: Path) -> None:
 
 
 def test_variables_may_lie_beside_the_config(tmp_path: Path) -> None:
-    """Secrets come from a file that only root can read; one that is not there is no fault."""
+    """Secrets come from a file that only root can read; a missing file is not an error."""
     assert "\nEnvironmentFile=-/etc/coverproxy/environment\n" in unit(tmp_path).read_text()
 
 
@@ -143,7 +143,7 @@ def test_what_is_for_another_process_is_left_alone(environment: dict[str, str]) 
 
 
 def test_telling_nobody_is_no_fault(tmp_path: Path) -> None:
-    """Without a manager, or with one that is gone, a state is told to nobody."""
+    """Without a manager, or with one that is gone, states are not sent."""
     for address in ("", "nonsense", str(tmp_path / "gone")):
         sd_notify.notifier({"NOTIFY_SOCKET": address})("READY=1")
     with listening(tmp_path / "there") as told:

@@ -1,4 +1,4 @@
-"""A certificate that nginx is told of, and that is not on the disk."""
+"""A certificate that nginx's config names, but that is not on the disk."""
 
 from pathlib import Path
 from typing import Any

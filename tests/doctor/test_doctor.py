@@ -109,7 +109,7 @@ def test_people_get_lines_with_what_to_do(sick: Path, ports: dict[str, Any]) -> 
 
 
 def test_a_config_with_mistakes_is_the_one_finding(examine: Examine, tmp_path: Path) -> None:
-    """All mistakes are told with their paths; a config that is right is told by its name."""
+    """All mistakes are reported with their paths; a right config is reported by its name."""
     file = tmp_path / "c.toml"
     file.write_text('[server]\nworkers = "x"\n[cache]\nsize = 1\n')
     code, found = examine(tmp_path / "data", "--config", file)
@@ -339,7 +339,7 @@ def test_why_nothing_answers_is_said_in_words(examine: Examine, healthy: Path) -
 
 
 def test_a_url_that_does_not_answer_is_told(examine: Examine, healthy: Path) -> None:
-    """A refused connection and a text that is no URL are problems of their own."""
+    """A refused connection and a text that is not a URL are separate problems."""
     for url in ("http://127.0.0.1:1", "http://127.0.0.1:99999", "covers.example.org", "ftp://example.org"):
         code, found = examine(healthy, "--url", url)
         assert code == 1
@@ -347,7 +347,7 @@ def test_a_url_that_does_not_answer_is_told(examine: Examine, healthy: Path) -> 
 
 
 async def test_a_running_server_is_found(server: Running) -> None:
-    """A server of ours is told by its answers, on its own address, its health address and from outside."""
+    """Our server is recognised by its answers: on its own address, its health address and from outside."""
     listeners = server.listeners
 
     def ask() -> dict[str, Level]:

@@ -1,4 +1,4 @@
-"""What may become an original: limits, lists, and what a file is told by."""
+"""What may become an original: limits, lists, and how a file's type is recognised."""
 
 import hashlib
 import os
@@ -169,7 +169,7 @@ def test_sides_at_their_bounds_are_taken(file: Path, width: int, height: int) ->
 def test_limits_decide_alike_for_every_size(
     tmp_path_factory: pytest.TempPathFactory, width: int, height: int
 ) -> None:
-    """What is taken keeps every limit, and what is refused breaks the one it is refused for."""
+    """Accepted files keep every limit, and refused ones break the limit that the refusal names."""
     file = tmp_path_factory.getbasetemp() / "any-size.png"
     file.write_bytes(images.png_saying(width, height))
     limits = Limits()
@@ -262,7 +262,7 @@ def test_a_pipe_holds_nobody_up(file: Path) -> None:
 
 
 def test_a_device_or_socket_is_refused(file: Path, tmp_path: Path) -> None:
-    """A name that leads to a device without end, or to a socket, is no picture."""
+    """A name that leads to a device without end, or to a socket, is not a picture."""
     file.symlink_to("/dev/zero")
     assert refusal(file, max_bytes=1_000_000) in ("unreadable", "type", "bytes")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -295,7 +295,7 @@ def hevc_photo() -> bytes:
 
 
 def test_a_phones_heic_is_refused_by_name(file: Path) -> None:
-    """HEVC has no decoder here, and the refusal says so: it is no corrupt file."""
+    """HEVC has no decoder here, and the refusal says so: the file is not corrupt."""
     file.write_bytes(hevc_photo())
     assert refusal(file) == "codec"
 

@@ -83,7 +83,7 @@ class TestReports(ReportContract):
 
 
 class TestNotices(NoticeContract):
-    """SQLite keeps what people are told, and tells each once."""
+    """SQLite keeps the contract of notices: each is sent once."""
 
 
 class TestChangeFeed(ChangeFeedContract):
@@ -225,7 +225,7 @@ def test_many_processes_open_a_new_catalogue_at_once(tmp_path: Path) -> None:
 
 
 def test_a_catalogue_that_is_none_says_so(path: Path) -> None:
-    """A file that is no database is neither overwritten nor taken for an empty catalogue."""
+    """A file that is not a database is neither overwritten nor taken for an empty catalogue."""
     path.parent.mkdir()
     path.write_bytes(b"this is somebody's text" * 100)
     broken = SqliteCatalogue(path, {})

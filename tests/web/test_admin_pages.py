@@ -184,7 +184,7 @@ async def test_a_program_does_all_that_a_person_can(guarded: Running) -> None:
 
 
 async def test_the_first_page_says_what_waits(guarded: Running, administrator: Visitor) -> None:
-    """Keys, wishes for a role, pending and corrupt originals by number; what all keys want in vain."""
+    """Keys, wishes for a role, pending and corrupt originals by number; requested items without a cover."""
     await guarded.new_key(is_waiting=True)
     await guarded.new_key(asked_role="server")
     first, second = (
@@ -248,7 +248,7 @@ async def test_what_cannot_be_undone_is_asked_once_more(guarded: Running, admini
 
 
 async def test_keys_are_filtered_sorted_and_taken_along(guarded: Running) -> None:
-    """By state, by name; as CSV, where what a stranger typed is no formula."""
+    """By state, by name; as CSV, where text that strangers typed is not a formula."""
     await guarded.new_key(is_waiting=True, label="=HYPERLINK(1)", contact="x@example.org")
     await guarded.new_key(revoked_at=5, label="Aardvark")
 

@@ -41,7 +41,7 @@ def packed(got: Got) -> dict[str, bytes]:
 
 
 async def test_a_list_is_sorted_into_covers_none_and_unread(server: Running) -> None:
-    """Programs get what people see: covers with titles, items without one, lines that are no identifier."""
+    """Programs get what people see: covers with titles, items without one, lines without an identifier."""
     text = f"{COVERED} Pride\n# not counted\n{UNCOVERED}\nnonsense\n978-0-14-143951-8 the same again\n"
     told = orjson.loads((await sent(server, text, accept="application/json")).body)
 

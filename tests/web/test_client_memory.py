@@ -84,7 +84,7 @@ def test_the_oldest_path_goes_first() -> None:
 
 
 async def test_forged_addresses_enter_no_cache(server: Running) -> None:
-    """An address in X-Forwarded-For that is too long to be one is no address, and is not remembered."""
+    """An address in X-Forwarded-For that is too long is not taken for an address, and is not remembered."""
     before = _is_trusted.cache_info().currsize
     got = await server.get(server.path(), X_Forwarded_For=", ".join("9" * 100 + str(at) for at in range(20)))
 

@@ -57,7 +57,7 @@ def test_the_client_knows_every_word(word: CoverStatus) -> None:
 
 
 def test_the_client_keeps_no_other_edition() -> None:
-    """What stands in for a missing cover is no cover of the book: `coverproxy fetch` does not save it."""
+    """Another edition's cover is not the book's: `coverproxy fetch` does not save it."""
     assert judge(ServerAnswer(200, {"X-Cover-Status": "edition"}, b"picture")) is Verdict.MISSING
 
 

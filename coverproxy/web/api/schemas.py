@@ -149,7 +149,7 @@ class InfoOriginal(TypedDict):
     until: Annotated[Moment | None, Field(description="From when on it is not shown.")]
     no_crop: Annotated[bool, Field(description="It must not be cropped.")]
     kept_until: Annotated[
-        Moment | None, Field(description="When it is deleted, as its source wishes; its covers stay.")
+        Moment | None, Field(description="When it is deleted, as its source requires; its covers stay.")
     ]
 
 

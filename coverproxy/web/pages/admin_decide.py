@@ -49,7 +49,7 @@ async def decide(request: web.Request) -> web.StreamResponse:
 
 
 def decide_one(curator: Curator, book: Identifier, fields: dict[str, str], by: Decision) -> None:
-    """Decide. Blocks. Raises NoSuchOriginal, KeyRequestRefused for what no button of ours sends."""
+    """Decide. Blocks. Raises NoSuchOriginal, KeyRequestRefused for an unknown action."""
     act = fields.get("act", "")
     if act == "undo":
         number = fields.get("number", "")

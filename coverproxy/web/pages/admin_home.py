@@ -72,7 +72,7 @@ def _counted(curator: Curator, reports: ReportDesk) -> tuple[int, int]:
 
 
 async def _wanted(request: web.Request) -> list[Lacking]:
-    """Return what all keys asked for and what still has no cover. Raises Unavailable."""
+    """Return the requested items of all keys that still have no cover. Raises Unavailable."""
     return await request.app[WANTED].get(partial(_lacking, request.app))
 
 

@@ -1,4 +1,4 @@
-"""The report page: anybody says what is wrong with a cover, and sees later what became of it."""
+"""The report page: anybody can report a wrong cover, and later see the outcome."""
 
 import re
 from functools import partial
@@ -75,7 +75,7 @@ async def send(request: web.Request) -> web.StreamResponse:
 @routes.get("/report/{code}")
 @person
 async def state(request: web.Request) -> web.StreamResponse:
-    """Show what became of a report, to those who know its number."""
+    """Show a report's outcome to those who know its number."""
     _enabled(request)
     find = partial(request.app[REPORTS].by_code, request.match_info["code"])
     return shown(request, "report_state.html", _told(await asked(request, find)))

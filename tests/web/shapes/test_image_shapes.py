@@ -309,7 +309,7 @@ async def test_hits_of_shapes_take_the_fast_path(server: Running) -> None:
 
 
 async def test_evergreens_base_may_lack_its_slash(server: Running) -> None:
-    """ChiliFresh's address is what is configured with ?isbn=… behind it: /devkey/KEY, or /devkey/KEY/."""
+    """ChiliFresh's address is the configured one with ?isbn=… appended: /devkey/KEY, or /devkey/KEY/."""
     made = await server.get(server.path())
     for rest in (f"?isbn={COVERED}&size=M", f"/?ISBN={COVERED}&SIZE=m", f"/?isbn={COVERED}&amp;size=M"):
         got = await server.get(f"/devkey/{server.key.name}{rest}")

@@ -29,7 +29,7 @@ Says = Callable[[Got, Fill], bool]
 
 
 def sides(got: Got) -> tuple[int, int]:
-    """What getimagesize() says; nothing where the bytes are no picture."""
+    """What getimagesize() says; nothing where the bytes are not a picture."""
     try:
         return Image.open(BytesIO(got.body)).size
     except OSError:
