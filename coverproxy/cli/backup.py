@@ -14,6 +14,8 @@ from coverproxy.domain.counted import counted
 if TYPE_CHECKING:
     from coverproxy.service.backup import Copied
 
+_NOT_SAVED = "\nNot saved: the cache, which is made again, and sources.db: what sources lack is asked again."
+
 
 @click.command()
 @options
@@ -24,14 +26,15 @@ def backup(config: Config, as_json: bool, folder: Path) -> None:
 
     Each database is copied as of one moment. Originals that FOLDER already has are skipped, so a second
     backup to the same place is quick. The cache is not saved: it can be made again. Save config.toml
-    yourself. Originals imported by reference are not saved.
+    yourself. Originals imported by reference are not saved, nor is sources.db: what sources lack is asked
+    again.
     """
     if config.store.is_shared:
         raise click.ClickException(
             "the databases are in PostgreSQL: save them by pg_dump, originals as files"
         )
     with faults_told():
-        _tell(_copied(Path(config.data.dir), folder, as_json), "saved", as_json)
+        _tell(_copied(Path(config.data.dir), folder, as_json), "saved", as_json, _NOT_SAVED)
 
 
 @click.command()
@@ -68,9 +71,9 @@ def _copied(source: Path, target: Path, as_json: bool) -> "Copied":
         return copy(source, target, lambda copied: show(copied.originals + copied.there, total))
 
 
-def _tell(copied: "Copied", what: str, as_json: bool) -> None:
+def _tell(copied: "Copied", what: str, as_json: bool, more: str = "") -> None:
     text = (
         f"{counted(copied.databases, 'database')} and {counted(copied.originals, 'original')} {what}"
-        f" ({copied.bytes / 1e6:.1f} MB), {counted(copied.there, 'original')} already there"
+        f" ({copied.bytes / 1e6:.1f} MB), {counted(copied.there, 'original')} already there{more}"
     )
     tell(as_json, asdict(copied), text)

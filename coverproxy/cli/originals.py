@@ -73,7 +73,7 @@ def sweep(config: Config, as_json: bool, days: float | None, dry_run: bool) -> N
         if shelf.objects is None:
             raise click.ClickException("no object store is named (store.objects): there is nothing to sweep")
         try:
-            with progress("sweeping", "folders", quiet=as_json) as show:
+            with progress("sweeping", "folder", quiet=as_json) as show:
                 for done in OriginalSweep(shelf.catalogue, shelf.objects, seconds, acts=not dry_run).steps():
                     show(done.folders, len(FOLDERS))
         except TurnTaken as exc:

@@ -48,7 +48,7 @@ def copy_command(config: Config, as_json: bool, source: Engine, target: Engine, 
     if not where:
         raise click.UsageError("no PostgreSQL is named: give --url, or set store.url in the config")
     with faults_told(), _both(config, where) as (files, database):
-        result = _copied(Path(config.data.dir), files, database, source, as_json)
+        result = _copied(Path(config.data.dir), files, database, source, where, as_json)
     text = f"{counted(sum(result.rows.values()), 'row')} of {counted(len(result.rows), 'table')} copied"
     tell(as_json, asdict(result), f"{text}, and the same in both" if not result.differing else text)
     if result.differing:
@@ -57,11 +57,12 @@ def copy_command(config: Config, as_json: bool, source: Engine, target: Engine, 
 
 
 def _copied(
-    data: Path, files: "SqliteTables", database: "PostgresTables", source: Engine, as_json: bool
+    data: Path, files: "SqliteTables", database: "PostgresTables", source: Engine, url: str, as_json: bool
 ) -> "CopyResult":
     from coverproxy.service.store_copy import Progress, copy
+    from coverproxy.storage.postgres_pool import place
 
-    note = Progress(data / "store-copy.json", source)
+    note = Progress(data / "store-copy.json", f"{source}, {place(url)}")
     with progress("copying", "row", quiet=as_json) as show:
         if source == "sqlite":
             return copy(files, database, note, show)

@@ -25,23 +25,28 @@ class CopyResult:
 
 
 class Progress:
-    """Up to where each table is copied, in a file, so that an interrupted copy goes on from there."""
+    """Up to where each table is copied, in a file, so that an interrupted copy goes on from there.
+
+    `has_begun`: whether rows may be in the target already.
+    """
 
     def __init__(self, path: Path, what: str) -> None:
         self._path = path
         self._what = what
         self._after: dict[str, list[object]] = {}
+        self.has_begun = False
         try:
             found = json.loads(path.read_bytes())
             if found["what"] == what:
                 self._after = found["after"]
+                self.has_begun = True
         except (OSError, ValueError, KeyError, TypeError):
             pass
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether it goes on from an earlier one."""
-        return bool(self._after)
+    def begin(self) -> None:
+        """Note that rows are written from now on: a target that has some is no longer another's."""
+        self.has_begun = True
+        self._write()
 
     def after(self, table: str) -> Row | None:
         """Return the key of the last row that was copied of a table; None: none was."""
@@ -51,6 +56,9 @@ class Progress:
     def note(self, table: str, key: Row) -> None:
         """Remember the key of the last row that was copied of a table."""
         self._after[table] = [_written(each) for each in key]
+        self._write()
+
+    def _write(self) -> None:
         beside = atomic.temporary(self._path.parent)
         atomic.write(beside, json.dumps({"what": self._what, "after": self._after}).encode())
         beside.replace(self._path)
@@ -82,6 +90,7 @@ def copy(
     tables = _common(source.tables(), target.tables())
     if not progress.has_begun:
         _refuse_used(target, tables)
+        progress.begin()
     total, done = sum(source.count(name) for name in tables), 0
     result = CopyResult()
     for name, table in tables.items():

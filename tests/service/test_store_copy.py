@@ -1,8 +1,11 @@
 """All that a service keeps moves from SQLite to PostgreSQL and back, row by row the same."""
 
+import hashlib
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +60,11 @@ async def data(tmp_path: Path, drawn: Path) -> Path:
     return folder
 
 
-def rows(folder: Path) -> dict[str, list[Row]]:
+def rows(folder: Path, most: int = 10_000) -> dict[str, list[Row]]:
     """Every row of every table that is copied."""
     found = SqliteTables(sorted(folder.glob("*.db")))
     with closing(found):
-        return {name: found.rows(table, None, 10_000) for name, table in found.tables().items()}
+        return {name: found.rows(table, None, most) for name, table in found.tables().items()}
 
 
 async def test_there_and_back_all_is_the_same(data: Path, postgres: Cluster, tmp_path: Path) -> None:
@@ -120,6 +123,96 @@ def test_an_interrupted_copy_goes_on(data: Path, postgres: Cluster, tmp_path: Pa
 
     assert result.differing == {}
     assert not (tmp_path / "p.json").exists()
+
+
+def killed_and_ended(data: Path, source: str, target: str, url: str, moments: list[int]) -> int:
+    """Start the copy, and kill it once it has noted so many portions more, for each of the moments; then let
+    it end. Return how many were killed before their end."""
+    words = ["store", "copy", "--from", source, "--to", target, "--url", url]
+    command = [sys.executable, "-m", "coverproxy", *words, "--data", str(data)]
+    note = data / "store-copy.json"
+    for killed, moment in enumerate(moments):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        seen = {note.read_bytes()} if note.exists() else set()
+        enough = len(seen) + moment
+        while process.poll() is None and len(seen) < enough:
+            with suppress(FileNotFoundError):
+                seen.add(note.read_bytes())
+        process.kill()
+        _, said = process.communicate()
+        if process.returncode >= 0:
+            assert process.returncode == 0, said
+            return killed
+    assert "the same in both" in run(*words, data=data)
+    assert not note.exists()
+    return len(moments)
+
+
+def test_a_killed_copy_goes_on(data: Path, postgres: Cluster, tmp_path: Path) -> None:
+    """Killed in the middle of a table and between tables, there and back: every row of every table is there
+    once, and the same."""
+    with closing(sqlite3.connect(data / "catalogue.db")) as file, file:
+        many = ((f"once {number}", number, b"d", "{}") for number in range(12_000))
+        file.executemany("INSERT INTO once VALUES (?, ?, ?, ?)", many)
+    url, back = postgres.new_database(), tmp_path / "back"
+    before = rows(data, most=20_000)
+    there = killed_and_ended(data, "sqlite", "postgres", url, [1, 3, 3, 2])
+    with opened_database(url) as database:
+        kinds = database.tables()
+        found = {name: database.rows(each, None, 20_000) for name, each in kinds.items()}
+        assert {name: sorted(map(repr, each)) for name, each in found.items()} == {
+            name: sorted(map(repr, each)) for name, each in before.items()
+        }
+    again = killed_and_ended(back, "postgres", "sqlite", url, [1, 3, 3, 2])
+
+    assert rows(back, most=20_000) == before
+    assert len(before["once"]) == 12_000
+    assert there >= 2
+    assert again >= 2
+
+
+def everything(path: Path) -> dict[str, list[Row]]:
+    """Every row of every table of a database."""
+    with closing(sqlite3.connect(path)) as file:
+        names = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {name: sorted(file.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for (name,) in names}  # noqa: S608
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The digest of every original's file."""
+    found = (path for path in (folder / "originals").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def test_what_is_restored_is_the_same(data: Path, drawn: Path, tmp_path: Path) -> None:
+    """Every row of every table that is saved, and every original, comes back; what is not saved is told."""
+    take_in(configured(data), drawn, "copy")
+    saved, other = tmp_path / "saved", tmp_path / "other"
+    told = run("backup", saved, data=data)
+    assert "sources.db" in told
+    assert "is asked again" in told
+    run("restore", saved, data=other)
+
+    for name in ("state.db", "catalogue.db"):
+        before = everything(data / name)
+        assert everything(other / name) == before
+        assert sum(map(len, before.values())) > 5
+    assert digests(other) == digests(data)
+    assert digests(data)
+    assert not (other / "sources.db").exists()
+
+
+def test_a_copy_that_was_killed_before_its_first_note_goes_on(
+    data: Path, postgres: Cluster, tmp_path: Path
+) -> None:
+    """Rows of the very first portion do not make the target another's."""
+    url, files = postgres.new_database(), SqliteTables(sqlite_files(configured(data)))
+    with closing(files), opened_database(url) as database:
+        note = Progress(tmp_path / "p.json", "x")
+        note.begin()
+        key_table = files.tables()["key"]
+        database.write(key_table, files.rows(key_table, None, 10))
+        assert copy(files, database, Progress(tmp_path / "p.json", "x")).differing == {}
 
 
 def test_the_check_sees_what_differs(data: Path, postgres: Cluster, tmp_path: Path) -> None:
