@@ -23,10 +23,12 @@ from tempfile import TemporaryFile
 from typing import Any
 
 IMPORTED = (
-    "coverproxy.cli", "coverproxy.cache.stats", "coverproxy.cache.sweep", "coverproxy.cache.verify",
-    "coverproxy.service.backup", "coverproxy.service.book_json", "coverproxy.service.links",
-    "coverproxy.service.prewarm", "coverproxy.service.reports", "coverproxy.wiring.accounts",
-    "coverproxy.wiring.commands", "coverproxy.wiring.feeds", "multiprocessing.spawn",
+    "coverproxy.cli", "coverproxy.cache.janitor", "coverproxy.cache.stats", "coverproxy.cache.sweep",
+    "coverproxy.cache.verify", "coverproxy.deploy.nginx", "coverproxy.deploy.systemd",
+    "coverproxy.doctor.run", "coverproxy.service.backup", "coverproxy.service.book_json",
+    "coverproxy.service.links", "coverproxy.service.prewarm", "coverproxy.service.reports",
+    "coverproxy.wiring.accounts", "coverproxy.wiring.commands", "coverproxy.wiring.feeds",
+    "multiprocessing.spawn",
 )  # fmt: skip
 """What the commands import. None of it starts threads or loads libvips, which survives no fork."""
 

@@ -2,6 +2,8 @@
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,31 @@ def imports(module: str, tree: ast.AST) -> Iterator[str]:
                 yield from named(name)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the tests want to know of a file, told by one walk through it."""
+
+    docstring: str | None
+    lines: int
+    unfit: tuple[str, ...]
+    functions: tuple[tuple[str, int], ...]
+    classes: tuple[str, ...]
+    reaches: tuple[str, ...]
+
+
+@cache
+def facts(path: Path) -> Facts:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    module = next((name for name, its_path in MODULES.items() if its_path == path), "")
+    return Facts(
+        ast.get_docstring(tree), len(text.splitlines()), tuple(unfit(module, tree)) if module else (),
+        tuple((f"{module}.{name}", lines) for name, lines in functions_of(tree)),
+        tuple(node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)),
+        tuple(reaches(tree)),
+    )  # fmt: skip
+
+
 def unfit(module: str, tree: ast.AST) -> list[str]:
     """The imports that go up or sideways."""
     mine = package(module)
@@ -88,7 +115,7 @@ def test_every_module_has_a_floor() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_no_import_goes_up(module: str) -> None:
     """A file sees its own package and the floors below; packages on one floor do not see each other."""
-    assert unfit(module, ast.parse(MODULES[module].read_text(encoding="utf-8"))) == []
+    assert facts(MODULES[module]).unfit == ()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +147,7 @@ def test_the_rule_is_seen_to_break(module: str, code: str, seen: list[str]) -> N
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_says_what_it_is(module: str) -> None:
     """Every module starts with a docstring whose first paragraph is a sentence."""
-    text = ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    text = facts(MODULES[module]).docstring
 
     assert text
     assert text.partition("\n\n")[0].endswith(".")
@@ -129,15 +156,14 @@ def test_a_module_says_what_it_is(module: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_fits_the_head(module: str) -> None:
     """No module is longer than 350 lines."""
-    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
+    assert facts(MODULES[module]).lines <= MAX_MODULE_LINES
 
 
-def functions() -> Iterator[tuple[str, int]]:
+def functions_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Every function, nested ones too, with the lines of its body without its docstring."""
-    for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield f"{module}.{node.name}", body_lines(node)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, body_lines(node)
 
 
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -147,7 +173,8 @@ def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def test_functions_are_small() -> None:
     """No function has more than 25 lines, and ninety-nine of a hundred have no more than 20."""
-    lengths = sorted(functions(), key=lambda each: each[1])
+    functions = (each for path in MODULES.values() for each in facts(path).functions)
+    lengths = sorted(functions, key=lambda each: each[1])
 
     assert [each for each in lengths if each[1] > MAX_FUNCTION_LINES] == []
     assert lengths[len(lengths) * 99 // 100][1] <= MAX_MOST_FUNCTIONS_LINES
@@ -179,7 +206,7 @@ def is_service(node: ast.expr) -> bool:
 @pytest.mark.parametrize("path", sorted([*ROOT.rglob("*.py"), *(ROOT.parent / "tests").rglob("*.py")]))
 def test_nobody_reaches_through_the_service(path: Path) -> None:
     """Covers has verbs. Its parts are known to the wiring, and to tests as `server.service`."""
-    assert reaches(ast.parse(path.read_text(encoding="utf-8"))) == []
+    assert facts(path).reaches == ()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +246,6 @@ def test_no_class_name_occurs_twice() -> None:
     """A class's name leads to one class: in the whole product no two are called the same."""
     found: dict[str, list[str]] = {}
     for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef):
-                found.setdefault(node.name, []).append(module)
+        for name in facts(path).classes:
+            found.setdefault(name, []).append(module)
     assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
