@@ -254,6 +254,21 @@ def test_how_often_it_was_met_is_counted() -> None:
     assert recent.repeats("a", 21.0, FAULT_SECONDS) == 0
 
 
+def test_faults_do_not_drive_each_other_out() -> None:
+    """Of 200 faults that last each is news once, whatever their places: two of ours shared one.
+
+    While state.db was locked, both were logged with every cover.
+    """
+    recent = RecentEvents()
+    faults = [
+        "coverproxy.accounts.accounts a cover cannot be counted yet state.db: database is locked",
+        "coverproxy.service.databases a database has a fault state.db",
+        *map(str, range(200)),
+    ]
+    assert [recent.repeats(each, 1.0, FAULT_SECONDS) for each in faults] == [0] * len(faults)
+    assert [recent.repeats(each, 2.0, FAULT_SECONDS) for each in faults] == [None] * len(faults)
+
+
 def test_processes_forked_from_one_log_a_fault_once() -> None:
     """Of eight workers that meet the same fault at the same moment one says so."""
     recent, got = RecentEvents(), os.pipe()

@@ -91,4 +91,4 @@ Hosts = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(listed_ho
 class Section(BaseModel):
     """A table of the config file: frozen, without unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

@@ -46,9 +46,17 @@ class Front(Section):
     def _fit_nginx(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         """Reject characters that would end a directive, or begin another, in the generated text."""
         for word in (value,) if isinstance(value, str) else value:
-            if set(word) & set(" \t\r\n;{}\"'$\\#"):
+            if re.search(r"[\x00-\x20\x7f;{}\"'$\\#]", word):
                 raise ValueError(f"{word!r} is not allowed in nginx's configuration; expected one plain word")
         return value
+
+    @field_validator("listen", "listen_tls")
+    @classmethod
+    def _have_ports(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not re.fullmatch(r"unix:/.+|(\[[^]]+\]:|[^][:]+:)?[0-9]{1,5}", value, re.ASCII):
+                raise ValueError(f"{value!r} has no port; expected one like 443, [::]:443 or unix:/path")
+        return values
 
     @field_validator("apps")
     @classmethod

@@ -288,7 +288,8 @@ def _tls_port(config: Config) -> str:
     if public.scheme == "https":
         port = public.port or 443
     else:
-        port = next((int(each.rpartition(":")[2]) for each in config.front.listen_tls if each), 443)
+        ports = (each.rpartition(":")[2] for each in config.front.listen_tls)
+        port = next((int(each) for each in ports if each.isdecimal()), 443)  # a socket's path is no port
     return "" if port == 443 else f":{port}"
 
 

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _REOPEN_SECONDS = 1.0
 """Pause between attempts to open an unusable database."""
 
-_EMPTIED = "was emptied while in use: put it back from a backup"
+_EMPTIED = "is empty: put it back from a backup"
 
 _LOCKED_SECONDS = 5.0
 """Longest that one transaction keeps others from writing before it counts as a fault."""

@@ -13,7 +13,13 @@ _SLOT = struct.Struct("=Qdq")
 """Digest of the event, when it was logged, and how often it occurred since."""
 
 _SLOTS = 1024
-"""Events remembered at once; if two share a slot, the later one counts as new."""
+"""Events remembered at once, about."""
+
+_WAYS = 16
+"""Slots in which an event may stand; if others fill them all, it takes the place of the oldest.
+
+In one slot alone, two faults that last would drive each other out, and be logged every time.
+"""
 
 
 class RecentEvents:
@@ -34,8 +40,8 @@ class RecentEvents:
         In the second case it counts as logged *now*.
         """
         digest = int.from_bytes(blake2b(what.encode(errors="replace"), digest_size=8).digest())
-        at = digest % _SLOTS * _SLOT.size
         with self._alone():
+            at = self._slot(digest)
             known, since, met = _SLOT.unpack_from(self._memory, at)
             is_known = known == digest
             if is_known and 0 <= now - since < seconds:
@@ -43,6 +49,15 @@ class RecentEvents:
                 return None
             _SLOT.pack_into(self._memory, at, digest, now, 0)
             return met if is_known else 0
+
+    def _slot(self, digest: int) -> int:
+        """Return where an event stands, or the place that it may take."""
+        first = digest % _SLOTS
+        places = [(first + step) % _SLOTS * _SLOT.size for step in range(_WAYS)]
+        found = [_SLOT.unpack_from(self._memory, at) for at in places]
+        own = (at for at, (known, _, _) in zip(places, found, strict=True) if known == digest)
+        oldest = min(range(_WAYS), key=lambda way: found[way][1])
+        return next(own, places[oldest])
 
     def clear(self) -> None:
         """Forget all events."""

@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from coverproxy.storage import ownership, sqlite_creation
+from coverproxy.storage.recent_events import RecentEvents
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +19,9 @@ WAIT_SECONDS = 10.0
 
 _TELL_SECONDS = 2.0
 """How long a migration waits for a lock before it says so."""
+
+_TELL_AGAIN_SECONDS = 60.0
+_told = RecentEvents()
 
 
 def connect(path: Path, wait_seconds: float = WAIT_SECONDS, mode: str = "rw") -> sqlite3.Connection:
@@ -85,13 +89,19 @@ def apply(path: Path, steps: Sequence[str], mend: Mend | None = None, lost: Lost
     except sqlite3.OperationalError as exc:
         if not is_busy(exc):
             raise
-        _log.warning("waiting for another process that locks %s: `fuser %s` lists who uses it", path, path)
+        _tell(path)
     else:
         return
     try:
         _bring(path, steps, mend, WAIT_SECONDS - _TELL_SECONDS)
     except sqlite3.OperationalError as exc:
         raise (Locked(busy_told(path)) if is_busy(exc) else exc) from None
+
+
+def _tell(path: Path) -> None:
+    """Say what is waited for: once a minute, as a service tries again every second."""
+    if _told.repeats(str(path), time.monotonic(), _TELL_AGAIN_SECONDS) is not None:
+        _log.warning("waiting for another process that locks %s: `fuser %s` lists who uses it", path, path)
 
 
 def busy_told(path: Path) -> str:

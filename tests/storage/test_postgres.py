@@ -430,6 +430,26 @@ def test_a_step_that_fails_leaves_nothing(pool: PostgresPool) -> None:
     assert pool.read("SELECT to_regclass('odd')") == [(None,)]
 
 
+def test_steps_behind_a_lock_say_what_they_wait_for(
+    pool: PostgresPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While another node migrates, one line says so; they give up in time, and go through afterwards."""
+    monkeypatch.setattr(postgres_migrations, "_TELL_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_migrations, "LOCK_SECONDS", 0.2)
+    steps = ["CREATE TABLE slow (n integer)"]
+    with (
+        pool.transaction(postgres_migrations.LOCKED_FOR_SCHEMA),
+        pytest.raises(StoreUnavailable, match="lock timeout"),
+    ):
+        postgres_migrations.apply(pool, "slow", steps)
+    (said,) = [each.getMessage() for each in caplog.records]
+    assert said.startswith(f"waiting for others that lock the tables for slow in {pool.place}")
+    assert postgres_migrations.apply(pool, "slow", steps) == 1
+    assert len(caplog.records) == 1
+    pool.write("DROP TABLE slow")
+    pool.write("DELETE FROM coverproxy_schema WHERE part = 'slow'")
+
+
 def test_nul_is_written_as_what_stands_for_it(notes: PostgresActivity) -> None:
     """What a client sent with NUL in it is kept all the same: PostgreSQL has no such character."""
     notes.add({}, [RefusalRow("a", 1, "invalid", "x\0y")], 1)
