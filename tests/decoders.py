@@ -9,7 +9,8 @@ from coverproxy.config import Config, Import, Limits
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.original import Original
 from coverproxy.imaging.decoder import ProcessDecoder, bounds
-from coverproxy.imaging.render_process import Bounds, RenderProcesses, RenderReply
+from coverproxy.imaging.render_process import Bounds, RenderReply
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.originals.examine import measured, sketched
 
 COUNT = 4

@@ -9,7 +9,8 @@ from coverproxy.domain.formats import Format, Loader, dimensions
 from coverproxy.imaging.detail import Measure
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
-from coverproxy.imaging.render_process import Bounds, RenderProcesses, RenderReply
+from coverproxy.imaging.render_process import Bounds, RenderReply
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.imaging.settings import LimitSettings, SizeSettings, limit_values, size_values
 
 _SPARE_BYTES = 67_108_864

@@ -3,14 +3,13 @@
 import logging
 import os
 import pickle
-import queue
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -255,76 +254,6 @@ class RenderProcess:
         """End the process, which exits by itself once its socket closes, and free its memory."""
         self._end(_DYING_SECONDS)
         os.close(self._memory)
-
-
-class RenderProcesses:
-    """The pool of render processes: as many as may decode at once."""
-
-    def __init__(self, count: int, bounds: Bounds, command: Sequence[str] = ()) -> None:
-        self._all = [RenderProcess(bounds, command) for _ in range(count)]
-        self._free: queue.LifoQueue[RenderProcess] = queue.LifoQueue()
-        for process in self._all:
-            self._free.put(process)
-
-    def start(self) -> None:
-        """Start all of them and wait until they are ready.
-
-        MUST be called by a long-lived thread, before any run(). Raises Unavailable.
-        """
-        for process in self._all:
-            process.restart()
-        for process in self._all:
-            process.ready()
-
-    @property
-    def fault(self) -> str | None:
-        """Why one of them does not start, or None."""
-        return next((each.fault for each in self._all if each.fault), None)
-
-    @property
-    def confinement(self) -> Confinement | None:
-        """The confinement in force, once a process is ready."""
-        return next((each.confinement for each in self._all if each.confinement), None)
-
-    def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> RenderReply:
-        """Run an operation, as RenderProcess.run() does, on a free process. Blocks."""
-        with self._one() as process:
-            return process.run(operation, arguments, body)
-
-    @contextmanager
-    def _one(self) -> Iterator[RenderProcess]:
-        process = self._free.get()
-        try:
-            yield process
-        finally:
-            self._free.put(process)
-
-    def numbers(self) -> list[int]:
-        """Return the ids of the running processes."""
-        return [process.number for process in self._all if process.number]
-
-    def shared_bytes(self) -> int:
-        """Return the bytes of shared memory in use."""
-        return sum(process.shared_bytes() for process in self._all)
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time of all living processes."""
-        return sum(process.cpu_seconds() for process in self._all)
-
-    def rest(self) -> None:
-        """End them for now. None may be in use."""
-        for process in self._all:
-            process.rest()
-
-    def stop(self) -> None:
-        """Kill all of them for good, used or not."""
-        for process in self._all:
-            process.stop()
-
-    def close(self) -> None:
-        """End all processes. None may be in use."""
-        for process in self._all:
-            process.close()
 
 
 def _file_bytes(bounds: Bounds) -> int:

@@ -10,7 +10,7 @@ import uvloop
 from aiohttp import web
 
 from coverproxy.config import Config
-from coverproxy.imaging.render_process import RenderProcesses
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import bounds
 from coverproxy.web.app import build, run_ops, use_fast_path

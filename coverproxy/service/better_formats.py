@@ -19,7 +19,7 @@ from coverproxy.cache.negative import NegativeCache
 from coverproxy.concurrency import idle
 from coverproxy.config import Formats
 from coverproxy.domain.spec import Spec
-from coverproxy.imaging.render_process import RenderProcesses
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.service.make_better import BetterMaker, BetterOutcome
 from coverproxy.stats.metrics import Metrics
 from coverproxy.storage import ownership

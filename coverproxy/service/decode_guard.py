@@ -17,7 +17,7 @@ from coverproxy.imaging.detail import Measure
 from coverproxy.imaging.preview import Preview
 from coverproxy.imaging.render import Rendered
 from coverproxy.imaging.render_pool import RenderPlace
-from coverproxy.imaging.render_process import RenderProcesses
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.imaging.settings import LimitSettings, SizeSettings
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.changes import quarantine

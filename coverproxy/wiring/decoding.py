@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coverproxy.config import Config
 from coverproxy.imaging.decoder import render_processes
-from coverproxy.imaging.render_process import RenderProcesses
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.stats.metrics import Metrics
 from coverproxy.wiring.data_folder import DataFolder

@@ -17,7 +17,7 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.config import Config
 from coverproxy.imaging.decoder import render_processes
 from coverproxy.imaging.render_pool import RenderPool
-from coverproxy.imaging.render_process import RenderProcesses
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.originals.local_copies import LocalCopies
 from coverproxy.service.better_formats import BetterFormats
 from coverproxy.service.bring import purges_carried_out

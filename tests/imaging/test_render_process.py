@@ -15,7 +15,8 @@ from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
 from coverproxy.domain.formats import Format, Loader, sniff
 from coverproxy.imaging.decoder import ProcessDecoder
 from coverproxy.imaging.render import render
-from coverproxy.imaging.render_process import Bounds, RenderProcesses
+from coverproxy.imaging.render_process import Bounds
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.imaging.vips import library
 
 CONFIG = Config()

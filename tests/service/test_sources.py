@@ -35,7 +35,8 @@ from upstream import (
 from coverproxy.domain.isbn import to_isbn10
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.decoder import ProcessDecoder
-from coverproxy.imaging.render_process import Bounds, RenderProcesses, RenderReply
+from coverproxy.imaging.render_process import Bounds, RenderReply
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.sources.base import Fetched, Validators
 
 PATIENT = {"answer_within_seconds": 15.0}

@@ -7,7 +7,7 @@ from coverproxy.config import Config
 from coverproxy.doctor.checks.finding import Finding, fine, problem, warning
 from coverproxy.domain.errors import CoverError
 from coverproxy.imaging.decoder import render_processes
-from coverproxy.imaging.render_process import RenderProcesses
+from coverproxy.imaging.render_processes import RenderProcesses
 from coverproxy.imaging.sandbox import Confinement
 
 PROCESSES = "render processes"
