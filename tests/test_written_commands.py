@@ -1,4 +1,4 @@
-"""The commands in README and docs/: each exists, and takes the options and arguments that are written."""
+"""The commands in all papers: each exists, and takes the options and arguments that are written."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from coverproxy.cli import main
 from coverproxy.cli.import_openlibrary import openlibrary
 
 ROOT = Path(__file__).resolve().parents[1]
-PAPERS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAPERS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "integrations/README.md"]
 
 _PLACEHOLDERS = re.compile(r"[\[\]…]|\.\.\.")
 """What a synopsis marks as optional or repeated."""
@@ -70,7 +70,7 @@ def _resolve(arguments: list[str]) -> tuple[click.Command, list[str]]:
     """Follow the names of groups down to a command; return it and what is left."""
     command: click.Command = main
     left = list(arguments)
-    while isinstance(command, click.Group) and left:
+    while isinstance(command, click.Group) and left and not left[0].startswith("-"):
         inner = command.get_command(click.Context(command), left[0])
         if inner is None:
             assert command.invoke_without_command, f"{left[0]} is no command of {command.name}"

@@ -74,7 +74,7 @@ class OriginalFiles:
             raise FileNotFoundError(errno.ENOENT, "the object store has no such original", key)
         if hashlib.sha256(body).digest()[:DIGEST_BYTES] != original.digest:
             raise OSError(errno.EIO, "the object store has other bytes under this digest", key)
-        with suppress(OSError):  # a full disk is no reason not to use it
+        with suppress(OSError):  # usable even if the disk is full
             self._copy(original, body)
         return body
 

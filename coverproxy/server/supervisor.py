@@ -80,7 +80,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         os.set_blocking(self.ready[0], False)
         self.shares = Shares(_PLACES)
         self.share: Callable[[web.AppRunner], SharedSite]  # inherited by the worker that is forked next
-        self._covers = listeners.covers.detach()  # gunicorn closes this descriptor: it is nobody else's
+        self._covers = listeners.covers.detach()  # gunicorn closes it, so nothing else may own it
         super().__init__()
 
     def load_config(self) -> None:

@@ -91,7 +91,7 @@ def purge_second(
     if objects is not None:
         names = [name for each in identifiers for name in catalogue.aliases.names(each)]
         catalogue.purged.note(names, at)
-        with suppress(StoreUnavailable):  # logged by who carries it out later
+        with suppress(StoreUnavailable):  # logged when it is carried out later
             carry_out(objects, catalogue, at)
 
 

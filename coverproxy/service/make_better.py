@@ -46,9 +46,9 @@ class BetterOutcome(StrEnum):
 class BetterMaker:
     """Makes a better format of a cover whose JPEG is there.
 
-    No lock is held while it renders, as that takes seconds: a visitor who wants another size, and whoever
-    purges, would wait for it. Before it is stored, the original is looked at again. What goes wrong is not
-    charged to the original: its JPEG was made, so it is the encoder's time or memory.
+    No lock is held while it renders, as that takes seconds: requests for another size, and purges, would wait
+    for it. The original is read again before the result is stored. Failures are not charged to the original:
+    its JPEG was made, so the encoder's time or memory is the cause.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class BetterMaker:
         if jpeg is not None and len(made.body) > SMALLER * jpeg:
             return BetterOutcome.LARGER
         with self._stripes.held(str(spec)):
-            # MUST be looked at under the lock: who replaces an original purges with it, and afterwards
+            # MUST be read under the lock: replacing an original purges under it, and afterwards
             if self._maker.originals(spec.identifier)[0] != original:
                 return BetterOutcome.STALE
             if self._cache.find(spec):

@@ -13,7 +13,7 @@ _RENDERERS = range(AS_GOOD_SINCE, REVISION + 1)
 
 
 def revisions(config: Config) -> tuple[Revisions, Former, Equal]:
-    """Return the current revisions; by v1's names, those of a cache of layout v1; and the folders that count
+    """Return the current revisions, those of a layout v1 cache by their names, and the folders that count
     as current.
 
     New defaults or a new renderer alone render nothing again: a library would see the same covers for days of

@@ -76,7 +76,7 @@ class Uploads:
         """
         if length is not None and length > self._most:
             raise TooLarge(f"the picture has {length} bytes; expected at most {self._most}")
-        self._find_place()  # before the pace is taken: who finds no place has sent nothing
+        self._find_place()  # before the pace is taken: without a place nothing was sent
         await self._pace(account, said)
         self._find_place()
         self._free -= 1

@@ -28,7 +28,7 @@ REPORT = "report.txt"
 
 
 class Packed(StrEnum):
-    """What became of an item: in the ZIP; without a cover; over the quota; not ready; left out."""
+    """An item's result: in the ZIP, without a cover, over the quota, not ready, or left out."""
 
     IN = "in"
     NONE = "none"

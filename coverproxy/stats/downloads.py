@@ -116,7 +116,9 @@ class DownloadCounter:
         Raises Unavailable. The write goes on behind.
         """
         writing = asyncio.create_task(self.write())
-        writing.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen, if nobody waits
+        writing.add_done_callback(
+            lambda task: task.cancelled() or task.exception()
+        )  # read even if nothing waits
         done, _ = await asyncio.wait({writing}, timeout=within)
         if done:
             await writing

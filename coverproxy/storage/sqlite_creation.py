@@ -28,7 +28,7 @@ def create(path: Path, body: bytes) -> None:
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # some network disks lock no folders; nobody else makes the file there
+        with suppress(OSError):  # some network disks cannot lock folders; no other makes the file
             fcntl.flock(folder, fcntl.LOCK_EX)
         if not path.exists():
             for ending in COMPANIONS:

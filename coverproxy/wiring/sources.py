@@ -126,5 +126,5 @@ async def _paced(rates: RateLimiter, source: str, rate: float, burst: int) -> fl
     """Take one request to a source; return how many seconds to wait for it."""
     try:
         return await rates.take("source", source, time.time(), rate, burst)
-    except Unavailable:  # a broken rate limiter blocks nobody
+    except Unavailable:  # a broken rate limiter blocks no request
         return 0.0

@@ -21,7 +21,7 @@ _FORM: dict[str, Any] = {
 }
 """Further fields are details of the picture, as in the query of PUT; unknown ones are ignored."""
 _TAKEN = (200, 201, 202)
-"""Sent again with the same Idempotency-Key; shown or kept; waits for a review."""
+"""200: sent again with the same Idempotency-Key; 201: shown or kept; 202: waits for a review."""
 _BINARY: dict[str, Any] = {}
 _REFUSED = (
     errors.UnknownKey, errors.WrongSecret, errors.NotAnIsbn, errors.UnknownScheme, errors.BadQuestion,
