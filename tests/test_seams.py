@@ -1,6 +1,7 @@
 """A scheme, a shape, a database and an object store each have few places, as ARCHITECTURE.md promises."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,14 @@ def texts_and_imports(path: Path) -> tuple[set[str], set[str]]:
     return texts, names
 
 
-READ = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): texts_and_imports(path)
-    for path in sorted(ROOT.rglob("*.py"))
-}
+@cache
+def read() -> dict[str, tuple[set[str], set[str]]]:
+    """All modules, read by the first test that asks: each process that tests collects all tests."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): texts_and_imports(path)
+        for path in sorted(ROOT.rglob("*.py"))
+    }
+
 
 OTHERS_WORDS = ("web.shapes.", "feeds.")
 """Modules that read the words of other services and of publishers, some of which are schemes' names too."""
@@ -49,14 +54,14 @@ CHOOSES = {"cli.store", "wiring.stores", "wiring.postgres"}
 
 def naming(word: str) -> set[str]:
     """The modules with this very text in them."""
-    return {module for module, (texts, _) in READ.items() if word in texts}
+    return {module for module, (texts, _) in read().items() if word in texts}
 
 
 def importing(word: str) -> set[str]:
     """The modules that import something with this word in its name, without those that have it in theirs."""
     return {
         module
-        for module, (_, names) in READ.items()
+        for module, (_, names) in read().items()
         if word not in module and any(word in name.lower() for name in names)
     }
 

@@ -28,9 +28,15 @@ from coverproxy.domain.isbn import (
 
 MESSY = Path(__file__).resolve().parents[3] / "shared" / "data" / "messy-isbns.tsv"
 
-EVERY = [chr(point) for point in range(sys.maxunicode + 1)]
-DASHES = [char for char in EVERY if unicodedata.category(char) == "Pd"] + ["\u2212"]
-SPACES = [char for char in EVERY if unicodedata.category(char) in ("Zs", "Zl", "Zp")] + [*"\t\n\v\f\r\x85"]
+OF_CATEGORY = [
+    (category, char)
+    for char in map(chr, range(sys.maxunicode + 1))
+    if (category := unicodedata.category(char)) in ("Pd", "Zs", "Zl", "Zp")
+]
+"""Every dash and every space that Unicode has."""
+
+DASHES = [*(char for category, char in OF_CATEGORY if category == "Pd"), "\u2212"]
+SPACES = [*(char for category, char in OF_CATEGORY if category != "Pd"), *"\t\n\v\f\r\x85"]
 INVISIBLE = ["\u00ad", "\u200b", "\u2060", "\ufeff"]
 
 
