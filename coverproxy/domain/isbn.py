@@ -49,7 +49,11 @@ _THIRTEEN = re.compile(
 )
 """In a file name an underscore or a dot may stand for each of the four hyphens."""
 _WITHIN = re.compile(r"(?<![0-9])(?:97[89](?:-?[0-9]){10}|[0-9](?:-?[0-9]){8}-?[0-9Xx])(?![0-9])")
-_WORD_BEHIND_TEN = re.compile(r"([0-9]{9}[0-9Xx])[-_. ]+[A-Za-z]")
+_TEN_FIRST = re.compile(
+    r"((?:[0-9]{9}|[0-9]{1,5}(?P<mark>[-_. ])[0-9]{2,7}(?P=mark)[0-9]{1,6}(?P=mark))[0-9Xx])"
+    r"(?=[-_. ]+[A-Za-z]|\.[0-9]{2}\.[A-Z_]|$)"
+)
+"""Ten digits that begin a file name: a word may follow, or Amazon's .01.LZZZZZZZ."""
 _WHOLE = (10, 13)
 _TEN_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 _X_AS_TEN = str.maketrans("xX", "::")
@@ -99,8 +103,8 @@ def parse_file_name(name: str) -> IsbnReading:
     found = (_digits(re.sub("[- _.]", "", match[0])) for match in _THIRTEEN.finditer(plain))
     if isbns := dict.fromkeys(isbn for reading in found if reading for isbn in reading.isbns):
         return IsbnReading(tuple(isbns)[:MAX_READINGS])
-    ten = _WORD_BEHIND_TEN.match(plain)
-    return (_digits(ten[1].upper()) if ten else None) or parse(name)
+    ten = _TEN_FIRST.match(plain)
+    return (_digits(re.sub("[- _.]", "", ten[1]).upper()) if ten else None) or parse(name)
 
 
 def _bare(text: str) -> IsbnReading | None:

@@ -5,23 +5,24 @@ import unicodedata
 
 _ROLES = {
     "back": "back", "backcover": "back", "bc": "back", "rear": "back", "verso": "back", "u4": "back",
+    "c4": "back",
     "rückseite": "back", "rueckseite": "back", "hinten": "back", "quatrième": "back", "quatrieme": "back",
     "contraportada": "back", "contracubierta": "back", "achterkant": "back", "achterzijde": "back",
     "spine": "spine", "buchrücken": "spine", "buchruecken": "spine", "lomo": "spine",
     "inside": "inside", "interior": "inside", "int": "inside", "page": "inside", "sample": "inside",
-    "flap": "inside", "toc": "inside", "contents": "inside",
+    "flap": "inside", "toc": "inside", "contents": "inside", "tableofcontents": "inside",
     "innen": "inside", "innenseite": "inside", "klappe": "inside", "inhalt": "inside",
-    "author": "author", "contributor": "author",
+    "author": "author", "authorphoto": "author", "contributor": "author",
 }  # fmt: skip
 """Words that publishers and ONIX feeds append to the ISBN (978…_back.jpg, 978…_int1.jpg), in languages in
 which they are not words of titles."""
 
-_FRONT = frozenset({"front", "frontcover", "fc", "u1", "vorderseite", "vorne"})
+_FRONT = frozenset({"front", "frontcover", "fc", "u1", "c1", "vorderseite", "vorne"})
 _NOISE = frozenset(
     {"cover", "covers", "image", "img", "picture", "scan", "jacket", "the", "of", "large", "small", "medium"}
     | {"big", "high", "hi", "res", "low", "web", "print"}
 )
-_WORD = re.compile(r"[^\W\d_]{2,}[0-9]?|[Uu][14](?![0-9])")
+_WORD = re.compile(r"[^\W\d_]{2,}[0-9]?|[CUcu][14](?![0-9])")
 _LONG_NUMBER = re.compile(r"(?:[0-9][ -]?){8,}[0-9Xx]")
 _MOST_WORDS = 2
 """More words after the ISBN are a title: 978…-back-to-methuselah."""

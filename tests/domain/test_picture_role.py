@@ -17,6 +17,7 @@ BOOK = "9780141439518"
         ("_quatrième", "back"), ("-contraportada", "back"), ("_back2", "back"), ("_large_back", "back"),
         ("_spine", "spine"), ("-Buchrücken", "spine"), ("_int1", "inside"), ("_interior_03", "inside"),
         ("-page12", "inside"), ("_Klappe", "inside"), ("_author", "author"),
+        ("_C4", "back"), ("-c4-web", "back"), ("_authorphoto", "author"), ("_TableOfContents", "inside"),
     ],
 )  # fmt: skip
 def test_words_behind_the_number_say_what_it_shows(behind: str, role: str) -> None:
@@ -30,6 +31,7 @@ def test_words_behind_the_number_say_what_it_shows(behind: str, role: str) -> No
     [
         BOOK, f"{BOOK}_front", f"{BOOK}_front_back", f"back_{BOOK}", f"{BOOK}-back-to-methuselah",
         f"{BOOK}_Vorderseite", f"{BOOK}_U1", f"{BOOK}_u41", f"{BOOK}_backgammon", f"{BOOK}-L", "back",
+        f"{BOOK}_C1", f"{BOOK}_c41",
     ],
 )  # fmt: skip
 def test_other_names_are_of_a_front(name: str) -> None:
