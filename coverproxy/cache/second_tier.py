@@ -132,6 +132,23 @@ class SecondTier:
                 return found
         return None
 
+    def has_other(self, spec: Spec, originals: list[Original]) -> bool:
+        """Return whether what an item shows was made in this size and format before, with other settings.
+
+        Blocks. A store that is away has none.
+        """
+        best = shown(originals)
+        if not best:
+            return False
+        try:
+            keys = self.objects.keys(f"{folder(best[0].identifier)}/", MOST_WAITING)
+        except StoreUnavailable as exc:
+            self._note_away(exc)
+            return False
+        names = [key.rpartition("/")[2] for key in keys]
+        ends = tuple(self.key(spec, each).rpartition("/")[2].split("-", 2)[2] for each in best)
+        return any(name.startswith(f"{spec.size}-") and name.endswith(ends) for name in names)
+
     def _note_away(self, exc: StoreUnavailable) -> None:
         self._metrics.second_tier.labels("away").inc()
         log.fault(_log, "the second tier cannot be asked", exc, of="objects")

@@ -33,7 +33,8 @@ _NO_OBJECT = frozenset({"NoSuchKey", "BlobNotFound"})
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _KIND = re.compile(r"HttpError \{\s+kind: ([A-Za-z]+)")
-_REASONS = {"Timeout": "timeout", "Connect": "connect", "Interrupted": "cut"}
+TIMEOUT = "timeout"
+_REASONS = {"Timeout": TIMEOUT, "Connect": "connect", "Interrupted": "cut"}
 
 
 def open_store(

@@ -15,7 +15,7 @@ import obstore
 from coverproxy.domain.breaker import Breaker
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.objects.base import ObjectEntry
-from coverproxy.objects.opening import is_missing, meaning
+from coverproxy.objects.opening import TIMEOUT, is_missing, meaning
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -138,7 +138,7 @@ class SharedObjects:
             self._end()
             raise
         except Exception as exc:  # obstore's and Python's, and Rust panics, whose class has no name
-            why = "timeout" if isinstance(exc, TimeoutError) else str(meaning(exc))
+            why = self._why(exc)
             self._end(why)
             raise StoreUnavailable(f"{self._place} cannot be asked: {why}") from None
         except BaseException:  # cancelled: it says nothing about the store
@@ -146,6 +146,11 @@ class SharedObjects:
             raise
         else:
             self._end()
+
+    def _why(self, exc: Exception) -> str:
+        """Say why a request failed; of one that took too long, how long that was."""
+        found = None if isinstance(exc, TimeoutError) else meaning(exc)
+        return f"no answer in {self._seconds:g} s" if found is None or found.word == TIMEOUT else str(found)
 
     def _begin(self) -> None:
         with self._lock:

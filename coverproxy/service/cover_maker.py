@@ -119,10 +119,9 @@ class CoverMaker:
                 looked = await awaited(self._second, self._maker, spec, looked, self._off_loop) or looked
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
+            is_free = lease.is_paid or await self._off_loop(partial(self._is_paid_before, spec, looked))
             free = nullcontext(Charge())
-            async with (
-                free if lease.is_paid else self._accounts.charged(visitor, str(spec.identifier)) as charge
-            ):
+            async with free if is_free else self._accounts.charged(visitor, str(spec.identifier)) as charge:
                 started = time.perf_counter()
                 derivative = await self._render_best(place, spec, looked)
                 charge.is_waived = derivative.place is None  # the next request makes it again
@@ -130,6 +129,10 @@ class CoverMaker:
         about = {"spec": name, "key": abridged(visitor.key.name), "bytes": len(derivative.body)}
         _log.info("made", extra=about | {"ms": round((time.perf_counter() - started) * 1000, 1)})
         return Found(derivative, is_made=True, spec=spec)
+
+    def _is_paid_before(self, spec: Spec, originals: list[Original]) -> bool:
+        """Return whether some node made it before, with other settings: new ones cost no key anything."""
+        return self._second is not None and self._second.has_other(spec, originals)
 
     async def remake(self, spec: Spec) -> None:
         """Make a derivative with the current settings, at the operator's cost: no key's quota or turn."""

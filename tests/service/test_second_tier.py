@@ -261,7 +261,8 @@ async def test_a_purge_waits_for_the_object_store(nodes: Nodes) -> None:
 
 
 async def test_other_settings_show_nothing_old(nodes: Nodes) -> None:
-    """A node whose quality was changed shows no object of before, and leaves those to nodes of before."""
+    """A node whose quality was changed shows no object of before, and leaves those to nodes of before. What
+    it makes anew costs nobody anything; a size that was never made does."""
     old = await ask(nodes.all[0])
     await nodes.written(1)
     sizes = {"medium": {"jpeg": {"quality": 40}}}
@@ -272,5 +273,8 @@ async def test_other_settings_show_nothing_old(nodes: Nodes) -> None:
         assert new.cover == "made"
         assert len(new.body) < len(old.body)
         await nodes.written(2)
-    got = await ask(nodes.all[1])
-    assert (got.cover, got.body) == ("hit", old.body)
+        got = await ask(nodes.all[1])
+        assert (got.cover, got.body) == ("hit", old.body)
+        assert await made(node) == 1
+        assert (await ask(node, "small")).cover == "made"
+        assert await made(node) == 2
