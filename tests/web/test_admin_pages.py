@@ -35,6 +35,8 @@ PAGES = (
     "/admin/wanted",
     f"/admin/book?isbn={COVERED}",
     "/admin/service",
+    "/admin/reports",
+    "/admin/review",
 )
 
 
@@ -385,7 +387,11 @@ def test_the_password_is_not_told_by_check_config() -> None:
     assert (short.exit_code, "COVERPROXY_ADMIN__TOKEN: is too short" in short.output) == (2, True)
 
 
-EVERY = ["/", f"/?isbn={COVERED}", "/keys", "/status", "/devkey/KEY/usage", "/devkey/none/usage", *PAGES]
+EVERY = [
+    "/", f"/?isbn={COVERED}", "/item?q=abc", "/keys", "/batch", "/status", "/devkey/KEY/usage",
+    "/devkey/none/usage", "/nowhere", f"/report/isbn/{COVERED}", f"/upload/isbn/{COVERED}",
+    f"/item/isbn/{COVERED}?lang=fr", *PAGES,
+]  # fmt: skip
 
 
 async def test_pages_are_clean_on_a_phone_and_in_the_dark(guarded: Running, tab: Page) -> None:
