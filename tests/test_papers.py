@@ -37,3 +37,13 @@ def test_no_link_leads_nowhere(paper: Path) -> None:
         assert file.exists(), link
         if anchor:
             assert anchor in anchors(file.read_text(encoding="utf-8")), link
+
+
+def test_each_change_stands_once_under_its_kind() -> None:
+    """CHANGELOG's entries stand under a heading of what to do, added, changed or fixed, and none twice."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("## Unreleased\n")[2]
+    before, *kinds = re.split(r"^### (.*)\n", text, flags=re.MULTILINE)
+    entries = [line for line in text.splitlines() if line.startswith("* ")]
+
+    assert (before.strip(), kinds[::2]) == ("", ["What to do", "Added", "Changed", "Fixed"])
+    assert len(entries) == len(set(entries))
