@@ -47,6 +47,9 @@ _COMPRESSIONS = {
 _READ_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32771, 32773, 32946, 50001})
 
 
+_YCBCR, _JPEG = 6, 7
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One directory: its number, compression, bands, and the meaning of those beyond the colours.
@@ -87,8 +90,11 @@ def picture(body: bytes) -> Page:
 def refusal(page: Page) -> str | None:
     """Return why libtiff may not read this page; None if it may.
 
-    libvips paints tiles that libtiff cannot decode black or white, and reports no error.
+    libvips paints tiles that libtiff cannot decode black or white, and reports no error. It shows YCbCr as if
+    it were RGB, unless libtiff decodes it as JPEG.
     """
+    if page.photometric == _YCBCR and page.compression != _JPEG:
+        return "a TIFF in YCbCr without JPEG compression, which is not supported; save it in RGB"
     if page.compression in _READ_COMPRESSIONS:
         return None
     name = _COMPRESSIONS.get(page.compression, f"method {page.compression}")

@@ -1,5 +1,6 @@
 """Files as people have them: each is shown as browsers show it, or refused with a reason of its own."""
 
+import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 import files_by_hand as by_hand
 import images
 import numpy as np
+import PIL.Image
 import pytest
 from decoders import look
 from hypothesis import given, settings
@@ -373,6 +375,20 @@ def test_a_cut_profile_is_none() -> None:
     drawn = by_hand.with_chunks(images.png(images.solid((60, 150, 90))), chunk)
     for body in (images.webp(picture), images.tiff(picture), drawn):
         assert middle(made(body)) == pytest.approx([60, 150, 90], abs=4)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "packbits"])
+def test_a_tiff_in_ycbcr_is_not_shown_in_false_colours(compression: str) -> None:
+    """Refused with words: libvips would show luminance as red. What JPEG compresses is shown as it is."""
+    red = PIL.Image.new("YCbCr", (300, 450), (76, 85, 255))
+    kept = io.BytesIO()
+    red.save(kept, "TIFF", compression=compression)
+    for said in (why(kept.getvalue()), why_not_imported(kept.getvalue())):
+        assert said == (
+            "header: a TIFF in YCbCr without JPEG compression, which is not supported; save it in RGB"
+        )
+    shown = images.tiff(images.solid(images.RED), compression="jpeg", Q=95)
+    assert middle(made(shown)) == pytest.approx(images.RED, abs=6)
 
 
 # --- what else browsers show ------------------------------------------------------------------------
