@@ -1,11 +1,15 @@
 """The compose files: each command of the service's images is one that it has, and each setting is valid."""
 
 import re
+import subprocess
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
+from fronting import laid
 
 from coverproxy.cli import main
 from coverproxy.cli.common import CONFIG_VARIABLE
@@ -78,3 +82,90 @@ def test_the_nodes_are_two() -> None:
     for config in configs:
         assert config.store.url.partition("@")[2].partition("/")[0] in found
         assert config.store.objects_endpoint.removeprefix("http://").partition(":")[0] in found
+
+
+WORDS = {
+    "build", "command", "depends_on", "entrypoint", "environment", "healthcheck", "image", "mem_limit",
+    "ports", "read_only", "restart", "tmpfs", "volumes",
+}  # fmt: skip
+"""What we use of the Compose specification's services."""
+
+CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
+
+
+def conditions(service: dict[str, Any]) -> dict[str, str]:
+    """Which services one waits for, and until when."""
+    found = service.get("depends_on", {})
+    if isinstance(found, list):
+        return dict.fromkeys(found, "service_started")
+    return {name: each["condition"] for name, each in found.items()}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_the_file_keeps_the_specification(file: Path) -> None:
+    """Words, ports, volumes, sizes and restarts are of the forms that Compose knows."""
+    whole = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert {name for name in whole if not name.startswith("x-")} <= {"services", "volumes", "networks"}
+    for name, each in whole["services"].items():
+        assert set(each) <= WORDS, name
+        assert ("image" in each) != ("build" in each), name
+        assert set(each.get("build", {})) <= {"context", "dockerfile", "args"}
+        assert each.get("restart", "no") in ("no", "always", "on-failure", "unless-stopped")
+        assert all(re.fullmatch(r"(\d+:)?\d+", port) for port in each.get("ports", ()))
+        assert all(re.fullmatch(r"[^:]+:/[^:]*(:ro)?", volume) for volume in each.get("volumes", ()))
+        assert re.fullmatch(r"\d+[kmg]", each.get("mem_limit", "1m"))
+        assert all(isinstance(value, str) for value in each.get("environment", {}).values()), name
+        assert all(isinstance(word, str) for word in [*each.get("command", []), *each.get("entrypoint", [])])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_what_is_waited_for_comes(file: Path) -> None:
+    """Who waits for health waits for a service that has a check; who waits for an end, for one that ends."""
+    found = services(file)
+    for each in found.values():
+        for name, condition in conditions(each).items():
+            assert condition in CONDITIONS
+            if condition == "service_healthy":
+                check = found[name]["healthcheck"]
+                assert check["test"][0] in ("CMD", "CMD-SHELL")
+                assert re.fullmatch(r"\d+(ms|s|m)", check["interval"])
+                assert isinstance(check["retries"], int)
+            if condition == "service_completed_successfully":
+                assert "restart" not in found[name]
+
+
+def test_the_nodes_have_the_keys_of_what_they_use() -> None:
+    """User, password and bucket are those that the database and the store are made with; nginx is trusted."""
+    whole = yaml.safe_load((DEPLOY / "compose-nodes.yaml").read_text(encoding="utf-8"))
+    found = whole["services"]
+    database, store = found["postgres"]["environment"], found["objects"]["environment"]
+    (network,) = whole["networks"]["default"]["ipam"]["config"]
+    for node in ("node1", "node2"):
+        ours = found[node]["environment"]
+        config = load(None, ours, {})
+        assert config.store.url.partition("//")[2].partition("@")[0] == database["POSTGRES_USER"]
+        assert config.store.url.rpartition("/")[2] == database.get("POSTGRES_DB", database["POSTGRES_USER"])
+        assert ours["PGPASSWORD"] == database["POSTGRES_PASSWORD"]
+        assert ours["AWS_ACCESS_KEY_ID"] == store["MINIO_ROOT_USER"]
+        assert ours["AWS_SECRET_ACCESS_KEY"] == store["MINIO_ROOT_PASSWORD"]
+        assert f"store/{config.store.objects.split('/')[2]}" in found["bucket"]["command"][0]
+        assert [ip_network(each) for each in config.front.trusted] == [ip_network(network["subnet"])]
+        assert found[node]["build"]["args"]["EXTRAS"] == "[postgres]"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_nginx_takes_its_configuration(file: Path, tmp_path: Path) -> None:
+    """nginx -t passes what the head of the file says to print, with this machine in place of the services."""
+    text = file.read_text(encoding="utf-8")
+    (line,) = re.findall(r"^#   coverproxy (nginx-conf .+?) > (?:\S+)$", text, re.MULTILINE)
+    (tmp_path / "config.toml").write_text(
+        'data.dir = "/var/lib/coverproxy"\nfront.apps = ["covers:8080"]\n', encoding="utf-8"
+    )
+    words = line.replace("config.toml", str(tmp_path / "config.toml")).split()
+    printed = CliRunner().invoke(main, words)
+    assert printed.exit_code == 0, printed.output
+    here = re.sub(r"\b(node1|node2|covers):8080", "127.0.0.1:8080", printed.stdout)
+    assert here != printed.stdout
+    command = [*laid(tmp_path / "nginx", here), "-t"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
