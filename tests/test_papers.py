@@ -40,10 +40,13 @@ def test_no_link_leads_nowhere(paper: Path) -> None:
 
 
 def test_each_change_stands_once_under_its_kind() -> None:
-    """CHANGELOG's entries stand under a heading of what to do, added, changed or fixed, and none twice."""
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("## Unreleased\n")[2]
-    before, *kinds = re.split(r"^### (.*)\n", text, flags=re.MULTILINE)
-    entries = [line for line in text.splitlines() if line.startswith("* ")]
+    """A version's entries in CHANGELOG stand under what to do, added, changed or fixed, and none twice."""
+    versions = re.split(r"^## .*\n", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
-    assert (before.strip(), kinds[::2]) == ("", ["What to do", "Added", "Changed", "Fixed"])
-    assert len(entries) == len(set(entries))
+    assert len(versions) > 1
+    for text in versions[1:]:
+        before, *kinds = re.split(r"^### (.*)\n", text, flags=re.MULTILINE)
+        entries = [line for line in text.splitlines() if line.startswith("* ")]
+        assert before.strip() == ""
+        assert set(kinds[::2]) <= {"What to do", "Added", "Changed", "Fixed"}
+        assert len(entries) == len(set(entries))
