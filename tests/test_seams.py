@@ -42,7 +42,7 @@ OTHERS_WORDS = ("web.shapes.", "feeds.")
 ABOUT_ITS_FILES = {
     "sqlite": {
         "cli.import_openlibrary", "doctor.checks.records", "originals.wanted_covers", "service.backup",
-        "service.databases", "storage.disk_set",
+        "service.databases", "service.lost_databases", "storage.disk_set",
     },
     "postgres": {"doctor.checks.shared_database"},
 }  # fmt: skip
