@@ -15,7 +15,7 @@ from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
-from coverproxy.storage import sqlite_creation, sqlite_examine, sqlite_watch
+from coverproxy.storage import sqlite_creation, sqlite_examine, sqlite_migrations, sqlite_watch
 from coverproxy.storage.ownership import described
 
 CATALOGUE, STATE, SOURCES = "catalogue.db", "state.db", "sources.db"
@@ -53,13 +53,14 @@ Place = Path | str
 class Database:
     """Where a store is and the function that opens it: raises StoreUnavailable, OSError; may be retried.
 
-    `version`: how many migrations of a file this program knows.
+    `version`: how many migrations of a file this program knows. `is_cache`: begun anew where it is damaged.
     """
 
     place: Place
     store: Shuttable
     open: Callable[[], Awaitable[None]]
     version: int = 0
+    is_cache: bool = False
 
 
 def check(data: Path) -> None:
@@ -100,6 +101,7 @@ class DatabaseFiles:
         self._opened = {each.place: _identity(each.place) for each in databases}
         self._locks: dict[Place, tuple[sqlite_watch.Stamp, float]] = {}
         self._noticed: dict[Place, str] = {}
+        self._damaged: set[Place] = set()
 
     def faults(self) -> dict[str, str]:
         """Return a fault for each file that is damaged, locked, or not the one in use, by its name."""
@@ -114,11 +116,16 @@ class DatabaseFiles:
 
     def _looked(self, place: Path, version: int) -> str:
         """Look at a file, and return what is wrong with it, or ""."""
+        self._damaged.discard(place)
         if sqlite_creation.is_emptied(place):
             return f"{place} {_EMPTIED}"
+        if sqlite_watch.has_lost_log(place):
+            return f"{place}-wal was deleted while in use: restart the service, which keeps what is in it"
         try:
             newer, stamp = sqlite_watch.look(place, version)
         except sqlite3.Error as exc:
+            if sqlite_migrations.is_other_file(exc) or sqlite_migrations.is_damage(exc):
+                self._damaged.add(place)
             return f"{place} cannot be used: {exc}"
         if self._is_stuck(place, stamp):
             return sqlite_watch.lock_told(place)
@@ -148,8 +155,10 @@ class DatabaseFiles:
         return f"{place} was replaced while in use: the new file is opened within a second"
 
     def is_other(self, database: Database) -> bool:
-        """Whether another file stands where the one in use was, or that was emptied."""
+        """Whether another file stands where the one in use was, or it was emptied, or is to be begun anew."""
         place = database.place
+        if database.is_cache and place in self._damaged:
+            return True
         if isinstance(place, Path) and sqlite_creation.is_emptied(place):
             return True
         return _identity(place) not in (None, self._opened[place])

@@ -1,7 +1,7 @@
 """Looks at a SQLite file from outside: which version made it, and whether another process locks it."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from coverproxy.storage import sqlite_migrations
@@ -19,6 +19,17 @@ def look(path: Path, known: int) -> tuple[str, Stamp | None]:
     with sqlite_migrations.suppress_busy(), closing(sqlite_migrations.connect(path, 0.0)) as connection:
         return _newer(connection, path, known), _locked(connection, path)
     return "", _stamp(path)
+
+
+def has_lost_log(path: Path) -> bool:
+    """Return whether this process writes to a log of the file that was deleted: nobody else will see it."""
+    lost = f"{path.resolve()}-wal (deleted)"
+    with suppress(OSError):  # not Linux
+        for handle in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                if str(handle.readlink()) == lost:
+                    return True
+    return False
 
 
 def newer(path: Path, known: int) -> str:

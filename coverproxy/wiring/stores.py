@@ -105,7 +105,13 @@ class Stores:
         return [
             Database(places[STATE], state, state.open, len(state_steps())),
             Database(places[CATALOGUE], self.catalogue, open_catalogue_there, len(catalogue_steps())),
-            Database(places[SOURCES], recall, partial(asyncio.to_thread, recall.open), len(source_steps())),
+            Database(
+                places[SOURCES],
+                recall,
+                partial(asyncio.to_thread, recall.open),
+                len(source_steps()),
+                is_cache=True,
+            ),
         ]
 
 

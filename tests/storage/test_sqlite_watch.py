@@ -110,6 +110,41 @@ def test_a_lock_that_keeps_readers_out_is_a_fault_only_if_it_lasts(
     assert files.faults() == {}
 
 
+def test_a_log_that_was_deleted_is_a_fault(file: SqliteFile) -> None:
+    """SQLite goes on with it without an error, and no other process sees what is written."""
+    with file.transaction() as run:
+        run("INSERT INTO book VALUES ('1', '')")
+    files = watched(file)
+    files.look()
+    assert files.faults() == {}
+    file.path.with_name("sources.db-wal").unlink()
+    files.look()
+    assert f"{file.path}-wal was deleted while in use: restart the service" in files.faults()["sources.db"]
+    file.close()
+    file.open()
+    files.look()
+    assert files.faults() == {}
+    assert file.read("SELECT isbn FROM book") == [("1",)]
+
+
+@pytest.mark.parametrize("is_cache", [True, False])
+def test_what_is_a_cache_is_begun_anew_while_it_is_used(file: SqliteFile, *, is_cache: bool) -> None:
+    """Overwritten, it counts as another file, which is opened, so moved aside; what is no cache stays."""
+    file.close()
+
+    async def reopened() -> None:
+        file.open()
+
+    database = Database(file.path, file, reopened, len(STEPS), is_cache)
+    files = DatabaseFiles([database])
+    files.look()
+    assert not files.is_other(database)
+    file.path.write_bytes(b"no database" * 1000)
+    files.look()
+    assert files.is_other(database) == is_cache
+    assert "cannot be used: file is not a database" in files.faults()["sources.db"]
+
+
 def test_a_migration_says_what_it_waits_for(
     file: SqliteFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
