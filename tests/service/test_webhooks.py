@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,27 @@ import pytest
 from aiohttp import web
 from conftest import COVERED, Start
 from contracts_catalogue import BOOK
+from postgres_server import database, emptied, postgres
 
 from coverproxy.config.base import networks
 from coverproxy.domain.decisions import Decision
+from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.shown_change import ChangeKind, ShownChange
+from coverproxy.originals.base import Catalogue
+from coverproxy.originals.postgres import PostgresCatalogue
+from coverproxy.originals.postgres_changes import ChangeLog
 from coverproxy.originals.sqlite import SqliteCatalogue
 from coverproxy.service.webhooks import Receiver, Webhooks, secret_of
 from coverproxy.sources.http import Manner
 from coverproxy.sources.post import Poster
+from coverproxy.storage.postgres_news import PostgresNews
+from coverproxy.storage.postgres_pool import PostgresPool
 from coverproxy.web.app_keys import CURATOR
 
 SECRET = b"a secret that nobody guesses"
+
+__all__ = ["database", "postgres"]  # fixtures
 
 
 class Host:
@@ -41,7 +51,7 @@ class Host:
         app = web.Application()
         app.router.add_post("/hook", self._hook)
         app.router.add_post("/elsewhere", self._elsewhere)
-        self.runner = web.AppRunner(app)
+        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", port)
         await site.start()
@@ -52,12 +62,12 @@ class Host:
         name, at = headers["webhook-id"], headers["webhook-timestamp"]
         expected = hmac.new(SECRET, f"{name}.{at}.".encode() + body, hashlib.sha256).digest()
         assert headers["webhook-signature"] == f"v1,{base64.b64encode(expected).decode()}"
-        self.ids.append(name)
         how = self.answers.pop(0) if self.answers else 200
-        if how == "slow":
-            await asyncio.Event().wait()
-        if how == 200:
+        if how in (200, "taken"):
             self.taken += [each["number"] for each in orjson.loads(body)["data"]["changes"]]
+        self.ids.append(name)
+        if how in ("slow", "taken"):
+            await asyncio.Event().wait()
         return web.Response(status=how, headers={"Location": "/elsewhere"} if how == 302 else {})
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
@@ -92,7 +102,7 @@ async def host() -> AsyncIterator[Host]:
     await made.runner.cleanup()
 
 
-def note(catalogue: SqliteCatalogue, count: int = 1) -> None:
+def note(catalogue: Catalogue, count: int = 1) -> None:
     """Have something change."""
     with catalogue.writing() as tables:
         for _ in range(count):
@@ -157,6 +167,59 @@ async def test_a_worker_that_dies_delays_it_only(
     clock.at += 30
     assert await hooks.round(receiver)
     assert host.taken == [1]
+
+
+@pytest.fixture
+def nodes(database: str, tmp_path: Path) -> Iterator[tuple[Catalogue, Catalogue]]:
+    """The catalogue in PostgreSQL as two nodes have it open."""
+    emptied(database)
+    with ExitStack() as closing:
+
+        def opened(name: str) -> Catalogue:
+            (tmp_path / name).mkdir()
+            news = PostgresNews(database)
+            changes = ChangeLog(tmp_path / name / "changes.json", lambda: None)
+            made = PostgresCatalogue(PostgresPool(database, StoreUnavailable), news, changes, {})
+            made.open()
+            news.start()
+            closing.callback(news.stop)
+            closing.callback(made.close)
+            return made
+
+        yield opened("one"), opened("other")
+
+
+@pytest.mark.parametrize("has_arrived", [False, True])
+async def test_a_node_that_dies_while_it_tells_loses_nothing(
+    host: Host, nodes: tuple[Catalogue, Catalogue], has_arrived: bool
+) -> None:
+    """One node is cut off in the middle of a delivery, before or after the receiver took it: the other says
+    nothing for as long as that one may still be at it, then goes on. Every change arrives, in order; what
+    arrived already comes once more under the same id, and nothing else does."""
+    one, other = nodes
+    clock = Clock()
+    poster = Poster(f"http://127.0.0.1:{host.port}/hook", Manner("c", {}, networks(("127.0.0.1",))), 20.0)
+    receiver = Receiver("cdn", SECRET, poster, 20.0, most=2)
+    one.changed.claim("cdn", 0, 0)
+    note(one, 3)
+    host.answers = ["taken" if has_arrived else "slow"]
+    dying = asyncio.create_task(Webhooks(one, (receiver,), clock).round(receiver))
+    async with asyncio.timeout(20):
+        while not host.ids:
+            await asyncio.sleep(0.01)
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    living = Webhooks(other, (receiver,), clock)
+    clock.at += 49
+    assert not await living.round(receiver)
+    clock.at += 1
+    note(other, 2)
+    while await living.round(receiver):
+        pass
+    await poster.aclose()
+
+    assert host.taken == ([1, 2] if has_arrived else []) + [1, 2, 3, 4, 5]
+    assert host.ids == ["cdn-0-2", "cdn-0-2", "cdn-2-4", "cdn-4-5"]
 
 
 async def test_private_addresses_are_not_connected_to(
