@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from coverproxy.domain.errors import UnusableOriginal
@@ -24,6 +25,15 @@ SHORTEST = 64
 
 MOST_SIDE = 4096
 """Larger JPEGs are shrunk by their decoder first: no derivative shows what is lost."""
+
+_GRAIN = 1.5
+"""Most power of a band that may be grain, in squares of grey levels: a deviation of 3 to 4, after JPEG."""
+
+_EVEN = 1.6
+"""How many times as strong as its neighbour a band of nothing but grain may be."""
+
+_ABOVE = 2.0
+"""How many times that of the grain a band's power must be to show something."""
 
 _RANGE = 24
 _NEAR = 16
@@ -128,11 +138,23 @@ def _reach(lines: Any) -> float:
 
 def _break(banded: list[float]) -> float:
     """Return the share of the bands below the last one that has LEAST of what the third strongest has."""
-    levelled = [power * (band + 0.5) ** 2 for band, power in enumerate(banded)]
+    floor = _noise(banded)
+    levelled = [max(power - floor, 0.0) * (band + 0.5) ** 2 for band, power in enumerate(banded)]
     strong = max(sorted(levelled)[-3], max(levelled) / 3)  # of a strong blur one band is left
     paired = [(one + other) / 2 for one, other in zip(levelled, [*levelled[1:], levelled[-1]], strict=True)]
     reached = [band for band, power in enumerate(paired) if power >= LEAST * strong]
     return (reached[-1] + 1) / BANDS if reached and strong > 0 else 1.0
+
+
+def _noise(banded: list[float]) -> float:
+    """Return the power that grain has in each band; 0 where the highest show more than grain.
+
+    Grain is weak, and about as strong in one frequency as in the next; edges are neither.
+    """
+    high = banded[-BANDS // 3 :]
+    is_even = all(max(pair) <= _EVEN * min(pair) for pair in pairwise(high))
+    level = sum(high[-3:]) / 3
+    return _ABOVE * level if is_even and level <= _GRAIN else 0.0
 
 
 def _content(light: Any) -> float:

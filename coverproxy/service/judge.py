@@ -20,8 +20,7 @@ _DAMAGED = ("decode", "header", "type")
 
 def seen_whole(decoder: Decoder, body: bytes, largest: Size, limits: Limits) -> Measure:
     """Decode all of *body*, as for the largest size, and measure it. Blocks. Raises UnusableOriginal."""
-    decoder.verify(body, largest, limits)
-    return decoder.detail(body, limits)
+    return decoder.verify(body, largest, limits)
 
 
 def damage(exc: UnusableOriginal) -> str | None:

@@ -1,11 +1,14 @@
 """What pictures show is told from how many pixels they have."""
 
+from typing import Any
+
 import images
 import pytest
 from decoders import decoder
 
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import UnusableOriginal
+from coverproxy.imaging import vips
 
 
 def detail(picture: object) -> float:
@@ -56,3 +59,17 @@ def test_what_is_no_picture_is_told() -> None:
     """Bytes of no known type are refused as in a render."""
     with pytest.raises(UnusableOriginal):
         decoder().detail(b"plain text", Limits())
+
+
+def test_grain_is_not_detail() -> None:
+    """A blurred scan with grain shows little more than without; a sharp cover keeps what it shows."""
+    sharp = images.cover(600, 900)
+    blurred = sharp.gaussblur(3)
+    assert detail(grainy(blurred)) <= detail(blurred) + 0.1
+    assert detail(grainy(sharp)) >= 0.7
+
+
+def grainy(picture: Any) -> Any:
+    """Add the grain of a scan: a deviation of three grey levels."""
+    noise = vips.library().Image.gaussnoise(picture.width, picture.height, sigma=3, seed=1)
+    return (picture + noise).cast("uchar").copy(interpretation=picture.interpretation)
