@@ -361,7 +361,7 @@ async def test_what_is_quarantined_is_seen_and_released(guarded: Running, admini
     odd = await administrator.submit("/admin/service", {"digest": "../x"})
     assert odd.status == 400
     done = await administrator.submit("/admin/service", {"digest": original.digest.hex()})
-    assert b"Released for 1 books" in done.body
+    assert b"Released for 1 book." in done.body
     assert (await guarded.get(guarded.path())).cover == "made"
 
 
