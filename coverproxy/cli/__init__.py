@@ -2,7 +2,6 @@
 
 import click
 
-from coverproxy import __version__
 from coverproxy.cli import (
     aliases,
     backup,
@@ -24,11 +23,19 @@ from coverproxy.cli import (
     sources,
     store,
 )
+from coverproxy.cli.build import show
 from coverproxy.cli.errors import Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="coverproxy")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show,
+    help="Show the version and build.",
+)
 def main() -> None:
     """Serve book covers by ISBN from your own machine.
 

@@ -19,7 +19,9 @@ from click.testing import CliRunner
 from conftest import BROWSER, COVERED, UNCOVERED
 from running import COMMAND, ENVIRONMENT, Serve, Served, data, get, key, run, serve
 
+from coverproxy import __version__
 from coverproxy.cli import main
+from coverproxy.cli.build import build
 
 __all__ = ["data", "serve"]  # fixtures
 
@@ -346,3 +348,15 @@ def test_a_damaged_database_is_named_in_one_line(
     assert not any("Traceback" in line for line in lines)
     assert status == 503
     assert name in orjson.dumps(orjson.loads(body)["faults"]).decode()
+
+
+def test_the_version_tells_builds_apart(tmp_path: Path) -> None:
+    """Two builds of one version have other code, and say so; the same code is the same build."""
+    said = CliRunner().invoke(main, ["--version"]).output
+    assert re.fullmatch(rf"coverproxy {re.escape(__version__)}, build [0-9a-f]{{8}}, Python 3.*\n", said)
+    (tmp_path / "a.py").write_text("1")
+    one = build(tmp_path)
+    (tmp_path / "a.pyc").write_text("compiled")
+    assert build(tmp_path) == one
+    (tmp_path / "a.py").write_text("2")
+    assert build(tmp_path) != one
