@@ -238,7 +238,7 @@ async def sent(visitor: Visitor, server: Running, page: str, body: bytes, url: s
     """Send the upload page's form with a file, or with an address; return the status and the page."""
     text = (await visitor.get(page)).body.decode()
     form = aiohttp.FormData()
-    form.add_field("form_token", re.findall(r'name="form_token" value="([0-9a-f]+)"', text)[-1])
+    form.add_field("form_token", re.findall(r'name="form_token" value="([^"]+)"', text)[-1])
     form.add_field("url", url)
     form.add_field("file", body, filename="" if url else "cover.jpg", content_type="image/jpeg")
     target = server.listeners.url + page
