@@ -8,7 +8,7 @@ from math import inf
 
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import Unavailable
+from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage.ownership import described
 
 _log = logging.getLogger(__name__)
@@ -70,9 +70,9 @@ class LinkKeeper:
             await asyncio.to_thread(self._links.repair, (), self._now())
 
     async def refuse_if_lost(self) -> None:
-        """Raise Unavailable if the keys are lost: with one in the store, the links of all others would go."""
+        """Raise StoreUnavailable if the keys are lost: with one in the store, all others lose their links."""
         if self.lost and (lost := await asyncio.to_thread(self._links.lost)):
-            raise Unavailable(lost)
+            raise StoreUnavailable(lost)
 
     def _note_fault(self, event: str, fault: str) -> None:
         if fault and fault != self.fault:

@@ -19,7 +19,7 @@ from coverproxy.concurrency.threads import run_in
 from coverproxy.config import Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
-from coverproxy.domain.errors import CoverError, NoCover, Unavailable
+from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Spec
 from coverproxy.imaging.render_pool import INTERNAL, RenderPlace, RenderPool
@@ -100,7 +100,7 @@ class CoverMaker:
         except NoCover:
             if lost := await run_in(self._threads, self._health.lost):
                 log.fault(_log, "the catalogue is lost", lost)
-                raise Unavailable(lost) from None
+                raise StoreUnavailable(lost) from None
             self._absent.add(str(spec), change)
             raise
 

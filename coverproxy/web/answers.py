@@ -14,7 +14,7 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import CoverError, OwnFault
 from coverproxy.domain.formats import PLACEHOLDER
 from coverproxy.web import conditional
-from coverproxy.web.errors import Meaning
+from coverproxy.web.errors import Meaning, told
 
 SERVER = f"coverproxy/{__version__}"
 """Our name, without versions of the libraries below."""
@@ -161,7 +161,7 @@ def problem(error: CoverError, meaning: Meaning) -> bytes:
         "type": "about:blank",
         "title": meaning.title,
         "status": meaning.status,
-        "detail": str(error),
+        "detail": told(error),
         "code": meaning.label,
     }
     return orjson.dumps(details)

@@ -82,6 +82,14 @@ KEY_REQUESTS: dict[KeyRequestReason, int] = {
 """The status by reason of a KeyRequestRefused, which has one row in the table; a test compares them."""
 
 
+def told(error: errors.CoverError) -> str:
+    """Return what clients are told beside the title.
+
+    Not why a store cannot be used: that is for the operator, in the log and in /readyz, and names paths.
+    """
+    return meaning(error).title if isinstance(error, errors.StoreUnavailable) else str(error)
+
+
 def meaning(error: errors.CoverError) -> Meaning:
     """Return how an error is answered. An unknown error is our fault: "cannot be looked up right now"."""
     how = TABLE.get(type(error), TABLE[errors.Unavailable])

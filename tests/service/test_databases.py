@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 from conftest import COVERED, Running, Start, configured, take_in
@@ -118,6 +119,8 @@ async def test_it_starts_without_a_database_and_recovers(
         for _ in range(5):
             got = await server.get(server.path(COVERED, "large"))
             assert (got.cover, got.headers["Cache-Control"]) == ("unavailable", "no-store")
+        told = orjson.loads((await server.get(server.path(size="large"), Accept="application/json")).body)
+        assert told["detail"] == told["title"]  # what is wrong, and where, is for the operator
         code, faults = await readiness(server)
         assert (code, name in faults[piece]) == (503, True)
         assert name in (await status(server))[piece]

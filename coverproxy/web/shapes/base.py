@@ -20,7 +20,7 @@ from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, KEY
 from coverproxy.web.client_ip import asked_url, base_url
-from coverproxy.web.errors import Meaning
+from coverproxy.web.errors import Meaning, told
 from coverproxy.web.paths import path_of, versioned
 from coverproxy.web.visitor import site
 from coverproxy.web.waits import JSON_SECONDS
@@ -72,7 +72,7 @@ def as_ever(request: web.Request, error: CoverError, how: Meaning, is_strict: bo
 
 def as_json(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
     """Refuse with `{"error": "…"}`, as services with JSON answers do."""
-    return with_body(request, error, how, JSON, orjson.dumps({"error": str(error)}))
+    return with_body(request, error, how, JSON, orjson.dumps({"error": told(error)}))
 
 
 def with_body(

@@ -24,7 +24,7 @@ from coverproxy.web import answers, bodies
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
 from coverproxy.web.app_keys import COVERS
-from coverproxy.web.errors import Meaning
+from coverproxy.web.errors import Meaning, told
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape, field, with_body
@@ -150,7 +150,7 @@ def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: boo
     if request.method != "POST":
         return None
     refusal = etree.Element("Error")
-    refusal.text = "".join(char for char in str(error) if char.isprintable())
+    refusal.text = "".join(char for char in told(error) if char.isprintable())
     return with_body(
         request, error, how, _XML, etree.tostring(refusal, xml_declaration=True, encoding="utf-8")
     )
