@@ -60,6 +60,7 @@ RELEASED = {
             "5221fdc60bf964a0",
             "bfb49ffebd0949e0",
             "bf070ff3f85adaea",
+            "d1bd9a696fa47c0f",
         ],
     ),
     "wanted": (wanted_steps, ["37f3c73c1e8087cb"]),
