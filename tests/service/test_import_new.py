@@ -121,7 +121,7 @@ def test_at_once_is_as_one_by_one(config_of: Callable[[str], Config], tmp_path: 
 
     assert rows == single
     assert len(rows["original"]) > 8
-    for name in ("refused", "alias", "shown_change", "unmeasured"):
+    for name in ("refused", "alias", "shown_change"):
         assert rows[name], name
     assert [(each.isbn, each.reason) for each in refusals] == [(each.isbn, each.reason) for each in told]
     assert report == counted

@@ -46,7 +46,7 @@ async def test_the_demo_page_shows_covers_in_a_browser(start: Start, tab: Page) 
         assert sizes[-5:-2] == [[100, 150, False], [200, 300, True], [500, 750, False]]
         assert sizes[-1] == [1, 1, True]
         addresses = await tab.ask("[...document.querySelectorAll('.demo img')].map(each => each.src)")
-        assert all("?v=" in each for each in addresses)
+        assert all("?v=" in each for each in addresses), addresses
         assert await tab.ask("document.querySelector('.shelf span').textContent") == "Pride & <Prejudice>"
         assert await tab.ask("document.documentElement.scrollWidth <= window.innerWidth")
         blocked = "fetch('/devkey/x/medium/isbn/1').then(() => 'went', () => 'blocked')"

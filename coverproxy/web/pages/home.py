@@ -75,8 +75,9 @@ async def home(request: web.Request) -> web.StreamResponse:
     if typed and not is_for_program(request):  # the page of an item says more than this one did
         where = languages.onward(request, "/item", {"q": typed[:MOST_TYPED]})
         return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
+    told = await _told(request)  # first: it finds the versions, too
     demo: dict[str, Any] = {"shown": request.app[SHOWN], "versions": demo_versions(request.app)}
-    return shown(request, "home.html", await _told(request), is_shared=True, **demo)
+    return shown(request, "home.html", told, is_shared=True, **demo)
 
 
 async def _told(request: web.Request) -> HomePage:
