@@ -61,7 +61,7 @@ COLOURS = {
 THUMBORS_SCORE = {"medium__decode_scale": 1.0, "medium__jpeg__quality": 68, "medium__jpeg__chroma": "4:2:0"}
 """Settings of ours that score as thumbor's defaults."""
 
-OUR_QUALITY = 91
+OUR_QUALITY = 90
 """The quality at which thumbor with full chroma scores as ours."""
 
 EQUAL_POINTS = 2.0

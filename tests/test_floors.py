@@ -249,3 +249,11 @@ def test_no_class_name_occurs_twice() -> None:
         for name in facts(path).classes:
             found.setdefault(name, []).append(module)
     assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
+
+
+def test_only_stores_name_sqlite() -> None:
+    """Nothing but a store's module names sqlite3; everybody else gets errors of the domain."""
+    named_by = [name for name, path in MODULES.items() if "sqlite3" in path.read_text(encoding="utf-8")]
+    stores = [each for each in named_by if each.startswith("storage.") or "sqlite" in each.rpartition(".")[2]]
+    assert named_by
+    assert named_by == stores

@@ -73,6 +73,16 @@ class DiskCache:
         attempt_all(steps)
         return atomic.sweep(layout.temporary)
 
+    def mend(self) -> bool:
+        """Make anew what somebody deleted of the folders and links below which covers are found.
+
+        Return whether anything was missing. A web server finds no cover without its link.
+        """
+        if self.layout.is_whole():
+            return False
+        self.open()
+        return True
+
     def _make_live(self, size: str, form: Format) -> None:
         """Point the link of a size and format at its current revision, and touch that revision's folder."""
         folder, link = self.layout.folder(size, form), self.layout.live / size / form.value

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from coverproxy import log
-from coverproxy.cache.budget import DiskBudget
+from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.evict import Eviction, Evictor
 from coverproxy.cache.former_layout import FormerLayout
 from coverproxy.cache.layout import Layout
@@ -81,12 +81,11 @@ class Janitor:
     `coverproxy cache evict` gets its turn beside a running server.
     """
 
-    def __init__(
-        self, evictor: Evictor, room: DiskBudget, layout: Layout, metrics: "Metrics", check_seconds: float
-    ) -> None:
+    def __init__(self, evictor: Evictor, cache: DiskCache, metrics: "Metrics", check_seconds: float) -> None:
         self._evictor = evictor
-        self._room = room
-        self._layout = layout
+        self._cache = cache
+        self._room = cache.room
+        layout = self._layout = cache.layout
         self._metrics = metrics
         self._check_seconds = check_seconds
         self._former = FormerLayout(layout)
@@ -146,6 +145,10 @@ class Janitor:
     def _round(self) -> Eviction | None:
         """Evict if it is due, and if no other process is evicting."""
         outcome = None
+        if self._cache.mend():
+            _log.warning(
+                "the cache's folders were gone and are made anew", extra={"at": str(self._layout.top)}
+            )
         if self._takes_over and self._former.is_there:
             with alone(self._layout, wait=False) as is_ours:
                 if is_ours:  # not again after a fault: one log line is enough

@@ -117,6 +117,11 @@ class Layout:
             known = self._folders[size, form] = self.images / size / form.value / self.revisions[size, form]
         return known
 
+    def is_whole(self) -> bool:
+        """Return whether the folders and the links of all sizes and formats are there."""
+        links = (self.live / size / form.value for size, form in self.revisions)
+        return all(path.exists() for path in (self.temporary, self.locks, self.by_key, *links))
+
     def is_live(self, size: str, form: str, revision: str) -> bool:
         """Return whether a revision found on disk is the current one; *form* is the name of its folder."""
         return any(

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from coverproxy.accounts.sqlite import schema_steps as state_steps
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
 from coverproxy.originals.sqlite_mend import schema_steps as catalogue_steps
-from coverproxy.storage import sqlite_creation, sqlite_examine, sqlite_migrations, sqlite_watch
+from coverproxy.storage import sqlite_creation, sqlite_examine, sqlite_watch
 from coverproxy.storage.ownership import described
 
 CATALOGUE, STATE, SOURCES = "catalogue.db", "state.db", "sources.db"
@@ -123,8 +122,8 @@ class DatabaseFiles:
             return f"{place}-wal was deleted while in use: restart the service, which keeps what is in it"
         try:
             newer, stamp = sqlite_watch.look(place, version)
-        except sqlite3.Error as exc:
-            if sqlite_migrations.is_other_file(exc) or sqlite_migrations.is_damage(exc):
+        except sqlite_watch.DatabaseUnusable as exc:
+            if exc.is_damaged:
                 self._damaged.add(place)
             return f"{place} cannot be used: {exc}"
         if self._is_stuck(place, stamp):

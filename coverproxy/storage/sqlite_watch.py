@@ -1,7 +1,8 @@
 """Looks at a SQLite file from outside: which version made it, and whether another process locks it."""
 
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from coverproxy.storage import sqlite_migrations
@@ -10,13 +11,33 @@ Stamp = tuple[int, int]
 """What changes with every commit: the size of the file's log, and its time."""
 
 
+class DatabaseUnusable(Exception):
+    """SQLite cannot use a file. `is_damaged`: that will last, as it is damaged or not a database of ours."""
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        super().__init__(str(error))
+        self.is_damaged = sqlite_migrations.is_other_file(error) or sqlite_migrations.is_damage(error)
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise DatabaseUnusable(exc) from exc
+
+
 def look(path: Path, known: int) -> tuple[str, Stamp | None]:
-    """Return what newer() and locked() do, by one connection. Raises sqlite3.Error.
+    """Return what newer() and locked() do, by one connection. Raises DatabaseUnusable.
 
     A lock may keep others from reading, too: one that lasts, and for a moment that of a process which opens
     or leaves the file.
     """
-    with sqlite_migrations.suppress_busy(), closing(sqlite_migrations.connect(path, 0.0)) as connection:
+    with (
+        _mapped(),
+        sqlite_migrations.suppress_busy(),
+        closing(sqlite_migrations.connect(path, 0.0)) as connection,
+    ):
         return _newer(connection, path, known), _locked(connection, path)
     return "", _stamp(path)
 
@@ -35,20 +56,20 @@ def has_lost_log(path: Path) -> bool:
 def newer(path: Path, known: int) -> str:
     """Return that a newer version made the file, if its version is higher than *known*, else "".
 
-    Waits for a lock. Raises sqlite3.Error.
+    Waits for a lock. Raises DatabaseUnusable.
     """
-    with closing(sqlite_migrations.connect(path)) as connection:
+    with _mapped(), closing(sqlite_migrations.connect(path)) as connection:
         return _newer(connection, path, known)
 
 
 def locked(path: Path) -> Stamp | None:
     """Return a stamp while another connection holds the write lock, else None.
 
-    Raises sqlite3.Error, for a file that cannot be written too.
+    Raises DatabaseUnusable, for a file that cannot be written too.
 
     The same stamp later means that the same transaction holds it still.
     """
-    with closing(sqlite_migrations.connect(path, 0.0)) as connection:
+    with _mapped(), closing(sqlite_migrations.connect(path, 0.0)) as connection:
         return _locked(connection, path)
 
 

@@ -90,7 +90,7 @@ class Service(Parts):
 @asynccontextmanager
 async def kept_within_bounds(config: Config, shelf: DataFolder, metrics: Metrics) -> AsyncIterator[None]:
     """Evict in the background. The data folder must be open."""
-    upkeep = Janitor(shelf.evictor(), shelf.room, shelf.layout, metrics, config.cache.check_seconds)
+    upkeep = Janitor(shelf.evictor(), shelf.cache, metrics, config.cache.check_seconds)
     upkeep.start()
     try:
         yield

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -364,7 +365,7 @@ def test_a_full_cache_stores_nothing_and_tells_once(tmp_path: Path) -> None:
 
 
 def upkeep(cache: DiskCache, check_seconds: float = 30.0) -> Janitor:
-    return Janitor(evictor(cache), cache.room, cache.layout, Metrics(), check_seconds)
+    return Janitor(evictor(cache), cache, Metrics(), check_seconds)
 
 
 class Makers:
@@ -482,7 +483,7 @@ def test_a_tight_cache_is_looked_at_at_once(tmp_path: Path) -> None:
     """A cover that finds little room wakes the evictor, which else looks once an hour."""
     cache = opened(tmp_path, DiskBounds(40 * BLOCK, 0))
     metrics = Metrics()
-    keeper = Janitor(evictor(cache), cache.room, cache.layout, metrics, check_seconds=3600)
+    keeper = Janitor(evictor(cache), cache, metrics, check_seconds=3600)
     keeper.start()
     until(lambda: SharedCounters(cache.layout.walked).read()[0] > 0)
     with suppress(CacheFull):
@@ -490,6 +491,25 @@ def test_a_tight_cache_is_looked_at_at_once(tmp_path: Path) -> None:
             cache.put(spec(number), PICTURE)
     until(lambda: metrics.evictions._value.get() >= 1)
     keeper.stop()
+
+
+@pytest.mark.parametrize("gone", ["live", "img", "tmp", "locks", "by-key"])
+def test_folders_that_somebody_deleted_are_made_anew(
+    tmp_path: Path, gone: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A running service lays out again what was deleted of its cache, and says so in one line."""
+    cache = opened(tmp_path)
+    shutil.rmtree(cache.layout.top / gone)
+    keeper = upkeep(cache, check_seconds=0.05)
+    keeper.start()
+    until(cache.layout.is_whole)
+    cache.put(spec(1), PICTURE)
+    keeper.stop()
+
+    assert [record.message for record in caplog.records if "made anew" in record.message] == [
+        "the cache's folders were gone and are made anew"
+    ]
+    assert (cache.layout.live / "medium/jpg" / cache.layout.place(spec(1)).split("/", 3)[3]).exists()
 
 
 def test_stopping_is_prompt(tmp_path: Path) -> None:

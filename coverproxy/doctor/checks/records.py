@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -75,7 +74,7 @@ def _unwritable(path: Path) -> Finding | None:
     """Report a file that cannot be written, for now or at all."""
     try:
         return _locked(path) if _is_stuck(path) else None
-    except sqlite3.Error as exc:
+    except sqlite_watch.DatabaseUnusable as exc:
         told = f"{path} cannot be written: {exc}"
     return problem(DATABASE, told, "make it, and its folder, writable for the user that runs the service")
 
@@ -93,7 +92,7 @@ def _damage(path: Path, said: str, advice: str) -> Finding:
 
 
 def _is_stuck(path: Path) -> bool:
-    """Return whether one transaction keeps others from writing for two seconds. Raises sqlite3.Error."""
+    """Return whether one transaction keeps others from writing for two seconds. Raises DatabaseUnusable."""
     began, stamp = time.monotonic(), sqlite_watch.locked(path)
     while stamp is not None and time.monotonic() - began < _LOCKED_SECONDS:
         time.sleep(0.1)
