@@ -119,7 +119,7 @@ class CoverMaker:
                 looked = await awaited(self._second, self._maker, spec, looked, self._off_loop) or looked
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
-            is_free = lease.is_paid or await self._off_loop(partial(self._is_paid_before, spec, looked))
+            is_free = lease.is_paid or await self._is_paid_before(spec, looked)
             free = nullcontext(Charge())
             async with free if is_free else self._accounts.charged(visitor, str(spec.identifier)) as charge:
                 started = time.perf_counter()
@@ -130,9 +130,11 @@ class CoverMaker:
         _log.info("made", extra=about | {"ms": round((time.perf_counter() - started) * 1000, 1)})
         return Found(derivative, is_made=True, spec=spec)
 
-    def _is_paid_before(self, spec: Spec, originals: list[Original]) -> bool:
+    async def _is_paid_before(self, spec: Spec, originals: list[Original]) -> bool:
         """Return whether some node made it before, with other settings: new ones cost no key anything."""
-        return self._second is not None and self._second.has_other(spec, originals)
+        if self._second is None:  # alone: no thread for what is known
+            return False
+        return bool(await self._off_loop(partial(self._second.has_other, spec, originals)))
 
     async def remake(self, spec: Spec) -> None:
         """Make a derivative with the current settings, at the operator's cost: no key's quota or turn."""
