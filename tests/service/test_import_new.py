@@ -16,6 +16,7 @@ from coverproxy.config import Config
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.originals.changes import changing
 from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.service.import_new import apart
 from coverproxy.service.import_results import Entered, ImportReport
@@ -140,6 +141,19 @@ def test_a_batch_is_one_copy(postgres: Cluster, tmp_path: Path) -> None:
 
     assert report.added == 40
     assert once == [(1, 1)]  # one transaction, and one statement in it
+
+
+def test_the_server_is_told_of_a_table_that_grows(postgres: Cluster, tmp_path: Path) -> None:
+    """PostgreSQL plans for the size that the table has during a first import, not for that of its start."""
+    config = configured(tmp_path / "data", store={"url": postgres.new_database()})
+    with open_shelf(config) as shelf:
+        for first in range(0, 2000, 500):
+            with changing(shelf.catalogue, DATE) as changes:
+                changes.tables.add_new(entered(number).original for number in range(first, first + 500))
+        pool = shelf.catalogue._pool  # type: ignore[attr-defined]
+        known = pool.read("SELECT reltuples FROM pg_class WHERE oid = 'original'::regclass")
+
+    assert known[0][0] >= 1000
 
 
 def entered(number: int, body: int | None = None, **values: Any) -> Entered:
