@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -49,7 +49,6 @@ class DiskCache:
         self._equal = EqualRevisions(layout)
         self.purges = SharedCounters(layout.purges)
         self._fsync = fsync
-        self._folders: dict[tuple[str, Format], str] = {}
 
     def open(self) -> int:
         """Make the folders, update the live links, sweep files of dead writers; return how many.
@@ -120,10 +119,7 @@ class DiskCache:
 
     def glance_below(self, size: str, form: Format, below: str) -> Derivative | None:
         """Do the same for a path below the folder of a size and format, as a web server spells it."""
-        folder = self._folders.get((size, form))
-        if folder is None:
-            folder = self._folders[size, form] = str(self.layout.folder(size, form))
-        file = cached_read.read(f"{folder}/{below}", _ORIGINAL)
+        file = cached_read.read(f"{self.layout.folder_name(size, form)}/{below}", _ORIGINAL)
         if file is None:
             return None
         pixels = dimensions(file.body, form)
@@ -131,12 +127,12 @@ class DiskCache:
             raise BlockingIOError("it is not whole")
         width, _, height = file.attribute.partition(b"x")
         original = (int(width), int(height)) if width.isdigit() and height.isdigit() else None
-        place = f"{size}/{form.value}/{self.layout.revisions[size, form]}/{below}"
+        place = f"{size}/{form.ending}/{self.layout.revisions[size, form]}/{below}"
         return Derivative(file.body, form, file.mtime, pixels, original, place)
 
     def find(self, spec: Spec) -> Derivative | None:
         """Return the derivative if it is stored here. A truncated file (after a machine crash) is removed."""
-        paths = self.layout.paths(spec)
+        paths = self.layout.path_names(spec)
         return self._whole(paths, spec) or (self._whole(paths, spec) if self._take_over(spec) else None)
 
     def _take_over(self, spec: Spec) -> bool:
@@ -156,14 +152,14 @@ class DiskCache:
         """Remove a derivative's older revisions; return how many names were removed."""
         return sum(self._drop(paths) for paths in list(self.layout.older_paths(spec)))
 
-    def _whole(self, paths: tuple[Path, ...], spec: Spec) -> Derivative | None:
+    def _whole(self, paths: Sequence[Path | str], spec: Spec) -> Derivative | None:
         found = read_stored(paths[0])
         if found is None:
             return None
         body, mtime, original = found
         size = dimensions(body, spec.format)
         if size is None:
-            self._drop(paths)
+            self._drop(map(Path, paths))
             return None
         place = self.layout.below_images(paths[0])
         return Derivative(body, spec.format, mtime, size, original, place)
@@ -202,22 +198,24 @@ class DiskCache:
 
     def _write(self, spec: Spec, derivative: Derivative) -> int:
         """Write a derivative and give it its names; return how many bytes that took on disk."""
-        canonical, *others = self.layout.paths(spec)
-        written = atomic.temporary(self.layout.temporary)
+        canonical, *others = self.layout.path_names(spec)
+        written = atomic.temporary_name(str(self.layout.temporary))
+        original = (_ORIGINAL, b"%dx%d" % derivative.original) if derivative.original else None
         folders = 0
         try:
-            atomic.write(written, derivative.body, mtime=derivative.mtime, sync=self._fsync)
-            _note_original(written, derivative.original)
-            used = max(allocated(written.stat()), to_blocks(len(derivative.body)))
+            stat = atomic.write(
+                written, derivative.body, mtime=derivative.mtime, sync=self._fsync, attribute=original
+            )
+            used = max(allocated(stat), to_blocks(len(derivative.body)))
             for path in others:
                 folders += self._link(written, path)
             folders += atomic.move(written, canonical, sync=self._fsync)
         except OSError:
-            written.unlink(missing_ok=True)
+            Path(written).unlink(missing_ok=True)
             raise
         return used + folders * _FOLDER_BYTES
 
-    def _link(self, written: Path, path: Path) -> int:
+    def _link(self, written: str, path: str) -> int:
         """Give *written* a second name; skipped on file systems without hard links."""
         try:
             return atomic.second_name(written, path, self.layout.temporary)
@@ -314,7 +312,7 @@ def attempt_all(steps: Iterable[Callable[[], object]]) -> None:
         raise first
 
 
-def read_stored(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:
+def read_stored(path: Path | str) -> tuple[bytes, int, tuple[int, int] | None] | None:
     """Read the bytes, mtime and original's size of a file; None if it is missing or unreadable."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -325,15 +323,6 @@ def read_stored(path: Path) -> tuple[bytes, int, tuple[int, int] | None] | None:
         return os.read(handle, stat.st_size), int(stat.st_mtime), _noted_original(handle)
     finally:
         os.close(handle)
-
-
-def _note_original(path: Path, original: tuple[int, int] | None) -> None:
-    if original is None:
-        return
-    try:
-        os.setxattr(path, _ORIGINAL, b"%dx%d" % original)
-    except OSError:  # no extended attributes here: the catalogue has the size
-        return
 
 
 def _noted_original(handle: int) -> tuple[int, int] | None:

@@ -30,6 +30,7 @@ class FormerLayout:
         self._layout = layout
         self._aside = layout.root / _ASIDE
         self._images = self._aside / "img"
+        self._is_over = False
 
     def set_aside(self) -> None:
         """Move the former cache aside, once, and put a link to the present one in its place.
@@ -37,6 +38,7 @@ class FormerLayout:
         A web server that still has the former configuration then finds no hits, asks the app for each, and
         sends the files that the app names. It also no longer finds the former links of revoked keys.
         """
+        self._is_over = False
         former = self._layout.root / _V1
         if former.is_dir() and not former.is_symlink() and not self._aside.exists():
             former.rename(self._aside)
@@ -49,8 +51,9 @@ class FormerLayout:
 
     @property
     def is_there(self) -> bool:
-        """Whether there may be anything left to adopt."""
-        return self._images.is_dir()
+        """Whether there may be anything left to adopt. Nothing comes back but by set_aside()."""
+        self._is_over = self._is_over or not self._images.is_dir()
+        return not self._is_over
 
     def paths(self, identifier: Identifier) -> Iterator[Path]:
         """Yield every path here that a derivative of *identifier* can have, other spellings first."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from coverproxy.domain import schemes
@@ -46,41 +47,44 @@ class Layout:
     _folders: dict[tuple[str, Format], Path] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _folder_names: dict[tuple[str, Format], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _older: dict[Path, tuple[float, list[Path]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    @property
+    @cached_property
     def top(self) -> Path:
         """The folder of this version of the layout."""
         return self.root / VERSION
 
-    @property
+    @cached_property
     def temporary(self) -> Path:
         """Where files are written before they get their name: a rename from here copies no bytes."""
         return self.top / "tmp"
 
-    @property
+    @cached_property
     def locks(self) -> Path:
         """The folder of the flights' lock files."""
         return self.top / "locks"
 
-    @property
+    @cached_property
     def images(self) -> Path:
         """The folder of all derivatives."""
         return self.top / "img"
 
-    @property
+    @cached_property
     def held(self) -> Path:
         """The number of bytes that the cache takes: see DiskBudget."""
         return self.top / "held"
 
-    @property
+    @cached_property
     def walked(self) -> Path:
         """The time of the last complete walk: see Janitor."""
         return self.top / "walked"
 
-    @property
+    @cached_property
     def purges(self) -> Path:
         """The number of purges so far: see Memory."""
         return self.top / "purges"
@@ -146,6 +150,18 @@ class Layout:
         """The derivative's path, and those of its other spellings: hard links to it."""
         return files(self.folder(spec.size, spec.format), spec.identifier, spec.format)
 
+    def path_names(self, spec: Spec) -> tuple[str, ...]:
+        """The same as text: in Python 3.11 a Path takes several times as long to build and to use."""
+        folder = self.folder_name(spec.size, spec.format)
+        return tuple([f"{folder}/{name}" for name in names(spec.identifier, spec.format)])
+
+    def folder_name(self, size: str, form: Format) -> str:
+        """The folder of the current revision of a size and format, as text."""
+        known = self._folder_names.get((size, form))
+        if known is None:
+            known = self._folder_names[size, form] = str(self.folder(size, form))
+        return known
+
     def older_paths(self, spec: Spec) -> Iterator[tuple[Path, ...]]:
         """The same for every older revision on disk, the latest first."""
         for folder in self._older_folders(self.folder(spec.size, spec.format)):
@@ -165,12 +181,12 @@ class Layout:
 
     def place(self, spec: Spec) -> str:
         """The derivative's path below `images`, as nginx uses it."""
-        below = f"{spec.size}/{spec.format.value}/{self.revisions[spec.size, spec.format]}"
+        below = f"{spec.size}/{spec.format.ending}/{self.revisions[spec.size, spec.format]}"
         return f"{below}/{names(spec.identifier, spec.format)[0]}"
 
-    def below_images(self, path: Path) -> str:
+    def below_images(self, path: Path | str) -> str:
         """Spell a path as place() does."""
-        return path.relative_to(self.images).as_posix()
+        return str(path).removeprefix(f"{self.images}/")
 
     def every_path(self, identifier: Identifier) -> Iterator[Path]:
         """Yield every path that a derivative of *identifier* can have, in all revisions on disk."""
@@ -186,8 +202,9 @@ def files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...
 
 def names(identifier: Identifier, form: Format) -> tuple[str, ...]:
     """The same below that folder, as text."""
-    below = "/".join((identifier.scheme, *schemes.shard(identifier)))
-    return tuple(f"{below}/{stem}.{form.value}" for stem in schemes.stems(identifier))
+    one, two = schemes.shard(identifier)
+    below, ending = f"{identifier.scheme}/{one}/{two}", form.ending
+    return tuple([f"{below}/{stem}.{ending}" for stem in schemes.stems(identifier)])
 
 
 def _latest_first(folder: Path) -> list[Path]:

@@ -5,11 +5,17 @@ from enum import Enum
 
 
 class Format(Enum):
-    """A format of derivatives. The value is the file extension without its dot."""
+    """A format of derivatives. The value, and `ending`, is the file extension without its dot."""
 
     JPEG = "jpg"
     WEBP = "webp"
     AVIF = "avif"
+
+    # Enum's own are functions in Python, and each cover asks for them dozens of times.
+    __hash__ = object.__hash__
+
+    def __init__(self, ending: str) -> None:
+        self.ending = ending
 
     @property
     def media_type(self) -> str:
@@ -86,7 +92,7 @@ def dimensions(body: bytes, form: Format) -> tuple[int, int] | None:
     if not is_whole(body, form):
         return None
     try:
-        return {Format.JPEG: _jpeg, Format.WEBP: _webp, Format.AVIF: _avif}[form](body)
+        return _DIMENSIONS[form](body)
     except (IndexError, ValueError):
         return None
 
@@ -137,3 +143,6 @@ def _webp(body: bytes) -> tuple[int, int] | None:
 def _avif(body: bytes) -> tuple[int, int] | None:
     at = body.index(b"ispe")  # ISO/IEC 23008-12 §6.5.3: version and flags, then width and height
     return int.from_bytes(body[at + 8 : at + 12]), int.from_bytes(body[at + 12 : at + 16])
+
+
+_DIMENSIONS = {Format.JPEG: _jpeg, Format.WEBP: _webp, Format.AVIF: _avif}

@@ -19,7 +19,7 @@ class Spec:
     format: Format
 
     def __str__(self) -> str:
-        return f"{self.size}/{self.identifier.scheme}/{self.identifier.value}.{self.format.value}"
+        return f"{self.size}/{self.identifier.scheme}/{self.identifier.value}.{self.format.ending}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -93,6 +94,7 @@ class RenderProcess:
         finally:
             theirs.close()
         self._socket, self.confinement = ours, None
+        _wait_at_most(ours, START_SECONDS)
 
     def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> RenderReply:
         """Run *operation* on *body*. Blocks. A process killed from outside is replaced, and asked once more.
@@ -119,13 +121,12 @@ class RenderProcess:
 
     def _ask(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> bytes:
         """Return the process's answer, b"" if it died. Raises DecoderDied if it does not answer."""
-        asked = self.ready()
-        os.pwrite(self._memory, body, 0)
-        began, told = self.cpu_seconds(), None
+        told = None
         try:
-            asked.send(len(body).to_bytes(8, "little") + _request(operation, arguments))
+            asked = self._sent(len(body).to_bytes(8, "little") + _request(operation, arguments), body)
+            began = self.cpu_seconds()
             for _ in range(_MOST_WAITS):
-                told = self._receive(asked, self._bounds.seconds)
+                told = self._receive(asked)
                 if told is not None or not self._is_starved(began):
                     break
         except ConnectionError:
@@ -135,14 +136,29 @@ class RenderProcess:
             raise DecoderDied(f"not finished after {self._bounds.seconds:g} s", is_late=True)
         return told
 
-    def _receive(self, asked: socket.socket, seconds: float) -> bytes | None:
+    def _sent(self, request: bytes, body: bytes) -> socket.socket:
+        """Send a request to a ready process, and return its socket. Raises Unavailable.
+
+        A process that died at rest takes none, and is replaced: no picture is the cause.
+        """
+        asked = self.ready()
+        os.pwrite(self._memory, body, 0)
+        try:
+            asked.send(request)
+        except ConnectionError:
+            if not self._is_stopped:
+                self.restart()
+            asked = self.ready()
+            asked.send(request)
+        return asked
+
+    def _receive(self, asked: socket.socket) -> bytes | None:
         """Wait for a message; None on timeout. Time is counted in slices, each of which expires once.
 
         So a machine that was suspended (SIGSTOP, a paused VM) does not condemn the picture when it resumes.
         """
-        asked.settimeout(seconds / _SLICES)
         for _ in range(_SLICES):
-            with suppress(TimeoutError):
+            with suppress(BlockingIOError):
                 return asked.recv(REQUEST_BYTES)
         return None
 
@@ -179,13 +195,13 @@ class RenderProcess:
         """Return the socket of a ready process, starting one if necessary. Raises Unavailable."""
         if self._is_stopped:
             raise Unavailable("the service stops")
-        if self._process is None or self._process.poll() is not None:
+        if self._socket is None:
             if time.monotonic() - self._failed_at < _AGAIN_SECONDS:
                 raise Unavailable(self.fault or "render processes do not start")
             self.restart()
         assert self._socket is not None  # noqa: S101 - _start() has made it
         if self.confinement is None:
-            told = self._receive(self._socket, START_SECONDS)
+            told = self._receive(self._socket)
             if not told:
                 raise self._failure(_cause(self._end(_DYING_SECONDS)))
             facts = orjson.loads(told)
@@ -193,6 +209,7 @@ class RenderProcess:
                 self._end()
                 raise self._failure(facts["mistake"])
             self.confinement, self.fault = Confinement(**facts), None
+            _wait_at_most(self._socket, self._bounds.seconds)
         return self._socket
 
     def _failure(self, why: str) -> Unavailable:
@@ -254,6 +271,12 @@ class RenderProcess:
         """End the process, which exits by itself once its socket closes, and free its memory."""
         self._end(_DYING_SECONDS)
         os.close(self._memory)
+
+
+def _wait_at_most(asked: socket.socket, seconds: float) -> None:
+    """Have the kernel end each slice of a wait: Python's own timeout takes three calls a message, not one."""
+    whole, rest = divmod(round(seconds * 1e6 / _SLICES), 1_000_000)
+    asked.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", whole, max(rest, 1)))
 
 
 def _file_bytes(bounds: Bounds) -> int:

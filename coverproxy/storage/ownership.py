@@ -30,7 +30,7 @@ def opened(path: Path | str, flags: int, mode: int = 0o644) -> int:
         if flags & os.O_EXCL:
             raise
         return os.open(path, flags, mode)
-    _hand_over(handle, Path(path).parent)
+    _hand_over(handle, os.path.dirname(path))  # noqa: PTH120 - text takes a tenth of the time
     return handle
 
 
@@ -50,7 +50,7 @@ def make_folder(folder: Path) -> int:
         with suppress(OSError):  # gone, or replaced by something that is not ours
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                _hand_over(handle, folder.parent)
+                _hand_over(handle, str(folder.parent))
             finally:
                 os.close(handle)
     return 1
@@ -100,8 +100,8 @@ def user_name(user: int) -> str:
         return str(user)
 
 
-def _hand_over(handle: int, folder: Path) -> None:
-    owner, made = folder.stat(), os.fstat(handle)
+def _hand_over(handle: int, folder: str) -> None:
+    owner, made = os.stat(folder or "."), os.fstat(handle)  # noqa: PTH116 - text
     if made.st_uid == 0 and (owner.st_uid, owner.st_gid) != (made.st_uid, made.st_gid):
         with suppress(PermissionError):  # on a network disk, root may have no special rights
             os.fchown(handle, owner.st_uid, owner.st_gid)

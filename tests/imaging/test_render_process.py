@@ -1,6 +1,7 @@
 """Render processes: real ones, what they can do, what they cannot, and what they make."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -143,6 +144,20 @@ def test_a_wrong_answer_is_not_believed(start: Start, facts: dict[str, object]) 
     decoder = ProcessDecoder(start(*PROBE))
     with pytest.raises(UnusableOriginal):
         decoder.render(repr(facts).encode(), CONFIG.sizes["small"], Format.JPEG, CONFIG.limits)
+
+
+def test_one_that_died_at_rest_condemns_no_picture(start: Start) -> None:
+    """A process that ends while it waits, in whatever way, is replaced, and the next picture is made."""
+    processes = start()
+    decoder = ProcessDecoder(processes)
+    for number in (signal.SIGSEGV, signal.SIGKILL):
+        processes.start()
+        (process,) = processes.numbers()
+        os.kill(process, number)
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        made = decoder.render(images.drawn("jpeg-420"), CONFIG.sizes["small"], Format.JPEG, CONFIG.limits)
+        assert made.size == (100, 150)
+        assert processes.numbers() != [process]
 
 
 def test_shared_memory_is_given_back(start: Start) -> None:

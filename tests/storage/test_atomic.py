@@ -219,3 +219,25 @@ def test_a_sweep_takes_strays(tmp_path: Path, name: str) -> None:
 def test_a_sweep_of_nothing(tmp_path: Path) -> None:
     """An empty folder is swept in no time."""
     assert atomic.sweep(tmp_path) == 0
+
+
+def test_a_second_name_takes_the_place_of_an_older_file(tmp_path: Path) -> None:
+    """A name in a folder that is missing, and one that another file has, both lead to the same bytes."""
+    file, fresh, taken = tmp_path / "file", tmp_path / "a" / "b" / "fresh", tmp_path / "taken"
+    file.write_bytes(b"new")
+    taken.write_bytes(b"old")
+
+    made = [atomic.second_name(file, name, tmp_path) for name in (fresh, taken)]
+
+    assert made == [2, 0]
+    assert fresh.stat().st_ino == taken.stat().st_ino == file.stat().st_ino
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "file", "taken"]
+
+
+def test_an_attribute_is_written_with_the_file(tmp_path: Path) -> None:
+    """What is to be noted of a file stands in its extended attributes once it is written."""
+    path = tmp_path / "cover"
+    stat = atomic.write(path, b"x" * 10, attribute=("user.coverproxy.test", b"2x3"))
+
+    assert stat.st_size == 10
+    assert os.getxattr(path, "user.coverproxy.test") == b"2x3"
