@@ -2,7 +2,6 @@
 
 import logging
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,6 +25,7 @@ from coverproxy.domain.api_key import (
     secret_from,
 )
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused, UnknownKey
+from coverproxy.domain.item_title import tidy
 
 MOST_LABEL, MOST_CONTACT, MOST_SITES = 80, 120, 20
 
@@ -250,12 +250,6 @@ def with_choice(key: Key, choice: str) -> Key:
 def choice_of(key: Key) -> NoCoverWord:
     """Return the choice in the form that with_choice() takes."""
     return "404" if key.strict else key.no_cover
-
-
-def tidy(text: str) -> str:
-    """Return a person's input on one line, without control characters and bidirectional overrides."""
-    shown = (" " if char.isspace() else char for char in text if unicodedata.category(char) != "Cf")
-    return " ".join("".join(char for char in shown if unicodedata.category(char)[0] != "C").split())
 
 
 def host_of(text: str) -> str:

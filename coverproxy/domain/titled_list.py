@@ -20,10 +20,9 @@ _ISBN = re.compile(
 )
 _PREFIXED = re.compile(r"\s*((?:local:)?[A-Za-z]+:\s?[^\s,;]+)[\s,;]+(?=\S)(.*)", re.DOTALL)
 _EDGES = ' \t,;:/|-\u2013\u2014"='
-_NAMES = re.compile(
-    r"(?:main|short)?title|(?:haupt)?titel|authors?|autor(?:en|in)?|creators?|verfasser(?:in)?"
-)
-"""Headers of the columns that hold a title or an author, simplified."""
+TITLE_COLUMN = re.compile(r"(?:main|short|book)?title|(?:haupt|buch)?titel|titre|titolo|t[ií]tulo")
+AUTHOR_COLUMN = re.compile(r"authors?|autor(?:en|in|es)?|auteurs?|autore|creators?|verfasser(?:in)?")
+"""Headers of the columns that hold a title, or an author, simplified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class _Titles:
         self._delimiter = delimiter_of(line)
         header = _cells(line, self._delimiter) if first + 1 not in read else []
         self._identifiers = {*isbn_columns(header), *(at for _, at in other_columns(header))}
-        self._named = [at for at, cell in enumerate(header) if _NAMES.fullmatch(simplified(cell))]
+        self._named = [at for at, cell in enumerate(header) if _is_named(simplified(cell))]
 
     def of(self, row: Row, rest: str) -> tuple[str, ...]:
         """Return the lines of a row's title; *rest*: what stands beside the identifier in its cell."""
@@ -127,6 +126,10 @@ class _Titles:
 
     def _others(self, cells: Sequence[str], places: range) -> list[str]:
         return [cells[at] for at in places if at not in self._identifiers]
+
+
+def _is_named(column: str) -> bool:
+    return bool(TITLE_COLUMN.fullmatch(column) or AUTHOR_COLUMN.fullmatch(column))
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

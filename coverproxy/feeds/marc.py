@@ -8,6 +8,7 @@ from typing import BinaryIO
 import pymarc
 from lxml import etree
 
+from coverproxy.domain.item_title import ItemTitle, forename_first, item_title
 from coverproxy.feeds import xml_stream
 from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, RecordRelation, SentIdentifier
 
@@ -22,6 +23,7 @@ _END = b"\x1d"
 
 _COVER = re.compile(r"cover|umschlag|couverture|titelbild|omslag|copertina|cubierta", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|tiff?)$", re.IGNORECASE)
+_ISBD_ENDS = " /:;,=."
 _SET = re.compile(r"\b(?:set|gesamt(?:werk|ausgabe)?|complete)\b", re.IGNORECASE)
 _RELATIONS = {"776": "format", "775": "edition", "765": "translation", "767": "translation"}
 
@@ -126,7 +128,23 @@ def record(fields: list[Field], line: int, rules: MarcRules) -> Record:
     action = Action.REPLACE if links else Action.LEAVE
     reference = f"{own[0].scheme}:{own[0].text}" if own else ""
     once = tuple(dict.fromkeys(identifiers))
-    return Record(reference, line, action, once, links, tuple(_relations(fields)), why=why)
+    relations = tuple(_relations(fields))
+    return Record(reference, line, action, once, links, relations, why=why, title=_title(fields))
+
+
+def _title(fields: Iterable[Field]) -> ItemTitle | None:
+    """245 $a $b and the parts' $n $p, without ISBD's punctuation; the author of 100 $a, or 110 $a."""
+    by_tag = {each.tag: each for each in reversed(list(fields)) if each.tag in ("100", "110", "245")}
+    if "245" not in by_tag:
+        return None
+    text = ""
+    for code, value in by_tag["245"].subfields:
+        if code in "abnp" and (part := value.strip().rstrip(_ISBD_ENDS)):
+            text += (": " if code == "b" else ". ") * bool(text) + part
+    person, body = (by_tag[tag].values("a")[:1] if tag in by_tag else [] for tag in ("100", "110"))
+    inverted = person and by_tag["100"].indicators[:1] == "1"
+    author = forename_first(person[0]) if inverted else next(iter(person + body), "")
+    return item_title(text, author)
 
 
 def _record_id(fields: Iterable[Field], rules: MarcRules) -> list[SentIdentifier]:

@@ -1,6 +1,6 @@
 """ONIX for Books 3.0, 3.1 and 2.1, with reference or short tags, read as a stream.
 
-Only some twenty elements matter here. The codes are from EDItEUR's lists, named where they are used.
+Only some forty elements matter here. The codes are from EDItEUR's lists, named where they are used.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
+from coverproxy.domain.item_title import ItemTitle, forename_first, item_title
 from coverproxy.feeds import xml_stream
 from coverproxy.feeds.record import Action, Link, Record, SentIdentifier, ShowingPeriod
 
@@ -25,6 +26,11 @@ _SHORT = {
     "x437": "ResourceMode", "resourceversion": "ResourceVersion", "x441": "ResourceForm",
     "resourceversionfeature": "ResourceVersionFeature", "x442": "ResourceVersionFeatureType",
     "x439": "FeatureValue", "x435": "ResourceLink", "contentdate": "ContentDate", "x429": "ContentDateRole",
+    "descriptivedetail": "DescriptiveDetail", "titledetail": "TitleDetail", "title": "Title",
+    "b202": "TitleType", "titleelement": "TitleElement", "x409": "TitleElementLevel", "b203": "TitleText",
+    "b030": "TitlePrefix", "b031": "TitleWithoutPrefix", "b029": "Subtitle", "b028": "DistinctiveTitle",
+    "contributor": "Contributor", "b035": "ContributorRole", "b036": "PersonName",
+    "b037": "PersonNameInverted", "b039": "NamesBeforeKey", "b040": "KeyNames", "b047": "CorporateName",
     "b306": "Date", "mediafile": "MediaFile", "f114": "MediaFileTypeCode", "f116": "MediaFileLinkTypeCode",
     "f117": "MediaFileLink", "f373": "MediaFileDate",
 }  # fmt: skip
@@ -66,7 +72,9 @@ def record(product: etree._Element, rules: OnixRules) -> Record:
     """Read one product, of either release."""
     fields = _Fields(product)
     reference, kind = fields.text("RecordReference"), fields.text("NotificationType")
-    found = Record(reference, xml_stream.line(product), Action.LEAVE, tuple(_identifiers(fields)))
+    found = Record(
+        reference, xml_stream.line(product), Action.LEAVE, tuple(_identifiers(fields)), title=_title(fields)
+    )
     if kind == _DELETE:
         return replace(found, action=Action.WITHDRAW, why="the sender withdraws the record (05)")
     collateral, media_files = fields.all("CollateralDetail"), fields.all("MediaFile")
@@ -118,6 +126,38 @@ def _identifiers(product: _Fields) -> Iterator[SentIdentifier]:
             found.append(SentIdentifier(f"local:{_agency(each.text('IDTypeName'))}", value))
     once = dict.fromkeys(each for each in found if each.text)
     yield from sorted(once, key=lambda each: each.scheme != "isbn")
+
+
+def _title(product: _Fields) -> ItemTitle | None:
+    """The distinctive title (list 15: 01) of the product itself, and its first author (list 17: A01).
+
+    3.0 has both in DescriptiveDetail, and the title in elements by level (list 149: 01 is the product).
+    """
+    detail = next(iter(product.all("DescriptiveDetail")), product)
+    titles = [
+        part
+        for each in (*detail.all("TitleDetail"), *detail.all("Title"))
+        if each.text("TitleType") == "01"
+        for part in (each.all("TitleElement") or [each])
+        if part.text("TitleElementLevel") in ("01", "")
+    ]
+    names = next(iter(titles), None)
+    written = (names and _written_title(names)) or product.text("DistinctiveTitle")
+    authors = (each for each in detail.all("Contributor") if "A01" in each.texts("ContributorRole"))
+    return item_title(written, next(map(_name, authors), ""))
+
+
+def _written_title(title: _Fields) -> str:
+    parts = (title.text("TitlePrefix"), title.text("TitleWithoutPrefix"))
+    text = title.text("TitleText") or " ".join(filter(None, parts))
+    subtitle = title.text("Subtitle")
+    return f"{text}: {subtitle}" if text and subtitle else text
+
+
+def _name(contributor: _Fields) -> str:
+    parts = f"{contributor.text('NamesBeforeKey')} {contributor.text('KeyNames')}".strip()
+    inverted = forename_first(contributor.text("PersonNameInverted"))
+    return contributor.text("PersonName") or parts or inverted or contributor.text("CorporateName")
 
 
 def _agency(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import orjson
 
+from coverproxy.domain.item_title import ItemTitle, item_title
 from coverproxy.feeds.record import FeedUnreadable, SentIdentifier
 
 MAX_LINE_BYTES = 4 * 2**20
@@ -33,6 +34,7 @@ class Edition:
     identifiers: tuple[SentIdentifier, ...]
     works: tuple[str, ...]
     covers: tuple[int, ...]
+    title: ItemTitle | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,14 @@ def _edition(number: int, line: bytes) -> Edition | UnreadLine | None:
     )
     if not covers and not works:
         return None
-    return Edition(key, (*_identifiers(found), SentIdentifier("olid", key.rpartition("/")[2])), works, covers)
+    names = (*_identifiers(found), SentIdentifier("olid", key.rpartition("/")[2]))
+    return Edition(key, names, works, covers, _title(found))
+
+
+def _title(found: dict[str, object]) -> ItemTitle | None:
+    """Authors are in other records, under a key."""
+    parts = (found.get("title"), found.get("subtitle"))
+    return item_title(": ".join(each for each in parts if isinstance(each, str) and each.strip()))
 
 
 def _identifiers(found: dict[str, object]) -> Iterator[SentIdentifier]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from coverproxy.domain.item_title import ItemTitle
+
 
 class Action(StrEnum):
     """What a record demands for the covers from the same feed."""
@@ -69,7 +71,7 @@ class Record:
     """One record: the item, the action, and its pictures, best first.
 
     `line`: where the record begins in the sender's file. `reference`: unique per sender. `why`: in words, why
-    there is nothing to do.
+    there is nothing to do. `title`: what the sender calls the item.
     """
 
     reference: str
@@ -80,6 +82,7 @@ class Record:
     relations: tuple[RecordRelation, ...] = ()
     terms: ShowingPeriod = field(default_factory=ShowingPeriod)
     why: str = ""
+    title: ItemTitle | None = None
 
 
 class FeedUnreadable(Exception):

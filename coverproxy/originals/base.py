@@ -17,6 +17,7 @@ from coverproxy.originals.notice_store import NoticeStore
 from coverproxy.originals.provenance import Provenance
 from coverproxy.originals.purge_store import PurgeStore
 from coverproxy.originals.report_store import ReportStore
+from coverproxy.originals.title_store import TitleStore
 from coverproxy.originals.turn_store import TurnStore
 
 
@@ -105,6 +106,11 @@ class CatalogueTables(Protocol):
     @property
     def notices(self) -> NoticeStore:
         """Notices to be sent; same store, and within writing() the same transaction."""
+        ...
+
+    @property
+    def titles(self) -> TitleStore:
+        """What senders call items; same store, and within writing() the same transaction."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from coverproxy.originals.feed_store import FeedStore
 from coverproxy.originals.notice_store import NoticeStore
 from coverproxy.originals.purge_store import PurgeStore
 from coverproxy.originals.report_store import ReportStore
+from coverproxy.originals.title_store import TitleStore
 from coverproxy.originals.turn_store import TurnStore
 
 
@@ -32,6 +33,7 @@ class LinkedStores:
     purged: PurgeStore
     notices: NoticeStore
     turns: TurnStore
+    titles: TitleStore
 
 
 def sample_points(most: int, turn: int) -> list[bytes]:
@@ -94,6 +96,11 @@ class LinkedTables(ABC):
     def notices(self) -> NoticeStore:
         """See CatalogueTables."""
         return self._stores.notices
+
+    @property
+    def titles(self) -> TitleStore:
+        """See CatalogueTables."""
+        return self._stores.titles
 
     @property
     def turns(self) -> TurnStore:

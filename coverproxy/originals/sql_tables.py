@@ -24,6 +24,7 @@ from coverproxy.originals.sql_notices import SqlNotices
 from coverproxy.originals.sql_provenance import SqlProvenance
 from coverproxy.originals.sql_purges import OF_ROW, SqlPurges
 from coverproxy.originals.sql_reports import SqlReports
+from coverproxy.originals.sql_titles import SqlTitles
 from coverproxy.originals.sql_turns import SqlTurns
 from coverproxy.storage.statement import Run
 
@@ -79,7 +80,7 @@ class SqlTables(LinkedTables):
         stores = LinkedStores(
             SqlProvenance(dialect), SqlDecisions(dialect), SqlFeeds(dialect), SqlEditions(dialect), aliases,
             SqlReports(dialect), SqlChangeFeed(dialect), SqlPurges(dialect), SqlNotices(dialect),
-            SqlTurns(dialect),
+            SqlTurns(dialect), SqlTitles(dialect),
         )  # fmt: skip
         super().__init__(stores, priority)
         self._dialect = dialect

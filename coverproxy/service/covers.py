@@ -17,6 +17,7 @@ from coverproxy.config import Size
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import Busy, NoCover
 from coverproxy.domain.formats import Format
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.original import Original, Quarantined
 from coverproxy.domain.spec import ISBN, Identifier, Reading, Spec, Wanted
 from coverproxy.imaging.render_pool import RenderPool
@@ -236,6 +237,10 @@ class Covers:
     async def editions(self, named: Identifier, most: int) -> list[EditionLink]:
         """Return at most *most* other editions that have a cover, closest first. Raises Unavailable."""
         return await self._holdings.editions(named, most)
+
+    async def titles(self, items: Iterable[Identifier]) -> dict[Identifier, ItemTitle]:
+        """Return what senders call items, for those that have a title. Raises Unavailable."""
+        return await self._holdings.titles(items)
 
     async def number(self, item: Identifier) -> int:
         """Return an item's number; an item without one gets one by this. Raises Unavailable."""

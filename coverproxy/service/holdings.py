@@ -13,6 +13,7 @@ from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.errors import NoCover, Unavailable
 from coverproxy.domain.formats import Format
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.original import Original, Quarantined
 from coverproxy.domain.spec import Identifier, Reading, Spec
 from coverproxy.originals.base import Catalogue
@@ -180,6 +181,17 @@ class Holdings:
         near = [each for each in closest_first(links, Relation.TRANSLATION) if each.other not in names]
         covered = self._catalogue.covered({each.other for each in near})
         return [each for each in near if each.other in covered][:most]
+
+    async def titles(self, items: Iterable[Identifier]) -> dict[Identifier, ItemTitle]:
+        """Return what senders call items, under any name of theirs, for those that have a title."""
+        return await self._ask(partial(self._titles, frozenset(items)))
+
+    def _titles(self, items: frozenset[Identifier]) -> dict[Identifier, ItemTitle]:
+        names = self._catalogue.aliases.linked(items)
+        found = self._catalogue.titles.of(items.union(*names.values()))
+        own = {each: (each, *names.get(each, ())) for each in items}
+        titles = {each: next(filter(None, map(found.get, some)), None) for each, some in own.items()}
+        return {each: title for each, title in titles.items() if title}
 
     async def number(self, item: Identifier) -> int:
         """Return an item's number; an item without one gets one by this."""

@@ -10,7 +10,8 @@ from coverproxy.originals.base import CatalogueTables
 from coverproxy.originals.changes import Changes
 from coverproxy.originals.examine import Candidate
 from coverproxy.originals.feed_store import FeedRecord
-from coverproxy.service.import_steps import Withdrawal
+from coverproxy.service.import_results import Result
+from coverproxy.service.import_steps import TitledItems, Withdrawal
 
 
 def fetched_before(tables: CatalogueTables, candidate: Candidate) -> Original | None:
@@ -68,6 +69,13 @@ def renew_seen(tables: CatalogueTables, candidate: Candidate, seen: int) -> None
     before = tables.feeds.of(candidate.source, candidate.record) if candidate.record else None
     if before and before.seen < seen:
         tables.feeds.put(replace(before, seen=seen))
+
+
+def keep_titles(tables: CatalogueTables, results: Iterable[Result]) -> None:
+    """Keep what a batch's records call their items; of two for one item, the later."""
+    titled = (each for each in results if isinstance(each, TitledItems))
+    if titles := {item: each.title for each in titled for item in each.identifiers}:
+        tables.titles.keep(titles)
 
 
 def _own(

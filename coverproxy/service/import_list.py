@@ -1,7 +1,9 @@
 """Lists for imports: a table of ISBNs and files, as spreadsheets and other systems write them."""
 
 import io
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,12 +14,14 @@ from coverproxy.domain import list_text, schemes
 from coverproxy.domain.errors import NotAnIdentifier
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, other_columns, simplified
+from coverproxy.domain.item_title import item_title
 from coverproxy.domain.original import LATEST_DATE, Terms
 from coverproxy.domain.table_rows import table_rows
+from coverproxy.domain.titled_list import AUTHOR_COLUMN, TITLE_COLUMN
 from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.service.import_editions import edition_columns, linked_row
 from coverproxy.service.import_records import fetched
-from coverproxy.service.import_steps import Sender, Step
+from coverproxy.service.import_steps import Sender, Step, TitledItems
 from coverproxy.storage import packed_text
 
 _FILE_WORDS = [
@@ -55,6 +59,8 @@ class ImportColumns:
     licence: int | None = None
     until: int | None = None
     no_crop: int | None = None
+    title: int | None = None
+    author: int | None = None
 
 
 def open_list(path: Path) -> Iterable[str]:
@@ -83,8 +89,8 @@ def listed(path: Path, sender: Sender) -> Iterator[Step]:
     oclc, lccn, ean, upc and the other schemes: these are linked to the row's item, and name it if there is no
     valid ISBN. Of several ISBN columns, the first with an ISBN in that row counts. A header that lacks either
     is one refusal. Dates are ISO 8601, or seconds since 1970. `url` counts if a row has no file; `licence`,
-    `until` and `no_crop` are the picture's terms. `work` or `relation` makes it a list of editions. Raises
-    OSError, NotAList.
+    `until` and `no_crop` are the picture's terms; `title` and `author` what the item is
+    called. `work` or `relation` makes it a list of editions. Raises OSError, NotAList.
     """
     rows = table_rows(open_list(path))
     first = next(rows, None)
@@ -106,6 +112,7 @@ def listed(path: Path, sender: Sender) -> Iterator[Step]:
         if isinstance(cells, str):
             yield Refusal(where, "", "row", cells, where)
         else:
+            yield from _titled(cells, columns or ImportColumns())
             yield _row(cells, columns or ImportColumns(), path, where, sender)
 
 
@@ -124,6 +131,7 @@ def columns_of(header: list[str] | str) -> ImportColumns | str | None:
         return ImportColumns(
             isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS), url,
             _first(words, _LICENCE_WORDS), _first(words, _UNTIL_WORDS), _first(words, _NO_CROP_WORDS),
+            _matching(words, TITLE_COLUMN), _matching(words, AUTHOR_COLUMN),
         )  # fmt: skip
     has = ", ".join(cell.strip()[:40] for cell in header[:12])
     if isbns or others:
@@ -136,6 +144,20 @@ def columns_of(header: list[str] | str) -> ImportColumns | str | None:
 
 def _first(words: list[str], known: Iterable[str]) -> int | None:
     return next((words.index(word) for word in known if word in words), None)
+
+
+def _matching(words: list[str], column: re.Pattern[str]) -> int | None:
+    return next((at for at, word in enumerate(words) if column.fullmatch(word)), None)
+
+
+def _titled(cells: list[str], columns: ImportColumns) -> Iterator[TitledItems]:
+    """Yield what a row calls its item: also where its picture is refused, or is missing."""
+    title = item_title(_cell(cells, columns.title), _cell(cells, columns.author))
+    if title is None:
+        return
+    with suppress(NotAnIdentifier):
+        if item := schemes.read(_named(cells, columns)).sure:
+            yield TitledItems((item,), title)
 
 
 def _fits(cells: list[str] | str) -> bool:

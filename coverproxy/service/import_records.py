@@ -14,8 +14,11 @@ from coverproxy.domain.identifier import Identifier
 from coverproxy.feeds import record as feed
 from coverproxy.feeds.record import Action, Link, Record
 from coverproxy.originals.examine import Candidate, OriginalRefused, Read, Refusal
-from coverproxy.service.import_steps import LinkedItems, Passed, Sender, Step, Withdrawal
+from coverproxy.service.import_steps import LinkedItems, Passed, Sender, Step, TitledItems, Withdrawal
 from coverproxy.storage import bounded_read
+
+MOST_TITLED = 4
+"""Names of a record under which its title is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ def steps_of(records: Iterable[Record], file: Path, sender: Sender) -> Iterator[
         for text, why in named.faults:
             yield Passed(Refusal(str(file), text, "identifier", why, place))
         yield _step(record, named.identifiers, file, place, sender)
+        if record.title:
+            yield TitledItems(named.identifiers[:MOST_TITLED], record.title)
         if links := tuple(_links(record, named.identifiers[0])):
             yield LinkedItems(links)
 

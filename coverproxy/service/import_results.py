@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from coverproxy.domain.original import Original
 from coverproxy.originals.base import CatalogueTables
 from coverproxy.originals.examine import Candidate, Refusal
-from coverproxy.service.import_steps import LinkedItems, Passed, Withdrawal
+from coverproxy.service.import_steps import LinkedItems, Passed, TitledItems, Withdrawal
 
 
 @dataclass
@@ -52,6 +52,6 @@ class Entered:
     is_doubtful: bool = False
 
 
-Result = Entered | Refusal | Withdrawal | Passed | LinkedItems
+Result = Entered | Refusal | Withdrawal | Passed | LinkedItems | TitledItems
 Note = Callable[[CatalogueTables, Sequence[Result]], None]
 """Records an import's progress in each batch's transaction."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coverproxy.domain.editions import EditionLink
 from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.original import NO_TERMS, Terms
 from coverproxy.feeds.marc import MarcRules
 from coverproxy.feeds.onix import OnixRules
@@ -47,7 +48,15 @@ class LinkedItems:
     of_work: tuple[Identifier, ...] = ()
 
 
-Step = Candidate | Refusal | Withdrawal | Passed | LinkedItems
+@dataclass(frozen=True, slots=True)
+class TitledItems:
+    """What a record calls its item, under each of its names, whether or not it brings a picture."""
+
+    identifiers: tuple[Identifier, ...]
+    title: ItemTitle
+
+
+Step = Candidate | Refusal | Withdrawal | Passed | LinkedItems | TitledItems
 
 Fetch = Callable[[str, int], tuple[bytes, int | None]]
 """Fetches an address, at most so many bytes and one more. Raises OriginalRefused."""

@@ -26,10 +26,10 @@ from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.linking import link
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter, known_refusal
-from coverproxy.service.import_given import fetched_before, note_record, renew_seen, withdraw
+from coverproxy.service.import_given import fetched_before, keep_titles, note_record, renew_seen, withdraw
 from coverproxy.service.import_new import enter_new
 from coverproxy.service.import_results import Entered, ImportReport, Note, Result
-from coverproxy.service.import_steps import LinkedItems, Passed, Step, Withdrawal
+from coverproxy.service.import_steps import LinkedItems, Passed, Step, TitledItems, Withdrawal
 from coverproxy.service.ingest import Aftermath
 from coverproxy.service.invalidate import Invalidator
 from coverproxy.service.judge import Judge
@@ -168,8 +168,9 @@ class Importer:
         if any(self._is_copied(each) for each in results):
             os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
         with changing(self.catalogue, int(time.time())) as changes:
+            keep_titles(changes.tables, results)
             for result in enter_new(changes.tables, results, report):
-                report.seen += not isinstance(result, LinkedItems)
+                report.seen += not isinstance(result, LinkedItems | TitledItems)
                 if isinstance(result, Entered):
                     self._enter_one(result, known, changes, batch, report)
                 else:
@@ -207,8 +208,8 @@ class Importer:
             report.replaced += len(moved)
 
     def _note_other(
-        self, result: Refusal | Withdrawal | Passed | LinkedItems, changes: Changes, batch: Aftermath,
-        report: ImportReport,
+        self, result: Refusal | Withdrawal | Passed | LinkedItems | TitledItems, changes: Changes,
+        batch: Aftermath, report: ImportReport,
     ) -> None:  # fmt: skip
         """Do what a step asks for that brings no picture."""
         if isinstance(result, Refusal):
@@ -222,7 +223,7 @@ class Importer:
             changes.tables.editions.link(result.links)
             changes.tables.editions.join(result.work, result.of_work)
             report.linked += len(result.links) + len(result.of_work)
-        else:
+        elif isinstance(result, Passed):
             report.passed += 1
             if result.remark:
                 self._on_refusal(result.remark)

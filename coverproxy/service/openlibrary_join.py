@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol, cast
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import NotAnIdentifier, UnknownScheme
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.feeds.openlibrary import (
     DumpPart,
     Edition,
@@ -27,6 +28,7 @@ from coverproxy.originals.examine import Candidate, OriginalRefused, Refusal
 from coverproxy.originals.wanted_covers import CoverWish, DumpProgress, WantedCovers
 from coverproxy.service.feed_run import stamp_of
 from coverproxy.service.import_folder import files
+from coverproxy.service.import_records import MOST_TITLED
 from coverproxy.service.import_steps import Step
 
 SOURCE = "openlibrary"
@@ -95,10 +97,11 @@ class DumpReader:
     def _enter(
         self, dump: Path, batch: list[tuple[int, Edition | UnreadLine | None]], begun: DumpProgress
     ) -> DumpProgress:
-        """Link works, then write wishes with the progress: doing it twice changes nothing."""
+        """Link works and keep titles, then write wishes with the progress: doing it twice changes nothing."""
         wishes: list[CoverWish] = []
         before = self.report.editions
         works: list[tuple[str, tuple[Identifier, ...]]] = []
+        titles: dict[Identifier, ItemTitle] = {}
         for number, found in batch:
             if isinstance(found, UnreadLine):
                 self.report.unread += 1
@@ -107,8 +110,11 @@ class DumpReader:
                 self.report.editions += 1
                 wishes += _wishes(found, *named)
                 works += [(f"{SOURCE}:{work.rpartition('/')[2]}", named[0]) for work in found.works[:1]]
-        if works:
+                if found.title:
+                    titles |= dict.fromkeys(named[0][:MOST_TITLED], found.title)
+        if works or titles:
             with self._catalogue.writing() as tables:
+                tables.titles.keep(titles)
                 for work, items in works:
                     tables.editions.join(work, items)
         self.report.lines += len(batch)

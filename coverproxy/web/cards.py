@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from coverproxy.accounts.self_service import tidy
+from coverproxy.domain.item_title import tidy
 
 MOST_CHARACTERS = 120
 """Longest title or author, in characters; the rest is cut."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from coverproxy.accounts.self_service import tidy
+from coverproxy.domain.item_title import tidy
 
 _MOST = 100
 

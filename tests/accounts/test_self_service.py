@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverproxy.accounts.self_service import KeyWish, host_of, tidy
+from coverproxy.accounts.self_service import KeyWish, host_of
 from coverproxy.domain.api_key import is_host
 from coverproxy.domain.errors import KeyRequestRefused
+from coverproxy.domain.item_title import tidy
 
 
 @given(st.text(max_size=200))

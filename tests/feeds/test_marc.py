@@ -5,6 +5,7 @@ import io
 import pymarc
 import pytest
 
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.feeds import marc
 from coverproxy.feeds.marc import Field, MarcRules, record
 from coverproxy.feeds.record import Action, FeedUnreadable, RecordRelation, SentIdentifier
@@ -87,6 +88,36 @@ def test_what_is_a_cover(link: Field, taken: bool) -> None:
 
     assert bool(found.links) is taken
     assert found.action is (Action.REPLACE if taken else Action.LEAVE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "title"),
+    [
+        (
+            [
+                field("100", "1 ", a="Austen, Jane,", d="1775-1817"),
+                field("245", "10", a="Emma :", b="a novel /"),
+            ],
+            ItemTitle("Emma: a novel", "Jane Austen"),
+        ),
+        (
+            [
+                field("245", "00", a="\x98Die\x9c Werke", n="Bd. 2", p="Dramen"),
+                field("110", "2 ", a="Ein Verlag"),
+            ],
+            ItemTitle("Die Werke. Bd. 2. Dramen", "Ein Verlag"),
+        ),
+        (
+            [field("100", "0 ", a="Homer"), field("245", "04", a="The Iliad.")],
+            ItemTitle("The Iliad", "Homer"),
+        ),
+        ([field("100", "1 ", a="Austen, Jane")], None),
+    ],
+    ids=["ISBD", "parts", "forename", "none"],
+)
+def test_titles(fields: list[Field], title: ItemTitle | None) -> None:
+    """245 without the punctuation between its parts, and who wrote it."""
+    assert record(fields, 1, MarcRules()).title == title
 
 
 def test_relations() -> None:

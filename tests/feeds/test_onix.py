@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.feeds import onix
 from coverproxy.feeds.onix import OnixRules, records
 from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, SentIdentifier, ShowingPeriod
@@ -162,6 +163,54 @@ def test_identifiers_are_the_products_own() -> None:
 
     assert found.identifiers == (SentIdentifier("isbn", ISBN), SentIdentifier("local:house-no", "INV 2"))
     assert [each.address for each in found.links] == [FRONT]
+
+
+def element(inside: str, level: str = "01") -> str:
+    level = f"<TitleElementLevel>{level}</TitleElementLevel>"
+    return f"<TitleElement>{level}{inside}</TitleElement>"
+
+
+def contributor(role: str, name: str) -> str:
+    return f"<Contributor><ContributorRole>{role}</ContributorRole>{name}</Contributor>"
+
+
+def titled(inside: str, *contributors: str) -> str:
+    """A block 1 with a title of another type, and one of a series, before the product's own."""
+    series = element("<TitleText>A series</TitleText>", "02")
+    details = "".join(
+        f"<TitleDetail><TitleType>{kind}</TitleType>{each}</TitleDetail>"
+        for kind, each in (("03", element("<TitleText>Other</TitleText>")), ("01", series + element(inside)))
+    )
+    return f"<DescriptiveDetail>{details}{''.join(contributors)}</DescriptiveDetail>"
+
+
+@pytest.mark.parametrize(
+    ("inside", "title"),
+    [
+        (titled("<TitleText>Emma</TitleText><Subtitle>A novel</Subtitle>"), ItemTitle("Emma: A novel")),
+        (
+            titled(
+                "<TitlePrefix>The</TitlePrefix><TitleWithoutPrefix>Tower</TitleWithoutPrefix>",
+                contributor("B06", "<PersonName>T. Ranslator</PersonName>"),
+                contributor("A01", "<PersonNameInverted>Doe, Ann</PersonNameInverted>"),
+            ),
+            ItemTitle("The Tower", "Ann Doe"),
+        ),
+        (
+            "<Title><TitleType>01</TitleType><TitleText>Emma</TitleText></Title>"
+            + contributor("A01", "<NamesBeforeKey>Jane</NamesBeforeKey><KeyNames>Austen</KeyNames>"),
+            ItemTitle("Emma", "Jane Austen"),
+        ),
+        ("<DistinctiveTitle>Emma</DistinctiveTitle>", ItemTitle("Emma")),
+        ("", None),
+    ],
+    ids=["3.0", "parts", "2.1", "earlier", "none"],
+)
+def test_titles(inside: str, title: ItemTitle | None) -> None:
+    """The product's own distinctive title and its first author, in any release; with short tags, too."""
+    body = message(product(inside))
+
+    assert [each.title for each in read(body)] == [each.title for each in read(short(body))] == [title]
 
 
 def short(reference_tags: bytes) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.feeds import openlibrary
 from coverproxy.feeds.openlibrary import (
     Edition,
@@ -41,6 +42,7 @@ def test_an_edition_with_a_cover() -> None:
         line(
             key="/books/OL7M", isbn_13=["9780141439518"], isbn_10=["0141439513"], oclc_numbers=["123"],
             lccn=["n78-890351"], covers=[12345678, 5], works=[{"key": "/works/OL1W"}],
+            title="Pride and Prejudice", subtitle="a novel",
         )
     )  # fmt: skip
 
@@ -53,6 +55,7 @@ def test_an_edition_with_a_cover() -> None:
         ),
         ("/works/OL1W",),
         (12345678, 5),
+        ItemTitle("Pride and Prejudice: a novel"),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from contracts_feeds import CorruptContract, EditionContract, FeedContract
 from contracts_notices import NoticeContract
 from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
+from contracts_titles import TitleContract
 from contracts_turns import TurnContract
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +97,10 @@ class TestPurges(PurgeContract):
 
 class TestTurns(TurnContract):
     """Turns in this catalogue."""
+
+
+class TestTitles(TitleContract):
+    """Titles in this catalogue."""
 
 
 class TestEditions(EditionContract):

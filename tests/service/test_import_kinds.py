@@ -290,6 +290,28 @@ def test_terms_that_change_are_entered(library: Library) -> None:
     assert [each.terms.licence for each in library.originals()] == ["CC0"]
 
 
+def test_titles_are_kept_with_or_without_a_cover(library: Library) -> None:
+    """A record's title is kept under its names whatever becomes of its picture; the latest one counts."""
+    title = "<Title><TitleType>01</TitleType><TitleText>{}</TitleText></Title>"
+    library.put("blue.jpg", BLUE)
+    with_cover, without = (
+        product(link, isbn, record=isbn).replace("</Product>", title.format(name) + "</Product>")
+        for link, isbn, name in (("blue.jpg", BOOK, "Emma"), (None, OTHERS[0], "Persuasion"))
+    )
+    report = take(library, onix(library, with_cover, without))
+    assert (report.added, report.seen, report.passed) == (1, 2, 1)
+    listed = library.covers / "titles.csv"
+    text = f"isbn,file,Titel,Autor\n{OTHERS[1]},lost.jpg,Sanditon,Jane Austen\n{BOOK},blue.jpg,Emma!,\n"
+    listed.write_text(text, encoding="utf-8")
+    report = take(library, listed)
+
+    assert (report.seen, report.refused.total()) == (2, 1)
+    with library.shelf() as shelf:
+        items = [Identifier(ISBN, each) for each in (BOOK, *OTHERS[:2])]
+        found = shelf.catalogue.titles.of(items)
+    assert [str(found[each]) for each in items] == ["Emma!", "Persuasion", "Sanditon, Jane Austen"]
+
+
 def test_a_list_of_editions_links(library: Library) -> None:
     """`isbn,work` and `isbn,other,relation` link items; a row that cannot be read is a refusal."""
     path = library.put("works.csv", f"isbn,work\n{BOOK},w1\n{OTHERS[0]},w1\n978,w1\n{OTHERS[1]},\n".encode())

@@ -46,6 +46,7 @@ RELEASED = {
             "9ea976e4409097d6",
             "bc2b0806192de783",
             "1c10a1a66f2bfa23",
+            "4d9493c13a26aa7b",
         ],
     ),
     "state": (

@@ -27,6 +27,7 @@ from contracts_memory import ROOM, SourceMemoryContract
 from contracts_notices import NoticeContract
 from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
+from contracts_titles import TitleContract
 from contracts_turns import TurnContract
 from postgres_server import database, emptied, postgres
 
@@ -228,6 +229,10 @@ class TestPurges(PurgeContract):
 
 class TestTurns(TurnContract):
     """Turns in this catalogue."""
+
+
+class TestTitles(TitleContract):
+    """Titles in this catalogue."""
 
 
 class TestEditions(EditionContract):

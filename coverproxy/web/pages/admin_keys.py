@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.self_service import choice_of, tidy
+from coverproxy.accounts.self_service import choice_of
 from coverproxy.domain.api_key import KEY_ROLES, Key
 from coverproxy.domain.errors import KeyRequestReason, KeyRequestRefused
+from coverproxy.domain.item_title import tidy
 from coverproxy.domain.moment import iso
 from coverproxy.web.api.admin_schemas import AdminKey, AdminKeys, KeyDone
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG
