@@ -140,11 +140,11 @@ class Layout:
 
     def equal_folders(self, size: str, form: Format) -> list[Path]:
         """The folders on disk whose derivatives count as current, the latest first."""
-        found: list[tuple[float, Path]] = []
+        images, found = os.fspath(self.images), list[tuple[float, str]]()
         for below in self.equal.get((size, form), ()):
-            with suppress(OSError):
-                found.append(((self.images / below).stat().st_mtime, self.images / below))
-        return [path for _, path in sorted(found, reverse=True)]
+            with suppress(OSError):  # hundreds are asked for and most are not there: no Path for each
+                found.append((os.stat(path := f"{images}/{below}").st_mtime, path))  # noqa: PTH116
+        return [Path(path) for _, path in sorted(found, reverse=True)]
 
     def paths(self, spec: Spec) -> tuple[Path, ...]:
         """The derivative's path, and those of its other spellings: hard links to it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from math import log
 from typing import Annotated, Any
@@ -101,6 +102,7 @@ def _by_area(named: Mapping[str, Size]) -> dict[str, Size]:
     return dict(sorted(whole.items(), key=lambda each: each[1].width * each[1].height))
 
 
+@lru_cache(maxsize=64)
 def rung(width: int) -> Size:
     """Return the rung of a width in px."""
     return Size(width=width, height=width * 3 // 2, **_encoders(width))

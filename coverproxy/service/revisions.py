@@ -1,6 +1,7 @@
 """The cache folders for the settings: current revisions, and those of earlier versions that stay valid."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from coverproxy.cache.layout import Equal, Former, Revisions
 from coverproxy.config import Config, Size, former_defaults
@@ -22,7 +23,7 @@ def revisions(config: Config) -> tuple[Revisions, Former, Equal]:
     table = config.size_table
     sizes = table.sizes
     present = {(name, form): size.revision(form, REVISION) for name, size in sizes.items() for form in Format}
-    v1 = {name: tuple(_of_v1(name, size)) for name, size in config.sizes.items()}
+    v1 = {name: _of_v1(name, size) for name, size in config.sizes.items()}
     former = {
         (name, revision): {form: present[name, form] for form in Format}
         for name, revisions_of_v1 in v1.items()
@@ -51,10 +52,27 @@ def _defaults(name: str, size: Size) -> Iterator[tuple[Size, int]]:
         yield default, default.width
 
 
-def _of_v1(name: str, size: Size) -> Iterator[str]:
-    for default, width in _defaults(name, size):
-        for each in former_defaults.combined(size, default, width):
-            yield from each.former_revisions(_RENDERERS)
+# Cached: a process that opens several caches computes the same hundreds of digests for each.
+
+
+@lru_cache(maxsize=256)
+def _of_v1(name: str, size: Size) -> tuple[str, ...]:
+    return tuple(
+        revision
+        for default, width in _defaults(name, size)
+        for each in former_defaults.combined(size, default, width)
+        for revision in each.former_revisions(_RENDERERS)
+    )
+
+
+@lru_cache(maxsize=256)
+def _since_v1(name: str, size: Size, form: Format) -> tuple[str, ...]:
+    return tuple(
+        each.revision(form, renderer)
+        for default, width in _defaults(name, size)
+        for each in former_defaults.equals(size, default, width, form)
+        for renderer in _RENDERERS
+    )
 
 
 def _equals(table: SizeTable, name: str, form: Format, v1: tuple[str, ...], present: str) -> Iterator[str]:
@@ -66,12 +84,6 @@ def _equals(table: SizeTable, name: str, form: Format, v1: tuple[str, ...], pres
     size = table.sizes[name]
     spellings = [name, *(alias for alias, its_name in table.aliases.items() if its_name == name)]
     for spelling in spellings:
-        found = [
-            each.revision(form, renderer)
-            for default, width in _defaults(spelling, size)
-            for each in former_defaults.equals(size, default, width, form)
-            for renderer in _RENDERERS
-        ]
-        for revision in dict.fromkeys([*found, *v1]):
+        for revision in dict.fromkeys([*_since_v1(spelling, size, form), *v1]):
             if (spelling, revision) != (name, present):
                 yield f"{spelling}/{form.value}/{revision}"
