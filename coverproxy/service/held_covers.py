@@ -34,6 +34,7 @@ class Seen:
     """What a look found. `spec`: under the item's own name. `change`: the catalogue's number from before.
 
     `older`: the cover of older settings. `originals`: the usable ones, best first, if there is no cover.
+    `is_unknown`: the catalogue has nothing of this item, not even what cannot be used.
     """
 
     spec: Spec
@@ -41,6 +42,7 @@ class Seen:
     derivative: Derivative | None = None
     older: Derivative | None = None
     originals: tuple[Original, ...] = ()
+    is_unknown: bool = False
 
 
 class HeldCovers:
@@ -104,7 +106,8 @@ class HeldCovers:
             known = [] if older else self._catalogue.of_item(spec.identifier)
         except StoreUnavailable:
             return Seen(spec, change, older=self.find_older(spec))
-        return Seen(spec, change, older=older, originals=tuple(each for each in known if each.is_usable))
+        usable = tuple(each for each in known if each.is_usable)
+        return Seen(spec, change, older=older, originals=usable, is_unknown=not (older or known))
 
     def still(self, seen: Seen) -> Derivative | list[Original] | None:
         """Say what *seen* is worth now: the cover if it was made meanwhile, else what to make it from.

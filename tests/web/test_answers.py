@@ -396,6 +396,24 @@ async def test_a_full_queue_answers_at_once(start: Start) -> None:
     assert (await server.get(server.path())).cover == "made"
 
 
+async def test_no_cover_needs_no_turn(start: Start) -> None:
+    """A book that nothing is known of is told "no cover" at once, however many covers wait to be made."""
+    server = await start(render={"queue": 99})
+
+    async def hold(number: int) -> None:
+        async with server.service.renders.place(str(number)):
+            await asyncio.Event().wait()
+
+    held = [asyncio.create_task(hold(number)) for number in range(20)]
+    await asyncio.sleep(0)
+    covered, uncovered = await server.get(server.path()), await server.get(server.path(UNCOVERED))
+    for each in held:
+        each.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+
+    assert (covered.cover, uncovered.cover) == ("pending", "missing")
+
+
 async def test_usage_tells_the_quota(server: Running) -> None:
     """The usage page says limit, made today, left, when it resets, and thirty days."""
     await server.get(server.path())
