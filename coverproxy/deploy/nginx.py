@@ -36,8 +36,11 @@ It keeps Content-Type, Cache-Control, Set-Cookie, Accept-Ranges and Expires
 """
 
 _KEY = f"^/devkey/(?<coverproxy_key>{NAME_PATTERN})"
-_ISBN = "(?<coverproxy_isbn>(?:97[89])?[0-9]{5}(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})[0-9X])"
-_ISBN13 = "(?<coverproxy_isbn>97[89][0-9]{5}(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})[0-9])"
+_SHARDS = "(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})"
+_NOT_MUSIC = "(?!9790[0-9]{9})"
+_ISBN = f"(?<coverproxy_isbn>{_NOT_MUSIC}(?:97[89])?[0-9]{{5}}{_SHARDS}[0-9X])"
+_ISBN13 = f"(?<coverproxy_isbn>{_NOT_MUSIC}97[89][0-9]{{5}}{_SHARDS}[0-9])"
+_ISMN = f"(?<coverproxy_isbn>9790[0-9]{{4}}{_SHARDS}[0-9])"
 
 _SHAPES: tuple[tuple[ShapeName, str], ...] = (
     ("openlibrary", rf"{_KEY}/b/(?:isbn|ISBN)/{_ISBN}-(?<coverproxy_mark>[SMLsml])\.jpg\z"),
@@ -50,6 +53,12 @@ _SHAPES: tuple[tuple[ShapeName, str], ...] = (
     ("openbd", rf"{_KEY}/{_ISBN13}(?<coverproxy_mark>\.)jpg\z"),
 )
 """Addresses of other services whose hits nginx serves: plain spellings only; all others go to the app."""
+
+_OTHERS = (
+    ("isbn", rf"(?:asin|(?:ean|upc)(?=/[0-9]{{13}}))/{_ISBN}"),
+    ("ismn", rf"(?:isbn|ean|upc|asin)/{_ISMN}"),
+)
+"""Own addresses, below the size, that mean another scheme's identifier: most bar codes are ISBNs."""
 
 USUAL_FILES = 1024
 """The usual limit of open files per process (RLIMIT_NOFILE, soft)."""
@@ -101,8 +110,10 @@ def _paths(config: Config) -> dict[str, Any]:
         "endings": endings,
         "ending_pattern": "|".join(ending for ending, _ in endings),
         "sizes": "|".join(sorted([*table.sizes, *table.aliases])),
-        "schemes": "|".join((*schemes.ALL, f"{schemes.LOCAL}{schemes.AGENCY}")),
+        "schemes": "|".join((*schemes.ALL, *schemes.ALIASES, f"{schemes.LOCAL}{schemes.AGENCY}")),
         "canonical": _canonical(),
+        "isbn": _ISBN,
+        "others": _OTHERS,
         "shapes": [(name, pattern) for name, pattern in _SHAPES if name not in config.shapes.off],
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 ISBN = "isbn"
+ISMN = "ismn"
 
 
 @dataclass(frozen=True, slots=True)

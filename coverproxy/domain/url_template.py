@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stdnum import isbn as stdnum_isbn
 
 from coverproxy.domain import isbn
-from coverproxy.domain.spec import ISBN, Identifier
+from coverproxy.domain.identifier import ISBN, ISMN, Identifier
 
 FIELDS = ("isbn13", "isbn10", "isbn13_hyphens", "isbn10_hyphens")
 
@@ -52,10 +52,12 @@ class Template:
     def fill(self, identifier: Identifier) -> str | None:
         """Fill in *identifier*. Returns None if it is not an ISBN, or is a 979 where an ISBN-10 is needed.
 
+        An ISMN is as good as an ISBN: its 13 digits are in the same series of numbers.
+
         Only digits, X and hyphens are inserted, so a client cannot change a URL's host or leave a folder, and
         nothing needs percent-encoding.
         """
-        if identifier.scheme != ISBN:
+        if identifier.scheme not in (ISBN, ISMN):
             return None
         ten = isbn.to_isbn10(identifier.value)
         forms = {name: _form(name, identifier.value, ten) for name in self._names}

@@ -15,7 +15,7 @@ from coverproxy.domain.errors import NotAnIdentifier, UnusableOriginal
 from coverproxy.domain.formats import is_hevc, sniff
 from coverproxy.domain.original import DIGEST_BYTES, LATEST_DATE, NO_TERMS, Original, Terms
 from coverproxy.domain.picture_role import role_of
-from coverproxy.domain.spec import ISBN, Identifier, Reading
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.imaging.decoder import Decoder
 from coverproxy.originals.files import Mode
 from coverproxy.storage import bounded_read
@@ -214,8 +214,7 @@ def _identifier(candidate: Candidate) -> Identifier:
     """Read the identifier of the cover: an ISBN, or any identifier as scheme:value."""
     try:
         if candidate.is_file_name:
-            found = isbn.parse_file_name(candidate.isbn)
-            reading = Reading(tuple(Identifier(ISBN, each) for each in found.isbns), found.only_one)
+            reading = schemes.of_isbns(isbn.parse_file_name(candidate.isbn))
         else:
             reading = schemes.read(candidate.isbn)
     except NotAnIdentifier as exc:

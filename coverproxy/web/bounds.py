@@ -70,15 +70,19 @@ def _excess_of_query(path: str, query: str) -> str:
     return ""
 
 
-def in_own_form(target: str, why: str) -> tuple[str, bytes] | None:
-    """Return the media type and the body of a refusal, where other services' clients expect no picture."""
+def in_own_form(target: str, why: str, *, is_cut: bool = False) -> tuple[str, bytes] | None:
+    """Return the media type and the body of a refusal, where other services' clients expect no picture.
+
+    *is_cut*: the rest of the target was not read. Without it Syndetics' address names no page yet, and is
+    refused like the index.
+    """
     path, _, query = target.partition("?")
     begun = path[:_BEGINNING]
     if _IN_JSON.match(begun) and not ("/covers" in begun and "format=img" in query):
         return _as_json(why)
     if "/b/" in begun and path.endswith(".json"):
         return _as_json(why)
-    if _POSTED_XML.match(begun) or (_IN_XML.match(begun) and "index.xml" in query.lower()):
+    if _POSTED_XML.match(begun) or (_IN_XML.match(begun) and (is_cut or "index.xml" in query.lower())):
         text = f'<?xml version="1.0" encoding="UTF-8"?>\n<ERROR>{escape(why)}</ERROR>\n'
         return "text/xml; charset=utf-8", text.encode()
     if _IN_WORDS.match(begun):
@@ -133,7 +137,7 @@ class AddressBounds:
             return None
         error = TooLong(f"the address is longer than {HEAD_BYTES} bytes")
         refused = error if is_too_long else BadQuestion("this is not valid HTTP")
-        answer = _answer(self._app, method, target, "", refused)
+        answer = _answer(self._app, method, target, "", refused, is_cut=is_too_long)
         return _without_body(answer) if method == "HEAD" else answer
 
 
@@ -153,7 +157,9 @@ def _refused(app: web.Application, request: web.BaseRequest, error: CoverError) 
     return _answer(app, request.method, request.raw_path, accepted(request.headers), error)
 
 
-def _answer(app: web.Application, method: str, target: str, accept: str, error: CoverError) -> web.Response:
+def _answer(
+    app: web.Application, method: str, target: str, accept: str, error: CoverError, *, is_cut: bool = False
+) -> web.Response:
     """Answer like the rest of the application, without its router and middlewares."""
     how = meaning(error)
     if NEVER_FAILS in target[:200]:
@@ -161,7 +167,7 @@ def _answer(app: web.Application, method: str, target: str, accept: str, error: 
     app[METRICS].answers.labels(how.label).inc()
     as_json = method not in ("GET", "HEAD") or wants_json(accept)
     answer = answers.refusal(error, how, app[CONFIG].answers, is_strict=False, as_json=as_json)
-    if told := in_own_form(target, str(error)):
+    if told := in_own_form(target, str(error), is_cut=is_cut):
         kind, body = told
         answer = replace(answer, headers=answer.headers | {"Content-Type": kind}, body=body)
     return answers.send(replace(answer, headers=answer.headers | {"Server": answers.SERVER}))

@@ -167,6 +167,32 @@ async def test_hits_of_every_scheme_are_nginx_s_own(
 
 
 @pytest.mark.parametrize(
+    ("path", "item"),
+    [
+        *(
+            (f"{scheme}/9790260000438", ("ismn", "9790260000438"))
+            for scheme in ("isbn", "ean", "upc", "asin")
+        ),
+        *((f"{scheme}/{COVERED}", ("isbn", COVERED)) for scheme in ("ean", "upc", "asin")),
+        (f"asin/{TEN}", ("isbn", TEN)),
+    ],
+)
+async def test_numbers_of_other_schemes_are_hits_where_they_belong(
+    shared: Running, front: str, path: str, item: tuple[str, str]
+) -> None:
+    """A bar code or ASIN that is an ISBN, and an "ISBN" of printed music, lead to the same file, unasked."""
+    scheme, value = item
+    picture_of(shared, scheme, COVERED if value == TEN else value)
+    for ending in ("", ".jpg"):
+        got = await ask(front, f"/devkey/{shared.key.name}/medium/{path}{ending}")
+        assert (got.cover, got.body) == ("hit", small_jpeg())
+        assert "RateLimit" not in got.headers
+        assert "Content-Location" not in got.headers
+    stranger = await ask(front, f"/devkey/nosuchkeynosuchkey/medium/{path}")
+    assert stranger.cover == "key"
+
+
+@pytest.mark.parametrize(
     ("scheme", "value"), [("oclc", "0123"), ("lccn", "N78890351"), ("issn", "0378-5955")]
 )
 async def test_other_spellings_are_the_app_s(
@@ -338,6 +364,14 @@ async def test_an_encoded_slash_is_a_slash(shared: Running, front: str) -> None:
         assert got.body == body
 
 
+OTHER_SHAPES = (
+    f"/images/P/{UNCOVERED}.01._SCMZZZZZZZ_.jpg", f"/b/isbn/{UNCOVERED}-M.jpg", f"/{UNCOVERED}.jpg",
+    f"/index.aspx?isbn={UNCOVERED}/MC.GIF", f"/?isbn={UNCOVERED}&size=M", "/covers/?id=1&format=img",
+    f"/ContentCafe/Jacket.aspx?Value={UNCOVERED}", f"/medium/upc/{UNCOVERED}",
+)  # fmt: skip
+"""Other services' addresses of pictures."""
+
+
 async def test_hits_go_on_when_the_app_is_killed(serve: Serve, data: Path, tmp_path: Path) -> None:
     """After kill -9 covers that are there are served; others are "unavailable", 200 or 503 as asked."""
     served, name = serve(), key(data)
@@ -353,6 +387,8 @@ async def test_hits_go_on_when_the_app_is_killed(serve: Serve, data: Path, tmp_p
         lost = await ask(front, cold)
         strict = await ask(front, cold + "?default=404")
         posted = await ask(front, cold, "POST")
+        shapes = [await ask(front, f"/devkey/{name}{path}") for path in OTHER_SHAPES]
+        amazon = await ask(front, f"/devkey/{name}/images/P/{UNCOVERED}.jpg?default=404")
         page = await ask(front, "/", Accept="text/html,image/webp,*/*;q=0.8")
 
     assert (lost.status, lost.cover, lost.body) == (200, "unavailable", PLACEHOLDER)
@@ -363,6 +399,8 @@ async def test_hits_go_on_when_the_app_is_killed(serve: Serve, data: Path, tmp_p
     assert (strict.status, strict.cover) == (503, "unavailable")
     assert posted.status == 503
     assert (page.status, page.headers["Content-Type"]) == (503, "text/plain")
+    for got in (*shapes, amazon):
+        assert (got.status, got.cover, got.body) == (200, "unavailable", PLACEHOLDER)
 
 
 async def test_programs_are_held_back_and_pages_are_not(server: Running, tmp_path: Path) -> None:
@@ -374,12 +412,16 @@ async def test_programs_are_held_back_and_pages_are_not(server: Running, tmp_pat
         hits = [await ask(front, server.path(), Sec_Fetch_Dest="empty") for _ in range(6)]
         page = [await ask(front, server.path(UNCOVERED)) for _ in range(6)]
         linked = await ask(front, server.path(UNCOVERED), Sec_Fetch_Dest="", Referer="https://opac.test/")
+        amazon = await ask(
+            front, f"/devkey/{server.key.name}/images/P/{UNCOVERED}.jpg?default=404", Sec_Fetch_Dest="empty"
+        )
 
     assert [got.cover for got in program] == ["missing"] * 4 + ["throttled"] * 2
     assert (program[-1].status, program[-1].body) == (200, PLACEHOLDER)
     assert program[-1].headers["Cache-Control"] == "no-store"
     assert int(program[-1].headers["Retry-After"]) >= 1
     assert (strict.status, strict.cover) == (429, "throttled")
+    assert (amazon.status, amazon.cover, amazon.body) == (200, "throttled", PLACEHOLDER)
     assert {got.cover for got in hits} == {"hit"}
     assert {got.cover for got in [*page, linked]} == {"missing"}
 

@@ -75,6 +75,9 @@ ELSEWHERE = [
     ("ean", "9791026900948", "isbn", "9791026900948"),
     ("ean", "9770378595002", "issn", "03785955"),
     ("ean", "9790260000438", "ismn", "9790260000438"),
+    ("isbn", "9790260000438", "ismn", "9790260000438"),
+    ("isbn", "979-0-2600-0043-8", "ismn", "9790260000438"),
+    ("asin", "9790260000438", "ismn", "9790260000438"),
     ("asin", "0545010225", "isbn", "9780545010221"),
     ("asin", "080442957x", "isbn", "9780804429573"),
     ("asin", "9780545010221", "isbn", "9780545010221"),
@@ -108,7 +111,9 @@ def test_each_spelling_has_its_canonical_one(scheme: str, text: str, canonical: 
 
 @pytest.mark.parametrize(("scheme", "text", "owner", "canonical"), ELSEWHERE)
 def test_a_number_of_another_scheme_goes_there(scheme: str, text: str, owner: str, canonical: str) -> None:
-    """An EAN that is an ISBN, ISSN or ISMN, and an ASIN that is an ISBN, name the same item as those."""
+    """An EAN that is an ISBN, ISSN or ISMN, an "ISBN" of printed music, and an ASIN that is an ISBN, name the
+    same item as those.
+    """
     assert schemes.parse(scheme, text) == Reading((Identifier(owner, canonical),))
 
 

@@ -43,6 +43,14 @@ def test_a_979_is_filled_where_no_isbn10_is_needed() -> None:
     assert Template("{isbn13:0:3}/{isbn13_hyphens}").fill(ONLY_13) == "979/979-10-90636-07-1"
 
 
+def test_printed_music_is_filled_as_a_book() -> None:
+    """Sources by ISBN-13 are asked for an ISMN too, which has no ISBN-10."""
+    music = Identifier("ismn", "9790260000438")
+
+    assert Template("https://x.test/{isbn13}.jpg").fill(music) == "https://x.test/9790260000438.jpg"
+    assert Template("https://x.test/{isbn10}.jpg").fill(music) is None
+
+
 def test_another_scheme_has_no_place() -> None:
     """An identifier of another scheme has no form of an ISBN."""
     assert Template("{isbn13}").fill(Identifier("upc", "9780140328721")) is None

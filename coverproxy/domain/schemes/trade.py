@@ -8,7 +8,7 @@ from stdnum import ismn as stdnum_ismn
 
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIdentifier
-from coverproxy.domain.identifier import ISBN, Identifier, Reading
+from coverproxy.domain.identifier import ISBN, ISMN, Identifier, Reading
 from coverproxy.domain.schemes import serials
 from coverproxy.domain.schemes.base import Scheme
 
@@ -16,18 +16,29 @@ _MUSICLAND = "9790"
 """The ISMN's part of 979; the rest belongs to ISBN."""
 
 
+def of_isbns(found: isbn.IsbnReading) -> Reading:
+    """Return the identifiers of numbers that were read as ISBNs: printed music has an ISMN, by its 9790."""
+    return Reading(tuple(map(_of_book, found.isbns)), found.only_one)
+
+
+def _of_book(number: str) -> Identifier:
+    return Identifier(ISMN if number.startswith(_MUSICLAND) else ISBN, number)
+
+
 class Isbn(Scheme):
-    """International Standard Book Number (ISO 2108); the rules are in `domain.isbn`."""
+    """International Standard Book Number (ISO 2108); the rules are in `domain.isbn`.
+
+    Catalogues send the numbers of printed music as ISBNs, too: these are read as ISMNs.
+    """
 
     name = ISBN
     title = "ISBN"
     example = "9780141439518"
-    pattern = "97[89][0-9]{10}"
+    pattern = "(?:978[0-9]|979[1-9])[0-9]{9}"
 
     def parse(self, text: str) -> Reading:
         """Read an ISBN or a list of them; see isbn.parse."""
-        found = isbn.parse(text)
-        return Reading(tuple(Identifier(ISBN, value) for value in found.isbns), found.only_one)
+        return of_isbns(isbn.parse(text))
 
     def read(self, bare: str, text: str) -> Reading:
         """Read *text*; domain.isbn removes labels itself."""
@@ -47,7 +58,7 @@ class Isbn(Scheme):
 class Ismn(Scheme):
     """International Standard Music Number (ISO 10957)."""
 
-    name = "ismn"
+    name = ISMN
     title = "ISMN"
     example = "9790260000438"
     pattern = "9790[0-9]{9}"
@@ -86,10 +97,8 @@ class Ean(Scheme):
 
     def _owner(self, number: str) -> Reading:
         """Return the reading in the scheme that owns the number."""
-        if len(number) == 13 and number.startswith(_MUSICLAND):
-            return Ismn().one(number)
         if len(number) == 13 and number.startswith(("978", "979")):
-            return Reading((Identifier(ISBN, number),))
+            return Reading((_of_book(number),))
         if len(number) == 13 and number.startswith("977"):
             return serials.of_ean(number)
         return self.one(number)

@@ -6,9 +6,17 @@ from dataclasses import replace
 from aiohttp import web
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
+from coverproxy.domain import schemes
 from coverproxy.domain.api_key import Key
-from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnIdentifier, Pending
-from coverproxy.domain.identifier import ISBN, Identifier, Reading
+from coverproxy.domain.errors import (
+    CoverError,
+    MalformedPath,
+    NoCover,
+    NotAnIdentifier,
+    Pending,
+    UnknownScheme,
+)
+from coverproxy.domain.identifier import ISBN, ISMN, Identifier, Reading
 from coverproxy.domain.json_fields import Px
 from coverproxy.domain.spec import Wanted
 from coverproxy.web.answers import Answer
@@ -32,7 +40,8 @@ class PictureNumber(TypedDict):
     height: Px
 
 
-KEYS = frozenset({"isbn", "id", "oclc", "lccn", "olid", "issn", "upc", "ean"})
+KEYS = frozenset({"id", *schemes.ALL, *schemes.ALIASES})
+"""What a path may name a book by; beside it the operator's own `local:AGENCY`."""
 
 _NAME = re.compile(r"(?P<value>.*?)(?:-(?P<size>[SML]))?\.(?P<ending>jpe?g|json)", re.IGNORECASE | re.DOTALL)
 
@@ -56,10 +65,11 @@ async def _read(request: web.Request, size: str, kind: str, value: str) -> Wante
     `id` is Open Library's own number of a picture. Ours is the ISBN-13 itself, which fits a JSON number and
     needs no table; an item without ISBN has a number of its own, which is smaller.
     """
-    if kind not in KEYS:
-        raise NoCover(f"{kind[:40]!r} is not a key; expected one of {', '.join(sorted(KEYS))}")
     if kind != "id":
-        return identify.wanted(size, kind, value)
+        try:
+            return identify.wanted(size, kind, value)
+        except UnknownScheme as exc:
+            raise NoCover(f"{kind[:40]!r} is not a key; expected one of {', '.join(sorted(KEYS))}") from exc
     if re.fullmatch("97[89][0-9]{10}", value):
         return identify.wanted(size, ISBN, value)
     item = None
@@ -82,7 +92,7 @@ async def _as_json(request: web.Request, wanted: Wanted) -> web.Response:
 
 async def _number(request: web.Request, item: Identifier) -> int:
     """Return an item's number, which is given to it by this. Raises Unavailable."""
-    if item.scheme == ISBN:
+    if item.scheme in (ISBN, ISMN):
         return int(item.value)
     return await request.app[COVERS].number(item)
 
