@@ -16,7 +16,6 @@ from coverproxy.domain.errors import (
     NotAnIdentifier,
     OwnFault,
     Pending,
-    TooMany,
     Unavailable,
 )
 from coverproxy.domain.formats import Format
@@ -35,9 +34,9 @@ SIZES = {"S": "small", "M": "medium", "L": "large"}
 MOST_KEYS = 50
 """Most identifiers that are looked up of one request: Evergreen sends a book's ISBNs and UPCs."""
 
-MOST_PICTURES = 3
 _FORM = "application/x-www-form-urlencoded"
 _XML = "text/xml; charset=utf-8"
+_BEFORE_XML = b"\xef\xbb\xbf \t\r\n"
 _ASKED = {
     "type": "object",
     "xml": {"name": "ContentCafe"},
@@ -68,20 +67,21 @@ async def key_of(request: web.Request) -> str | None:
 
 
 async def xml_post(request: web.Request, key: Key) -> web.StreamResponse:
-    """Answer each `JacketDetail` with the picture in hex, or without one if there is no cover."""
+    """Answer each size of `JacketDetail` with the picture in hex, or without one if there is no cover.
+
+    Evergreen posts an item for each identifier of a record, all with the same wishes, and takes the first
+    picture of a size.
+    """
     posted = await _posted(request)
     texts = [text for each in _named(posted, "Key") if (text := (each.text or "").strip())]
-    kinds = [
-        str(each.get("Type", "M")).upper()
-        for each in _named(posted, "Content")
-        if (each.text or "").strip() == "JacketDetail"
-    ]
+    wishes = (each for each in _named(posted, "Content") if (each.text or "").strip() == "JacketDetail")
+    kinds = dict.fromkeys(str(each.get("Type", "M")).upper() for each in wishes)
     if not texts:
         raise BadQuestion("the request has no Key")
-    if len(kinds) > MOST_PICTURES:
-        raise TooMany(f"{len(kinds)} pictures at once; at most {MOST_PICTURES} are answered")
     pictures = [
-        (kind, await _picture(request, key, SIZES.get(kind, "medium"), texts[:MOST_KEYS])) for kind in kinds
+        (kind, await _picture(request, key, SIZES[kind], texts[:MOST_KEYS]))
+        for kind in kinds
+        if kind in SIZES
     ]
     headers = {**answers.COMMON, "Cache-Control": "no-store", "Content-Type": _XML}
     return answers.send(Answer(200, headers, _document(pictures)))
@@ -126,10 +126,13 @@ async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) 
 
 
 async def _posted(request: web.Request) -> etree._Element:
-    """Return the root of the posted XML, from the body or the form field `xmlRequest`. Raises BadQuestion."""
+    """Return the root of the posted XML, from the body or the form field `xmlRequest`. Raises BadQuestion.
+
+    Evergreen posts bare XML, and its library calls whatever it posts a form.
+    """
     if _POSTED not in request:
         body = await bodies.read(request, _MAX_BODY_BYTES)
-        if request.content_type == _FORM:
+        if request.content_type == _FORM and not body.lstrip(_BEFORE_XML).startswith(b"<"):
             body = next(iter(parse_qs(body, max_num_fields=10).get(b"xmlRequest", [])), b"")
         # no entities, no DTD, no network: this is untrusted input
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)

@@ -28,6 +28,7 @@ from coverproxy.web.shapes.base import (
     Shape,
     as_ever,
     as_json,
+    asked_field,
     field,
     fields,
     find,
@@ -58,8 +59,13 @@ _FIFE = re.compile(r"(?:^|-)([wh])([0-9]{1,9})(?=-|$)")
 
 
 async def books(request: web.Request, key: Key) -> web.StreamResponse:
-    """Return a thumbnail's address for each key that has a cover; keys without one are omitted."""
+    """Return a thumbnail's address for each key that has a cover; keys without one are omitted.
+
+    With `id=` and `img=1` it is the picture: the address from before /books/content, which calibre uses.
+    """
     asked = fields(request)
+    if is_picture(request):
+        return await content(request, key)
     name = jsonp.callback(asked.get("callback", []))
     command = (asked.get("jscmd", [""])[0] or "viewapi").lower()
     if command != "viewapi":
@@ -102,10 +108,17 @@ def size_of(sizes: SizeTable, zoom: str, fife: str) -> str:
     return ZOOMS.get(zoom or "1", "large")
 
 
+def is_picture(request: web.Request) -> bool:
+    """Return whether a picture is asked for."""
+    if request.path.rstrip("/").lower().endswith("/content"):
+        return True
+    has_book = bool(asked_field(request, "id") or asked_field(request, "vid"))
+    return has_book and asked_field(request, "img") == "1" and not asked_field(request, "bibkeys")
+
+
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
     """Refuse with JSON, but a picture as our own addresses do."""
-    is_picture = request.path.rstrip("/").lower().endswith("/content")
-    return (as_ever if is_picture else as_json)(request, error, how, is_strict)
+    return (as_ever if is_picture(request) else as_json)(request, error, how, is_strict)
 
 
 SHAPE = Shape(

@@ -41,14 +41,26 @@ def bibkeys(size: str, texts: Iterable[str]) -> dict[str, Wanted]:
 
 
 def scheme_of(text: str) -> str:
-    """Return the scheme of a number in a mixed list, by its number of digits (ChiliFresh)."""
+    """Return the scheme of a number in a mixed list, by its number of digits (ChiliFresh, Content Cafe).
+
+    A UPC may have lost its leading zero: Aspen removes it. Eight digits are an ISSN if its check digit is
+    right, else an EAN-8.
+    """
     if text.strip().lower().startswith("(ocolc)"):
         return "oclc"
     digits = re.sub(r"[^0-9Xx]", "", text)
     if len(digits) == 8:
-        return "issn"
-    is_ean = len(digits) == 12 or (len(digits) == 13 and not digits.startswith(("978", "979")))
+        return "issn" if _is_valid("issn", text) else "ean"
+    is_ean = len(digits) in (11, 12, 14) or (len(digits) == 13 and not digits.startswith(("978", "979")))
     return "ean" if is_ean else ISBN
+
+
+def _is_valid(scheme: str, text: str) -> bool:
+    try:
+        schemes.parse(scheme, text)
+    except NotAnIdentifier:
+        return False
+    return True
 
 
 def all_of(size: str, named: Iterable[tuple[str, str]]) -> list[Wanted]:

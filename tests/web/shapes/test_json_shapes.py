@@ -9,6 +9,7 @@ import pytest
 from conftest import COVERED, UNCOVERED, Got, Running, Start
 
 from coverproxy.domain import isbn
+from coverproxy.domain.formats import PLACEHOLDER
 
 TEN = isbn.to_isbn10(COVERED) or ""
 SCRIPT = "application/javascript; charset=utf-8"
@@ -118,6 +119,20 @@ async def test_google_keys_as_clients_write_them(server: Running) -> None:
         assert list(await of_script(server, rest, "var _GBSBookInfo = ", ";\n")) == [TEN]
     none = await of_script(server, f"/books?bibkeys={UNCOVERED}&jscmd=viewapi", "var _GBSBookInfo = ", ";\n")
     assert none == {}
+
+
+async def test_google_had_its_pictures_at_books(server: Running) -> None:
+    """calibre asks for them there, by id or vid and img=1; none is the pixel, and a list stays a list."""
+    for query, size in (
+        (f"id={COVERED}&printsec=frontcover&img=1", "medium"),
+        (f"vid=ISBN{TEN}&img=1&zoom=0", "large"),
+    ):
+        got = await ask(server, f"/books?{query}")
+        assert (got.status, got.headers["Content-Location"]) == (200, server.path(size=size))
+    assert (await ask(server, f"/books?id={UNCOVERED}&img=1")).body == PLACEHOLDER
+    assert (await ask(server, "/books?id=x")).headers["Content-Type"] == "application/json"
+    got = await ask(server, f"/books?bibkeys={TEN}&jscmd=viewapi&id=1&img=1")
+    assert got.headers["Content-Type"] == SCRIPT
 
 
 async def test_google_fife_is_snapped_up(server: Running) -> None:
