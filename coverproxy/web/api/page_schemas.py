@@ -102,7 +102,8 @@ class ItemPage(TypedDict):
     """An item: its cover, its sizes, where it comes from, and its other editions."""
 
     identifier: str
-    title: Annotated[str, Field(description='"": none is known.')]
+    title: Annotated[str, Field(description='As an import calls it; "": none is known.')]
+    author: Annotated[str, Field(description='"": none is known.')]
     is_isbn: bool
     path: str
     names: list[str]

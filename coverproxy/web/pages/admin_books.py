@@ -50,7 +50,9 @@ async def page(
         data["why"], reading = exc.why, None
     for each in reading.identifiers if reading else ():
         held = await request.app[COVERS].book(each)
-        title = await asyncio.to_thread(request.app[DESK].notes.title_of, each.listed)
+        own = (await request.app[COVERS].titles([each])).get(each)
+        said = "" if own else await asyncio.to_thread(request.app[DESK].notes.title_of, each.listed)
+        title = str(own) if own else said
         data["books"].append(await asked(request, partial(_known, request.app[CURATOR], each, held, title)))
     return shown(request, "admin_book.html", data, token=forms.token(request, who(request)))
 

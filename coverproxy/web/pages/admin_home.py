@@ -19,6 +19,7 @@ from coverproxy.web.pages.page import shown
 from coverproxy.web.pages.session import admin, who
 from coverproxy.web.pages.tables import as_csv
 from coverproxy.web.pages.usage import lacking_as_json
+from coverproxy.web.titles import with_titles
 
 routes = web.RouteTableDef()
 
@@ -79,7 +80,7 @@ async def _wanted(request: web.Request) -> list[Lacking]:
 async def _lacking(app: web.Application) -> list[Lacking]:
     found = await asyncio.to_thread(app[DESK].notes.most_lacking)
     have = await app[COVERS].have([each.isbn for each in found])
-    return [each for each in found if not have.get(each.isbn)]
+    return await with_titles(app[COVERS], [each for each in found if not have.get(each.isbn)])
 
 
 @routes.get("/admin/wanted")

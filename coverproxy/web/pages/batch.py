@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Wanted
 from coverproxy.domain.titled_list import TitledItem, TitledList, read, written
 from coverproxy.imaging.transform import target_size
+from coverproxy.service.covers import Covers
 from coverproxy.service.zip_covers import Packed, Packing, name_of
 from coverproxy.stats.downloads import NATIVE
 from coverproxy.web import answers
@@ -97,6 +99,7 @@ async def _answer(request: web.Request, key: Key, form: BatchForm) -> web.Stream
     listed = read(form.text, MOST_ITEMS)
     if not listed.entries and not listed.unread:
         raise BadQuestion("the list is empty")
+    listed = await _with_titles(request.app[COVERS], listed)
     wanted = {str(each.number): Wanted(LIST_SIZE, each.reading, None) for each in listed.entries}
     sought = await request.app[COVERS].find(wanted, JSON_SECONDS)
     covered = [
@@ -109,6 +112,19 @@ async def _answer(request: web.Request, key: Key, form: BatchForm) -> web.Stream
     if form.act == "sheet" and part:
         return _sheet(request, key, form, data, part)
     return _gallery(request, key, data, covered)
+
+
+async def _with_titles(covers: Covers, listed: TitledList) -> TitledList:
+    """Give items that stand in the list without a title that of an import. Raises Unavailable."""
+    bare = [each for each in listed.entries if not each.title]
+    known = await covers.titles(item for each in bare for item in each.reading.identifiers)
+
+    def titled(entry: TitledItem) -> TitledItem:
+        names = () if entry.title else entry.reading.identifiers
+        title = next((known[each] for each in names if each in known), None)
+        return replace(entry, title=title.lines) if title else entry
+
+    return replace(listed, entries=tuple(map(titled, listed.entries)))
 
 
 def _gallery(

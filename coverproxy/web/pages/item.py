@@ -1,6 +1,6 @@
 """The page of one item: its cover large, every size and format, HTML to copy, where it comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -9,6 +9,7 @@ from aiohttp import web
 from coverproxy.domain.editions import EditionLink
 from coverproxy.domain.errors import MalformedPath, NotAnIdentifier
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.moment import iso
 from coverproxy.domain.original import Original
 from coverproxy.domain.schemes import ALL, read
@@ -78,7 +79,8 @@ async def item(request: web.Request) -> web.StreamResponse:
     editions = await request.app[COVERS].editions(known.identifier, MOST_EDITIONS)
     covers = await request.app[COVERS].shown(each.other for each in editions)
     beside = [_edition(each, covers.get(each.other)) for each in editions]
-    data = _told(request, known, known.identifier, beside, await tries_left(request))
+    title = _shown_title(request, known.identifier, await request.app[COVERS].titles([known.identifier]))
+    data = _told(request, known, known.identifier, beside, await tries_left(request), title)
     return shown(request, "item.html", data, status=200 if known.original else 404)
 
 
@@ -89,11 +91,11 @@ def _unknown(request: web.Request, asked: str, why: str, can_mean: Sequence[Iden
 
 
 def _told(
-    request: web.Request, known: Known, named: Identifier, editions: list[ItemEdition], left: int
-) -> ItemPage:
+    request: web.Request, known: Known, named: Identifier, editions: list[ItemEdition], left: int,
+    title: ItemTitle | None,
+) -> ItemPage:  # fmt: skip
     """Return the item as JSON. *left*: new covers that visitors may still have made today."""
     place = ItemPaths(path_of(named), f"{base_url(request)}/devkey/{NO_KEY}")
-    title = _title(request, named)
     fits = {name: fit for name, fit in (known.sizes or {}).items() if fit}
     usual = [name for name in request.app[CONFIG].usual_sizes if name in fits]
     pictures = [
@@ -103,7 +105,8 @@ def _told(
     has_list_size = any(each.name == snippets.LIST_SIZE for each in pictures)
     return {
         "identifier": str(named),
-        "title": title,
+        "title": title.title if title else "",
+        "author": title.author if title else "",
         "is_isbn": named.scheme == ISBN,
         "path": place.name,
         "names": [str(each) for each in known.names],
@@ -119,19 +122,22 @@ def _told(
     }
 
 
-def _alt(request: web.Request, title: str) -> str:
+def _alt(request: web.Request, title: ItemTitle | None) -> str:
     text = texts_for(request)
-    return text("item.cover_of", item=title) if title else text("item.alt")
+    return text("item.cover_of", item=str(title)) if title else text("item.alt")
 
 
-def _title(request: web.Request, named: Identifier) -> str:
-    """Return the title of a book of the demo; "" for others.
+def _shown_title(
+    request: web.Request, named: Identifier, known: Mapping[Identifier, ItemTitle]
+) -> ItemTitle | None:
+    """Return what the demo or an import calls the item.
 
     What requests call an item (`?title=`) is for those who know who asks: on a page for everybody it would be
     a stranger's headline.
     """
     books = (book for book in request.app[SHOWN] if named == Identifier(ISBN, book.isbn))
-    return next((f"{book.title}, {book.author}" for book in books), "")
+    own = next((ItemTitle(book.title, book.author) for book in books), None)
+    return own or known.get(named)
 
 
 def _edition(link: EditionLink, cover: Original | None) -> ItemEdition:

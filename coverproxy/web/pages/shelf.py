@@ -9,6 +9,7 @@ from aiohttp import web
 from coverproxy.accounts.self_service import DAY_SECONDS
 from coverproxy.concurrency.refreshed import Refreshed
 from coverproxy.domain.identifier import ISBN
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Identifier, Wanted
 from coverproxy.imaging.transform import target_size
@@ -25,9 +26,10 @@ KEPT_SECONDS = 10.0
 
 
 class ShelfCovers(NamedTuple):
-    """The covers, and the versions of the demo's, by ISBN."""
+    """The covers, what they are called, and the versions of the demo's, by ISBN."""
 
     originals: list[Original]
+    titles: dict[Identifier, ItemTitle]
     demo: dict[str, str]
 
 
@@ -35,7 +37,7 @@ class Shelf(Refreshed[ShelfCovers]):
     """The covers that were found last."""
 
     def __init__(self) -> None:
-        super().__init__(ShelfCovers([], {}), KEPT_SECONDS)
+        super().__init__(ShelfCovers([], {}, {}), KEPT_SECONDS)
 
 
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
@@ -45,13 +47,16 @@ async def shelf(request: web.Request) -> list[ShelfCover]:
     """Return what the page shows of each cover. Raises Unavailable."""
     found = await request.app[SHELF].get(partial(_find, request.app))
     size = request.app[CONFIG].sizes[snippets.LIST_SIZE]
-    titles = {book.isbn: f"{book.title}, {book.author}" for book in request.app[SHOWN]}
+    demo = {Identifier(ISBN, book.isbn): ItemTitle(book.title, book.author) for book in request.app[SHOWN]}
+    titles = found.titles | demo
     return [_told(each, target_size((each.width, each.height), size), titles) for each in found.originals]
 
 
 async def _find(app: web.Application) -> ShelfCovers:
     today = int(time.time() // DAY_SECONDS)
-    return ShelfCovers(await app[COVERS].shelf(MOST, snippets.LIST_SIZE, today), await _versions(app))
+    covers = await app[COVERS].shelf(MOST, snippets.LIST_SIZE, today)
+    titles = await app[COVERS].titles(each.identifier for each in covers)
+    return ShelfCovers(covers, titles, await _versions(app))
 
 
 async def _versions(app: web.Application) -> dict[str, str]:
@@ -71,11 +76,11 @@ def is_on_shelf(app: web.Application, wanted: Wanted) -> bool:
     return wanted.size == snippets.LIST_SIZE and not shown.isdisjoint(wanted.identifiers)
 
 
-def _told(original: Original, size: tuple[int, int], titles: dict[str, str]) -> ShelfCover:
+def _told(original: Original, size: tuple[int, int], titles: dict[Identifier, ItemTitle]) -> ShelfCover:
     place = path_of(original.identifier)
     return {
         "identifier": original.identifier.listed,
-        "title": titles.get(original.identifier.value, ""),
+        "title": str(titles.get(original.identifier, "")),
         "path": place,
         "width": size[0],
         "height": size[1],

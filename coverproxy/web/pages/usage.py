@@ -22,7 +22,7 @@ from coverproxy.web.api.schemas import (
     UsageKinds,
     UsageLacking,
 )
-from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK, IS_PROGRAM, KEY
+from coverproxy.web.app_keys import ACCOUNTS, CONFIG, COVERS, DESK, IS_PROGRAM, KEY
 from coverproxy.web.client_ip import base_url
 from coverproxy.web.errors import meaning
 from coverproxy.web.pages import forms, snippets
@@ -30,6 +30,7 @@ from coverproxy.web.pages.charts import Bar
 from coverproxy.web.pages.home import example, tried
 from coverproxy.web.pages.page import is_for_program, person, shown, texts_for
 from coverproxy.web.pages.tables import as_csv
+from coverproxy.web.titles import with_titles
 
 routes = web.RouteTableDef()
 
@@ -103,7 +104,8 @@ def _with_role(key: Key, fields: dict[str, str]) -> Key:
 async def missing(request: web.Request) -> web.StreamResponse:
     """Return the ISBNs without a cover as CSV, most requested first."""
     key = await _known(request)
-    rows = await asyncio.to_thread(request.app[DESK].notes.lacking, key.counted_as)
+    found = await asyncio.to_thread(request.app[DESK].notes.lacking, key.counted_as)
+    rows = await with_titles(request.app[COVERS], found)
     return as_csv("isbns-without-cover", ("isbn", "asked", "last", "title"), map(_lacking_row, rows))
 
 
@@ -158,7 +160,7 @@ async def _told(request: web.Request, key: Key) -> Usage:
         "downloaded_today": downloaded.get(today, 0),
         "downloads": _by_name(rows, today),
         "throttled": await asyncio.to_thread(_throttled, notes, key.counted_as, accounts.now()),
-        "lacking": [lacking_as_json(each) for each in lacking],
+        "lacking": [lacking_as_json(each) for each in await with_titles(request.app[COVERS], lacking)],
         "refusals": [{"at": iso(each.at), "reason": each.label, "detail": each.detail} for each in refused],
         "tried": await tried(request, base_url(request) + start, start),
     }
