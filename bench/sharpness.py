@@ -49,11 +49,13 @@ def pairs(cover: Any) -> Iterator[Pair]:
         blurred = base.resize(LARGER).gaussblur(0.48 * LARGER / share)
         yield "blurred", blurred, False
         yield "blurred, grain", grainy(blurred, 3), False
+        yield "blurred, strong grain", grainy(blurred, 7), False
     for share in (0.9, 0.8, 0.6):
         yield "smaller", base.resize(share), False
     whole = saved(cover, 92)
     if measured(whole).detail >= IS_SHARP:
         yield "larger and sharp", whole, True
+        yield "larger and sharp, grain", grainy(cover, 3), True
 
 
 def base_of(cover: Any) -> Any:
@@ -67,8 +69,8 @@ def saved(image: Any, quality: int) -> Any:
 
 
 def grainy(image: Any, sigma: float) -> Any:
-    """Add the grain of a scan."""
-    noise = vips.library().Image.gaussnoise(image.width, image.height, sigma=sigma)
+    """Add the grain of a scan, the same each time. Its mean is 0: libvips' own of 128 makes all white."""
+    noise = vips.library().Image.gaussnoise(image.width, image.height, mean=0, sigma=sigma, seed=1)
     return (image + noise).cast("uchar").copy(interpretation=image.interpretation)
 
 

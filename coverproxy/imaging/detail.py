@@ -26,11 +26,13 @@ SHORTEST = 64
 MOST_SIDE = 4096
 """Larger JPEGs are shrunk by their decoder first: no derivative shows what is lost."""
 
-_GRAIN = 1.5
-"""Most power of a band that may be grain, in squares of grey levels: a deviation of 3 to 4, after JPEG."""
+_GRAIN, _STRONG_GRAIN = 1.5, 40.0
+"""Most power of a band that may be grain, in squares of grey levels: a deviation of 3, and of 10, after JPEG.
+Strong grain has to be flatter than fine print is."""
 
 _EVEN = 1.6
-"""How many times as strong as its neighbour a band of nothing but grain may be."""
+"""How many times as strong as its neighbour a band of nothing but grain may be; if the grain is strong, as
+the weakest of the highest third."""
 
 _ABOVE = 2.0
 """How many times that of the grain a band's power must be to show something."""
@@ -152,9 +154,11 @@ def _noise(banded: list[float]) -> float:
     Grain is weak, and about as strong in one frequency as in the next; edges are neither.
     """
     high = banded[-BANDS // 3 :]
-    is_even = all(max(pair) <= _EVEN * min(pair) for pair in pairwise(high))
     level = sum(high[-3:]) / 3
-    return _ABOVE * level if is_even and level <= _GRAIN else 0.0
+    is_even = all(max(pair) <= _EVEN * min(pair) for pair in pairwise(high))
+    is_flat = max(high) <= _EVEN * min(high)
+    is_grain = (is_even and level <= _GRAIN) or (is_flat and level <= _STRONG_GRAIN)
+    return _ABOVE * level if is_grain else 0.0
 
 
 def _content(light: Any) -> float:

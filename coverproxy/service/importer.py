@@ -41,6 +41,9 @@ BATCH = 256
 MOST_FETCHED = 8
 """Files fetched per transaction: at one per second and host, an interruption would lose more."""
 
+DAMAGED = "damaged"
+"""Why a picture that seems sound by its header is not shown: it cannot be decoded."""
+
 THREADS = 2
 """Threads that read, hash and write files; as many originals are in memory. More would only contend."""
 
@@ -104,18 +107,27 @@ class Importer:
         return report
 
     def _take_in(self, step: Step) -> Result:
-        """Take in one picture, or the next best of the same that can be. Runs in several threads."""
+        """Take in one picture, or the next best of the same that can be. Runs in several threads.
+
+        If none of several is whole, the best damaged one is kept, as a single one is.
+        """
         if not isinstance(step, Candidate):
             return step
-        found = [self._bring(step)]
-        for each in step.alternatives:
-            if isinstance(found[-1], Entered):
-                return found[-1]
-            found.append(self._bring(each))
-        return found[-1] if isinstance(found[-1], Entered) else found[0]
+        choices = (step, *step.alternatives)
+        if len(choices) == 1:
+            return self._bring(step)
+        found: list[Refusal] = []
+        for each in choices:
+            brought = self._bring(each, only_whole=True)
+            if isinstance(brought, Entered):
+                return brought
+            found.append(brought)
+        damaged = (each for each, one in zip(choices, found, strict=True) if one.reason == DAMAGED)
+        kept = next(damaged, None)
+        return found[0] if kept is None else self._bring(kept)
 
-    def _bring(self, candidate: Candidate) -> Entered | Refusal:
-        """Examine one file and bring it to its place."""
+    def _bring(self, candidate: Candidate, *, only_whole: bool = False) -> Entered | Refusal:
+        """Examine one file and bring it to its place. *only_whole*: refuse one that cannot be decoded."""
         try:
             if (same := fetched_before(self.catalogue, candidate)) and self._files.has(same):
                 return Entered(same, candidate, is_known=True)
@@ -129,13 +141,22 @@ class Importer:
                 if self._is_known(original, held, is_dated=not candidate.is_fetched):
                     return Entered(original, candidate, is_known=True)
                 is_rival = any(each.digest != original.digest for each in held)
-            self._place(examined, candidate)
             is_doubtful = is_rival or not seems_whole(examined.body, original.loader)
+            if only_whole and is_doubtful:
+                original = self._whole(original, examined.body)
+            self._place(examined, candidate)
         except Unavailable as exc:
             return _refusal(candidate, "unreadable", str(exc))
         except OriginalRefused as exc:
             return _refusal(candidate, exc.reason, exc.detail)
         return Entered(original, candidate, is_known=False, is_doubtful=is_doubtful)
+
+    def _whole(self, original: Original, body: bytes) -> Original:
+        """Decode a picture before it is placed. Raises OriginalRefused."""
+        judged = self._judge.judged(original, body)
+        if judged.fault:
+            raise OriginalRefused(DAMAGED, judged.fault)
+        return judged
 
     def _is_known(self, original: Original, held: Sequence[Original], *, is_dated: bool) -> bool:
         """Whether just this is in the catalogue, and its file in its place.
@@ -256,7 +277,7 @@ class Importer:
         """Record that it cannot be shown; it is kept, as a later version may be able to."""
         changes.tables.mark_faulty(entered.original, fault, JUDGEMENT)
         report.damaged += 1
-        self._on_refusal(_refusal(entered.candidate, "damaged", fault))
+        self._on_refusal(_refusal(entered.candidate, DAMAGED, fault))
 
     def _take_back(self, original: Original, refused: OriginalRefused | None, report: ImportReport) -> None:
         """Report a withdrawn original, by the path of the given file."""

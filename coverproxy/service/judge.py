@@ -29,7 +29,7 @@ def damage(exc: UnusableOriginal) -> str | None:
 
 
 class Judge:
-    """Decodes originals that are in their place. Blocks; safe in several threads."""
+    """Decodes originals. Blocks; safe in several threads."""
 
     def __init__(self, files: OriginalFiles, guard: DecodeGuard, limits: Limits, largest: Size) -> None:
         self._files = files
@@ -42,7 +42,7 @@ class Judge:
         books = Counter(each.original.identifier for each in results if isinstance(each, Entered))
 
         def judging(result: Result) -> Result:
-            if not isinstance(result, Entered) or result.is_known:
+            if not isinstance(result, Entered) or result.is_known or result.original.detail is not None:
                 return result
             if not result.is_doubtful and books[result.original.identifier] == 1:
                 return result
@@ -50,13 +50,13 @@ class Judge:
 
         return judging
 
-    def judged(self, original: Original) -> Original:
-        """Return the original with its measure, or with its fault.
+    def judged(self, original: Original, body: bytes | None = None) -> Original:
+        """Return the original with its measure, or with its fault. *body*: None: read it from its place.
 
         What cannot be read or decoded now is left as it is: whoever asks for its cover finds out.
         """
         try:
-            body = self._files.read(original, self._limits.max_bytes)
+            body = self._files.read(original, self._limits.max_bytes) if body is None else body
             see = partial(seen_whole, body=body, largest=self._largest, limits=self._limits)
             found = self._guard.decode_here(original, see)
         except UnusableOriginal as exc:  # a quarantine is recorded already

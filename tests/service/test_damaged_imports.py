@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from library import BOOK, OTHERS, Library
 from samples import book
-from senders import BLUE, bytes_of, onix, product, take
+from senders import BLUE, bytes_of, feature, onix, product, take
 
 from coverproxy.cli import main
 from coverproxy.domain.formats import sniff
@@ -57,6 +57,56 @@ def test_a_single_cut_picture_is_told_at_once(library: Library) -> None:
     assert OTHERS[0] not in listed.output
     (report,) = (library.data / "imports").iterdir()
     assert '"reason":"damaged"' in report.read_text()
+
+
+def lost_block(body: bytes) -> bytes:
+    """The picture with a block of zeros inside, as a disk or a transfer loses one."""
+    at = len(body) // 2
+    return body[:at] + bytes(4096) + body[at + 4096 :]
+
+
+@pytest.mark.parametrize(
+    "damaged", [lost_block(LARGE), images.broken(LARGE, 0.5), lost_block(images.drawn("png-rgb"))],
+    ids=["lost block", "broken inside", "png"],
+)  # fmt: skip
+def test_a_single_picture_damaged_inside_is_told_at_once(library: Library, damaged: bytes) -> None:
+    """With its end in place as well: markers and checksums tell that a decoder has to see it."""
+    library.put(f"{BOOK}.jpg", damaged)
+    assert library.take_in().damaged == 1
+    assert [each.is_usable for each in library.originals()] == [False]
+
+
+def versions(*links: str) -> str:
+    """A product whose front cover has several versions, each smaller than the one before."""
+    each = "".join(
+        f"<ResourceVersion><ResourceForm>02</ResourceForm>{feature('02', str(900 - at))}"
+        f"{feature('03', '600')}<ResourceLink>{link}</ResourceLink></ResourceVersion>"
+        for at, link in enumerate(links)
+    )
+    whole = product("x")
+    start, end = whole.index("<ResourceVersion>"), whole.index("</ResourceVersion>") + 18
+    return whole[:start] + each + whole[end:]
+
+
+@pytest.mark.parametrize("damaged", [CUT, lost_block(LARGE), b"no picture"], ids=["cut", "inside", "text"])
+def test_the_next_version_is_taken_for_a_damaged_one(library: Library, damaged: bytes) -> None:
+    """Of a record's versions the best that can be decoded is taken, alone; nothing else is left on disk."""
+    library.put("tiff.jpg", damaged)
+    library.put("large.jpg", damaged)
+    library.put("small.jpg", SMALL)
+    report = take(library, onix(library, versions("tiff.jpg", "large.jpg", "small.jpg")))
+    assert (report.added, report.damaged, report.refused.total()) == (1, 0, 0)
+    assert bytes_of(library) == [SMALL]
+    assert library.is_consistent()
+    assert take(library, onix(library, versions("tiff.jpg", "large.jpg", "small.jpg"))).already == 1
+
+
+def test_of_damaged_versions_the_first_is_kept(library: Library) -> None:
+    """As a single damaged picture is: listed, not shown, and told."""
+    library.put("a.jpg", CUT)
+    library.put("b.jpg", lost_block(LARGE))
+    assert take(library, onix(library, versions("gone.jpg", "a.jpg", "b.jpg"))).damaged == 1
+    assert [(each.bytes, each.is_usable) for each in library.originals()] == [(len(CUT), False)]
 
 
 def test_a_damaged_picture_replaces_nothing(library: Library) -> None:
