@@ -12,12 +12,15 @@ from coverproxy.domain.item_title import ItemTitle, forename_first, item_title
 from coverproxy.feeds import xml_stream
 from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, RecordRelation, SentIdentifier
 
+NAMESPACE = "http://www.loc.gov/MARC21/slim"
+
 MAX_RECORD_BYTES = 100_000
 """ISO 2709 gives a record's length in five digits; MARCXML may have ten times that."""
 
 MAX_CHUNK_BYTES = 10 * MAX_RECORD_BYTES
 """Of ISO 2709. Some programs write longer records, with a wrong length in the leader."""
 
+_FIELD_END = b"\x1e"
 _END = b"\x1d"
 """Ends a record (ISO 2709 §4.7); it occurs in no data."""
 
@@ -59,7 +62,10 @@ def records(file: BinaryIO, rules: MarcRules) -> Iterator[Record]:
     good = False
     for number, chunk in enumerate(_chunks(file), start=1):
         try:
-            found = pymarc.Record(chunk, to_unicode=True, force_utf8=False)
+            # a letter in another encoding than the leader says is no reason to refuse the numbers beside it
+            found = pymarc.Record(
+                chunk, to_unicode=True, hide_utf8_warnings=True, utf8_handling="replace"
+            )  # fmt: skip
             fields = list(_of_pymarc(found))
         except Exception as exc:  # pymarc has no common error, and raises others' over dirty directories
             why = f"record {number}: {exc}"
@@ -80,23 +86,40 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
     rest = b""
     while part := file.read(65_536):
         *whole, rest = (rest + part).split(_END)
-        yield from (_with_length(each.lstrip() + _END) for each in whole if each.strip())
+        yield from (_with_numbers(_begun(each) + _END) for each in whole if each.strip())
         if len(rest) > MAX_CHUNK_BYTES:
             raise FeedUnreadable(f"one MARC record has more than {MAX_CHUNK_BYTES:,} bytes")
     if rest.strip(b"\x1a\r\n\0 "):
-        yield rest.lstrip()
+        yield _begun(rest)
 
 
-def _with_length(chunk: bytes) -> bytes:
-    """Return a record with its true length in its leader, which has five digits: at most 99,999."""
-    return b"%05d" % min(len(chunk), 99_999) + chunk[5:]
+def _begun(chunk: bytes) -> bytes:
+    """Take off what programs put between records; not blanks, as a leader may begin with them."""
+    return chunk.lstrip(b"\r\n\0\x1a").removeprefix(b"\xef\xbb\xbf")
+
+
+def _with_numbers(chunk: bytes) -> bytes:
+    """Return a record with its true length in its leader, and where its data begins, whatever that says.
+
+    The length has five digits: at most 99,999. The first field terminator ends the directory (ISO 2709 §4.5).
+    """
+    begins = b"%05d" % (chunk.find(_FIELD_END) + 1)
+    return b"%05d" % min(len(chunk), 99_999) + chunk[5:12] + begins[:5] + chunk[17:]
 
 
 def xml_records(file: BinaryIO, rules: MarcRules) -> Iterator[Record]:
     """Read MARCXML. Raises FeedUnreadable if it is not well-formed, or has no records."""
     limit = 10 * MAX_RECORD_BYTES
     for element in xml_stream.elements(file, ("record",), "MARC record", limit):
+        if _is_wrapping(element):
+            continue
         yield record(list(_of_xml(element)), xml_stream.line(element), rules)
+
+
+def _is_wrapping(element: etree._Element) -> bool:
+    """Say whether it is another format's record around one of MARC, as in answers of SRU and OAI-PMH."""
+    space = str(element.tag).partition("}")[0].lstrip("{")
+    return space not in ("", str(element.tag), NAMESPACE) and element.find("{*}datafield") is None
 
 
 def _of_pymarc(found: pymarc.Record) -> Iterator[Field]:
@@ -192,7 +215,9 @@ def _covers(fields: Iterable[Field]) -> Iterator[str]:
         if each.tag != "856" or each.indicators != "42" or not _COVER.search(" ".join(each.values("3zy"))):
             continue
         is_image = any(value.lower().startswith("image/") for value in each.values("q"))
-        yield from (url for url in each.values("u") if is_image or _IMAGE.search(url.partition("?")[0]))
+        for url in map(str.strip, each.values("u")):
+            if url and (is_image or _IMAGE.search(url) or _IMAGE.search(url.partition("?")[0])):
+                yield url
 
 
 def _relations(fields: Iterable[Field]) -> Iterator[RecordRelation]:

@@ -100,8 +100,8 @@ def _identifiers(found: dict[str, object]) -> Iterator[SentIdentifier]:
         ("lccn", "lccn"),
     ):
         for each in _list(found, name):
-            if isinstance(each, str) and each.strip():
-                yield SentIdentifier(scheme, each)
+            if (isinstance(each, str) and each.strip()) or type(each) is int:
+                yield SentIdentifier(scheme, str(each))
 
 
 def _list(found: dict[str, object], name: str) -> list[object]:

@@ -5,6 +5,8 @@ A name inside a zip is never used as a path: members are read in place, and noth
 
 import csv
 import io
+import lzma
+import posixpath
 import re
 import stat
 import struct
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from coverproxy.domain import list_text
 from coverproxy.feeds.record import FeedUnreadable
 
 MAX_MEMBERS = 100_000
@@ -26,6 +29,15 @@ _KOHA_LISTS = ("idlink.txt", "datalink.txt")
 _MAX_LIST_BYTES = 16 * 2**20
 _END = struct.Struct("<4s4H2LH")
 """The end of central directory record (PKWARE's APPNOTE 4.3.16)."""
+_LOCATOR = struct.Struct("<4sLQL")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+"""The same for zip64, and what says where it begins (4.3.15, 4.3.14)."""
+_UTF_8 = 0x800
+"""The flag of a member whose name is UTF-8 (4.4.4)."""
+_DAMAGES = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, OSError,
+    RuntimeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,11 +73,12 @@ class Zip:
         self._check_count(path)
         try:
             self._file = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as exc:
+        except _DAMAGES as exc:
             raise FeedUnreadable(f"it cannot be read as a zip: {exc}") from None
         self._infos = self._file.infolist()
         self._check(path.stat().st_size)
-        self._by_name = {each.filename: each for each in self._infos}
+        self._by_name = {_utf_8_name(each): each for each in self._infos}
+        self._by_name |= {each.filename: each for each in self._infos}
 
     @staticmethod
     def _check_count(path: Path) -> None:
@@ -77,11 +90,8 @@ class Zip:
         at = tail.rfind(b"PK\x05\x06")
         if at < 0 or len(tail) - at < _END.size:
             raise FeedUnreadable("it cannot be read as a zip: its end is missing")
-        count, directory = _END.unpack_from(tail, at)[4:6]
-        # a directory entry has at least 46 bytes (4.3.12); 0xFFFF stands for a zip64's count
-        if (count != 0xFFFF and count > MAX_MEMBERS) or (
-            directory != 0xFFFFFFFF and directory > MAX_MEMBERS * 1024
-        ):
+        count, directory = _counted(path, max(0, size - len(tail)) + at, _END.unpack_from(tail, at)[4:6])
+        if count > MAX_MEMBERS or directory > MAX_MEMBERS * 1024:  # an entry has 46 bytes, and its name
             raise FeedUnreadable(f"it has more than {MAX_MEMBERS:,} members")
 
     def _check(self, size: int) -> None:
@@ -119,7 +129,7 @@ class Zip:
         try:
             with self._file.open(info) as file:
                 found = file.read(at_most + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as exc:
+        except _DAMAGES as exc:
             raise FeedUnreadable(f"it is damaged: {exc}") from None
         if len(found) > at_most:
             raise FeedUnreadable(f"it is longer than {at_most:,} bytes")
@@ -142,7 +152,12 @@ class Zip:
                 yield from self._links_of(info.filename)
 
     def _links_of(self, list_name: str) -> Iterator[KohaLink | RefusedMember]:
-        text = self.read(list_name, _MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
+        try:
+            body = self.read(list_name, _MAX_LIST_BYTES)
+            text = body.decode(list_text.encoding(body[: list_text.HEAD_BYTES]), errors="replace")
+        except (FeedUnreadable, list_text.NotAList) as exc:
+            yield RefusedMember(list_name, str(exc))
+            return
         folder = list_name[: -len(PurePosixPath(list_name).name)]
         for line, row in enumerate(text.splitlines(), start=1):
             if not row.strip():
@@ -154,14 +169,47 @@ class Zip:
                 yield RefusedMember(
                     where, "expected a biblionumber and a file name, separated by a tab or comma"
                 )
-            elif not re.fullmatch(r"[^/\\\0]+", cells[1]) or cells[1] in (".", ".."):
+            elif _leads_out(cells[1]):
                 yield RefusedMember(
-                    where, f"expected the name of a file in the same folder, found {cells[1]!r}"
+                    where, f"expected the name of a file in the list's folder, found {cells[1]!r}"
                 )
-            elif folder + cells[1] not in self._by_name:
+            elif (member := self._by_name.get(posixpath.normpath(folder + cells[1]))) is None:
                 yield RefusedMember(where, f"the zip has no file {cells[1]!r} beside the list")
             else:
-                yield KohaLink(cells[0], folder + cells[1], list_name, line)
+                yield KohaLink(cells[0], member.filename, list_name, line)
+
+
+def _counted(path: Path, at: int, told: tuple[int, int]) -> tuple[int, int]:
+    """Return how many entries the directory has, and its bytes; *told* by the end record at *at*.
+
+    A zip64 has further numbers before it, which count whatever the end record says.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, at - _LOCATOR.size))
+        locator = file.read(_LOCATOR.size)
+        if len(locator) < _LOCATOR.size or not locator.startswith(b"PK\x06\x07"):
+            return told
+        # as Python's zipfile reads it: right before the locator, whatever offset that gives
+        file.seek(max(0, at - _LOCATOR.size - _END_64.size))
+        end = file.read(_END_64.size)
+    if len(end) < _END_64.size or not end.startswith(b"PK\x06\x06"):
+        return told
+    numbers = _END_64.unpack(end)
+    return numbers[7], numbers[8]
+
+
+def _utf_8_name(info: zipfile.ZipInfo) -> str:
+    """Return a member's name read as UTF-8: many programs write that without its flag."""
+    if info.flag_bits & _UTF_8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
+
+
+def _leads_out(name: str) -> bool:
+    return bool(".." in re.split(r"[/\\]", name) or name.startswith(("/", "\\")) or "\\" in name)
 
 
 def _unfit(info: zipfile.ZipInfo) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from coverproxy.domain.item_title import ItemTitle
 from coverproxy.feeds import marc
+from coverproxy.feeds.kinds import FileKind, kind_of
 from coverproxy.feeds.marc import Field, MarcRules, record
 from coverproxy.feeds.record import Action, FeedUnreadable, RecordRelation, SentIdentifier
 
@@ -80,6 +81,11 @@ def test_a_record_number_without_agency() -> None:
         (field("856", "41", **{"3": "Cover image", "u": URL}), False),
         (field("856", "42", **{"3": "Table of contents", "u": URL}), False),
         (field("856", "42", **{"3": "Cover image", "u": "https://h/cover.html"}), False),
+        (field("856", "42", **{"3": "Cover image", "u": f" {URL} "}), True),
+        (field("856", "42", z="Cover", u="https://h/get?name=c.jpg"), True),
+        (field("856", "40", z="Cover", u=URL), False),
+        (field("856", "42", u=URL), False),
+        (field("856", "42", z="Cover"), False),
     ],
 )
 def test_what_is_a_cover(link: Field, taken: bool) -> None:
@@ -166,7 +172,7 @@ def test_both_forms_say_the_same() -> None:
 def test_a_damaged_record_is_reported() -> None:
     """One record that cannot be read says so by its number; those around it are read."""
     good = sample().as_marc()
-    damaged = good[:12] + b"xxxxx" + good[17:]
+    damaged = good[:24] + b"xxxxxxxxxxxx" + good[36:]
 
     found = list(marc.records(io.BytesIO(good + damaged + good), MarcRules()))
     assert [each.action for each in found] == [Action.REPLACE, Action.LEAVE, Action.REPLACE]
@@ -193,6 +199,74 @@ def test_a_wrong_length_in_a_leader_harms_nothing(length: bytes) -> None:
         marc.records(io.BytesIO(plain + b"\r\n" + length + plain[5:] + plain + b"\x1a"), marc.MarcRules())
     )
     assert [[each.text for each in one.identifiers] for one in found] == [["9780141439518"]] * 3
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\r\n\x1a"])
+@pytest.mark.parametrize(
+    ("at", "leader"),
+    [(0, b"     "), (0, b"#" * 24), (12, b"00000"), (12, b"xxxxx"), (9, b" "), (9, b"#"), (10, b"  ")],
+)
+def test_a_damaged_leader_harms_nothing(start: bytes, at: int, leader: bytes) -> None:
+    """The record is told by its separators, also if it is the file's first, and its numbers are read."""
+    good = sample().as_marc()
+    body = start + good[:at] + leader + good[at + len(leader) :] + good
+
+    assert kind_of(body) is FileKind.MARC
+    found = list(marc.records(io.BytesIO(body), MarcRules()))
+    assert [[each.text for each in one.identifiers] for one in found] == [["9780000100009", "42"]] * 2
+    assert [one.links[0].address for one in found] == [URL] * 2
+
+
+@pytest.mark.parametrize("coding", [b"a", b" "])
+@pytest.mark.parametrize("letter", ["é".encode(), b"\xe9", b"\xe2e", b"\x1bp2\x1bs"])
+def test_text_in_another_encoding_harms_nothing(coding: bytes, letter: bytes) -> None:
+    """MARC-8, UTF-8 and Latin 1, also where the leader says another: numbers and links are read."""
+    good = sample().as_marc()
+    name = "naïve Ängste".encode()
+    body = good.replace(name, letter + b"x" * (len(name) - len(letter)))
+    (found,) = marc.records(io.BytesIO(body[:9] + coding + body[10:]), MarcRules())
+    assert [each.text for each in found.identifiers] == ["9780000100009", "42"]
+    assert found.links[0].address == URL
+
+
+@pytest.mark.parametrize(
+    ("text", "is_inside"),
+    [
+        ('<record xmlns="http://www.loc.gov/MARC21/slim">{}</record>', True),
+        ('<m:record xmlns:m="http://www.loc.gov/MARC21/slim">{}</m:record>', False),
+        ("<collection><record>{}</record></collection>", True),
+        ('<zs:searchRetrieveResponse xmlns:zs="http://docs.oasis-open.org/ns/search-ws/sruResponse">'
+         '<zs:records><zs:record><zs:recordData><record xmlns="http://www.loc.gov/MARC21/slim">{}</record>'
+         "</zs:recordData></zs:record></zs:records></zs:searchRetrieveResponse>", True),
+        ('<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><ListRecords><record><metadata>'
+         '<record xmlns="http://www.loc.gov/MARC21/slim">{}</record></metadata></record></ListRecords>'
+         "</OAI-PMH>", True),
+    ],
+)  # fmt: skip
+def test_marcxml_in_its_wrappings(text: str, is_inside: bool) -> None:
+    """A lone record, prefixed names, no namespace, and the answers of SRU and OAI-PMH, are read alike."""
+    prefix = "" if is_inside else "m:"
+    fields = (
+        f'<{prefix}datafield tag="020" ind1=" " ind2=" "><{prefix}subfield code="a">9780000100009</{prefix}'
+        f"subfield></{prefix}datafield>"
+    )
+    body = text.format(fields).encode()
+    assert kind_of(body) is FileKind.MARC_XML
+    found = list(marc.xml_records(io.BytesIO(body), MarcRules()))
+    assert [each.text for one in found for each in one.identifiers] == ["9780000100009"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "iso-8859-1"])
+def test_marcxml_in_other_encodings(encoding: str) -> None:
+    """Also without a byte order mark."""
+    text = (
+        f'<?xml version="1.0" encoding="{encoding[:6] if encoding[0] == "u" else encoding}"?><collection>'
+        '<record><controlfield tag="001">ä7</controlfield></record></collection>'
+    )
+    body = text.encode(encoding)
+    assert kind_of(body) is FileKind.MARC_XML
+    (found,) = marc.xml_records(io.BytesIO(body), MarcRules())
+    assert [each.text for each in found.identifiers] == ["ä7"]
 
 
 def test_what_has_no_end_is_bounded() -> None:

@@ -107,6 +107,89 @@ def test_overlapping_members_are_refused(made: Path) -> None:
         Zip(made)
 
 
+def test_a_zip64_is_counted_by_its_own_record(made: Path) -> None:
+    """Its count and length are in a record of their own: an end record that names none hides no members."""
+    count, length = 5_000_000, 400_000_000
+    end_64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, length, 0)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+    end = b"PK\5\6" + struct.pack("<4H2LH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    made.write_bytes(end_64 + locator + end)
+
+    with pytest.raises(FeedUnreadable, match="more than 100,000 members"):
+        Zip(made)
+
+
+def test_a_zip64_is_read(made: Path) -> None:
+    """As programs write one that they stream, or one of more than 65,535 members."""
+    with zipfile.ZipFile(made, "w") as file:
+        for number in range(66_000):
+            file.writestr(f"{number}", b"")
+        with file.open("9780000100009.jpg", "w", force_zip64=True) as member:
+            member.write(JPEG)
+
+    with Zip(made) as found:
+        assert sum(1 for _ in found.members()) == 66_001
+        assert found.read("9780000100009.jpg", 1000) == JPEG
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_within_a_member_is_told(made: Path, compression: int) -> None:
+    """Whatever the compression, the error says so, and the next member is read."""
+    noise = bytes((each * 7919) % 251 for each in range(5000))
+    fill(made, {"a.jpg": noise, "b.jpg": JPEG}, compression)
+    body = bytearray(made.read_bytes())
+    body[60:100] = b"\x55" * 40
+    made.write_bytes(bytes(body))
+
+    with Zip(made) as found:
+        with pytest.raises(FeedUnreadable, match="it is damaged"):
+            found.read("a.jpg", 10_000)
+        assert found.read("b.jpg", 10_000) == JPEG
+
+
+def test_an_encrypted_member_is_refused(made: Path) -> None:
+    """There is nobody to ask for its password."""
+    fill(made, {"9780000100009.jpg": JPEG})
+    body = bytearray(made.read_bytes())
+    for at in (body.find(b"PK\3\4") + 6, body.find(b"PK\1\2") + 8):
+        body[at] |= 1
+    made.write_bytes(bytes(body))
+
+    with Zip(made) as found:
+        assert list(found.members()) == [RefusedMember("9780000100009.jpg", "it is encrypted")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_kohas_list_in_other_encodings(made: Path, encoding: str, is_marked: bool) -> None:
+    """Names with letters are found, also where a program wrote them in UTF-8 without saying so."""
+    name = "Bücher/ä.jpg"
+    with zipfile.ZipFile(made, "w") as file:
+        file.writestr("x/idlink.txt", "7\tä.jpg\r\n8\t../Bücher/ä.jpg\n".encode(encoding))
+        rows = f"9,{name}\n10,./{name}\n11,/{name}\n12,Bücher\\ä.jpg\n"
+        file.writestr("idlink.txt", rows.encode(encoding))
+        file.writestr(name, JPEG)
+    if not is_marked:  # as Info-ZIP and macOS write it: the bytes of UTF-8, and no flag
+        raw = bytearray(made.read_bytes())
+        for head, at in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+            raw[raw.rfind(head) + at] &= ~8
+        made.write_bytes(bytes(raw))
+    with Zip(made) as found:
+        links = list(found.koha_links())
+    taken = {each.number for each in links if isinstance(each, KohaLink)}
+    assert taken == {"9", "10"}
+    assert len(links) == 6
+
+
+def test_a_list_that_cannot_be_read_is_one_refusal(made: Path) -> None:
+    """A workbook by that name, or an encrypted list, says so in the report."""
+    fill(made, {"idlink.txt": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "a.jpg": JPEG})
+    with Zip(made) as found:
+        (refused,) = found.koha_links()
+    assert isinstance(refused, RefusedMember)
+    assert "a workbook is not read" in refused.why
+
+
 @pytest.mark.parametrize("body", [b"", b"PK", b"PK\x03\x04 and no end", b"\xff\xd8\xff\xe0" * 10])
 def test_what_is_not_a_zip_is_refused(made: Path, body: bytes) -> None:
     """A file that is no zip, or has lost its end, says so."""
