@@ -25,6 +25,9 @@ from coverproxy.web.pages import Shown
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - the demonstration's own
 
+_CREATED = 1_767_225_600
+"""When the key was asked for: the first of January 2026."""
+
 _SHARES = (("medium", "librarything", 1.0), ("small", "librarything", 0.6), ("large", "openlibrary", 0.3))
 
 
@@ -34,7 +37,7 @@ async def demonstration(data: Path, stocked: Path, drawn: Path) -> AsyncIterator
     more = {"admin": {"token": TOKEN}, "signup": {"mode": "open", "tries_per_hour": 100}}
     config = configured(data, **more)
     fill(config, stocked, drawn)
-    key = Key(new_name(), "Reading room", config.quota.daily_limit)
+    key = Key(new_name(), "Reading room", config.quota.daily_limit, created_at=_CREATED)
     books = [Shown(isbn, each.title, each.author, key.name) for each in CLASSICS for isbn in each.isbns]
     missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key.name, has_cover=False)
     listeners = listen(config)
