@@ -1,19 +1,30 @@
 """Two real processes of the service, with their own data folders, that share one PostgreSQL."""
 
 import json
+import os
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
+import psycopg
 import pytest
 from conftest import COVERED, configured, take_in
 from postgres_server import Cluster, postgres
-from running import Serve, Served, get, run, serve
+from running import ENVIRONMENT, Serve, Served, get, run, serve
+
+from coverproxy.concurrency.postgres_leases import LEASE_SECONDS
 
 __all__ = ["postgres", "serve"]
+
+CRASHING = Path(__file__).parents[1] / "crashing_server.py"
+MARK = "MARKED-FOR-TESTS"
 
 
 @pytest.fixture
@@ -27,7 +38,9 @@ def url(postgres: Cluster, data: Path, drawn: Path, tmp_path: Path) -> str:
     """The database, with the cover of one book."""
     url = postgres.new_database()
     (tmp_path / "cover").mkdir()
-    (tmp_path / "cover" / f"{COVERED}.jpg").write_bytes(min(drawn.rglob("*.jpg")).read_bytes())
+    (tmp_path / "cover" / f"{COVERED}.jpg").write_bytes(
+        min(drawn.rglob("*.jpg")).read_bytes() + MARK.encode()
+    )
     take_in(configured(data, store={"url": url}), tmp_path / "cover", "reference")
     return url
 
@@ -64,3 +77,53 @@ def test_what_one_does_the_other_knows(url: str, data: Path, tmp_path: Path, ser
     run("key", "revoke", made["key"], data=tmp_path / "three", **environment)
     until(lambda: {cover(each) for each in (one, again)} == {"key"})
     assert not list((tmp_path / "two" / "cache" / "v2" / "by-key").iterdir())
+
+
+@contextmanager
+def stuck(data: Path, log: Path, **environment: str) -> Iterator[Served]:
+    """Run a node that begins to decode the cover, notes that in *log*, and never comes to an end with it."""
+    words = [CRASHING, MARK, "hang", log, "serve", "--data", data, "--port", "0", "--workers", "1", "--json"]
+    with subprocess.Popen(
+        [sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=ENVIRONMENT | {"COVERPROXY_OPS__PORT": "0"} | environment, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout
+            yield Served(process, **json.loads(process.stdout.readline()))
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, SIGKILL)
+
+
+def test_a_node_that_dies_in_the_middle(url: str, data: Path, tmp_path: Path, serve: Serve) -> None:
+    """A cover that a killed node was making another makes within seconds, and none while it lives."""
+    environment: dict[str, Any] = {
+        "COVERPROXY_STORE__URL": url, "COVERPROXY_RENDER__TIME_LIMIT_SECONDS": "120",
+        "COVERPROXY_RENDER__BROWSER_ANSWER_WITHIN_SECONDS": "0.5",
+    }  # fmt: skip
+    log = tmp_path / "begun"
+    other: Served = serve("--data", str(tmp_path / "two"), **environment)
+    made = json.loads(run("key", "create", "--label", "x", "--json", data=tmp_path / "three", **environment))
+    path = f"/devkey/{made['key']}/large/isbn/{COVERED}"
+
+    def status() -> str:
+        return get(other.url + path)[1]["X-Cover-Status"]
+
+    with stuck(data, log, **environment) as dying:
+
+        def ask() -> None:
+            with suppress(OSError):
+                get(dying.url + path)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        until(lambda: log.exists() and bool(log.stat().st_size), 30)
+        assert status() == "pending"
+        os.killpg(dying.process.pid, SIGKILL)
+        killed_at = time.monotonic()
+        asking.join(30)
+        until(lambda: status() in ("made", "hit"), 30)
+        assert time.monotonic() - killed_at < LEASE_SECONDS + 6, "a busy machine has some seconds more"
+    with psycopg.connect(url) as connection:
+        (times,) = connection.execute("SELECT count(*) FROM making WHERE made_at IS NOT NULL").fetchall()
+    assert times == (1,)
