@@ -47,6 +47,7 @@ RELEASED = {
             "bc2b0806192de783",
             "1c10a1a66f2bfa23",
             "4d9493c13a26aa7b",
+            "84b704e6cd0eb312",
         ],
     ),
     "state": (
@@ -130,9 +131,10 @@ def enter(connection: sqlite3.Connection, each: Original) -> None:
         "width": each.width, "height": each.height, "bytes": each.bytes, "date": each.date,
         "source": each.source, "path": each.path, "fault": each.fault, "added": each.added,
     }  # fmt: skip
+    columns = [name for name in columns if name in values]  # later ones have defaults
     marks = ", ".join("?" for _ in columns)
     connection.execute(
-        f"INSERT INTO original VALUES ({marks})",  # noqa: S608 - only marks
+        f"INSERT INTO original ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608 - our columns
         [values[name] for name in columns],
     )
 
@@ -164,6 +166,25 @@ def test_every_earlier_catalogue_opens(name: str, tmp_path: Path) -> None:
     assert catalogue.provenance.of(BOOK, "shop") == (row if has_fetched else None)
     assert catalogue.quarantined_for(known[0].digest) is None
     assert catalogue.stale(most=1) == []
+    catalogue.close()
+
+
+def test_printed_music_that_was_an_isbn_is_found_as_ismn(tmp_path: Path) -> None:
+    """Originals of 9790… that an earlier version entered as an ISBN are the ISMN's, and stay in place."""
+    path, number = tmp_path / "catalogue.db", "9790260000438"
+    book, other = (original(each, identifier=Identifier("isbn", number)) for each in (1, 2))
+    with closing(make(path, catalogue_steps()[:17], 17)) as connection:
+        for each in (book, other, original(3)):
+            enter(connection, each)
+        connection.execute("INSERT INTO alias VALUES (5, '123', 1, ?)", (int(number),))
+    catalogue = SqliteCatalogue(path, {})
+    catalogue.open()
+
+    music = Identifier("ismn", number)
+    assert {each.digest for each in catalogue.of_item(music)} == {book.digest, other.digest}
+    assert catalogue.aliases.item(music) == book.identifier
+    assert set(catalogue.aliases.names(music)) == {book.identifier, music, Identifier("oclc", "123")}
+    assert catalogue.aliases.count() == 2
     catalogue.close()
 
 

@@ -29,7 +29,7 @@ from contracts_purges import PurgeContract
 from contracts_reports import ReportContract
 from contracts_titles import TitleContract
 from contracts_turns import TurnContract
-from postgres_server import database, emptied, postgres
+from postgres_server import Cluster, database, emptied, postgres
 
 from coverproxy.accounts.postgres import PostgresState
 from coverproxy.accounts.postgres import schema_steps as state_steps
@@ -394,6 +394,22 @@ def test_a_later_schema_is_used_as_it_is(catalogue: PostgresCatalogue, pool: Pos
     pool.write(
         "UPDATE coverproxy_schema SET version = %s WHERE part = 'catalogue'", (len(catalogue_steps()),)
     )
+
+
+def test_printed_music_that_was_an_isbn_is_found_as_ismn(postgres: Cluster) -> None:
+    """Originals of 9790… that an earlier version entered as an ISBN are the ISMN's, as with SQLite."""
+    url, steps, number = postgres.new_database(), catalogue_steps(), "9790260000438"
+    pool = PostgresPool(url, StoreUnavailable, prepares=True)
+    postgres_migrations.apply(pool, "catalogue", steps[:11])
+    pool.write(
+        "INSERT INTO original (scheme, value, digest, loader, width, height, bytes, date, source, added)"
+        " VALUES (1, %s, %s, 'jpeg', 200, 300, 20000, 1217808000, '', 1)",
+        (number, bytes(16)),
+    )
+    postgres_migrations.apply(pool, "catalogue", steps)
+
+    assert pool.read("SELECT * FROM alias") == [(4, number, 1, number)]
+    pool.close()
 
 
 TAKES_AWAY = re.compile(
