@@ -42,6 +42,9 @@ _SCHEMES = {
 }  # fmt: skip
 """List 5: product identifier types."""
 
+_NAMED = {"01": "", "17": "legal-deposit"}
+"""Numbers of an agency: of one that the sender names (01), and of legal deposit."""
+
 _WHOLE = {"01", "02", "03"}
 _BLOCKS, _DELETE = "04", "05"
 """List 1: notification types. Others (tests, sales) say nothing about covers."""
@@ -88,7 +91,7 @@ def record(product: etree._Element, rules: OnixRules) -> Record:
     links = [*_of_resources(resources, rules), *_of_media_files(media_files)]
     if not links:
         return replace(found, action=Action.WITHDRAW, why="the record has no front cover that may be shown")
-    return replace(found, action=Action.REPLACE, links=tuple(links), terms=_terms(resources))
+    return replace(found, action=Action.REPLACE, links=tuple(links))
 
 
 class _Fields:
@@ -122,8 +125,8 @@ def _identifiers(product: _Fields) -> Iterator[SentIdentifier]:
         kind, value = each.text("ProductIDType"), each.text("IDValue")
         if kind in _SCHEMES:
             found.append(SentIdentifier(_SCHEMES[kind], value))
-        elif kind == "01":
-            found.append(SentIdentifier(f"local:{_agency(each.text('IDTypeName'))}", value))
+        elif kind in _NAMED:
+            found.append(SentIdentifier(f"local:{_NAMED[kind] or _agency(each.text('IDTypeName'))}", value))
     once = dict.fromkeys(each for each in found if each.text)
     yield from sorted(once, key=lambda each: each.scheme != "isbn")
 
@@ -181,26 +184,32 @@ def _of_resources(resources: Iterable[_Fields], rules: OnixRules) -> list[Link]:
     for each in resources:
         rank = rules.contents.index(each.text("ResourceContentType"))
         for version in each.all("ResourceVersion"):
-            link = _version(version)
-            if link.address and (link.may_be_hosted or rules.copies_linkable):
-                found.append((rank, not link.may_be_hosted, -(link.width or 0) * (link.height or 0), link))
+            for link in _version(version, _period((each, version))):
+                if link.may_be_hosted or rules.copies_linkable:
+                    pixels = (link.width or 0) * (link.height or 0)
+                    found.append((rank, not link.may_be_hosted, -pixels, link))
     return [link for *_, link in sorted(found, key=lambda each: each[:3])]
 
 
-def _version(version: _Fields) -> Link:
-    """List 162's features: 02 height and 03 width in pixels, 06 MD5, 07 bytes, 08 SHA-256."""
+def _version(version: _Fields, terms: ShowingPeriod) -> Iterator[Link]:
+    """Yield where a version is: its links, then a file of its name beside the feed.
+
+    List 162's features: 02 height and 03 width in pixels, 04 file name, 06 MD5, 07 bytes, 08 SHA-256.
+    """
     features = {
         each.text("ResourceVersionFeatureType"): each.text("FeatureValue")
         for each in version.all("ResourceVersionFeature")
     }
-    return Link(
-        version.text("ResourceLink"),
+    link = Link(
+        "",
         width=_number(features.get("03")), height=_number(features.get("02")),
         length=_number(features.get("07")),
         md5=features.get("06", "").lower() or None, sha256=features.get("08", "").lower() or None,
-        changed=_dates(version).get("17"),
+        changed=_dates(version).get("17"), terms=terms,
         may_be_hosted=version.text("ResourceForm") == "02",
     )  # fmt: skip
+    addresses = dict.fromkeys((*version.texts("ResourceLink"), features.get("04", "")))
+    yield from (replace(link, address=each) for each in addresses if each)
 
 
 def _of_media_files(files: Iterable[_Fields]) -> list[Link]:
@@ -216,10 +225,9 @@ def _of_media_files(files: Iterable[_Fields]) -> list[Link]:
     return [Link(each.text("MediaFileLink"), changed=_date(each.text("MediaFileDate"))) for _, each in found]
 
 
-def _terms(resources: Iterable[_Fields]) -> ShowingPeriod:
-    """List 155: 14 and 27 give the start, 15 and 28 the end."""
+def _period(parts: Iterable[_Fields]) -> ShowingPeriod:
+    """Of a version and its resource. List 155: 14 and 27 give the start, 15 and 28 the end."""
     starts, ends = [], []
-    parts = (part for each in resources for part in (each, *each.all("ResourceVersion")))
     for each in parts:
         dates = _dates(each)
         starts += [dates[role] for role in ("14", "27") if role in dates]

@@ -27,6 +27,14 @@ class SentIdentifier:
 
 
 @dataclass(frozen=True)
+class ShowingPeriod:
+    """When a picture may be shown, both days included; None: no limit."""
+
+    shown_from: date | None = None
+    shown_until: date | None = None
+
+
+@dataclass(frozen=True)
 class Link:
     """The location of a feed's picture, and the sender's data about it."""
 
@@ -39,6 +47,7 @@ class Link:
     md5: str | None = None
     sha256: str | None = None
     changed: date | None = None
+    terms: ShowingPeriod = field(default_factory=ShowingPeriod)
     may_be_hosted: bool = True
     """False: the sender offers a link, not a copy (ONIX list 161, code 01)."""
 
@@ -59,14 +68,6 @@ class RecordRelation:
 
 
 @dataclass(frozen=True)
-class ShowingPeriod:
-    """When a picture may be shown, both days included; None: no limit."""
-
-    shown_from: date | None = None
-    shown_until: date | None = None
-
-
-@dataclass(frozen=True)
 class Record:
     """One record: the item, the action, and its pictures, best first.
 
@@ -80,7 +81,6 @@ class Record:
     identifiers: tuple[SentIdentifier, ...] = ()
     links: tuple[Link, ...] = ()
     relations: tuple[RecordRelation, ...] = ()
-    terms: ShowingPeriod = field(default_factory=ShowingPeriod)
     why: str = ""
     title: ItemTitle | None = None
 

@@ -11,6 +11,7 @@ from coverproxy.concurrency.single_flight import SingleFlight
 from coverproxy.concurrency.threads import run_in
 from coverproxy.config import Size
 from coverproxy.domain import schemes
+from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import Busy, NoCover, NotAnIdentifier, Pending, Unavailable
 from coverproxy.domain.formats import Format
@@ -51,7 +52,7 @@ class Known:
     item, the item's own first. `original`: the best one, None without a cover. `sizes`: without a Fit for
     sizes in which the cover is too thin. `look`: None also if no preview could be made now.
     `edition`: what stands in for a missing cover, where that is asked for. `kept_until`: when the original is
-    deleted, as its source wishes, seconds since 1970.
+    deleted, as its source wishes, seconds since 1970. `held`: a derivative, where its original is deleted.
     """
 
     text: str
@@ -64,6 +65,17 @@ class Known:
     look: Preview | None = None
     edition: EditionLink | None = None
     kept_until: int | None = None
+    held: Derivative | None = None
+
+    @property
+    def has_cover(self) -> bool:
+        """Whether a cover of its own is shown."""
+        return self.original is not None or self.held is not None
+
+    @property
+    def version(self) -> str:
+        """What `?v=` says of its derivatives; empty without a cover."""
+        return self.original.version if self.original else f"{self.held.mtime:x}" if self.held else ""
 
 
 class InfoService:
@@ -159,9 +171,14 @@ class InfoService:
         readings = {text: _read(text) for text in texts}
         every = {each for reading in readings.values() if reading for each in reading.identifiers}
         covered = self._catalogue.covered(every)
-        return {
-            text: reading.pick(covered) is not None if reading else None for text, reading in readings.items()
-        }
+        return {text: self._has(reading, covered) if reading else None for text, reading in readings.items()}
+
+    def _has(self, reading: Reading, covered: set[Identifier]) -> bool:
+        if reading.pick(covered) is not None:
+            return True
+        return reading.sure is not None and any(
+            self._cache.length(Spec(reading.sure, size, Format.JPEG)) is not None for size in self._named
+        )
 
     def _known(self, text: str, reading: Reading, farthest: Relation | None) -> Known:
         maker, aliases = self._maker, self._catalogue.aliases
@@ -171,11 +188,15 @@ class InfoService:
         except NoCover:
             sure = reading.sure
             names = aliases.names(sure) if sure else ()
+            if sure and (held := self._held(names)):
+                sides = held.original or held.size
+                return Known(text, reading, None, sure, names, sizes=self._sizes(names[0], sides), held=held)
             link = nearest(self._catalogue, sure, farthest) if sure and farthest else None
             return Known(text, reading, identifier=sure, names=names, edition=link)
         names, look = aliases.names(book), self._catalogue.look(original.digest)
         return Known(
-            text, reading, None, book, names, original, self._sizes(names[0], original), look,
+            text, reading, None, book, names, original,
+            self._sizes(names[0], (original.width, original.height)), look,
             kept_until=self._kept_until(original),
         )  # fmt: skip
 
@@ -183,8 +204,12 @@ class InfoService:
         row = self._catalogue.provenance.of(original.identifier, original.source)
         return row.keep_until if row and row.digest == original.digest else None
 
-    def _sizes(self, book: Identifier, original: Original) -> dict[str, Fit | None]:
-        sides = (original.width, original.height)
+    def _held(self, names: Iterable[Identifier]) -> Derivative | None:
+        """Return a derivative that is shown though its original is deleted, as its source wishes (`keep`)."""
+        specs = (Spec(name, size, Format.JPEG) for name in names for size in self._named)
+        return next(filter(None, map(self._cache.find, specs)), None)
+
+    def _sizes(self, book: Identifier, sides: tuple[int, int]) -> dict[str, Fit | None]:
         return {
             name: self._fit(book, name, target_size(sides, size), size.formats)
             for name, size in self._named.items()

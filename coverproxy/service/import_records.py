@@ -11,6 +11,7 @@ from coverproxy.domain import schemes
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import NotAnIdentifier, UnknownScheme
 from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.original import Terms
 from coverproxy.feeds import record as feed
 from coverproxy.feeds.record import Action, Link, Record
 from coverproxy.originals.examine import Candidate, OriginalRefused, Read, Refusal
@@ -80,16 +81,23 @@ def _step(
         return Withdrawal(sender.source, record.reference, identifiers, record.why, place)
     if record.action is Action.LEAVE:
         return Passed()
-    starts, until = _moment(record.terms.shown_from), _after(record.terms.shown_until)
-    if until is not None and until <= sender.now:
-        why = f"the sender let it be shown until {record.terms.shown_until}"
+    may_be_shown = [each for each in record.links if not _is_over(each, sender.now)]
+    if not may_be_shown:
+        last = max(each.terms.shown_until for each in record.links if each.terms.shown_until)
+        why = f"the sender let it be shown until {last}"
         return Withdrawal(sender.source, record.reference, identifiers, why, place)
-    if starts is not None and starts > sender.now:
-        why = f"the sender lets it be shown from {record.terms.shown_from}; the file is read again then"
-        return Passed(Refusal(str(file), identifiers[0].value, "early", why, place), again=starts)
-    terms = replace(sender.terms, until=_earlier(until, sender.terms.until))
-    first, *others = (_candidate(each, record, identifiers, file, place, sender) for each in record.links)
-    return replace(first, terms=terms, alternatives=tuple(replace(each, terms=terms) for each in others))
+    begun = [each for each in may_be_shown if (_moment(each.terms.shown_from) or 0) <= sender.now]
+    if not begun:
+        day = min(each.terms.shown_from for each in may_be_shown if each.terms.shown_from)
+        why = f"the sender lets it be shown from {day}; the file is read again then"
+        return Passed(Refusal(str(file), identifiers[0].value, "early", why, place), again=_moment(day))
+    first, *others = (_candidate(each, record, identifiers, file, place, sender) for each in begun)
+    return replace(first, alternatives=tuple(others))
+
+
+def _is_over(link: Link, now: int) -> bool:
+    until = _after(link.terms.shown_until)
+    return until is not None and until <= now
 
 
 def _candidate(
@@ -98,7 +106,7 @@ def _candidate(
     """Return one picture of a record: fetched, or a file beside the sender's own."""
     named = Candidate(
         str(identifiers[0]), file, sender.source, place=place, record=record.reference, stamp=_stamp(link),
-        others=identifiers[1:],
+        others=identifiers[1:], terms=_terms(link, sender),
     )  # fmt: skip
     if link.is_url:
         read: Read = partial(fetched, link.address, sender)
@@ -108,6 +116,10 @@ def _candidate(
         read = partial(_verified, partial(_of_file, beside), link)
         return replace(named, path=beside, address=str(beside), read=read)
     return replace(named, path=beside)
+
+
+def _terms(link: Link, sender: Sender) -> Terms:
+    return replace(sender.terms, until=_earlier(_after(link.terms.shown_until), sender.terms.until))
 
 
 def _stamp(link: Link) -> str:

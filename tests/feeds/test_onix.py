@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from coverproxy.domain.item_title import ItemTitle
 from coverproxy.feeds import onix
+from coverproxy.feeds.kinds import FileKind, kind_of
 from coverproxy.feeds.onix import OnixRules, records
 from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, SentIdentifier, ShowingPeriod
 
@@ -104,7 +105,8 @@ def test_tests_and_sales_are_passed_over(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "audience", "mode"),
-    [("02", "00", "03"), ("04", "00", "03"), ("29", "00", "03"), ("01", "01", "03"), ("01", "02", "03"),
+    [("02", "00", "03"), ("04", "00", "03"), ("01", "04", "03"), ("01", "07", "03"),
+     ("01", "00", "02"), ("29", "00", "03"), ("01", "01", "03"), ("01", "02", "03"),
      ("01", "00", "04"), ("03", "00", "03")],
 )  # fmt: skip
 def test_only_front_covers_for_everybody(content: str, audience: str, mode: str) -> None:
@@ -144,8 +146,66 @@ def test_dates_are_obeyed() -> None:
     terms = dated("14", "20260105") + dated("15", "20270201") + dated("28", "2027")
     found = one(collateral(resource(dates=terms, inside=dated("17", "20261015T0900Z"))))
 
-    assert found.terms == ShowingPeriod(date(2026, 1, 5), date(2027, 1, 1))
+    assert found.links[0].terms == ShowingPeriod(date(2026, 1, 5), date(2027, 1, 1))
     assert found.links[0].changed == date(2026, 10, 15)
+
+
+def test_dates_are_a_versions_own() -> None:
+    """Of two versions or resources, the dates of one do not limit the other."""
+    ended = "<ContentDate><ContentDateRole>15</ContentDateRole><Date>2020</Date></ContentDate>"
+    rules = OnixRules(contents=("01", "03"))
+    found = one(
+        collateral(
+            resource("a", inside=ended), resource("b"), resource("pack", content="03", dates=ended)
+        ),
+        rules=rules,
+    )  # fmt: skip
+    over = ShowingPeriod(None, date(2020, 1, 1))
+    assert [(each.address, each.terms) for each in found.links] == [
+        ("a", over), ("b", ShowingPeriod()), ("pack", over)
+    ]  # fmt: skip
+
+
+def test_a_file_name_beside_a_link_is_the_next_to_try() -> None:
+    """Feature 04 names a file that lies beside the feed, with a link or without one."""
+    found = one(
+        collateral(resource(FRONT, features={"04": "front.tif"}), resource("", features={"04": "b.jpg"}))
+    )
+    assert [each.address for each in found.links] == [FRONT, "front.tif", "b.jpg"]
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "windows-1252", "utf-16", "utf-16-le", "utf-8-sig"])
+@pytest.mark.parametrize("is_short", [False, True])
+def test_encodings(encoding: str, is_short: bool) -> None:
+    """Declared encodings, byte order marks, UTF-16 without one, CDATA and a DOCTYPE: all of it is ONIX."""
+    whole = message(product(collateral(resource("<![CDATA[https://h/ä.jpg?a=1&b=2]]>"))))
+    text = (short(whole) if is_short else whole).decode()
+    named = {"utf-16-le": "utf-16", "utf-8-sig": "utf-8"}.get(encoding, encoding)
+    head = f'<?xml version="1.0" encoding="{named}"?><!-- ä --><!DOCTYPE ONIXMessage SYSTEM "x.dtd" [\n]>'
+    body = (head + text).encode(encoding)
+    assert kind_of(body) is FileKind.ONIX
+    (found,) = read(body)
+    assert [each.address for each in found.links] == ["https://h/ä.jpg?a=1&b=2"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "scheme"),
+    [
+        ("15", ISBN, "isbn"), ("03", ISBN, "ean"), ("02", "0000100005", "isbn"), ("24", ISBN, "isbn"),
+        ("04", "036000291452", "ean"), ("14", "09780000100009", "ean"), ("25", "9790260000438", "ismn"),
+        ("05", "M260000438", "ismn"), ("13", "n78890351", "lccn"), ("23", "12345", "oclc"),
+        ("06", "10.1000/182", "doi"), ("01", "A 7", "local:sender"), ("99", "x", None),
+        ("17", "DL 7", "local:legal-deposit"),
+    ],
+)  # fmt: skip
+def test_product_identifier_types(kind: str, value: str, scheme: str | None) -> None:
+    """List 5: each type that names an item does, by its scheme; others do not."""
+    body = message(product().replace(
+        f"<ProductIDType>15</ProductIDType><IDValue>{ISBN}</IDValue>",
+        f"<ProductIDType>{kind}</ProductIDType><IDValue>{value}</IDValue>",
+    ))  # fmt: skip
+    (found,) = read(body)
+    assert found.identifiers == ((SentIdentifier(scheme, value),) if scheme else ())
 
 
 def test_identifiers_are_the_products_own() -> None:

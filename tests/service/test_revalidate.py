@@ -261,6 +261,26 @@ async def test_what_may_not_be_kept_goes(
     assert len(upstream.asked) == 2
 
 
+async def test_info_tells_what_is_shown_though_its_original_is_gone(serve: Serve, upstream: Upstream) -> None:
+    """Details, lists and the item's page say "cover", as the image does; the original is null."""
+    server = await serve(keep="never")
+    await server.get(server.path(BOOK))
+    server.folder.catalogue.provenance.put(replace(row(server), keep_until=1))
+    await server.service.revalidator.round()
+    key = server.path(BOOK).split("/")[2]
+    told = orjson.loads((await server.get(f"/devkey/{key}/info/isbn/{BOOK}")).body)
+    lists = orjson.loads((await server.get(f"/devkey/{key}/info?isbn={BOOK},9780000100009")).body)
+    hit = await server.get(server.path(BOOK))
+
+    assert (told["has_cover"], told["status"], told["original"]) == (True, "found", None)
+    assert told["sizes"]["medium"]["formats"]["jpg"]["bytes"] == len(hit.body)
+    assert told["sizes"]["medium"]["formats"]["jpg"]["url"].endswith(
+        f"?v={hit.headers['ETag'][1:].split('-')[0]}"
+    )
+    assert lists == {BOOK: True, "9780000100009": False}
+    assert (await server.get(f"/item/isbn/{BOOK}")).status == 200
+
+
 async def test_changed_is_seen_though_nothing_was_kept(serve: Serve, upstream: Upstream) -> None:
     """Of a source whose originals may not be kept, a changed picture replaces what was made all the same."""
     server = await serve(keep="never")

@@ -81,7 +81,7 @@ async def item(request: web.Request) -> web.StreamResponse:
     beside = [_edition(each, covers.get(each.other)) for each in editions]
     title = _shown_title(request, known.identifier, await request.app[COVERS].titles([known.identifier]))
     data = _told(request, known, known.identifier, beside, await tries_left(request), title)
-    return shown(request, "item.html", data, status=200 if known.original else 404)
+    return shown(request, "item.html", data, status=200 if known.has_cover else 404)
 
 
 def _unknown(request: web.Request, asked: str, why: str, can_mean: Sequence[Identifier] = ()) -> web.Response:
@@ -111,7 +111,7 @@ def _told(
         "path": place.name,
         "names": [str(each) for each in known.names],
         "linked": [{"name": str(each), "path": path_of(each)} for each in known.names if each != named],
-        "has_cover": known.original is not None,
+        "has_cover": known.has_cover,
         "original": _original(known.original) if known.original else None,
         "sizes": [*sizes.values()],
         "shown": sizes[usual[-1]] if usual else None,

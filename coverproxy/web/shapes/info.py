@@ -135,13 +135,13 @@ def _told(known: Known, base: str) -> Info:
         "isbn10": isbn.to_isbn10(isbn13) if isbn13 else None,
         "readings": [each.value for each in reading.identifiers if each.scheme == ISBN] if reading else [],
         "only_one": reading is not None and reading.only_one,
-        "has_cover": known.original is not None,
+        "has_cover": known.has_cover,
         "edition": _edition(known.edition) if known.edition else None,
-        "status": "found" if known.original else "missing" if reading else "invalid",
+        "status": "found" if known.has_cover else "missing" if reading else "invalid",
         "why": known.why,
         "original": _original(known.original, known.kept_until) if known.original else None,
         "sizes": {
-            name: _size(fit, f"{base}/{name}/{path_of(named)}", known.original) if fit and named else None
+            name: _size(fit, f"{base}/{name}/{path_of(named)}", known.version) if fit and named else None
             for name, fit in (known.sizes or {}).items()
         },
         "colour": known.look.hex if known.look else None,
@@ -168,11 +168,11 @@ def _original(original: Original, kept_until: int | None) -> InfoOriginal:
     }  # fmt: skip
 
 
-def _size(fit: Fit, url: str, original: Original | None) -> InfoSize:
+def _size(fit: Fit, url: str, version: str) -> InfoSize:
     """Give each format's address with its version: a catalogue may keep what that shows for ever."""
-    version = f"?v={original.version}" if original else ""
+    query = f"?v={version}" if version else ""
     formats: dict[str, Any] = {
-        form.value: {"url": f"{url}.{form.value}{version}", "bytes": length}
+        form.value: {"url": f"{url}.{form.value}{query}", "bytes": length}
         for form, length in fit.bytes.items()
     }
     return {"width": fit.size[0], "height": fit.size[1], "formats": formats}
