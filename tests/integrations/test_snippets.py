@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from html.parser import HTMLParser
 
 import pytest
 from services import program
@@ -59,6 +60,46 @@ def test_wordpress_shortcode() -> None:
         "",
         "",
     ]
+
+
+KSES_IMG = {
+    "alt",
+    "align",
+    "border",
+    "height",
+    "hspace",
+    "loading",
+    "longdesc",
+    "vspace",
+    "src",
+    "usemap",
+    "width",
+}
+"""What WordPress 5.5 and later leave of an <img> whose writer may not post any HTML (wp-includes/kses.php).
+
+The block "Custom HTML" (core/html) saves what is typed as it is: nothing else of it could change.
+"""
+
+
+class Attributes(HTMLParser):
+    """Each start tag with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, set[str]]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name for name, _ in attrs}))
+
+
+def test_wordpress_block() -> None:
+    """The block is one image, and an author without the right to post any HTML keeps all of it."""
+    ((tag, names),) = Attributes(snippet("WordPress: a block")).found
+
+    assert tag == "img"
+    assert {"src", "alt", "loading"} <= names <= KSES_IMG
 
 
 @pytest.mark.parametrize(("version", "needs_import"), [("DSpace 8", False), ("DSpace 7", True)])
