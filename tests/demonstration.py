@@ -1,5 +1,6 @@
 """The demo in this process, with an administrator and a month that looks used: for walks and screenshots."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,13 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
+import images
+import orjson
 from aiohttp import web
-from conftest import UNCOVERED, Running, configured, fill
+from conftest import COVERED, UNCOVERED, Running, configured, fill
 from decoders import processes
 from ending import end
 
 from coverproxy.demo.classics import CLASSICS, MISSING
-from coverproxy.domain.api_key import Key, new_name
+from coverproxy.domain.api_key import Key, hashed, new_name
+from coverproxy.domain.item_title import item_title
+from coverproxy.domain.spec import ISBN, Identifier
 from coverproxy.server.application import application, listen
 from coverproxy.stats.base import RefusalRow, Sample
 from coverproxy.stats.downloads import DOWNLOAD_DAYS, Download
@@ -24,6 +29,7 @@ from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.pages import Shown
 
 TOKEN = "a token that nobody guesses"  # noqa: S105 - the demonstration's own
+OWNERS_WORD = "a word of the owner"
 
 _CREATED = 1_767_225_600
 """When the key was asked for: the first of January 2026."""
@@ -71,6 +77,36 @@ def use(server: Running) -> None:
     lacking = {(server.key.name, UNCOVERED): 42, (server.key.name, "9780141439501"): 17, ("b", "oclc:42"): 9}
     refused = [RefusalRow(server.key.name, now - 3600, "invalid", "978014143951")]
     desk.notes.add(lacking, refused, now - 1800)
+
+
+async def fill_lists(server: Running) -> str:
+    """Have pictures wait for a review, covers reported, and titles known; return a report's path.
+
+    The titles are as long as titles get, and in several scripts.
+    """
+    titles = {
+        UNCOVERED: item_title("Travels into Several Remote Nations of the World " * 4, "Lemuel Gulliver"),
+        "9780141439501": item_title("Преступление и наказание", "Достоевский, Фёдор Михайлович"),
+    }
+    known = {Identifier(ISBN, isbn): title for isbn, title in titles.items() if title}
+    await asyncio.to_thread(server.folder.catalogue.titles.keep, known)
+    owner = await server.new_key(label="Branch library", owner=hashed(OWNERS_WORD))
+    for number, isbn in enumerate((UNCOVERED, COVERED)):
+        url = f"{server.listeners.url}/devkey/{owner.name}/original/isbn/{isbn}"
+        picture = images.distinct(images.jpeg(images.cover(400, 600)), number)
+        async with server.client.put(
+            url, data=picture, headers={"Authorization": f"Bearer {OWNERS_WORD}"}
+        ) as got:
+            assert got.status == 202, await got.text()
+    report = {
+        "reason": "wrong",
+        "text": "This is volume two, and not in our language.",
+        "mail": "a@b.example",
+    }
+    url = f"{server.listeners.url}/report/isbn/{COVERED}"
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    async with server.client.post(url, data=orjson.dumps(report), headers=headers) as got:
+        return f"/report/{orjson.loads(await got.read())['code']}"
 
 
 def _answered(server: Running, at: int, much: int) -> None:

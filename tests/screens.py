@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pyvips
 from browser import Chromium, Page
-from conftest import COVERED, Running, configured, take_in
-from demonstration import TOKEN, demonstration, use
+from conftest import COVERED, UNCOVERED, Running, configured, take_in
+from demonstration import TOKEN, demonstration, fill_lists, use
+
+from coverproxy.demo.classics import CLASSICS
 
 DOCS = Path(__file__).parents[1] / "docs" / "screens"
 
@@ -32,7 +34,8 @@ SHOTS = (
 EVERY = (
     "/", f"/item/isbn/{COVERED}", "/keys", "/docs", "/batch", "/status", "/devkey/KEY/usage", "/item?q=abc",
     f"/report/isbn/{COVERED}", f"/upload/isbn/{COVERED}", "/admin", "/admin/keys", "/admin/new-key",
-    "/admin/wanted", f"/admin/book?isbn={COVERED}", "/admin/service", "/admin/reports", "/admin/review",
+    "/admin/wanted", f"/item/isbn/{UNCOVERED}", "/nothing/here", "/devkey/unknown/usage",
+    f"/admin/book?isbn={COVERED}", "/admin/service", "/admin/reports", "/admin/review",
 )  # fmt: skip
 
 _LOADED = """
@@ -66,15 +69,32 @@ async def docs_pictures(tab: Page, server: Running) -> None:
         file.write_bytes(small)  # 256 colours: a third of the bytes, and one sees no difference
 
 
-async def every_page(tab: Page, server: Running, folder: Path) -> None:
+async def every_page(tab: Page, server: Running, folder: Path, report: str) -> None:
     """Take all pages in all ways, whole, and tell what moved and when the largest part showed."""
     await tab.watch()
-    for path, screen, is_dark in itertools.product(EVERY, (PHONE, DESK_WIDE), (False, True)):
+    for path, screen, is_dark in itertools.product((*EVERY, report), (PHONE, DESK_WIDE), (False, True)):
         await shoot(tab, server, path, screen, is_dark=is_dark)
         name = path.strip("/").replace("/", "-").replace("?", "-") or "home"
         moved, largest = await tab.seen()
         sys.stdout.write(f"{name} {screen[0]}: moved {moved:.3f}, largest paint {largest:.0f} ms\n")
         await tab.picture(folder / f"{name}-{screen[0]}-{'dark' if is_dark else 'light'}.png")
+    for screen in (PHONE, DESK_WIDE):
+        await tab.resize(*screen)
+        await list_pages(tab, server, folder)
+
+
+async def list_pages(tab: Page, server: Running, folder: Path) -> None:
+    """Take what a list becomes: a gallery, and a sheet."""
+    text = "\n".join([f"{isbn} {book.title}" for book in CLASSICS for isbn in book.isbns[:1]][:9])
+    await tab.open(f"{server.listeners.url}/batch?key={server.key.name}")
+    await tab.fill("#list", f"{text}\n{UNCOVERED}\nnonsense")
+    await tab.click("button[value=gallery]")
+    width = await tab.ask("innerWidth")
+    for button, name in (("sheet", "gallery"), ("", "sheet")):
+        await tab.ask(_LOADED)
+        await tab.picture(folder / f"list-{name}-{width}.png")
+        if button:
+            await tab.click(f"button[value={button}]")
 
 
 async def take(top: Path, folder: Path | None) -> None:
@@ -90,7 +110,8 @@ async def take(top: Path, folder: Path | None) -> None:
                 await server.new_key(label=label, contact="books@library.example", is_waiting=True)
             await log_in(tab, server)
             await shoot(tab, server, "/", DESK_WIDE, is_dark=False)  # makes the covers
-            await (every_page(tab, server, folder) if folder else docs_pictures(tab, server))
+            report = await fill_lists(server) if folder else ""
+            await (every_page(tab, server, folder, report) if folder else docs_pictures(tab, server))
     finally:
         chromium.close()
 

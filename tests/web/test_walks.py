@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from browser import Page
 from conftest import COVERED, UNCOVERED, Running
-from demonstration import TOKEN, demonstration, use
+from demonstration import TOKEN, demonstration, fill_lists, use
 
 SCREENS = pytest.mark.parametrize("screen", [(390, 844, False), (1280, 800, True)], ids=["phone", "desk"])
 
@@ -128,7 +128,9 @@ async def test_an_operator_sees_what_waits(demo: Running, tab: Page, screen: tup
     await sound(tab)
     await tab.click(".keys button[value=approve]")
     assert (await demo.get(demo.path(key=waiting.name))).status == 200
-    for path in ("/admin/wanted", "/admin/new-key", "/status"):
+    report = await fill_lists(demo)
+    lists = ("/admin/wanted", "/admin/review", "/admin/reports", f"/admin/book?isbn={COVERED}", "/admin/keys")
+    for path in (*lists, "/admin/new-key", report, f"/item/isbn/{UNCOVERED}", "/nothing/here", "/status"):
         await tab.open(demo.listeners.url + path)
         await sound(tab)
     assert "answers failed" in await tab.text("[aria-labelledby=incidents]")
