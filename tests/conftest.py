@@ -56,6 +56,10 @@ if sys.dont_write_bytecode:
     os.environ["PYTHONDONTWRITEBYTECODE"], os.environ["PYTHONPYCACHEPREFIX"] = "", kept_bytecode
     sys.dont_write_bytecode, sys.pycache_prefix = False, kept_bytecode
 
+# Every process that speaks HTTP reads the file of all authorities that the environment names, for a tenth of
+# a second. OpenSSL finds them one by one in their folder, and the tests ask nobody whom they know.
+os.environ.pop("SSL_CERT_FILE", None)
+
 # Machines are slow and busy: how long an example takes proves nothing here (speed is measured in bench/).
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, BinaryIO
 
 IMPORTED = (
     "coverproxy.cli", "coverproxy.cache.janitor", "coverproxy.cache.stats", "coverproxy.cache.sweep",
@@ -28,6 +28,7 @@ IMPORTED = (
     "coverproxy.doctor.run", "coverproxy.service.backup", "coverproxy.service.book_json",
     "coverproxy.service.links", "coverproxy.service.prewarm", "coverproxy.service.reports",
     "coverproxy.wiring.accounts", "coverproxy.wiring.commands", "coverproxy.wiring.feeds",
+    "coverproxy.wiring.prewarm",
     "multiprocessing.spawn",
 )  # fmt: skip
 """What the commands import. None of it starts threads or loads libvips, which survives no fork."""
@@ -65,22 +66,26 @@ class Nursery:
         return is_the_same and not set(arguments[:1]) & {*AFRESH}
 
     def run(
-        self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float
+        self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float, sent: bytes = b""
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command with those arguments to its end, in our folder."""
+        """Run the command with those arguments to its end, in our folder; *sent*: its standard input."""
         wish = {"arguments": arguments, "environment": dict(environment), "cwd": os.getcwd()}  # noqa: PTH109
-        with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
-            code = self._ended(json.dumps(wish).encode(), out.fileno(), err.fileno(), timeout)
+        with (
+            _pipe_of(sent) if sent else open(os.devnull, "rb") as given,  # noqa: PTH123 - as subprocess opens it
+            TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err,
+        ):  # fmt: skip
+            files = [given.fileno(), out.fileno(), err.fileno()]
+            code = self._ended(json.dumps(wish).encode(), files, timeout)
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
-    def _ended(self, wish: bytes, out: int, err: int, timeout: float) -> int:
+    def _ended(self, wish: bytes, files: list[int], timeout: float) -> int:
         """Have the wish met; return the exit code."""
         told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with told, open(os.devnull) as nothing:  # noqa: PTH123 - as subprocess opens it
+        with told:
             with theirs:
-                socket.send_fds(self._socket, [wish], [nothing.fileno(), out, err, theirs.fileno()])
+                socket.send_fds(self._socket, [wish], [*files, theirs.fileno()])
             told.settimeout(timeout)
             number = int(told.recv(20))
             try:
@@ -94,6 +99,15 @@ class Nursery:
 
 def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(AT_START)}
+
+
+def _pipe_of(sent: bytes) -> BinaryIO:
+    """A pipe with some bytes in it, which its writer has closed."""
+    read, write = os.pipe()
+    with os.fdopen(write, "wb", buffering=0) as into:
+        os.set_blocking(write, False)
+        assert into.write(sent) == len(sent), "more than a pipe holds"
+    return os.fdopen(read, "rb")
 
 
 @cache

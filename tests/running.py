@@ -29,13 +29,14 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 
 def ended(
-    *arguments: str | Path, env: Mapping[str, str] = ENVIRONMENT, timeout: float = 60
+    *arguments: str | Path, env: Mapping[str, str] = ENVIRONMENT, timeout: float = 60, sent: bytes = b""
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end, in a process of its own."""
+    """Run a command to its end, in a process of its own; *sent* comes from a pipe."""
     words = [*map(str, arguments)]
     if nursery().can_run(words, env):
-        return nursery().run(words, env, timeout)
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=timeout, env=env)
+        return nursery().run(words, env, timeout, sent)
+    done = subprocess.run([*COMMAND, *words], input=sent, capture_output=True, timeout=timeout, env=env)
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def warned(*arguments: str | Path, **environment: str) -> str:

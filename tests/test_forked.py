@@ -48,3 +48,11 @@ def test_a_command_that_does_not_end_is_ended(tmp_path: Path) -> None:
     """After its seconds, as by subprocess.run."""
     with pytest.raises(TimeoutError):
         ended("watch", tmp_path, "--data", tmp_path / "data", timeout=1)
+
+
+def test_standard_input_is_a_pipe(tmp_path: Path) -> None:
+    """A command reads what it is sent, to its end; else it reads nothing."""
+    (tmp_path / "data" / "originals").mkdir(parents=True)
+    sent = ended("warm", "-", "--data", tmp_path / "data", sent=b"PK\x03\x04")
+    nothing = ended("warm", "-", "--data", tmp_path / "data")
+    assert ("ZIP" in sent.stderr, "empty" in nothing.stderr) == (True, True), (sent, nothing)

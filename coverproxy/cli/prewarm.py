@@ -129,7 +129,7 @@ def _run(
     quiet: bool,
 ) -> None:
     from coverproxy.concurrency.process_pool import ThrottledPool
-    from coverproxy.wiring.commands import open_warmer
+    from coverproxy.wiring.prewarm import open_warmer
 
     with ExitStack() as stack:
         read, total = listed_lines(stack, listed)

@@ -14,8 +14,8 @@ from typing import Any
 import images
 import orjson
 import pytest
-from conftest import COVERED, UNCOVERED, Running, Start, configured, take_in
-from running import COMMAND, ENVIRONMENT, key, run
+from conftest import COVERED, UNCOVERED, Running, Start, configured, fill
+from running import COMMAND, ENVIRONMENT, ended, key, run
 
 from coverproxy.cli.progress import LINE_EVERY_SECONDS
 from coverproxy.concurrency.process_pool import NICENESS, cores, pace
@@ -31,9 +31,9 @@ SLOW = {f"COVERPROXY_SIZES__{size}__AVIF__EFFORT": "1" for size in ("SMALL", "ME
 
 
 @pytest.fixture
-def data(tmp_path: Path, drawn: Path) -> Path:
+def data(tmp_path: Path, drawn: Path, stocked: Path) -> Path:
     """A data folder with the drawn covers in, and nothing made of them yet."""
-    take_in(configured(tmp_path / "data"), drawn)
+    fill(configured(tmp_path / "data"), stocked, drawn)
     return tmp_path / "data"
 
 
@@ -319,10 +319,7 @@ def test_a_list_is_read_in_the_encodings_of_spreadsheets(data: Path, tmp_path: P
     body = f"isbn\r\n{COVERED}\r\n".encode(encoding)
     (tmp_path / "list.txt").write_bytes(body)
     assert warm(tmp_path / "list.txt", data, "--size", "small")["made"] == 1
-    piped = subprocess.run(
-        [*COMMAND, "warm", "-", "--size", "small", "--data", str(data), "--json"],
-        input=body, capture_output=True, timeout=60, env=ENVIRONMENT,
-    )  # fmt: skip
+    piped = ended("warm", "-", "--size", "small", "--data", data, "--json", sent=body)
     assert orjson.loads(piped.stdout)["already"] == 1
 
 
@@ -334,10 +331,7 @@ def test_what_is_no_list_is_one_clear_line(tmp_path: Path, body: bytes, says: st
     path = tmp_path / "some.jpg"
     path.write_bytes(body)
     (tmp_path / "data" / "originals").mkdir(parents=True)
-    done = subprocess.run(
-        [*COMMAND, "warm", str(path), "--data", str(tmp_path / "data")],
-        capture_output=True, text=True, timeout=60, env=ENVIRONMENT,
-    )  # fmt: skip
+    done = ended("warm", path, "--data", tmp_path / "data")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith(f"Error: {path}: ")
     assert says in done.stderr
@@ -359,10 +353,7 @@ def test_the_exit_code_and_the_words_say_how_much_was_made(data: Path, tmp_path:
 
 def test_standard_input_is_a_list(data: Path) -> None:
     """`-` reads the list from a pipe."""
-    command = [*COMMAND, "warm", "-", "--data", str(data), "--json"]
-    done = subprocess.run(
-        command, input=f"{COVERED}\n", capture_output=True, text=True, timeout=60, env=ENVIRONMENT
-    )
+    done = ended("warm", "-", "--data", data, "--json", sent=f"{COVERED}\n".encode())
     assert orjson.loads(done.stdout)["made"] == 3
 
 
@@ -420,8 +411,7 @@ def test_it_ends_where_nothing_can_be_stored(data: Path, listed: Path) -> None:
             file.unlink() if file.is_file() else file.rmdir()
         shard.rmdir()
         shard.write_text("in the way")
-    command = [*COMMAND, "warm", str(listed), "--data", str(data), "--size", "medium"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    done = ended("warm", listed, "--data", data, "--size", "medium")
 
     assert done.returncode == 1
     assert "Ended early: covers cannot be stored: Not a directory" in done.stdout
@@ -429,9 +419,8 @@ def test_it_ends_where_nothing_can_be_stored(data: Path, listed: Path) -> None:
 
 def test_it_does_not_push_out_what_visitors_ask_for(data: Path, listed: Path) -> None:
     """With the cache nearly full it ends and says so, rather than have old covers evicted for new ones."""
-    command = [*COMMAND, "warm", str(listed), "--data", str(data), "--json"]
     small = ENVIRONMENT | {"COVERPROXY_CACHE__MAX_BYTES": "400000"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=small)
+    done = ended("warm", listed, "--data", data, "--json", env=small)
     told = orjson.loads(done.stdout)
 
     assert done.returncode == 1
