@@ -58,6 +58,7 @@ _TEN_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 _X_AS_TEN = str.maketrans("xX", "::")
 """A final X counts 10, and the colon is the tenth character after "0"."""
 
+_PLUS = re.compile(r"(?<![eE])\+")
 _IGNORED = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
@@ -157,6 +158,8 @@ def _plain(text: str) -> str:
     """Decode percent-encoding once, and map every dash, space, digit and wide letter to ASCII."""
     if "%" in text:
         text = unquote(text)
+    if "+" in text:  # a blank, as urlencode() of some templates writes it in a path; 9.78e+12 is a number
+        text = _PLUS.sub(" ", text)
     if text.isascii() and text.isprintable():
         return text.strip()
     return "".join(map(_ascii, _IGNORED.sub("", text))).strip()

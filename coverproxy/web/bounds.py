@@ -19,6 +19,7 @@ from coverproxy.domain.address_bounds import (
 from coverproxy.domain.errors import BadQuestion, CoverError, TooLong, UnreadType
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
+from coverproxy.web.answers import Answer
 from coverproxy.web.app_keys import CONFIG, HOT, METRICS
 from coverproxy.web.connections import HEAD_BYTES
 from coverproxy.web.errors import meaning
@@ -45,7 +46,19 @@ none of these.
 _BEGINNING = 200
 """Characters of a path that are looked at: what follows is the identifier."""
 
-_LINE = re.compile(rb"([A-Z]{3,10}) ([!-~]+)")
+_PICTURE = re.compile(
+    r"/+devkey/|/+(?:b/|images/P/|books/content|2\.0\.0/|poca/|getImage\.php|index\.aspx|hw7\.pl|contentcafe/"
+    r"|[0-9x%-]+(?:\.jpg|/[sml])\Z)",
+    re.IGNORECASE,
+)
+"""Paths whose clients expect a picture, unless in_own_form() knows better."""
+
+_OWN = re.compile(r"(?:/+devkey/+[^/]+)?/+(?:iiif/[23]|bookcover)(?:/|\Z)")
+"""Paths of which all is another service's, where no route is of ours."""
+
+_STRICT = re.compile(r"(?:^|&)default=(?:404|false)(?:&|$)", re.IGNORECASE)
+
+_LINE = re.compile(rb"([A-Z]{3,10}) ([^ \r\n]+)")
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -90,6 +103,11 @@ def in_own_form(target: str, why: str, *, is_cut: bool = False) -> tuple[str, by
     return None
 
 
+def in_form_of_others(target: str, why: str) -> tuple[str, bytes] | None:
+    """Return the same for a path without a route, if everything beside it is another service's."""
+    return in_own_form(target, why) if _OWN.match(target.partition("?")[0]) else None
+
+
 def _as_json(why: str) -> tuple[str, bytes]:
     return "application/json", orjson.dumps({"error": why})
 
@@ -124,16 +142,18 @@ class AddressBounds:
         return bounding
 
     def unread(self, head: bytes) -> web.Response | None:
-        """Answer a request whose head cannot be read: one with too long a line, and any of Amazon's.
+        """Answer a request whose head cannot be read, in the form of its address: bytes beyond ASCII in it.
 
-        None: it is not an address of ours, or nothing says that it is too long.
+        None: no client expects a form of its own there.
         """
         begun = _LINE.match(head)
         if begun is None:
             return None
-        method, target = begun[1].decode(), begun[2].decode()
+        method, target = begun[1].decode(), begun[2].decode("latin-1")
         is_too_long = len(head) >= HEAD_BYTES and b"\n" not in head
-        if not is_too_long and NEVER_FAILS not in target[:200]:
+        path = target.partition("?")[0]
+        is_others = _PICTURE.match(path) or NEVER_FAILS in target[:200] or in_own_form(target, "")
+        if not (is_too_long or is_others):
             return None
         error = TooLong(f"the address is longer than {HEAD_BYTES} bytes")
         refused = error if is_too_long else BadQuestion("this is not valid HTTP")
@@ -161,13 +181,16 @@ def _answer(
     app: web.Application, method: str, target: str, accept: str, error: CoverError, *, is_cut: bool = False
 ) -> web.Response:
     """Answer like the rest of the application, without its router and middlewares."""
-    how = meaning(error)
+    how, (path, _, query) = meaning(error), target.partition("?")
+    is_strict = bool(_STRICT.search(query))
     if NEVER_FAILS in target[:200]:
+        how, is_strict = replace(how, is_hard=False), False
+    elif is_strict or (isinstance(error, BadQuestion) and _PICTURE.match(path)):
         how = replace(how, is_hard=False)
     app[METRICS].answers.labels(how.label).inc()
     as_json = method not in ("GET", "HEAD") or wants_json(accept)
-    answer = answers.refusal(error, how, app[CONFIG].answers, is_strict=False, as_json=as_json)
+    answer = answers.refusal(error, how, app[CONFIG].answers, is_strict=is_strict, as_json=as_json)
     if told := in_own_form(target, str(error), is_cut=is_cut):
         kind, body = told
-        answer = replace(answer, headers=answer.headers | {"Content-Type": kind}, body=body)
+        answer = Answer(how.status, answer.headers | {"Content-Type": kind}, body)
     return answers.send(replace(answer, headers=answer.headers | {"Server": answers.SERVER}))

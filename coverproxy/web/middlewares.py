@@ -22,7 +22,9 @@ from coverproxy.domain.errors import (
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, wants_json
+from coverproxy.web.answers import Answer
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK, IS_PROGRAM, KEY, METRICS, SPEC
+from coverproxy.web.bounds import NEVER_FAILS, in_form_of_others
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.navigation import is_navigation, page_of
@@ -91,7 +93,8 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         _note(request, exc, meaning(exc).label)
     except web.HTTPMethodNotAllowed as exc:
         unfit = MalformedPath(f"{request.method} is not a method of this path")
-        response = _refused(request, unfit, replace(meaning(unfit), label=CoverStatus.METHOD, status=405))
+        how = replace(meaning(unfit), label=CoverStatus.METHOD, status=405)
+        response = _never_failing(request, unfit, how) or _refused(request, unfit, how)
         response.headers["Allow"] = ", ".join(sorted(exc.allowed_methods))
     except web.HTTPException as exc:
         unfit = MalformedPath(exc.reason)
@@ -105,6 +108,14 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         if accounts.is_counted(key):  # else the store cannot be read: no number is better than a wrong one
             response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response
+
+
+def _never_failing(request: web.Request, error: CoverError, how: Meaning) -> web.Response | None:
+    """Answer with the placeholder, and 200, where clients must never see another status."""
+    if NEVER_FAILS not in request.raw_path[:200]:
+        return None
+    lenient, config = replace(how, is_hard=False), request.app[CONFIG].answers
+    return answers.send(answers.refusal(error, lenient, config, is_strict=False, as_json=False))
 
 
 def _failed(request: web.Request, exc: Exception) -> web.Response:
@@ -129,6 +140,9 @@ def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Respo
     is_strict = _is_strict(request)
     if (shape := request.get(SHAPE)) and (own := shape.refuse(request, error, how, is_strict)):
         return answers.send(own)
+    if not shape and (told_as := in_form_of_others(request.raw_path, how.title)):
+        headers = answers.refusal_headers(error, how, request.app[CONFIG].answers)
+        return answers.send(Answer(how.status, headers | {"Content-Type": told_as[0]}, told_as[1]))
     if not is_strict and not as_json and (answer := stand_in(request, how)):
         return answers.send(answer)
     if is_navigation(request.headers) and not request.get(IS_PROGRAM, False):

@@ -13,6 +13,7 @@ from coverproxy.domain.identifier import Identifier, Reading
 READ = [
     ("lccn", "n78-890351", "n78890351"),
     ("lccn", "n78-89035", "n78089035"),
+    ("lccn", "sa+64009056", "sa64009056"),
     ("lccn", "n 78890351 ", "n78890351"),
     ("lccn", " 85000002 ", "85000002"),
     ("lccn", "85-2 ", "85000002"),

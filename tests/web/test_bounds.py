@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverproxy.domain.address_bounds import MAX_PATH_BYTES, MAX_SEGMENTS
+from coverproxy.domain.formats import PLACEHOLDER
 from coverproxy.web import bodies
 from coverproxy.web.bounds import excess
 
@@ -261,3 +262,43 @@ async def test_what_is_not_http_writes_nothing_into_the_log(
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
     assert b"abcdefgh23456789" not in answer
     assert not caplog.records
+
+
+BEYOND_ASCII = (
+    ("/medium/isbn/{}", 200, "image/gif"), ("/medium/isbn/{}?default=404", 400, "text/plain; charset=utf-8"),
+    ("/b/isbn/{}-M.jpg", 200, "image/gif"), ("/b/isbn/{}.json", 400, "application/json"),
+    ("/images/P/{}.jpg?default=404", 200, "image/gif"), ("/covers/?id={}&format=img", 200, "image/gif"),
+    ("/api/books?bibkeys={}", 400, "application/json"), ("/cover?id={}", 400, "application/json"),
+    ("/index.aspx?isbn={}/MC.GIF", 200, "image/gif"), ("/?isbn={}&size=M", 200, "image/gif"),
+    ("/index.aspx?isbn={}/index.xml", 400, "text/xml; charset=utf-8"),
+    ("/iiif/3/{}/info.json", 400, "text/plain; charset=utf-8"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "status", "kind"), BEYOND_ASCII)
+async def test_bytes_beyond_ascii_are_answered_in_the_form_of_the_address(
+    shared: Running, path: str, status: int, kind: str
+) -> None:
+    """Clients that encode nothing send them as they are, and HTTP has no place for them: a picture's address
+    gives the placeholder, and all others an error that their clients can read."""
+    for text in (b"\xc3\xbc\xe2\x80\x91", b"\xff"):
+        before, _, behind = f"/devkey/{shared.key.name}{path}".encode().partition(b"{}")
+        got = await raw(shared, b"GET " + before + text + behind + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        head, _, body = got.partition(b"\r\n\r\n")
+        assert int(head.split(b" ")[1]) == status, got
+        assert f"Content-Type: {kind}\r\n".encode() in head + b"\r\n"
+        assert b"Access-Control-Allow-Origin: *" in head
+        assert (body == PLACEHOLDER) == (kind == "image/gif")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/bookcover/", "application/json"), ("/iiif/3//info.json", "text/plain; charset=utf-8"),
+     ("/iiif/2/x/full/max/0", "text/plain; charset=utf-8")],
+)  # fmt: skip
+async def test_what_is_no_route_of_another_service_is_refused_as_that_does(
+    shared: Running, path: str, kind: str
+) -> None:
+    """An address that is cut short is 404 in the form of the rest: viewers would show the placeholder."""
+    got = await shared.get(f"/devkey/{shared.key.name}{path}")
+    assert (got.status, got.headers["Content-Type"]) == (404, kind)

@@ -40,9 +40,10 @@ class Lccn(Scheme):
     def read(self, bare: str, text: str) -> Reading:
         """Remove blanks, anything after a slash, and the hyphen; the number after it is padded to six digits.
 
+        A plus is a blank, as some templates encode it in a path.
         Source: https://www.loc.gov/marc/lccn-namespace.html. A lost hyphen is not restored.
         """
-        whole = bare.replace(" ", "").partition("/")[0].lower()
+        whole = re.sub("[ +]", "", bare).partition("/")[0].lower()
         front, hyphen, serial = whole.partition("-")
         if hyphen and not re.fullmatch("[0-9]{1,6}", serial):
             raise self.refusal(text, "expected one to six digits behind the hyphen")
