@@ -1,6 +1,7 @@
-"""kill -9 in the middle of a feed, and of Open Library's archives: nothing torn, nothing half entered."""
+"""kill -9 in the middle of a feed, a folder, a watched one and a dump: nothing torn, nothing half entered."""
 
 import gzip
+import os
 import sqlite3
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from senders import onix, product
 
 from coverproxy.domain.identifier import ISBN, Identifier
 
-MANY = 520
-KILLS = 2
+KILLS = int(os.environ.get("COVERPROXY_TEST_KILLS", "2"))
+"""How often each command is killed; more take longer and find more."""
+
+MANY = 260 * KILLS
 
 
 @pytest.fixture
@@ -45,6 +48,19 @@ def feed(library: Library) -> list[str]:
     return ["feed", "run", "--config", str(config)]
 
 
+def folder(library: Library) -> list[str]:
+    """Write pictures named by ISBN; return the command that takes them in."""
+    for isbn, body in bodies().items():
+        library.put(f"{isbn}.jpg", body)
+    return ["import", str(library.covers), "--data", str(library.data)]
+
+
+def watch(library: Library) -> list[str]:
+    """The same; the command watches the folder until nothing is left, and moves what is done."""
+    folder(library)
+    return ["watch", str(library.covers), "--data", str(library.data), "--once", "--move", "--settle", "0"]
+
+
 def openlibrary(library: Library) -> list[str]:
     """Write a dump and an archive; return the command that joins them."""
     dump = library.data.parent / "dump.txt.gz"
@@ -67,8 +83,10 @@ def killed(library: Library, arguments: list[str]) -> bool:
     return is_over
 
 
-@pytest.mark.timeout(300)  # six processes in all, on a machine that may be busy
-@pytest.mark.parametrize("make", [feed, openlibrary])
+@pytest.mark.timeout(150 * KILLS)  # three processes, on a machine that may be busy
+@pytest.mark.parametrize(
+    "make", [feed, watch, openlibrary, *[folder] * (KILLS > 2)]
+)  # one is in test_importer
 def test_killed_runs_leave_nothing_half_done(library: Library, make: object) -> None:
     """After each kill every row has its file, its record and its progress; in the end all is in, once."""
     arguments = make(library)  # type: ignore[operator]
