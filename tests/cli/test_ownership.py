@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import COMMAND, ENVIRONMENT
+from running import COMMAND, ENVIRONMENT, ended
 
 OWNER = 1  # `daemon`
 NAME = "daemon"
@@ -36,19 +36,20 @@ pytestmark = pytest.mark.skipif(
 
 def ran(*command: str | Path, as_owner: bool = False, code: int = 0, **environment: str) -> str:
     """Run a command as root, or as the owner of the data folder; return what it printed, errors too."""
-    before = AS_OWNER if as_owner else ()
-    done = subprocess.run(
-        [*before, *COMMAND, *map(str, command)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
-        env=ENVIRONMENT | environment,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout
-    assert "Traceback" not in done.stdout
-    return done.stdout
+    given = ENVIRONMENT | environment
+    if as_owner:
+        whole = [*AS_OWNER, *COMMAND, *map(str, command)]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=120, env=given)
+    else:
+        done = ended(*command, env=given, timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    assert "Traceback" not in said
+    return said
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
+@contextmanager
+def placed() -> Iterator[Path]:
     """A folder that other users can pass, with a data folder of daemon's in it."""
     folder = Path(tempfile.mkdtemp(prefix="coverproxy-owner-"))
     folder.chmod(0o755)
@@ -60,19 +61,37 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder of a test's own for a data folder of daemon's."""
+    with placed() as folder:
+        yield folder
+
+
+@pytest.fixture
 def isbn(drawn_isbns: list[str]) -> str:
     """The ISBN of a drawn cover."""
     return drawn_isbns[0]
 
 
-def filled(place: Path, drawn: Path, isbn: str) -> Path:
-    """Import a cover, make it in one size, and make a key: all as root."""
-    data, listed = place / "data", place / "isbns.txt"
-    listed.write_text(isbn)
-    ran("import", drawn, "--data", data)
-    ran("warm", listed, "--size", "small", "--data", data)
-    ran("key", "create", "--label", "x", "--data", data)
-    return data
+@pytest.fixture(scope="module")
+def imported(drawn: Path, drawn_isbns: list[str]) -> Iterator[tuple[Path, str]]:
+    """A data folder in which root has imported covers, made one in one size, and made a key; and what the
+    import said."""
+    with placed() as folder:
+        data, listed = folder / "data", folder / "isbns.txt"
+        listed.write_text(drawn_isbns[0])
+        said = ran("import", drawn, "--data", data)
+        ran("warm", listed, "--size", "small", "--data", data)
+        ran("key", "create", "--label", "x", "--data", data)
+        yield data, said
+
+
+@pytest.fixture
+def data(place: Path, imported: tuple[Path, str]) -> Path:
+    """A copy of it with its owners, links and times, for a test to change."""
+    (place / "data").rmdir()
+    subprocess.run(["cp", "-a", imported[0], place / "data"], check=True)
+    return place / "data"
 
 
 def owners(folder: Path) -> dict[int, list[Path]]:
@@ -116,21 +135,19 @@ def readiness(ops_url: str) -> tuple[int, dict[str, str]]:
             return exc.code, json.load(exc)["faults"]
 
 
-def test_what_root_makes_is_the_owners(place: Path, drawn: Path, isbn: str) -> None:
+def test_what_root_makes_is_the_owners(imported: tuple[Path, str]) -> None:
     """import, warm, key and serve's commands as root leave nothing of root's, and say whose the folder is."""
-    said = ran("import", drawn, "--data", place / "data")
+    data, said = imported
     assert (
         f"belongs to {NAME}, but this command runs as root: files that it makes will belong to {NAME}" in said
     )
-    data = filled(place, drawn, isbn)
     assert {"state.db", "catalogue.db", "cache", "originals"} <= {path.name for path in data.iterdir()}
     assert list(owners(data)) == [OWNER], owners(data).get(0)
 
 
-def test_the_service_starts_beside_files_of_root(place: Path, drawn: Path, isbn: str) -> None:
+def test_the_service_starts_beside_files_of_root(place: Path, data: Path, isbn: str) -> None:
     """A cache that became root's: another best original comes in, the service starts and names what it cannot
     remove, and once the files are given back all is well by itself."""
-    data = filled(place, drawn, isbn)
     better = place / f"{isbn}.png"
     subprocess.run(
         [
@@ -163,9 +180,8 @@ def test_the_service_starts_beside_files_of_root(place: Path, drawn: Path, isbn:
     assert log.count("old covers cannot be removed") == 1
 
 
-def test_the_service_starts_in_a_cache_of_root(place: Path, drawn: Path, isbn: str) -> None:
+def test_the_service_starts_in_a_cache_of_root(place: Path, data: Path) -> None:
     """All of the cache is root's, its locks and counters too: the service starts, and /readyz says whose."""
-    data = filled(place, drawn, isbn)
     for path in (data / "cache", *(data / "cache").rglob("*")):
         os.chown(path, 0, 0, follow_symlinks=False)
     with serving(data) as ops_url:
@@ -175,9 +191,8 @@ def test_the_service_starts_in_a_cache_of_root(place: Path, drawn: Path, isbn: s
     assert "Traceback" not in (place / "log").read_text()
 
 
-def test_reading_needs_no_right_to_write(place: Path, drawn: Path, isbn: str) -> None:
+def test_reading_needs_no_right_to_write(data: Path, isbn: str) -> None:
     """`cover` and `originals quarantined` tell what there is where everything is another user's."""
-    data = filled(place, drawn, isbn)
     for path in (data, *data.rglob("*")):
         os.chown(path, 0, 0, follow_symlinks=False)
     said = ran("cover", isbn, "--data", data, as_owner=True)
@@ -186,9 +201,8 @@ def test_reading_needs_no_right_to_write(place: Path, drawn: Path, isbn: str) ->
     assert "Nothing is quarantined" in ran("originals", "quarantined", "--data", data, as_owner=True)
 
 
-def test_serve_says_that_it_cannot_write_the_folder(place: Path, drawn: Path, isbn: str) -> None:
+def test_serve_says_that_it_cannot_write_the_folder(data: Path) -> None:
     """A data folder of root's: one line that names it, its owner, the way out; no traceback."""
-    data = filled(place, drawn, isbn)
     os.chown(data, 0, 0)
     said = ran("serve", "--data", data, "--port", "0", as_owner=True, code=1)
     errors = [line for line in said.splitlines() if not line.startswith("Note: ")]
@@ -199,9 +213,8 @@ def test_serve_says_that_it_cannot_write_the_folder(place: Path, drawn: Path, is
 
 
 @pytest.mark.parametrize("name", ["state.db", "catalogue.db"])
-def test_serve_goes_on_and_names_a_database_of_root(place: Path, drawn: Path, isbn: str, name: str) -> None:
+def test_serve_goes_on_and_names_a_database_of_root(place: Path, data: Path, name: str) -> None:
     """A database restored as root: one line says whose it is and the way out, and /readyz is red."""
-    data = filled(place, drawn, isbn)
     os.chown(data / name, 0, 0)
     with serving(data) as ops_url:
         assert readiness(ops_url)[0] == 503
@@ -211,9 +224,8 @@ def test_serve_goes_on_and_names_a_database_of_root(place: Path, drawn: Path, is
     assert line.endswith(f"chown -R {NAME}: {data}")
 
 
-def test_the_doctor_finds_files_of_another_user(place: Path, drawn: Path, isbn: str) -> None:
+def test_the_doctor_finds_files_of_another_user(data: Path) -> None:
     """A single derivative of root's, deep below the cache, is a problem with the command that mends it."""
-    data = filled(place, drawn, isbn)
     assert f"not belong to {NAME}" not in ran("doctor", "--data", data, "--json", as_owner=True, code=0)
     made = next(path for path in (data / "cache").rglob("*.jpg"))
     os.chown(made, 0, 0)
