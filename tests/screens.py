@@ -120,5 +120,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     if target:
         target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="coverproxy-screens-") as top:
+    with tempfile.TemporaryDirectory(prefix="coverproxy-screens-", ignore_cleanup_errors=True) as top:
         asyncio.run(take(Path(top), target))
