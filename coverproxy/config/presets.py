@@ -9,7 +9,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "openlibrary": {
         "url": "https://covers.openlibrary.org/b/isbn/{isbn13}-L.jpg?default=false",
         "requests_per_second": 2.0,
-        "timeout_seconds": 8.0,
     },
     # Terms: storing is not allowed. zoom=1 is the front cover, 0 and 2 to 6 can be an inside page. Its two
     # "image not available" pictures are known by MD5 (calibre's list).

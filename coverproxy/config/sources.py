@@ -116,7 +116,8 @@ class HttpSourceConfig(SourceConfig):
     url: str
     headers: dict[str, str] = Field(default={})
     allow: Networks = ()
-    idle_seconds: Seconds = 3.0
+    timeout_seconds: Seconds = 15.0
+    idle_seconds: Seconds = 12.0
     missing_statuses: Statuses = (404, 410)
     missing_types: Texts = ("text/html",)
     missing_redirects: Texts = ()

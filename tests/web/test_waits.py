@@ -8,6 +8,8 @@ from conftest import Start
 from upstream import BOOK, Asked, Upstream, gives, picture
 
 from coverproxy.accounts.visitor import Visitor
+from coverproxy.config import load
+from coverproxy.config.sources import HttpSourceConfig
 from coverproxy.domain.api_key import Key
 from coverproxy.service.patience import Patience
 
@@ -113,3 +115,36 @@ async def test_what_no_source_has_said_yet_is_left_out_and_not_kept(start: Start
         got = await server.get(f"/devkey/{server.key.name}/cover?id={BOOK}")
 
     assert (orjson.loads(got.body), got.headers["Cache-Control"]) == ({}, "no-store")
+
+
+async def test_a_browser_waits_for_so_long_and_a_reload_shows_the_cover(start: Start) -> None:
+    """A source that takes longer than browsers wait: they get the placeholder in time, and are told to ask
+    again; the flight goes on, so whoever asks next shares it, and the source is asked once."""
+
+    async def late(asked: Asked) -> None:
+        await asyncio.sleep(1.0)
+        await gives(picture())(asked)
+
+    waits = {"answer_within_seconds": 0.1, "browser_answer_within_seconds": 0.3}
+    async with Upstream(late).running() as upstream:
+        server = await start(source=[upstream.source()], render=waits)
+        first = await server.get(server.path(BOOK))
+        views = [first]
+        while views[-1].cover == "pending":
+            views.append(await server.get(server.path(BOOK)))
+
+    assert (first.status, first.cover, first.headers["Cache-Control"]) == (200, "pending", "no-store")
+    assert int(first.headers["Retry-After"]) >= 1
+    assert views[-1].cover in ("made", "hit")
+    assert views[-1].headers["Content-Type"] == "image/jpeg"
+    assert len(upstream.asked) == 1
+
+
+def test_a_source_may_take_longer_than_a_browser_waits() -> None:
+    """By default no source is abandoned, or thought silent, while a browser waits for it."""
+    source = {"name": "slow", "kind": "http", "url": "https://covers.example.org/{isbn13}.jpg"}
+    for given in (source, {"preset": "openlibrary"}):
+        config = load(None, {}, {"source": [given]})
+        waited, (slow,) = config.render.browser_answer_within_seconds, config.source
+        assert isinstance(slow, HttpSourceConfig)
+        assert waited < slow.idle_seconds <= slow.timeout_seconds
