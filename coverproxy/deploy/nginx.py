@@ -60,6 +60,9 @@ _OTHERS = (
 )
 """Own addresses, below the size, that mean another scheme's identifier: most bar codes are ISBNs."""
 
+_CONTENT_LOCATION = """
+        add_header Content-Location "/devkey/$coverproxy_key/$coverproxy_shape_size/isbn/$coverproxy_isbn";"""
+
 USUAL_FILES = 1024
 """The usual limit of open files per process (RLIMIT_NOFILE, soft)."""
 
@@ -98,7 +101,7 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         **_formats(config),
         **_bounds(config),
         **_logs(config.front),
-        **_headers(headers),
+        **_headers(config, headers),
     )
 
 
@@ -115,6 +118,7 @@ def _paths(config: Config) -> dict[str, Any]:
         "isbn": _ISBN,
         "others": _OTHERS,
         "shapes": [(name, pattern) for name, pattern in _SHAPES if name not in config.shapes.off],
+        "content_location": _CONTENT_LOCATION,
     }
 
 
@@ -144,13 +148,13 @@ def _logs(front: Front) -> dict[str, Any]:
     }
 
 
-def _headers(headers: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _headers(config: Config, headers: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Return the headers of each case, and how long a hit is kept."""
+    kept = _kept(headers, _is_making(config))
     return {
         "keep": headers["hit"]["Cache-Control"],
         "immutable": headers["versioned"]["Cache-Control"],
-        "keep_interim": headers["interim"]["Cache-Control"],
-        **{f"{case}_headers": quotable(told.items()) for case, told in _kept(headers).items()},
+        **{f"{case}_headers": quotable(told.items()) for case, told in kept.items()},
     }
 
 
@@ -228,7 +232,6 @@ def _formats(config: Config) -> dict[str, Any]:
     on = [form for form in BETTER if form in config.formats.enabled]
     named = [on[:2], *([form] for form in on)] if len(on) > 1 else [on] if on else []
     offers = _offers(config, on)
-    longest = max(map(len, offers.values()))
     return {
         "better": [form.value for form in on],
         "known": [(re.escape(accept).join("^$"), _told(on)) for accept in _BROWSERS],
@@ -237,9 +240,16 @@ def _formats(config: Config) -> dict[str, Any]:
             for each in named
         ],
         "chains": _chains(named, offers),
-        "later": ["2", "3"][:longest],
-        "is_making": bool(longest and config.formats.background_cores),
+        "types": [(form.value, form.media_type) for form in (Format.JPEG, *on)],
+        "later": ["2", "3"][: max(map(len, offers.values()))],
+        "is_making": _is_making(config),
     }
+
+
+def _is_making(config: Config) -> bool:
+    """Return whether better formats follow after the first."""
+    on = [form for form in BETTER if form in config.formats.enabled]
+    return bool(any(_offers(config, on).values()) and config.formats.background_cores)
 
 
 def _offers(config: Config, on: Sequence[Format]) -> dict[str, list[Format]]:
@@ -252,10 +262,13 @@ def _offers(config: Config, on: Sequence[Format]) -> dict[str, list[Format]]:
 def _chains(
     named: Iterable[Sequence[Format]], offers: Mapping[str, Sequence[Format]]
 ) -> list[tuple[str, list[str]]]:
-    """Return for each set of named formats and each size the formats to try; "ask" leaves it to the app."""
+    """Return for each set of named formats and each size the formats to try; "ask" leaves it to the app.
+
+    With the empty set: what is not among them is compared with expressions, which takes longer.
+    """
     chains = {
         f"{_told(each)} {name} ": _chain(form for form in offered if form in each)
-        for each in named
+        for each in (*named, ())
         for name, offered in offers.items()
     }
     return sorted((chains | {f"ask {name} ": ["ask", "", ""] for name in offers}).items())
@@ -270,13 +283,18 @@ def _chain(better: Iterable[Format]) -> list[str]:
     return [*(form.value for form in better), Format.JPEG.value, "", ""][:3]
 
 
-def _kept(headers: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """Return all headers; a hit's Cache-Control is a variable, by its format and its version."""
+def _kept(headers: Mapping[str, Mapping[str, str]], is_making: bool) -> dict[str, dict[str, str]]:
+    """Return all headers, with those of a format that is not the best, "next".
+
+    A hit's Cache-Control is a variable, by its version; one that a better format is to follow is kept as that
+    case says.
+    """
     hit = {**headers["hit"], "Cache-Control": "$coverproxy_keep"}
+    interim = {**hit, "Cache-Control": headers["interim"]["Cache-Control"]} if is_making else hit
     others = {
         case: dict(told) for case, told in headers.items() if case not in ("hit", "interim", "versioned")
     }
-    return others | {"hit": hit}
+    return others | {"hit": hit, "next": interim}
 
 
 def _canonical() -> str:

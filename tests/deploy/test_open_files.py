@@ -281,6 +281,8 @@ async def changed(nginx: Front, cache: Cache, number: int) -> tuple[bytes, bytes
             if len(bodies) == 1:
                 (cache.data / "new").write_bytes(BODY[::-1])
                 (cache.data / "new").replace(file)
+    (cache.data / "as-before").hardlink_to(cache.data / "one.jpg")
+    (cache.data / "as-before").replace(file)
     assert bodies[0] == BODY
     return bodies[1], bodies[2]
 
