@@ -86,6 +86,21 @@ class AliasContract:
         assert [each.digest for each in catalogue.of_item(OCLC)] == [small.digest]
         assert [each.digest for each in catalogue.of_item(LCCN)] == [large.digest]
 
+    def test_what_is_alone_is_found_by_one_query(self, catalogue: Catalogue) -> None:
+        """Of an identifier that nothing links, alone() says what of_item() does; of a linked one, nothing."""
+        assert catalogue.alone(BOOK) == []
+        for number, width in ((1, 400), (2, 900), (3, 600)):
+            catalogue.add(original(number, identifier=BOOK, width=width, height=width * 3 // 2))
+        catalogue.add(original(4, identifier=OCLC))
+        catalogue.purged.note([BOOK], 1)
+        assert catalogue.alone(BOOK) == catalogue.of_item(BOOK)
+        assert [each.width for each in catalogue.alone(BOOK)] == [900, 600, 400]
+        assert catalogue.alone(OCLC) == catalogue.of_item(OCLC)
+        linked(catalogue, BOOK, OCLC)
+        assert (catalogue.alone(BOOK), catalogue.alone(OCLC)) == ([], [])
+        parted(catalogue, OCLC)
+        assert catalogue.alone(BOOK) == catalogue.of_item(BOOK)
+
     def test_what_is_shown_is_dated_and_stale(self, catalogue: Catalogue) -> None:
         """A name that shows another picture by a link gets a later date, and its derivatives are to go."""
         small = original(1, identifier=OCLC, date=1_700_000_000)

@@ -45,16 +45,17 @@ class FileLocks:
             return None
 
     @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock of *name*; waits in a thread while another process holds it."""
-        handle = self._open(name)
+    async def hold(self, name: str) -> AsyncIterator[bool]:
+        """Hold the lock of *name*; waits in a thread while another process holds it. Yields if it had to."""
+        handle, has_waited = self._open(name), False
         if handle is not None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 await self._wait(handle)
+                has_waited = True
         try:
-            yield
+            yield has_waited
         finally:
             _close(handle)
 

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from coverproxy.concurrency.threads import Hands
 from coverproxy.domain.errors import Busy
 
 T = TypeVar("T")
@@ -26,12 +26,12 @@ INTERNAL = ""
 class RenderPlace:
     """A place in the render queue. Nothing runs on the render threads without one."""
 
-    def __init__(self, executor: ThreadPoolExecutor) -> None:
-        self._executor = executor
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run *work* on a render thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await self._hands.run(work)
 
 
 class _Waiter:
@@ -61,7 +61,7 @@ class RenderPool:
     def __init__(
         self, threads: int, waiting: int, patience: float, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="render")
+        self._hands = Hands(threads, "render")
         self._places = threads + waiting
         self._most_held = self._places - max(self._places // 4, 1)
         self._turns = threads + _AHEAD
@@ -86,7 +86,7 @@ class RenderPool:
         try:
             await self._turn(account, name)
             try:
-                yield RenderPlace(self._executor)
+                yield RenderPlace(self._hands)
             finally:
                 self._next()
         finally:
@@ -187,11 +187,11 @@ class RenderPool:
 
     async def start(self, work: Callable[[], T]) -> T:
         """Run *work* on a render thread before anyone holds a place."""
-        return await RenderPlace(self._executor).run(work)
+        return await self._hands.run(work)
 
     def close(self) -> None:
         """Stop the threads: running work is finished, waiting work is dropped."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._hands.close()
 
 
 def _since(waiter: _Waiter) -> float:

@@ -126,6 +126,13 @@ class CatalogueTables(Protocol):
         """Return every original of the item that *identifier* names, by any name, best first."""
         ...
 
+    def alone(self, identifier: Identifier) -> list[Original]:
+        """Return the same by one query, if nothing links the identifier; [] if anything does, or none came.
+
+        Most identifiers that have an original are such ones.
+        """
+        ...
+
     def pending(self, most: int) -> list[Original]:
         """Return at most *most* originals that wait for a review, longest waiting first."""
         ...

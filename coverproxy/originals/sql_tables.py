@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any
 
 from coverproxy.domain.decisions import SameBytes
-from coverproxy.domain.original import GONE, QUARANTINED, Original, OriginalState, Quarantined
+from coverproxy.domain.original import (
+    GONE,
+    QUARANTINED,
+    Original,
+    OriginalState,
+    Quarantined,
+    best_first,
+)
 from coverproxy.domain.spec import Identifier
 from coverproxy.imaging.preview import Preview
 from coverproxy.originals.aliases import AliasStore
@@ -29,6 +36,11 @@ from coverproxy.originals.sql_turns import SqlTurns
 from coverproxy.storage.statement import Run
 
 _FIND = f"SELECT {COLUMNS}, {OF_ROW} FROM original o WHERE scheme = ? AND value = ?"  # noqa: S608 - constants only
+_LINKED = (
+    "(EXISTS (SELECT 1 FROM alias a WHERE a.scheme = o.scheme AND a.value = o.value)"
+    " OR EXISTS (SELECT 1 FROM alias a WHERE a.item_scheme = o.scheme AND a.item_value = o.value))"
+)
+_FIND_ALONE = _FIND.replace("SELECT ", f"SELECT {_LINKED}, ", 1)
 _ANY = f"SELECT scheme, value, {COLUMNS} FROM original WHERE"  # noqa: S608 - likewise
 _AFTER_DIGEST = "SELECT digest FROM original WHERE digest >= ? ORDER BY digest LIMIT ?"
 _COVERED = (
@@ -92,6 +104,14 @@ class SqlTables(LinkedTables):
     def _of_name(self, identifier: Identifier) -> list[Original]:
         rows = self._read(_FIND, self._dialect.stored(identifier))
         return readable(rows, partial(named, identifier))
+
+    def alone(self, identifier: Identifier) -> list[Original]:
+        """See CatalogueTables."""
+        rows = self._read(_FIND_ALONE, self._dialect.stored(identifier))
+        if not rows or rows[0][0]:
+            return []
+        found = readable((row[1:] for row in rows), partial(named, identifier))
+        return best_first(found, self._priority) if len(found) > 1 else found
 
     def _covered(self, identifiers: Iterable[Identifier]) -> set[Identifier]:
         """See LinkedTables."""

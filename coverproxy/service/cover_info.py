@@ -8,7 +8,7 @@ from functools import partial
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.config import Size
 from coverproxy.domain import schemes
 from coverproxy.domain.derivative import Derivative
@@ -96,7 +96,7 @@ class InfoService:
         sizes: Mapping[str, Size],
         formats: Iterable[Format],
         answer_within: float,
-        lookups: ThreadPoolExecutor,
+        lookups: Threads,
     ) -> None:
         self._catalogue = catalogue
         self._cache = cache

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 
@@ -15,7 +14,7 @@ from coverproxy.cache.negative import NegativeCache
 from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.leases import Leases
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.config import Size
 from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
@@ -55,7 +54,7 @@ class CoverMaker:
         accounts: Accounts,
         health: Health,
         metrics: Metrics,
-        threads: ThreadPoolExecutor,
+        threads: Threads,
     ) -> None:
         self._held = held
         self._cache = cache
@@ -91,7 +90,6 @@ class CoverMaker:
         *seen*: what the look found that did not find it.
         """
         spec = seen.spec
-        change = self._catalogue.change()  # before the lookup, so that additions meanwhile are not missed
         try:
             if seen.is_unknown and not self._fetcher.has_sources:  # no place in the queue, and no locks
                 change = seen.change
@@ -104,13 +102,13 @@ class CoverMaker:
             if lost := await run_in(self._threads, self._health.lost):
                 log.fault(_log, "the catalogue is lost", lost)
                 raise StoreUnavailable(lost) from None
-            self._absent.add(str(spec), change)
+            self._absent.add(str(spec), seen.change)  # of before the look: an addition since then counts
             raise
 
     async def _make(self, seen: Seen, visitor: Visitor) -> Found:
         """Make a derivative, unless another process was faster; runs as one flight per spec."""
         spec, account = seen.spec, visitor.key.counted_as
-        if not (seen.originals and self._held.is_news_free(seen)):
+        if not seen.originals:
             await self._fetcher.bring(spec.identifier, account)  # before taking a place: it may take long
         name = str(spec)
         locks = self._stripes.hold(name), self._leases.hold(name)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +11,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.negative import NegativeCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.config import Size
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import Busy, NoCover
@@ -83,7 +82,7 @@ class Covers:
         better: BetterFormats,
         metrics: Metrics,
         answer_within: float,
-        lookups: ThreadPoolExecutor,
+        lookups: Threads,
         health: Health,
         holdings: Holdings,
         books: InfoService,

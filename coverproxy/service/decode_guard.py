@@ -48,14 +48,18 @@ class DecodeGuard:
         """Remove the crash journal of earlier versions."""
         shutil.rmtree(self._earlier, ignore_errors=True)
 
-    async def decode(self, place: RenderPlace, original: Original, work: Callable[[Decoder], T]) -> T:
+    async def decode(
+        self, place: RenderPlace, original: Original, work: Callable[[Decoder], T], *, is_new: bool = False
+    ) -> T:
         """Run *work* on a render thread with a decoder for *original*, while no other process decodes it.
 
         Otherwise a page with three sizes would kill three decoders. Every attempt on an original goes through
-        here.
+        here. *is_new*: it was read from the catalogue this moment, and so is not quarantined, unless by one
+        whom we wait for here.
         """
-        async with self._locks.hold(original.digest.hex()):
-            return await place.run(lambda: work(self.lend(original)))
+        async with self._locks.hold(original.digest.hex()) as has_waited:
+            lent = _Lent(self, original, is_free=is_new and not has_waited)
+            return await place.run(lambda: work(lent))
 
     def decode_here(self, original: Original, work: Callable[[Decoder], T]) -> T:
         """The same in this thread, without a place: for commands, which have few processes. Blocks."""
@@ -113,12 +117,14 @@ class DecodeGuard:
 class _Lent:
     """A Decoder for one original."""
 
-    def __init__(self, guard: DecodeGuard, original: Original) -> None:
+    def __init__(self, guard: DecodeGuard, original: Original, *, is_free: bool = False) -> None:
         self._guard = guard
         self._original = original
+        self._is_free = is_free
 
     def render(self, body: bytes, size: SizeSettings, form: Format, limits: LimitSettings) -> Rendered:
-        self._guard.refuse_quarantined(self._original)
+        if not self._is_free:
+            self._guard.refuse_quarantined(self._original)
         return self._guard.call(self._original, lambda decoder: decoder.render(body, size, form, limits))
 
     def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> Measure:

@@ -6,7 +6,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.config import AskingConfig as Settings
 from coverproxy.domain.breaker import LONGEST_WISH
 from coverproxy.domain.errors import Busy, NoCover, Pending, StoreUnavailable, Unavailable
@@ -83,7 +83,7 @@ class OriginalFetcher:
         metrics: Metrics,
         renders: RenderPool,
         guard: DecodeGuard,
-        threads: ThreadPoolExecutor,
+        threads: Threads,
         now: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -237,7 +237,7 @@ class OriginalFetcher:
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Do blocking work in one hop."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await run_in(self._threads, work)
 
     def states(self) -> dict[str, str]:
         """Return the circuit breaker's state by source: "closed", "half-open" or "open"."""

@@ -1,11 +1,10 @@
 """What keeps the service from giving out covers: a lost catalogue, a disk that is not there, a full one."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
@@ -37,7 +36,7 @@ class Health:
         accounts: Accounts,
         databases: DatabaseFiles,
         unheard: Callable[[], str],
-        threads: ThreadPoolExecutor,
+        threads: Threads,
     ) -> None:
         self._catalogue = catalogue
         self._files = files

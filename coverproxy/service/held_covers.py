@@ -1,12 +1,11 @@
 """Covers that exist already: in memory, else on disk."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Memory, MemoryEntry
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import Original
@@ -48,9 +47,7 @@ class Seen:
 class HeldCovers:
     """Finds covers in memory and on disk; *threads* do what would wait for the disk."""
 
-    def __init__(
-        self, memory: Memory, cache: DiskCache, catalogue: Catalogue, threads: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, memory: Memory, cache: DiskCache, catalogue: Catalogue, threads: Threads) -> None:
         self._memory = memory
         self._cache = cache
         self._catalogue = catalogue
@@ -98,14 +95,16 @@ class HeldCovers:
         """
         if derivative := self.find(spec):
             return Seen(spec, change, derivative)
+        older = self.find_older(spec)
         try:
-            item = replace(spec, identifier=self._catalogue.aliases.item(spec.identifier))
-            if item != spec:
-                return Seen(item, change)
-            older = self.find_older(spec)
-            known = [] if older else self._catalogue.of_item(spec.identifier)
+            known = self._catalogue.alone(spec.identifier)
+            if not known:
+                item = replace(spec, identifier=self._catalogue.aliases.item(spec.identifier))
+                if item != spec:
+                    return Seen(item, change)
+                known = [] if older else self._catalogue.of_item(spec.identifier)
         except StoreUnavailable:
-            return Seen(spec, change, older=self.find_older(spec))
+            return Seen(spec, change, older=older)
         usable = tuple(each for each in known if each.is_usable)
         return Seen(spec, change, older=older, originals=usable, is_unknown=not (older or known))
 

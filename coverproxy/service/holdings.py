@@ -1,7 +1,6 @@
 """What the service holds: originals and derivatives, for pages and for administrators."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +8,7 @@ from typing import TypeVar
 
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.disk import DiskCache, HeldFile
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.errors import NoCover, Unavailable
 from coverproxy.domain.formats import Format
@@ -86,7 +85,7 @@ class Holdings:
         invalidator: Invalidator,
         maker: DerivativeMaker,
         now: Callable[[], float],
-        threads: ThreadPoolExecutor,
+        threads: Threads,
     ) -> None:
         self._catalogue = catalogue
         self._files = files

@@ -3,11 +3,10 @@
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from coverproxy import log
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
@@ -34,7 +33,7 @@ class Measurer:
 
     def __init__(
         self, *, catalogue: Catalogue, files: OriginalFiles, invalidator: Invalidator, renders: RenderPool,
-        guard: DecodeGuard, limits: Limits, largest: Size, threads: ThreadPoolExecutor,
+        guard: DecodeGuard, limits: Limits, largest: Size, threads: Threads,
         now: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue

@@ -3,11 +3,10 @@
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from coverproxy import log
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
 from coverproxy.imaging.decode import JUDGEMENT
@@ -25,7 +24,7 @@ class Rejudger:
     """Decodes originals whose fault is older than this decoder."""
 
     def __init__(
-        self, catalogue: Catalogue, invalidator: Invalidator, measurer: Measurer, threads: ThreadPoolExecutor,
+        self, catalogue: Catalogue, invalidator: Invalidator, measurer: Measurer, threads: Threads,
         now: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue

@@ -4,13 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.concurrency.threads import run_in
+from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.config import SourceConfig
 from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.base import Catalogue
@@ -59,7 +58,7 @@ class Revalidator:
         measurer: Measurer,
         rejudger: Rejudger,
         sources: Mapping[str, SourceConfig],
-        threads: ThreadPoolExecutor,
+        threads: Threads,
         every: float,
         pending_seconds: int,
         now: Callable[[], float] = time.time,

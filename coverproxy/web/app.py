@@ -21,12 +21,15 @@ from coverproxy.web.app_keys import (
     HOT,
     METRICS,
     NAMED_SIZES,
+    OFFERS,
     SHOWN,
     SIZES,
 )
 from coverproxy.web.connections import BoundedRunner
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
+from coverproxy.web.offers import offers
+from coverproxy.web.own_address import OwnAddress
 from coverproxy.web.pages import PAGES, Pages, Shown
 from coverproxy.web.pages.admin_home import WANTED, MostWanted
 from coverproxy.web.pages.batch import ZIPS
@@ -53,12 +56,14 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[CONFIG], app[METRICS], app[SHOWN] = config, metrics, shown
     app[SIZES] = config.size_table
     app[NAMED_SIZES] = config.named_size_table
+    app[OFFERS] = offers(config)
     app[PAGES], app[KEPT], app[OWN] = Pages(config), Kept(), OwnPicture(config.site)
     app[GUESSING], app[ZIPS], app[openapi.MADE], app[DOCS] = {}, Counter(), openapi.Made(), Docs()
     app[SHELF], app[WANTED] = Shelf(), MostWanted()
     app.on_response_prepare.append(_sign)
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])
+    app.router.register_resource(OwnAddress(config.size_table))  # before the patterns that it spares
     table.add_routes(app, config)
     app.add_routes(librarything.routes)  # catches all other paths
     return app

@@ -1,11 +1,11 @@
 """Typed keys for values in the application and in a request."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
+from coverproxy.concurrency.threads import Threads
 from coverproxy.config import Config, SizeTable
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.spec import Spec
@@ -15,11 +15,12 @@ from coverproxy.service.reports import ReportDesk
 from coverproxy.service.uploads import Uploads
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web.fast_path import FastPath
+from coverproxy.web.offers import Offers
 from coverproxy.web.page_context import PageContext
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
 ACCOUNTS: web.AppKey[Accounts] = web.AppKey("accounts", Accounts)
-LOOKUPS: web.AppKey[ThreadPoolExecutor] = web.AppKey("lookups", ThreadPoolExecutor)
+LOOKUPS: web.AppKey[Threads] = web.AppKey("lookups")
 """The threads for disk lookups."""
 
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
@@ -30,6 +31,7 @@ NAMED_SIZES: web.AppKey[SizeTable] = web.AppKey("named sizes", SizeTable)
 SIZES: web.AppKey[SizeTable] = web.AppKey("sizes", SizeTable)
 """Every size that is served: the config's and the ladder's."""
 
+OFFERS: web.AppKey[Offers] = web.AppKey("offers", Offers)
 DESK: web.AppKey[PageContext] = web.AppKey("desk", PageContext)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 

@@ -15,7 +15,7 @@ from coverproxy.service.covers import Covers
 from coverproxy.service.held_covers import Found
 from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
-from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, SIZES, SPEC
+from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, OFFERS, SPEC
 from coverproxy.web.paths import path_of
 from coverproxy.web.shapes.base import shape_name
 from coverproxy.web.titles import named
@@ -100,13 +100,13 @@ def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:
     """Return the formats that a request may be answered with, best first: see accept.choices()."""
     if wanted.forced:
         return (wanted.forced,)
-    offered = request.app[SIZES].sizes[wanted.size].offered(request.app[CONFIG].formats)
-    return choices(accepted(request.headers), formats_of(request, wanted.size), offered)
+    offer = request.app[OFFERS][wanted.size]
+    return choices(accepted(request.headers), offer.formats, offer.better)
 
 
 def formats_of(request: web.Request, size: str) -> frozenset[Format]:
     """Return the formats that a size is available in."""
-    return request.app[CONFIG].formats.enabled & request.app[SIZES].sizes[size].formats
+    return request.app[OFFERS][size].formats
 
 
 async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted]) -> web.Response:

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from pathlib import Path
 from coverproxy.accounts.stores import RateLimiter
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.file_locks import FileLocks
+from coverproxy.concurrency.threads import Hands, Threads
 from coverproxy.config import Config, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable
 from coverproxy.imaging.render_pool import RenderPool
@@ -66,7 +66,7 @@ async def open_asking(
         pace = partial(_paced, shelf.state.rates)
         chain = build.chain(config.source, config.asking, os.environ, config.limits.max_bytes, pace, metrics)
         stack.push_async_callback(chain.aclose)
-        threads = stack.enter_context(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="asking"))
+        threads = stack.enter_context(Hands(FILE_THREADS, "asking"))
         stripes = FileLocks(Path(config.data.dir) / "asking", count=4096)
         stack.callback(stripes.close)
         ingestor = ingestor_of(config, shelf, {each.name: each for each in config.source})
@@ -88,7 +88,7 @@ async def open_asking(
 
 def _revalidator(
     config: Config, shelf: DataFolder, ingestor: Ingestor, fetcher: OriginalFetcher, chain: Chain,
-    stripes: FileLocks, measurer: Measurer, threads: ThreadPoolExecutor,
+    stripes: FileLocks, measurer: Measurer, threads: Threads,
 ) -> Revalidator:  # fmt: skip
     """Build what looks after originals in the background."""
     return Revalidator(
