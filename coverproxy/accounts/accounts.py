@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
+from functools import partial
 from math import inf
 from zoneinfo import ZoneInfo
 
 from coverproxy import log
-from coverproxy.accounts.charge import Charge
+from coverproxy.accounts.charge import Charge, Refused
 from coverproxy.accounts.link_keeper import LinkKeeper
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.pace import RolePaces
@@ -215,27 +216,40 @@ class Accounts:
         """Count one cover while it is made; uncount it if making fails for any reason, or it is waived.
 
         *item*: the book that it is of, which counts once a day where the config has quota.per = "item".
-        A crash in between leaves one count too many, never one too few. Raises TooFast, QuotaUsedUp.
+        A crash in between leaves one count too many, never one too few. The block MUST take the charge, in a
+        thread or on the event loop, before it makes anything, unless that must be first: then it is taken.
+        Raises TooFast, QuotaUsedUp.
         """
         key, account, today = visitor.key, visitor.key.counted_as, self.today()
         item = item if self._counts_items else ""
         await self._paces.take(visitor)
         await self.shared.take(key, visitor.address)
-        count = await self._take(key, today, item)
-        if count is None:
-            self._made[account, today] = max(key.daily_limit, self._made.get((account, today), 0))
-            await self._give_back_pace(visitor)
-            raise QuotaUsedUp(account, self.allowance(key).resets_in)
-        self._made[account, today] = count
-        charge = Charge()
+        charge = self._charge(key, today, item)
         try:
+            if charge.must_be_first:
+                await charge.settle()
+                self._note_made(account, today, charge)
             yield charge
-        except BaseException:
-            await self._give_back(account, today, item)
+        except BaseException as exc:
+            if charge.count is not None:
+                await self._give_back(account, today, item)
             await self._give_back_pace(visitor)
+            if isinstance(exc, Refused):
+                self._made[account, today] = max(key.daily_limit, self._made.get((account, today), 0))
+                raise QuotaUsedUp(account, self.allowance(key).resets_in) from None
             raise
+        self._note_made(account, today, charge)
         if charge.is_waived:
             await self._give_back(account, today, item)
+
+    def _charge(self, key: Key, today: date, item: str) -> Charge:
+        store, account = self.counts.now, key.counted_as
+        now = partial(store.take, account, today, key.daily_limit, item) if store else None
+        return Charge(now, partial(self._take, key, today, item))
+
+    def _note_made(self, account: str, today: date, charge: Charge) -> None:
+        if charge.count is not None:
+            self._made[account, today] = charge.count
 
     async def _take(self, key: Key, today: date, item: str) -> int | None:
         """Take one from the quota. If the store cannot be written, remember it and count it later.

@@ -69,6 +69,9 @@ class PostgresState:
         """Whether open() must succeed before anything else can."""
         return not self._is_open
 
+    now = None
+    """A render thread must not wait for the server: that can take as long as the cover."""
+
     damage = ""
     """A server reports damage itself."""
 

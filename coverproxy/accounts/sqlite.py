@@ -15,6 +15,7 @@ import aiosqlite
 from coverproxy.accounts import key_row
 from coverproxy.accounts.sql_rates import SQLITE, SqlRateLimiter
 from coverproxy.accounts.sql_sessions import SqlEndedSessions
+from coverproxy.accounts.sqlite_now import TAKE, TAKE_ITEM, SqliteQuotaNow
 from coverproxy.accounts.stores import SignupFull
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import StoreUnavailable
@@ -22,20 +23,6 @@ from coverproxy.storage import full_disk, sqlite_migrations
 
 schema_steps = partial(sqlite_migrations.steps, resources.files(__package__).joinpath("schema"), "state")
 """The migrations of the file: see sqlite_migrations.apply()."""
-
-_TAKE = """
-INSERT INTO made (key, day, n) SELECT :key, :day, 1 WHERE :limit > 0
-ON CONFLICT (key, day) DO UPDATE SET n = n + 1 WHERE n < :limit
-RETURNING n
-"""  # a plain VALUES would count one at a limit of 0
-
-_TAKE_ITEM = """
-INSERT INTO made_item (day, key, item, n) SELECT :day, :key, :item, 1
-WHERE EXISTS (SELECT 1 FROM made_item WHERE day = :day AND key = :key AND item = :item)
-   OR coalesce((SELECT n FROM made WHERE key = :key AND day = :day), 0) < :limit
-ON CONFLICT (day, key, item) DO UPDATE SET n = n + 1
-RETURNING n
-"""  # schema triggers count an item's first cover, so one statement is one atomic step
 
 _GIVE_BACK_ITEM = (
     "UPDATE made_item SET n = n - 1 WHERE day = :day AND key = :key AND item = :item AND n > 0 RETURNING n"
@@ -89,6 +76,7 @@ class SqliteState:
         self._shut, self._damage = _NOT_OPEN, ""
         self.rates = SqlRateLimiter(self._all, self._write, SQLITE)
         self.sessions = SqlEndedSessions(self._all, self._write, SQLITE)
+        self.now = SqliteQuotaNow(self._connect_here, self._mapped)
 
     @property
     def is_shut(self) -> bool:
@@ -106,8 +94,7 @@ class SqliteState:
         Raises StoreUnavailable: until it succeeds, all other methods fail at once with the same reason.
         """
         with self._mapped():
-            for connection in (self._reading, self._writing):
-                await self._drop(connection)
+            await self._drop_all()
             try:
                 opening = partial(sqlite_migrations.apply, self._path, schema_steps(), lost=self._lost)
                 await asyncio.to_thread(opening)
@@ -120,15 +107,30 @@ class SqliteState:
     async def close(self) -> None:
         """Close the file; open() may follow."""
         self._shut = _NOT_OPEN
+        await self._drop_all()
+
+    async def _drop_all(self) -> None:
+        self.now.close()
         for connection in (self._reading, self._writing):
             await self._drop(connection)
 
-    async def _connect(self) -> aiosqlite.Connection:
+    def _uri(self) -> str:
+        """Say where the open file is."""
         if self._shut is _NOT_OPEN:
             raise RuntimeError(self._shut)
         if self._shut:
             raise StoreUnavailable(f"{self._path.name}: {full_disk.explained(self._path, self._shut)}")
-        uri = sqlite_migrations.uri(self._path, "rw")
+        return sqlite_migrations.uri(self._path, "rw")
+
+    def _connect_here(self, seconds: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._uri(), uri=True, timeout=seconds, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    async def _connect(self) -> aiosqlite.Connection:
+        uri = self._uri()
         connection = await aiosqlite.connect(uri, uri=True, timeout=WRITE_SECONDS, isolation_level=None)
         await connection.execute("PRAGMA synchronous = NORMAL")
         return connection
@@ -267,8 +269,8 @@ class SqliteState:
         """See QuotaStore."""
         if item:
             values = {"key": key, "day": day.isoformat(), "item": item, "limit": limit}
-            return await self._count(key, day) if await self._write(_TAKE_ITEM, values) else None
-        rows = await self._write(_TAKE, {"key": key, "day": day.isoformat(), "limit": limit})
+            return await self._count(key, day) if await self._write(TAKE_ITEM, values) else None
+        rows = await self._write(TAKE, {"key": key, "day": day.isoformat(), "limit": limit})
         return int(rows[0][0]) if rows else None
 
     async def give_back(self, key: str, day: date, item: str = "") -> int:

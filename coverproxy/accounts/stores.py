@@ -63,8 +63,21 @@ class KeyStore(Protocol):
         ...
 
 
+class QuotaNow(Protocol):
+    """A QuotaStore's take(), in the calling thread, which waits for a moment at most."""
+
+    def take(self, key: str, day: date, limit: int, item: str = "") -> int | None:
+        """See QuotaStore. Raises StoreUnavailable where others keep the store longer: nothing is counted."""
+        ...
+
+
 class QuotaStore(Protocol):
     """Counts covers made per key and day. Safe across tasks, processes and (PostgreSQL) nodes."""
+
+    @property
+    def now(self) -> QuotaNow | None:
+        """What counts in the calling thread; None where a thread would wait for a server."""
+        ...
 
     async def take(self, key: str, day: date, limit: int, item: str = "") -> int | None:
         """Count one cover if fewer than *limit* are counted: returns the new count, or None if refused.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from coverproxy.domain import schemes
@@ -200,6 +200,7 @@ def files(folder: Path, identifier: Identifier, form: Format) -> tuple[Path, ...
     return tuple(Path(f"{folder}/{name}") for name in names(identifier, form))
 
 
+@lru_cache(maxsize=1024)  # one cover asks for them half a dozen times
 def names(identifier: Identifier, form: Format) -> tuple[str, ...]:
     """The same below that folder, as text."""
     one, two = schemes.shard(identifier)

@@ -34,8 +34,12 @@ class FileLocks:
     def _open(self, name: str) -> int | None:
         stripe = f"{self._folder}/{zlib.crc32(name.encode()) % self._count:04d}"
         flags = os.O_RDWR
-        with contextlib.suppress(OSError):  # usually it is there
+        try:
             return os.open(stripe, flags | os.O_CLOEXEC)
+        except OSError:  # usually it is there
+            return self._made(stripe, flags)
+
+    def _made(self, stripe: str, flags: int) -> int | None:
         try:
             return ownership.opened(stripe, flags)
         except OSError:

@@ -61,8 +61,10 @@ class Hands:
                 result = task.work()
             except BaseException as exc:
                 fault = exc
-            with suppress(RuntimeError):  # its loop is closed
+            try:  # noqa: SIM105 - a suppress() would be three calls more
                 task.loop.call_soon_threadsafe(_settle, task.waiter, result, fault)
+            except RuntimeError:  # its loop is closed
+                pass
             del task, result, fault  # not kept until the next one comes
 
     def close(self) -> None:

@@ -2,12 +2,13 @@
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
 from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.charge import Charge
+from coverproxy.accounts.charge import Charge, free
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.negative import NegativeCache
@@ -21,6 +22,7 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Spec
+from coverproxy.imaging.decoder import Decoder
 from coverproxy.imaging.render_pool import INTERNAL, RenderPlace, RenderPool
 from coverproxy.originals.base import Catalogue
 from coverproxy.service.bring import awaited, bring
@@ -32,6 +34,8 @@ from coverproxy.service.maker import Attempts, DerivativeMaker
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
+
+Produce = Callable[[Decoder], Derivative | None]
 
 
 class CoverMaker:
@@ -114,6 +118,7 @@ class CoverMaker:
         locks = self._stripes.hold(name), self._leases.hold(name)
         async with self._renders.place(account, name) as place, locks[0], locks[1] as lease:
             looked = self._held.still(seen)
+            is_new = looked is not None
             if looked is None:
                 looked = await run_in(self._threads, partial(self._look_again, spec))
             if not isinstance(looked, Derivative) and lease.is_paid:
@@ -121,10 +126,10 @@ class CoverMaker:
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
             is_free = lease.is_paid or await self._is_paid_before(spec, looked)
-            free = nullcontext(Charge())
-            async with free if is_free else self._accounts.charged(visitor, str(spec.identifier)) as charge:
+            paid = nullcontext(free()) if is_free else self._accounts.charged(visitor, str(spec.identifier))
+            async with paid as charge:
                 started = time.perf_counter()
-                derivative = await self._render_best(place, spec, looked)
+                derivative = await self._render_best(place, spec, looked, charge, is_new=is_new)
                 charge.is_waived = derivative.place is None  # the next request makes it again
             lease.is_made = not charge.is_waived
         about = {"spec": name, "key": abridged(visitor.key.name), "bytes": len(derivative.body)}
@@ -145,23 +150,56 @@ class CoverMaker:
                     return
                 originals = await run_in(self._threads, partial(self._maker.originals, spec.identifier))
                 if not await run_in(self._threads, partial(self._maker.brought, spec, originals)):
-                    await self._render_best(place, spec, originals)
+                    await self._render_best(place, spec, originals, free())
         except CoverError as exc:  # the older derivative stays, and the next request tries again
             _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})
 
-    async def _render_best(self, place: RenderPlace, spec: Spec, originals: list[Original]) -> Derivative:
-        """Render the best renderable original. Raises NoCover, Unavailable."""
+    async def _render_best(
+        self,
+        place: RenderPlace,
+        spec: Spec,
+        originals: list[Original],
+        charge: Charge,
+        *,
+        is_new: bool = False,
+    ) -> Derivative:
+        """Render the best renderable original. Raises NoCover, Unavailable, Refused.
+
+        *is_new*: the originals were read this moment.
+        """
         attempts = Attempts(spec)
         for original in originals:
             produce = partial(self._maker.produce, spec, original, is_next=original is not originals[0])
+            is_first = is_new and original is originals[0]
             try:
-                made = await self._guard.decode(place, original, produce)
+                made = await self._made(place, original, produce, charge, is_new=is_first)
             except Unavailable as exc:  # not "no cover": its disk may be mounted again
                 attempts.unavailable = exc
             else:
                 if made is not None:
                     return made
         raise attempts.failure()
+
+    async def _made(
+        self, place: RenderPlace, original: Original, produce: Produce, charge: Charge, *, is_new: bool
+    ) -> Derivative | None:
+        """Have the charge taken and an original decoded in one turn of a render thread.
+
+        Where others keep the store, the charge waits for them on the event loop: a render thread must not.
+        """
+
+        def work(decoder: Decoder) -> Derivative | None:
+            try:
+                charge.take_now()
+            except Unavailable:
+                return None
+            return produce(decoder)
+
+        made = await self._guard.decode(place, original, work, is_new=is_new)
+        if charge.is_due:
+            await charge.settle()
+            made = await self._guard.decode(place, original, produce)
+        return made
 
     async def preview(self, original: Original, size: Size) -> bytes:
         """Render an original in *size*, for administrators. Raises Busy, NoCover, Unavailable."""

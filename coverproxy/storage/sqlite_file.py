@@ -103,8 +103,21 @@ class SqliteFile:
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> Rows:
         """Run a query outside any transaction."""
-        with self._mapped(), self._reader() as connection:
-            return _run(connection, sql, values)
+        closings, connection = self._closings, None
+        try:
+            connection = self._lent()
+            rows = _run(connection, sql, values)
+        except BaseException as exc:
+            if connection is not None:
+                connection.close()
+            if isinstance(exc, sqlite3.Error):
+                raise self._explained(exc) from exc
+            raise
+        if closings == self._closings:
+            self._readers.append(connection)
+        else:  # it is of the file before
+            connection.close()
+        return rows
 
     def write(self, sql: str, values: Iterable[Any] = ()) -> Rows:
         """Run one statement in its own transaction."""
@@ -157,29 +170,22 @@ class SqliteFile:
         try:
             yield
         except sqlite3.Error as exc:
-            if sqlite_migrations.is_other_file(exc):
-                self._shut = self._shut or str(exc)
-            if sqlite_migrations.is_damage(exc):
-                self._damage = str(exc)
-            raise self._fault(f"{self.path.name}: {full_disk.explained(self.path, exc)}") from exc
+            raise self._explained(exc) from exc
 
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection. One that failed, or was lent before a close(), is closed after use."""
-        closings = self._closings
+    def _explained(self, exc: sqlite3.Error) -> Exception:
+        """Return the owner's exception for an error of SQLite, and remember what it means for this file."""
+        if sqlite_migrations.is_other_file(exc):
+            self._shut = self._shut or str(exc)
+        if sqlite_migrations.is_damage(exc):
+            self._damage = str(exc)
+        return self._fault(f"{self.path.name}: {full_disk.explained(self.path, exc)}")
+
+    def _lent(self) -> sqlite3.Connection:
+        """Return an idle connection, or another one."""
         try:
-            connection = self._readers.pop()  # the last one used has the warmest cache
+            return self._readers.pop()  # the last one used has the warmest cache
         except IndexError:
-            connection = self._connect(WAIT_SECONDS)
-        try:
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
-        if closings == self._closings:
-            self._readers.append(connection)
-        else:
-            connection.close()
+            return self._connect(WAIT_SECONDS)
 
     @contextmanager
     def _sole_writer(self) -> Iterator[sqlite3.Connection]:

@@ -61,9 +61,9 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app[GUESSING], app[ZIPS], app[openapi.MADE], app[DOCS] = {}, Counter(), openapi.Made(), Docs()
     app[SHELF], app[WANTED] = Shelf(), MostWanted()
     app.on_response_prepare.append(_sign)
+    app.router.register_resource(OwnAddress(config.size_table))  # before the patterns that it spares
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])
-    app.router.register_resource(OwnAddress(config.size_table))  # before the patterns that it spares
     table.add_routes(app, config)
     app.add_routes(librarything.routes)  # catches all other paths
     return app

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from coverproxy.accounts.accounts import Accounts
+from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.nginx_links import KeyLinks
 from coverproxy.accounts.sqlite import SqliteState
 from coverproxy.accounts.visitor import Visitor
@@ -82,8 +83,24 @@ def person(key: Key) -> Visitor:
 
 async def made(accounts: Accounts, visitor: Visitor) -> None:
     """Make one cover."""
-    async with accounts.charged(visitor):
-        pass
+    async with accounts.charged(visitor) as charge:
+        await taken(charge)
+
+
+async def failed(accounts: Accounts, visitor: Visitor) -> None:
+    """Fail to make a cover that is counted already."""
+    async with accounts.charged(visitor) as charge:
+        await taken(charge)
+        assert charge.count
+        raise ZeroDivisionError
+
+
+async def taken(charge: Charge) -> None:
+    """Count a cover as the service does: in a thread, or on the event loop where others keep the store."""
+    try:
+        await asyncio.to_thread(charge.take_now)
+    except Unavailable:
+        await charge.settle()
 
 
 async def test_a_key_made_elsewhere_works_at_once(accounts: Accounts, another: Another) -> None:
@@ -161,8 +178,7 @@ async def test_made_is_counted_and_failed_is_given_back(accounts: Accounts) -> N
     await accounts.save(key)
     await made(accounts, person(key))
     with pytest.raises(ZeroDivisionError):
-        async with accounts.charged(person(key)):
-            raise ZeroDivisionError
+        await failed(accounts, person(key))
 
     assert accounts.allowance(key).made == 1
     assert list((await accounts.usage(key)).values())[-1] == 1
@@ -179,6 +195,21 @@ async def test_the_limit_is_the_limit(accounts: Accounts) -> None:
 
     assert refused.value.retry_after == 12 * 3600
     assert (accounts.allowance(key).made, accounts.allowance(key).left) == (2, 0)
+
+
+async def test_what_is_waived_is_not_paid(accounts: Accounts) -> None:
+    """A cover that was made and not stored, and one that fails before it is counted, cost nothing."""
+    key = Key(new_name(), "k", 5)
+    await accounts.save(key)
+    async with accounts.charged(person(key)) as charge:
+        await taken(charge)
+        await taken(charge)  # once more counts nothing
+        charge.is_waived = True
+    with pytest.raises(ZeroDivisionError):
+        async with accounts.charged(person(key)):
+            raise ZeroDivisionError
+
+    assert list((await accounts.usage(key)).values())[-1] == 0
 
 
 async def test_a_new_day_starts_at_midnight_of_the_quotas_time_zone(another: Another, clock: Clock) -> None:
@@ -220,8 +251,7 @@ async def test_automated_clients_share_one_pace_between_processes(
     for each in (accounts, second) * 29:
         await made(each, program)
     with pytest.raises(ZeroDivisionError):
-        async with accounts.charged(program):
-            raise ZeroDivisionError
+        await failed(accounts, program)
     for each in (accounts, second):
         await made(each, program)
 

@@ -3,7 +3,10 @@
 import asyncio
 import multiprocessing
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,46 @@ class TestQuota(QuotaContract):
     def quota(self, state: SqliteState) -> SqliteState:
         """The store under test."""
         return state
+
+
+class InThreads:
+    """The store as a render thread uses it: what it takes is counted in the calling thread."""
+
+    def __init__(self, state: SqliteState) -> None:
+        self.now = state.now
+        self.give_back, self.made, self.made_by_all = state.give_back, state.made, state.made_by_all
+        self.history = state.history
+
+    async def take(self, key: str, day: date, limit: int, item: str = "") -> int | None:
+        """Take one in a thread; where others keep the lock for long, again."""
+        while True:
+            with suppress(StoreUnavailable):
+                return await asyncio.to_thread(self.now.take, key, day, limit, item)
+
+
+class TestQuotaNow(QuotaContract):
+    """Counting in the calling thread keeps the same contract."""
+
+    @pytest.fixture
+    def quota(self, state: SqliteState) -> InThreads:
+        """The store under test."""
+        return InThreads(state)
+
+    async def test_both_ways_share_one_count(self, state: SqliteState) -> None:
+        """Of tasks and threads that race for three places, three get one."""
+        both = [state.take("k", TODAY, 3) for _ in range(10)]
+        both += [InThreads(state).take("k", TODAY, 3) for _ in range(10)]
+        got = await asyncio.gather(*both)
+        assert sorted(count for count in got if count) == [1, 2, 3]
+
+    def test_a_thread_waits_for_a_moment_only(self, state: SqliteState, locked: sqlite3.Connection) -> None:
+        """While another process writes, it fails long before a render would, and counts nothing later."""
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="locked"):
+            state.now.take("k", TODAY, 3)
+        assert time.monotonic() - began < 0.9
+        locked.rollback()
+        assert state.now.take("k", TODAY, 3) == 1
 
 
 class TestRateLimiter(RateLimiterContract):
