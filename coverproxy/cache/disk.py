@@ -148,6 +148,14 @@ class DiskCache:
         """Return whether an older revision has the derivative. Does not read it."""
         return any(paths[0].exists() for paths in self.layout.older_paths(spec))
 
+    def may_have_other(self, spec: Spec) -> bool:
+        """Return whether earlier settings or versions may have left it. At most lists a folder."""
+        return (
+            self.former.is_there
+            or self._equal.is_there(spec.size, spec.format)
+            or next(self.layout.older_paths(spec), None) is not None
+        )
+
     def drop_older(self, spec: Spec) -> int:
         """Remove a derivative's older revisions; return how many names were removed."""
         return sum(self._drop(paths) for paths in list(self.layout.older_paths(spec)))

@@ -30,6 +30,10 @@ class EqualRevisions:
                 found.pop(0).rename(present)
         self._folders[size, form] = found
 
+    def is_there(self, size: str, form: Format) -> bool:
+        """Return whether another such folder may have any derivative."""
+        return bool(self._folders.get((size, form), True))
+
     def take_over(self, spec: Spec) -> bool:
         """Move one derivative from the other such folders; return whether any had it."""
         place = spec.size, spec.format

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from coverproxy.concurrency.threads import Hands
 from coverproxy.domain.errors import Busy
+from coverproxy.imaging.render_load import RenderLoad
 
 T = TypeVar("T")
 
@@ -56,14 +57,16 @@ class RenderPool:
 
     An account holds three quarters of the places at most. If all places are taken, an account with more than
     the newcomer's gives one up.
+
+    Under lasting overload there are only as many places as can be served within *patience*, which see:
+    whoever would wait longer is refused at once, and so costs little; those who wait get their cover.
     """
 
     def __init__(
         self, threads: int, waiting: int, patience: float, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._hands = Hands(threads, "render")
-        self._places = threads + waiting
-        self._most_held = self._places - max(self._places // 4, 1)
+        self._load = RenderLoad(threads + _AHEAD, threads + waiting, patience)
         self._turns = threads + _AHEAD
         self._patience = patience
         self._now = now
@@ -88,6 +91,7 @@ class RenderPool:
             try:
                 yield RenderPlace(self._hands)
             finally:
+                self._load.note_end(self._now(), is_waited_for=bool(self._queues))
                 self._next()
         finally:
             self.taken -= 1
@@ -114,8 +118,9 @@ class RenderPool:
 
     def _room(self, account: str) -> list[_Waiter] | None:
         """Return the waiters to evict so that *account* gets a place, usually none; None: it gets none."""
-        is_at_most = self._held[account] >= self._most_held
-        if not is_at_most and self.taken < self._places:
+        places = self._load.places(self._now(), self.taken)
+        is_at_most = self._held[account] >= places - max(places // 4, 1)
+        if not is_at_most and self.taken < places:
             return []
         asked = [account] if is_at_most else list(self._queues)
         oldest = min((self._oldest(each) for each in asked if each in self._queues), key=_since, default=None)

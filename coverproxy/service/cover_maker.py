@@ -96,7 +96,6 @@ class CoverMaker:
         spec = seen.spec
         try:
             if seen.is_unknown and not self._fetcher.has_sources:  # no place in the queue, and no locks
-                change = seen.change
                 raise NoCover(f"{spec.identifier} has no cover")
             if brought := await bring(self._second, self._maker, self._stripes, spec, self._off_loop):
                 return Found(brought, is_made=False, spec=spec)

@@ -1,7 +1,6 @@
 """The story of one cover, found or made once and counted; and everything else the service is asked."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -135,11 +134,14 @@ class Covers:
             return found
         if self._absent.has(str(spec), self._catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
-        mark = self._held.mark()
-        with contextlib.suppress(BlockingIOError):
+        mark, is_missing = self._held.mark(), False
+        try:
             if derivative := self._held.glance(spec):
                 return self._held.remember(spec, derivative, mark)
-        self._refuse_early(spec, visitor)
+            is_missing = True
+        except BlockingIOError:  # a thread has to look
+            pass
+        self._refuse_early(spec, visitor, is_missing=is_missing)
         seen = await run_in(self._lookups, partial(self._held.look, spec, self._catalogue.change()))
         if seen.derivative:
             return self._held.remember(spec, seen.derivative, mark)
@@ -173,16 +175,29 @@ class Covers:
         await run_in(self._lookups, partial(lead, self._catalogue, self._cache, self._stripes, spec, item))
         return replace(found, spec=spec, held=None)
 
-    def _refuse_early(self, spec: Spec, visitor: Visitor) -> None:
+    def _refuse_early(self, spec: Spec, visitor: Visitor, *, is_missing: bool) -> None:
         """Raise Busy for a cover that would have to wait when the queue is full.
 
         Checks the disk once, on the event loop: under such a load each hop to a thread costs a tenth of a
-        cover. So only when the queue is full, and not for covers in flight.
+        cover. So only when the queue is full, and not for covers in flight. *is_missing*: it is not on disk
+        with the current settings.
         """
-        if not self._renders.is_full_for(visitor.key.counted_as) or str(spec) in self._flights:
+        if not self._is_full_for(spec, visitor.key.counted_as):
             return
-        if not self._making.is_elsewhere and not self._held.exists(spec):
+        if (is_missing and not self._cache.may_have_other(spec)) or not self._held.exists(spec):
             raise Busy("the render queue is full")
+
+    def _is_full_for(self, spec: Spec, account: str) -> bool:
+        is_full = self._renders.is_full_for(account) and str(spec) not in self._flights
+        return is_full and not self._making.is_elsewhere
+
+    def is_in_vain(self, spec: Spec, account: str) -> bool:
+        """Return whether cover() would raise Busy at once for what is not on disk with the current settings.
+
+        From memory alone. Not for what is known to be missing: that is answered otherwise.
+        """
+        is_full = self._is_full_for(spec, account) and not self._cache.may_have_other(spec)
+        return is_full and not self._absent.has(str(spec), self._catalogue.change)
 
     async def _choose(self, wanted: Wanted, visitor: Visitor) -> Identifier:
         """Pick the reading that is meant. Most requests have only one, which costs nothing."""

@@ -117,6 +117,18 @@ def names_no_picture_as_much(accept: str) -> bool:
     return liked.get("text/html", 0.0) > others
 
 
+def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
+    """Return whether a browser opens the address itself.
+
+    Over https, browsers say so in Sec-Fetch-Mode and Sec-Fetch-Dest. Over http, Accept tells: browsers name
+    text/html without JPEG or GIF. Java names both, and wants a picture.
+    """
+    mode, dest = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
+    if mode or dest:
+        return mode == "navigate" or dest == "document"
+    return names_no_picture_as_much(accepted(headers))
+
+
 def _json(liked: Mapping[str, float]) -> float:
     return max(liked.get("application/json", 0.0), liked.get("application/problem+json", 0.0))
 

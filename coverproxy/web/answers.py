@@ -1,5 +1,6 @@
 """Answers: built as values, then sent; one way for every picture, placeholder and problem."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -109,6 +110,11 @@ def hit_head(derivative: Derivative) -> bytes:
         f"Content-Type: {derivative.format.media_type}\r\nAccept-Ranges: bytes\r\n"
         f"Content-Length: {len(derivative.body)}\r\n"
     ).encode("ascii")
+
+
+def lines(headers: Mapping[str, str]) -> bytes:
+    """Return headers as they are sent."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
 
 
 def hit_headers(config: Answers) -> dict[str, str]:

@@ -26,6 +26,7 @@ from coverproxy.web.app_keys import (
     SIZES,
 )
 from coverproxy.web.connections import BoundedRunner
+from coverproxy.web.early_refusal import EarlyRefusal
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.offers import offers
@@ -75,7 +76,10 @@ def use_fast_path(app: web.Application, memory: Memory, cache: DiskCache) -> Non
     is_asked_each_time = config.front.x_accel or config.log.access
     app[HOT] = (
         None if is_asked_each_time
-        else FastPath(memory, app[ACCOUNTS], cache, config, app[METRICS], _noting(app))
+        else FastPath(
+            memory, app[ACCOUNTS], cache, config, app[METRICS], _noting(app),
+            EarlyRefusal(app[COVERS], cache, config),
+        )
     )  # fmt: skip
 
 

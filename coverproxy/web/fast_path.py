@@ -21,6 +21,7 @@ from coverproxy.stats.downloads import NATIVE
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, choices
+from coverproxy.web.early_refusal import LABEL, EarlyRefusal
 
 MOST_BYTES = 8 * 2**20
 """Memory for known paths. A book has several: by its spellings, keys and Accept headers."""
@@ -99,7 +100,7 @@ class Clock:
         known = self._quotas.get(key.name)
         if known is None or known[:2] != (limit, made):
             is_counted = self._accounts.is_counted(key)
-            text = _lines(answers.quota_headers(self._accounts.allowance(key))) if is_counted else b""
+            text = answers.lines(answers.quota_headers(self._accounts.allowance(key))) if is_counted else b""
             known = self._quotas[key.name] = (limit, made, text)
         return self._date, known[2]
 
@@ -159,6 +160,7 @@ class FastPath:
         config: Config,
         metrics: Metrics,
         note_downloads: Callable[[str, str, str, int], None],
+        refusal: EarlyRefusal,
     ) -> None:
         self._memory = memory
         self._accounts = accounts
@@ -168,11 +170,12 @@ class FastPath:
             name: config.formats.enabled & size.formats for name, size in self._sizes.sizes.items()
         }
         self._offered = {name: size.offered(config.formats) for name, size in self._sizes.sizes.items()}
-        self._static = _lines(answers.hit_headers(config.answers) | {"Server": answers.SERVER})
+        self._static = answers.lines(answers.hit_headers(config.answers) | {"Server": answers.SERVER})
         self._seen: dict[str, None] = {}
         self._clock = Clock(accounts)
-        self._hits = metrics.answers.labels("hit")
-        self._uncounted = 0
+        self._refusal = refusal
+        self._hits, self._refused = metrics.answers.labels("hit"), metrics.answers.labels(LABEL)
+        self._uncounted = self._uncounted_refused = 0
         self._downloads: dict[tuple[str, str, str], int] = {}
         self._note_downloads = note_downloads
         self._paths = KnownPaths()
@@ -206,25 +209,38 @@ class FastPath:
         key = self._accounts.open_key(key_name)
         if size is None or key is None or not self._accounts.is_counted(key):
             return None
-        if (form := self._form(request, size, ending)) is None:
+        if not (forms := self._forms(request, size, ending)):
             return None
+        form = forms[0]
         mark = self._memory.mark()
         try:
             derivative = self._cache.glance_below(size, form, f"{ISBN}/{one}/{two}/{isbn}.{form.value}")
         except BlockingIOError:
             return None
-        if derivative is None or derivative.original is None:
+        if derivative is None:
+            is_refused = self._refusal.concerns(request, key, isbn, size, forms)
+            return self._pending(request, key) if is_refused else None
+        if derivative.original is None:
             return None
         head = self._static + answers.hit_head(derivative)
         if self._is_second(request.raw_path):
             self._keep(request, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
         return self._ready(request, key, derivative.body, head, (size, NATIVE))
 
-    def _form(self, request: web.BaseRequest, size: str, ending: str | None) -> Format | None:
-        """Return the format to look for; None if the ending's is switched off."""
+    def _forms(self, request: web.BaseRequest, size: str, ending: str | None) -> tuple[Format, ...]:
+        """Return the formats to look for, best first; none if the ending's is switched off."""
         if ending:
-            return form if (form := ENDINGS[ending]) in self._enabled[size] else None
-        return choices(accepted(request.headers), self._enabled[size], self._offered[size])[0]
+            form = ENDINGS[ending]
+            return (form,) if form in self._enabled[size] else ()
+        return choices(accepted(request.headers), self._enabled[size], self._offered[size])
+
+    def _pending(self, request: web.BaseRequest, key: Key) -> Ready:
+        """Refuse a cover that would not be made in time."""
+        self._count_soon()
+        self._uncounted_refused += 1
+        date, quota = self._clock.lines(key)
+        sent = self._refusal.body if request.method == hdrs.METH_GET else b""
+        return Ready(b"HTTP/1.1 200 OK\r\n", self._refusal.head, quota, date, b"\r\n", sent)
 
     def _is_second(self, path: str) -> bool:
         """Return whether a path was seen lately: a path requested only once is not worth the memory."""
@@ -262,18 +278,22 @@ class FastPath:
 
         Its duration is not measured: it would not include the wait for the event loop, which is most of it.
         """
-        if not self._uncounted:
-            asyncio.get_running_loop().call_later(_COUNT_SECONDS, self._count)
+        self._count_soon()
         self._uncounted += 1
         if download:
             self._downloads[download] = self._downloads.get(download, 0) + 1
+
+    def _count_soon(self) -> None:
+        if not self._uncounted and not self._uncounted_refused:
+            asyncio.get_running_loop().call_later(_COUNT_SECONDS, self._count)
 
     def _count(self) -> None:
         for download, times in self._downloads.items():
             self._note_downloads(*download, times)
         self._downloads.clear()
         self._hits.inc(self._uncounted)
-        self._uncounted = 0
+        self._refused.inc(self._uncounted_refused)
+        self._uncounted = self._uncounted_refused = 0
 
     def learn(
         self, request: web.BaseRequest, key: Key, held: MemoryEntry, counted: Counted, location: str = ""
@@ -287,7 +307,7 @@ class FastPath:
             return
         if _is_plain(request) and self._accounts.open_key(key.name):
             held.head = self._static + answers.hit_head(derivative)
-            lines = _lines({"Content-Location": location}) if location else b""
+            lines = answers.lines({"Content-Location": location}) if location else b""
             self._paths.learn(name, (key.name, held, lines, counted))
 
 
@@ -310,7 +330,3 @@ def _is_plain(request: web.BaseRequest) -> bool:
         and hdrs.IF_UNMODIFIED_SINCE not in headers
         and hdrs.EXPECT not in headers
     )
-
-
-def _lines(headers: dict[str, str]) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")

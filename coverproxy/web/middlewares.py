@@ -21,13 +21,13 @@ from coverproxy.domain.errors import (
 )
 from coverproxy.log import abridged as network
 from coverproxy.web import answers
-from coverproxy.web.accept import accepted, wants_json
+from coverproxy.web.accept import accepted, is_navigation, wants_json
 from coverproxy.web.answers import Answer
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK, IS_PROGRAM, KEY, METRICS, SPEC
 from coverproxy.web.bounds import NEVER_FAILS, in_form_of_others
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
-from coverproxy.web.navigation import is_navigation, page_of
+from coverproxy.web.navigation import page_of
 from coverproxy.web.no_cover_image import CHOICES, stand_in
 from coverproxy.web.shapes.base import SHAPE, shape_name
 from coverproxy.web.titles import named

@@ -1,23 +1,9 @@
 """Cover addresses opened in a browser window: if there is no cover, a page says why."""
 
 from aiohttp import web
-from multidict import CIMultiDictProxy
 
-from coverproxy.web.accept import accepted, names_no_picture_as_much
 from coverproxy.web.errors import Meaning
 from coverproxy.web.pages.page import problem
-
-
-def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
-    """Return whether a browser opens the address itself.
-
-    Over https, browsers say so in Sec-Fetch-Mode and Sec-Fetch-Dest. Over http, Accept tells: browsers name
-    text/html without JPEG or GIF. Java names both, and wants a picture.
-    """
-    mode, dest = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
-    if mode or dest:
-        return mode == "navigate" or dest == "document"
-    return names_no_picture_as_much(accepted(headers))
 
 
 def page_of(request: web.Request, how: Meaning) -> web.Response:

@@ -9,11 +9,10 @@ from coverproxy.domain.api_key import NO_COVER_CHOICES
 from coverproxy.domain.formats import sniff
 from coverproxy.storage import bounded_read
 from coverproxy.web import answers, cards
-from coverproxy.web.accept import accepted
+from coverproxy.web.accept import accepted, is_navigation
 from coverproxy.web.answers import Answer
 from coverproxy.web.app_keys import CONFIG, KEY, SIZES, SPEC
 from coverproxy.web.errors import Meaning
-from coverproxy.web.navigation import is_navigation
 
 CHOICES = NO_COVER_CHOICES
 """Values of `?default=` that override the key's choice; 404 (and false) make errors."""

@@ -6,8 +6,8 @@ from conftest import COVERED, UNCOVERED, Running
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from coverproxy.config import Site
+from coverproxy.web.accept import is_navigation
 from coverproxy.web.errors import TABLE
-from coverproxy.web.navigation import is_navigation
 from coverproxy.web.texts import load
 
 CHROME = (

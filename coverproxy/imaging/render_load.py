@@ -1,0 +1,44 @@
+"""How long the render queue may be: all its places for a burst, and few of them under lasting overload."""
+
+_WEIGHT = 0.1
+"""Of the latest cover in the mean time of one: a slow original alone does not close the queue."""
+
+_AT_MOST, _AGAIN = 0.5, 0.25
+"""Shares of the patience. Under overload the queue takes so long at most; it is over when it takes less."""
+
+
+class RenderLoad:
+    """The measured pace of a render queue, and the places that follow from it.
+
+    A page's hundred covers at once wait for their turns, however long that takes: nobody comes after them.
+    It is overload when the queue takes longer than *patience* (seconds) for as long as that. From then on a
+    newcomer gets no place, unless it is served within half of the patience, until the queue is short.
+
+    *least*: places that always are, so that no thread is idle. *most*: all of them.
+    """
+
+    def __init__(self, least: int, most: int, patience: float) -> None:
+        self._least = least
+        self._most = most
+        self._patience = patience
+        self._seconds = 0.0  # from the end of one cover to that of the next, while some wait
+        self._ended = float("-inf")
+        self._long_since: float | None = None
+
+    def note_end(self, now: float, *, is_waited_for: bool) -> None:
+        """Measure the pace when a cover is finished. *is_waited_for*: others wait for its turn."""
+        if self._ended > float("-inf"):
+            took = now - self._ended
+            self._seconds = self._seconds + _WEIGHT * (took - self._seconds) if self._seconds else took
+        self._ended = now if is_waited_for else float("-inf")
+
+    def places(self, now: float, taken: int) -> int:
+        """Return how many places there are now, of which so many are taken."""
+        wait = taken * self._seconds
+        if wait < self._patience * _AGAIN:
+            self._long_since = None
+        elif self._long_since is None and wait > self._patience:
+            self._long_since = now
+        if self._long_since is None or now - self._long_since < self._patience:
+            return self._most
+        return min(max(int(self._patience * _AT_MOST / self._seconds), self._least + 1), self._most)

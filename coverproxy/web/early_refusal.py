@@ -1,0 +1,65 @@
+"""The refusal of a cover that would wait in vain: prepared, it costs little more than a hit."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from coverproxy.cache.disk import DiskCache
+from coverproxy.config import Config
+from coverproxy.domain.api_key import Key
+from coverproxy.domain.cover_status import CoverStatus
+from coverproxy.domain.errors import Busy, NotAnIdentifier
+from coverproxy.domain.formats import Format
+from coverproxy.domain.isbn import parse
+from coverproxy.domain.spec import ISBN, Identifier, Spec
+from coverproxy.service.covers import Covers
+from coverproxy.web import answers
+from coverproxy.web.accept import accepted, is_navigation, wants_json
+from coverproxy.web.errors import meaning
+
+LABEL = CoverStatus.PENDING
+
+
+class EarlyRefusal:
+    """Says who is refused before the router. All others get their answer from it, in whatever form they want.
+
+    `head`, `body`: the answer, without what depends on the key and the time.
+    """
+
+    def __init__(self, covers: Covers, cache: DiskCache, config: Config) -> None:
+        self._covers = covers
+        self._cache = cache
+        busy = Busy("")
+        made = answers.refusal(busy, meaning(busy), config.answers, is_strict=False, as_json=False)
+        length = {"Content-Length": str(len(made.body)), "Server": answers.SERVER}
+        self.head = answers.lines(made.headers | length)
+        self.body = made.body
+
+    def concerns(
+        self, request: web.BaseRequest, key: Key, isbn: str, size: str, forms: Sequence[Format]
+    ) -> bool:
+        """Return whether to refuse, with the pixel, a cover whose first of *forms* is not on disk."""
+        spec = Spec(Identifier(ISBN, isbn), size, forms[-1])
+        if not self._covers.is_in_vain(spec, key.counted_as):
+            return False
+        if key.strict or key.named_sizes_only or not _wants_pixel(request):
+            return False
+        return _is_isbn(isbn) and all(self._is_missing(spec.identifier, size, form) for form in forms[1:])
+
+    def _is_missing(self, identifier: Identifier, size: str, form: Format) -> bool:
+        """Return whether a cover certainly is not on disk."""
+        try:
+            return self._cache.glance(Spec(identifier, size, form)) is None
+        except BlockingIOError:
+            return False
+
+
+def _wants_pixel(request: web.BaseRequest) -> bool:
+    return not wants_json(accepted(request.headers)) and not is_navigation(request.headers)
+
+
+def _is_isbn(text: str) -> bool:
+    try:
+        return parse(text).isbns == (text,)
+    except NotAnIdentifier:
+        return False

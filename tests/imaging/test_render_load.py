@@ -1,0 +1,110 @@
+"""Overload of the render queue, on a clock of its own: who is served in time, who is refused, and when."""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import count
+
+from coverproxy.domain.errors import Busy
+from coverproxy.imaging.render_load import RenderLoad
+from coverproxy.imaging.render_pool import RenderPool
+
+PATIENCE = 0.9
+COVER = 0.01
+"""Seconds that a cover takes, of one thread."""
+
+
+class Day:
+    """A queue whose thread makes a cover every COVER seconds, and everyone who came to it."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.queue = RenderPool(1, 128, PATIENCE, lambda: self.at)
+        self.made: list[float] = []
+        self.refused: list[float] = []
+        self.names: Iterator[int] = count()
+        self._making: list[asyncio.Event] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def come(self, account: str = "A") -> None:
+        """Have somebody ask for a cover that nobody else wants."""
+        self._tasks.append(asyncio.create_task(self._visit(account)))
+        await asyncio.sleep(0)
+
+    async def _visit(self, account: str) -> None:
+        came, ended = self.at, asyncio.Event()
+        try:
+            async with self.queue.place(account, str(next(self.names))):
+                self._making.append(ended)
+                await ended.wait()
+            self.made.append(self.at - came)
+        except Busy:
+            self.refused.append(self.at - came)
+
+    async def go_on(self) -> None:
+        """Let the time of one cover pass."""
+        self.at += COVER
+        if self._making:
+            self._making.pop(0).set()
+        for _ in range(4):
+            await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        """Make whatever still waits."""
+        while not all(task.done() for task in self._tasks):
+            await self.go_on()
+        self.queue.close()
+
+
+async def test_under_lasting_overload_all_capacity_serves_in_time() -> None:
+    """Of three times as many as can be served, as many are as can be, within the patience; nobody waits
+    longer to be refused, and after the first seconds the others are refused at once.
+    """
+    day = Day()
+    for _ in range(1000):
+        for _ in range(3):
+            await day.come()
+        await day.go_on()
+    served, refused_late = [each for each in day.made if each <= PATIENCE], len(day.refused) // 2
+    assert len(served) >= 0.95 * 1000
+    assert max(day.made + day.refused) <= PATIENCE + 0.1
+    assert set(day.refused[refused_late:]) == {0.0}
+    assert max(day.made[500:]) < PATIENCE * 0.6
+    await day.end()
+
+
+async def test_a_page_of_covers_is_served_whole() -> None:
+    """A hundred covers at once, more than the patience of work, are all made where nobody comes after."""
+    day = Day()
+    for _ in range(96):  # an account's three quarters of the places
+        await day.come()
+    while day.queue.taken:
+        await day.go_on()
+    assert (len(day.made), day.refused) == (96, [])
+    assert max(day.made) > PATIENCE
+    await day.end()
+
+
+async def test_another_account_is_served_under_overload() -> None:
+    """Whoever asks for a single cover gets it in time, however many another account asks for."""
+    day = Day()
+    for moment in range(600):
+        for _ in range(3):
+            await day.come("flood")
+        if moment % 20 == 0:
+            refused = len(day.refused)
+            await day.come("guest")
+            assert len(day.refused) - refused <= 1  # of the flood, which makes room
+        await day.go_on()
+    await day.end()
+
+
+def test_the_queue_is_long_again_when_the_overload_is_over() -> None:
+    """All places are back as soon as the queue is short, and few are there before."""
+    load = RenderLoad(3, 129, PATIENCE)
+    for number in range(200):
+        load.note_end(number * COVER, is_waited_for=True)
+    assert load.places(2.0, 100) == 129
+    assert load.places(2.01 + PATIENCE, 100) == 45
+    assert load.places(2.1 + PATIENCE, 30) == 45
+    assert load.places(2.2 + PATIENCE, 20) == 129
+    assert load.places(2.3 + PATIENCE, 100) == 129

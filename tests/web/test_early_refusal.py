@@ -1,0 +1,54 @@
+"""A full render queue: who is refused before the router, who is not, and that the answers are the same."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from conftest import COVERED, UNCOVERED, Running, Start
+
+from coverproxy.domain.formats import PLACEHOLDER
+
+
+@pytest.fixture
+async def full(start: Start) -> AsyncIterator[Running]:
+    """A server whose queue has no place left; it has one cover, and knows of one that is missing."""
+    server = await start(render={"queue": 2})
+    assert (await server.get(server.path())).cover == "made"
+    assert (await server.get(server.path(UNCOVERED))).cover == "missing"
+    async with AsyncExitStack() as places:
+        for account in ("one", "one", "another"):
+            await places.enter_async_context(server.service.renders.place(account))
+        yield server
+
+
+async def test_who_would_wait_in_vain_is_refused_and_a_hit_is_not(full: Running) -> None:
+    """The prepared answer is the router's own, header by header; what is there, or missing, is as ever."""
+    small = full.path(size="small")
+    early, routed, head = [await full.get(*each) for each in ((small,), (f"{small}/",), (small, "HEAD"))]
+    for each in (early, routed):
+        assert (each.status, each.cover, each.body) == (200, "pending", PLACEHOLDER)
+    assert {**early.headers, "Date": ""} == {**routed.headers, "Date": ""} == {**head.headers, "Date": ""}
+    assert head.body == b""
+    assert (await full.get(full.path())).cover == "hit"
+    assert (await full.get(full.path(UNCOVERED))).cover == "missing"
+    wrong = COVERED[:-1] + str((int(COVERED[-1]) + 1) % 10)
+    assert (await full.get(full.path(wrong))).cover == "invalid"
+
+
+async def test_other_forms_of_the_refusal_come_from_the_router(full: Running) -> None:
+    """A program gets a problem, a person a page, a strict key the status; none of them the pixel."""
+    small = full.path(size="small")
+    program = await full.get(small, Accept="application/json")
+    person = await full.get(small, Accept="text/html", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
+    strict = await full.get(full.path(size="small", key=(await full.new_key(strict=True)).name))
+    kinds = [each.headers["Content-Type"].partition(";")[0] for each in (program, person, strict)]
+    assert kinds == ["application/problem+json", "text/html", "text/plain"]
+    assert [each.cover for each in (program, person, strict)] == ["pending"] * 3
+    assert strict.status == 503
+
+
+async def test_a_cover_in_another_format_is_a_hit(full: Running) -> None:
+    """Who would like AVIF best, and takes JPEG as well, gets the JPEG that is there."""
+    chrome = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+    assert (await full.get(full.path(), Accept=chrome)).headers["Content-Type"] == "image/jpeg"
+    assert (await full.get(full.path(size="small"), Accept=chrome)).cover == "pending"
