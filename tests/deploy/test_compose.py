@@ -155,15 +155,19 @@ def test_the_nodes_have_the_keys_of_what_they_use() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_nginx_takes_its_configuration(file: Path, tmp_path: Path) -> None:
-    """nginx -t passes what the head of the file says to print, with this machine in place of the services."""
+    """nginx -t passes what the head of the file says to print, with this machine in place of the services.
+
+    Its logs go to the engine: the image's root is read-only.
+    """
     text = file.read_text(encoding="utf-8")
     (line,) = re.findall(r"^#   coverproxy (nginx-conf .+?) > (?:\S+)$", text, re.MULTILINE)
-    (tmp_path / "config.toml").write_text(
-        'data.dir = "/var/lib/coverproxy"\nfront.apps = ["covers:8080"]\n', encoding="utf-8"
-    )
+    settings = re.findall(r"^#   ([a-z]+\.[a-z_]+ = .+)$", text, re.MULTILINE)
+    (tmp_path / "config.toml").write_text("\n".join(settings), encoding="utf-8")
     words = line.replace("config.toml", str(tmp_path / "config.toml")).split()
     printed = CliRunner().invoke(main, words)
     assert printed.exit_code == 0, printed.output
+    assert services(file)["nginx"]["read_only"]
+    assert set(re.findall(r"(?:access|error)_log (\S+?)[; ]", printed.stdout)) <= {"off", "/dev/stdout"}
     here = re.sub(r"\b(node1|node2|covers):8080", "127.0.0.1:8080", printed.stdout)
     assert here != printed.stdout
     command = [*laid(tmp_path / "nginx", here), "-t"]
