@@ -20,6 +20,7 @@ from coverproxy.originals.changes import Changes, changing
 from coverproxy.originals.examine import OriginalRefused, sketched
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.item_decisions import ItemDecisions
+from coverproxy.service.curate import state_of
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.entry import enter
 from coverproxy.service.fetch_original import OriginalFetcher
@@ -100,7 +101,13 @@ class Contributor:
 
     def examine(self, sketch: Original, body: bytes, decoder: Decoder) -> Original:
         """Measure it, and decode all of it. Raises OriginalRefused, Unavailable."""
-        return self._ingestor.examine(sketch, body, decoder)
+        try:
+            return self._ingestor.examine(sketch, body, decoder)
+        except OriginalRefused as exc:
+            if exc.reason != "decode":
+                raise
+            why = f"the picture is damaged or cut off: save or send it again ({exc.detail})"
+            raise OriginalRefused(exc.reason, why, exc.kind) from None
 
     def incoming(self) -> Path:
         """Return a name for an incoming file."""
@@ -131,7 +138,7 @@ class Contributor:
         self, changes: Changes, original: Original, said: Contribution
     ) -> tuple[OriginalRefused | None, list[Original]]:
         tables, book = changes.tables, original.identifier
-        changes.watch(book)
+        was = state_of(tables, book, changes.watch(book), new=original.digest)
         if said.is_trusted:  # a person's explicit act: it unhides the book, and these bytes
             decisions = ItemDecisions(tables, book)
             decisions.unhide(None)
@@ -145,9 +152,11 @@ class Contributor:
                     tables.decide(each, None, is_pinned=said.is_choice)
                 elif said.is_choice and each.is_pinned:
                     tables.decide(each, each.state, is_pinned=False)
+        can_undo = said.is_trusted and not entry.replaced  # what was replaced is gone
         deed = Deed(
-            int(self._now()), said.who, Act.ADD, book, original.digest, said.source, said.origin, said.note
-        )
+            int(self._now()), said.who, Act.ADD, book, original.digest, said.source, said.origin, said.note,
+            was if can_undo else None,
+        )  # fmt: skip
         tables.decisions.log(deed)
         return None, entry.discarded
 

@@ -216,7 +216,9 @@ class Curator:
         if deed is None or (of is not None and item(of) != item(deed.identifier)):
             raise NoSuchOriginal(f"the history has no number {number}")
         if deed.was is None:
-            raise NoSuchOriginal(f"number {number} cannot be undone: {deed.act.value}")
+            raise NoSuchOriginal(
+                f"number {number} ({deed.act.value}) cannot be undone; hide the picture instead"
+            )
         with self._deciding(deed.identifier, Act.UNDO, deed.digest, by) as changes:
             _put_back(changes.tables, deed.identifier, orjson.loads(deed.was), by)
         return deed
@@ -230,7 +232,7 @@ class Curator:
             changes.act = act
             changes.watch(identifier)
             found = changes.tables.of_item(identifier)
-            was = _state_of(changes.tables, identifier, found) if can_undo else None
+            was = state_of(changes.tables, identifier, found) if can_undo else None
             yield changes
             of = next((each for each in found if each.digest == digest), None)
             source, origin = (of.source, of.origin) if of else ("", None)
@@ -258,14 +260,19 @@ def _own(found: Iterable[Original], digest: bytes) -> Original:
     raise NoSuchOriginal(f"the book has no original {digest.hex()} here")
 
 
-def _state_of(tables: CatalogueTables, identifier: Identifier, found: Iterable[Original]) -> str:
-    """Serialise a book's decisions."""
+def state_of(
+    tables: CatalogueTables, identifier: Identifier, found: Iterable[Original], new: bytes | None = None
+) -> str:
+    """Serialise a book's decisions. *new*: the digest of a picture that comes in: undoing that hides it."""
+    found = list(found)
     decisions = ItemDecisions(tables, identifier)
     state = {
         "pinned": [each.digest.hex() for each in found if each.is_pinned],
         "hidden": [digest.hex() for digest in decisions.hidden_digests()],
         "book": decisions.hidden_book() is not None,
     }
+    if new is not None and all(each.digest != new for each in found):
+        state["new"] = new.hex()
     return orjson.dumps(state).decode()
 
 
@@ -276,7 +283,7 @@ def _put_back(tables: CatalogueTables, identifier: Identifier, was: dict[str, An
     now = set(decisions.hidden_digests())
     for digest in now - before:
         decisions.unhide(digest)
-    for digest in before - now:
+    for digest in (before | ({bytes.fromhex(was["new"])} if "new" in was else set())) - now:
         decisions.hide(digest, by)
     if not was["book"]:
         decisions.unhide(None)

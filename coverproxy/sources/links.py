@@ -165,9 +165,7 @@ class LinkFetcher:
             headers["If-Modified-Since"] = known.modified
         for _ in range(MOST_REDIRECTS + 1):
             if not is_listed(url, self._hosts):
-                raise LinkRefused(
-                    "host", f"{url.authority} is not among the hosts that are listed for the feed"
-                )
+                raise LinkRefused("host", f"{url.authority} is not among the hosts that are listed")
             await self._wait(url.authority)
             async with self._session.get(url, headers=headers, allow_redirects=False) as response:
                 if response.status not in REDIRECTS:

@@ -1,6 +1,7 @@
 """PUT /devkey/{key}/original/isbn/{isbn}…: programs upload covers, and manage a book's originals."""
 
 import hmac
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -45,6 +46,7 @@ MAX_ACT_BYTES = 4096
 MOST_PENDING = 500
 
 _YES = frozenset({"1", "true", "yes", "on"})
+_NO = frozenset({"0", "false", "no", "off"})
 
 
 @routes.put(ONE)
@@ -173,14 +175,21 @@ def _said(fields: dict[str, str], person: Person, filename: str | None) -> Contr
     terms = Terms(
         licence=fields.get("licence", "")[:500] or None,
         until=_seconds(until) if until else None,
-        no_crop=fields.get("no_crop", "").lower() in _YES,
+        no_crop=_is_yes(fields, "no_crop", "0"),
     )
     origin = (fields.get("from") or filename or "")[:500] or None
     return Contribution(
         person.name, fields.get("source", "")[:100] or SOURCE, origin, terms, fields.get("note", "")[:500],
         is_trusted=person.is_trusted,
-        is_choice=fields.get("pin", "1").lower() in _YES,
+        is_choice=_is_yes(fields, "pin", "1"),
     )  # fmt: skip
+
+
+def _is_yes(fields: dict[str, str], name: str, usual: str) -> bool:
+    word = (fields.get(name) or usual).lower()
+    if word not in _YES | _NO:
+        raise BadQuestion(f"{name}: {word[:40]!r} is not yes or no; expected 1 or 0")
+    return word in _YES
 
 
 def _seconds(text: str) -> int:
@@ -191,6 +200,8 @@ def _seconds(text: str) -> int:
         seconds = -1
     if not 0 <= seconds < LATEST_DATE:
         raise BadQuestion(f"until: {text[:40]!r} is not a date; expected one like 2027-01-31")
+    if seconds <= time.time():
+        raise BadQuestion(f"until: {text[:40]!r} is over; the picture could not be shown")
     return seconds
 
 

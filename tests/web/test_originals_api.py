@@ -86,6 +86,25 @@ async def test_what_an_administrator_sends_is_shown(server: Running) -> None:
     assert left(server) == []
 
 
+async def test_an_upload_is_undone(server: Running) -> None:
+    """What it stood before is shown again, and it is hidden; undoing that brings it back."""
+    await call(server, "PUT", one(server, COVERED), RED)
+    first = (await server.get(server.path(COVERED))).headers["X-Cover-Original"]
+
+    async def undo_last() -> int:
+        _, book = await call(server, "GET", every(server, COVERED))
+        wish = orjson.dumps({"act": "undo", "number": book["history"][0]["number"]})
+        return (await call(server, "POST", every(server, COVERED), wish))[0]
+
+    assert await undo_last() == 200
+    before = (await server.get(server.path(COVERED))).headers["X-Cover-Original"]
+    assert (first, before == first) == ("400x600", False)
+    assert await undo_last() == 200
+    assert (await server.get(server.path(COVERED))).headers["X-Cover-Original"] == first
+    await call(server, "PUT", one(server, COVERED), images.jpeg(images.solid(images.BLUE, 300, 450)))
+    assert await undo_last() == 404  # it took the place of the same person's last one, which is gone
+
+
 async def test_what_an_owner_sends_waits(server: Running) -> None:
     """It is invisible until it is approved; the one who approves sees it in the queue."""
     key = await owned(server)
@@ -171,6 +190,9 @@ async def test_a_form_is_taken(server: Running) -> None:
         ("/devkey/{key}/original/isbn/9780141439519", TOKEN, 400, "invalid"),
         ("/devkey/{key}/original/colour/red", TOKEN, 404, "path"),
         ("/devkey/{key}/original/isbn/" + UNCOVERED + "?until=soon", TOKEN, 400, "question"),
+        ("/devkey/{key}/original/isbn/" + UNCOVERED + "?until=1999-01-01", TOKEN, 400, "question"),
+        ("/devkey/{key}/original/isbn/" + UNCOVERED + "?no_crop=maybe", TOKEN, 400, "question"),
+        ("/devkey/{key}/original/isbn/" + UNCOVERED + "?pin=perhaps", TOKEN, 400, "question"),
     ],
 )
 async def test_who_may_not_is_told(server: Running, path: str, word: str, status: int, code: str) -> None:
