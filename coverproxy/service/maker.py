@@ -89,7 +89,7 @@ class DerivativeMaker:
     def stored_if_possible(self, spec: Spec, derivative: Derivative) -> Derivative:
         """Store a derivative. One that cannot be stored is still answered from memory, without a place."""
         try:
-            with self._metrics.spans.labels("store").time():
+            with self._metrics.span("store"):
                 return self.store(spec, derivative)
         except CacheFull as full:
             self._metrics.cache_refusals.inc()
@@ -135,7 +135,7 @@ class DerivativeMaker:
             original = next((each for each in now if each.digest == original.digest), original)
         try:
             body = self.read(original)
-            with self._metrics.spans.labels("render").time():
+            with self._metrics.span("render"):
                 made = decoder.render(body, self.size(spec, original), spec.format, self._limits)
         except UnusableOriginal as exc:
             self._note_fault(original, exc)
@@ -191,7 +191,7 @@ class DerivativeMaker:
         again.
         """
         try:
-            with self._metrics.spans.labels("read").time():
+            with self._metrics.span("read"):
                 body = self._read(original)
         except OSError as exc:
             log.fault(_log, "an original cannot be read", exc, book=str(original.identifier))

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from time import perf_counter
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
@@ -14,11 +15,29 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _OverWorkers = Literal["livemin", "livemax", "livesum", "livemostrecent"]
 
 
+class Span:
+    """A block that is measured: the label is looked up once, and not for each cover."""
+
+    __slots__ = ("_started", "_steps")
+
+    def __init__(self, steps: Histogram) -> None:
+        self._steps = steps
+        self._started = perf_counter()
+
+    def __enter__(self) -> None:
+        self._started = perf_counter()
+
+    def __exit__(self, *exc: object) -> None:
+        self._steps.observe(perf_counter() - self._started)
+
+
 class Metrics:
     """All metrics of one process. Labels are closed sets: never a key, an ISBN or an address."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._steps: dict[str, Histogram] = {}
+        self._labelled: dict[str, tuple[Counter, Histogram]] = {}
         self._of_answers()
         self._of_originals()
         self._of_cache()
@@ -34,6 +53,19 @@ class Metrics:
         self.making = self._gauge(
             "coverproxy_covers_making", "Covers being made or waiting to be made.", "livesum"
         )
+
+    def span(self, name: str) -> Span:
+        """Measure a step of making a cover."""
+        if (steps := self._steps.get(name)) is None:
+            steps = self._steps[name] = self.spans.labels(name)
+        return Span(steps)
+
+    def note_answer(self, label: str, seconds: float) -> None:
+        """Count an answer for a cover, and how long it took."""
+        if (known := self._labelled.get(label)) is None:
+            known = self._labelled[label] = self.answers.labels(label), self.seconds.labels(label)
+        known[0].inc()
+        known[1].observe(seconds)
 
     def _of_originals(self) -> None:
         self.unusable = self._counter(

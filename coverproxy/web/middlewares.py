@@ -50,9 +50,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     label = response.headers.get("X-Cover-Status")
     seconds = time.perf_counter() - started
     if label:
-        metrics = request.app[METRICS]
-        metrics.answers.labels(label).inc()
-        metrics.seconds.labels(label).observe(seconds)
+        request.app[METRICS].note_answer(label, seconds)
         if label in _DOWNLOADED:
             _count_download(request, response)
     if request.app[CONFIG].log.access:
