@@ -11,9 +11,12 @@ _COLUMNS = "scheme, value, source, digest, etag, modified, due, keep_until"
 _KEY = "scheme = ? AND value = ? AND source = ?"
 _PUT = entering("fetched", _COLUMNS, "scheme, value, source")
 _SELECT = f"SELECT {_COLUMNS} FROM fetched"  # noqa: S608 - constants only
+# PostgreSQL guesses that a third of all rows are due, whatever is asked: without an order it would look for
+# one in the table, and read all of it where none is. For the same reason a claim's limit is no parameter.
+_IS_DUE = "SELECT 1 FROM fetched WHERE due <= ? ORDER BY due LIMIT 1"
 _CLAIM = (
     "UPDATE fetched SET due = ? WHERE (scheme, value, source) IN"  # noqa: S608 - likewise
-    " (SELECT scheme, value, source FROM fetched WHERE due <= ? ORDER BY due LIMIT ? {skip_locked})"
+    " (SELECT scheme, value, source FROM fetched WHERE due <= ? ORDER BY due LIMIT {most} {skip_locked})"
     f" RETURNING {_COLUMNS}"
 )
 
@@ -25,7 +28,6 @@ class SqlProvenance:
         self._dialect = dialect
         self._read = dialect.read_rows
         self._write = dialect.write_rows
-        self._claim = _CLAIM.format(skip_locked=dialect.skip_locked)
 
     def put(self, row: Provenance) -> None:
         """See ProvenanceStore."""
@@ -43,13 +45,14 @@ class SqlProvenance:
 
     def claim(self, now: int, until: int, most: int) -> list[Provenance]:
         """See ProvenanceStore."""
-        if not self._read("SELECT 1 FROM fetched WHERE due <= ? LIMIT 1", (now,)):
+        if not self._read(_IS_DUE, (now,)):
             return []  # the usual case: no write lock needed
-        return readable(self._write(self._claim, (until, now, most)), self._provenance)
+        claim = _CLAIM.format(most=int(most), skip_locked=self._dialect.skip_locked)
+        return readable(self._write(claim, (until, now)), self._provenance)
 
     def outstayed(self, now: int, most: int) -> list[Provenance]:
         """See ProvenanceStore."""
-        rows = self._read(f"{_SELECT} WHERE keep_until <= ? LIMIT ?", (now, most))
+        rows = self._read(f"{_SELECT} WHERE keep_until <= ? ORDER BY keep_until LIMIT ?", (now, most))
         return readable(rows, self._provenance)
 
     def let_go(self, row: Provenance) -> None:

@@ -132,7 +132,7 @@ class SqlTables(LinkedTables):
 
     def outdated(self, now: int, most: int) -> list[Original]:
         """See CatalogueTables."""
-        return self._some("until <= ? AND state IS NULL LIMIT ?", now, most)
+        return self._some("until <= ? AND state IS NULL ORDER BY until LIMIT ?", now, most)
 
     def corrupt(self, most: int) -> list[Original]:
         """See CatalogueTables."""
@@ -141,8 +141,8 @@ class SqlTables(LinkedTables):
 
     def misjudged(self, judged: int, most: int) -> list[Original]:
         """See CatalogueTables."""
-        sql = "fault IS NOT NULL AND fault NOT LIKE ? AND fault NOT LIKE ? AND judged < ? LIMIT ?"
-        return self._some(sql, f"{QUARANTINED}%", f"{GONE}%", judged, most)
+        sql = "fault IS NOT NULL AND fault NOT LIKE ? AND fault NOT LIKE ? AND judged < ?"
+        return self._some(f"{sql} ORDER BY added LIMIT ?", f"{QUARANTINED}%", f"{GONE}%", judged, most)
 
     def with_digest(self, digest: bytes, most: int) -> list[Original]:
         """See CatalogueTables."""
