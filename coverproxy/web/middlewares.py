@@ -24,7 +24,7 @@ from coverproxy.web import answers
 from coverproxy.web.accept import accepted, is_navigation, wants_json
 from coverproxy.web.answers import Answer
 from coverproxy.web.app_keys import ACCOUNTS, CONFIG, DESK, IS_PROGRAM, KEY, METRICS, SPEC
-from coverproxy.web.bounds import NEVER_FAILS, in_form_of_others
+from coverproxy.web.bounds import in_form_of_others
 from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.navigation import page_of
@@ -92,7 +92,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPMethodNotAllowed as exc:
         unfit = MalformedPath(f"{request.method} is not a method of this path")
         how = replace(meaning(unfit), label=CoverStatus.METHOD, status=405)
-        response = _never_failing(request, unfit, how) or _refused(request, unfit, how)
+        response = _refused(request, unfit, how)
         response.headers["Allow"] = ", ".join(sorted(exc.allowed_methods))
     except web.HTTPException as exc:
         unfit = MalformedPath(exc.reason)
@@ -106,14 +106,6 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         if accounts.is_counted(key):  # else the store cannot be read: no number is better than a wrong one
             response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response
-
-
-def _never_failing(request: web.Request, error: CoverError, how: Meaning) -> web.Response | None:
-    """Answer with the placeholder, and 200, where clients must never see another status."""
-    if NEVER_FAILS not in request.raw_path[:200]:
-        return None
-    lenient, config = replace(how, is_hard=False), request.app[CONFIG].answers
-    return answers.send(answers.refusal(error, lenient, config, is_strict=False, as_json=False))
 
 
 def _failed(request: web.Request, exc: Exception) -> web.Response:

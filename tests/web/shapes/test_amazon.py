@@ -85,15 +85,6 @@ async def test_refusals_are_200_too_and_say_so(server: Running) -> None:
     assert (keyless.status, keyless.cover) == (200, "key")
 
 
-async def test_every_method_is_200(server: Running) -> None:
-    """Also methods that there are none of; OPTIONS is a browser's question before it asks."""
-    path = server.listeners.url + at(server, f"{TEN}.01.LZZZZZZZ.jpg")
-    for method in ("POST", "PUT", "PATCH", "DELETE"):
-        async with server.client.request(method, path, data=b"x") as got:
-            assert (got.status, await got.read()) == (200, PLACEHOLDER), method
-            assert got.headers["X-Cover-Status"] == "method"
-
-
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(max_size=60), query=st.text(max_size=20))
 async def test_never_anything_but_200(server: Running, name: str, query: str) -> None:
