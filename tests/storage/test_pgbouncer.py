@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from contracts import TODAY
-from contracts_catalogue import BOOK, OTHER, original
+from contracts_catalogue import BOOK, OTHER, THIRD, original
 from postgres_server import Cluster, free_port, its_user, postgres
 from services import program
 
@@ -107,6 +107,9 @@ def test_transactions_are_whole_through_it(pool: PostgresPool, urls: tuple[str, 
     assert catalogue.add_new([original(2), original(3, identifier=OTHER)]) == 2
     assert catalogue.totals() == (3, 2)
     assert catalogue.stale(10) == [BOOK]
+    many = [original(number, identifier=THIRD) for number in range(1500)]
+    assert catalogue.add_new(many) == 1500  # so many that the server is told of it
+    assert pool.read("SELECT reltuples FROM pg_class WHERE relname = 'original'")[0][0] == 1503
 
 
 async def test_leases_hold_through_it(pool: PostgresPool) -> None:
