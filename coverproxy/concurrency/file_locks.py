@@ -5,9 +5,9 @@ import contextlib
 import fcntl
 import os
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from coverproxy.storage import ownership
@@ -48,20 +48,21 @@ class FileLocks:
                 return ownership.opened(stripe, flags)
             return None
 
-    @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[bool]:
+    def hold(self, name: str) -> "_HeldStripe":
         """Hold the lock of *name*; waits in a thread while another process holds it. Yields if it had to."""
-        handle, has_waited = self._open(name), False
-        if handle is not None:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await self._wait(handle)
-                has_waited = True
+        return _HeldStripe(self, name)
+
+    async def take(self, name: str) -> tuple[int | None, bool]:
+        """Take a lock; return its handle, and whether another held it. See hold()."""
+        handle = self._open(name)
+        if handle is None:
+            return None, False
         try:
-            yield has_waited
-        finally:
-            _close(handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await self._wait(handle)
+            return handle, True
+        return handle, False
 
     async def _wait(self, handle: int) -> None:
         waiting = self._waiters.submit(fcntl.flock, handle, fcntl.LOCK_EX)
@@ -90,6 +91,24 @@ class FileLocks:
     def close(self) -> None:
         """Stop the waiting threads."""
         self._waiters.shutdown(wait=False, cancel_futures=True)
+
+
+class _HeldStripe:
+    """A lock while it is held. A class, as an async generator costs each cover several times as much."""
+
+    __slots__ = ("_handle", "_locks", "_name")
+
+    def __init__(self, locks: FileLocks, name: str) -> None:
+        self._locks = locks
+        self._name = name
+        self._handle: int | None = None
+
+    async def __aenter__(self) -> bool:
+        self._handle, has_waited = await self._locks.take(self._name)
+        return has_waited
+
+    async def __aexit__(self, *exc: object) -> None:
+        _close(self._handle)
 
 
 def _close(handle: int | None) -> None:

@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from coverproxy.concurrency.threads import Hands
@@ -66,6 +65,7 @@ class RenderPool:
         self, threads: int, waiting: int, patience: float, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._hands = Hands(threads, "render")
+        self._place = RenderPlace(self._hands)
         self._load = RenderLoad(threads + _AHEAD, threads + waiting, patience)
         self._turns = threads + _AHEAD
         self._patience = patience
@@ -75,28 +75,38 @@ class RenderPool:
         self._held: Counter[str] = Counter()
         self.taken = 0
 
-    @asynccontextmanager
-    async def place(self, account: str, name: str = "", *, must: bool = False) -> AsyncIterator[RenderPlace]:
+    def place(self, account: str, name: str = "", *, must: bool = False) -> "_HeldPlace":
         """Hold a place of *account* until the cover is stored; returns when its turn comes.
 
         *name*: key under which also_for() finds this waiter. *must*: skip the limit, for callers with a bound
         of their own. Raises Busy: at once if no place is free, later if the place went to another.
         """
+        return _HeldPlace(self, account, name, must=must)
+
+    async def take(self, account: str, name: str, *, must: bool) -> RenderPlace:
+        """Take a place; see place(). give_back() MUST follow once it is taken."""
         if not must:
             self._make_room(account)
         self.taken += 1
         self._held[account] += 1
         try:
             await self._turn(account, name)
-            try:
-                yield RenderPlace(self._hands)
-            finally:
-                self._load.note_end(self._now(), is_waited_for=bool(self._queues))
-                self._next()
-        finally:
-            self.taken -= 1
-            self._held[account] -= 1
-            self._held += Counter()  # drops zeros
+        except BaseException:
+            self._leave_place(account)
+            raise
+        return self._place
+
+    def give_back(self, account: str) -> None:
+        """Pass the turn on, and free the place."""
+        self._load.note_end(self._now(), is_waited_for=bool(self._queues))
+        self._next()
+        self._leave_place(account)
+
+    def _leave_place(self, account: str) -> None:
+        self.taken -= 1
+        self._held[account] -= 1
+        if not self._held[account]:
+            del self._held[account]
 
     def also_for(self, name: str, account: str) -> None:
         """Let the waiter *name* also use the turns of *account*, which now waits for the same cover."""
@@ -197,6 +207,24 @@ class RenderPool:
     def close(self) -> None:
         """Stop the threads: running work is finished, waiting work is dropped."""
         self._hands.close()
+
+
+class _HeldPlace:
+    """A place while it is held. A class, as an async generator costs each cover several times as much."""
+
+    __slots__ = ("_account", "_must", "_name", "_pool")
+
+    def __init__(self, pool: RenderPool, account: str, name: str, *, must: bool) -> None:
+        self._pool = pool
+        self._account = account
+        self._name = name
+        self._must = must
+
+    async def __aenter__(self) -> RenderPlace:
+        return await self._pool.take(self._account, self._name, must=self._must)
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._pool.give_back(self._account)
 
 
 def _since(waiter: _Waiter) -> float:
