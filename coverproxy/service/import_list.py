@@ -21,7 +21,7 @@ from coverproxy.domain.titled_list import AUTHOR_COLUMN, TITLE_COLUMN
 from coverproxy.originals.examine import Candidate, Refusal
 from coverproxy.service.import_editions import edition_columns, linked_row
 from coverproxy.service.import_records import fetched
-from coverproxy.service.import_steps import Sender, Step, TitledItems
+from coverproxy.service.import_steps import Passed, Sender, Step, TitledItems
 from coverproxy.storage import packed_text
 
 _FILE_WORDS = [
@@ -32,6 +32,7 @@ _FILE_WORDS = [
     "bestand", "afbeelding", "omslag",
 ]  # fmt: skip
 _URL_WORDS = ("url", "link", "imageurl", "imagelink", "coverurl", "coverlink", "uri")
+_ID_WORDS = ("identifier", "id")
 _SOURCE_WORDS = ("source", "quelle", "origin")
 _DATE_WORDS = ("date", "datum", "modified")
 _LICENCE_WORDS = ("licence", "license", "lizenz", "licencia", "licenza", "rights")
@@ -47,7 +48,8 @@ _NO = ("", "0", "false", "no", "n", "nein", "non", "nee")
 class ImportColumns:
     """The positions of the columns; without a header `isbn,file[,source,date]`.
 
-    `others`: columns with identifiers of other schemes, in the order to try them.
+    `others`: columns with identifiers of other schemes, in the order to try them. `id`: with any, as
+    scheme:value.
     """
 
     isbns: tuple[int, ...] = (0,)
@@ -61,6 +63,7 @@ class ImportColumns:
     no_crop: int | None = None
     title: int | None = None
     author: int | None = None
+    id: int | None = None
 
 
 def open_list(path: Path) -> Iterable[str]:
@@ -113,6 +116,7 @@ def listed(path: Path, sender: Sender) -> Iterator[Step]:
             yield Refusal(where, "", "row", cells, where)
         else:
             yield from _titled(cells, columns or ImportColumns())
+            yield from _remarks(cells, columns or ImportColumns(), where)
             yield _row(cells, columns or ImportColumns(), path, where, sender)
 
 
@@ -127,11 +131,12 @@ def columns_of(header: list[str] | str) -> ImportColumns | str | None:
     isbns, file = tuple(isbn_columns(header)), _first(words, _FILE_WORDS)
     url = _first(words, _URL_WORDS)
     others = tuple(other_columns(header))
-    if (isbns or others) and (file is not None or url is not None):
+    own = _first(words, _ID_WORDS)
+    if (isbns or others or own is not None) and (file is not None or url is not None):
         return ImportColumns(
             isbns, others, file, _first(words, _SOURCE_WORDS), _first(words, _DATE_WORDS), url,
             _first(words, _LICENCE_WORDS), _first(words, _UNTIL_WORDS), _first(words, _NO_CROP_WORDS),
-            _matching(words, TITLE_COLUMN), _matching(words, AUTHOR_COLUMN),
+            _matching(words, TITLE_COLUMN), _matching(words, AUTHOR_COLUMN), own,
         )  # fmt: skip
     has = ", ".join(cell.strip()[:40] for cell in header[:12])
     if isbns or others:
@@ -148,6 +153,26 @@ def _first(words: list[str], known: Iterable[str]) -> int | None:
 
 def _matching(words: list[str], column: re.Pattern[str]) -> int | None:
     return next((at for at, word in enumerate(words) if column.fullmatch(word)), None)
+
+
+def _remarks(cells: list[str], columns: ImportColumns, where: str) -> Iterator[Passed]:
+    """Yield an invalid identifier beside one that names the row's item: that costs no picture."""
+    named = _named(cells, columns)
+    for text in _others(cells, columns):
+        if text != named and not _is_valid(text):
+            shown = text.partition(":")[2]
+            yield Passed(
+                Refusal(where, shown, "identifier", f"{text[:60]!r} is not a valid identifier", where)
+            )
+
+
+def _others(cells: list[str], columns: ImportColumns) -> Iterator[str]:
+    """Yield a row's identifiers beside its ISBN, as scheme:value; such are in a column `id` as they stand."""
+    for scheme, at in columns.others:
+        if text := _cell(cells, at):
+            yield f"{scheme}:{text}"
+    if ":" in (text := _cell(cells, columns.id)):  # other numbers there are the rows' own
+        yield text
 
 
 def _titled(cells: list[str], columns: ImportColumns) -> Iterator[TitledItems]:
@@ -189,7 +214,7 @@ def _row(
     except _BadCell as exc:
         return Refusal(where, isbn, exc.reason, exc.detail, where)
     source = _cell(cells, columns.source) or sender.source
-    others = tuple(filter(None, (_sure(scheme, _cell(cells, at)) for scheme, at in columns.others)))
+    others = tuple(filter(None, map(_sure, _others(cells, columns))))
     found = Candidate(isbn, path.parent / file, source, seconds, terms=terms, place=where, others=others)
     if file:
         return found
@@ -216,10 +241,10 @@ def _date(text: str, column: str) -> int | None:
         raise _BadCell(column, detail) from None
 
 
-def _sure(scheme: str, text: str) -> Identifier | None:
-    """Return the identifier that a cell means beyond doubt; None if it is empty or invalid."""
+def _sure(text: str) -> Identifier | None:
+    """Return the identifier that scheme:value means beyond doubt; None if it is invalid."""
     try:
-        return schemes.parse(scheme, text).sure if text else None
+        return schemes.read(text).sure
     except NotAnIdentifier:
         return None
 
@@ -230,7 +255,7 @@ def _named(cells: list[str], columns: ImportColumns) -> str:
     Without a valid one, the first of any kind, so that the refusal can say what is wrong.
     """
     isbn = first_isbn([_cell(cells, at) for at in columns.isbns]) if columns.isbns else ""
-    others = [f"{scheme}:{text}" for scheme, at in columns.others if (text := _cell(cells, at))]
+    others = list(_others(cells, columns))
     if is_isbn(isbn) or not others:
         return isbn
     return next(filter(_is_valid, others), isbn or others[0])

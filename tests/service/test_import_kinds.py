@@ -280,6 +280,29 @@ def test_a_list_says_terms(library: Library) -> None:
     assert library.refusals[0].place == f"{path}:4"
 
 
+def test_each_valid_identifier_of_a_row_names_its_item(library: Library) -> None:
+    """An invalid one beside it is a line of the report, with the row's place; the row is taken in."""
+    for name in "abc":
+        library.put(f"{name}.jpg", {"a": BLUE, "b": RED, "c": GREEN}[name])
+    path = library.put(
+        "ids.csv",
+        f"isbn,issn,oclc,lccn,ean,ppn,id,file\n"
+        f"{BOOK},2999-0009,(OCoLC)12,n78-890351,036000291452,862934397,7,a.jpg\n"
+        f"{OTHERS[0]},2999-0000,x,,,1,,b.jpg\n,,,,,,oclc:77,c.jpg\n".encode(),
+    )
+    report = take(library, path)
+    assert (report.added, report.refused.total()) == (3, 0)
+    assert {(each.isbn, each.reason, each.place) for each in library.refusals} == {
+        (text, "identifier", f"{path}:3") for text in ("2999-0000", "x", "1")
+    }
+    with library.shelf() as shelf:
+        names = {str(each) for each in shelf.catalogue.aliases.names(Identifier(ISBN, BOOK))}
+        assert len(shelf.catalogue.find(Identifier("oclc", "77"))) == 1
+    assert names == {
+        f"isbn:{BOOK}", "issn:29990009", "oclc:12", "lccn:n78890351", "ean:0036000291452", "ppn:862934397"
+    }  # fmt: skip
+
+
 def test_terms_that_change_are_entered(library: Library) -> None:
     """The same picture under another licence is not "in already"."""
     library.put("a.jpg", BLUE)
