@@ -87,8 +87,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(len(os.sched_getaffinity(0)) + 1, 4)
 
 
+# Until all tests are collected the garbage collector would look again and again at what stays.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what stays to the end: 300,000 objects, 0.2 s at each look."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import orjson
+from conftest import configured, fill
 from running import key, run
 
 
@@ -13,11 +14,13 @@ def keys(data: Path) -> set[str]:
     return {each["label"] for each in orjson.loads(run("key", "list", "--json", data=data))}
 
 
-def test_what_was_saved_comes_back(tmp_path: Path, drawn: Path, drawn_isbns: list[str]) -> None:
+def test_what_was_saved_comes_back(
+    tmp_path: Path, drawn: Path, stocked: Path, drawn_isbns: list[str]
+) -> None:
     """A backup beside an open writer, restored into a new folder, has the keys and every original; what was
     not committed is not in it, and a second backup copies only what is new."""
     data, saved, other = tmp_path / "data", tmp_path / "saved", tmp_path / "other"
-    run("import", drawn, data=data)
+    fill(configured(data), stocked, drawn)
     key(data)
     with closing(sqlite3.connect(data / "state.db", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")

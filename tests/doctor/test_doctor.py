@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Running
+from conftest import Running, configured, fill
 from running import COMMAND, ENVIRONMENT, ended, key, run
 
 from coverproxy.cache.last_use import LastUse
@@ -30,10 +30,10 @@ from coverproxy.imaging import vips
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory, drawn: Path) -> Path:
+def healthy(tmp_path_factory: pytest.TempPathFactory, drawn: Path, stocked: Path) -> Path:
     """A data folder with covers, a key, and derivatives."""
     data = tmp_path_factory.mktemp("healthy") / "data"
-    run("import", drawn, "--mode", "link", data=data)
+    fill(configured(data), stocked, drawn)
     key(data)
     (data / "list").write_text("9780141439518\n")
     run("warm", data / "list", data=data)

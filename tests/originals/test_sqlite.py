@@ -184,15 +184,17 @@ def test_it_survives_being_closed(catalogue: SqliteCatalogue, path: Path) -> Non
 def python(script: str, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests' / 'originals'}"},
+        stderr=subprocess.PIPE, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
     )  # fmt: skip
 
 
 ENTER = """
-import sys, pathlib, test_sqlite as t
-catalogue = t.SqliteCatalogue(pathlib.Path(sys.argv[1]), {})
-print(len(catalogue.find(t.BOOK)))
-catalogue.add(t.original(2))
+import sys, pathlib
+from contracts_catalogue import BOOK, original
+from coverproxy.originals.sqlite import SqliteCatalogue
+catalogue = SqliteCatalogue(pathlib.Path(sys.argv[1]), {})
+print(len(catalogue.find(BOOK)))
+catalogue.add(original(2))
 catalogue.close()
 """
 
@@ -206,13 +208,15 @@ def test_another_process_sees_and_is_seen(catalogue: SqliteCatalogue, path: Path
 
 
 RACE = """
-import sys, time, pathlib, test_sqlite as t
+import sys, time, pathlib
+from contracts_catalogue import original
+from coverproxy.originals.sqlite import SqliteCatalogue
 folder, number, start = pathlib.Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 for turn in range(25):
-    catalogue = t.SqliteCatalogue(folder / f"{turn}.db", {})
+    catalogue = SqliteCatalogue(folder / f"{turn}.db", {})
     time.sleep(max(0, start + turn * 0.04 - time.time()))
     catalogue.open()
-    catalogue.add(t.original(number))
+    catalogue.add(original(number))
     catalogue.close()
 """
 

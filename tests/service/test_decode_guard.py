@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import COVERED, configured, take_in
+from conftest import COVERED, configured, fill
 from running import ENVIRONMENT, children, get, key, run
 from samples import shrunk
 
@@ -97,7 +97,7 @@ def is_gone(process: int) -> bool:
 
 
 @pytest.fixture
-def serve(tmp_path: Path, drawn: Path) -> Iterator[Serve]:
+def serve(tmp_path: Path, drawn: Path, stocked: Path) -> Iterator[Serve]:
     """A function that starts a server whose decoder the poison crashes or hangs."""
     running: list[Poisoned] = []
 
@@ -105,7 +105,7 @@ def serve(tmp_path: Path, drawn: Path) -> Iterator[Serve]:
         what: str, *arguments: str, with_spare: bool = False, with_crumbs: bool = False, **environment: str
     ) -> Poisoned:
         data = tmp_path / "data"
-        take_in(configured(data), drawn)
+        fill(configured(data), stocked, drawn)
         _take_in_poison(drawn, tmp_path / "poison", data, with_spare=with_spare)
         if with_crumbs:
             _leave_crumbs(data)
