@@ -77,7 +77,10 @@ class PostgresTables:
             )
 
     def finish(self) -> None:
-        """See Tables."""
+        """See Tables. The server samples the tables, so that it plans for full ones from the start."""
+        for table in self.tables():
+            with self._pool.lent(within=None) as connection:
+                run(connection, f"ANALYZE {table}")
         for table, column in self._numbered.items():
             self._pool.write(
                 f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'),"  # noqa: S608 - names of tables

@@ -76,6 +76,10 @@ async def test_there_and_back_all_is_the_same(data: Path, postgres: Cluster, tmp
 
     before = rows(data)
     assert rows(back) == before
+    pool = PostgresPool(url, StoreUnavailable)
+    sampled = pool.read("SELECT reltuples FROM pg_class WHERE oid = 'original'::regclass")
+    pool.close()
+    assert sampled == [(len(before["original"]),)], "the server knows how large its tables are"
     assert {name for name, found in before.items() if found} >= {
         "absent", "alias", "hidden", "key", "made", "made_item", "numbered", "original", "quarantined",
         "secret",
