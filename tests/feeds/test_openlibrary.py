@@ -75,6 +75,16 @@ def test_dirt_between_covers_is_passed_over() -> None:
     assert (found.covers, found.works, found.identifiers) == ((7,), (), (SentIdentifier("olid", "OL1M"),))
 
 
+def test_identifiers_may_be_numbers() -> None:
+    """Some lines have them without quotes; booleans and nulls among them name nothing."""
+    (found,) = read(line(isbn_13=[9780141439518, True, None, 1.5], oclc_numbers=[123], covers=[7]))
+
+    assert isinstance(found, Edition)
+    assert [(each.scheme, each.text) for each in found.identifiers] == [
+        ("isbn", "9780141439518"), ("oclc", "123"), ("olid", "OL1M"),
+    ]  # fmt: skip
+
+
 def test_lines_that_cannot_be_read_are_reported() -> None:
     """Each bad line says why, and the next is read."""
     bad = b'/type/edition\t/books/OL1M\t1\t2026\t{"covers": [1\n'

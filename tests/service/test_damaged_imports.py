@@ -11,6 +11,7 @@ from senders import BLUE, bytes_of, feature, onix, product, take
 
 from coverproxy.cli import main
 from coverproxy.domain.formats import sniff
+from coverproxy.feeds.onix import OnixRules
 from coverproxy.imaging.completeness import seems_whole
 
 LARGE = images.jpeg(images.cover(600, 900), keep="none")
@@ -99,6 +100,19 @@ def test_the_next_version_is_taken_for_a_damaged_one(library: Library, damaged: 
     assert bytes_of(library) == [SMALL]
     assert library.is_consistent()
     assert take(library, onix(library, versions("tiff.jpg", "large.jpg", "small.jpg"))).already == 1
+
+
+def test_the_pack_is_taken_for_a_damaged_front(library: Library) -> None:
+    """Where the operator lets it stand in: a picture of another role is the next to try."""
+    library.put("front.jpg", CUT)
+    library.put("pack.jpg", SMALL)
+    front, pack = product("front.jpg"), product("pack.jpg")
+    start, end = pack.index("<SupportingResource>"), pack.index("</CollateralDetail>")
+    also = pack[start:end].replace("ContentType>01<", "ContentType>03<")
+    path = onix(library, front.replace("</CollateralDetail>", also + "</CollateralDetail>"))
+    report = take(library, path, onix=OnixRules(contents=("01", "03")))
+    assert (report.added, report.damaged) == (1, 0)
+    assert bytes_of(library) == [SMALL]
 
 
 def test_of_damaged_versions_the_first_is_kept(library: Library) -> None:
