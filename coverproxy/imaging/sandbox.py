@@ -4,6 +4,8 @@ import ctypes
 import errno
 import os
 import resource
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +13,9 @@ from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _SIGKILL = 9
+
+_GROUP_TRIES = 10
+"""How often stand_back() tries to tell the kernel a session's niceness."""
 
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 """Syscall numbers, the same on every architecture (landlock(7)); glibc has no wrappers for them."""
@@ -76,6 +81,42 @@ def die_first() -> None:
     """Make the kernel's OOM killer prefer this process over those that answer clients."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def stand_back(niceness: int) -> Callable[[], None]:
+    """Return what makes this process nicer by *niceness*. MUST come before confine(); its result may wait.
+
+    Where the kernel groups processes by session (sched_autogroup), niceness counts within a session alone,
+    and nginx has one of its own: renders would take as much of a core as nginx. So this process leaves its
+    session, and the new one gets the niceness too.
+    """
+    if not niceness:
+        return lambda: None
+    group = -1
+    with suppress(OSError):
+        os.setsid()
+        group = os.open("/proc/self/autogroup", os.O_WRONLY)
+
+    def done() -> None:
+        os.nice(niceness)
+        if group >= 0:
+            _write_patiently(group, str(niceness).encode())
+            os.close(group)
+
+    return done
+
+
+def _write_patiently(handle: int, told: bytes) -> None:
+    """Write to a file that the kernel lets only one unprivileged process write to in a tenth of a second."""
+    for _ in range(_GROUP_TRIES):
+        try:
+            os.write(handle, told)
+        except BlockingIOError:
+            time.sleep(0.1)
+        except OSError:
+            return
+        else:
+            return
 
 
 def confine(memory_bytes: int, file_bytes: int) -> Confinement:

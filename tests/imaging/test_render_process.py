@@ -94,14 +94,21 @@ def test_what_is_in_force_is_told(start: Start) -> None:
 
 
 def test_renders_give_way() -> None:
-    """A render process that is ready is nicer by as much as it is asked to be, and so is what it decodes."""
+    """A render process that is ready is nicer by as much as it is asked to be, and so is what it decodes.
+
+    So is its session, as the kernel may weigh sessions against each other first: nginx has its own.
+    """
     processes = RenderProcesses(1, Bounds(30.0, 384 * MIB, MIB, niceness=10))
     processes.start()
     (process,) = processes.numbers()
     niceness = os.getpriority(os.PRIO_PROCESS, process)
+    group = Path(f"/proc/{process}/autogroup")
+    session, told = os.getsid(process), group.read_text() if group.exists() else "nice 10"
     processes.close()
 
     assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+    assert session == process
+    assert told.split()[-2:] == ["nice", "10"]
 
 
 def test_a_memory_bomb_dies_alone(start: Start) -> None:
