@@ -32,6 +32,11 @@ class RenderLoad:
             self._seconds = self._seconds + _WEIGHT * (took - self._seconds) if self._seconds else took
         self._ended = now if is_waited_for else float("-inf")
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the queue takes long: then each newcomer takes the place of one that waits in vain."""
+        return self._long_since is not None
+
     def places(self, now: float, taken: int) -> int:
         """Return how many places there are now, of which so many are taken."""
         wait = taken * self._seconds

@@ -14,10 +14,11 @@ COVER = 0.01
 
 
 class Day:
-    """A queue whose thread makes a cover every COVER seconds, and everyone who came to it."""
+    """A queue whose thread makes a cover every so many *seconds*, and everyone who came to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = COVER) -> None:
         self.at = 0.0
+        self._seconds = seconds
         self.queue = RenderPool(1, 128, PATIENCE, lambda: self.at)
         self.made: list[float] = []
         self.refused: list[float] = []
@@ -42,7 +43,7 @@ class Day:
 
     async def go_on(self) -> None:
         """Let the time of one cover pass."""
-        self.at += COVER
+        self.at += self._seconds
         if self._making:
             self._making.pop(0).set()
         for _ in range(4):
@@ -69,6 +70,18 @@ async def test_under_lasting_overload_all_capacity_serves_in_time() -> None:
     assert max(day.made + day.refused) <= PATIENCE + 0.1
     assert set(day.refused[refused_late:]) == {0.0}
     assert max(day.made[500:]) < PATIENCE * 0.6
+    await day.end()
+
+
+async def test_nobody_waits_in_vain_where_covers_are_slow() -> None:
+    """With covers that take long the places never run out; who has waited in vain gives way all the same."""
+    day = Day(seconds=0.05)
+    for _ in range(200):
+        for _ in range(3):
+            await day.come()
+        await day.go_on()
+    assert len([each for each in day.made if each <= PATIENCE]) >= 0.9 * 200
+    assert max(day.made + day.refused) <= PATIENCE + 0.1
     await day.end()
 
 
