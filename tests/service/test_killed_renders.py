@@ -6,10 +6,12 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from queue import SimpleQueue
 
 import orjson
 from conftest import configured, fill
@@ -22,7 +24,8 @@ __all__ = ["data", "serve"]
 SIZES = ("small", "medium")
 LATER = ("pending", "unavailable")
 KILLS = int(os.environ.get("COVERPROXY_TEST_KILLS", "5"))
-"""How often a render process is killed at least; more take longer and find more."""
+"""How often a render process is killed; more take longer and find more."""
+READERS = 6
 
 Wish = tuple[str, str]
 """An ISBN and a size."""
@@ -30,44 +33,47 @@ Wish = tuple[str, str]
 
 @dataclass
 class Readers:
-    """Six readers who ask for every cover once. `told`: the answers; `open`: what is asked for now."""
+    """Readers who ask for each of `wishes`, until they get None. `told`: the answers; `open`: what waits."""
 
     url: str
-    wishes: list[Wish]
+    wishes: SimpleQueue[Wish | None] = field(default_factory=SimpleQueue)
     told: list[tuple[Wish, int, str, str, bytes]] = field(default_factory=list)
     open: set[Wish] = field(default_factory=set)
 
     def start(self) -> list[threading.Thread]:
-        threads = [threading.Thread(target=self._read) for _ in range(6)]
+        threads = [threading.Thread(target=self._read) for _ in range(READERS)]
         for each in threads:
             each.start()
         return threads
 
     def _read(self) -> None:
-        with suppress(IndexError):
-            while True:
-                wish = self.wishes.pop()
-                self.open.add(wish)
-                status, headers, body = get(f"{self.url}/{wish[1]}/isbn/{wish[0]}")
-                self.told.append((wish, status, headers["X-Cover-Status"], headers["Cache-Control"], body))
-                self.open.discard(wish)
+        while wish := self.wishes.get():
+            status, headers, body = get(f"{self.url}/{wish[1]}/isbn/{wish[0]}")
+            self.told.append((wish, status, headers["X-Cover-Status"], headers["Cache-Control"], body))
+            self.open.discard(wish)
+
+    def ask(self, wishes: Iterable[Wish]) -> None:
+        """Ask for more covers."""
+        for wish in wishes:
+            self.open.add(wish)
+            self.wishes.put(wish)
 
     def pause(self) -> None:
-        """Wait until all that is asked for now is answered: no cover meets two kills in a row by chance."""
-        now, deadline = set(self.open), time.monotonic() + 60
-        while now & self.open:
+        """Wait until all is answered: no cover meets two kills in a row by chance."""
+        deadline = time.monotonic() + 60
+        while self.open:
             assert time.monotonic() < deadline
             time.sleep(0.005)
 
 
-def kill_one(served: Served) -> bool:
-    """Kill a render process of the server, by chance; return whether there was one."""
-    found = [each for worker in workers(served) for each in children(worker)]
-    if not found:
-        return False
+def kill_one(served: Served) -> None:
+    """Kill a render process of the server, by chance, as soon as there is one."""
+    deadline = time.monotonic() + 60
+    while not (found := [each for worker in workers(served) for each in children(worker)]):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
     with suppress(ProcessLookupError):
         os.kill(random.choice(found), signal.SIGKILL)  # noqa: S311 - chance, no secret
-    return True
 
 
 def undisturbed(folder: Path, stocked: Path, drawn: Path, isbns: list[str]) -> dict[Wish, bytes]:
@@ -94,15 +100,17 @@ def test_killed_render_processes_cost_others_nothing(
     served = serve("--workers", "2")
     wishes = list(right)
     random.shuffle(wishes)
-    readers, kills = Readers(f"{served.url}/devkey/{name}", wishes), 0
+    readers = Readers(f"{served.url}/devkey/{name}")
     threads = readers.start()
-    while readers.wishes:
-        kills += kill_one(served)
+    for number in range(KILLS):
+        readers.ask(wishes[number::KILLS])
+        kill_one(served)
         readers.pause()
+    for _ in threads:
+        readers.wishes.put(None)
     for each in threads:
         each.join()
 
-    assert kills >= KILLS
     assert len(readers.told) == len(right)
     for wish, status, cover, keep, body in readers.told:
         assert status == 200
