@@ -6,12 +6,15 @@ _WEIGHT = 0.1
 _AT_MOST, _AGAIN = 0.5, 0.25
 """Shares of the patience. Under overload the queue takes so long at most; it is over when it takes less."""
 
+_LASTING = 4.0
+"""Times the patience. Pages of covers that follow each other are no overload: browsers wait for them."""
+
 
 class RenderLoad:
     """The measured pace of a render queue, and the places that follow from it.
 
-    A page's hundred covers at once wait for their turns, however long that takes: nobody comes after them.
-    It is overload when the queue takes longer than *patience* (seconds) for as long as that. From then on a
+    A page's hundred covers at once wait for their turns, and so do those of the next page. It is overload
+    when the queue takes longer than *patience* (seconds) for four times as long as that. From then on a
     newcomer gets no place, unless it is served within half of the patience, until the queue is short.
 
     *least*: places that always are, so that no thread is idle. *most*: all of them.
@@ -32,18 +35,16 @@ class RenderLoad:
             self._seconds = self._seconds + _WEIGHT * (took - self._seconds) if self._seconds else took
         self._ended = now if is_waited_for else float("-inf")
 
-    @property
-    def is_long(self) -> bool:
-        """Whether the queue takes long: then each newcomer takes the place of one that waits in vain."""
-        return self._long_since is not None
-
     def places(self, now: float, taken: int) -> int:
         """Return how many places there are now, of which so many are taken."""
         wait = taken * self._seconds
-        if wait < self._patience * _AGAIN:
+        if wait < self._patience * (_AGAIN if self._is_overload(now) else 1):
             self._long_since = None
-        elif self._long_since is None and wait > self._patience:
+        elif self._long_since is None:
             self._long_since = now
-        if self._long_since is None or now - self._long_since < self._patience:
+        if not self._is_overload(now):
             return self._most
         return min(max(int(self._patience * _AT_MOST / self._seconds), self._least + 1), self._most)
+
+    def _is_overload(self, now: float) -> bool:
+        return self._long_since is not None and now - self._long_since >= self._patience * _LASTING
