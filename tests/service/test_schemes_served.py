@@ -155,7 +155,7 @@ def test_a_list_has_a_column_for_each_scheme(tmp_path: Path) -> None:
     rows = list(listed(tmp_path / "list.csv", Sender()))
 
     found = {row.isbn: type(row) for row in rows if isinstance(row, Candidate | Refusal)}
-    assert len(found) == len(rows)
+    assert len(found) == sum(isinstance(row, Candidate | Refusal) for row in rows) == 5
     assert found == {
         "9780545010221": Candidate, "issn:0378-5955": Candidate, "oclc:(OCoLC)12345": Candidate, "": Refusal,
         "issn:0378-5954": Candidate,
