@@ -152,8 +152,8 @@ class AddressBounds:
         method, target = begun[1].decode(), begun[2].decode("latin-1")
         is_too_long = len(head) >= HEAD_BYTES and b"\n" not in head
         path = target.partition("?")[0]
-        is_others = _PICTURE.match(path) or NEVER_FAILS in target[:200] or in_own_form(target, "")
-        if not (is_too_long or is_others):
+        is_unencoded = not target.isascii() and (_PICTURE.match(path) or in_own_form(target, ""))
+        if not (is_too_long or is_unencoded or NEVER_FAILS in target[:200]):
             return None
         error = TooLong(f"the address is longer than {HEAD_BYTES} bytes")
         refused = error if is_too_long else BadQuestion("this is not valid HTTP")
