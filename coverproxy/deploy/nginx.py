@@ -56,7 +56,7 @@ _SHAPES: tuple[tuple[ShapeName, str], ...] = (
 
 _OTHERS = (
     ("isbn", rf"(?:asin|(?:ean|upc)(?=/[0-9]{{13}}))/{_ISBN}"),
-    ("ismn", rf"(?:isbn|ean|upc|asin)/{_ISMN}"),
+    (schemes.ISMN, rf"(?:isbn|ean|upc|asin)/{_ISMN}"),
 )
 """Own addresses, below the size, that mean another scheme's identifier: most bar codes are ISBNs."""
 

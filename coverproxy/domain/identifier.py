@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 ISBN = "isbn"
-ISMN = "ismn"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import NotAnIdentifier, TooMany
-from coverproxy.domain.identifier import ISMN, Reading
+from coverproxy.domain.identifier import Reading
 from coverproxy.domain.isbn_list import Row, isbn_columns, lines, other_columns, simplified
 from coverproxy.domain.table_rows import delimiter_of
 
@@ -91,7 +91,7 @@ def _reading(text: str) -> tuple[Reading, str]:
         if found is None:
             raise
         return schemes.read(found[1]), found[2]
-    is_isbn = reading.identifiers[0].scheme in (schemes.ISBN, ISMN)
+    is_isbn = reading.identifiers[0].scheme in (schemes.ISBN, schemes.ISMN)
     return reading, _ISBN.sub("", clipped, count=1) if is_isbn else ""
 
 

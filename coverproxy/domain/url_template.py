@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from stdnum import isbn as stdnum_isbn
 
-from coverproxy.domain import isbn
-from coverproxy.domain.identifier import ISBN, ISMN, Identifier
+from coverproxy.domain import isbn, schemes
+from coverproxy.domain.identifier import ISBN, Identifier
 
 FIELDS = ("isbn13", "isbn10", "isbn13_hyphens", "isbn10_hyphens")
 
@@ -57,7 +57,7 @@ class Template:
         Only digits, X and hyphens are inserted, so a client cannot change a URL's host or leave a folder, and
         nothing needs percent-encoding.
         """
-        if identifier.scheme not in (ISBN, ISMN):
+        if identifier.scheme not in (ISBN, schemes.ISMN):
             return None
         ten = isbn.to_isbn10(identifier.value)
         forms = {name: _form(name, identifier.value, ten) for name in self._names}

@@ -12,10 +12,10 @@ from coverproxy.domain.schemes.base import MAX_TEXT, Scheme
 from coverproxy.domain.schemes.libraries import Lccn, Local, Oclc, Ppn
 from coverproxy.domain.schemes.network import Doi, Isni, Olid, Viaf, Wikidata
 from coverproxy.domain.schemes.serials import Issn
-from coverproxy.domain.schemes.trade import Asin, Ean, Isbn, Ismn, of_isbns
+from coverproxy.domain.schemes.trade import ISMN, Asin, Ean, Isbn, Ismn, of_isbns
 
 __all__ = [
-    "AGENCY", "ALIASES", "ALL", "ISBN", "LOCAL", "MAX_TEXT", "PLAIN_LOCAL", "Scheme",
+    "AGENCY", "ALIASES", "ALL", "ISBN", "ISMN", "LOCAL", "MAX_TEXT", "PLAIN_LOCAL", "Scheme",
     "for_people", "named", "of_isbns", "parse", "read", "shard", "stems", "unlisted",
 ]  # fmt: skip
 

@@ -8,10 +8,11 @@ from stdnum import ismn as stdnum_ismn
 
 from coverproxy.domain import isbn
 from coverproxy.domain.errors import NotAnIdentifier
-from coverproxy.domain.identifier import ISBN, ISMN, Identifier, Reading
+from coverproxy.domain.identifier import ISBN, Identifier, Reading
 from coverproxy.domain.schemes import serials
 from coverproxy.domain.schemes.base import Scheme
 
+ISMN = "ismn"
 _MUSICLAND = "9790"
 """The ISMN's part of 979; the rest belongs to ISBN."""
 

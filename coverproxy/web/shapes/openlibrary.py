@@ -16,7 +16,7 @@ from coverproxy.domain.errors import (
     Pending,
     UnknownScheme,
 )
-from coverproxy.domain.identifier import ISBN, ISMN, Identifier, Reading
+from coverproxy.domain.identifier import ISBN, Identifier, Reading
 from coverproxy.domain.json_fields import Px
 from coverproxy.domain.spec import Wanted
 from coverproxy.web.answers import Answer
@@ -92,7 +92,7 @@ async def _as_json(request: web.Request, wanted: Wanted) -> web.Response:
 
 async def _number(request: web.Request, item: Identifier) -> int:
     """Return an item's number, which is given to it by this. Raises Unavailable."""
-    if item.scheme in (ISBN, ISMN):
+    if item.scheme in (ISBN, schemes.ISMN):
         return int(item.value)
     return await request.app[COVERS].number(item)
 

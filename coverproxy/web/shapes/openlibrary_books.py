@@ -7,10 +7,10 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
-from coverproxy.domain import isbn
+from coverproxy.domain import isbn, schemes
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, TooMany
-from coverproxy.domain.identifier import ISBN, ISMN, Identifier
+from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import Original
 from coverproxy.web import jsonp
 from coverproxy.web.api.address import Parameter
@@ -145,7 +145,7 @@ def _identifiers(book: Identifier) -> dict[str, list[str]]:
 def _pictures(request: web.Request, original: Original) -> BooksCover:
     """Return the three addresses; for ISBNs by number, since BookWyrm parses that from them."""
     book = original.identifier
-    place = f"id/{book.value}" if book.scheme in (ISBN, ISMN) else path_of(book)
+    place = f"id/{book.value}" if book.scheme in (ISBN, schemes.ISMN) else path_of(book)
 
     def at(letter: str) -> str:
         return versioned(f"{start(request)}/b/{place}-{letter}.jpg", original)
