@@ -38,13 +38,14 @@ class RenderLoad:
     def places(self, now: float, taken: int) -> int:
         """Return how many places there are now, of which so many are taken."""
         wait = taken * self._seconds
-        if wait < self._patience * (_AGAIN if self._is_overload(now) else 1):
+        if wait < self._patience * (_AGAIN if self.is_overload(now) else 1):
             self._long_since = None
         elif self._long_since is None:
             self._long_since = now
-        if not self._is_overload(now):
+        if not self.is_overload(now):
             return self._most
         return min(max(int(self._patience * _AT_MOST / self._seconds), self._least + 1), self._most)
 
-    def _is_overload(self, now: float) -> bool:
+    def is_overload(self, now: float) -> bool:
+        """Return whether more has come for long than can be made."""
         return self._long_since is not None and now - self._long_since >= self._patience * _LASTING

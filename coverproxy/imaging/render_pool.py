@@ -128,14 +128,18 @@ class RenderPool:
 
     def _room(self, account: str) -> list[_Waiter] | None:
         """Return the waiters to evict so that *account* gets a place, usually none; None: it gets none."""
-        places = self._load.places(self._now(), self.taken)
+        now = self._now()
+        places = self._load.places(now, self.taken)
         is_at_most = self._held[account] >= places - max(places // 4, 1)
-        if not is_at_most and self.taken < places:
+        is_full = is_at_most or self.taken >= places
+        if not is_full and not self._load.is_overload(now):
             return []
         asked = [account] if is_at_most else list(self._queues)
         oldest = min((self._oldest(each) for each in asked if each in self._queues), key=_since, default=None)
-        if oldest is not None and self._now() - oldest.since > self._patience:
-            return [oldest]
+        if oldest is not None and now - oldest.since > self._patience:
+            return [oldest]  # it comes last as long as others come: the latest is next
+        if not is_full:
+            return []
         if is_at_most:
             return None
         largest = max(self._queues, key=lambda each: self._held[each], default=account)
