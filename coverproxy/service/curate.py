@@ -270,6 +270,7 @@ def state_of(
         "pinned": [each.digest.hex() for each in found if each.is_pinned],
         "hidden": [digest.hex() for digest in decisions.hidden_digests()],
         "book": decisions.hidden_book() is not None,
+        "pending": [each.digest.hex() for each in found if each.state is OriginalState.PENDING],
     }
     if new is not None and all(each.digest != new for each in found):
         state["new"] = new.hex()
@@ -289,11 +290,13 @@ def _put_back(tables: CatalogueTables, identifier: Identifier, was: dict[str, An
         decisions.unhide(None)
     elif decisions.hidden_book() is None:
         decisions.hide(None, by)
+    waiting = was.get("pending", [])  # not in entries of earlier versions
     for each in tables.of_item(identifier):
-        state = each.state
+        state, name = each.state, each.digest.hex()
         if state in (None, OriginalState.HIDDEN):
-            state = OriginalState.HIDDEN if decisions.hidden(each.digest) else None
-        tables.decide(each, state, is_pinned=each.digest.hex() in was["pinned"])
+            shown = OriginalState.PENDING if name in waiting else None
+            state = OriginalState.HIDDEN if decisions.hidden(each.digest) else shown
+        tables.decide(each, state, is_pinned=name in was["pinned"])
 
 
 def is_own_earlier(old: Original, *, shown: Original) -> bool:

@@ -1,7 +1,9 @@
 """What people decide of a book's originals is shown at once, and outlives every import and source."""
 
 import hashlib
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import images
@@ -157,6 +159,21 @@ def test_each_decision_can_be_undone(desk: Desk) -> None:
     assert desk.shown() == 600
     with pytest.raises(NoSuchOriginal):
         desk.curator.undo(10**6, ANNA)
+
+
+@pytest.mark.parametrize("act", [Curator.approve, Curator.hide])
+def test_what_waited_waits_again(
+    desk: Desk, act: Callable[[Curator, Identifier, bytes, Decision], None]
+) -> None:
+    """Undoing the review of a picture puts it back among those that wait, and shows nothing."""
+    with closing(sqlite3.connect(desk.library.data / "catalogue.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE original SET state = 'pending' WHERE digest = ?", (desk.large,))
+    act(desk.curator, NAME, desk.large, ANNA)
+    assert desk.curator.pending(9) == []
+    desk.curator.undo(desk.curator.history(NAME)[0].number, ANNA)
+
+    assert [each.digest for each in desk.curator.pending(9)] == [desk.large]
+    assert desk.shown() == 500
 
 
 def test_a_digest_is_named_by_its_beginning(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of uploads, replacements and hiding, through a real server: nothing torn or lost."""
+"""kill -9 in the middle of uploads, replacements, hiding, reviews and undoing: nothing torn or lost."""
 
 import hashlib
 import http.client
@@ -6,20 +6,23 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import images
 import orjson
 import pytest
-from library import BOOK, Library
+from library import BOOK, OTHERS, Library
 from running import COMMAND, ENVIRONMENT, key
 
+from coverproxy.domain.decisions import Act
 from coverproxy.domain.identifier import ISBN, Identifier
 from coverproxy.domain.original import OriginalState
 
@@ -190,3 +193,71 @@ def agrees(library: Library, librarian: Librarian) -> None:
     librarian.shown = {digest: one.state is not OriginalState.HIDDEN for digest, one in rows.items()}
     pinned = [each.digest for each in rows.values() if each.is_pinned]
     assert len(pinned) <= 1
+
+
+@dataclass
+class Reviewer:
+    """Approves what waits, book by book, and undoes each, in turn. `acts`: those acknowledged, by book."""
+
+    key: str
+    acts: dict[str, int] = field(default_factory=dict)
+    doing: str = ""
+
+    def work(self, port: int) -> None:
+        """Go on until the server is gone."""
+        with suppress(OSError, http.client.HTTPException):
+            while True:
+                for book in OTHERS:
+                    self.doing = book
+                    told = self._ask(port, "GET", None)
+                    wish: dict[str, object] = {"act": "approve", "digest": told["originals"][0]["digest"]}
+                    if told["history"] and told["history"][0]["act"] == "approve":
+                        wish = {"act": "undo", "number": told["history"][0]["number"]}
+                    self._ask(port, "POST", orjson.dumps(wish))
+                    self.acts[book] = self.acts.get(book, 0) + 1
+
+    def _ask(self, port: int, method: str, body: bytes | None) -> Any:
+        path = f"/devkey/{self.key}/originals/isbn/{self.doing}"
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            connection.request(method, path, body, {"Authorization": f"Bearer {TOKEN}"})
+            got = connection.getresponse()
+            told = got.read()
+        assert got.status == 200, told
+        return orjson.loads(told)
+
+
+@pytest.mark.timeout(60 * KILLS)
+def test_a_killed_review_is_done_or_not(tmp_path: Path) -> None:
+    """An approval and its undoing are in the picture's state and in the history, or in neither."""
+    library = Library(tmp_path)
+    for number, book in enumerate(OTHERS):
+        library.put(f"{book}.jpg", images.distinct(images.small_jpeg(), number))
+    library.take_in()
+    with closing(sqlite3.connect(library.data / "catalogue.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE original SET state = 'pending'")
+    reviewer, moments = Reviewer(key(library.data)), random.Random()  # noqa: S311 - moments, not secrets
+    for _ in range(KILLS):
+        process, port = started(library.data)
+        before, thread = sum(reviewer.acts.values()), threading.Thread(target=reviewer.work, args=(port,))
+        thread.start()
+        while sum(reviewer.acts.values()) < before + 3 and thread.is_alive():
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.05))
+        ended(process, signal.SIGKILL)
+        thread.join()
+        assert sum(reviewer.acts.values()) >= before + 3
+        reviewed(library, reviewer)
+
+
+def reviewed(library: Library, reviewer: Reviewer) -> None:
+    """Assert that states and histories say the same, and all that was acknowledged."""
+    assert library.is_sound()
+    with library.shelf() as shelf:
+        for book in OTHERS:
+            (original,) = shelf.catalogue.find(Identifier(ISBN, book))
+            deeds = [each.act for each in shelf.catalogue.decisions.history(Identifier(ISBN, book), 10_000)]
+            known = reviewer.acts.get(book, 0)
+            assert len(deeds) in ((known, known + 1) if book == reviewer.doing else (known,))
+            assert deeds == [Act.UNDO if at % 2 else Act.APPROVE for at in range(len(deeds))][::-1]
+            assert (original.state is OriginalState.PENDING) is (len(deeds) % 2 == 0)
+            reviewer.acts[book] = len(deeds)
