@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,8 +10,6 @@ from itertools import chain
 from pathlib import Path
 
 from coverproxy.domain import list_text, schemes
-from coverproxy.domain.errors import NotAnIdentifier
-from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.isbn_list import first_isbn, is_isbn, isbn_columns, other_columns, simplified
 from coverproxy.domain.item_title import item_title
 from coverproxy.domain.original import LATEST_DATE, Terms
@@ -159,7 +156,7 @@ def _remarks(cells: list[str], columns: ImportColumns, where: str) -> Iterator[P
     """Yield an invalid identifier beside one that names the row's item: that costs no picture."""
     named = _named(cells, columns)
     for text in _others(cells, columns):
-        if text != named and not _is_valid(text):
+        if text != named and not schemes.is_valid(text):
             shown = text.partition(":")[2]
             yield Passed(
                 Refusal(where, shown, "identifier", f"{text[:60]!r} is not a valid identifier", where)
@@ -180,9 +177,8 @@ def _titled(cells: list[str], columns: ImportColumns) -> Iterator[TitledItems]:
     title = item_title(_cell(cells, columns.title), _cell(cells, columns.author))
     if title is None:
         return
-    with suppress(NotAnIdentifier):
-        if item := schemes.read(_named(cells, columns)).sure:
-            yield TitledItems((item,), title)
+    if item := schemes.sure(_named(cells, columns)):
+        yield TitledItems((item,), title)
 
 
 def _fits(cells: list[str] | str) -> bool:
@@ -214,7 +210,7 @@ def _row(
     except _BadCell as exc:
         return Refusal(where, isbn, exc.reason, exc.detail, where)
     source = _cell(cells, columns.source) or sender.source
-    others = tuple(filter(None, map(_sure, _others(cells, columns))))
+    others = tuple(filter(None, map(schemes.sure, _others(cells, columns))))
     found = Candidate(isbn, path.parent / file, source, seconds, terms=terms, place=where, others=others)
     if file:
         return found
@@ -241,14 +237,6 @@ def _date(text: str, column: str) -> int | None:
         raise _BadCell(column, detail) from None
 
 
-def _sure(text: str) -> Identifier | None:
-    """Return the identifier that scheme:value means beyond doubt; None if it is invalid."""
-    try:
-        return schemes.read(text).sure
-    except NotAnIdentifier:
-        return None
-
-
 def _named(cells: list[str], columns: ImportColumns) -> str:
     """Return the name of a row's item: its first valid ISBN, else its first valid other identifier.
 
@@ -258,15 +246,7 @@ def _named(cells: list[str], columns: ImportColumns) -> str:
     others = list(_others(cells, columns))
     if is_isbn(isbn) or not others:
         return isbn
-    return next(filter(_is_valid, others), isbn or others[0])
-
-
-def _is_valid(text: str) -> bool:
-    try:
-        schemes.read(text)
-    except NotAnIdentifier:
-        return False
-    return True
+    return next(filter(schemes.is_valid, others), isbn or others[0])
 
 
 def _cell(cells: list[str], at: int | None) -> str:

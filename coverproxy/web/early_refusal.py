@@ -6,11 +6,11 @@ from aiohttp import web
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.config import Config
+from coverproxy.domain import schemes
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.cover_status import CoverStatus
-from coverproxy.domain.errors import Busy, NotAnIdentifier
+from coverproxy.domain.errors import Busy
 from coverproxy.domain.formats import Format
-from coverproxy.domain.isbn import parse
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.service.covers import Covers
 from coverproxy.web import answers
@@ -44,7 +44,8 @@ class EarlyRefusal:
             return False
         if key.strict or key.named_sizes_only or not _wants_pixel(request):
             return False
-        return _is_isbn(isbn) and all(self._is_missing(spec.identifier, size, form) for form in forms[1:])
+        is_itself = schemes.sure(isbn) == spec.identifier  # 9790…, say, is printed music: the router's
+        return is_itself and all(self._is_missing(spec.identifier, size, form) for form in forms[1:])
 
     def _is_missing(self, identifier: Identifier, size: str, form: Format) -> bool:
         """Return whether a cover certainly is not on disk."""
@@ -56,10 +57,3 @@ class EarlyRefusal:
 
 def _wants_pixel(request: web.BaseRequest) -> bool:
     return not wants_json(accepted(request.headers)) and not is_navigation(request.headers)
-
-
-def _is_isbn(text: str) -> bool:
-    try:
-        return parse(text).isbns == (text,)
-    except NotAnIdentifier:
-        return False

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from coverproxy.domain import schemes
-from coverproxy.domain.errors import NotAnIdentifier
-from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.item_title import tidy
 from coverproxy.service.covers import Covers
 from coverproxy.stats.base import Lacking
@@ -24,17 +22,9 @@ def named(query: Mapping[str, str]) -> str:
 
 async def with_titles(covers: Covers, lacking: Sequence[Lacking]) -> list[Lacking]:
     """Fill in what imports call the items that no request named. Raises Unavailable."""
-    items = {each.isbn: item for each in lacking if not each.title and (item := _item(each.isbn))}
+    items = {each.isbn: item for each in lacking if not each.title and (item := schemes.sure(each.isbn))}
     known = await covers.titles(items.values()) if items else {}
     return [
         replace(each, title=str(known[items[each.isbn]])) if items.get(each.isbn) in known else each
         for each in lacking
     ]
-
-
-def _item(name: str) -> Identifier | None:
-    """Return the item that a list names; None for what no scheme reads any more."""
-    try:
-        return schemes.read(name).sure
-    except NotAnIdentifier:
-        return None

@@ -5,8 +5,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 from conftest import COVERED, UNCOVERED, Running, Start
+from images import small_jpeg
 
-from coverproxy.domain.formats import PLACEHOLDER
+from coverproxy.domain.derivative import Derivative
+from coverproxy.domain.formats import PLACEHOLDER, Format
+from coverproxy.domain.spec import Identifier, Spec
 
 
 @pytest.fixture
@@ -52,3 +55,12 @@ async def test_a_cover_in_another_format_is_a_hit(full: Running) -> None:
     chrome = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
     assert (await full.get(full.path(), Accept=chrome)).headers["Content-Type"] == "image/jpeg"
     assert (await full.get(full.path(size="small"), Accept=chrome)).cover == "pending"
+
+
+async def test_printed_music_under_an_isbns_address_is_a_hit(full: Running) -> None:
+    """A number that begins 9790 is an ISMN: its cover is not refused for lying elsewhere than an ISBN's."""
+    music = Spec(Identifier("ismn", "9790260000438"), "medium", Format.JPEG)
+    full.folder.cache.put(music, Derivative(small_jpeg(), Format.JPEG, 1_217_808_000, (200, 300), None))
+    elsewhere = Spec(Identifier("isbn", "9790260000438"), "medium", Format.JPEG)
+    assert not full.folder.cache.layout.paths(elsewhere)[0].exists()  # so the kernel knows it without a wait
+    assert (await full.get(full.path("9790260000438"))).cover == "hit"

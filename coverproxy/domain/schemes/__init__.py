@@ -6,7 +6,7 @@ To add a scheme, write a class in the module of its group and add it to `ALL`.
 import re
 from functools import lru_cache
 
-from coverproxy.domain.errors import UnknownScheme
+from coverproxy.domain.errors import NotAnIdentifier, UnknownScheme
 from coverproxy.domain.identifier import ISBN, Identifier, Reading
 from coverproxy.domain.schemes.base import MAX_TEXT, Scheme
 from coverproxy.domain.schemes.libraries import Lccn, Local, Oclc, Ppn
@@ -16,7 +16,7 @@ from coverproxy.domain.schemes.trade import ISMN, Asin, Ean, Isbn, Ismn, of_isbn
 
 __all__ = [
     "AGENCY", "ALIASES", "ALL", "ISBN", "ISMN", "LOCAL", "MAX_TEXT", "PLAIN_LOCAL", "Scheme",
-    "for_people", "named", "of_isbns", "parse", "read", "shard", "stems", "unlisted",
+    "for_people", "is_valid", "named", "of_isbns", "parse", "read", "shard", "stems", "sure", "unlisted",
 ]  # fmt: skip
 
 ALL: dict[str, Scheme] = {
@@ -75,6 +75,23 @@ def read(text: str) -> Reading:
         else:
             return scheme.parse(found[2])
     return ALL[ISBN].parse(text)
+
+
+def sure(text: str) -> Identifier | None:
+    """Return what read() takes *text* for; None if that is not certain, or it is invalid."""
+    try:
+        return read(text).sure
+    except NotAnIdentifier:
+        return None
+
+
+def is_valid(text: str) -> bool:
+    """Return whether read() can read *text*."""
+    try:
+        read(text)
+    except NotAnIdentifier:
+        return False
+    return True
 
 
 def stems(identifier: Identifier) -> tuple[str, ...]:

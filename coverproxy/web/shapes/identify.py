@@ -50,17 +50,9 @@ def scheme_of(text: str) -> str:
         return "oclc"
     digits = re.sub(r"[^0-9Xx]", "", text)
     if len(digits) == 8:
-        return "issn" if _is_valid("issn", text) else "ean"
+        return "issn" if schemes.is_valid(f"issn:{text}") else "ean"
     is_ean = len(digits) in (11, 12, 14) or (len(digits) == 13 and not digits.startswith(("978", "979")))
     return "ean" if is_ean else ISBN
-
-
-def _is_valid(scheme: str, text: str) -> bool:
-    try:
-        schemes.parse(scheme, text)
-    except NotAnIdentifier:
-        return False
-    return True
 
 
 def all_of(size: str, named: Iterable[tuple[str, str]]) -> list[Wanted]:
