@@ -1,7 +1,6 @@
 """A cover as it counts against a quota."""
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 
 class Refused(Exception):
@@ -50,7 +49,3 @@ class Charge:
         if count is None:
             raise Refused
         self.count = count
-
-
-free = partial(Charge, None, None)
-"""A charge of a cover that costs no key anything."""

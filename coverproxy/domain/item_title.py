@@ -7,7 +7,7 @@ MOST_TITLE = 200
 MOST_AUTHOR = 100
 """Most characters; the rest is cut at a word."""
 
-_ISBD_ENDS = " /:;,="
+ISBD_ENDS = " /:;,="
 """Marks that cataloguers write at the end of a title or a name, for what follows it."""
 
 
@@ -46,11 +46,11 @@ def tidy(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    return tidy(text[: 8 * MOST_TITLE]).rstrip(_ISBD_ENDS)
+    return tidy(text[: 8 * MOST_TITLE]).rstrip(ISBD_ENDS)
 
 
 def _cut(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     short = text[: most - 1]
-    return (short.rpartition(" ")[0] or short).rstrip(_ISBD_ENDS) + "…"
+    return (short.rpartition(" ")[0] or short).rstrip(ISBD_ENDS) + "…"

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pymarc
 from lxml import etree
 
-from coverproxy.domain.item_title import ItemTitle, forename_first, item_title
+from coverproxy.domain.item_title import ISBD_ENDS, ItemTitle, forename_first, item_title
 from coverproxy.feeds import xml_stream
 from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, RecordRelation, SentIdentifier
 
@@ -26,7 +26,6 @@ _END = b"\x1d"
 
 _COVER = re.compile(r"cover|umschlag|couverture|titelbild|omslag|copertina|cubierta", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|tiff?)$", re.IGNORECASE)
-_ISBD_ENDS = " /:;,=."
 _SET = re.compile(r"\b(?:set|gesamt(?:werk|ausgabe)?|complete)\b", re.IGNORECASE)
 _RELATIONS = {"776": "format", "775": "edition", "765": "translation", "767": "translation"}
 
@@ -162,7 +161,7 @@ def _title(fields: Iterable[Field]) -> ItemTitle | None:
         return None
     text = ""
     for code, value in by_tag["245"].subfields:
-        if code in "abnp" and (part := value.strip().rstrip(_ISBD_ENDS)):
+        if code in "abnp" and (part := value.strip().rstrip(ISBD_ENDS + ".")):
             text += (": " if code == "b" else ". ") * bool(text) + part
     person, body = (by_tag[tag].values("a")[:1] if tag in by_tag else [] for tag in ("100", "110"))
     inverted = person and by_tag["100"].indicators[:1] == "1"

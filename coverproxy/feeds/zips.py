@@ -209,7 +209,7 @@ def _utf_8_name(info: zipfile.ZipInfo) -> str:
 
 
 def _leads_out(name: str) -> bool:
-    return bool(".." in re.split(r"[/\\]", name) or name.startswith(("/", "\\")) or "\\" in name)
+    return name.startswith("/") or "\\" in name or ".." in name.split("/")
 
 
 def _unfit(info: zipfile.ZipInfo) -> str:

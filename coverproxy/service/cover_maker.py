@@ -8,7 +8,7 @@ from functools import partial
 
 from coverproxy import log
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.accounts.charge import Charge, free
+from coverproxy.accounts.charge import Charge
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.negative import NegativeCache
@@ -125,7 +125,7 @@ class CoverMaker:
             if isinstance(looked, Derivative):
                 return Found(looked, is_made=False, spec=spec)
             is_free = lease.is_paid or await self._is_paid_before(spec, looked)
-            paid = nullcontext(free()) if is_free else self._accounts.charged(visitor, str(spec.identifier))
+            paid = nullcontext(Charge()) if is_free else self._accounts.charged(visitor, str(spec.identifier))
             async with paid as charge:
                 started = time.perf_counter()
                 derivative = await self._render_best(place, spec, looked, charge, is_new=is_new)
@@ -149,7 +149,7 @@ class CoverMaker:
                     return
                 originals = await run_in(self._threads, partial(self._maker.originals, spec.identifier))
                 if not await run_in(self._threads, partial(self._maker.brought, spec, originals)):
-                    await self._render_best(place, spec, originals, free())
+                    await self._render_best(place, spec, originals, Charge())
         except CoverError as exc:  # the older derivative stays, and the next request tries again
             _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})
 
