@@ -16,7 +16,7 @@ import click
 from coverproxy import log
 from coverproxy.cli.common import changed, faults_told, mistakes_told, options, tell, with_secrets
 from coverproxy.cli.progress import progress
-from coverproxy.concurrency.lasting import imported_for_good
+from coverproxy.concurrency.frozen_imports import frozen_imports
 from coverproxy.config import Config, without_secrets
 from coverproxy.server import sd_notify
 from coverproxy.stats.process_folder import metrics_folder
@@ -68,7 +68,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
     log.set_up(config.log)
     with metrics_folder() as folder:
         os.environ[MULTIPROCESS] = folder
-        with imported_for_good():
+        with frozen_imports():
             from coverproxy.server.application import listen
             from coverproxy.server.boot_checks import unwritable
             from coverproxy.server.supervisor import supervise
@@ -91,7 +91,7 @@ def run_master(config: Config, reread: Callable[[], Config], as_json: bool) -> N
 
 def run_alone(config: Config, as_json: bool, shown: "tuple[Shown, ...]", tour: Callable[[str], str]) -> None:
     """Listen, serve in this process, and print the address; JSON output includes the demo's key."""
-    with imported_for_good():
+    with frozen_imports():
         from coverproxy.server import application
 
     log.set_up(config.log)

@@ -19,7 +19,7 @@ class _Task(NamedTuple):
     loop: asyncio.AbstractEventLoop
 
 
-class Hands:
+class WorkerThreads:
     """A few threads that work for event loops. A hop costs a third of one to a ThreadPoolExecutor.
 
     That makes a future for the thread and one for the loop, with a condition and a semaphore between them.
@@ -80,7 +80,7 @@ class Hands:
         for thread in self._threads:
             thread.join()
 
-    def __enter__(self) -> "Hands":
+    def __enter__(self) -> "WorkerThreads":
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -96,11 +96,11 @@ def _settle(waiter: asyncio.Future[Any], result: Any, fault: BaseException | Non
         waiter.set_exception(fault)
 
 
-Threads = ThreadPoolExecutor | Hands
+Threads = ThreadPoolExecutor | WorkerThreads
 
 
 async def run_in(threads: Threads, work: Callable[[], T]) -> T:
     """Run *work* in one of *threads*, in one hop off the event loop, and return its result."""
-    if isinstance(threads, Hands):
+    if isinstance(threads, WorkerThreads):
         return await threads.run(work)
     return await asyncio.get_running_loop().run_in_executor(threads, work)

@@ -85,9 +85,9 @@ def main() -> None:
     # Until here our own faults go to the log. From here on they are sent, since a picture could write to it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with socket.socket(fileno=handle) as asked:
-        stand_back = sandbox.stand_back(niceness)
+        lower_priority = sandbox.lower_priority(niceness)
         ready = _confined(memory_bytes, file_bytes)
-        stand_back()
+        lower_priority()
         asked.send(ready)
         while request := asked.recv(REQUEST_BYTES):
             asked.send(_answer(request, memory))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
-from coverproxy.concurrency.threads import Hands
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.domain.errors import Busy
 from coverproxy.imaging.render_load import RenderLoad
 
@@ -26,12 +26,12 @@ INTERNAL = ""
 class RenderPlace:
     """A place in the render queue. Nothing runs on the render threads without one."""
 
-    def __init__(self, hands: Hands) -> None:
-        self._hands = hands
+    def __init__(self, threads: WorkerThreads) -> None:
+        self._threads = threads
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run *work* on a render thread."""
-        return await self._hands.run(work)
+        return await self._threads.run(work)
 
 
 class _Waiter:
@@ -64,8 +64,8 @@ class RenderPool:
     def __init__(
         self, threads: int, waiting: int, patience: float, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._hands = Hands(threads, "render")
-        self._place = RenderPlace(self._hands)
+        self._threads = WorkerThreads(threads, "render")
+        self._place = RenderPlace(self._threads)
         self._load = RenderLoad(threads + _AHEAD, threads + waiting, patience)
         self._turns = threads + _AHEAD
         self._patience = patience
@@ -206,11 +206,11 @@ class RenderPool:
 
     async def start(self, work: Callable[[], T]) -> T:
         """Run *work* on a render thread before anyone holds a place."""
-        return await self._hands.run(work)
+        return await self._threads.run(work)
 
     def close(self) -> None:
         """Stop the threads: running work is finished, waiting work is dropped."""
-        self._hands.close()
+        self._threads.close()
 
 
 class _HeldPlace:

@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _SIGKILL = 9
 
 _GROUP_TRIES = 10
-"""How often stand_back() tries to tell the kernel a session's niceness."""
+"""How often lower_priority() tries to tell the kernel a session's niceness."""
 
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 """Syscall numbers, the same on every architecture (landlock(7)); glibc has no wrappers for them."""
@@ -83,7 +83,7 @@ def die_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def stand_back(niceness: int) -> Callable[[], None]:
+def lower_priority(niceness: int) -> Callable[[], None]:
     """Return what makes this process nicer by *niceness*. MUST come before confine(); its result may wait.
 
     Where the kernel groups processes by session (sched_autogroup), niceness counts within a session alone,

@@ -13,7 +13,7 @@ from coverproxy.cache.negative import NegativeCache
 from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.concurrency.threads import Hands, Threads
+from coverproxy.concurrency.threads import Threads, WorkerThreads
 from coverproxy.config import Config
 from coverproxy.imaging.decoder import render_processes
 from coverproxy.imaging.render_pool import RenderPool
@@ -153,7 +153,7 @@ async def _open_parts(
     await asyncio.to_thread(shelf.open_what_can_be)
     await stack.enter_async_context(kept_within_bounds(config, shelf, metrics))
     accounts = await stack.enter_async_context(open_accounts(config, shelf, goes_on=True))
-    lookups = stack.enter_context(Hands(FILE_THREADS, "lookup"))
+    lookups = stack.enter_context(WorkerThreads(FILE_THREADS, "lookup"))
     guard, renders = await _open_renders(stack, config, shelf, metrics, processes)
     asking = await stack.enter_async_context(open_asking(config, shelf, metrics, guard, renders))
     second, better = await stack.enter_async_context(_behind(config, shelf, metrics, renders))

@@ -11,7 +11,7 @@ from pathlib import Path
 from coverproxy.accounts.stores import RateLimiter
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.concurrency.threads import Hands, Threads
+from coverproxy.concurrency.threads import Threads, WorkerThreads
 from coverproxy.config import Config, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable
 from coverproxy.imaging.render_pool import RenderPool
@@ -66,7 +66,7 @@ async def open_asking(
         pace = partial(_paced, shelf.state.rates)
         chain = build.chain(config.source, config.asking, os.environ, config.limits.max_bytes, pace, metrics)
         stack.push_async_callback(chain.aclose)
-        threads = stack.enter_context(Hands(FILE_THREADS, "asking"))
+        threads = stack.enter_context(WorkerThreads(FILE_THREADS, "asking"))
         stripes = FileLocks(Path(config.data.dir) / "asking", count=4096)
         stack.callback(stripes.close)
         ingestor = ingestor_of(config, shelf, {each.name: each for each in config.source})

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from coverproxy.concurrency.threads import Hands, run_in
+from coverproxy.concurrency.threads import WorkerThreads, run_in
 
 
 class Thing:
@@ -18,15 +18,15 @@ class Thing:
 async def test_results_and_errors_come_back() -> None:
     """Each waiter gets what its own work returned or raised, from as many threads as there are."""
     meeting = threading.Barrier(2)
-    with Hands(2, "test") as hands:
-        met = await asyncio.wait_for(asyncio.gather(*(hands.run(meeting.wait) for _ in range(2))), 20)
+    with WorkerThreads(2, "test") as threads:
+        met = await asyncio.wait_for(asyncio.gather(*(threads.run(meeting.wait) for _ in range(2))), 20)
         assert sorted(met) == [0, 1]
-        assert await asyncio.gather(*(run_in(hands, partial(pow, n, 2)) for n in range(50))) == [
+        assert await asyncio.gather(*(run_in(threads, partial(pow, n, 2)) for n in range(50))) == [
             n * n for n in range(50)
         ]
         with pytest.raises(ZeroDivisionError):
-            await hands.run(lambda: 1 // 0)
-        names = {await hands.run(lambda: threading.current_thread().name) for _ in range(20)}
+            await threads.run(lambda: 1 // 0)
+        names = {await threads.run(lambda: threading.current_thread().name) for _ in range(20)}
         assert names <= {"test_0", "test_1"}
 
 
@@ -40,44 +40,44 @@ async def test_cancelled_work_is_not_begun_and_begun_work_is_finished() -> None:
         go.wait(20)
         done.append(name)
 
-    with Hands(1, "test") as hands:
-        begun = asyncio.ensure_future(hands.run(partial(work, "begun")))
-        waiting = asyncio.ensure_future(hands.run(partial(work, "waiting")))
+    with WorkerThreads(1, "test") as threads:
+        begun = asyncio.ensure_future(threads.run(partial(work, "begun")))
+        waiting = asyncio.ensure_future(threads.run(partial(work, "waiting")))
         await asyncio.to_thread(started.wait, 20)
         begun.cancel()
         waiting.cancel()
         await asyncio.gather(begun, waiting, return_exceptions=True)
         go.set()
-        assert await hands.run(lambda: list(done)) == ["begun"]
+        assert await threads.run(lambda: list(done)) == ["begun"]
 
 
 async def test_closing_drops_what_waits() -> None:
     """Running work is finished, what has not begun is cancelled, and no more is taken."""
     go, started = threading.Event(), threading.Event()
-    hands = Hands(1, "test")
+    threads = WorkerThreads(1, "test")
 
     def work() -> str:
         started.set()
         go.wait(20)
         return "done"
 
-    running = asyncio.ensure_future(hands.run(work))
-    waiting = asyncio.ensure_future(hands.run(work))
+    running = asyncio.ensure_future(threads.run(work))
+    waiting = asyncio.ensure_future(threads.run(work))
     await asyncio.to_thread(started.wait, 20)
-    closing = asyncio.ensure_future(asyncio.to_thread(hands.close))
+    closing = asyncio.ensure_future(asyncio.to_thread(threads.close))
     with pytest.raises(asyncio.CancelledError):
         await waiting
     go.set()
     assert await running == "done"
     await closing
     with pytest.raises(RuntimeError, match="ended"):
-        await hands.run(work)
+        await threads.run(work)
 
 
 async def test_nothing_of_finished_work_is_kept() -> None:
     """A thread that rests holds neither the work nor its result: a cover's bytes would stay for hours."""
-    with Hands(1, "test") as hands:
-        thing = await hands.run(Thing)
+    with WorkerThreads(1, "test") as threads:
+        thing = await threads.run(Thing)
         seen = weakref.ref(thing)
         del thing
         await asyncio.sleep(0.05)

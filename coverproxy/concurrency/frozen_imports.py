@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def imported_for_good() -> Iterator[None]:
+def frozen_imports() -> Iterator[None]:
     """Import the parts of a service within it.
 
     Else the collector would look at some 200,000 objects that stay anyway: while they are imported, with each

@@ -5,9 +5,9 @@ import sys
 
 SCRIPT = """
 import gc
-from coverproxy.concurrency.lasting import imported_for_good
+from coverproxy.concurrency.frozen_imports import frozen_imports
 before = gc.get_freeze_count()
-with imported_for_good():
+with frozen_imports():
     within = gc.isenabled()
     import email.message
 print(before, within, gc.isenabled(), gc.get_freeze_count() > 1000)
