@@ -84,6 +84,15 @@ async def until(holds: Callable[[], Awaitable[bool]], within: float = WITHIN) ->
     return time.monotonic() - started
 
 
+async def is_told_down(node: Running) -> bool:
+    """Whether /readyz and the metrics say that the database is away."""
+    async with node.client.get(node.listeners.ops_url + "/readyz") as response:
+        faults = (await response.json())["faults"]
+    async with node.client.get(node.listeners.ops_url + "/metrics") as response:
+        is_down = "coverproxy_database_up 0.0" in await response.text()
+    return is_down and faults.keys() >= {"catalogue", "keys"}
+
+
 @pytest.fixture
 def ways(postgres: Cluster) -> Iterator[list[CutProxy]]:
     """Each node's way to the database."""

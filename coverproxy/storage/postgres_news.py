@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 import psycopg
 
@@ -14,7 +14,7 @@ KEYS, BOOKS, CATALOGUE = "keys", "books", "catalogue"
 """Topics: keys; books whose derivatives are invalid; anything else that catalogue answers depend on."""
 
 CONNECTED = "connected"
-"""A topic that is never notified: called with all others once the connection is made."""
+"""A topic that is never notified: called before all others once the connection is made."""
 
 _ASK_SECONDS = 1.0
 """How often a silent server is queried, to notice a cut connection."""
@@ -90,7 +90,7 @@ class PostgresNews:
             connection.execute(f"LISTEN {CHANNEL}")  # before anything is read: later changes are notified
             self.fault = ""
             self._heard.set()
-            self._tell(self._calls)
+            self._tell(dict.fromkeys((CONNECTED, *self._calls)))
             asked = time.monotonic()
             while not self._stopped.is_set():
                 topics = {
@@ -101,8 +101,7 @@ class PostgresNews:
                     connection.execute("SELECT 1")
                     asked = time.monotonic()
 
-    def _tell(self, topics: Iterable[str]) -> None:
-        topics = set(topics)
+    def _tell(self, topics: Collection[str]) -> None:
         if topics:
             self.rise()
         for topic in topics:

@@ -101,6 +101,7 @@ class PostgresPool:
         self._guard = threading.Lock()
         self._away = ""
         self._again_at = 0.0
+        self._back_at = 0.0
 
     @property
     def away(self) -> str:
@@ -161,17 +162,29 @@ class PostgresPool:
 
     def close(self) -> None:
         """Close the connections that nobody uses; the next use opens others."""
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def renew(self) -> None:
+        """Try the server again at once, on new connections: another way has just found that it is back.
+
+        Whoever still waits for an answer of before says nothing about it then.
+        """
+        self._back_at = time.monotonic()
+        self._away = ""  # for all: what waits for it need not wait for one to find out
+        self.close()
 
     @contextmanager
     def mapped(self) -> Iterator[None]:
         """Turn psycopg's errors into the owner's."""
+        began_at = time.monotonic()
         try:
             yield
         except psycopg.Error as exc:
-            if _is_away(exc):
+            if _is_away(exc) and began_at >= self._back_at:
                 self._away, self._again_at = told(exc), time.monotonic() + _REST_SECONDS
+                self.close()  # after a cut, each would have to be waited for in vain
             raise self._fault(f"{self.place}: {told(exc)}") from exc
 
     def _refuse_while_away(self) -> None:

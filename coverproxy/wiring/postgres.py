@@ -57,7 +57,7 @@ def stores(config: Config, cache: DiskCache, priority: dict[str, int]) -> Stores
         PostgresActivity(pool),
         dict.fromkeys((STATE, CATALOGUE, SOURCES), pool.place),
         leases,
-        partial(following, news, leases, catalogue.forget_changes),
+        partial(following, news, pool, leases, catalogue.forget_changes),
         lambda: news.fault and f"what they change is not heard: {news.fault}",
     )
 
@@ -124,6 +124,7 @@ class Follower:
 @asynccontextmanager
 async def following(
     news: PostgresNews,
+    pool: PostgresPool,
     leases: PostgresLeases,
     tidy: Callable[[], object],
     accounts: Accounts,
@@ -139,6 +140,7 @@ async def following(
         log.fault(_log, "what other nodes change is not heard", why, of="news")
 
     news.on_fault = deaf
+    news.on(CONNECTED, pool.renew)  # else it may leave the server alone while what was missed waits
     news.on(CONNECTED, partial(metrics.database_up.set, 1))
     news.on(KEYS, partial(loop.call_soon_threadsafe, accounts.wake))
     news.on(BOOKS, follower.wake)

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from conftest import Running
 from cut_proxy import CutProxy
-from nodes import cover, nodes, running, settings, until, ways
+from nodes import cover, is_told_down, nodes, running, settings, until, ways
 from postgres_server import database, postgres
 
 __all__ = ["cover", "database", "nodes", "postgres", "settings", "ways"]
@@ -87,15 +87,6 @@ async def hit_seconds(node: Running) -> float:
     asked = time.monotonic()
     assert (await node.get(node.path())).cover == "hit"
     return time.monotonic() - asked
-
-
-async def is_told_down(node: Running) -> bool:
-    """Whether /readyz and the metrics say that the database is away."""
-    async with node.client.get(node.listeners.ops_url + "/readyz") as response:
-        faults = (await response.json())["faults"]
-    async with node.client.get(node.listeners.ops_url + "/metrics") as response:
-        is_down = "coverproxy_database_up 0.0" in await response.text()
-    return is_down and faults.keys() >= {"catalogue", "keys"}
 
 
 @pytest.mark.parametrize("settings", [{"keys_valid_seconds": 1.5}])
