@@ -83,6 +83,12 @@ def prefers_json(accept: str) -> bool:
     return _json(liked) > liked.get("text/html", 0.0)
 
 
+def wants_json_ld(accept: str) -> bool:
+    """Return whether the client names JSON-LD, and does not prefer plain JSON."""
+    liked = _liked(accept)
+    return 0 < liked.get("application/ld+json", 0.0) >= liked.get("application/json", 0.0)
+
+
 def wants_html(accept: str) -> bool:
     """Return whether the client names HTML, as browsers do, and does not prefer JSON."""
     liked = _liked(accept)

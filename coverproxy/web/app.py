@@ -30,7 +30,7 @@ from coverproxy.web.early_refusal import EarlyRefusal
 from coverproxy.web.fast_path import FastPath
 from coverproxy.web.no_cover_image import OWN, OwnPicture
 from coverproxy.web.offers import offers
-from coverproxy.web.own_address import OwnAddress
+from coverproxy.web.own_address import LooseAddress, OwnAddress
 from coverproxy.web.pages import PAGES, Pages, Shown
 from coverproxy.web.pages.admin_home import WANTED, MostWanted
 from coverproxy.web.pages.batch import ZIPS
@@ -65,7 +65,9 @@ def build(config: Config, metrics: Metrics, shown: tuple[Shown, ...] = ()) -> we
     app.router.register_resource(OwnAddress(config.size_table))  # before the patterns that it spares
     programs = [*originals_api.routes, *reports_api.routes, *changes_api.routes]
     app.add_routes([*info.routes, *programs, *allowed(programs), *openapi.routes, *pages.routes])
-    table.add_routes(app, config)
+    table.add_routes(app.router, config)
+    table.add_routes(loosely := web.UrlDispatcher(), config)
+    app.router.register_resource(LooseAddress(loosely))
     app.add_routes(librarything.routes)  # catches all other paths
     return app
 
@@ -93,8 +95,11 @@ def _noting(app: web.Application) -> Callable[[str, str, str, int], None]:
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Set the Server header, without versions of the libraries below."""
+    """Set the Server header, without versions of the libraries below; and for HEAD the length of no body."""
     response.headers["Server"] = answers.SERVER
+    is_empty = isinstance(response, web.Response) and not response.body
+    if request.method == "HEAD" and is_empty and response.status not in (204, 304):
+        response.headers["Content-Length"] = "0"  # as for GET; aiohttp leaves it out
 
 
 def build_ops(service: Covers, metrics: Metrics) -> web.Application:

@@ -53,10 +53,13 @@ _PICTURE = re.compile(
 )
 """Paths whose clients expect a picture, unless in_own_form() knows better."""
 
-_OWN = re.compile(r"(?:/+devkey/+[^/]+)?/+(?:iiif/[23]|bookcover)(?:/|\Z)")
+_OWN = re.compile(r"(?:/+devkey/+[^/]+)?/+(?:iiif/[23]|bookcover|api/books|api/volumes)(?:[/.]|\Z)")
 """Paths of which all is another service's, where no route is of ours."""
 
-_STRICT = re.compile(r"(?:^|&)default=(?:404|false)(?:&|$)", re.IGNORECASE)
+_STRICT = re.compile(r"(?:^|&)(?:default=(?:404|false)|return_error=(?:true|1))(?:&|$)", re.IGNORECASE)
+
+_NUMBERED = re.compile(r"(?:/+devkey/+[^/]+)?/+b/+id/", re.IGNORECASE)
+"""Pictures by Open Library's numbers: BookWyrm stores what opens as a picture, even where it is none."""
 
 _LINE = re.compile(rb"([A-Z]{3,10}) ([^ \r\n]+)")
 
@@ -98,7 +101,7 @@ def in_own_form(target: str, why: str, *, is_cut: bool = False) -> tuple[str, by
     if _POSTED_XML.match(begun) or (_IN_XML.match(begun) and (is_cut or "index.xml" in query.lower())):
         text = f'<?xml version="1.0" encoding="UTF-8"?>\n<ERROR>{escape(why)}</ERROR>\n'
         return "text/xml; charset=utf-8", text.encode()
-    if _IN_WORDS.match(begun):
+    if _IN_WORDS.match(begun) or _NUMBERED.match(begun):
         return "text/plain; charset=utf-8", f"{why}\n".encode()
     return None
 

@@ -130,7 +130,8 @@ def _refused(request: web.Request, error: CoverError, how: Meaning) -> web.Respo
     is_strict = _is_strict(request)
     if (shape := request.get(SHAPE)) and (own := shape.refuse(request, error, how, is_strict)):
         return answers.send(own)
-    if not shape and (told_as := in_form_of_others(request.raw_path, how.title)):
+    why = meaning(MalformedPath("")).title if how.label == CoverStatus.PATH else how.title
+    if not shape and (told_as := in_form_of_others(request.raw_path, why)):
         headers = answers.refusal_headers(error, how, request.app[CONFIG].answers)
         return answers.send(Answer(how.status, headers | {"Content-Type": told_as[0]}, told_as[1]))
     if not is_strict and not as_json and (answer := stand_in(request, how)):

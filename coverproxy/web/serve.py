@@ -10,6 +10,7 @@ from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import NoCover
 from coverproxy.domain.formats import Format
+from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.spec import Reading, Spec, Wanted
 from coverproxy.service.covers import Covers
 from coverproxy.service.held_covers import Found
@@ -43,7 +44,9 @@ async def serve(
             raise
         return await _of_edition(request, key, link, wanted, called or wanted.size)
     request[SPEC] = found.spec
-    location = "" if own else _place(request, key, wanted, called or wanted.size)
+    named = wanted.identifiers
+    shown = named[0] if len(named) == 1 else found.spec.identifier  # of several, the one with the cover
+    location = "" if own else _place(request, key, wanted, shown, called or wanted.size)
     has_key = own or bool(request.match_info.get("key"))
     if found.held and not found.is_interim and has_key and (hot := request.app[HOT]):
         hot.learn(request, key, found.held, (found.spec.size, shape_name(request)), location)
@@ -85,15 +88,16 @@ async def _of_edition(
         is_interim=found.is_interim,
     )  # fmt: skip
     kept = answer.headers["Cache-Control"]
-    answer.headers.update(fallback.headers(link, _place(request, key, other, size)))
+    answer.headers.update(fallback.headers(link, _place(request, key, other, link.other, size)))
     if found.is_interim:  # a better format of it is being made: it is kept as shortly as any interim one
         answer.headers["Cache-Control"] = kept
     return answers.send(answer)
 
 
-def _place(request: web.Request, key: Key, wanted: Wanted, size: str) -> str:
+def _place(request: web.Request, key: Key, wanted: Wanted, shown: Identifier, size: str) -> str:
     """Return our own address of a cover for Content-Location."""
-    return request.app[CONFIG].front.public_path + address(key, wanted, size)
+    ending = f".{wanted.forced.value}" if wanted.forced else ""
+    return f"{request.app[CONFIG].front.public_path}/devkey/{key.name}/{size}/{path_of(shown)}{ending}"
 
 
 def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:
@@ -120,10 +124,3 @@ async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted])
         except NoCover:
             continue
     raise NoCover("none of the identifiers has a cover")
-
-
-def address(key: Key, wanted: Wanted, size: str) -> str:
-    """Return our own address of the cover, without the host."""
-    named = wanted.identifiers[0]
-    ending = f".{wanted.forced.value}" if wanted.forced else ""
-    return f"/devkey/{key.name}/{size}/{path_of(named)}{ending}"

@@ -15,6 +15,7 @@ MOST_WISHED = 9999
 
 _SHARP = re.compile(r"(.+)@([123])x")
 _PX = re.compile("[1-9][0-9]{0,3}")
+_WIDTH = re.compile(f"w({_PX.pattern})")
 
 
 def sizes_for(request: web.Request, key: Key) -> SizeTable:
@@ -25,17 +26,21 @@ def sizes_for(request: web.Request, key: Key) -> SizeTable:
 def asked(table: SizeTable, name: str, query: Mapping[str, str]) -> tuple[str, bool]:
     """Return the size on disk for `medium`, `medium@2x` or `w320` and `?w= ?h= ?dpr=`.
 
-    And whether it was chosen by pixels, which lead to the next rung that is not smaller. Raises NoSuchSize.
+    And whether it was chosen by pixels, which lead to the next rung that is not smaller: `w300` to w320.
+    Raises NoSuchSize.
     """
     sharp = _SHARP.fullmatch(name)
     plain, factor = (sharp[1], int(sharp[2])) if sharp else (name, 1)
     size = table.named(plain)
-    if size is None:
+    width = _WIDTH.fullmatch(plain) if size is None else None
+    if size is None and width is None:
         raise NoSuchSize(name, (*table.sizes, *table.aliases))
     factor = max(factor, min(_px(query.get("dpr", "")), 3))
-    width, height = (_px(query.get(side, "")) * factor for side in ("w", "h"))
-    if width or height:
-        return table.snapped(width, height), True
+    wished = [_px(query.get(side, "")) for side in ("w", "h")]
+    if width and not any(wished):
+        wished[0] = int(width[1])
+    if size is None or any(wished):
+        return table.snapped(*(px * factor for px in wished)), True
     if factor == 1:
         return (size, False) if (given := table.given(size)) == size else (given, True)
     box = table.sizes[size]

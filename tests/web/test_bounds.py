@@ -264,6 +264,17 @@ async def test_what_is_not_http_writes_nothing_into_the_log(
     assert not caplog.records
 
 
+@pytest.mark.parametrize(
+    "rest", ["/b/id/{}-L.jpg", "/b/id/1-L.jpg?x={}", "/getImage.php?return_error=true&query={}"]
+)
+async def test_where_a_picture_would_be_taken_what_is_too_long_has_none(shared: Running, rest: str) -> None:
+    """BookWyrm keeps what opens as a picture, Finna asks for errors: 414 is words there, not the pixel."""
+    got = await shared.get(f"/devkey/{shared.key.name}{rest.format('9' * 5000)}")
+
+    assert (got.status, got.headers["Content-Type"]) == (414, "text/plain; charset=utf-8")
+    assert got.body[:3] != b"GIF"
+
+
 BEYOND_ASCII = (
     ("/medium/isbn/{}", 200, "image/gif"), ("/medium/isbn/{}?default=404", 400, "text/plain; charset=utf-8"),
     ("/b/isbn/{}-M.jpg", 200, "image/gif"), ("/b/isbn/{}.json", 400, "application/json"),
@@ -293,8 +304,9 @@ async def test_bytes_beyond_ascii_are_answered_in_the_form_of_the_address(
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/bookcover/", "application/json"), ("/iiif/3//info.json", "text/plain; charset=utf-8"),
-     ("/iiif/2/x/full/max/0", "text/plain; charset=utf-8")],
+    [("/bookcover/x/y", "application/json"), ("/iiif/3//info.json", "text/plain; charset=utf-8"),
+     ("/iiif/2/x/full/max/0", "text/plain; charset=utf-8"), ("/api/volumes/brief/json/", "application/json"),
+     ("/api/books.json?bibkeys=1", "application/json")],
 )  # fmt: skip
 async def test_what_is_no_route_of_another_service_is_refused_as_that_does(
     shared: Running, path: str, kind: str
@@ -302,3 +314,4 @@ async def test_what_is_no_route_of_another_service_is_refused_as_that_does(
     """An address that is cut short is 404 in the form of the rest: viewers would show the placeholder."""
     got = await shared.get(f"/devkey/{shared.key.name}{path}")
     assert (got.status, got.headers["Content-Type"]) == (404, kind)
+    assert b"There is no such page" in got.body

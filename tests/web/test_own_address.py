@@ -8,7 +8,7 @@ from conftest import COVERED, configured
 from coverproxy.config import Config
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web.app import build
-from coverproxy.web.own_address import OwnAddress
+from coverproxy.web.own_address import OwnAddress, strict
 from coverproxy.web.shapes import librarything, table
 
 HERE = "/devkey/cp_" + "k" * 26
@@ -50,7 +50,28 @@ async def test_all_else_is_left_to_the_router(config: Config, method: str, path:
 async def test_it_takes_no_address_from_another_service(config: Config) -> None:
     """Of every size, no shape has a pattern that fits its path: those come after it."""
     app = web.Application()
-    table.add_routes(app, config)
+    table.add_routes(app.router, config)
     for size in (*config.size_table.sizes, *config.size_table.aliases):
         request = make_mocked_request("GET", f"{HERE}/{size}/isbn/{COVERED}")
         assert (await app.router.resolve(request)).http_exception is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "fewer"),
+    [
+        ("//cover", "/cover"), ("/devkey//k//cover", "/devkey/k/cover"), ("/cover/", "/cover"), ("/", "/"),
+        ("///", "/"), ("/devkey/k/b/lccn/75-425165//r75-M.jpg", "/devkey/k/b/lccn/75-425165//r75-M.jpg"),
+        ("/devkey", "/devkey"),
+    ],
+)  # fmt: skip
+def test_slashes_too_many_are_before_an_address_and_behind_it(path: str, fewer: str) -> None:
+    """Those within a value belong to it."""
+    assert strict(path) == fewer
+
+
+async def test_slashes_too_many_lead_to_no_page(config: Config) -> None:
+    """Only other services' addresses are found so: no page, no API, no cover of ours."""
+    app = build(config, Metrics())
+    for path in ("/status/", f"{HERE}//usage", f"{HERE}/medium/isbn/{COVERED}/"):
+        found = await app.router.resolve(make_mocked_request("GET", path))
+        assert found.handler is librarything.cover, path

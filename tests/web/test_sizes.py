@@ -20,7 +20,10 @@ from coverproxy.imaging.render import render
 async def test_a_wish_is_the_file_of_its_rung(server: Running) -> None:
     """The same bytes and tag as the rung's own address, which Content-Location names."""
     rung = await server.get(server.path(size="w320"))
-    for path in (f"{server.path()}?w=300", f"{server.path(size='w160')}?dpr=2", server.path(size="w160@2x")):
+    for path in (
+        f"{server.path()}?w=300", f"{server.path(size='w160')}?dpr=2", server.path(size="w160@2x"),
+        server.path(size="w300"), server.path(size="w150@2x"), f"{server.path(size='w9')}?w=301",
+    ):  # fmt: skip
         got = await server.get(path)
         assert (got.status, got.body, got.headers["ETag"]) == (200, rung.body, rung.headers["ETag"])
         assert got.headers["Content-Location"] == server.path(size="w320")
@@ -107,6 +110,31 @@ async def test_files_of_an_item_are_bounded(server: Running) -> None:
     table = server.config.size_table
     assert len(held) <= len(table.sizes)
     assert {each.size for each in held} <= set(table.sizes)
+
+
+async def test_a_width_that_is_no_rung_is_one_too(server: Running) -> None:
+    """Any width up to 9999 in the path leads to a rung, at most to the largest; what is no width is 404."""
+    largest = await server.get(server.path(size="w800"))
+    for size in ("w801", "w9999", "w5000@3x"):
+        got = await server.get(server.path(size=size))
+        assert (got.body, got.headers["Content-Location"]) == (largest.body, server.path(size="w800")), size
+    for size in ("w0", "w060", "w10000", "w-1", "w", "h300", "w300x", "w300@4x"):
+        assert (await server.get(server.path(size=size))).status == 404, size
+
+
+async def test_no_shape_leads_a_key_of_named_sizes_to_a_rung(server: Running) -> None:
+    """Whatever pixels a shape's address has, and where it means the largest: it is a size with a name."""
+    few = await server.new_key(named_sizes_only=True)
+    names = set(server.config.sizes)
+    for rest in (
+        "w320/isbn/{i}", "w300/isbn/{i}", "medium/isbn/{i}?w=300", "medium@2x/isbn/{i}", "b/isbn/{i}.jpg",
+        "b/id/{i}.jpg", "images/P/{i}.01._SX300_.jpg", "books/content?id={i}&fife=w300",
+        "iiif/3/{i}/full/max/0/default.jpg",
+    ):  # fmt: skip
+        await server.get(f"/devkey/{few.name}/{rest.format(i=COVERED)}")
+    made = {each.size for each in server.folder.cache.held(Identifier("isbn", COVERED))}
+    assert made
+    assert made <= names
 
 
 async def test_xlarge_is_w1000(server: Running) -> None:

@@ -27,7 +27,7 @@ _WORDS = (
     (re.compile(r"(?:^|\.)LZ+(?:\.|$)|_SC[LZR][A-Z]*_"), "large"),
     (re.compile(r"(?:^|\.)MZ+(?:\.|$)|_SCM[A-Z]*_"), "medium"),
 )
-_PIXELS = re.compile(r"_(?P<side>SX|SY|SL|SS|UX|UY|UL|US)(?P<px>[0-9]{1,9})(?=_)")
+_PIXELS = re.compile(r"_(?P<side>SX|SY|SL|SS|UX|UY|UL|US)(?P<px>[0-9]{1,40})(?=_)")
 _IN_WIDTH = ("SX", "UX")
 
 

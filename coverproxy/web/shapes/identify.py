@@ -9,7 +9,7 @@ from coverproxy.domain.errors import CoverError, NoCover, NotAnIdentifier
 from coverproxy.domain.spec import ISBN, Wanted
 
 _OLID = re.compile(r"OL[0-9]+[MWA]", re.IGNORECASE)
-_PREFIXED = re.compile(r"(isbn|issn|oclc|lccn|olid|ean|upc)[:\s]*(.*)", re.IGNORECASE | re.DOTALL)
+_PREFIXED = re.compile(r"(isbn|issn|ismn|oclc|lccn|olid|ean|upc|ppn)[:\s]*(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def wanted(size: str, scheme: str, text: str) -> Wanted:

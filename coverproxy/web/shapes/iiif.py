@@ -22,6 +22,7 @@ from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Reading, Wanted
 from coverproxy.imaging.transform import target_size
 from coverproxy.web import answers
+from coverproxy.web.accept import accepted, wants_json_ld
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.app_keys import CONFIG
@@ -41,16 +42,17 @@ class IiifSize(TypedDict):
     height: Px
 
 
-class IiifFormats(TypedDict):
-    """Formats besides JPEG."""
+class IiifBeyond(TypedDict):
+    """What is served beyond the level: features, and formats besides JPEG."""
 
-    formats: list[str]
+    supports: list[str]
+    formats: NotRequired[list[str]]
 
 
 _Info = TypedDict(
     "_Info", {"@context": str, "protocol": str, "width": Px, "height": Px, "sizes": list[IiifSize]}
 )
-_Info2 = TypedDict("_Info2", {"@id": str, "profile": list[str | IiifFormats]})
+_Info2 = TypedDict("_Info2", {"@id": str, "profile": list[str | IiifBeyond]})
 
 
 class IiifInfo2(_Info, _Info2):
@@ -90,8 +92,8 @@ async def info(request: web.Request, key: Key) -> web.StreamResponse:
     original = await _original(request)
     rungs = sizes(original, _boxes(request, key))
     described = _described(version, _address(request), list(rungs), _others(request))
-    wants_ld = LD_JSON in request.headers.get("Accept", "")
-    kind = f'{LD_JSON};profile="{CONTEXT.format(version)}"' if wants_ld else JSON
+    linked = f'{LD_JSON};profile="{CONTEXT.format(version)}"'
+    kind = linked if wants_json_ld(accepted(request.headers)) else JSON
     headers = {
         **answers.COMMON, "Content-Type": kind, "Cache-Control": f"public, {_DAY}",
         "Link": f'<{PROFILE[version]}>;rel="profile"',
@@ -170,8 +172,10 @@ def _described(version: str, address: str, known: list[Sides], others: list[str]
         "height": height, "sizes": [{"width": w, "height": h} for w, h in known],
     }  # fmt: skip
     if version == "2":
-        beyond: list[IiifFormats] = [{"formats": others}] if others else []
-        return {**common, "@id": address, "profile": [PROFILE["2"], *beyond]}
+        beyond: IiifBeyond = {"supports": list(FEATURES)}
+        if others:
+            beyond["formats"] = others
+        return {**common, "@id": address, "profile": [PROFILE["2"], beyond]}
     told: IiifInfo3 = {
         "@context": common["@context"], "protocol": common["protocol"], "width": width, "height": height,
         "sizes": common["sizes"], "id": address, "type": "ImageService3", "profile": "level0",

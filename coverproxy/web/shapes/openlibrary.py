@@ -22,12 +22,11 @@ from coverproxy.domain.spec import Wanted
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.app_keys import COVERS
-from coverproxy.web.app_keys import SIZES as SIZE_TABLE
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, find, json, with_body
-from coverproxy.web.sizes import MOST_WISHED
+from coverproxy.web.sizes import MOST_WISHED, sizes_for
 
 SIZES = {"S": "small", "M": "medium", "L": "large"}
 
@@ -51,7 +50,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     found = _NAME.fullmatch(request.match_info["name"])
     if found is None:
         raise MalformedPath("expected /b/KEY/VALUE-S.jpg, -M.jpg, -L.jpg, .jpg or .json")
-    largest = request.app[SIZE_TABLE].snapped(width=MOST_WISHED)
+    largest = sizes_for(request, key).snapped(width=MOST_WISHED)
     size = SIZES[found["size"].upper()] if found["size"] else largest
     wanted = await _read(request, size, request.match_info["kind"].lower(), found["value"])
     if found["ending"].lower() == "json":

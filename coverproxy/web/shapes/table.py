@@ -52,19 +52,19 @@ def switched_on(config: Config) -> Iterator[tuple[Shape, Route]]:
                 yield shape, route
 
 
-def add_routes(app: web.Application, config: Config) -> None:
+def add_routes(router: web.UrlDispatcher, config: Config) -> None:
     """Add every shape's addresses twice: with our prefix, which contains the key, and without."""
     for shape, route in switched_on(config):
         handler = answering(shape, route)
         for before in _befores(route):
             pattern = before + (route.pattern or route.path)
             if route.method == "get":
-                app.router.add_get(pattern, handler)
+                router.add_get(pattern, handler)
             else:
-                app.router.add_route(route.method.upper(), pattern, handler)
-                app.router.add_options(pattern, _allowed(shape, route))
+                router.add_route(route.method.upper(), pattern, handler)
+                router.add_options(pattern, _allowed(shape, route))
                 if "get" not in {each.method for each in shape.routes if each.path == route.path}:
-                    app.router.add_get(pattern, not_allowed)  # else it would be a cover's path, and 404
+                    router.add_get(pattern, not_allowed)  # else it would be a cover's path, and 404
 
 
 async def not_allowed(request: web.Request) -> web.StreamResponse:

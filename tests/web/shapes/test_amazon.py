@@ -40,6 +40,7 @@ def at(server: Running, name: str, key: str | None = None) -> str:
         ("_AC_SX200_QL70_.jpg", "medium"),
         ("_SX201_.jpg", "w320"),
         ("_SX9999_.jpg", "w800"),
+        ("_SX99999999999999999999_.jpg", "w800"),
         ("_UL500_SCLZZZZZZZ_.jpg", "w400"),
         ("_AC_QL70_FMwebp_.jpg", "medium"),
     ],

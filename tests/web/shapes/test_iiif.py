@@ -77,11 +77,29 @@ async def test_version_2_1_and_media_types(server: Running) -> None:
         assert (response.status, response.headers["Location"]) == (303, f"{base}/info.json")
 
     assert told["@id"].endswith(f"/iiif/2/{COVERED}")
-    assert told["profile"] == ["http://iiif.io/api/image/2/level0.json", {"formats": ["webp", "avif"]}]
+    beyond = {"supports": list(iiif.FEATURES), "formats": ["webp", "avif"]}
+    assert told["profile"] == ["http://iiif.io/api/image/2/level0.json", beyond]
     assert linked.headers["Content-Type"].startswith("application/ld+json;profile=")
     for size in (f"{width},", "full"):
         got = await ask(server, f"2/isbn:{COVERED}/full/{size}/0/default.jpg")
         assert got.headers["Content-Type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_linked"),
+    [
+        ('application/ld+json;profile="http://iiif.io/api/image/3/context.json"', True),
+        ("application/ld+json, application/json;q=0.9", True),
+        ("application/json, application/ld+json;q=0.5", False), ("application/ld+json;q=0, */*", False),
+        ("*/*", False), ("text/html", False),
+    ],
+)  # fmt: skip
+async def test_json_ld_is_for_those_who_prefer_it(server: Running, accept: str, is_linked: bool) -> None:
+    """Accept decides by its weights, and the answer says that it depends on it."""
+    got = await ask(server, f"3/{COVERED}/info.json", Accept=accept)
+    linked = 'application/ld+json;profile="http://iiif.io/api/image/3/context.json"'
+    assert got.headers["Content-Type"] == (linked if is_linked else "application/json")
+    assert got.headers["Vary"] == "Accept"
 
 
 async def test_every_format_of_the_description_is_served(start: Start) -> None:
@@ -90,7 +108,7 @@ async def test_every_format_of_the_description_is_served(start: Start) -> None:
     name = server.key.name
     told = orjson.loads((await ask(server, f"3/{COVERED}/info.json")).body)
     older = orjson.loads((await ask(server, f"2/{COVERED}/info.json")).body)
-    assert (told["extraFormats"], older["profile"][1]) == (["webp"], {"formats": ["webp"]})
+    assert (told["extraFormats"], older["profile"][1]["formats"]) == (["webp"], ["webp"])
     for ending, status, kind in (("webp", 200, "image/webp"), ("avif", 404, "text/plain; charset=utf-8")):
         got = await server.get(f"/devkey/{name}/iiif/3/{COVERED}/full/60,90/0/default.{ending}")
         assert (got.status, got.headers["Content-Type"]) == (status, kind)

@@ -1,9 +1,11 @@
 """Shapes of vendors' pictures, as the clients' own code asks for them, against a real server."""
 
-import base64
+import asyncio
+from pathlib import Path
 
 import orjson
-from conftest import COVERED, UNCOVERED, Got, Running, Start
+from conftest import COVERED, UNCOVERED, Got, Running, Start, take_in
+from images import small_jpeg
 from lxml import etree
 
 from coverproxy.domain import isbn
@@ -126,81 +128,6 @@ async def test_syndetics_has_an_index(server: Running) -> None:
     )
 
 
-def posted(key: str, text: str = COVERED, kind: str = "S") -> bytes:
-    return (
-        f'<?xml version="1.0"?><ContentCafe xmlns="http://ContentCafe2.btol.com">'
-        f'<RequestItems UserID="{key}" Password="p"><RequestItem><Key>{UNCOVERED}</Key><Key>{text}</Key>'
-        f'<Content Type="{kind}" Encoding="HEX">JacketDetail</Content>'
-        "</RequestItem></RequestItems></ContentCafe>"
-    ).encode()
-
-
-async def post(server: Running, path: str, body: bytes, kind: str = "text/xml") -> Got:
-    url = server.listeners.url + path
-    async with server.client.post(url, data=body, headers={"Content-Type": kind}) as response:
-        return Got(response.status, response.headers, await response.read())
-
-
-XML_POST = "/ContentCafe/ContentCafe.asmx/XmlPost"
-
-
-async def test_content_cafe_posts_xml(server: Running) -> None:
-    """Evergreen reads Type's Code, and the picture in hexadecimal digits: the bytes of our own address."""
-    ours = await server.get(server.path(size="small"))
-    got = await post(server, XML_POST, posted(server.key.name))
-    item = etree.fromstring(got.body).find(".//{http://ContentCafe2.btol.com}JacketItem")
-    assert item is not None
-    found = {each.tag.partition("}")[2]: each for each in item}
-
-    assert got.headers["Content-Type"] == "text/xml; charset=utf-8"
-    assert (found["Type"].get("Code"), found["Format"].text) == ("S", "JPEG")
-    assert bytes.fromhex(found["Jacket"].text or "") == ours.body
-    none = await post(server, XML_POST, posted(server.key.name, "nonsense"))
-    assert b"JacketItem>" not in none.body
-
-
-async def test_content_cafe_takes_what_evergreen_posts(server: Running) -> None:
-    """An item for each ISBN and UPC of a record, each with all wishes, as bare XML that is called a form: the
-    answer has one picture of each size, of the first that has one, and nothing of what we do not have."""
-    wishes = "".join(
-        f'<Content Type="{kind}" Encoding="HEX">JacketDetail</Content>' for kind in ("S", "M", "L", "X")
-    )
-    numbers = (UNCOVERED, "9786300000001", TEN, "036000291452", COVERED)
-    items = "".join(
-        f"<RequestItem><Key>{number}</Key><Content>TocDetail</Content>{wishes}</RequestItem>"
-        for number in numbers
-    )
-    text = (
-        '<?xml version="1.0" encoding="utf-8"?>\n'
-        '<ContentCafe xmlns="http://ContentCafe2.btol.com" DateTime="2026-11-27T09:00:00">'
-        f'<RequestItems UserID="{server.key.name}" Password="p">{items}</RequestItems></ContentCafe>'
-    )
-    got = await post(server, XML_POST, text.encode(), "application/x-www-form-urlencoded")
-    names = {"cc": "http://ContentCafe2.btol.com"}
-    found = etree.fromstring(got.body).findall(".//cc:JacketItem", names)
-
-    assert got.status == 200
-    assert [each.find("cc:Type", names).get("Code") for each in found] == ["S", "M", "L"]  # type: ignore[union-attr]
-    for each, size in zip(found, ("small", "medium", "large"), strict=True):
-        ours = await server.get(server.path(size=size))
-        assert bytes.fromhex(each.findtext("cc:Jacket", "", names)) == ours.body
-
-
-async def test_content_cafe_refuses_as_xml(server: Running) -> None:
-    """What is not XML, has no key in it, or bombs is an error as XML; never a 5xx."""
-    bomb = b'<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'
-    for body, status in (
-        (b"", 400),
-        (b"nonsense", 400),
-        (b"<a/>", 403),
-        (bomb, 403),
-        (posted("nosuchkeynosuchkey"), 403),
-    ):
-        got = await post(server, XML_POST, body)
-        assert (got.status, got.headers["Content-Type"]) == (status, "text/xml; charset=utf-8"), body
-        etree.fromstring(got.body)
-
-
 async def test_gbv_says_where_the_picture_is(server: Running) -> None:
     """seealso gives the canonical number, the type before the sides, and a relative address that works."""
     got = orjson.loads((await ask(server, f"/covers/?id={HYPHENS}&format=seealso")).body)
@@ -239,57 +166,6 @@ async def test_bookcover_api(server: Running) -> None:
     ):
         got = await ask(server, rest)
         assert (got.status, orjson.loads(got.body)) == (status, {"error": why})
-
-
-async def test_openbd_answers_in_the_order_asked(server: Running) -> None:
-    """As long as the list, null for none, each ISBN twice where it was asked twice; the same by POST."""
-    asked = [UNCOVERED, TEN, "nonsense", HYPHENS, TEN, ""]
-    got = await ask(server, f"/v1/get?isbn={','.join(asked)}")
-    told = orjson.loads(got.body)
-    form = "application/x-www-form-urlencoded"
-    path = f"/devkey/{server.key.name}/v1/get"
-    again = await post(server, path, f"isbn={','.join(asked)}".encode(), form)
-
-    assert [each and each["summary"]["isbn"] for each in told] == [
-        None,
-        COVERED,
-        None,
-        COVERED,
-        COVERED,
-        None,
-    ]
-    resource = told[1]["onix"]["CollateralDetail"]["SupportingResource"][0]
-    cover = await server.get(server.path(size="large"))
-    url = f"{server.listeners.url}/devkey/{server.key.name}/large/isbn/{COVERED}.jpg?v={version_of(cover)}"
-    assert resource["ResourceVersion"][0]["ResourceLink"] == told[1]["summary"]["cover"] == url
-    assert orjson.loads(again.body) == told
-    many = ("isbn=" + ",".join([COVERED] * 10_000)).encode()
-    assert len(orjson.loads((await post(server, path, many, form)).body)) == 10_000
-    for body, kind, status in (
-        (many + b",1", form, 400),
-        (b"x" * 300_000, form, 413),
-        (b"isbn=1", "text/plain", 415),
-        (b"", form, 400),
-        (b"isbn=\xff", form, 400),
-    ):
-        got = await post(server, path, body, kind)
-        assert (got.status, list(orjson.loads(got.body))) == (status, ["error"])
-
-
-async def test_orb_takes_the_key_as_basic_authentication(server: Running) -> None:
-    """As Coce asks it: a user and a word, of which one is the key."""
-    for pair in (f"{server.key.name}:x", f"user:{server.key.name}"):
-        basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        got = await server.get(f"/v1/products?eans={COVERED},{UNCOVERED}", Authorization=basic)
-        told = orjson.loads(got.body)["data"]
-        assert [each["ean13"] for each in told] == [COVERED]
-        assert (
-            told[0]["images"]["front"]["original"]["src"]
-            .partition("?v=")[0]
-            .endswith(f"/large/isbn/{COVERED}.jpg")
-        )
-    for basic in ("Basic ÿÿ", "Basic", "Bearer x"):
-        assert (await server.get(f"/v1/products?eans={COVERED}", Authorization=basic)).status == 403
 
 
 async def test_the_home_page_stays_at_the_root(server: Running) -> None:
@@ -346,6 +222,28 @@ async def test_syndetics_takes_a_repeated_field(server: Running) -> None:
     made = await server.get(server.path())
     got = await ask(server, f"/index.aspx?isbn={UNCOVERED}&isbn={COVERED}/MC.GIF")
     assert (got.status, got.body) == (200, made.body)
+
+
+async def test_of_several_books_the_one_that_is_shown_is_named(server: Running) -> None:
+    """A list, and an ISBN-10 that lost its X, can mean several books: Content-Location names the one with the
+    cover, which is there, and not the first."""
+    made = await server.get(server.path())
+    for rest in (
+        f"/index.aspx?isbn={UNCOVERED},{COVERED}/MC.GIF", f"/covers/?format=img&id={UNCOVERED}%20{COVERED}",
+        f"/b/isbn/{UNCOVERED}%20%7C%20{COVERED}-M.jpg",
+    ):  # fmt: skip
+        got = await ask(server, rest)
+        assert (got.body, got.headers["Content-Location"]) == (made.body, server.path()), rest
+
+
+async def test_gbv_takes_ppns(server: Running, tmp_path: Path) -> None:
+    """Its older clients send PPN and the number; a bare number is an ISBN to it."""
+    (tmp_path / "a.jpg").write_bytes(small_jpeg(200, 300))
+    (tmp_path / "list.csv").write_text("ppn,file\n862934397,a.jpg\n")
+    await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
+    for text in ("PPN862934397", "ppn:862934397"):
+        assert (await ask(server, f"/covers/?id={text}&format=img")).cover in ("made", "hit"), text
+    assert (await ask(server, "/covers/?id=862934397&format=img")).cover != "hit"
 
 
 async def test_names_of_fields_count_in_refusals_too(server: Running) -> None:

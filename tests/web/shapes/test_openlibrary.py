@@ -48,6 +48,8 @@ async def test_none_is_404_without_a_body_where_asked_for(server: Running) -> No
         for wish in ("false", "False", "404"):
             got = await server.get(at(server, f"isbn/{name}-L.jpg?default={wish}"))
             assert (got.status, got.body) == (404, b"")
+            head = await server.get(at(server, f"isbn/{name}-L.jpg?default={wish}"), "HEAD")
+            assert got.headers["Content-Length"] == head.headers["Content-Length"] == "0"
 
 
 async def test_none_is_the_pixel_else(server: Running) -> None:

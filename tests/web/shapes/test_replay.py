@@ -201,6 +201,23 @@ ROWS = [
     Row("Coce's aws", of(AMAZON, "MZZZZZZZZZ"), is_front=True),
     Row("Coce's gb", K + "/books?bibkeys={t},{i}&jscmd=viewapi&amp;hl=en", has("{i}", "thumbnail_url")),
     Row("Coce's ol", K + "/api/books?bibkeys={i}&jscmd=data", has("{i}", "cover", "medium")),
+    Row("Koha Coce, a host that ends in a slash", K + "//cover?id={t}&provider=ol&callback=cb", has("{t}")),
+    Row("BookWyrm, an address that ends in a slash", K + "//b/id/{i}-L.jpg", opens),
+    Row("VuFind ContentCafe, an address that ends in a slash", "//ContentCafe/Jacket.aspx?UserID={k}"
+        "&Password=P&Return=1&Type=M&Value={i}&erroroverride=1"),
+    Row("VuFind Booksite, an address that ends in a slash", "//poca/content_img?apikey={k}&ean={i}"),
+    Row("VuFind Buchhandel, an address that ends in two", K + "//{i}/m?access_token={k}"),
+    Row("SearchWorks, an address that ends in a slash", K + "/books/?jscmd=viewapi&bibkeys=ISBN{i}"
+        "&callback=jsonp_1_2", has("ISBN{i}", "thumbnail_url")),
+    Row("Koha Baker & Taylor", "/ContentCafe/Jacket.aspx?UserID={k}&Password=P&Options=Y&Return=T&Type=S"
+        "&Value={t}"),
+    Row("Koha Read API, as its script asks", K + "/api/volumes/brief/json/id:0;isbn:{t}"
+        "?show_all_items=true&callback=jQuery36_1&_=17",
+        has("0", "records", "/books/isbn:{i}", "data", "url")),
+    Row("VuFind ORB", K + "/v1/products?eans={i}&sort=ean_asc",
+        has("data", 0, "images", "front", "thumbnail", "src")),
+    Row("Aspen Content Cafe", "/ContentCafe/Jacket.aspx?UserID={k}&Password=P&Return=1&Type=L&erroroverride=1"
+        "&Value={t}"),
     Row("Finna", K + "/getImage.php?query={i}&return_error=true", is_ok),
     Row("openBD", K + "/{i}.jpg", is_ok, is_front=True),
     Row("openBD list", K + "/v1/get?isbn={i}", has_address),
