@@ -9,7 +9,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, Pending
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, fields, find, json
+from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, field, find, json
 
 
 class CoverUrl(TypedDict):
@@ -18,20 +18,25 @@ class CoverUrl(TypedDict):
     url: str
 
 
+SIZES = {"small": "small", "medium": "medium", "large": "large"}
+
 _NONE = "Bookcover was not found."
 _INVALID = "Invalid ISBN (please use ISBN-13)"
 
 
 async def by_query(request: web.Request, key: Key) -> web.StreamResponse:
-    """Return the address of the cover for `isbn=`. Title and author do not identify a book here."""
-    asked = fields(request)
-    if "isbn" not in asked:
-        if "book_title" in asked or "author_name" in asked:
-            raise NoCover(_NONE)
-        raise BadQuestion("expected isbn=…")
-    if "book_title" in asked or "author_name" in asked:
+    """Return the address of the cover for `isbn=`. Title and author do not identify a book here.
+
+    An empty field counts as none.
+    """
+    text, *words = (field(request, name) for name in ("isbn", "book_title", "author_name"))
+    if text and any(words):
         raise BadQuestion("expected isbn=…, or book_title and author_name, not both")
-    return await _answer(request, asked["isbn"][0])
+    if all(words):
+        raise NoCover(_NONE)
+    if not text:
+        raise BadQuestion("expected isbn=…, or book_title=… and author_name=…")
+    return await _answer(request, text)
 
 
 async def by_path(request: web.Request, key: Key) -> web.StreamResponse:
@@ -43,20 +48,25 @@ async def _answer(request: web.Request, text: str) -> web.Response:
     digits = text.replace("-", "")
     if not re.fullmatch("[0-9]{13}", digits):
         raise BadQuestion(_INVALID)
+    size = SIZES.get(field(request, "image_size").strip().lower(), "large")
     try:
-        wanted = identify.wanted("large", "isbn", digits)
+        wanted = identify.wanted(size, "isbn", digits)
     except CoverError as exc:
         raise NoCover(_NONE) from exc  # it looks no further than at the number of digits
     sought = await find(request, {"": wanted})
     if "" not in sought.found:
         raise (NoCover if sought.is_settled else Pending)(_NONE)
-    told: CoverUrl = {"url": cover_address(request, sought.found[""], "large")}
+    told: CoverUrl = {"url": cover_address(request, sought.found[""], size)}
     return json(request, told, is_settled=True, name=None)
 
 
 _ISBN13 = {"type": "string", "enum": ["9780141439556", "9780306406157"]}
 _SIZE = Parameter(
-    "image_size", "query", "Ignored: the address is that of the large size.", {"type": "string"}, "large"
+    "image_size",
+    "query",
+    "small, medium or large, which any other word means too.",
+    {"type": "string"},
+    "large",
 )
 
 SHAPE = Shape(

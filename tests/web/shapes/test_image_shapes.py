@@ -153,7 +153,16 @@ async def test_bookcover_api(server: Running) -> None:
         url = orjson.loads(got.body)["url"]
         cover = await server.get(url.removeprefix(server.listeners.url))
         assert (cover.status, url.partition("?v=")[2]) == (200, version_of(cover))
+    for size in ("small", "medium", "large", "huge"):
+        url = orjson.loads((await ask(server, f"/bookcover?isbn={COVERED}&image_size={size}")).body)["url"]
+        assert f"/{'large' if size == 'huge' else size}/isbn/{COVERED}.jpg" in url
+    neither = "expected isbn=…, or book_title=… and author_name=…"
     for rest, status, why in (
+        ("/bookcover", 400, neither),
+        ("/bookcover?isbn=", 400, neither),
+        ("/bookcover?book_title=a", 400, neither),
+        ("/bookcover?book_title=a&author_name=", 400, neither),
+        ("/bookcover?isbn=&book_title=a&author_name=b", 404, "Bookcover was not found."),
         (f"/bookcover?isbn={TEN}", 400, "Invalid ISBN (please use ISBN-13)"),
         ("/bookcover/9780141439519", 404, "Bookcover was not found."),
         (f"/bookcover?isbn={UNCOVERED}", 404, "Bookcover was not found."),
