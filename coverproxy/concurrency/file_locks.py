@@ -1,9 +1,11 @@
-"""Locks between the processes of a machine, one per name, over a fixed number of files."""
+"""Locks between the processes of a machine, one per name, on the bytes of one file."""
 
 import asyncio
 import contextlib
 import fcntl
 import os
+import re
+import struct
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,36 +18,54 @@ WAITERS = 64
 """Threads of each set of locks that may wait for another process."""
 
 
-class FileLocks:
-    """Kernel locks between processes: a hash of the name picks one of a fixed number of files (stripes).
+_NAME = "all"
+_FLOCK = struct.Struct("@hhqqi")  # fcntl(2), struct flock: type, whence, start, length, pid
 
-    A stripe that cannot be opened (a full, read-only or vanished disk) is skipped: a cover made twice is
-    better than none. The kernel frees the locks of a dead process. The files are never removed: unlinking a
-    locked file would split its waiters over two inodes (filelock). Two names on one stripe only wait for each
-    other.
+_EARLIER = re.compile(r"\d{4}")
+"""The lock files of earlier versions: one for each stripe, each an inode at its first use."""
+
+
+class FileLocks:
+    """Kernel locks between processes: a hash of the name picks a byte of one file (a stripe).
+
+    They belong to the open file (F_OFD_SETLK, fcntl(2)) and not to the process, so two threads exclude each
+    other as two processes do. A file for each stripe would cost a new cover two inodes. A lock that cannot be
+    had (a full, read-only or vanished disk) is skipped: a cover made twice is better than none. The kernel
+    frees the locks of a dead process. The file is never removed: unlinking it while it is locked would split
+    its waiters over two inodes (filelock). Two names on one stripe only wait for each other.
     """
 
-    def __init__(self, folder: Path, count: int = 1024) -> None:
+    def __init__(self, folder: Path, count: int = 2**31) -> None:
         self._folder = folder
+        self._path = f"{folder}/{_NAME}"
         self._count = count
         # As many threads as flights can wait; the render queue bounds those.
         self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="lock")
 
-    def _open(self, name: str) -> int | None:
-        stripe = f"{self._folder}/{zlib.crc32(name.encode()) % self._count:04d}"
-        flags = os.O_RDWR
-        try:
-            return os.open(stripe, flags | os.O_CLOEXEC)
-        except OSError:  # usually it is there
-            return self._made(stripe, flags)
+    def remove_earlier(self) -> None:
+        """Remove the lock files of earlier versions, of which nobody is left to use them."""
+        with contextlib.suppress(OSError), os.scandir(self._folder) as found:
+            for each in found:
+                if _EARLIER.fullmatch(each.name):
+                    Path(each.path).unlink()
 
-    def _made(self, stripe: str, flags: int) -> int | None:
+    def _range(self, name: str) -> bytes:
+        """Return the argument of fcntl(2) that locks a name."""
+        return _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, zlib.crc32(name.encode()) % self._count, 1, 0)
+
+    def _open(self) -> int | None:
         try:
-            return ownership.opened(stripe, flags)
+            return os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:  # usually it is there
+            return self._made()
+
+    def _made(self) -> int | None:
+        try:
+            return ownership.opened(self._path, os.O_RDWR)
         except OSError:
             with contextlib.suppress(OSError):
                 ownership.make_folder(self._folder)  # someone may have deleted the whole cache
-                return ownership.opened(stripe, flags)
+                return ownership.opened(self._path, os.O_RDWR)
             return None
 
     def hold(self, name: str) -> "_HeldStripe":
@@ -54,22 +74,26 @@ class FileLocks:
 
     async def take(self, name: str) -> tuple[int | None, bool]:
         """Take a lock; return its handle, and whether another held it. See hold()."""
-        handle = self._open(name)
+        handle = self._open()
         if handle is None:
             return None, False
+        wanted = self._range(name)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(handle, fcntl.F_OFD_SETLK, wanted)
         except BlockingIOError:
-            await self._wait(handle)
+            await self._wait(handle, wanted)
             return handle, True
+        except OSError:  # a file system without such locks
+            os.close(handle)
+            return None, False
         return handle, False
 
-    async def _wait(self, handle: int) -> None:
-        waiting = self._waiters.submit(fcntl.flock, handle, fcntl.LOCK_EX)
+    async def _wait(self, handle: int, wanted: bytes) -> None:
+        waiting = self._waiters.submit(fcntl.fcntl, handle, fcntl.F_OFD_SETLKW, wanted)
         try:
             await asyncio.wrap_future(waiting)
         except asyncio.CancelledError:
-            # MUST close only once the thread is done with the handle: else flock may get another file's
+            # MUST close only once the thread is done with the handle: else fcntl may get another file's
             # number.
             if not waiting.cancel():
                 waiting.add_done_callback(lambda _: os.close(handle))
@@ -80,10 +104,11 @@ class FileLocks:
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
         """Hold the lock of *name*, for blocking code."""
-        handle = self._open(name)
+        handle = self._open()
         try:
             if handle is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                with contextlib.suppress(OSError):  # a file system without such locks
+                    fcntl.fcntl(handle, fcntl.F_OFD_SETLKW, self._range(name))
             yield
         finally:
             _close(handle)

@@ -12,7 +12,7 @@ from coverproxy.imaging.settings import Box, BoxValues, LimitSettings, SizeSetti
 
 T = TypeVar("T")
 
-REVISION = 3
+REVISION = 4
 """Raise it when the same original and settings give other bytes."""
 
 AS_GOOD_SINCE = 1

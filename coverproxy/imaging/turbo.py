@@ -8,9 +8,6 @@ from typing import Any
 from coverproxy.imaging import jpeg, vips
 from coverproxy.imaging.settings import JpegSettings
 
-_MOST_WORK = 32_000_000
-"""Pixels times scans: about a quarter of a second. libvips, which can be stopped, decodes anything larger."""
-
 _MOST_PIXELS = 8_000_000
 """Decoded pixels: 32 MB of memory. Above, libvips keeps only a strip."""
 
@@ -35,9 +32,10 @@ def decoded(body: bytes, known: jpeg.Plain, factor: int) -> Any | None:
     rounded up. The array uses this thread's buffer and is valid until its next call.
 
     None if there is any warning, as with libvips. Then libvips decides, so that there is one judge of damage.
-    Also None if decoding would take long, or much memory.
+    Also None if the picture would take much memory. There is no limit to the scans: a process that takes too
+    long is killed, whoever decodes in it.
     """
-    if not _is_small(body, known, factor):
+    if known.width * known.height > _MOST_PIXELS * factor * factor:
         return None
     columns, rows = -(-known.width // factor), -(-known.height // factor)
     smaller = {"min_width": columns, "min_height": rows} if factor > 1 else {}
@@ -56,13 +54,6 @@ def _buffer(length: int) -> Any:
     if not hasattr(_local, "buffer"):
         _local.buffer = numpy.empty(_KEPT_BYTES, numpy.uint8)
     return _local.buffer
-
-
-def _is_small(body: bytes, known: jpeg.Plain, factor: int) -> bool:
-    pixels = known.width * known.height
-    # counts a few too many if a comment contains these bytes
-    scans = body.count(b"\xff\xda") if known.is_in_scans else 1
-    return pixels * scans <= _MOST_WORK and pixels <= _MOST_PIXELS * factor * factor
 
 
 def encoded(pixels: bytes, sides: tuple[int, int], wanted: JpegSettings, mode: str = "RGB") -> bytes | None:

@@ -109,16 +109,17 @@ class DatabaseFiles:
 
     def look(self) -> None:
         """Look at each file from outside. Blocks for a moment; called every second."""
+        deleted = sqlite_watch.deleted_files()
         for each in self.databases:
             if isinstance(each.place, Path):
-                self._noticed[each.place] = self._looked(each.place, each.version)
+                self._noticed[each.place] = self._looked(each.place, each.version, deleted)
 
-    def _looked(self, place: Path, version: int) -> str:
+    def _looked(self, place: Path, version: int, deleted: set[str]) -> str:
         """Look at a file, and return what is wrong with it, or ""."""
         self._damaged.discard(place)
         if sqlite_creation.is_emptied(place):
             return f"{place} {_EMPTIED}"
-        if sqlite_watch.has_lost_log(place):
+        if sqlite_watch.has_lost_log(place, deleted):
             return f"{place}-wal was deleted while in use: restart the service, which keeps what is in it"
         try:
             newer, stamp = sqlite_watch.look(place, version)

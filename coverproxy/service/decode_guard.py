@@ -45,7 +45,8 @@ class DecodeGuard:
         self._metrics = metrics
 
     def open(self) -> None:
-        """Remove the crash journal of earlier versions."""
+        """Remove the crash journal and the lock files of earlier versions."""
+        self._locks.remove_earlier()
         shutil.rmtree(self._earlier, ignore_errors=True)
 
     async def decode(

@@ -1,11 +1,15 @@
 """Looks at a SQLite file from outside: which version made it, and whether another process locks it."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from coverproxy.storage import sqlite_migrations
+
+_OPEN_FILES = "/proc/self/fd"
+_DELETED = " (deleted)"
 
 Stamp = tuple[int, int]
 """What changes with every commit: the size of the file's log, and its time."""
@@ -42,15 +46,26 @@ def look(path: Path, known: int) -> tuple[str, Stamp | None]:
     return "", _stamp(path)
 
 
-def has_lost_log(path: Path) -> bool:
-    """Return whether this process writes to a log of the file that was deleted: nobody else will see it."""
-    lost = f"{path.resolve()}-wal (deleted)"
+def deleted_files() -> set[str]:
+    """Return the paths of the files that this process has open although they were deleted.
+
+    Text and no Paths: every connection is among the open files, and this is called every second.
+    """
+    found = set()
     with suppress(OSError):  # not Linux
-        for handle in Path("/proc/self/fd").iterdir():
-            with suppress(OSError):  # closed meanwhile
-                if str(handle.readlink()) == lost:
-                    return True
-    return False
+        for handle in os.listdir(_OPEN_FILES):  # noqa: PTH208
+            try:
+                target = os.readlink(f"{_OPEN_FILES}/{handle}")  # noqa: PTH115
+            except OSError:  # closed meanwhile
+                continue
+            if target.endswith(_DELETED):
+                found.add(target.removesuffix(_DELETED))
+    return found
+
+
+def has_lost_log(path: Path, deleted: set[str]) -> bool:
+    """Return whether this process writes to a log of the file that was deleted: nobody else will see it."""
+    return f"{path.resolve()}-wal" in deleted
 
 
 def newer(path: Path, known: int) -> str:

@@ -62,6 +62,7 @@ class DataFolder:
         for name, opening in (("originals", self.files.open), ("cache", self.cache.open)):
             with used_as_it_is(self.data / name):
                 opening()
+        self.stripes.remove_earlier()
         for name, opening in ((SOURCES, self.recall.open), (CATALOGUE, self.open_catalogue)):
             with gone_on_without(self.stores.places[name]):
                 opening()

@@ -76,6 +76,7 @@ def open_feed(
 ) -> Iterator[tuple[FeedRun, Path]]:  # fmt: skip
     """Open what reads a feed's files, and name their folder. One process at a time reads one feed."""
     locks = FileLocks(shelf.data / "feeds" / "locks")
+    locks.remove_earlier()
     folder = Path(feed.dir) if feed.dir else shelf.data / "feeds" / feed.name
     rules = FeedRules(feed.done == "move" and bool(feed.dir), feed.full, feed.most_withdrawn)
     try:

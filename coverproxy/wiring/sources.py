@@ -67,8 +67,9 @@ async def open_asking(
         chain = build.chain(config.source, config.asking, os.environ, config.limits.max_bytes, pace, metrics)
         stack.push_async_callback(chain.aclose)
         threads = stack.enter_context(WorkerThreads(FILE_THREADS, "asking"))
-        stripes = FileLocks(Path(config.data.dir) / "asking", count=4096)
+        stripes = FileLocks(Path(config.data.dir) / "asking")
         stack.callback(stripes.close)
+        stripes.remove_earlier()
         ingestor = ingestor_of(config, shelf, {each.name: each for each in config.source})
         fetcher = OriginalFetcher(
             shelf.catalogue, chain, shelf.recall, ingestor, stripes, config.asking, metrics, renders, guard,

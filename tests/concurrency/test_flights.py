@@ -1,7 +1,6 @@
 """One maker per derivative: followers, those who hang up, refusals of one's own, other processes."""
 
 import asyncio
-import fcntl
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -205,9 +204,7 @@ async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: FileLocks) -
 
 def _hold_and_die(folder: Path, held: Event) -> None:
     stripes = FileLocks(folder, count=4)
-    handle = stripes._open("a")
-    assert handle is not None
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    stripes.held("a").__enter__()
     held.set()
     os._exit(9)
 
@@ -240,7 +237,21 @@ async def test_processes_exclude_each_other(tmp_path: Path) -> None:
         await asyncio.to_thread(pool.starmap, _count_with_lock, [(locks, counter, 200)] * 4)
 
     assert counter.read_text() == "800"
-    assert len(list(locks.iterdir())) <= 4
+    assert len(list(locks.iterdir())) == 1
+
+
+async def test_locks_of_many_names_take_one_file(tmp_path: Path) -> None:
+    """A cover's lock costs no inode, whatever its name; those of earlier versions' locks are given back."""
+    (tmp_path / "0471").touch()
+    (tmp_path / "note.txt").touch()
+    stripes = FileLocks(tmp_path)
+    stripes.remove_earlier()
+    for number in range(100):
+        async with stripes.hold(str(number)), stripes.hold(f"{number} too"):
+            pass
+    stripes.close()
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all", "note.txt"]
 
 
 async def test_locks_that_cannot_be_had_stop_nobody(tmp_path: Path) -> None:
