@@ -1,7 +1,7 @@
 """Runs commands from a process that has imported the product once: a fork takes a tenth of a start.
 
 Each is a process as any other, with arguments, environment, folder, files and exit code of its own. Only the
-interpreter's start and the imports are shared; servers, and commands that are interrupted, start afresh.
+interpreter's start and the imports are shared.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, TextIO
 
 IMPORTED = (
     "coverproxy.cli", "coverproxy.cache.janitor", "coverproxy.cache.stats", "coverproxy.cache.sweep",
@@ -33,13 +33,71 @@ IMPORTED = (
 )  # fmt: skip
 """What the commands import. None of it starts threads or loads libvips, which survives no fork."""
 
-AFRESH = ("serve", "demo")
-"""Commands that choose by the environment how metrics are kept, before they import it."""
+SERVING = (
+    "coverproxy.server.application", "coverproxy.server.boot_checks", "coverproxy.server.supervisor",
+    "coverproxy.service.databases", "uvloop",
+)  # fmt: skip
+"""What `serve` imports beside it: its master, which forks workers itself."""
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder of the metrics. `serve` sets it before its imports, which ask only whether it is set."""
+
+AFRESH = ("demo",)
+"""Commands that keep metrics as `serve` does not, and import as much."""
 
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
 """Prefixes of the variables that an interpreter reads when it starts: too late for one that runs."""
 
 MOST_BYTES = 1_000_000
+
+
+class Forked:
+    """A process that a nursery has forked; it is asked as a subprocess.Popen is."""
+
+    def __init__(self, arguments: Sequence[str], told: socket.socket, stdout: TextIO | None = None) -> None:
+        self.args, self.stdout = arguments, stdout
+        self._told = told
+        self.pid = int(told.recv(20))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code once it has ended. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            with self._told:
+                code, seconds = self._told.recv(40).split()
+            self.returncode = int(code)
+            Nursery.spent += float(seconds)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """End it by SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> "Forked":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.stdout:
+            self.stdout.close()
+        self.wait()
 
 
 class Nursery:
@@ -48,11 +106,12 @@ class Nursery:
     spent = 0.0
     """CPU seconds of all commands that have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Sequence[str], is_serving: bool) -> None:
         self._environment = dict(os.environ)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [*before, sys.executable, __file__, *(["serving"] if is_serving else [])]
         with theirs:
-            self._process = subprocess.Popen([sys.executable, __file__], stdin=theirs.fileno())
+            self._process = subprocess.Popen(command, stdin=theirs.fileno())
         atexit.register(self.close)
 
     def close(self) -> None:
@@ -69,32 +128,49 @@ class Nursery:
         self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float, sent: bytes = b""
     ) -> subprocess.CompletedProcess[str]:
         """Run the command with those arguments to its end, in our folder; *sent*: its standard input."""
-        wish = {"arguments": arguments, "environment": dict(environment), "cwd": os.getcwd()}  # noqa: PTH109
         with (
             _pipe_of(sent) if sent else open(os.devnull, "rb") as given,  # noqa: PTH123 - as subprocess opens it
             TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err,
         ):  # fmt: skip
-            files = [given.fileno(), out.fileno(), err.fileno()]
-            code = self._ended(json.dumps(wish).encode(), files, timeout)
+            process = self._forked(arguments, environment, [given, out, err])
+            try:
+                code = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
-    def _ended(self, wish: bytes, files: list[int], timeout: float) -> int:
-        """Have the wish met; return the exit code."""
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[Any] | int,
+        *, script: str = "", session: bool = False,
+    ) -> Forked:  # fmt: skip
+        """Start the command, or a script, in our folder; a pipe from its standard output is its `stdout`.
+
+        *session*: in a session of its own.
+        """
+        read, write = os.pipe()
+        with open(os.devnull, "r+b", buffering=0) as given, os.fdopen(write, "wb") as out:  # noqa: PTH123
+            files = [given, out, given if stderr == subprocess.DEVNULL else stderr]
+            process = self._forked(arguments, environment, files, script, session)
+        process.stdout = os.fdopen(read, encoding="utf-8")
+        return process
+
+    def _forked(
+        self, arguments: Sequence[str], environment: Mapping[str, str], files: Sequence[IO[Any] | int],
+        script: str = "", session: bool = False,
+    ) -> Forked:  # fmt: skip
+        wish = {
+            "arguments": arguments, "environment": dict(environment), "cwd": os.getcwd(),  # noqa: PTH109
+            "script": script, "session": session,
+        }  # fmt: skip
         told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with told:
-            with theirs:
-                socket.send_fds(self._socket, [wish], [*files, theirs.fileno()])
-            told.settimeout(timeout)
-            number = int(told.recv(20))
-            try:
-                code, seconds = told.recv(40).split()
-                Nursery.spent += float(seconds)
-                return int(code)
-            except TimeoutError:
-                os.kill(number, signal.SIGKILL)
-                raise
+        with theirs:
+            handed = [each if isinstance(each, int) else each.fileno() for each in (*files, theirs)]
+            socket.send_fds(self._socket, [json.dumps(wish).encode()], handed)
+        return Forked(arguments, told)
 
 
 def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -111,9 +187,12 @@ def _pipe_of(sent: bytes) -> BinaryIO:
 
 
 @cache
-def nursery() -> Nursery:
-    """The nursery of this process, which starts with its first command."""
-    return Nursery()
+def nursery(is_serving: bool = False, before: Sequence[str] = ()) -> Nursery:
+    """The nursery for `serve`, or for other commands; it starts with the first.
+
+    *before*: the command that runs it.
+    """
+    return Nursery(before, is_serving)
 
 
 class _Forking:
@@ -138,13 +217,13 @@ class _Forking:
                 if not message:
                     return None
                 if not (number := os.fork()):
-                    self._leave(files)
-                    return dict(json.loads(message))
+                    wish = dict(json.loads(message))
+                    self._leave(files, is_session=wish["session"])
+                    return wish
                 self._keep(number, files)
 
     def _keep(self, number: int, files: list[int]) -> None:
-        told = self._children[number] = socket.socket(fileno=files.pop())
-        told.send(str(number).encode())
+        self._children[number] = socket.socket(fileno=files.pop())
         for each in files:
             os.close(each)
 
@@ -155,14 +234,18 @@ class _Forking:
                 with self._children.pop(number) as told, suppress(BrokenPipeError):
                     told.send(b"%d %f" % (os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime))
 
-    def _leave(self, files: list[int]) -> None:
-        """In a child: close what is the nursery's, and take the command's own files."""
+    def _leave(self, files: list[int], *, is_session: bool) -> None:
+        """In a child: close what is the nursery's, take the command's own files, and tell its number."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._wishes, *self._children.values()):
             each.close()
         for number, file in enumerate(files[:3]):
             os.dup2(file, number)
+        if is_session:
+            os.setsid()
+        with socket.socket(fileno=files.pop()) as told:
+            told.send(str(os.getpid()).encode())
         for file in (self._ended, self._woken, *files):
             os.close(file)
 
@@ -170,17 +253,29 @@ class _Forking:
 def main() -> None:
     """Be a nursery, and in each of its children the command."""
     sys.path.pop(0)  # the folder of this file
-    for name in IMPORTED:
+    names: tuple[str, ...] = IMPORTED
+    if sys.argv[1:]:
+        names += SERVING
+        os.environ[METRICS_FOLDER] = os.devnull  # each child sets it again
+    for name in names:
         importlib.import_module(name)
     assert len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - not a folder of ours
     gc.freeze()
     if wish := _Forking().wish():
-        os.environ.clear()
-        os.environ.update(wish["environment"])
-        time.tzset()
-        os.chdir(wish["cwd"])
-        sys.path.insert(0, wish["cwd"])
-        sys.argv = ["coverproxy", *wish["arguments"]]
+        _become(wish)
+
+
+def _become(wish: dict[str, Any]) -> None:
+    os.environ.clear()
+    os.environ.update(wish["environment"])
+    time.tzset()
+    os.chdir(wish["cwd"])
+    script = wish["script"]
+    sys.path.insert(0, os.path.dirname(script) if script else wish["cwd"])  # noqa: PTH120 - as Python does
+    sys.argv = [script or "coverproxy", *wish["arguments"]]
+    if script:
+        runpy.run_path(script, run_name="__main__")
+    else:
         runpy.run_module("coverproxy", run_name="__main__", alter_sys=True)
 
 

@@ -7,16 +7,19 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import orjson
 import pytest
 from conftest import BROWSER, configured, fill
-from forked import nursery
+from forked import Forked, nursery
 
 COMMAND = (sys.executable, "-m", "coverproxy")
+
+Process = subprocess.Popen[str] | Forked
 
 
 def children(process: int) -> list[int]:
@@ -29,14 +32,37 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 
 def ended(
-    *arguments: str | Path, env: Mapping[str, str] = ENVIRONMENT, timeout: float = 60, sent: bytes = b""
-) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end, in a process of its own; *sent* comes from a pipe."""
+    *arguments: object, env: Mapping[str, str] = ENVIRONMENT, timeout: float = 60, sent: bytes = b"",
+    before: Sequence[str] = (),
+) -> "subprocess.CompletedProcess[str]":  # fmt: skip
+    """Run a command to its end, in a process of its own.
+
+    *sent* comes from a pipe; *before*: the command that runs it, such as `setpriv`.
+    """
     words = [*map(str, arguments)]
-    if nursery().can_run(words, env):
-        return nursery().run(words, env, timeout, sent)
-    done = subprocess.run([*COMMAND, *words], input=sent, capture_output=True, timeout=timeout, env=env)
+    if (forking := nursery("serve" in words, tuple(before))).can_run(words, env):
+        return forking.run(words, env, timeout, sent)
+    whole = [*before, *COMMAND, *words]
+    done = subprocess.run(whole, input=sent, capture_output=True, timeout=timeout, env=env)
     return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def started(
+    *arguments: object, env: Mapping[str, str] = ENVIRONMENT, stderr: IO[Any] | int = subprocess.DEVNULL,
+    script: str | Path = "", session: bool = False, before: Sequence[str] = (),
+) -> Process:  # fmt: skip
+    """Start a command, or a script, in a process of its own, whose standard output is a pipe.
+
+    *session*: in a session of its own; *before*: the command that runs it, such as `setpriv`.
+    """
+    words = [*map(str, arguments)]
+    if (forking := nursery("serve" in words, tuple(before))).can_run(words, env):
+        return forking.start(words, env, stderr, script=str(script), session=session)
+    command = [*before, sys.executable, str(script)] if script else [*before, *COMMAND]
+    return subprocess.Popen(
+        [*command, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True,
+        env=env, start_new_session=session,
+    )  # fmt: skip
 
 
 def warned(*arguments: str | Path, **environment: str) -> str:
@@ -69,7 +95,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, drawn: Path, stocked: Path) -
 class Served:
     """A server in a process of its own."""
 
-    process: subprocess.Popen[str]
+    process: Process
     url: str
     ops_url: str
 
@@ -88,12 +114,10 @@ def serve(data: Path, tmp_path: Path) -> Iterator[Serve]:
     running: list[Served] = []
 
     def start(*arguments: str, **environment: str) -> Served:
-        command = [*COMMAND, "serve", "--data", str(data), "--port", "0", "--json", *arguments]
+        words = ["serve", "--data", data, "--port", "0", "--json", *arguments]
         free = {"COVERPROXY_OPS__PORT": "0"} | environment
         with (tmp_path / "log").open("w") as log:
-            process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT | free
-            )
+            process = started(*words, env=ENVIRONMENT | free, stderr=log)
         assert process.stdout
         served = Served(process, **json.loads(process.stdout.readline()))
         running.append(served)

@@ -1,20 +1,14 @@
 """What keeps `serve` from starting is one line and an exit code, never a traceback."""
 
-import subprocess
 from pathlib import Path
 
-from running import COMMAND, ENVIRONMENT
+from running import ENVIRONMENT, ended
 
 
 def refused(*arguments: str | Path, code: int = 1) -> str:
     """Start `serve`, which must end by itself with *code*; return its one line on standard error."""
-    done = subprocess.run(
-        [*COMMAND, "serve", *map(str, arguments), "--port", "0", "--workers", "2"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=ENVIRONMENT | {"COVERPROXY_OPS__PORT": "0", "COVERPROXY_LOG__LEVEL": "warning"},
-    )
+    env = ENVIRONMENT | {"COVERPROXY_OPS__PORT": "0", "COVERPROXY_LOG__LEVEL": "warning"}
+    done = ended("serve", *arguments, "--port", "0", "--workers", "2", env=env)
     assert done.returncode == code, done.stderr
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr

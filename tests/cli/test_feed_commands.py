@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from library import BOOK, OTHERS, Library
 from link_host import link_host
+from running import started
 from senders import BLUE, RED, onix, product, zip_of
 
 from coverproxy.cli import main
@@ -76,12 +75,9 @@ def test_a_feed_with_a_mistake_is_told(library: Library, mistake: str) -> None:
 @pytest.mark.parametrize("poll", [(), ("--poll",)])
 def test_what_lands_is_taken_in(library: Library, poll: tuple[str, ...]) -> None:
     """A watched folder's files are there within moments, and Ctrl-C ends the command in peace."""
-    arguments = [
-        sys.executable, "-m", "coverproxy", "watch", str(library.covers), "--data", str(library.data),
-        "--json", "--settle", "0.1", "--move", *poll,
-    ]  # fmt: skip
+    words = ["watch", library.covers, "--data", library.data, "--json", "--settle", "0.1", "--move", *poll]
     library.put(f"{BOOK}.jpg", BLUE)
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as watching:
+    with started(*words) as watching:
         assert watching.stdout
         assert json.loads(watching.stdout.readline())["added"] == 1
         library.put("new.part", RED).rename(library.covers / f"{OTHERS[0]}.jpg")

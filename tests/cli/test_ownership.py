@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import COMMAND, ENVIRONMENT, ended
+from running import ENVIRONMENT, ended, started
 
 OWNER = 1  # `daemon`
 NAME = "daemon"
@@ -37,11 +37,7 @@ pytestmark = pytest.mark.skipif(
 def ran(*command: str | Path, as_owner: bool = False, code: int = 0, **environment: str) -> str:
     """Run a command as root, or as the owner of the data folder; return what it printed, errors too."""
     given = ENVIRONMENT | environment
-    if as_owner:
-        whole = [*AS_OWNER, *COMMAND, *map(str, command)]
-        done = subprocess.run(whole, capture_output=True, text=True, timeout=120, env=given)
-    else:
-        done = ended(*command, env=given, timeout=120)
+    done = ended(*command, env=given, timeout=120, before=AS_OWNER if as_owner else ())
     said = done.stdout + done.stderr
     assert done.returncode == code, said
     assert "Traceback" not in said
@@ -109,11 +105,9 @@ def serving(data: Path) -> Iterator[str]:
         ports = [each.getsockname()[1] for each in (free, other)]
     log = data.parent / "log"
     with log.open("w") as file:
-        process = subprocess.Popen(
-            [*AS_OWNER, *COMMAND, "serve", "--data", str(data), "--port", str(ports[0]), "--json"],
-            stdout=subprocess.PIPE, stderr=file, text=True,
-            env=ENVIRONMENT | {"COVERPROXY_OPS__PORT": str(ports[1])},
-        )  # fmt: skip
+        words = ["serve", "--data", data, "--port", str(ports[0]), "--json"]
+        env = ENVIRONMENT | {"COVERPROXY_OPS__PORT": str(ports[1])}
+        process = started(*words, env=env, stderr=file, before=AS_OWNER)
     assert process.stdout
     try:
         line = process.stdout.readline()

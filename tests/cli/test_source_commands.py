@@ -1,7 +1,6 @@
 """The commands about sources, and workers that share them: real processes, and a source that is a server."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from running import COMMAND, ENVIRONMENT, Served, ended, get, key, run
+from running import ENVIRONMENT, Served, ended, get, key, run, started
 from samples import book
 from upstream import BOOK, Asked, Upstream, gives, of_its_own, picture
 
@@ -64,16 +63,10 @@ def serve(tmp_path: Path, config: Path) -> Iterator[Any]:
     running: list[Served] = []
 
     def start(*arguments: str) -> Served:
-        command = [*COMMAND, "serve", "--config", str(config), "--data", str(tmp_path / "data"), "--json"]
+        words = ["serve", "--config", config, "--data", tmp_path / "data", "--json", "--port", "0"]
         environment = ENVIRONMENT | {"COVERPROXY_OPS__PORT": "0", "COVER_TOKEN": "x"}
         with (tmp_path / "log").open("w") as log:
-            process = subprocess.Popen(
-                [*command, "--port", "0", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=environment,
-            )
+            process = started(*words, *arguments, env=environment, stderr=log)
         assert process.stdout
         running.append(Served(process, **orjson.loads(process.stdout.readline())))
         return running[-1]

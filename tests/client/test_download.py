@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -20,6 +17,7 @@ from aiohttp import web
 from conftest import COVERED, UNCOVERED, Running, Start
 from ending import end
 from fronting import before
+from running import Process, ended, started
 
 from coverproxy.client.classify import (
     MAX_BODY_BYTES,
@@ -41,7 +39,6 @@ from coverproxy.client.folder import OWN, Folder, FolderEntry, InUse
 from coverproxy.domain.formats import PLACEHOLDER, Format
 from coverproxy.domain.isbn_list import Row
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
 KEY = "secretkeysecret"
 BOOKS = ["9780140449136", "9780140449266", "9780140444308", "9780140449068"]
 DATE = 1_217_808_000
@@ -542,17 +539,9 @@ def test_a_full_disk_leaves_nothing_half(folder: Folder, tmp_path: Path) -> None
 
 async def command(*arguments: str | Path, code: int = 0) -> Any:
     """Run `coverproxy fetch … --json` to its end, and return what it printed."""
-    process = await spawn(*arguments, "--json")
-    said, wrong = await process.communicate()
-    assert process.returncode == code, wrong.decode()
-    return orjson.loads(said) if said else {"error": wrong.decode()}
-
-
-async def spawn(*arguments: str | Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "coverproxy", "fetch", *map(str, arguments),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
-    )  # fmt: skip
+    done = await asyncio.to_thread(ended, "fetch", *arguments, "--json")
+    assert done.returncode == code, done.stderr
+    return orjson.loads(done.stdout) if done.stdout else {"error": done.stderr}
 
 
 def listed(tmp_path: Path, *lines: str) -> Path:
@@ -590,9 +579,9 @@ async def test_the_exit_code_says_how_much_was_fetched(server: Running, tmp_path
     assert (await command(*names, listed(tmp_path, COVERED, UNCOVERED)))["fetched"] == 1
     assert (await command(*names, listed(tmp_path, "x1", "x2"), code=1))["invalid"] == 2
     elsewhere = ("--server", server.listeners.url, "-o", tmp_path / "other")  # with nothing there already
-    process = await spawn(*elsewhere, "--key", "nobody", listed(tmp_path, COVERED))
-    said, _ = await process.communicate()
-    assert (process.returncode, said.startswith(b"Stopped: ")) == (1, True), said
+    refused = ("fetch", *elsewhere, "--key", "nobody", listed(tmp_path, COVERED))
+    done = await asyncio.to_thread(ended, *refused)
+    assert (done.returncode, done.stdout.startswith("Stopped: ")) == (1, True), done.stdout
 
 
 async def test_it_knows_nginxs_hits_for_what_they_are(server: Running, tmp_path: Path) -> None:
@@ -630,6 +619,12 @@ async def test_the_command_stops_when_the_quota_is_used_up(
     assert told["resets_at"].endswith("T00:00:00Z")
 
 
+def printed(process: Process) -> str:
+    """All that a command prints to its end."""
+    assert process.stdout
+    return process.stdout.read()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 async def test_killed_in_the_middle_it_goes_on(serving: Serving, tmp_path: Path, number: int) -> None:
     """Killed while half a cover is here, no file is half; the next run asks only for what is missing."""
@@ -647,13 +642,13 @@ async def test_killed_in_the_middle_it_goes_on(serving: Serving, tmp_path: Path,
 
     server = await serving(handler)
     given = ("--server", server.url, "--key", KEY, "-o", tmp_path / "out", listed(tmp_path, *BOOKS))
-    process = await spawn(*given)
-    await asyncio.wait_for(is_stuck.wait(), 30)
-    process.send_signal(number)
-    said, _ = await process.communicate()
+    with await asyncio.to_thread(started, "fetch", *given) as process:
+        await asyncio.wait_for(is_stuck.wait(), 30)
+        process.send_signal(number)
+        said = await asyncio.to_thread(printed, process)
     assert files(tmp_path / "out") == sorted(f"{value}.jpg" for value in BOOKS[:2])
     if number == signal.SIGINT:
-        assert (process.returncode, b"Interrupted" in said) == (130, True)
+        assert (process.returncode, "Interrupted" in said) == (130, True)
     server.asked.clear()
     is_well = True
     told = await command(*given)
@@ -673,10 +668,6 @@ async def test_killed_in_the_middle_it_goes_on(serving: Serving, tmp_path: Path,
 )
 async def test_mistakes_are_told_before_anything_is_asked(wrong: tuple[str, ...], says: str) -> None:
     """A server that is no address and a column that is not there end it with exit code 2 and a sentence."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "coverproxy", "fetch", *wrong,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
-    )  # fmt: skip
-    _, told = await process.communicate(b"isbn,title\n1,2\n")
+    done = await asyncio.to_thread(ended, "fetch", *wrong, sent=b"isbn,title\n1,2\n")
 
-    assert (process.returncode, says in told.decode()) == (2, True), told
+    assert (done.returncode, says in done.stderr) == (2, True), done.stderr

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +15,7 @@ import psycopg
 import pytest
 from conftest import COVERED, configured, take_in
 from postgres_server import Cluster, postgres
-from running import ENVIRONMENT, Serve, Served, get, run, serve
+from running import ENVIRONMENT, Serve, Served, get, run, serve, started
 
 from coverproxy.concurrency.postgres_leases import LEASE_SECONDS
 
@@ -82,11 +80,9 @@ def test_what_one_does_the_other_knows(url: str, data: Path, tmp_path: Path, ser
 @contextmanager
 def stuck(data: Path, log: Path, **environment: str) -> Iterator[Served]:
     """Run a node that begins to decode the cover, notes that in *log*, and never comes to an end with it."""
-    words = [CRASHING, MARK, "hang", log, "serve", "--data", data, "--port", "0", "--workers", "1", "--json"]
-    with subprocess.Popen(
-        [sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env=ENVIRONMENT | {"COVERPROXY_OPS__PORT": "0"} | environment, start_new_session=True,
-    ) as process:  # fmt: skip
+    words = [MARK, "hang", log, "serve", "--data", data, "--port", "0", "--workers", "1", "--json"]
+    env = ENVIRONMENT | {"COVERPROXY_OPS__PORT": "0"} | environment
+    with started(*words, env=env, script=CRASHING, session=True) as process:
         try:
             assert process.stdout
             yield Served(process, **json.loads(process.stdout.readline()))

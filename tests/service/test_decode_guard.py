@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 from conftest import COVERED, configured, fill
-from running import ENVIRONMENT, children, get, key, run
+from running import ENVIRONMENT, Process, children, get, key, run, started
 from samples import shrunk
 
 from coverproxy.domain.spec import Identifier
@@ -35,7 +33,7 @@ POISON, ALSO = "9781853260001", "9780140620863"
 class Poisoned:
     """A server over a data folder in which one original of two ISBNs is poison."""
 
-    process: subprocess.Popen[str]
+    process: Process
     url: str
     ops_url: str
     data: Path
@@ -111,13 +109,10 @@ def serve(tmp_path: Path, drawn: Path, stocked: Path) -> Iterator[Serve]:
             _leave_crumbs(data)
         log = tmp_path / "renders"
         log.touch()
-        command = [sys.executable, SERVER, MARK, what, log, "serve", "--data", data, "--port", "0", "--json"]
+        words = [MARK, what, log, "serve", "--data", data, "--port", "0", "--json", *arguments]
         settings = {"COVERPROXY_OPS__PORT": "0", "COVERPROXY_CACHE__ABSENT_SECONDS": "0.1"} | environment
         with (tmp_path / "log").open("w") as stderr:
-            process = subprocess.Popen(
-                [*map(str, command), *arguments],
-                stdout=subprocess.PIPE, stderr=stderr, text=True, env=ENVIRONMENT | settings,
-            )  # fmt: skip
+            process = started(*words, env=ENVIRONMENT | settings, stderr=stderr, script=SERVER)
         assert process.stdout
         ready = json.loads(process.stdout.readline())
         running.append(Poisoned(process, **ready, data=data, key=key(data), log=log))

@@ -13,7 +13,7 @@ from aiohttp import web
 from click.testing import CliRunner
 from conftest import Running, Start, configured, take_in
 from ending import end
-from running import COMMAND, ENVIRONMENT
+from running import ended
 
 from coverproxy.cli import main
 from coverproxy.domain.api_key import Key, new_name
@@ -283,8 +283,7 @@ def test_a_disk_that_only_reads_is_named(small_disk: Path) -> None:
     assert invoke(main, ["key", "create", "--label", "x", "--data", str(small_disk)]).exit_code == 0
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
 
-    command = [*COMMAND, "serve", "--data", str(small_disk)]  # a process: it sets variables of its own
-    served = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    served = ended("serve", "--data", small_disk)  # a process: it sets variables of its own
     assert served.returncode == 1
     assert served.stderr == f"Error: {small_disk} cannot be written: its file system is read-only\n"
     told = invoke(main, ["doctor", "--data", str(small_disk)]).output

@@ -3,8 +3,6 @@
 import gzip
 import os
 import sqlite3
-import subprocess
-import sys
 import time
 import zipfile
 from contextlib import closing
@@ -14,6 +12,7 @@ import images
 import orjson
 import pytest
 from library import Library, isbn_of
+from running import ended, started
 from senders import onix, product
 
 from coverproxy.domain.identifier import ISBN, Identifier
@@ -75,7 +74,7 @@ def openlibrary(library: Library) -> list[str]:
 def killed(library: Library, arguments: list[str]) -> bool:
     """Run a command until it has entered something more, then kill it; say whether it ended before."""
     before = library.entered()
-    with subprocess.Popen([sys.executable, "-m", "coverproxy", *arguments], stderr=subprocess.DEVNULL) as run:
+    with started(*arguments) as run:
         while run.poll() is None and library.entered() == before:
             time.sleep(0.03)
         is_over = run.poll() is not None
@@ -100,7 +99,7 @@ def test_killed_runs_leave_nothing_half_done(library: Library, make: object) -> 
                     " (SELECT max(done) FROM feed_file)"
                 )
             assert len(set(counts)) == 1, counts
-    subprocess.run([sys.executable, "-m", "coverproxy", *arguments], check=True, capture_output=True)
+    assert ended(*arguments).returncode == 0
     assert library.entered() == MANY
     assert make is openlibrary or library.is_consistent()
     with library.shelf() as shelf:

@@ -7,7 +7,6 @@ import random
 import re
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 from contextlib import closing, suppress
@@ -19,8 +18,9 @@ from urllib.parse import urlencode
 import images
 import orjson
 import pytest
+import running
 from library import BOOK, OTHERS, Library
-from running import COMMAND, ENVIRONMENT, key
+from running import ENVIRONMENT, Process, key
 
 from coverproxy.domain.decisions import Act
 from coverproxy.domain.identifier import ISBN, Identifier
@@ -135,18 +135,15 @@ def digest_of(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()[:16]
 
 
-def started(data: Path) -> tuple[subprocess.Popen[str], int]:
+def started(data: Path) -> tuple[Process, int]:
     """Start a server in a session of its own, so that a kill reaches its workers too; return its port."""
-    command = [*COMMAND, "serve", "--data", str(data), "--port", "0", "--json"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT | SETTINGS,
-        start_new_session=True,
-    )  # fmt: skip
+    words = ["serve", "--data", data, "--port", "0", "--json"]
+    process = running.started(*words, env=ENVIRONMENT | SETTINGS, session=True)
     assert process.stdout
     return process, int(orjson.loads(process.stdout.readline())["url"].rpartition(":")[2])
 
 
-def ended(process: subprocess.Popen[str], number: int) -> None:
+def ended(process: Process, number: int) -> None:
     """Send a signal to a server and its workers, and wait for its end."""
     os.killpg(process.pid, number)
     process.wait(30)
