@@ -11,6 +11,9 @@ from coverproxy.domain.formats import Format
 _FULL_COLOUR_WIDTH = 200
 """Up to this width in px, JPEGs have always kept their whole chroma."""
 
+_FORMER_SCALE = 2.0
+"""The decode scale of every size up to d12289a."""
+
 
 def equals(size: Size, default: Size, width: int, form: Format) -> list[Size]:
     """Return *size* as each version had it that left the same settings to its defaults, today's first.
@@ -18,6 +21,31 @@ def equals(size: Size, default: Size, width: int, form: Format) -> list[Size]:
     *default*: today's default for it; *width*: of the default size or rung that its settings come from. A
     field with today's default counts as not set; a field that the operator set stays as it is.
     """
+    encoders = _encoders(size, default, width, form)
+    return [
+        size.model_copy(update={"decode_scale": scale, form.name.lower(): encoder})
+        for scale in _scales(size, default)
+        for encoder in encoders
+    ]
+
+
+def combined(size: Size, default: Size, width: int) -> Iterator[Size]:
+    """Yield the same for all formats at once, as layout v1 counted them."""
+    names = [form.name.lower() for form in Format]
+    every = [_encoders(size, default, width, form) for form in Format]
+    for scale in _scales(size, default):
+        for encoders in product(*every):
+            changed = dict(zip(names, encoders, strict=True))
+            yield size.model_copy(update={"decode_scale": scale, **changed})
+
+
+def _scales(size: Size, default: Size) -> list[float]:
+    """Return the decode scale, and that of earlier versions: every size was decoded at twice its target."""
+    is_set = size.decode_scale != default.decode_scale
+    return [size.decode_scale] if is_set else [*dict.fromkeys((size.decode_scale, _FORMER_SCALE))]
+
+
+def _encoders(size: Size, default: Size, width: int, form: Format) -> list[Section]:
     section = form.name.lower()
     present, usual = getattr(size, section), getattr(default, section)
     found = [present]
@@ -30,18 +58,7 @@ def equals(size: Size, default: Size, width: int, form: Format) -> list[Size]:
         mixed = present.model_copy(update=changed)
         if mixed not in found:
             found.append(mixed)
-    return [size.model_copy(update={section: each}) for each in found]
-
-
-def combined(size: Size, default: Size, width: int) -> Iterator[Size]:
-    """Yield the same for all formats at once, as layout v1 counted them."""
-    names = [form.name.lower() for form in Format]
-    every = [
-        [getattr(each, name) for each in equals(size, default, width, form)]
-        for name, form in zip(names, Format, strict=True)
-    ]
-    for encoders in product(*every):
-        yield size.model_copy(update=dict(zip(names, encoders, strict=True)))
+    return found
 
 
 def _formers(form: Format, width: int) -> list[Section]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from coverproxy.config.base import Section
-from coverproxy.config.sizes import Avif, Jpeg, Size, Webp
+from coverproxy.config.sizes import FINE_SCALE, Avif, Jpeg, Size, Webp
 
 MOST_RUNGS = 16
 """Each rung is one more derivative per cover and format, for a client that requests all."""
@@ -105,7 +105,8 @@ def _by_area(named: Mapping[str, Size]) -> dict[str, Size]:
 @lru_cache(maxsize=64)
 def rung(width: int) -> Size:
     """Return the rung of a width in px."""
-    return Size(width=width, height=width * 3 // 2, **_encoders(width))
+    size = Size(width=width, height=width * 3 // 2, **_encoders(width))
+    return size if width >= 200 else size.model_copy(update={"decode_scale": FINE_SCALE})
 
 
 _SMALL_QUALITY = {60: 93, 100: 90, 200: 68}

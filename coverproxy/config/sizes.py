@@ -139,6 +139,9 @@ def _ten_digits(text: str) -> str:
 STEPS = ("small", "medium", "large")
 """The default sizes that give other sizes their encoder settings, and that the pages show."""
 
+FINE_SCALE = 3.5
+"""The decode scale below 200 px: at 2, fine print of small covers is lost. More scores no better."""
+
 FULL_PX = 4000
 """Most px of either side where a cover is shown with all its pixels: 16 megapixels, which take a second."""
 
@@ -151,6 +154,7 @@ def default_sizes() -> dict[str, dict[str, Any]]:
     return {
         "small": {
             **_box(100, 150),
+            "decode_scale": FINE_SCALE,
             "jpeg": {"quality": 90, "optimize": True},
             "webp": {"quality": 93},
             "avif": {"quality": 89},
@@ -180,21 +184,21 @@ def _box(width: int, height: int) -> dict[str, Any]:
 def below(name: str, box: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the config's table of a size is merged over.
 
-    A new box gets the encoder settings of the step closest in height; one with all pixels gets xlarge's and
+    A new box gets the settings of the step closest in height; one with all pixels gets xlarge's and
     bounds. An xlarge with its own width and height is a new box, as it was before there was a default one.
     """
     defaults = default_sizes()
     if box.get("fit") == "full":
-        return _encoders(defaults["xlarge"]) | _box(FULL_PX, FULL_PX) | {"prewarm": False, "offers": []}
+        return _pictured(defaults["xlarge"]) | _box(FULL_PX, FULL_PX) | {"prewarm": False, "offers": []}
     is_new = name not in defaults or (name not in STEPS and {"width", "height"} <= box.keys())
     return nearest(box.get("height")) if is_new else defaults[name]
 
 
 def nearest(height: Any) -> dict[str, Any]:
-    """Return the encoder settings of the step that is closest in height."""
+    """Return the settings, but the box, of the step that is closest in height."""
     if not isinstance(height, int) or height <= 0:
         return {}  # reported as a mistake later
-    return _encoders(default_sizes()[nearest_name(height)])
+    return _pictured(default_sizes()[nearest_name(height)])
 
 
 def nearest_name(height: int) -> str:
@@ -203,5 +207,5 @@ def nearest_name(height: int) -> str:
     return min(STEPS, key=lambda each: abs(log(sizes[each]["height"] / height)))
 
 
-def _encoders(size: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in size.items() if isinstance(value, dict)}
+def _pictured(size: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in size.items() if isinstance(value, dict) or name == "decode_scale"}

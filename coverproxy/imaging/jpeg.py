@@ -1,7 +1,7 @@
 """JPEG headers: the segments up to the first scan, the frame they declare, and a comment that pads (T.81)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -96,9 +96,13 @@ def segments(body: bytes) -> Iterator[Segment]:
 
 def frame(body: bytes) -> FrameHeader | None:
     """Return the one frame before the first scan; None if there are none or several. Never raises."""
+    return _the_frame(body, segments(body))
+
+
+def _the_frame(body: bytes, read: Iterable[Segment]) -> FrameHeader | None:
     found: list[FrameHeader] = []
     is_strict = body[:2] == b"\xff\xd8"
-    for marker, at, end, is_orderly in segments(body):
+    for marker, at, end, is_orderly in read:
         is_strict = is_strict and is_orderly
         if marker in _FRAMES:
             found.append(_frame(marker, body[at:end]))
@@ -109,11 +113,12 @@ def frame(body: bytes) -> FrameHeader | None:
 
 def plain(body: bytes) -> Plain | None:
     """Return the facts of a plain JPEG; None if libvips must read the file. Never raises."""
-    seen = frame(body)
+    read = tuple(segments(body))  # once: four walks took a twentieth of a medium cover's time
+    seen = _the_frame(body, read)
     if seen is None or not seen.is_plain or not seen.width or not seen.height:
         return None
     orientation, profile = 0, b""
-    for marker, at, end, _ in segments(body):
+    for marker, at, end, _ in read:
         if marker == APP1 and body[at : at + 6] == b"Exif\x00\x00":
             orientation = orientation or tiff.orientation(body[at + 6 : end])
         elif marker == APP2 and body[at : at + 12] == _ICC:
@@ -121,15 +126,18 @@ def plain(body: bytes) -> Plain | None:
     if orientation not in (0, 1) or (profile and seen.components == 1):
         return None
     is_whole = profile and not icc.is_cut(profile) and not has_part_of_a_profile(body)
-    return Plain(
-        seen.width, seen.height, seen.components, has_several_scans(body), profile if is_whole else None
-    )
+    in_scans = _several_scans(body, read)
+    return Plain(seen.width, seen.height, seen.components, in_scans, profile if is_whole else None)
 
 
 def has_several_scans(body: bytes) -> bool:
     """Return whether the picture has more than one scan, so that all its coefficients must be in memory."""
+    return _several_scans(body, segments(body))
+
+
+def _several_scans(body: bytes, read: Iterable[Segment]) -> bool:
     components = progressive = 0
-    for marker, at, end, _ in segments(body):
+    for marker, at, end, _ in read:
         if marker in _FRAMES and end - at >= 6:
             components, progressive = body[at + 5], marker in (SOF2, 0xCA)
         elif marker == SOS and end > at:

@@ -33,7 +33,9 @@ def needed(image: Measures, body: bytes, loader: Loader) -> int:
 
 def _factor(image: Measures, body: bytes, loader: Loader) -> float:
     if loader is Loader.JPEG:
-        return _JPEG_IN_SCANS if jpeg.has_several_scans(body) else _STREAMED
+        known = image if isinstance(image, jpeg.Plain) else None
+        in_scans = known.is_in_scans if known else jpeg.has_several_scans(body)
+        return _JPEG_IN_SCANS if in_scans else _STREAMED
     if loader is Loader.PNG:
         return _PNG_INTERLACED if png.facts(body).is_interlaced else _STREAMED
     if loader is Loader.TIFF:

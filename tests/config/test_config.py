@@ -873,8 +873,8 @@ def test_a_revision_is_a_short_name() -> None:
     assert len({SIZE.revision(form, 1) for form in Format}) == len(Format)
 
 
-EARLIER: dict[str, dict[str, dict[str, Any]]] = {
-    "small": {"jpeg": {"quality": 90}, "avif": {"quality": 87, "effort": 1}},
+EARLIER: dict[str, dict[str, Any]] = {
+    "small": {"decode_scale": 2.0, "jpeg": {"quality": 90}, "avif": {"quality": 87, "effort": 1}},
     "medium": {"jpeg": {"quality": 68}, "avif": {"quality": 68, "effort": 1}},
     "large": {
         "jpeg": {"quality": 82, "optimize": False}, "avif": {"quality": 66, "effort": 1},

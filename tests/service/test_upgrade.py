@@ -72,6 +72,14 @@ LAST = {
 }
 """The revisions of default sizes at 0945a6c."""
 
+COARSE = {
+    "small": ("ee5cb47991", "7b39898aa1", "244aab7564"),
+    "medium": ("368b27cbf0", "1eb83f216f", "ebc4678b3f"),
+    "w60": ("75442fe6a5", "dd577f6756", "504aad888d"),
+    "w160": ("c1da47cd9f", "93b1ef65a8", "5ad5c0f8cf"),
+}
+"""The revisions of default sizes at d12289a, when every size was decoded at twice its target."""
+
 
 OWN = {"sizes": {"xlarge": {"width": 900, "height": 1350}, "original": {"width": 700, "height": 1050}}}
 OWN_REVISIONS = {
@@ -87,6 +95,34 @@ def test_sizes_of_ones_own_stay_what_they_are() -> None:
     kept = {folder for folders in equal.values() for folder in folders}
 
     assert {f"{name}/{form}/{value}" for (name, form), value in OWN_REVISIONS.items()} <= kept
+
+
+@pytest.mark.parametrize("size", ["small", "w60", "w160"])
+def test_a_finer_decode_scale_counts_where_it_is_set(size: str) -> None:
+    """The former default counts as the present one; as the operator's own setting it is what it was, and
+    another scale of the operator's own makes covers anew."""
+    former = dict(zip(Format, COARSE[size], strict=True))
+    _, _, equal = revisions(load(None, {}))
+    for form, revision in former.items():
+        assert f"{size}/{form.value}/{revision}" in equal[size, form]
+    if size != "small":
+        return
+    present, _, _ = revisions(load(None, {}, {"sizes": {size: {"decode_scale": 2.0}}}))
+    assert {form: present[size, form] for form in Format} == former
+    _, _, equal = revisions(load(None, {}, {"sizes": {size: {"decode_scale": 5.0}}}))
+    assert not any(former[form] in folder for form in Format for folder in equal[size, form])
+
+
+def test_a_finer_decode_scale_reaches_sizes_of_ones_own() -> None:
+    """A small box of the operator's own is decoded as small is, and its covers at the former scale stay."""
+    own = {"sizes": {"thumb": {"width": 40, "height": 60}}}
+    present, _, equal = revisions(load(None, {}, own))
+    before = {"sizes": {"thumb": {"width": 40, "height": 60, "decode_scale": 2.0}}}
+    former, _, _ = revisions(load(None, {}, before))
+
+    for form in Format:
+        assert present["thumb", form] != former["thumb", form]
+        assert f"thumb/{form.value}/{former['thumb', form]}" in equal["thumb", form]
 
 
 def inodes(cache: Path) -> set[int]:
@@ -114,7 +150,7 @@ async def test_a_cache_of_layout_v1_is_served_as_it_is(
     assert all(held.is_live for book in books for held in second.folder.cache.held(Identifier("isbn", book)))
 
 
-@pytest.mark.parametrize("former", [LATER, LAST], ids=["4a72943", "0945a6c"])
+@pytest.mark.parametrize("former", [LATER, LAST, COARSE], ids=["4a72943", "0945a6c", "d12289a"])
 async def test_other_defaults_alone_make_nothing_again(
     start: Start, tmp_path: Path, drawn_isbns: list[str], former: dict[str, tuple[str, str, str]]
 ) -> None:
