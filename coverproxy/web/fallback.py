@@ -22,12 +22,11 @@ def farthest(request: web.Request, key: Key, *, own: bool) -> Relation | None:
 
 
 def headers(link: EditionLink, address: str) -> dict[str, str]:
-    """Return what the answer says of the edition that it shows; *address* is that edition's own."""
-    other = link.other
-    return {
+    """Return what the answer says of the edition that it shows; *address*: that edition's own, if any."""
+    other, located = link.other, {"Content-Location": address} if address else {}
+    return located | {
         "X-Cover-Status": "edition",
         "X-Cover-Edition": other.value if other.scheme == ISBN else str(other).encode().decode("latin-1"),
         "X-Cover-Relation": link.relation,
-        "Content-Location": address,
         "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}",
     }

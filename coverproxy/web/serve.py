@@ -18,7 +18,7 @@ from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, OFFERS, SPEC
 from coverproxy.web.paths import path_of
-from coverproxy.web.shapes.base import shape_name
+from coverproxy.web.shapes.base import PREFIX, shape_name
 from coverproxy.web.titles import named
 from coverproxy.web.visitor import visitor
 
@@ -95,7 +95,9 @@ async def _of_edition(
 
 
 def _place(request: web.Request, key: Key, wanted: Wanted, shown: Identifier, size: str) -> str:
-    """Return our own address of a cover for Content-Location."""
+    """Return our own address of a cover for Content-Location; "" where a host's key pays: it is not told."""
+    if request.get(PREFIX) == "":
+        return ""
     ending = f".{wanted.forced.value}" if wanted.forced else ""
     return f"{request.app[CONFIG].front.public_path}/devkey/{key.name}/{size}/{path_of(shown)}{ending}"
 

@@ -211,7 +211,7 @@ async def test_nothing_is_told_without_a_key_that_may(server: Running) -> None:
 
 
 async def test_a_host_of_the_config_needs_no_key(start: Start) -> None:
-    """There the addresses in answers keep the host, and name no key; elsewhere nothing is open."""
+    """There no answer names the key, and the addresses in them keep the host; elsewhere nothing is open."""
     key = "payingkeypayingkey"
     server = await start(shapes={"hosts": {"covers.openlibrary.org": key}, "off": ["coce"]})
     await server.new_key()
@@ -223,8 +223,13 @@ async def test_a_host_of_the_config_needs_no_key(start: Start) -> None:
     url = orjson.loads(got.body)[COVERED]["cover"]["medium"]
 
     assert url.partition("?v=")[0] == f"http://covers.openlibrary.org/b/id/{COVERED}-M.jpg"
-    assert (await server.get(urlsplit(url).path, **there)).cover == "made"
+    made = await server.get(urlsplit(url).path, **there)
+    assert made.cover == "made"
+    for path in (f"/{COVERED}.jpg", f"/images/P/{TEN}.01.MZZZZZZZ.jpg", f"/iiif/3/{COVERED}/info.json"):
+        shown = await server.get(path, **there)
+        assert shown.status == 200
+        assert key not in str(shown.headers) + str(shown.body) + str(made.headers), path
     assert (await server.get(urlsplit(url).path)).status == 403
     assert (await server.get(urlsplit(url).path, Host="evil.example")).status == 403
-    assert server.service.accounts.made_today(Key(key, "pays", 5)) == 1
+    assert server.service.accounts.made_today(Key(key, "pays", 5)) == 2
     assert (await server.get(f"/cover?id={COVERED}", **there)).status == 404
