@@ -115,10 +115,17 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
     if sides is None:
         raise MalformedPath(f"{asked['size'][:40]!r} is not a size of this cover; see info.json")
     response = await serve(request, key, Wanted(rungs[sides], Reading((original.identifier,)), form))
-    spelled = f"{sides[0]},{sides[1]}" if version == "3" else f"{sides[0]},"
+    spelled = _spelled(version, sides, is_largest=sides == list(rungs)[-1])
     canonical = f"{_address(request)}/full/{spelled}/0/default.{form.value}"
     response.headers["Link"] = f'<{canonical}>;rel="canonical", <{PROFILE[version]}>;rel="profile"'
     return response
+
+
+def _spelled(version: str, sides: Sides, *, is_largest: bool) -> str:
+    """Return the canonical spelling of a size (3.0 §4.8, 2.1 §4.7)."""
+    if is_largest:
+        return "max" if version == "3" else "full"
+    return f"{sides[0]},{sides[1]}" if version == "3" else f"{sides[0]},"
 
 
 def _boxes(request: web.Request, key: Key) -> Mapping[str, Size]:

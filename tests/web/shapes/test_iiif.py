@@ -85,6 +85,23 @@ async def test_version_2_1_and_media_types(server: Running) -> None:
         assert got.headers["Content-Type"] == "image/jpeg"
 
 
+async def test_the_canonical_address_is_the_standards(server: Running) -> None:
+    """Whatever spelling is asked, Link names one: max or full for the largest size, else sides or width."""
+    told = orjson.loads((await ask(server, f"3/{COVERED}/info.json")).body)
+    small, large = told["sizes"][0], told["sizes"][-1]
+    for version, asked, canonical in (
+        ("3", "max", "max"), ("3", f"{large['width']},{large['height']}", "max"),
+        ("3", f"{small['width']},", f"{small['width']},{small['height']}"),
+        ("2", "full", "full"), ("2", f"{large['width']},", "full"),
+        ("2", f"{small['width']},{small['height']}", f"{small['width']},"),
+    ):  # fmt: skip
+        got = await ask(server, f"{version}/{COVERED}/full/{asked}/0/default.jpg")
+        place = f"/devkey/{server.key.name}/iiif/{version}/{COVERED}/full/{canonical}/0/default.jpg"
+        link = f'<{server.listeners.url}{place}>;rel="canonical"'
+        assert got.headers["Link"].startswith(link), (version, asked)
+        assert got.headers["Link"].endswith(f'<{iiif.PROFILE[version]}>;rel="profile"')
+
+
 @pytest.mark.parametrize(
     ("accept", "is_linked"),
     [
