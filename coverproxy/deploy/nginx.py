@@ -39,23 +39,25 @@ _KEY = f"^/devkey/(?<coverproxy_key>{NAME_PATTERN})"
 _SHARDS = "(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})"
 _NOT_MUSIC = "(?!9790[0-9]{9})"
 _ISBN = f"(?<coverproxy_isbn>{_NOT_MUSIC}(?:97[89])?[0-9]{{5}}{_SHARDS}[0-9X])"
-_ISBN13 = f"(?<coverproxy_isbn>{_NOT_MUSIC}97[89][0-9]{{5}}{_SHARDS}[0-9])"
+_BAR_CODE = "[0-9]{13}"
 _ISMN = f"(?<coverproxy_isbn>9790[0-9]{{4}}{_SHARDS}[0-9])"
 
 _SHAPES: tuple[tuple[ShapeName, str], ...] = (
-    ("openlibrary", rf"{_KEY}/b/(?:isbn|ISBN)/{_ISBN}-(?<coverproxy_mark>[SMLsml])\.jpg\z"),
-    ("openlibrary", rf"{_KEY}/b/id/{_ISBN13}-(?<coverproxy_mark>[SMLsml])\.jpg\z"),
+    (
+        "openlibrary",
+        rf"{_KEY}/b/(?:isbn|ISBN|id(?=/{_BAR_CODE}-))/{_ISBN}-(?<coverproxy_mark>[SMLsml])\.jpg\z",
+    ),
     (
         "amazon",
-        rf"{_KEY}/images/P/{_ISBN}(?:\.[0-9]{{2}})?"
-        r"(?:\.(?<coverproxy_mark>THUMBZ+|[TML]Z+|_SC[TMLZR][A-Z]*_))?\.(?:jpg|gif)\z",
+        rf"{_KEY}/images/P/{_ISBN}(?:\.[0-9]{{2}})?(?:\.(?=(?:THUMBZ+|[TML]Z+|_SC[TMLZR][A-Z]*_)\.)"
+        r"(?:_SC)?(?<coverproxy_mark>[TMLZR])[A-Z_]*)?\.(?:jpg|gif)\z",
     ),
-    ("openbd", rf"{_KEY}/{_ISBN13}(?<coverproxy_mark>\.)jpg\z"),
+    ("openbd", rf"{_KEY}/(?={_BAR_CODE}\.){_ISBN}(?<coverproxy_mark>\.)jpg\z"),
 )
 """Addresses of other services whose hits nginx serves: plain spellings only; all others go to the app."""
 
 _OTHERS = (
-    ("isbn", rf"(?:asin|(?:ean|upc)(?=/[0-9]{{13}}))/{_ISBN}"),
+    ("isbn", rf"(?:asin|(?:ean|upc)(?=/{_BAR_CODE}))/{_ISBN}"),
     (schemes.ISMN, rf"(?:isbn|ean|upc|asin)/{_ISMN}"),
 )
 """Own addresses, below the size, that mean another scheme's identifier: most bar codes are ISBNs."""

@@ -17,6 +17,9 @@ ADDRESSES = (
     (f"/b/id/{COVERED}-L.jpg", "large"), (f"/images/P/{TEN}.01._SCMZZZZZZZ_.jpg", "medium"),
     (f"/images/P/{TEN}.01.THUMBZZZ.jpg", "small"), (f"/images/P/{TEN}.01.LZZZZZZZ.gif", "large"),
     (f"/images/P/{TEN}.01._SCLZZZZZZZ_.jpg", "large"), (f"/images/P/{COVERED}.jpg", "medium"),
+    (f"/images/P/{TEN}._SCTZZZZZZZ_.jpg", "small"), (f"/images/P/{TEN}.TZZZZZZZ.jpg", "small"),
+    (f"/images/P/{TEN}.01._SCRMZZZZZZ_.jpg", "large"), (f"/images/P/{TEN}.MZ.gif", "medium"),
+    (f"/b/ISBN/{COVERED}-s.jpg", "small"), (f"/b/id/{COVERED}-m.jpg", "medium"),
     (f"/{COVERED}.jpg", "large"), (f"/medium/isbn/{COVERED}?default=404", "medium"),
 )  # fmt: skip
 
