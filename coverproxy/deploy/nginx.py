@@ -57,7 +57,7 @@ _SHAPES: tuple[tuple[ShapeName, str], ...] = (
 """Addresses of other services whose hits nginx serves: plain spellings only; all others go to the app."""
 
 _OTHERS = (
-    ("isbn", rf"(?:asin|(?:ean|upc)(?=/{_BAR_CODE}))/{_ISBN}"),
+    ("isbn", rf"(?:isbn|asin|(?:ean|upc)(?=/{_BAR_CODE}))/{_ISBN}"),
     (schemes.ISMN, rf"(?:isbn|ean|upc|asin)/{_ISMN}"),
 )
 """Own addresses, below the size, that mean another scheme's identifier: most bar codes are ISBNs."""
@@ -227,22 +227,23 @@ _BROWSERS = (
 def _formats(config: Config) -> dict[str, Any]:
     """Return what the maps of formats are made from.
 
-    `known`, `accepts`: expressions for Accept headers, and the formats that each names beside JPEG. `chains`:
-    by named formats and size, the formats to try; plain keys, which nginx finds by hash. `later`: the ends of
-    the variables of the second and third format, if there are so many.
+    `known`, `accepts`: expressions for Accept headers, and the formats that each names beside JPEG; with
+    `known` also what a hit is, if it is the same for all sizes. `chains`: by named formats and size, the
+    formats to try; plain keys, which nginx finds by hash. `later`: the ends of the variables of the second
+    and third format, if there are so many.
     """
     on = [form for form in BETTER if form in config.formats.enabled]
     named = [on[:2], *([form] for form in on)] if len(on) > 1 else [on] if on else []
     offers = _offers(config, on)
+    chains = _chains(named, offers)
     return {
         "better": [form.value for form in on],
-        "known": [(re.escape(accept).join("^$"), _told(on)) for accept in _BROWSERS],
+        "known": [(re.escape(accept), _told(on), _only_first(chains, _told(on))) for accept in _BROWSERS],
         "accepts": [
             ("^" + "".join(_NAMED.format(form.value) for form in each) + _TAKES_JPEG, _told(each))
             for each in named
         ],
-        "chains": _chains(named, offers),
-        "types": [(form.value, form.media_type) for form in (Format.JPEG, *on)],
+        "chains": chains,
         "later": ["2", "3"][: max(map(len, offers.values()))],
         "is_making": _is_making(config),
     }
@@ -276,6 +277,12 @@ def _chains(
     return sorted((chains | {f"ask {name} ": ["ask", "", ""] for name in offers}).items())
 
 
+def _only_first(chains: Iterable[tuple[str, Sequence[str]]], takes: str) -> str:
+    """Return the format that is tried first for every size, where there is only one; else ""."""
+    firsts = {chain[0] for key, chain in chains if key.startswith(f"{takes} ")}
+    return firsts.pop() if len(firsts) == 1 else ""
+
+
 def _told(forms: Iterable[Format]) -> str:
     return "".join(f"<{form.value}>" for form in forms)
 
@@ -286,17 +293,17 @@ def _chain(better: Iterable[Format]) -> list[str]:
 
 
 def _kept(headers: Mapping[str, Mapping[str, str]], is_making: bool) -> dict[str, dict[str, str]]:
-    """Return all headers, with those of a format that is not the best, "next".
+    """Return all headers, with those of a hit with a version, and of a format that is not the best, "next".
 
-    A hit's Cache-Control is a variable, by its version; one that a better format is to follow is kept as that
-    case says.
+    Cache-Control with a version is a variable; where a better format is to follow, it is as that case says.
     """
-    hit = {**headers["hit"], "Cache-Control": "$coverproxy_keep"}
-    interim = {**hit, "Cache-Control": headers["interim"]["Cache-Control"]} if is_making else hit
-    others = {
-        case: dict(told) for case, told in headers.items() if case not in ("hit", "interim", "versioned")
+    versioned = {**headers["hit"], "Cache-Control": "$coverproxy_keep"}
+    interim = {**versioned, "Cache-Control": headers["interim"]["Cache-Control"]}
+    return {
+        **{case: dict(told) for case, told in headers.items() if case != "interim"},
+        "versioned": versioned,
+        "next": interim if is_making else versioned,
     }
-    return others | {"hit": hit, "next": interim}
 
 
 def _canonical() -> str:

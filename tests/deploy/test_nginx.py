@@ -724,6 +724,10 @@ async def named_app(name: str) -> AsyncIterator[str]:
     await end(runner)
 
 
+KEYLIKE = "cp_nosuchkeynosuchkey"
+"""What nginx takes for a key, and looks for hits of."""
+
+
 async def test_a_book_goes_to_the_same_app_by_either_spelling(data: Path, tmp_path: Path) -> None:
     """Of several apps each gets its part of the books; size, ending, key and spelling do not matter."""
     thirteens = (f"97814{number:07d}{check}" for number in range(40) for check in range(10))
@@ -736,7 +740,16 @@ async def test_a_book_goes_to_the_same_app_by_either_spelling(data: Path, tmp_pa
         asked = []
         for book in books:
             ten = isbn.to_isbn10(book)
-            ways = f"k1/medium/isbn/{book}", f"k2/large/isbn/{ten}", f"k1/small/isbn/{ten}.webp?x=1"
+            ways = [f"k1/medium/isbn/{book}", f"k2/large/isbn/{ten}", f"k1/small/isbn/{ten}.webp?x=1"]
+            ways += [f"{KEYLIKE}/medium/isbn/{book}", f"{KEYLIKE}/small/isbn/{ten}.jpg?default=404"]
+            ways += [f"{KEYLIKE}/b/isbn/{ten}-M.jpg", f"{KEYLIKE}/images/P/{ten}.01.LZZZZZZZ.jpg"]
+            asked.append({(await ask(front, f"/devkey/{way}")).body for way in ways})
+        for value in range(10_000_000, 10_000_020):
+            ways = [
+                f"k1/medium/oclc/{value}",
+                f"{KEYLIKE}/medium/oclc/{value}",
+                f"{KEYLIKE}/large/oclc/{value}.jpg",
+            ]
             asked.append({(await ask(front, f"/devkey/{way}")).body for way in ways})
 
     assert all(len(apps) == 1 for apps in asked)
