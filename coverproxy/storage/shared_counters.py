@@ -4,8 +4,7 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from coverproxy.storage import ownership
@@ -32,8 +31,7 @@ class SharedCounters:
 
     def read(self) -> tuple[int, ...]:
         """Return the numbers. Raises OSError, as all methods do, if the file cannot be created."""
-        with self._held() as handle:
-            return self._read(handle)
+        return self._changed(lambda numbers: numbers)
 
     def glance(self) -> bytes:
         """Return the stored bytes, only for comparison with an earlier call.
@@ -47,15 +45,11 @@ class SharedCounters:
 
     def add(self, *changes: int) -> tuple[int, ...]:
         """Add a change, which may be negative, to each number; return the sums, at least 0 each."""
-        with self._held() as handle:
-            sums = tuple(max(a + b, 0) for a, b in zip(self._read(handle), changes, strict=True))
-            os.pwrite(handle, self._form.pack(*sums), 0)
-            return sums
+        return self._changed(lambda numbers: [max(a + b, 0) for a, b in zip(numbers, changes, strict=True)])
 
     def set(self, *numbers: int) -> None:
         """Replace the numbers."""
-        with self._held() as handle:
-            os.pwrite(handle, self._form.pack(*numbers), 0)
+        self._changed(lambda _: numbers)
 
     def close(self) -> None:
         """Close the file; the next use reopens it."""
@@ -64,26 +58,35 @@ class SharedCounters:
                 os.close(self._handle)
                 self._handle = -1
 
-    @contextmanager
-    def _held(self) -> Iterator[int]:
-        with self._threads:
-            self._open()
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
-            try:
-                if os.fstat(self._handle).st_size < self._form.size:
-                    # now, so that disk usage includes the file's block
-                    os.pwrite(self._handle, self._form.pack(*self._first()), 0)
-                yield self._handle
-            finally:
-                fcntl.flock(self._handle, fcntl.LOCK_UN)
+    def _changed(self, change: Callable[[tuple[int, ...]], Sequence[int]]) -> tuple[int, ...]:
+        """Replace the numbers by what *change* makes of them, under the lock, and return those.
 
-    def _open(self) -> None:
-        """Open the file; reopen it if its name was removed, since others now count in a new one."""
+        Without context managers: a new cover counts its bytes twice.
+        """
+        with self._threads:
+            handle = self._open()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                before = self._read(handle)
+                numbers = tuple(change(before))
+                if numbers != before:
+                    os.pwrite(handle, self._form.pack(*numbers), 0)
+                return numbers
+            finally:
+                fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def _open(self) -> int:
+        """Return the open file; reopen it if its name was removed, since others now count in a new one."""
         if self._handle >= 0 and os.fstat(self._handle).st_nlink == 0:
             os.close(self._handle)
             self._handle = -1
         if self._handle < 0:
             self._handle = ownership.opened(self._path, os.O_RDWR)
+        return self._handle
 
     def _read(self, handle: int) -> tuple[int, ...]:
-        return self._form.unpack(os.pread(handle, self._form.size, 0))
+        stored = os.pread(handle, self._form.size, 0)
+        if len(stored) < self._form.size:  # written now, so that disk usage includes the file's block
+            stored = self._form.pack(*self._first())
+            os.pwrite(handle, stored, 0)
+        return self._form.unpack(stored)
