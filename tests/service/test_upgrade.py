@@ -107,10 +107,10 @@ def test_a_finer_decode_scale_counts_where_it_is_set(size: str) -> None:
         assert f"{size}/{form.value}/{revision}" in equal[size, form]
     if size != "small":
         return
-    present, _, _ = revisions(load(None, {}, {"sizes": {size: {"decode_scale": 2.0}}}))
-    assert {form: present[size, form] for form in Format} == former
-    _, _, equal = revisions(load(None, {}, {"sizes": {size: {"decode_scale": 5.0}}}))
-    assert not any(former[form] in folder for form in Format for folder in equal[size, form])
+    for scale, is_as_before in ((2.0, True), (5.0, False)):
+        _, _, equal = revisions(load(None, {}, {"sizes": {size: {"decode_scale": scale}}}))
+        found = [f"{size}/{form.value}/{former[form]}" in equal[size, form] for form in Format]
+        assert found == [is_as_before] * 3
 
 
 def test_a_finer_decode_scale_reaches_sizes_of_ones_own() -> None:
