@@ -57,11 +57,11 @@ class Cluster:
     def _control(self, *arguments: str) -> None:
         _as_its_user(tool("pg_ctl"), "-D", str(self.folder / "data"), *arguments)
 
-    def new_database(self) -> str:
+    def new_database(self, encoding: str = "UTF8") -> str:
         """Make an empty database; return its URL."""
         name = f"t{uuid4().hex[:12]}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'")  # type: ignore[arg-type, unused-ignore]
         return self.url(name)
 
 

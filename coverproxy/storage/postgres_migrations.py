@@ -15,6 +15,9 @@ _TELL_SECONDS = 2.0
 LOCKED_FOR_SCHEMA = 0x636F7601
 """The advisory lock for migrations: "cov" and a number."""
 
+ENCODINGS = ("UTF8", "SQL_ASCII")
+"""What keeps every text. SQL_ASCII, which a cluster made without a locale has, keeps the bytes of UTF-8."""
+
 _NOTES = """
 CREATE TABLE IF NOT EXISTS coverproxy_schema (
     part text PRIMARY KEY,      -- a store: its tables come and change together
@@ -55,6 +58,11 @@ def apply(pool: PostgresPool, part: str, steps: Sequence[str]) -> int:
 
 def _take(pool: PostgresPool, part: str, steps: Sequence[str], wait_seconds: float) -> int:
     with pool.transaction(LOCKED_FOR_SCHEMA, within=None, lock_seconds=wait_seconds) as run:
+        if (encoding := encoding_of(run)) not in ENCODINGS:
+            raise pool.fault(
+                f"the database's encoding is {encoding}; expected UTF8:"
+                " createdb --encoding UTF8 --template template0"
+            )
         run(_NOTES)
         taken = _version(run, part)
         for step in steps[taken:]:
@@ -66,6 +74,11 @@ def _take(pool: PostgresPool, part: str, steps: Sequence[str], wait_seconds: flo
         )
         run(sql, (part, version))
         return version
+
+
+def encoding_of(run: Run) -> str:
+    """Return how a database encodes texts."""
+    return str(run("SELECT current_setting('server_encoding')")[0][0])
 
 
 def version_of(pool: PostgresPool, part: str) -> int:

@@ -63,7 +63,7 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
 
 def parameters(url: str) -> dict[str, Any]:
     """Return a URL's connection parameters. Raises psycopg.ProgrammingError for an invalid URL."""
-    return _DEFAULTS | conninfo.conninfo_to_dict(url)
+    return _DEFAULTS | conninfo.conninfo_to_dict(url) | {"client_encoding": "utf8"}  # not as the database
 
 
 def place(url: str) -> str:
@@ -160,6 +160,10 @@ class PostgresPool:
             finally:
                 self._free.release()
 
+    def fault(self, why: str) -> Exception:
+        """Make the error that says why this database cannot be used."""
+        return self._fault(f"{self.place}: {why}")
+
     def close(self) -> None:
         """Close the connections that nobody uses; the next use opens others."""
         with suppress(IndexError):
@@ -185,7 +189,7 @@ class PostgresPool:
             if _is_away(exc) and began_at >= self._back_at:
                 self._away, self._again_at = told(exc), time.monotonic() + _REST_SECONDS
                 self.close()  # after a cut, each would have to be waited for in vain
-            raise self._fault(f"{self.place}: {told(exc)}") from exc
+            raise self.fault(told(exc)) from exc
 
     def _refuse_while_away(self) -> None:
         """Raise *fault* at once while the server is left alone; let one thread through to find out."""
@@ -194,7 +198,7 @@ class PostgresPool:
         with self._guard:
             now = time.monotonic()
             if now < self._again_at:
-                raise self._fault(f"{self.place}: {self._away}")
+                raise self.fault(self._away)
             self._again_at = now + STATEMENT_SECONDS
 
     def _idle_one(self) -> BoundedConnection | None:

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_the_nodes_are_two() -> None:
 
 WORDS = {
     "build", "command", "depends_on", "entrypoint", "environment", "healthcheck", "image", "mem_limit",
-    "ports", "read_only", "restart", "tmpfs", "volumes",
+    "networks", "ports", "read_only", "restart", "tmpfs", "volumes",
 }  # fmt: skip
 """What we use of the Compose specification's services."""
 
@@ -151,6 +151,25 @@ def test_the_nodes_have_the_keys_of_what_they_use() -> None:
         assert f"store/{config.store.objects.split('/')[2]}" in found["bucket"]["command"][0]
         assert [ip_network(each) for each in config.front.trusted] == [ip_network(network["subnet"])]
         assert found[node]["build"]["args"]["EXTRAS"] == "[postgres]"
+
+
+def test_a_node_keeps_its_address() -> None:
+    """Nodes started again have the address that nginx found at its start: it never looks a name up again."""
+    whole = yaml.safe_load((DEPLOY / "compose-nodes.yaml").read_text(encoding="utf-8"))
+    (network,) = whole["networks"]["default"]["ipam"]["config"]
+    found = [
+        ip_address(whole["services"][node]["networks"]["default"]["ipv4_address"])
+        for node in ("node1", "node2")
+    ]
+
+    assert len(set(found)) == 2
+    assert all(each in ip_network(network["subnet"]) for each in found)
+
+
+def test_the_database_is_healthy_once_nodes_can_reach_it() -> None:
+    """It is asked by TCP, as nodes do: the image's first start answers at its socket before it is set up."""
+    check = services(DEPLOY / "compose-nodes.yaml")["postgres"]["healthcheck"]["test"]
+    assert check[:4] == ["CMD", "pg_isready", "-h", "127.0.0.1"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

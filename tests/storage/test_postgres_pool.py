@@ -6,6 +6,7 @@ from postgres_server import Cluster, database, postgres
 
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.storage.postgres_pool import PostgresPool
+from coverproxy.wiring.postgres import opened_database
 
 __all__ = ["database", "postgres"]
 
@@ -45,3 +46,17 @@ def end_after_renewal(pool: PostgresPool, number: int) -> None:
         assert connection.info.backend_pid == number
         pool.renew()
         connection.execute("SELECT pg_terminate_backend(%s)", (number,))
+
+
+def test_a_database_without_a_locale_keeps_every_text(postgres: Cluster) -> None:
+    """SQL_ASCII, as initdb makes without a locale, takes the schema and keeps texts; others are refused."""
+    ascii_only, latin = (postgres.new_database(encoding) for encoding in ("SQL_ASCII", "LATIN1"))
+    with opened_database(ascii_only):
+        pool = PostgresPool(ascii_only, StoreUnavailable)
+    text = "Straße … 书"
+    pool.write("INSERT INTO title VALUES (1, '9780141439518', %s, '')", (text,))
+    assert pool.read("SELECT title FROM title WHERE title = %s", (text,)) == [(text,)]
+    pool.close()
+
+    with pytest.raises(StoreUnavailable, match="encoding is LATIN1; expected UTF8"), opened_database(latin):
+        pass
