@@ -1,6 +1,6 @@
 """The one way from a request to a cover, for every shape: same cache, same quota, same answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from aiohttp import web
@@ -25,12 +25,13 @@ from coverproxy.web.visitor import visitor
 
 async def serve(
     request: web.Request, key: Key, wanted: Wanted,
-    *, own: bool = False, called: str = "", by_edition: bool = True,
+    *, own: bool = False, called: str = "", by_edition: bool = True, link: str = "",
 ) -> web.Response:  # fmt: skip
     """Answer with the requested cover, in the format that the path or `Accept` asks for.
 
     *own*: the request's path is our own address of this cover; any other names it in `Content-Location`.
     *called*: the size's name there. *by_edition*: another edition may stand in, if that is asked for.
+    *link*: the header of that name.
     Raises what Covers.cover() raises.
     """
     covers, forms = request.app[COVERS], forms_for(request, wanted)
@@ -39,30 +40,31 @@ async def serve(
     try:
         found = await covers.cover(wanted, forms, visitor(request, key))
     except NoCover:
-        link = await _nearest(covers, wanted, far) if far else None
-        if link is None:
+        nearest = await _nearest(covers, wanted, far) if far else None
+        if nearest is None:
             raise
-        return await _of_edition(request, key, link, wanted, called or wanted.size)
+        return await _of_edition(request, key, nearest, wanted, called or wanted.size)
     request[SPEC] = found.spec
     named = wanted.identifiers
     shown = named[0] if len(named) == 1 else found.spec.identifier  # of several, the one with the cover
     location = "" if own else _place(request, key, wanted, shown, called or wanted.size)
+    extra = {name: text for name, text in (("Content-Location", location), ("Link", link)) if text}
     has_key = own or bool(request.match_info.get("key"))
-    if found.held and not found.is_interim and has_key and (hot := request.app[HOT]):
+    is_plain = has_key and not link  # which names a host, and known paths are the same for all hosts
+    if found.held and not found.is_interim and is_plain and (hot := request.app[HOT]):
         hot.learn(request, key, found.held, (found.spec.size, shape_name(request)), location)
-    return _sent(request, found, location)
+    return _sent(request, found, extra)
 
 
-def _sent(request: web.Request, found: Found, location: str) -> web.Response:
-    """Answer with what was found. *location*: its own address, if the request's path is another."""
+def _sent(request: web.Request, found: Found, extra: Mapping[str, str]) -> web.Response:
+    """Answer with what was found. *extra*: the headers that this address adds."""
     config = request.app[CONFIG]
     label = "made" if found.is_made else "hit"
     answer = answers.picture(
         found.derivative, label, config.answers, request,
         x_accel=config.front.x_accel, is_interim=found.is_interim,
     )  # fmt: skip
-    if location:
-        answer.headers["Content-Location"] = location
+    answer.headers.update(extra)
     return answers.send(answer)
 
 

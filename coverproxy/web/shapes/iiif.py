@@ -114,11 +114,10 @@ async def picture(request: web.Request, key: Key) -> web.StreamResponse:
     sides = chosen(asked["size"], list(rungs), is_lenient=request.app[CONFIG].shapes.iiif_lenient)
     if sides is None:
         raise MalformedPath(f"{asked['size'][:40]!r} is not a size of this cover; see info.json")
-    response = await serve(request, key, Wanted(rungs[sides], Reading((original.identifier,)), form))
     spelled = _spelled(version, sides, is_largest=sides == list(rungs)[-1])
     canonical = f"{_address(request)}/full/{spelled}/0/default.{form.value}"
-    response.headers["Link"] = f'<{canonical}>;rel="canonical", <{PROFILE[version]}>;rel="profile"'
-    return response
+    link = f'<{canonical}>;rel="canonical", <{PROFILE[version]}>;rel="profile"'
+    return await serve(request, key, Wanted(rungs[sides], Reading((original.identifier,)), form), link=link)
 
 
 def _spelled(version: str, sides: Sides, *, is_largest: bool) -> str:
