@@ -84,7 +84,8 @@ TOO_LONG = (
     ("/images/P/{}.jpg", 200, PIXEL), ("/images/P/x.jpg?{}", 200, PIXEL), ("/medium/isbn/{}", 414, PIXEL),
     ("/b/isbn/{}-M.jpg", 414, PIXEL), ("/index.aspx?isbn={}/MC.GIF", 414, PIXEL), ("/cover?id={}", 414, JSON),
     ("/api/books?bibkeys={}&callback=x", 414, JSON), ("/iiif/3/{}/info.json", 414, WORDS),
-    ("/medium/isbn/{}?default=404", 414, WORDS), ("/index.aspx?isbn={}/index.xml", 414, XML),
+    ("/medium/isbn/{}?default=404", 414, WORDS), ("/getImage.php?return_error=true&query={}", 414, WORDS),
+    ("/index.aspx?isbn={}/index.xml", 414, XML),
     ("/ContentCafe/ContentCafe.asmx/XmlPost?x={}", 414, XML), ("/?isbn={}&size=M", 414, PIXEL),
     ("/covers/?format=img&id={}", 414, PIXEL), ("/covers/?format=seealso&id={}", 414, JSON),
 )  # fmt: skip

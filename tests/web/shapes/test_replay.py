@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -258,6 +258,20 @@ async def test_each_client_finds_the_cover_and_sees_that_there_is_none(server: R
             assert not 300 <= got.status < 400, row.client
             assert got.status < 500, row.client
             assert got.headers["Access-Control-Allow-Origin"] == "*", row.client
+
+
+async def test_head_tells_each_client_what_get_does(server: Running) -> None:
+    """Umlaut, Inventaire and others decide by HEAD: of any shape it has the status and headers of GET."""
+    changing = ("Date", "RateLimit", "X-RateLimit-Remaining", "X-Cover-Status")
+    for row in ROWS:
+        for book in (BOOK, UNCOVERED):
+            (get, _), (head, _) = [
+                await played(server, replace(row, method=method, is_cover=is_ok), server.listeners.url, book)
+                for method in ("GET", "HEAD")
+            ]
+            told = [{name: text for name, text in each.headers.items() if name not in changing}
+                    for each in (get, head)]  # fmt: skip
+            assert (head.status, told[1], head.body) == (get.status, told[0], b""), row.client
 
 
 async def test_each_client_is_served_through_nginx(server: Running, tmp_path: Path) -> None:
