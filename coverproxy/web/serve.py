@@ -1,5 +1,6 @@
 """The one way from a request to a cover, for every shape: same cache, same quota, same answers."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from aiohttp import web
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.editions import EditionLink, Relation
-from coverproxy.domain.errors import NoCover
+from coverproxy.domain.errors import NoCover, Pending
 from coverproxy.domain.formats import Format
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.spec import Reading, Spec, Wanted
@@ -18,27 +19,33 @@ from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, OFFERS, SPEC
 from coverproxy.web.paths import path_of
-from coverproxy.web.shapes.base import PREFIX, shape_name
+from coverproxy.web.shapes.base import PREFIX, find, shape_name
 from coverproxy.web.titles import named
-from coverproxy.web.visitor import visitor
+from coverproxy.web.visitor import patience, visitor
+
+LEAST_SECONDS = 0.05
 
 
 async def serve(
     request: web.Request, key: Key, wanted: Wanted,
     *, own: bool = False, called: str = "", by_edition: bool = True, link: str = "",
+    until: float | None = None,
 ) -> web.Response:  # fmt: skip
     """Answer with the requested cover, in the format that the path or `Accept` asks for.
 
     *own*: the request's path is our own address of this cover; any other names it in `Content-Location`.
     *called*: the size's name there. *by_edition*: another edition may stand in, if that is asked for.
-    *link*: the header of that name.
+    *link*: the header of that name. *until*: the event loop's time when the client stops waiting.
     Raises what Covers.cover() raises.
     """
     covers, forms = request.app[COVERS], forms_for(request, wanted)
     request[SPEC] = Spec(wanted.identifiers[0], wanted.size, forms[-1])
     far = fallback.farthest(request, key, own=own) if by_edition else None
+    client = visitor(request, key)
+    if until is not None:
+        client = replace(client, waits=left(until))
     try:
-        found = await covers.cover(wanted, forms, visitor(request, key))
+        found = await covers.cover(wanted, forms, client)
     except NoCover:
         nearest = await _nearest(covers, wanted, far) if far else None
         if nearest is None:
@@ -118,13 +125,31 @@ def formats_of(request: web.Request, size: str) -> frozenset[Format]:
 
 
 async def serve_first(request: web.Request, key: Key, choices: Sequence[Wanted]) -> web.Response:
-    """Answer with the first of several books that has a cover. Raises NoCover if none has."""
-    tries = [(wanted, False) for wanted in choices]
-    if key.fallback:  # a book's own cover, by whichever name, before that of another edition
+    """Answer with the first of several books that has a cover, in the time that the client waits for one.
+
+    If the first has none, the sources are asked for all others at once: one after the other, a record's ten
+    numbers would take ten times as long. Raises NoCover if none has a cover, and what serve() raises.
+    """
+    until = asyncio.get_running_loop().time() + patience(request, key)
+    first, *others = choices
+    try:
+        return await serve(request, key, first, by_edition=False, until=until)
+    except NoCover:
+        sought = await find(request, {str(at): each for at, each in enumerate(others)}, left(until))
+    found = [each for at, each in enumerate(others) if str(at) in sought.found]
+    tries = [(wanted, False) for wanted in found]
+    if key.fallback and sought.is_settled:  # a book's own cover, by whichever name, before another edition's
         tries += [(wanted, True) for wanted in choices]
     for wanted, by_edition in tries:
         try:
-            return await serve(request, key, wanted, by_edition=by_edition)
+            return await serve(request, key, wanted, by_edition=by_edition, until=until)
         except NoCover:
             continue
+    if not sought.is_settled:
+        raise Pending("the sources are being asked")
     raise NoCover("none of the identifiers has a cover")
+
+
+def left(until: float) -> float:
+    """Return the seconds until that time of the event loop, and a moment at least: what is here is found."""
+    return max(until - asyncio.get_running_loop().time(), LEAST_SECONDS)

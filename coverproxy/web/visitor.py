@@ -34,6 +34,11 @@ def visitor(request: web.Request, key: Key) -> Visitor:
     return Visitor(key, is_automated=not (shows_page or _has_referer(request)), waits=waits)
 
 
+def patience(request: web.Request, key: Key) -> float:
+    """Return how many seconds the client waits for a cover."""
+    return visitor(request, key).waits or request.app[CONFIG].render.answer_within_seconds
+
+
 def _waits(config: Config, role: KeyRole) -> float:
     """Return how many seconds a role's program waits; 0: as render.answer_within_seconds says."""
     if role == "server":

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import orjson
 from conftest import Start
+from stdnum import ean
 from upstream import BOOK, Asked, Upstream, gives, picture
 
 from coverproxy.accounts.visitor import Visitor
@@ -138,6 +139,54 @@ async def test_a_browser_waits_for_so_long_and_a_reload_shows_the_cover(start: S
     assert views[-1].cover in ("made", "hit")
     assert views[-1].headers["Content-Type"] == "image/jpeg"
     assert len(upstream.asked) == 1
+
+
+NUMBERS = [f"97800000{number:04d}" for number in range(6)]
+nothing = gives(b"", "404 Not Found")
+RECORD = [number + ean.calc_check_digit(number) for number in NUMBERS]
+"""Six ISBNs, as those of a record with many bindings."""
+
+
+async def test_a_records_numbers_are_asked_for_at_once(start: Start) -> None:
+    """If the first has no cover, the sources are asked for all others together: here they say nothing before
+    they have been asked for every one. A record is answered in the time of two, however many it has."""
+    others = asyncio.Barrier(len(RECORD) - 1)
+
+    async def together(asked: Asked) -> None:
+        if RECORD[0] not in asked.path:
+            await others.wait()
+        await (gives(picture()) if RECORD[3] in asked.path else nothing)(asked)
+
+    async with Upstream(together).running() as upstream:
+        server = await start(source=[upstream.source()], render={"answer_within_seconds": 20.0})
+        path = f"/devkey/{server.key.name}/?isbn={','.join(RECORD)}&size=M"
+        got = await server.get(path, Sec_Fetch_Dest="empty")
+        place = server.path(RECORD[3])
+
+    assert (got.cover, got.headers["Content-Location"]) == ("made", place)
+    assert len(upstream.asked) == len(RECORD)
+
+
+async def test_a_record_takes_no_longer_than_a_cover(start: Start) -> None:
+    """A source that is late for each of its numbers makes a program wait once, not for each."""
+
+    async def late(asked: Asked) -> None:
+        await asyncio.sleep(0.3)
+        await nothing(asked)
+
+    async with Upstream(late).running() as upstream:
+        server = await start(source=[upstream.source()], render={"answer_within_seconds": 0.4})
+        path = (
+            f"/index.aspx?client={server.key.name}&isbn={RECORD[0]}&isbn={RECORD[1]}&isbn={RECORD[2]}/MC.GIF"
+        )
+        views = [await server.get(path, Sec_Fetch_Dest="empty")]
+        while views[-1].cover == "pending":
+            views.append(await server.get(path, Sec_Fetch_Dest="empty"))
+
+    assert len(views) > 1
+    assert views[0].headers["Cache-Control"] == "no-store"
+    assert (views[-1].status, views[-1].cover) == (200, "missing")
+    assert len(upstream.asked) == 3
 
 
 def test_a_source_may_take_longer_than_a_browser_waits() -> None:

@@ -208,8 +208,8 @@ def start(request: web.Request) -> str:
     return f"{base_url(request) if request[PREFIX] else asked_url(request)}{request[PREFIX]}"
 
 
-async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
-    """Find which of these books have a cover, and ask the sources.
+async def find(request: web.Request, wanted: Mapping[str, Wanted], within: float = JSON_SECONDS) -> Sought:
+    """Find which of these books have a cover, and ask the sources, for *within* seconds.
 
     Books that cannot be looked up now, or that a source has not answered yet, are left out of an answer that
     must not be cached. An error instead would make some clients stop asking, for everybody.
@@ -217,7 +217,7 @@ async def find(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
     if not wanted:
         return Sought({})
     try:
-        return await request.app[COVERS].find(wanted, JSON_SECONDS)
+        return await request.app[COVERS].find(wanted, within)
     except (Busy, Unavailable):
         return Sought({}, is_settled=False)
 

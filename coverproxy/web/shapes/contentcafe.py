@@ -1,6 +1,8 @@
 """Content Cafe: /ContentCafe/Jacket.aspx, and the XML that Evergreen posts for the same pictures."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,15 +21,16 @@ from coverproxy.domain.errors import (
     Unavailable,
 )
 from coverproxy.domain.formats import Format
+from coverproxy.domain.spec import Wanted
 from coverproxy.web import answers, bodies
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.errors import Meaning, told
-from coverproxy.web.serve import serve_first
+from coverproxy.web.serve import left, serve_first
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import Route, Shape, field, with_body
-from coverproxy.web.visitor import visitor
+from coverproxy.web.shapes.base import Route, Shape, field, find, with_body
+from coverproxy.web.visitor import patience, visitor
 
 NAMESPACE = "http://ContentCafe2.btol.com"
 SIZES = {"S": "small", "M": "medium", "L": "large"}
@@ -78,11 +81,7 @@ async def xml_post(request: web.Request, key: Key) -> web.StreamResponse:
     kinds = dict.fromkeys(str(each.get("Type", "M")).upper() for each in wishes)
     if not texts:
         raise BadQuestion("the request has no Key")
-    pictures = [
-        (kind, await _picture(request, key, SIZES[kind], texts[:MOST_KEYS]))
-        for kind in kinds
-        if kind in SIZES
-    ]
+    pictures = await _pictures(request, key, [kind for kind in kinds if kind in SIZES], texts[:MOST_KEYS])
     headers = {**answers.COMMON, "Cache-Control": "no-store", "Content-Type": _XML}
     return answers.send(Answer(200, headers, _document(pictures)))
 
@@ -105,24 +104,38 @@ def _add(jackets: etree._Element, kind: str, body: bytes) -> None:
     etree.SubElement(one, "Jacket").text = body.hex().upper()
 
 
-async def _picture(request: web.Request, key: Key, size: str, texts: list[str]) -> bytes | None:
-    """Return the JPEG of the first identifier that has a cover; None where none has, or not now.
+async def _pictures(
+    request: web.Request, key: Key, kinds: Sequence[str], texts: Sequence[str]
+) -> list[tuple[str, bytes | None]]:
+    """Return the picture of each kind, of the first identifier that has a cover; all at once.
+
+    Evergreen gives up after some seconds, and counts that as an error, as any status but 200.
+    """
+    until = asyncio.get_running_loop().time() + patience(request, key)
+    try:
+        choices = identify.all_of("medium", [(identify.scheme_of(text), text) for text in texts])
+    except (NoCover, NotAnIdentifier):
+        return []
+    sought = await find(request, {str(at): each for at, each in enumerate(choices)}, left(until))
+    shown = next((each for at, each in enumerate(choices) if str(at) in sought.found), None)
+    if shown is None:
+        return []
+    sized = [replace(shown, size=SIZES[kind]) for kind in kinds]
+    bodies = await asyncio.gather(*(_picture(request, key, each, until) for each in sized))
+    return list(zip(kinds, bodies, strict=True))
+
+
+async def _picture(request: web.Request, key: Key, wanted: Wanted, until: float) -> bytes | None:
+    """Return a JPEG; None if there is none, or not now.
 
     A missing picture is not cached, but Evergreen counts errors: after a few it stops asking, for everybody.
     """
+    client = replace(visitor(request, key), waits=left(until))
     try:
-        choices = identify.all_of(size, [(identify.scheme_of(text), text) for text in texts])
-    except (NoCover, NotAnIdentifier):
+        found = await request.app[COVERS].cover(wanted, (Format.JPEG,), client)
+    except (NoCover, OwnFault, Busy, Pending, Unavailable):
         return None
-    for wanted in choices:
-        try:
-            found = await request.app[COVERS].cover(wanted, (Format.JPEG,), visitor(request, key))
-        except NoCover:
-            continue
-        except (OwnFault, Busy, Pending, Unavailable):
-            return None
-        return found.derivative.body
-    return None
+    return found.derivative.body
 
 
 async def _posted(request: web.Request) -> etree._Element:
