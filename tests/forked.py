@@ -54,8 +54,10 @@ MOST_BYTES = 1_000_000
 class Forked:
     """A process that a nursery has forked; it is asked as a subprocess.Popen is."""
 
-    def __init__(self, arguments: Sequence[str], told: socket.socket, stdout: TextIO | None = None) -> None:
-        self.args, self.stdout = arguments, stdout
+    def __init__(self, arguments: Sequence[str], told: socket.socket) -> None:
+        self.args = arguments
+        self.stdout: TextIO | None = None
+        self.errors: IO[str] | None = None
         self._told = told
         self.pid = int(told.recv(20))
         self.returncode: int | None = None
@@ -76,6 +78,18 @@ class Forked:
             self.returncode = int(code)
             Nursery.spent += float(seconds)
         return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Return what it prints to its end, if a pipe holds that, and its errors. Raises TimeoutExpired."""
+        self.wait(timeout)
+        said = ["", ""]
+        if self.errors:
+            self.errors.seek(0)
+        for at, file in enumerate((self.stdout, self.errors)):
+            if file:
+                with file:
+                    said[at] = file.read()
+        return said[0], said[1]
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
@@ -153,9 +167,10 @@ class Nursery:
         """
         read, write = os.pipe()
         with open(os.devnull, "r+b", buffering=0) as given, os.fdopen(write, "wb") as out:  # noqa: PTH123
-            files = [given, out, given if stderr == subprocess.DEVNULL else stderr]
+            errors = TemporaryFile("w+", encoding="utf-8") if stderr == subprocess.PIPE else None  # noqa: SIM115
+            files = [given, out, errors or (given if stderr == subprocess.DEVNULL else stderr)]
             process = self._forked(arguments, environment, files, script, session)
-        process.stdout = os.fdopen(read, encoding="utf-8")
+        process.stdout, process.errors = os.fdopen(read, encoding="utf-8"), errors
         return process
 
     def _forked(

@@ -65,9 +65,9 @@ def test_it_is_asked_as_any_process(tmp_path: Path) -> None:
         process.terminate()  # nobody
         assert process.stdout
         assert process.stdout.read() == ""
-    with started("--version", env=ENVIRONMENT) as told:
-        assert told.stdout
-        assert told.stdout.read() == ended("--version").stdout
+    for words in (("--version",), ("no-such-command",)):
+        done = ended(*words)
+        assert started(*words, stderr=subprocess.PIPE).communicate(timeout=20) == (done.stdout, done.stderr)
 
 
 def test_a_fork_serves_by_a_folder_of_metrics_of_its_own(tmp_path: Path) -> None:

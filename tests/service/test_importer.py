@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from library import BOOK, OTHERS, Library, isbn_of, strangers
-from running import ended
+from running import COMMAND, Process, ended, started
 
 from coverproxy.cli import main
 from coverproxy.domain.formats import Format
@@ -33,7 +33,7 @@ from coverproxy.service.import_steps import Sender
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
-MANY = 3000
+MANY = 1500
 
 
 @pytest.fixture
@@ -42,14 +42,9 @@ def library(tmp_path: Path) -> Library:
     return Library(tmp_path)
 
 
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "coverproxy", "import", *map(str, arguments)]
-
-
-def start(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+def start(*arguments: str | Path) -> Process:
     """Start the command `coverproxy import` in a process of its own."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command(*arguments), **({"cwd": ROOT} | pipes | options))
+    return started("import", *arguments, stderr=subprocess.PIPE)
 
 
 def run(library: Library, *arguments: str | Path, code: int = 0) -> dict[str, Any]:
@@ -789,7 +784,7 @@ def test_an_interrupted_import_goes_on_where_it_was(library: Library) -> None:
 
 def test_a_killed_import_goes_on_where_it_was(library: Library) -> None:
     """kill -9 leaves no row without its file; the next run sweeps what lies about and takes in the rest."""
-    fill(library, 1500)
+    fill(library, MANY)
     process = start(library.covers, "--data", library.data, "--json")
     within(30, lambda: any((library.data / "originals").glob("[0-9]*")))
     time.sleep(0.1)
@@ -798,7 +793,7 @@ def test_a_killed_import_goes_on_where_it_was(library: Library) -> None:
     with library.shelf() as shelf:
         assert [one for one in library.all_originals() if not shelf.files.path(one).exists()] == []
     run(library)
-    assert len(library.all_originals()) == 1500
+    assert len(library.all_originals()) == MANY
     assert library.is_consistent()
 
 
@@ -907,13 +902,15 @@ def test_hostile_files_are_refused_or_survived(library: Library, tmp_path: Path)
     hostile = sorted(path for path in (SHARED / "data/hostile").rglob("*") if path.is_file())
     names = dict(zip(strangers(len(hostile)), hostile, strict=False))
     rows = "".join(f'{isbn},"{path}"\n' for isbn, path in names.items())
-    process = start(
-        library.put("hostile.csv", rows.encode()), "--data", library.data, "--json", cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
+    arguments = map(
+        str, ("import", library.put("hostile.csv", rows.encode()), "--data", library.data, "--json")
+    )
+    done = subprocess.run(
+        [*COMMAND, *arguments], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=100, check=False,
     )  # fmt: skip
-    out, err = process.communicate(timeout=100)
-    assert (process.returncode, err) == (3, "")
-    told = json.loads(out)
+    assert (done.returncode, done.stderr) == (3, "")
+    told = json.loads(done.stdout)
     assert told["seen"] == told["added"] + sum(told["refused"].values()) == len(names) > 100
     taken = [one.identifier.value for one in library.all_originals()]
     script_kinds = {names[isbn].suffix for isbn in taken} & {".svg", ".mvg", ".msl", ".html"}

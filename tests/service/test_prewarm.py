@@ -15,7 +15,7 @@ import images
 import orjson
 import pytest
 from conftest import COVERED, UNCOVERED, Running, Start, configured, fill
-from running import COMMAND, ENVIRONMENT, ended, key, run
+from running import ENVIRONMENT, Process, ended, key, run, started
 
 from coverproxy.cli.progress import LINE_EVERY_SECONDS
 from coverproxy.concurrency.process_pool import NICENESS, cores, pace
@@ -58,13 +58,10 @@ def warm(listed: str | Path, data: Path, *options: str | Path, **environment: An
     return orjson.loads(run("warm", listed, "--json", *options, data=data, **environment))
 
 
-def start(listed: Path, data: Path, *options: str, **rest: Any) -> subprocess.Popen[str]:
+def start(listed: Path, data: Path, *options: str, stderr: int = subprocess.PIPE) -> Process:
     """Start warming AVIFs, which takes seconds, in a session of its own as a terminal gives it."""
-    return subprocess.Popen(
-        [*COMMAND, "warm", str(listed), "--data", str(data), "--format", "avif", *options],
-        env=ENVIRONMENT | SLOW, text=True, start_new_session=True,
-        **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | rest),
-    )  # fmt: skip
+    words = ("warm", listed, "--data", data, "--format", "avif", *options)
+    return started(*words, env=ENVIRONMENT | SLOW, stderr=stderr, session=True)
 
 
 def within(seconds: float, is_so: Callable[[], object]) -> None:
@@ -79,7 +76,7 @@ def stored(data: Path, ending: str = "jpg") -> set[Path]:
     return set((data / "cache" / "v2" / "img").glob(f"*/*/*/isbn/*/*/?????????????.{ending}"))
 
 
-def workers(process: subprocess.Popen[str]) -> list[int]:
+def workers(process: Process) -> list[int]:
     """The processes that do the work."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [int(each) for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
@@ -431,17 +428,17 @@ def test_it_does_not_push_out_what_visitors_ask_for(data: Path, listed: Path) ->
 def test_a_terminal_gets_a_bar(data: Path, listed: Path) -> None:
     """On a terminal there is a bar with a rate and the time left."""
     ours, theirs = pty.openpty()
-    process = start(listed, data, "--size", "small", stdout=subprocess.DEVNULL, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 65536)
-        except OSError:  # EIO: the other side is closed
-            break
-    os.close(ours)
+    with start(listed, data, "--size", "small", stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # EIO: the other side is closed
+                break
+        os.close(ours)
 
-    assert process.wait(60) == 0
+    assert process.returncode == 0
     assert b"warming" in shown
     assert f"{len(ISBNS)}/{len(ISBNS)}".encode() in shown
     assert b"/s" in shown

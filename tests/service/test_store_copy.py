@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 import subprocess
-import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,7 +14,7 @@ from conftest import configured, take_in
 from contracts import TODAY
 from contracts_catalogue import BOOK, original
 from postgres_server import Cluster, postgres
-from running import key, run
+from running import key, run, started
 
 from coverproxy.accounts.postgres import PostgresState
 from coverproxy.accounts.sqlite import SqliteState
@@ -133,19 +133,19 @@ def killed_and_ended(data: Path, source: str, target: str, url: str, moments: li
     """Start the copy, and kill it once it has noted so many portions more, for each of the moments; then let
     it end. Return how many were killed before their end."""
     words = ["store", "copy", "--from", source, "--to", target, "--url", url]
-    command = [sys.executable, "-m", "coverproxy", *words, "--data", str(data)]
     note = data / "store-copy.json"
     for killed, moment in enumerate(moments):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = started(*words, "--data", data, stderr=subprocess.PIPE)
         seen = {note.read_bytes()} if note.exists() else set()
         enough = len(seen) + moment
         while process.poll() is None and len(seen) < enough:
             with suppress(FileNotFoundError):
                 seen.add(note.read_bytes())
+            time.sleep(0.001)
         process.kill()
         _, said = process.communicate()
-        if process.returncode >= 0:
-            assert process.returncode == 0, said
+        if (code := process.wait()) >= 0:
+            assert code == 0, said
             return killed
     assert "the same in both" in run(*words, data=data)
     assert not note.exists()

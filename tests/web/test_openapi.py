@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 import re
 import subprocess
 import sys
@@ -133,6 +134,10 @@ def test_a_cover_can_be_refused_as_the_table_says(tmp_path: Path) -> None:
     assert {TABLE[error].status for error in cover.refuses} == {400, 403, 404, 429, 503}
 
 
+EXAMPLES = os.environ.get("COVERPROXY_TEST_EXAMPLES", "3")
+"""How many requests are made up for an address; more take longer and find more."""
+
+
 @pytest.mark.parametrize("phases", ["examples,coverage", "fuzzing,stateful"])
 async def test_schemathesis_finds_nothing(server: Running, tmp_path: Path, phases: str) -> None:
     """Asked with examples, edge cases and made-up ones, the service answers as the document says."""
@@ -140,7 +145,7 @@ async def test_schemathesis_finds_nothing(server: Running, tmp_path: Path, phase
     settings.write_text(f'[parameters]\n"path.key" = "{server.key.name}"\n')
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings), "run",
-        f"{server.listeners.url}/openapi.json", "--phases", phases, "--max-examples", "6", "--no-color",
+        f"{server.listeners.url}/openapi.json", "--phases", phases, "--max-examples", EXAMPLES, "--no-color",
         "--generation-deterministic",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path,
     )  # fmt: skip
