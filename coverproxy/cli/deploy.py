@@ -118,6 +118,7 @@ def _headers(config: Config) -> dict[str, dict[str, str]]:
         "throttled": errors.TooFast("", config.answers.retry_after_seconds),
         "unread": errors.NotAnIdentifier("", "nginx cannot read it", "identifier"),
         "long": errors.TooLong("nginx takes no longer one"),
+        "large": errors.TooLarge("nginx takes no larger one"),
     }.items():
         answer = answers.refusal(error, meaning(error), config.answers, is_strict=False, as_json=False)
         told[case] = {name: value for name, value in answer.headers.items() if name != "Content-Type"}

@@ -87,7 +87,8 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
 
     *root*: the cache's top folder. *headers*: the app's headers of a hit ("hit"), of one that a better format
     is to follow ("interim"), of an answer while the app is down ("down"), of a throttled response
-    ("throttled"), of a request that nginx cannot read ("unread"), and of one that is too long ("long").
+    ("throttled"), of a request that nginx cannot read ("unread"), and of one whose address or headers are
+    too long ("long") or whose body is too large ("large").
     """
     return filled(
         "nginx.conf.jinja",
