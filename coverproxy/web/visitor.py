@@ -26,11 +26,13 @@ def visitor(request: web.Request, key: Key) -> Visitor:
     """Classify the client. A browser that shows a page says so; a client that says nothing is automated.
 
     A Referer alone does not prolong the wait: programs send it too, and give up after a second.
-    How long a program waits is set by its key's role.
+    How long a program waits is set by its key's role, and so is it for all requests with a key of the role
+    "server": one that passes on its readers' headers gives up as early as others.
     """
     shows_page = request.headers.get("Sec-Fetch-Dest") == "image"
     config = request.app[CONFIG]
-    waits = config.render.browser_answer_within_seconds if shows_page else _waits(config, key.role)
+    is_browser = shows_page and key.role != "server"
+    waits = config.render.browser_answer_within_seconds if is_browser else _waits(config, key.role)
     return Visitor(key, is_automated=not (shows_page or _has_referer(request)), waits=waits)
 
 

@@ -86,6 +86,17 @@ async def test_a_batch_program_waits(start: Start) -> None:
     assert (patient.status, patient.headers["Content-Type"]) == (200, "image/jpeg")
 
 
+async def test_a_server_that_passes_on_its_readers_headers_is_one(start: Start) -> None:
+    """With a server key it is answered as early as any server, whatever page its reader looks at."""
+    async with Upstream(slow).running() as upstream:
+        waits = {"answer_within_seconds": 0.3, "browser_answer_within_seconds": 20.0}
+        server = await start(source=[upstream.source()], render=waits)
+        key = await server.new_key(role="server")
+        got = await server.get(server.path(BOOK, key=key.name), Sec_Fetch_Dest="image")
+
+    assert (got.cover, got.headers["Cache-Control"]) == ("pending", "no-store")
+
+
 async def test_a_server_waits_as_long_as_any_program_unless_the_config_says_otherwise(start: Start) -> None:
     """A changed render.answer_within_seconds holds for keys in the role "server" too."""
     async with Upstream(slow).running() as upstream:
