@@ -182,7 +182,7 @@ class Accounts:
             raise UnknownKey("no such key")
         if not key.admits(host):
             raise KeyNotForSite("this key is bound to other sites", key.counted_as)
-        if not self.is_counted(key) and time.monotonic() >= self._count_again_at:
+        if self.counted_today(key) is None and time.monotonic() >= self._count_again_at:
             try:
                 await self._in_time(self._count_of(key.counted_as))
             except Unavailable as exc:  # a hit needs no quota, so serve it with the count unknown
@@ -302,13 +302,13 @@ class Accounts:
         """The current day in the quota's time zone."""
         return self._day.today()
 
-    def is_counted(self, key: Key) -> bool:
-        """Return whether the number of covers that a key has made today is known."""
-        return (key.counted_as, self.today()) in self._made
+    def counted_today(self, key: Key) -> int | None:
+        """Return how many covers a key has made today, from memory; None if that is not known."""
+        return self._made.get((key.counted_as, self.today()))
 
     def made_today(self, key: Key) -> int:
-        """Return how many covers a key has made today, from memory."""
-        return self._made.get((key.counted_as, self.today()), 0)
+        """Return the same, 0 if it is not known."""
+        return self.counted_today(key) or 0
 
     def allowance(self, key: Key) -> Allowance:
         """Return what a key has left today, from memory: other processes' covers show up within a second."""

@@ -1,10 +1,13 @@
 """A derivative as it is served: its bytes, and the values its headers need."""
 
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from time import gmtime
 
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +39,6 @@ class Derivative:
     @property
     def last_modified(self) -> str:
         """The mtime as an HTTP date (RFC 9110 §5.6.7)."""
-        return formatdate(self.mtime, usegmt=True)
+        year, month, day, hour, minute, second, weekday, *_ = gmtime(self.mtime)
+        date = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04}"
+        return f"{date} {hour:02}:{minute:02}:{second:02} GMT"

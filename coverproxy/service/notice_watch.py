@@ -79,7 +79,7 @@ class NoticeWatch:
 
     def _of_quota(self, key: Key, today: date) -> Iterator[Told]:
         accounts = self._accounts
-        if not key.is_active(accounts.now()) or not accounts.is_counted(key):
+        if not key.is_active(accounts.now()) or accounts.counted_today(key) is None:
             return
         kind = quota_kind(accounts.made_today(key), key.daily_limit)
         once = f"{kind} {key.counted_as} {today}"

@@ -21,11 +21,16 @@ _MOST_KEPT = 512
 
 
 def accepted(headers: CIMultiDictProxy[str]) -> str:
-    """Return the Accept header; several lines of one header form one list (RFC 9110 §5.3).
+    """Return the Accept header, as shortened() does."""
+    return shortened(headers.getall("Accept", ()))
+
+
+def shortened(accepts: Sequence[str]) -> str:
+    """Return Accept headers as one; several lines of one header form one list (RFC 9110 §5.3).
 
     Of a longer header, only the media ranges that are complete within MAX_ACCEPT.
     """
-    text = ", ".join(headers.getall("Accept", ()))
+    text = ", ".join(accepts)
     return text if len(text) <= MAX_ACCEPT else text[:MAX_ACCEPT].rpartition(",")[0]
 
 

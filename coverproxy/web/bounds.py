@@ -23,6 +23,7 @@ from coverproxy.web.answers import Answer
 from coverproxy.web.app_keys import CONFIG, HOT, METRICS
 from coverproxy.web.connections import HEAD_BYTES
 from coverproxy.web.errors import meaning
+from coverproxy.web.plain_head import PlainHead
 
 MAX_FIELDS = 50
 """Most fields of a query, on addresses that do not take lists of identifiers."""
@@ -143,6 +144,11 @@ class AddressBounds:
             return await handle(request)
 
         return bounding
+
+    def at_once(self, head: PlainHead) -> bytes | None:
+        """Return the whole answer to a hit that the fast path knows."""
+        hot = self._app.get(HOT)
+        return hot.at_once(head) if hot else None
 
     def unread(self, head: bytes) -> web.Response | None:
         """Answer a request whose head cannot be read, in the form of its address: bytes beyond ASCII in it.

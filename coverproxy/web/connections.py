@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from coverproxy.web import plain_head
+from coverproxy.web.plain_head import PlainHead
+
 MAX_LINE_BYTES = 32_768
 """Longest request line: a GET for a thousand ISBNs has about 17,000 bytes (aiohttp's limit is 8,190)."""
 
@@ -24,6 +27,9 @@ _OWN_FILES = 256
 
 _LOOK_SECONDS = 1.0
 """Interval between checks for connections that take too long."""
+
+_NEVER_SECONDS = 1e6
+"""aiohttp's own limit of idle connections: it does not see the hits that need no parser, and we do."""
 
 _QUIET_SECONDS = 60.0
 """Interval between log lines, however many connections are turned away."""
@@ -41,6 +47,10 @@ class BeforeRouter(Protocol):
 
     def __call__(self, handle: Handle, /) -> Handle:
         """Wrap the handler of all requests."""
+        ...
+
+    def at_once(self, head: PlainHead, /) -> bytes | None:
+        """Return the whole answer to a request, if it needs neither a parser nor a task."""
         ...
 
     def unread(self, head: bytes, /) -> web.Response | None:
@@ -96,8 +106,7 @@ class BoundedRunner(web.AppRunner):
         handle: Handle = made.request_handler
         if self._around:
             handle = self._around(handle)
-        unread = self._around.unread if self._around else None
-        return BoundedServer(self._limits, handle, made.request_factory, unread)
+        return BoundedServer(self._limits, handle, made.request_factory, self._around)
 
 
 class BoundedServer(web.Server):
@@ -105,13 +114,14 @@ class BoundedServer(web.Server):
 
     def __init__(
         self, limits: ConnectionLimits, handle: Handle, request_factory: Any,
-        unread: Callable[[bytes], web.Response | None] | None = None,
+        around: BeforeRouter | None = None,
     ) -> None:  # fmt: skip
         super().__init__(begun(handle), request_factory=request_factory)
-        self.unread = unread
+        self.unread = around.unread if around else None
+        self.at_once = around.at_once if around else None
         self.options: dict[str, Any] = {
             "access_log": None, "auto_decompress": False, "max_line_size": MAX_LINE_BYTES,
-            "max_headers": MAX_HEADERS, "keepalive_timeout": limits.idle_seconds,
+            "max_headers": MAX_HEADERS, "keepalive_timeout": _NEVER_SECONDS,
             "lingering_time": limits.linger_seconds,
         }  # fmt: skip
         self.limits = limits
@@ -197,9 +207,17 @@ class _TurnedAway(asyncio.Protocol):
 
 
 class Connection(web.RequestHandler):
-    """One client's connection, which tracks how long it waits for what."""
+    """One client's connection, which tracks how long it waits for what.
 
-    __slots__ = ("_bounds", "_head", "_head_since", "_is_busy", "_unsent", "_unsent_since")
+    `_is_in_heads`: each piece received so far was one plain head, so that the parser holds no part of a
+    request, and expects no body: else a body could pass for a request. `_owed`: heads that aiohttp got and
+    has not answered.
+    """
+
+    __slots__ = (
+        "_bounds", "_head", "_head_since", "_idle_since", "_is_busy", "_is_in_heads", "_owed", "_unsent",
+        "_unsent_since",
+    )  # fmt: skip
 
     def __init__(self, server: BoundedServer) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **server.options)
@@ -208,6 +226,8 @@ class Connection(web.RequestHandler):
         self._is_busy = False
         self._head_since: float | None = None
         self._unsent, self._unsent_since = 0, 0.0
+        self._is_in_heads, self._owed = server.at_once is not None, 0
+        self._idle_since = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See Protocol. A new connection must send a head within the time limit."""
@@ -222,12 +242,38 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """See Protocol. The first byte of a head starts its time."""
+        if self._is_in_heads and self._is_answered(data):
+            return
         if not self._is_busy:
             if self._head_since is None:
                 self._head_since = time.monotonic()
             if len(self._head) < HEAD_BYTES:
                 self._head = (self._head + data if self._head else data)[:HEAD_BYTES]
         super().data_received(data)
+
+    def _is_answered(self, data: bytes) -> bool:
+        """Answer a hit past the parser and its task, if nothing is under way; return whether it was one."""
+        head = plain_head.read(data)
+        if head is None:
+            self._is_in_heads = False
+            return False
+        transport, answer = self.transport, None
+        is_quiet = not self._owed and transport and not transport.get_write_buffer_size()
+        if is_quiet and not head.is_conditional and self._bounds.at_once:
+            answer = self._bounds.at_once(head)
+        if answer is None or transport is None:
+            self._owed += 1
+            return False
+        transport.write(answer)
+        self._head_since = None
+        self._rest()
+        return True
+
+    def _rest(self) -> None:
+        """Record that it waits for a request."""
+        self._is_busy, self._unsent, self._idle_since = False, 0, time.monotonic()
+        if self.transport is not None:
+            self._bounds.became_idle(self)
 
     def begin(self) -> None:
         """Record that a request's head has arrived."""
@@ -241,16 +287,17 @@ class Connection(web.RequestHandler):
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
-            self._is_busy, self._unsent = False, 0
-            if self.transport is not None:
-                self._bounds.became_idle(self)
+            self._owed -= 1
+            self._rest()
 
     def is_late(self, now: float) -> bool:
-        """Return whether its head, or its reading of our answer, takes too long; aiohttp closes idle ones."""
+        """Return whether its head, its reading of our answer, or its silence takes too long."""
         limits = self._bounds.limits
         if self._head_since is not None:
             return now - self._head_since > limits.head_seconds
         unsent = self.transport.get_write_buffer_size() if self.transport else 0
+        if not unsent and not self._is_busy:
+            return now - self._idle_since > limits.idle_seconds
         if not unsent or unsent != self._unsent:
             self._unsent, self._unsent_since = unsent, now
             return False

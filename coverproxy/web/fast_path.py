@@ -4,8 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from email.utils import formatdate
-from time import time
+from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -20,8 +19,10 @@ from coverproxy.domain.identifier import ISBN
 from coverproxy.stats.downloads import NATIVE
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
-from coverproxy.web.accept import accepted, choices
+from coverproxy.web.accept import choices, shortened
+from coverproxy.web.clock import Clock
 from coverproxy.web.early_refusal import LABEL, EarlyRefusal
+from coverproxy.web.plain_head import PlainHead
 
 MOST_BYTES = 8 * 2**20
 """Memory for known paths. A book has several: by its spellings, keys and Accept headers."""
@@ -31,8 +32,6 @@ MAX_NAME = 300
 
 _ENTRY_BYTES = 650
 """Overhead of an entry besides its characters: two strings, two tuples, and its slot in the table."""
-
-MOST_KEYS = 10_000
 
 _MOST_SEEN = 5_000
 """Paths that are known to have been asked for once, from disk."""
@@ -47,6 +46,11 @@ _NATIVE = re.compile(
 """Our own address of a book by its ISBN-13: the path on disk follows from it (cache/layout.py)."""
 
 _HTTP_1_1 = (1, 1)
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+
+Parts = tuple[bytes, ...]
+"""A whole answer: status line, head, an empty line and the body."""
 
 _SAYS_NOTHING = re.compile(r"\A[^?]*\?(?:default=[A-Za-z0-9]{0,8})?\Z")
 """A path whose query only says what to show if there is no cover."""
@@ -72,7 +76,7 @@ class Ready(web.StreamResponse):
         """See StreamResponse; everything is sent here, in one write."""
         if not request.keep_alive:
             self._is_kept_alive = False
-            self._parts = (b"HTTP/1.1 200 OK\r\nConnection: close\r\n", *self._parts[1:])
+            self._parts = (_OK + b"Connection: close\r\n", *self._parts[1:])
         await request.writer.write(b"".join(self._parts))
         await request.writer.drain()  # else a client that pipelines and never reads fills our memory
 
@@ -80,33 +84,18 @@ class Ready(web.StreamResponse):
         """See StreamResponse; nothing is left to send."""
 
 
-class Clock:
-    """The time-dependent header lines, written once a second."""
-
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-        self._second = 0
-        self._date = b""
-        self._quotas: dict[str, tuple[int, int, bytes]] = {}
-
-    def lines(self, key: Key) -> tuple[bytes, bytes]:
-        """Return the lines with the date (RFC 9110 §6.6.1) and the key's quota."""
-        second = int(time())
-        if second != self._second or len(self._quotas) > MOST_KEYS:
-            self._second = second
-            self._date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
-            self._quotas.clear()
-        limit, made = key.daily_limit, self._accounts.made_today(key)
-        known = self._quotas.get(key.name)
-        if known is None or known[:2] != (limit, made):
-            is_counted = self._accounts.is_counted(key)
-            text = answers.lines(answers.quota_headers(self._accounts.allowance(key))) if is_counted else b""
-            known = self._quotas[key.name] = (limit, made, text)
-        return self._date, known[2]
-
-
 Counted = tuple[str, str]
 """What a download is counted by beside its account: the size, and the shape of its address."""
+
+
+class _Missing(NamedTuple):
+    """A cover that certainly is not on disk in the first of `forms`, what was asked of it, and for whom."""
+
+    key: Key
+    isbn: str
+    size: str
+    forms: tuple[Format, ...]
+
 
 KnownPath = tuple[str, MemoryEntry, bytes, Counted]
 """Whose key a path names, what it leads to, and the lines of the head that are the path's own."""
@@ -184,63 +173,78 @@ class FastPath:
         """Return the answer to a plain request for a cover that memory, or the kernel's, has."""
         if not _is_plain(request):
             return None
-        name = _name(request)
+        accepts = tuple(request.headers.getall(hdrs.ACCEPT, ()))
+        found = self._found(PlainHead(request.method, request.raw_path, accepts))
+        if isinstance(found, _Missing):
+            is_refused = self._refusal.concerns(request, *found)
+            return self._pending(request, found.key) if is_refused else None
+        return Ready(*found) if found else None
+
+    def at_once(self, asked: PlainHead) -> bytes | None:
+        """Return the same for a request that nobody has parsed, as it is sent."""
+        found = self._found(asked) if _is_whole(asked.path) else None
+        return None if found is None or isinstance(found, _Missing) else b"".join(found)
+
+    def _found(self, asked: PlainHead) -> "Parts | _Missing | None":
+        """Return the answer to a request that is not conditional, for HTTP/1.1."""
+        name = (asked.path, *asked.accepts)
         if known := self._paths.get(name):
             key_name, held, lines, counted = known
             key = self._accounts.open_key(key_name)
             if key and held.derivative and self._memory.is_good(held):
                 self._paths.touch(name)
                 self._memory.touch(held)
-                return self._ready(request, key, held.derivative.body, held.head + lines, counted)
+                made = self._accounts.counted_today(key)
+                return self._parts(asked, key, made, held.derivative.body, held.head + lines, counted)
             self._paths.forget(name)
-        return self._from_disk(request)
+        return self._from_disk(asked)
 
-    def _from_disk(self, request: web.BaseRequest) -> Ready | None:
+    def _from_disk(self, asked: PlainHead) -> "Parts | _Missing | None":
         """Answer as a web server in front does, by the path alone: with the best format that is there.
 
         Not if it would have to wait for the disk, and not if a better format may be on its way. Not for a
         key's first hit either: it reads how many covers the key has made, which every answer tells.
         """
-        parts = _NATIVE.fullmatch(request.raw_path)
+        parts = _NATIVE.fullmatch(asked.path)
         if parts is None:
             return None
         key_name, named, isbn, one, two, ending = parts.groups()
         size = self._sizes.named(named)
         key = self._accounts.open_key(key_name)
-        if size is None or key is None or not self._accounts.is_counted(key):
+        made = self._accounts.counted_today(key) if key else None
+        if size is None or key is None or made is None:
             return None
-        if not (forms := self._forms(request, size, ending)):
+        if not (forms := self._forms(asked, size, ending)):
             return None
         form = forms[0]
-        mark = self._memory.mark()
+        mark = self._memory.mark() if asked.path in self._seen else b""  # to be kept, see _is_second()
         try:
             derivative = self._cache.glance_below(size, form, f"{ISBN}/{one}/{two}/{isbn}.{form.value}")
         except BlockingIOError:
             return None
         if derivative is None:
-            is_refused = self._refusal.concerns(request, key, isbn, size, forms)
-            return self._pending(request, key) if is_refused else None
+            return _Missing(key, isbn, size, forms)
         if derivative.original is None:
             return None
         head = self._static + answers.hit_head(derivative)
-        if self._is_second(request.raw_path):
-            self._keep(request, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
-        return self._ready(request, key, derivative.body, head, (size, NATIVE))
+        if self._is_second(asked.path) and mark:
+            self._keep(asked, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
+        return self._parts(asked, key, made, derivative.body, head, (size, NATIVE))
 
-    def _forms(self, request: web.BaseRequest, size: str, ending: str | None) -> tuple[Format, ...]:
+    def _forms(self, asked: PlainHead, size: str, ending: str | None) -> tuple[Format, ...]:
         """Return the formats to look for, best first; none if the ending's is switched off."""
         if ending:
             form = ENDINGS[ending]
             return (form,) if form in self._enabled[size] else ()
-        return choices(accepted(request.headers), self._enabled[size], self._offered[size])
+        return choices(shortened(asked.accepts), self._enabled[size], self._offered[size])
 
     def _pending(self, request: web.BaseRequest, key: Key) -> Ready:
         """Refuse a cover that would not be made in time."""
         self._count_soon()
         self._uncounted_refused += 1
-        date, quota = self._clock.lines(key)
+        date, quota = self._clock.lines(key, self._accounts.counted_today(key))
         sent = self._refusal.body if request.method == hdrs.METH_GET else b""
-        return Ready(b"HTTP/1.1 200 OK\r\n", self._refusal.head, quota, date, b"\r\n", sent)
+        return Ready(_OK, self._refusal.head, quota, date, b"\r\n", sent)
 
     def _is_second(self, path: str) -> bool:
         """Return whether a path was seen lately: a path requested only once is not worth the memory."""
@@ -253,24 +257,28 @@ class FastPath:
 
     def _keep(
         self,
-        request: web.BaseRequest,
+        asked: PlainHead,
         key_name: str,
         spec: str,
         derivative: Derivative,
         mark: bytes,
         head: bytes,
     ) -> None:
-        name = _name(request)
+        name = (asked.path, *asked.accepts)
         held = self._memory.put(spec, derivative, mark) if sum(map(len, name)) <= MAX_NAME else None
         if held:
             held.head = head
             self._paths.learn(name, (key_name, held, b"", (spec.partition("/")[0], NATIVE)))
 
-    def _ready(self, request: web.BaseRequest, key: Key, body: bytes, head: bytes, counted: Counted) -> Ready:
-        date, quota = self._clock.lines(key)
-        self._note((key.counted_as, *counted) if request.method == hdrs.METH_GET else None)
-        sent = body if request.method == hdrs.METH_GET else b""
-        return Ready(b"HTTP/1.1 200 OK\r\n", head, quota, date, b"\r\n", sent)
+    def _parts(
+        self, asked: PlainHead, key: Key, made: int | None, body: bytes, head: bytes, counted: Counted
+    ) -> Parts:
+        date, quota = self._clock.lines(key, made)
+        if asked.method == hdrs.METH_GET:
+            self._note((key.counted_as, *counted))
+            return _OK, head, quota, date, b"\r\n", body
+        self._note(None)
+        return _OK, head, quota, date, b"\r\n", b""
 
     def _note(self, download: tuple[str, str, str] | None) -> None:
         """Count a hit, batched with those of the next moment: counting each alone would take a third of its
@@ -315,13 +323,18 @@ def _name(request: web.BaseRequest) -> tuple[str, ...]:
     return (request.raw_path, *request.headers.getall(hdrs.ACCEPT, ()))
 
 
+def _is_whole(path: str) -> bool:
+    """Return whether a path's query, if there is one, does not matter."""
+    return "?" not in path or _SAYS_NOTHING.search(path) is not None
+
+
 def _is_plain(request: web.BaseRequest) -> bool:
     """Return whether every client gets the whole picture: no query that matters, no condition, HTTP/1.1."""
     headers = request.headers
     return (
         request.method in ("GET", "HEAD")
         and request.version == _HTTP_1_1
-        and ("?" not in request.raw_path or _SAYS_NOTHING.search(request.raw_path) is not None)
+        and _is_whole(request.raw_path)
         # unrolled, since a loop takes twice as long; If-Range has no effect without Range
         and hdrs.IF_NONE_MATCH not in headers
         and hdrs.IF_MODIFIED_SINCE not in headers

@@ -370,7 +370,7 @@ async def test_a_count_that_cannot_be_read_keeps_no_key_out(another: Another) ->
     async with asyncio.timeout(1.0):
         for _ in range(5):  # the store is asked once, and then left alone for a moment
             assert await accounts.authorize(key.name, None) == key
-    assert not accounts.is_counted(key)
+    assert not accounts.counted_today(key)
 
 
 async def test_a_lost_store_takes_no_link_away(another: Another, tmp_path: Path) -> None:

@@ -10,14 +10,42 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from coverproxy.web.connections import MOST_CONNECTIONS, BoundedRunner, ConnectionLimits, fitting
+from coverproxy.web.connections import (
+    MOST_CONNECTIONS,
+    BeforeRouter,
+    BoundedRunner,
+    ConnectionLimits,
+    Handle,
+    fitting,
+)  # fmt: skip
+from coverproxy.web.plain_head import PlainHead
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+class AtOnce:
+    """Answers every plain request at once, and counts."""
+
+    def __init__(self, body: bytes = b"here") -> None:
+        self.count = 0
+        self._sent = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    def __call__(self, handle: Handle) -> Handle:
+        return handle
+
+    def at_once(self, head: PlainHead) -> bytes:
+        self.count += 1
+        return self._sent
+
+    def unread(self, head: bytes) -> None:
+        return None
+
+
 @asynccontextmanager
-async def serving(body: bytes = b"here", **limits: Any) -> AsyncIterator[Callable[[], Awaitable[Opened]]]:
+async def serving(
+    body: bytes = b"here", around: BeforeRouter | None = None, **limits: Any
+) -> AsyncIterator[Callable[[], Awaitable[Opened]]]:
     """Serve *body* within some limits; yield what opens a connection."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -26,7 +54,7 @@ async def serving(body: bytes = b"here", **limits: Any) -> AsyncIterator[Callabl
     app = web.Application()
     app.router.add_get("/", answer)
     app.router.add_post("/", answer)
-    runner = BoundedRunner(app, ConnectionLimits(**limits), shutdown_timeout=0.1)
+    runner = BoundedRunner(app, ConnectionLimits(**limits), around, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -120,6 +148,32 @@ async def test_an_idle_connection_is_closed() -> None:
         assert await answered(connection)
 
         assert 0.3 < await seconds_until_closed(connection[0]) < 4
+
+
+async def test_one_that_was_answered_at_once_is_closed_too() -> None:
+    """So it is after answers that went past the parser; each of them begins the idle time anew."""
+    around = AtOnce()
+    async with serving(around=around, idle_seconds=1.5) as connect:
+        connection = await connect()
+        for _ in range(3):
+            assert await answered(connection)
+            await asyncio.sleep(0.8)
+        assert await answered(connection)
+
+        assert 1.0 < await seconds_until_closed(connection[0]) < 5
+    assert around.count == 4
+
+
+async def test_who_does_not_read_is_not_answered_at_once() -> None:
+    """Answers are written at once only while nothing waits to be sent: the rest waits in the kernel."""
+    around = AtOnce(b"x" * 3_000_000)
+    async with serving(around=around) as connect:
+        _, writer = await connect()
+        for _ in range(20):
+            writer.write(GET)
+            await asyncio.sleep(0.01)
+
+        assert 1 <= around.count <= 5
 
 
 async def test_who_does_not_read_is_given_up() -> None:

@@ -1,0 +1,39 @@
+"""The head of a plain request, read without a parser: for hits, of which the parser takes half the time."""
+
+import re
+from typing import NamedTuple
+
+MOST_BYTES = 4096
+
+# One GET or HEAD of HTTP/1.1, whole, with nothing behind it. No header that announces a body, closes the
+# connection, or changes the protocol; and nothing that a parser could read in two ways (RFC 9112 §11).
+_HEAD = re.compile(
+    rb"(GET|HEAD) (/[!-~]{0,1000}) HTTP/1\.1\r\n"
+    rb"(?:(?!(?i:content-|transfer-|expect:|upgrade:|trailer:|connection:(?! ?keep-alive\r)))"
+    rb"[A-Za-z0-9-]{1,64}:[ -~]*\r\n){1,64}\r\n"
+)
+
+_HOST = re.compile(rb"\n(?i:host):")
+_CONDITION = re.compile(rb"\n(?i:if-|range:)")
+_ACCEPT = re.compile(rb"\n(?i:accept):([^\r]*)\r")
+
+
+class PlainHead(NamedTuple):
+    """What a request says. `accepts`: its Accept headers. `is_conditional`: it may want a part or nothing."""
+
+    method: str
+    path: str
+    accepts: tuple[str, ...]
+    is_conditional: bool = False
+
+
+def read(received: bytes) -> PlainHead | None:
+    """Return the head if *received* is exactly one, and plain; None: leave it to a parser."""
+    if len(received) > MOST_BYTES:
+        return None
+    found = _HEAD.fullmatch(received)
+    if found is None or len(_HOST.findall(received)) != 1:
+        return None
+    accepts = tuple([each.decode().strip(" ") for each in _ACCEPT.findall(received)])
+    is_conditional = _CONDITION.search(received) is not None
+    return PlainHead(found[1].decode(), found[2].decode(), accepts, is_conditional)
