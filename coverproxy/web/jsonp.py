@@ -25,11 +25,19 @@ def callback(values: Sequence[str]) -> str | None:
 
 
 def call(value: object, name: str) -> str:
-    """Return a script that passes *value* to the function *name*.
+    """Return a script that passes *value* to the function *name*, without a line's end: see assignment().
 
     The comment in front prevents the first bytes from being read as another file type (CVE-2014-4671).
     """
-    return f"/**/{name}({in_script(value)});\n"
+    return f"/**/{name}({in_script(value)});"
+
+
+def assignment(value: object, name: str) -> str:
+    """Return a script that sets the variable *name*.
+
+    It ends in the semicolon, as those of Google and Open Library do: some clients cut off the last character.
+    """
+    return f"var {name} = {in_script(value)};"
 
 
 def in_script(value: object) -> str:

@@ -23,10 +23,11 @@ from coverproxy.web.shapes.base import Route, Shape
 from coverproxy.web.sizes import MOST_WISHED, sizes_for
 
 _WORDS = (
-    (re.compile(r"(?:^|\.)(?:THUMBZ+|TZ+)(?:\.|$)|_SCT[A-Z]*_"), "small"),
-    (re.compile(r"(?:^|\.)LZ+(?:\.|$)|_SC[LZR][A-Z]*_"), "large"),
-    (re.compile(r"(?:^|\.)MZ+(?:\.|$)|_SCM[A-Z]*_"), "medium"),
+    (re.compile(r"(?:^|[._])(?:[0-9]{2})?(?:THUMB?|T|S)Z*(?:[._]|$)|_SCT[A-Z]*_"), "small"),
+    (re.compile(r"(?:^|[._])(?:[0-9]{2})?LZ*(?:[._]|$)|_SC[LZR][A-Z]*_"), "large"),
+    (re.compile(r"(?:^|[._])(?:[0-9]{2})?MZ*(?:[._]|$)|_SCM[A-Z]*_"), "medium"),
 )
+_ENDING = re.compile(r"(?:^|\.)(?:jpe?g|gif|png)\Z", re.IGNORECASE)
 _PIXELS = re.compile(r"_(?P<side>SX|SY|SL|SS|UX|UY|UL|US)(?P<px>[0-9]{1,40})(?=_)")
 _IN_WIDTH = ("SX", "UX")
 
@@ -47,7 +48,7 @@ def size(sizes: SizeTable, modifiers: str) -> str:
         wished[side] = max(wished[side], min(int(found["px"]), MOST_WISHED))
     if any(wished.values()):
         return sizes.snapped(wished["w"], wished["h"])
-    words = modifiers.rpartition(".")[0]
+    words = _ENDING.sub("", modifiers)
     return next((name for pattern, name in _WORDS if pattern.search(words)), "medium")
 
 

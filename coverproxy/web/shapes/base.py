@@ -255,6 +255,6 @@ def json(
     headers = {**answers.COMMON, **keep(request, is_settled=is_settled)}
     if not name and not variable:
         return answers.send(Answer(200, headers | {"Content-Type": JSON}, orjson.dumps(value)))
-    text = jsonp.call(value, name) if name else f"var {variable} = {jsonp.in_script(value)};\n"
+    text = jsonp.call(value, name) if name else jsonp.assignment(value, variable)
     # with nosniff, browsers refuse scripts of another type
     return answers.send(Answer(200, headers | {"Content-Type": f"{SCRIPT}; charset=utf-8"}, text.encode()))

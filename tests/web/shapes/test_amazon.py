@@ -43,6 +43,16 @@ def at(server: Running, name: str, key: str | None = None) -> str:
         ("_SX99999999999999999999_.jpg", "w800"),
         ("_UL500_SCLZZZZZZZ_.jpg", "w400"),
         ("_AC_QL70_FMwebp_.jpg", "medium"),
+        ("09.LZZZZZZZ", "large"),
+        ("_LZZZZZZZ_.jpg", "large"),
+        ("01.20.LZZZZZZZ.jpg", "large"),
+        ("01.20LZZZZZZZ.jpg", "large"),
+        ("01.L.jpg", "large"),
+        ("01.THUMZ", "small"),
+        ("01._SCLZZZZZZZ_SX160_.jpg", "w160"),
+        ("01._SCLZZZZZZZ_AC_SY400_.jpg", "w320"),
+        ("", "medium"),
+        ("01.mp3", "medium"),
     ],
 )
 def test_what_modifiers_mean(modifiers: str, size: str) -> None:

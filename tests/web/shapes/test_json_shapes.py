@@ -50,7 +50,7 @@ async def test_books_data_is_what_koha_reads(server: Running) -> None:
     """Bare and prefixed keys are echoed as sent; each cover's address leads to a cover; none is left out."""
     keys = f"ISBN:{TEN},isbn:{COVERED},{COVERED},ISBN{TEN},ISBN:{UNCOVERED},nonsense,ISBN:"
     rest = f"/api/books?bibkeys={keys}&callback=KOHA.OpenLibrary.olCallBack&jscmd=data"
-    found = await of_script(server, rest, "/**/KOHA.OpenLibrary.olCallBack(", ");\n")
+    found = await of_script(server, rest, "/**/KOHA.OpenLibrary.olCallBack(", ");")
 
     assert list(found) == [f"ISBN:{TEN}", f"isbn:{COVERED}", COVERED, f"ISBN{TEN}"]
     book = found[COVERED]
@@ -71,9 +71,25 @@ async def test_books_come_in_three_wrappers(server: Running) -> None:
     assert view["bib_key"] == f"ISBN:{COVERED}"
     assert view["preview"] == "noview"
     assert re.search(rf"/b/id/{COVERED}-S\.jpg\?v=[0-9a-f]+$", view["thumbnail_url"])
-    assert await of_script(server, rest, "var _OLBookInfo = ", ";\n") == {f"ISBN:{COVERED}": view}
+    assert await of_script(server, rest, "var _OLBookInfo = ", ";") == {f"ISBN:{COVERED}": view}
     assert (await told(server, f"{rest}&format=json&jscmd=details"))[f"ISBN:{COVERED}"]["details"]
     assert await told(server, "/api/books?bibkeys=&format=json") == {}
+
+
+async def test_scripts_end_as_the_services_own(server: Running) -> None:
+    """In the semicolon: PHP clients cut off the last character, Ruby's chomp(';'), and Java ones compare the
+    whole with that of no book."""
+    for rest, none in (
+        ("/api/books?bibkeys={}", b"var _OLBookInfo = {};"),
+        ("/books?jscmd=viewapi&bibkeys={}", b"var _GBSBookInfo = {};"),
+        ("/books?jscmd=viewapi&callback=cb&bibkeys={}", b"/**/cb({});"),
+        ("/cover?callback=cb&id={}", b"/**/cb({});"),
+    ):
+        assert (await ask(server, rest.format(UNCOVERED))).body == none
+        found = (await ask(server, rest.format(COVERED))).body
+        assert found.endswith(none[none.index(b"}") :]), rest
+        if none.startswith(b"var"):
+            assert orjson.loads(found[none.index(b"{") : -1])[COVERED]
 
 
 async def test_read_api_answers_by_the_asked_key(server: Running) -> None:
@@ -110,14 +126,14 @@ async def test_google_viewapi_is_what_vufind_and_koha_read(server: Running) -> N
 async def test_google_keys_as_clients_write_them(server: Running) -> None:
     """Bare (Koha), without a colon (SearchWorks), with &amp; in the query (Coce); no callback is a script."""
     rest = f"/books?bibkeys={TEN},ISBN{COVERED},OCLC123,LCCNsa64009056,{UNCOVERED}&jscmd=viewapi&amp;hl=en"
-    found = await of_script(server, rest, "var _GBSBookInfo = ", ";\n")
+    found = await of_script(server, rest, "var _GBSBookInfo = ", ";")
 
     assert list(found) == [TEN, f"ISBN{COVERED}"]
     assert [each["bib_key"] for each in found.values()] == [TEN, f"ISBN{COVERED}"]
     for command in ("", "ViewAPI"):
         rest = f"/books?bibkeys={TEN}&jscmd={command}"
-        assert list(await of_script(server, rest, "var _GBSBookInfo = ", ";\n")) == [TEN]
-    none = await of_script(server, f"/books?bibkeys={UNCOVERED}&jscmd=viewapi", "var _GBSBookInfo = ", ";\n")
+        assert list(await of_script(server, rest, "var _GBSBookInfo = ", ";")) == [TEN]
+    none = await of_script(server, f"/books?bibkeys={UNCOVERED}&jscmd=viewapi", "var _GBSBookInfo = ", ";")
     assert none == {}
 
 
@@ -153,7 +169,7 @@ async def test_coce_is_what_koha_and_aspen_read(server: Running) -> None:
     """Koha reads an address by the id as sent; Aspen one below the first provider that it knows."""
     ids = f"{COVERED},{TEN},{UNCOVERED}"
     plain = await of_script(
-        server, f"/cover?id={ids}&provider=ol&callback=jQuery1_2&_=1", "/**/jQuery1_2(", ");\n"
+        server, f"/cover?id={ids}&provider=ol&callback=jQuery1_2&_=1", "/**/jQuery1_2(", ");"
     )
     every = await told(server, f"/cover?id={TEN}&provider=gb,aws,ol&all")
     orb = await told(server, f"/cover?id={TEN}&provider=orb,ol&all")
