@@ -127,8 +127,8 @@ class FeedRun:
                 refused = each.detail if isinstance(each, Refusal) else ""
                 done = self._begun(path, folder)
                 tables.feeds.note_file(
-                    replace(done, done=1, ended=int(self._now()), added=not refused, refused=bool(refused),
-                            note=refused)
+                    replace(done, done=1, ended=int(self._now()), added=int(not refused),
+                            refused=int(bool(refused)), note=refused)
                 )  # fmt: skip
 
         def told(found: ImportReport) -> None:

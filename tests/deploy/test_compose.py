@@ -132,6 +132,7 @@ def test_what_is_waited_for_comes(file: Path) -> None:
                 assert isinstance(check["retries"], int)
             if condition == "service_completed_successfully":
                 assert "restart" not in found[name]
+                assert not conditions(found[name]), "podman then starts nothing that waits for it"
 
 
 def test_the_nodes_have_the_keys_of_what_they_use() -> None:
@@ -153,16 +154,16 @@ def test_the_nodes_have_the_keys_of_what_they_use() -> None:
         assert found[node]["build"]["args"]["EXTRAS"] == "[postgres]"
 
 
-def test_a_node_keeps_its_address() -> None:
-    """Nodes started again have the address that nginx found at its start: it never looks a name up again."""
+def test_every_service_keeps_its_address() -> None:
+    """A node started again has the address that nginx found at its start: it never looks a name up again.
+
+    All have one of their own: an engine gives those without the next one free, be it another's.
+    """
     whole = yaml.safe_load((DEPLOY / "compose-nodes.yaml").read_text(encoding="utf-8"))
     (network,) = whole["networks"]["default"]["ipam"]["config"]
-    found = [
-        ip_address(whole["services"][node]["networks"]["default"]["ipv4_address"])
-        for node in ("node1", "node2")
-    ]
+    found = [ip_address(each["networks"]["default"]["ipv4_address"]) for each in whole["services"].values()]
 
-    assert len(set(found)) == 2
+    assert len(set(found)) == len(found) == 6
     assert all(each in ip_network(network["subnet"]) for each in found)
 
 
