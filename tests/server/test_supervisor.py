@@ -40,6 +40,7 @@ async def asked(served: Served, path: str, end: asyncio.Event, failures: list[st
                 answered += 1
         except (aiohttp.ClientError, OSError) as exc:
             failures.append(repr(exc))
+        await asyncio.sleep(0.03)  # some hundred a second are enough, and leave time for workers to start
     return answered
 
 
