@@ -98,6 +98,8 @@ OTHERS = (
     ("get", "/api/books", f"/api/books?format=json&jscmd=data&bibkeys={COVERED}"),
     ("get", "/api/books", f"/api/books?format=json&jscmd=details&bibkeys={COVERED}"),
     ("get", "/api/volumes/brief/json/{items}", f"/api/volumes/brief/json/id:1;isbn:{COVERED}"),
+    ("get", "/api/volumes/brief/{kind}/{value}", f"/api/volumes/brief/isbn/{COVERED}.json"),
+    ("get", "/api/volumes/brief/{kind}/{value}", f"/api/volumes/brief/isbn/{UNCOVERED}.json"),
     ("get", "/books", f"/books?jscmd=viewapi&bibkeys={COVERED}"),
     ("get", "/cover", f"/cover?provider=gb&id={COVERED},{UNCOVERED}"),
     ("get", "/cover", f"/cover?provider=gb&all&id={COVERED}"),

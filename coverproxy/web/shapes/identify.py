@@ -9,7 +9,10 @@ from coverproxy.domain.errors import CoverError, NoCover, NotAnIdentifier
 from coverproxy.domain.spec import ISBN, Wanted
 
 _OLID = re.compile(r"OL[0-9]+[MWA]", re.IGNORECASE)
-_PREFIXED = re.compile(r"(isbn|issn|ismn|oclc|lccn|olid|ean|upc|ppn)[:\s]*(.*)", re.IGNORECASE | re.DOTALL)
+_PREFIXED = re.compile(
+    r"(?:[a-z][a-z0-9-]*:(?=ppn:))?(isbn|issn|ismn|oclc|lccn|olid|ean|upc|ppn)[:\s]*(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def wanted(size: str, scheme: str, text: str) -> Wanted:
@@ -21,7 +24,8 @@ def wanted(size: str, scheme: str, text: str) -> Wanted:
 def bibkey(size: str, text: str) -> Wanted:
     """Read a key of Open Library or Google: `ISBN:x`, `ISBNx`, `OCLC:x`, `OL1M`, `doi:x`, or a bare ISBN.
 
-    Raises NotAnIdentifier, NoCover. Case and hyphens do not matter, and SearchWorks omits the colon.
+    Raises NotAnIdentifier, NoCover. Case and hyphens do not matter, SearchWorks omits the colon, and GBV's
+    clients name the catalogue before a PPN: `gvk:ppn:862934397`.
     """
     plain = text.strip()
     if _OLID.fullmatch(plain):

@@ -35,6 +35,7 @@ from coverproxy.web.shapes.base import (
 
 COMMANDS = ("viewapi", "data", "details")
 VARIABLE = "_OLBookInfo"
+_KINDS = ("isbn", "oclc", "lccn", "issn", "olid")
 
 
 class BooksView(TypedDict):
@@ -50,7 +51,7 @@ class BooksView(TypedDict):
 class BooksDetails(BooksView):
     """The same with its identifiers (jscmd=details)."""
 
-    details: dict[str, str | list[str]]
+    details: dict[str, str | list[str] | list[int]]
 
 
 class BooksCover(TypedDict):
@@ -116,7 +117,9 @@ def _told(
     }
     if command != "details":
         return view
-    details: dict[str, str | list[str]] = {**_identifiers(book), "key": _name(book)}
+    details: dict[str, str | list[str] | list[int]] = {**_identifiers(book), "key": _name(book), "title": ""}
+    if book.scheme in (ISBN, schemes.ISMN):
+        details["covers"] = [int(book.value)]  # the number in /b/id/
     return {**view, "details": details}
 
 
@@ -164,6 +167,15 @@ async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
         for name, texts in items.items()
     }
     told = {item: _record(request, original) for item, original in found.items() if original}
+    return json(request, told, is_settled=sought.is_settled, name=name)
+
+
+async def volume(request: web.Request, key: Key) -> web.StreamResponse:
+    """Return the book of one identifier; an empty list if it has no cover."""
+    name = jsonp.callback(fields(request).get("callback", []))
+    text = f"{request.match_info['kind']}:{request.match_info['value'].removesuffix('.json')}"
+    sought = await find(request, identify.bibkeys("medium", [text]))
+    told: ReadRecords | list[str] = _record(request, sought.found[text]) if text in sought.found else []
     return json(request, told, is_settled=sought.is_settled, name=name)
 
 
@@ -222,8 +234,23 @@ SHAPE = Shape(
                 ),
                 CALLBACK,
             ),
-            pattern=r"/api/volumes/brief/json/{items:[\s\S]+}",
+            pattern=r"/api/volumes/{detail:brief|full}/json/{items:[\s\S]+}",
             json=dict[str, ReadRecords],
+        ),
+        Route(
+            "/api/volumes/brief/{kind}/{value}",
+            volume,
+            "The same of one book",
+            (JSON, SCRIPT),
+            (
+                Parameter(
+                    "kind", "path", "The identifier's scheme.", {"type": "string", "enum": [*_KINDS]}, "isbn"
+                ),
+                Parameter("value", "path", "Its value, and .json.", {"type": "string"}, "9780141439556.json"),
+                CALLBACK,
+            ),
+            pattern=rf"/api/volumes/{{detail:brief|full}}/{{kind:(?i:{'|'.join(_KINDS)})}}/{{value:[\s\S]+}}",
+            json=ReadRecords | list[str],
         ),
     ),
     as_json,

@@ -250,7 +250,7 @@ async def test_gbv_takes_ppns(server: Running, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(small_jpeg(200, 300))
     (tmp_path / "list.csv").write_text("ppn,file\n862934397,a.jpg\n")
     await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
-    for text in ("PPN862934397", "ppn:862934397"):
+    for text in ("PPN862934397", "ppn:862934397", "gvk:ppn:862934397"):
         assert (await ask(server, f"/covers/?id={text}&format=img")).cover in ("made", "hit"), text
     assert (await ask(server, "/covers/?id=862934397&format=img")).cover != "hit"
 

@@ -72,7 +72,8 @@ async def test_books_come_in_three_wrappers(server: Running) -> None:
     assert view["preview"] == "noview"
     assert re.search(rf"/b/id/{COVERED}-S\.jpg\?v=[0-9a-f]+$", view["thumbnail_url"])
     assert await of_script(server, rest, "var _OLBookInfo = ", ";") == {f"ISBN:{COVERED}": view}
-    assert (await told(server, f"{rest}&format=json&jscmd=details"))[f"ISBN:{COVERED}"]["details"]
+    details = (await told(server, f"{rest}&format=json&jscmd=details"))[f"ISBN:{COVERED}"]["details"]
+    assert (details["isbn_13"], details["covers"], details["title"]) == ([COVERED], [int(COVERED)], "")
     assert await told(server, "/api/books?bibkeys=&format=json") == {}
 
 
@@ -104,6 +105,19 @@ async def test_read_api_answers_by_the_asked_key(server: Running) -> None:
     assert one[f"isbn:{COVERED}"]["items"] == []
     assert list(many) == ["1"]
     assert await told(server, f"/api/volumes/brief/json/isbn:{UNCOVERED}") == {}
+
+
+async def test_read_api_tells_of_one_book(server: Running) -> None:
+    """By its scheme and value, with .json or without; brief and full are the same; none is an empty list."""
+    many = (await told(server, f"/api/volumes/brief/json/isbn:{COVERED}"))[f"isbn:{COVERED}"]
+    for rest in (f"brief/isbn/{COVERED}.json", f"brief/ISBN/{COVERED}", f"full/isbn/{TEN}.json"):
+        one = await told(server, f"/api/volumes/{rest}")
+        assert (one["records"], one["items"]) == (many["records"], []), rest
+    assert await told(server, f"/api/volumes/full/json/isbn:{COVERED}") == {f"isbn:{COVERED}": many}
+    assert await told(server, f"/api/volumes/brief/isbn/{UNCOVERED}.json") == []
+    assert await told(server, "/api/volumes/brief/oclc/nonsense.json") == []
+    got = await ask(server, f"/api/volumes/brief/isbn/{COVERED}.json?callback=cb")
+    assert got.body.startswith(b'/**/cb({"records":')
 
 
 async def test_google_viewapi_is_what_vufind_and_koha_read(server: Running) -> None:
