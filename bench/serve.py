@@ -261,6 +261,15 @@ def resident_mib(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def family_mib(process: int) -> float:
+    """Return the same of a process and all below it; a render process may end meanwhile, and be replaced."""
+    total = resident_mib(process)
+    for child in family(process)[1:]:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += resident_mib(child)
+    return total
+
+
 def cpu_seconds(processes: Sequence[int]) -> float:
     """Return the CPU time that these processes have taken so far, in user and kernel mode (/proc)."""
     ticks = 0

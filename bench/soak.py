@@ -7,11 +7,11 @@ really do (bench/readers.py; 100,000 books), --rate a second at even moments, ti
 hits and misses mix. An hour takes `--minutes 60`. Then new covers are asked for without a pause over 8
 connections (wrk), until --misses of them were made, in all three sizes.
 
-Every 5 s: resident memory of each worker (/proc), the most that the cache's folder took on disk (as `du`
-counts it, looked at every second), and, while readers come, hit p50 and p99, misses a second, hit rate. A
-window's p99 is of some 100 hits: nearly its slowest. Flat: all workers' memory at the end is no more than a
-tenth above what it was after half, of the readers' time and of the misses each. Exits with 1 where it is not,
-or where the disk use was ever over the cap.
+Every 5 s: resident memory of each worker with its render process (/proc), the most that the cache's folder
+took on disk (as `du` counts it, looked at every second), and, while readers come, hit p50 and p99, misses a
+second, hit rate. A window's p99 is of some 100 hits: nearly its slowest. Flat: all workers' memory at the end
+is no more than a tenth above what it was after half, of the readers' time and of the misses each. Exits with
+1 where it is not, or where the disk use was ever over the cap.
 """
 
 import contextlib
@@ -44,6 +44,8 @@ FLOOD_SECONDS = 20.0
 MOST_FLOOD_SECONDS = 900.0
 MADE = 'coverproxy_answers_total{status="made"}'
 MOST_GROWTH = 1.10
+MOST_MIB = 200
+"""Of a worker with its render process, after 100,000 misses. Pages that both share count twice."""
 
 
 @command.command(__name__, __doc__)
@@ -107,8 +109,9 @@ class _Watched:
             self._most = max(self._most, disk_bytes(self.served.folder / "cache"))
 
     def look(self) -> dict[str, Any]:
-        """Return each worker's memory now, and the most that the cache took since the last look."""
-        resident = [round(serve.resident_mib(worker), 1) for worker in self._workers]
+        """Return the memory of each worker and its render processes now, and the most that the cache took
+        since the last look."""
+        resident = [round(serve.family_mib(worker), 1) for worker in self._workers]
         most, self._most = self._most, 0
         return {"resident_mib": resident, "disk_mb": round(most / 1e6, 2)}
 
@@ -239,9 +242,9 @@ def _held(figures: dict[str, Any]) -> list[Goal]:
     largest, growth = figures["largest_worker_mib"], figures["growth_in_the_second_half"]["misses"]
     if made < GOAL_MISSES:
         largest, growth, note = None, None, f"{made:,} were made"
-    name = f"resident MiB of the largest worker after {GOAL_MISSES:,} misses"
+    name = f"resident MiB of the largest worker with its render process after {GOAL_MISSES:,} misses"
     return [
-        at_most(name, largest, 150, note),
+        at_most(name, largest, MOST_MIB, note),
         at_most("the same ÷ that after half of them", growth, MOST_GROWTH, note),
     ]
 
@@ -253,7 +256,7 @@ def _plot(samples: list[dict[str, Any]], flood: list[dict[str, Any]], cap_mb: in
         memory.plot(minutes, [each["resident_mib"] for each in samples])
         memory.set(ylabel="resident MiB, each worker", xlabel="minutes of readers")
         after.plot([each["made"] for each in flood], [each["resident_mib"] for each in flood])
-        after.axhline(150, color=plots.PEER, linestyle=":", label="goal")
+        after.axhline(MOST_MIB, color=plots.PEER, linestyle=":", label="goal")
         after.set(ylabel="resident MiB, each worker", xlabel="covers made without a pause, afterwards")
         hits.plot(minutes, [each["hit_p99_ms"] for each in samples], label="p99")
         hits.plot(minutes, [each["hit_p50_ms"] for each in samples], label="p50")

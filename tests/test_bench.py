@@ -3,7 +3,9 @@
 import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # at the end, so that an installed coverproxy is not shadowed
 
-from bench import books, capacity, goals, misses, readers, report, scratch  # noqa: E402
+from bench import bad_images, books, capacity, goals, misses, readers, report, scratch, serve, soak  # noqa: E402
 from bench.__main__ import COMMANDS  # noqa: E402
 from coverproxy.domain import isbn  # noqa: E402
 
@@ -25,6 +27,60 @@ def run(*arguments: str) -> str:
     program = blocked + "from bench.__main__ import main; main(prog_name='python -m bench')"
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def soaked(resident: list[float], disk: float = 50.0) -> list[dict[str, Any]]:
+    """What two workers came to in a row of windows."""
+    rest = {"hit_p50_ms": 1.0, "hit_p99_ms": 2.0, "misses_per_second": 9.0, "hit_rate": 0.5, "made": 100}
+    return [{**rest, "resident_mib": [100.0, each], "disk_mb": disk} for each in resident]
+
+
+@pytest.mark.parametrize(
+    ("samples", "flood", "holds"),
+    [
+        (soaked([90, 100, 100, 100]), soaked([100, 100, 110, 115]), True),
+        (soaked([90, 100, 120, 140]), soaked([100, 100, 100, 100]), False),  # grew while readers came
+        (soaked([90, 100, 100, 100]), soaked([100, 100, 120, 140]), False),  # and by misses
+        (soaked([90, 100, 100, 100], disk=60.1), soaked([100] * 4), False),  # over the cap
+        (soaked([90, 100, 100, 100]), soaked([100] * 3) + soaked([100], disk=61), False),
+    ],
+)
+def test_a_soak_fails_where_memory_or_disk_grows(
+    samples: list[dict[str, Any]], flood: list[dict[str, Any]], holds: bool
+) -> None:
+    """A tenth more memory in a second half, or a byte over the cache's cap, fails the run."""
+    assert soak._told(samples, flood, 60)["holds"] == holds
+
+
+def test_a_soak_counts_render_processes(tmp_path: Path) -> None:
+    """The memory of a worker is that of all below it too."""
+    program = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        alone, whole = serve.resident_mib(process.pid), serve.family_mib(process.pid)
+        process.communicate(b"\n")
+
+    assert whole > 1.5 * alone > 0
+
+
+@pytest.mark.parametrize(
+    ("ended", "resident", "holds"),
+    [
+        ({"rendered": 5, "refused: decode": 5}, [90.0, 100.0, 105.0, 109.0], True),
+        ({"rendered": 5, "refused: decode": 5}, [90.0, 100.0, 105.0, 111.0], False),
+        ({"rendered": 9, "broken: KeyError: 'x'": 1}, [90.0, 100.0, 100.0, 100.0], False),
+    ],
+)
+def test_bad_images_fail_where_memory_grows_or_something_breaks(
+    ended: dict[str, int], resident: list[float], holds: bool
+) -> None:
+    """So does one image that ends in what render() does not promise."""
+    assert bad_images._told(Counter(ended), resident, 1.0)["holds"] == holds
 
 
 def test_help_lists_every_command() -> None:
