@@ -17,6 +17,10 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _MOST_SEGMENTS = 4096
 """Most segments before the first scan; split profiles and metadata take some hundreds. Bounds the time."""
 
+_MOST_JUNK = 1_048_576
+"""Most bytes of junk or fill (T.81 §B.1.1.2) before the first scan: 32 MB of it would hold the interpreter's
+lock for seconds, as uploads are read outside of render processes too. A file with more is refused."""
+
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """SOF0 to SOF15; the three others are DHT, JPG and DAC."""
 
@@ -78,11 +82,12 @@ def segments(body: bytes) -> Iterator[Segment]:
     Skips junk between segments as libjpeg does, so that both see the same frame: a reader that stopped at the
     junk would miss a frame that libjpeg goes on to decode.
     """
-    at = 2
+    at, junk_left = 2, _MOST_JUNK
     for _ in range(_MOST_SEGMENTS):
-        marker = _MARKER.search(body, at)
+        marker = _MARKER.search(body, at, at + 2 + junk_left)
         if marker is None or marker.end() + 2 > len(body):
             return
+        junk_left -= marker.start() - at
         code, start = body[marker.end() - 1], marker.end()
         length = 0 if code in _BARE else int.from_bytes(body[start : start + 2])
         end = start if code in _BARE else start + max(length, 2)  # libjpeg goes on after a length of 0 or 1

@@ -207,3 +207,18 @@ def test_nor_on_a_changed_jpeg(seed: bytes, changes: list[tuple[int, int]], end:
         body[at % len(body)] = value
     seen = jpeg.frame(bytes(body[:end]))
     assert seen is None or seen.components > 0
+
+
+@pytest.mark.parametrize("junk", [b"\xff", b"\xff\x00", b"x"])
+def test_junk_before_the_picture_is_skipped_within_bounds(junk: bytes) -> None:
+    """Kilobytes of fill or junk between segments change nothing; megabytes are refused, not read through."""
+    body = images.jpeg(images.cover(), keep="none")
+    at, later = body.index(b"\xff\xc0"), body.index(b"\xff\xc4")
+    little = body[:at] + junk * 4000 + body[at:]
+    assert render(little, CONFIG.sizes["small"], Format.JPEG, CONFIG.limits).body
+
+    half = junk * (700_000 // len(junk))
+    for much in (body[:at] + half * 2 + body[at:], body[:at] + half + body[at:later] + half + body[later:]):
+        with pytest.raises(UnusableOriginal) as caught:
+            render(much, CONFIG.sizes["small"], Format.JPEG, CONFIG.limits)
+        assert caught.value.reason == "header"
