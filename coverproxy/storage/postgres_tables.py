@@ -73,7 +73,8 @@ class PostgresTables:
             typed = ([_typed(*each) for each in zip(row, types, strict=True)] for row in rows)
             statement.copy(f"COPY coming ({columns}) FROM STDIN", typed)
             statement(
-                f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM coming ON CONFLICT DO NOTHING"  # noqa: S608
+                f"INSERT INTO {table.name} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - likewise
+                f" SELECT {columns} FROM coming ON CONFLICT DO NOTHING"
             )
 
     def finish(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 from conftest import configured, take_in
 from contracts import TODAY
 from contracts_catalogue import BOOK, original
+from every_table import fill_every_table
 from postgres_server import Cluster, postgres
 from running import key, run, started
 
@@ -94,6 +95,24 @@ async def test_there_and_back_all_is_the_same(data: Path, postgres: Cluster, tmp
         assert shelf.catalogue.aliases.number(Identifier("oclc", "2")) == 4
     with open_shelf(configured(back)) as shelf:
         assert shelf.catalogue.totals() == shelf.catalogue.counts()[::-1]
+
+
+async def test_every_row_of_every_table_there_and_back(data: Path, postgres: Cluster, tmp_path: Path) -> None:
+    """Rows with every kind of value that their table may hold stay what they are."""
+    with open_shelf(configured(data)) as shelf:
+        shelf.recall.note_absent(BOOK, 5.25, 1.0)
+    fill_every_table(data, 20)
+    before = rows(data)
+    assert {name for name, found in before.items() if len(found) < 20} <= {"secret", "made_item"}
+    assert all(before.values())
+    url, back = postgres.new_database(), tmp_path / "back"
+    for source, target, folder in (("sqlite", "postgres", data), ("postgres", "sqlite", back)):
+        told = run("store", "copy", "--from", source, "--to", target, "--url", url, data=folder)
+        assert "the same in both" in told
+
+    after = rows(back)
+    assert {name: found for name, found in after.items() if found != before[name]} == {}
+    assert after.keys() == before.keys()
 
 
 class Failing:
