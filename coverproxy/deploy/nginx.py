@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +36,6 @@ It keeps Content-Type, Cache-Control, Set-Cookie, Accept-Ranges and Expires
 (ngx_http_upstream_process_headers), and makes the validators itself.
 """
 
-_KEY = f"^/devkey/(?<coverproxy_key>{NAME_PATTERN})"
 _SHARDS = "(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})"
 _NOT_MUSIC = "(?!9790[0-9]{9})"
 _ISBN = f"(?<coverproxy_isbn>{_NOT_MUSIC}(?:97[89])?[0-9]{{5}}{_SHARDS}[0-9X])"
@@ -43,18 +43,15 @@ _BAR_CODE = "[0-9]{13}"
 _ISMN = f"(?<coverproxy_isbn>9790[0-9]{{4}}{_SHARDS}[0-9])"
 
 _SHAPES: tuple[tuple[ShapeName, str], ...] = (
-    (
-        "openlibrary",
-        rf"{_KEY}/b/(?:isbn|ISBN|id(?=/{_BAR_CODE}-))/{_ISBN}-(?<coverproxy_mark>[SMLsml])\.jpg\z",
-    ),
+    ("openlibrary", rf"/b/(?:isbn|ISBN|id(?=/{_BAR_CODE}-))/{_ISBN}-(?<coverproxy_mark>[SMLsml])\.jpg\z"),
     (
         "amazon",
-        rf"{_KEY}/images/P/{_ISBN}(?:\.[0-9]{{2}})?(?:\.(?=(?:THUMBZ+|[TML]Z+|_SC[TMLZR][A-Z]*_)\.)"
+        rf"/images/P/{_ISBN}(?:\.[0-9]{{2}})?(?:\.(?=(?:THUMBZ+|[TML]Z+|_SC[TMLZR][A-Z]*_)\.)"
         r"(?:_SC)?(?<coverproxy_mark>[TMLZR])[A-Z_]*)?\.(?:jpg|gif)\z",
     ),
-    ("openbd", rf"{_KEY}/(?={_BAR_CODE}\.){_ISBN}(?<coverproxy_mark>\.)jpg\z"),
+    ("openbd", rf"/(?={_BAR_CODE}\.){_ISBN}(?<coverproxy_mark>\.)jpg\z"),
 )
-"""Addresses of other services whose hits nginx serves: plain spellings only; all others go to the app."""
+"""Other services' addresses, after the key, whose hits nginx serves: plain spellings only."""
 
 _OTHERS = (
     ("isbn", rf"(?:isbn|asin|(?:ean|upc)(?=/{_BAR_CODE}))/{_ISBN}"),
@@ -144,11 +141,15 @@ def _bounds(config: Config) -> dict[str, Any]:
 def _logs(front: Front) -> dict[str, Any]:
     """Return what nginx logs: requests, and downloads by whom other fronts do not count them already."""
     return {
-        "access_log": f"{front.access_log} coverproxy buffer=64k flush=5s" if front.access_log else "off",
+        "access_log": partial(_access_log, front.access_log),
         "downloads_log": front.downloads_log,
         "download_shapes": sorted({"librarything", *(name for name, _ in _SHAPES)}),
         "fronts": [str(network) for network in front.networks if not network.is_loopback],
     }
+
+
+def _access_log(file: str, log_format: str) -> str:
+    return f"{file} {log_format} buffer=64k flush=5s" if file else "off"
 
 
 def _headers(config: Config, headers: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

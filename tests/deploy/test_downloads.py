@@ -52,6 +52,18 @@ async def test_hits_of_nginx_and_the_app_count_once(start: Start, tmp_path: Path
     }  # fmt: skip
 
 
+async def test_hits_count_without_an_access_log(start: Start, tmp_path: Path) -> None:
+    """With front.access_log = "" nginx notes its hits for the app all the same."""
+    log = str(tmp_path / "downloads.log")
+    server = await start(front={"downloads_log": log})
+    async with before(server, tmp_path / "nginx", downloads_log=log, access_log="") as url:
+        for _ in range(3):
+            await server.client.get(url + server.path())
+        found = await downloaded(server, 3)
+    assert found["downloaded_today"] == 3
+    assert not (tmp_path / "nginx" / "access.log").exists()
+
+
 async def test_counts_agree_with_wrks(start: Start, tmp_path: Path) -> None:
     """After a second of wrk against nginx, the key's count is wrk's own within 0.1 %, two seconds later."""
     log = str(tmp_path / "downloads.log")
