@@ -71,7 +71,8 @@ def use(server: Running) -> None:
         desk.notes.add_downloads(counts)
         for hour in range(0, DAY, HOUR):
             at = now - back * DAY - hour
-            _answered(server, at, int(much * (1.2 + math.sin(at / DAY * 2 * math.pi))))
+            # the last day is shown by stretches of ten minutes, the month by hours
+            _answered(server, at, int(much * (1.2 + math.sin(at / DAY * 2 * math.pi))), 6 if back < 2 else 1)
     bad = now - now % TEN_MINUTES - 5 * HOUR
     desk.notes.sample(KEPT, Sample(bad, {"unavailable": 42, "hit": 300}, {"1.0": 342}))
     lacking = {(server.key.name, UNCOVERED): 42, (server.key.name, "9780141439501"): 17, ("b", "oclc:42"): 9}
@@ -109,9 +110,14 @@ async def fill_lists(server: Running) -> str:
         return f"/report/{orjson.loads(await got.read())['code']}"
 
 
-def _answered(server: Running, at: int, much: int) -> None:
-    """Enter an hour's answers, spread over its stretches of ten minutes."""
-    for part in range(6):
-        answers = {"hit": much // 6, "made": much // 60, "missing": much // 40}
-        seconds = {"0.005": much // 8, "0.025": much // 30, "0.1": much // 90}
-        server.app[DESK].notes.sample(KEPT, Sample(at - part * TEN_MINUTES, answers, seconds))
+def _answered(server: Running, at: int, much: int, parts: int) -> None:
+    """Enter an hour's answers, in so many parts ten minutes apart."""
+    for part in range(parts):
+        answers = {"hit": much // parts, "made": much // (10 * parts), "missing": much * 3 // (20 * parts)}
+        seconds = {
+            "0.005": much * 3 // (4 * parts),
+            "0.025": much // (5 * parts),
+            "0.1": much // (15 * parts),
+        }
+        kept = KEPT if parts > 1 else KEPT[1:]
+        server.app[DESK].notes.sample(kept, Sample(at - part * TEN_MINUTES, answers, seconds))
