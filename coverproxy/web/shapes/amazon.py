@@ -23,7 +23,7 @@ from coverproxy.web.shapes.base import Route, Shape
 from coverproxy.web.sizes import MOST_WISHED, sizes_for
 
 _WORDS = (
-    (re.compile(r"(?:^|[._])(?:[0-9]{2})?(?:THUMB?|T|S)Z*(?:[._]|$)|_SCT[A-Z]*_"), "small"),
+    (re.compile(r"(?:^|[._])(?:[0-9]{2})?(?:THUMB?|TR?|S)Z*(?:[._]|$)|_SCT[A-Z]*_"), "small"),
     (re.compile(r"(?:^|[._])(?:[0-9]{2})?LZ*(?:[._]|$)|_SC[LZR][A-Z]*_"), "large"),
     (re.compile(r"(?:^|[._])(?:[0-9]{2})?MZ*(?:[._]|$)|_SCM[A-Z]*_"), "medium"),
 )

@@ -49,6 +49,8 @@ def at(server: Running, name: str, key: str | None = None) -> str:
         ("01.20LZZZZZZZ.jpg", "large"),
         ("01.L.jpg", "large"),
         ("01.THUMZ", "small"),
+        ("01.20TRZZZZ.jpg", "small"),
+        ("09_SL110_.jpg", "small"),
         ("01._SCLZZZZZZZ_SX160_.jpg", "w160"),
         ("01._SCLZZZZZZZ_AC_SY400_.jpg", "w320"),
         ("", "medium"),
