@@ -7,9 +7,11 @@ MOST_BYTES = 4096
 
 # One GET or HEAD of HTTP/1.1, whole, with nothing behind it. No header that announces a body, closes the
 # connection, or changes the protocol; and nothing that a parser could read in two ways (RFC 9112 §11).
+# aiohttp's takes Proxy-Connection for Connection, and refuses the key of an early draft of WebSocket.
 _HEAD = re.compile(
     rb"(GET|HEAD) (/[!-~]{0,1000}) HTTP/1\.1\r\n"
-    rb"(?:(?!(?i:content-|transfer-|expect:|upgrade:|trailer:|connection:(?! ?keep-alive\r)))"
+    rb"(?:(?!(?i:content-|transfer-|expect:|upgrade:|trailer:|sec-websocket-key1:"
+    rb"|(?:proxy-)?connection:(?! ?keep-alive\r)))"
     rb"[A-Za-z0-9-]{1,64}:[ -~]*\r\n){1,64}\r\n"
 )
 

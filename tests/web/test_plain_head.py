@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
 from conftest import Running
@@ -79,6 +80,19 @@ def test_a_parser_sees_the_same(received: bytes) -> None:
     head = plain_head.read(received)
 
     assert head is None or parsed(received) == (head.method, head.path, head.accepts)
+
+
+def test_no_header_that_a_parser_knows_is_overlooked() -> None:
+    """The same with each header that aiohttp or its parser has a name for, and each of the values."""
+    known = {str(name) for name in vars(hdrs).values() if isinstance(name, str)} | {"Proxy-Connection"}
+    wrong = []
+    for name in sorted(known):
+        for value in _VALUES:
+            received = f"GET /a HTTP/1.1\r\nHost: x\r\n{name}:{value}\r\n\r\n".encode()
+            head = plain_head.read(received)
+            if head and parsed(received) != (head.method, head.path, head.accepts):
+                wrong.append((name, value))
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
