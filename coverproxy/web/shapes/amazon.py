@@ -34,7 +34,7 @@ _IN_WIDTH = ("SX", "UX")
 
 async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve a cover by the part before the first dot, in the size that the modifiers name."""
-    named, _, modifiers = request.match_info["name"].partition(".")
+    named, _, modifiers = request.match_info["name"].lstrip("/").partition(".")
     schemes = [("isbn", named), ("ean", named), ("asin", named)]
     choices = identify.all_of(size(sizes_for(request, key), modifiers), schemes)
     return await serve_first(request, key, choices)

@@ -47,7 +47,7 @@ _NAME = re.compile(r"(?P<value>.*?)(?:-(?P<size>[SML]))?\.(?P<ending>jpe?g|json)
 
 async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve a cover, or its number and sides as JSON."""
-    found = _NAME.fullmatch(request.match_info["name"])
+    found = _NAME.fullmatch(request.match_info["name"].lstrip("/"))
     if found is None:
         raise MalformedPath("expected /b/KEY/VALUE-S.jpg, -M.jpg, -L.jpg, .jpg or .json")
     largest = sizes_for(request, key).snapped(width=MOST_WISHED)

@@ -36,7 +36,7 @@ async def test_spellings_of_a_book(server: Running) -> None:
     ours = await server.get(server.path())
     for spelled in (
         f"isbn/{TEN}-M.jpg", f"ISBN/{COVERED}-M.jpg", f"isbn/{COVERED[:3]}-{COVERED[3:]}-M.jpg",
-        f"id/{COVERED}-M.jpg", f"isbn/{COVERED}-m.JPG",
+        f"id/{COVERED}-M.jpg", f"isbn//{COVERED}-M.jpg", f"isbn/{COVERED}-m.JPG",
     ):  # fmt: skip
         got = await server.get(at(server, spelled))
         assert (got.status, got.cover, got.body) == (200, "hit", ours.body)
