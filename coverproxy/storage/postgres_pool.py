@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import psycopg
@@ -97,7 +98,9 @@ class PostgresPool:
         self._fault = fault
         self._most = most
         self._idle: list[BoundedConnection] = []
-        self._free = threading.BoundedSemaphore(most)
+        self._free: SimpleQueue[None] = SimpleQueue()  # a semaphore would do, at ten times its cost
+        for _ in range(most):
+            self._free.put(None)
         self._guard = threading.Lock()
         self._away = ""
         self._again_at = 0.0
@@ -110,13 +113,24 @@ class PostgresPool:
 
     def read(self, sql: str, values: Any = ()) -> Rows:
         """Run a query."""
-        with self.lent() as connection:
-            return run(connection, sql, values)
+        return self._once(sql, values)
 
     def write(self, sql: str, values: Any = ()) -> Rows:
         """Run one statement, as a transaction of its own."""
-        with self.lent() as connection:
-            return run(connection, sql, values)
+        return self._once(sql, values)
+
+    def _once(self, sql: str, values: Any) -> Rows:
+        """Run a statement as lent() would have it run, without its generators: a lookup is little more."""
+        self._refuse_while_away()
+        began_at = time.monotonic()
+        try:
+            connection = self._borrowed(STATEMENT_SECONDS)
+            try:
+                return run(connection, sql, values)
+            finally:
+                self._take_back(connection)
+        except psycopg.Error as exc:
+            raise self._found(exc, began_at) from exc
 
     @contextmanager
     def transaction(
@@ -147,18 +161,11 @@ class PostgresPool:
         """Lend a connection on which each statement has *within* seconds."""
         self._refuse_while_away()
         with self.mapped():
-            if not self._free.acquire(timeout=_LEND_SECONDS):
-                raise psycopg.InterfaceError(f"all {self._most} connections are in use")
+            connection = self._borrowed(within)
             try:
-                connection = self._idle_one() or self._connect()
-                self._away = ""
-                connection.within = within
-                try:
-                    yield connection
-                finally:
-                    self._take_back(connection)
+                yield connection
             finally:
-                self._free.release()
+                self._take_back(connection)
 
     def fault(self, why: str) -> Exception:
         """Make the error that says why this database cannot be used."""
@@ -186,10 +193,29 @@ class PostgresPool:
         try:
             yield
         except psycopg.Error as exc:
-            if _is_away(exc) and began_at >= self._back_at:
-                self._away, self._again_at = told(exc), time.monotonic() + _REST_SECONDS
-                self.close()  # after a cut, each would have to be waited for in vain
-            raise self.fault(told(exc)) from exc
+            raise self._found(exc, began_at) from exc
+
+    def _found(self, exc: psycopg.Error, began_at: float) -> Exception:
+        """Return the owner's error for psycopg's; note where it means that the server is away."""
+        if _is_away(exc) and began_at >= self._back_at:
+            self._away, self._again_at = told(exc), time.monotonic() + _REST_SECONDS
+            self.close()  # after a cut, each would have to be waited for in vain
+        return self.fault(told(exc))
+
+    def _borrowed(self, within: float | None) -> BoundedConnection:
+        """Take a connection, which MUST be taken back. Raises psycopg.Error."""
+        try:
+            self._free.get(timeout=_LEND_SECONDS)
+        except Empty:
+            raise psycopg.InterfaceError(f"all {self._most} connections are in use") from None
+        try:
+            connection = self._idle_one() or self._connect()
+        except BaseException:
+            self._free.put(None)
+            raise
+        self._away = ""
+        connection.within = within
+        return connection
 
     def _refuse_while_away(self) -> None:
         """Raise *fault* at once while the server is left alone; let one thread through to find out."""
@@ -215,10 +241,14 @@ class PostgresPool:
         return BoundedConnection.connect(**how)
 
     def _take_back(self, connection: BoundedConnection) -> None:
-        if connection.closed or connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            connection.close()
-        else:
-            self._idle.append(connection)
+        try:
+            is_idle = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
+            if connection.closed or not is_idle:
+                connection.close()
+            else:
+                self._idle.append(connection)
+        finally:
+            self._free.put(None)
 
 
 class PostgresTransaction:
@@ -268,7 +298,10 @@ def _plain(values: Any) -> Any:
     """Return values without NUL in their texts: PostgreSQL takes none."""
     if isinstance(values, Mapping):
         return {name: _without_nul(value) for name, value in values.items()}
-    return tuple(_without_nul(value) for value in values)
+    for value in values:
+        if isinstance(value, str) and "\0" in value:
+            return tuple(map(_without_nul, values))
+    return values
 
 
 def _without_nul(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The type of functions that run a statement, for both databases."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 Rows = list[tuple[Any, ...]]
@@ -26,6 +27,11 @@ def with_percent(run: Run) -> Run:
     """Return *run* for statements with `?` marks, where the database's own are `%s`."""
 
     def converted(sql: str, values: Any = (), /) -> Rows:
-        return run(sql.replace("?", "%s"), values)
+        return run(_percent(sql), values)
 
     return converted
+
+
+@lru_cache(maxsize=1024)
+def _percent(sql: str) -> str:
+    return sql.replace("?", "%s")
