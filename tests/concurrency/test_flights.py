@@ -202,22 +202,29 @@ async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: FileLocks) -
         pass
 
 
-def _hold_and_die(folder: Path, held: Event) -> None:
-    stripes = FileLocks(folder, count=4)
-    stripes.held("a").__enter__()
-    held.set()
-    os._exit(9)
+def _hold_and_die(folder: Path, held: Event, dies: Event) -> None:
+    with FileLocks(folder, count=4).held("a"):
+        held.set()
+        dies.wait(30)
+        os._exit(9)
 
 
 async def test_a_dead_process_holds_nothing(tmp_path: Path, stripes: FileLocks) -> None:
     """The kernel frees the lock of a process that died with it; nothing has to be removed."""
     context = multiprocessing.get_context("spawn")
-    held = context.Event()
-    process = context.Process(target=_hold_and_die, args=(tmp_path, held))
+    held, dies = context.Event(), context.Event()
+    process = context.Process(target=_hold_and_die, args=(tmp_path, held, dies))
     process.start()
     assert await asyncio.to_thread(held.wait, 30)
-    async with asyncio.timeout(10), stripes.hold("a"):
-        pass
+
+    async def takes() -> bool:
+        async with stripes.hold("a") as has_waited:
+            return has_waited
+
+    taking = asyncio.create_task(takes())
+    await asyncio.sleep(0)  # it asks, and waits
+    dies.set()
+    assert await asyncio.wait_for(taking, 10), "the lock was not held"
     process.join()
 
 
