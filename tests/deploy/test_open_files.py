@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import configured
 from fronting import TEMPORARY, free_port, laid, printed, readable
-from running import key, run
+from running import ended, key, run
 from services import program
 
 from coverproxy.cli import main
@@ -289,8 +289,7 @@ async def changed(nginx: Front, cache: Cache, number: int) -> tuple[bytes, bytes
 
 def doctor(data: Path, **given: Any) -> list[dict[str, str]]:
     """What `coverproxy doctor` says of nginx's open files."""
-    command = [sys.executable, "-m", "coverproxy", "doctor", "--data", str(data), "--json"]
-    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | environment(**given))
+    done = ended("doctor", "--data", data, "--json", env=os.environ | environment(**given))
     return [each for each in orjson.loads(done.stdout)["findings"] if each["check"] == front.FILES]
 
 

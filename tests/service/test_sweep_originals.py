@@ -3,12 +3,11 @@
 import asyncio
 import hashlib
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from conftest import configured
 from library import isbn_of
 from nodes import until
 from postgres_server import postgres
-from running import ENVIRONMENT, ended
+from running import ENVIRONMENT, ended, started
 from s3_server import BUCKET, KEY_ID, REGION, S3, SECRET
 from s3_server import running as s3_running
 
@@ -249,17 +248,15 @@ async def test_a_killed_sweep_loses_nothing(tmp_path: Path, moment: tuple[str, i
         s3.objects |= {key: replace(each, modified=old) for key, each in s3.objects.items()}
         s3.got.clear()
         s3.delay = 0.005
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "coverproxy", "originals", "sweep", "--data", str(data),
-            env=os.environ | env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        words = ("originals", "sweep", "--data", data)
+        process = await asyncio.to_thread(partial(started, *words, env=os.environ | env))
 
         async def has_come() -> bool:
             return sum(each.method == method for each in s3.got) >= count
 
         await until(has_come, 60.0)
         process.kill()
-        await process.wait()
+        await asyncio.to_thread(process.communicate)
         s3.delay = 0.0
         moved = await asyncio.to_thread(_ended_later, data, s3, prepared)
         assert 0 < moved <= 12
