@@ -85,5 +85,7 @@ def _webps(width: int) -> Iterator[Webp]:
 
 def _avifs(width: int) -> Iterator[Avif]:
     yield Avif(quality={100: 87, 500: 66}.get(width, 68), effort=1)
-    if width > 500:
+    if width <= 500:
+        yield Avif(quality=between({60: 91, 100: 89, 200: 62, 500: 64}, width), effort=4)
+    else:
         yield Avif(quality=between({500: 64, 640: 73, 800: 80, 1000: 80}, width), effort=1)

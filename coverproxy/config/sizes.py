@@ -49,7 +49,7 @@ class Webp(Section):
 class Avif(Section):
     """How a size's AVIFs are encoded."""
 
-    quality: Annotated[int, Field(ge=1, le=100)] = 62
+    quality: Annotated[int, Field(ge=1, le=100)] = 64
     effort: Annotated[int, Field(ge=0, le=9)] = 4
     chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
 
@@ -157,7 +157,7 @@ def default_sizes() -> dict[str, dict[str, Any]]:
             "decode_scale": FINE_SCALE,
             "jpeg": {"quality": 90, "optimize": True},
             "webp": {"quality": 93},
-            "avif": {"quality": 89},
+            "avif": {"quality": 90},
         },
         "medium": _box(200, 300),
         "large": {

@@ -41,6 +41,7 @@ def test_a_wish_is_snapped_up(width: int, height: int) -> None:
         ("medium", {}, "medium", False),
         ("w320", {}, "w320", False),
         ("w200", {}, "medium", False),
+        ("w321", {}, "w400", True),
         ("small@2x", {}, "medium", True),
         ("small@1x", {}, "small", False),
         ("medium@2x", {}, "w400", True),
@@ -65,7 +66,7 @@ def test_what_a_request_asks_for(name: str, query: dict[str, str], size: str, is
     assert sizes.asked(TABLE, name, query) == (size, is_wish)
 
 
-@pytest.mark.parametrize("name", ["huge", "w321", "medium@4x", "medium@2", "@2x", "w-1"])
+@pytest.mark.parametrize("name", ["huge", "w321x", "medium@4x", "medium@2", "@2x", "w-1"])
 def test_other_names_are_unknown(name: str) -> None:
     """A name that is not in the table is not a size, whatever the query asks for."""
     with pytest.raises(NoSuchSize):
