@@ -103,9 +103,8 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         if key.sites:
             _keep_from_others(response)
         accounts = request.app[ACCOUNTS]
-        if (
-            accounts.counted_today(key) is not None
-        ):  # else the store cannot be read: no number is better than a wrong one
+        # Where the store cannot be read, no number is better than a wrong one.
+        if accounts.counted_today(key) is not None:
             response.headers.update(answers.quota_headers(accounts.allowance(key)))
     return response
 

@@ -165,6 +165,20 @@ async def test_one_that_was_answered_at_once_is_closed_too() -> None:
     assert around.count == 4
 
 
+async def test_one_that_was_answered_at_once_ends_with_the_server() -> None:
+    """No task ever answered on it; a server that stops closes it all the same."""
+    around = AtOnce()
+    async with serving(around=around) as connect:
+        _, other = await connect()  # what it opens is aborted before the server stops
+        connection = await asyncio.open_connection(*other.get_extra_info("peername"))
+        assert await answered(connection)
+        assert not connection[0].at_eof()
+
+    assert await seconds_until_closed(connection[0]) < 4
+    assert around.count == 1
+    connection[1].close()
+
+
 async def test_who_does_not_read_is_not_answered_at_once() -> None:
     """Answers are written at once only while nothing waits to be sent: the rest waits in the kernel."""
     around = AtOnce(b"x" * 3_000_000)
