@@ -22,7 +22,9 @@ def test_the_redirect_keeps_the_port(public_url: str, listen_tls: list[str], por
     front = {"tls": "http1", "public_url": public_url, "listen_tls": listen_tls}
     cached = {"Cache-Control": "public"}
     cases = ("hit", "versioned", "interim")
-    headers = dict.fromkeys(cases, cached) | {"down": {}, "throttled": {}, "unread": {}, "long": {}}
+    refused = ("down", "throttled", "unread", "long", "large")
+    refusals = {case: {"X-Cover-Status": case} for case in refused}
+    headers = dict.fromkeys(cases, cached) | refusals
     text = site(load(None, {}, {"front": front}), Path("/cache"), headers)
 
     assert f"return 308 https://$host{port}$request_uri;" in text
