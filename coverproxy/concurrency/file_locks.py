@@ -79,11 +79,12 @@ class FileLocks:
             return None, False
         wanted = self._range(name)
         try:
-            fcntl.fcntl(handle, fcntl.F_OFD_SETLK, wanted)
-        except BlockingIOError:
-            await self._wait(handle, wanted)
-            return handle, True
-        except OSError:  # a file system without such locks
+            try:
+                fcntl.fcntl(handle, fcntl.F_OFD_SETLK, wanted)
+            except BlockingIOError:
+                await self._wait(handle, wanted)
+                return handle, True
+        except OSError:  # a file system without such locks, or with too many
             os.close(handle)
             return None, False
         return handle, False
