@@ -35,9 +35,13 @@ class RenderLoad:
             self._seconds = self._seconds + _WEIGHT * (took - self._seconds) if self._seconds else took
         self._ended = now if is_waited_for else float("-inf")
 
+    def wait(self, taken: int) -> float:
+        """Return the seconds until so many covers are made, at the measured pace; 0 if there is none yet."""
+        return taken * self._seconds
+
     def places(self, now: float, taken: int) -> int:
         """Return how many places there are now, of which so many are taken."""
-        wait = taken * self._seconds
+        wait = self.wait(taken)
         if wait < self._patience * (_AGAIN if self.is_overload(now) else 1):
             self._long_since = None
         elif self._long_since is None:

@@ -49,10 +49,11 @@ class RenderPool:
 
     Turns go round by account: an account that asks for hundreds of covers gets as many turns as one that asks
     for a single one. Within an account the first waiter is next, since a page shows its covers from the top.
-    Once a waiter has waited for half of *patience* (seconds), the last one is next. Under overload, first
-    come first served makes each cover just after its clients gave up: at three times what two workers could
-    make, only a fifth got a cover. Waiters past their *patience* are served when nothing else is waiting, and
-    lose their places first.
+    Once a waiter has waited for half of *patience* (seconds), and the queue takes longer than all of it, the
+    last one is next. Under overload, first come first served makes each cover just after its clients gave up:
+    at three times what two workers could make, only a fifth got a cover. In a short queue it makes nobody too
+    late, while last come first served would leave the first ones waiting as long as others come. Waiters past
+    their *patience* lose their places first.
 
     An account holds three quarters of the places at most. If all places are taken, an account with more than
     the newcomer's gives one up.
@@ -148,7 +149,9 @@ class RenderPool:
         return [self._last(largest)]
 
     def _is_behind(self, account: str) -> bool:
-        return self._now() - self._oldest(account).since > self._patience / 2
+        """Return whether an account's first waiter would be served too late, and the others after it too."""
+        is_long = self._load.wait(self.taken) > self._patience
+        return is_long and self._now() - self._oldest(account).since > self._patience / 2
 
     def _first(self, account: str) -> _Waiter:
         """Return the next waiter in an account's queue."""

@@ -163,11 +163,27 @@ async def test_the_last_is_next_once_it_is_too_late_for_the_first() -> None:
     """Who can still be answered in time goes first; the others are made too, when nothing else is to do."""
     async with queueing(threads=1, waiting=10) as (queue, clock):
         crowd = Crowd(queue)
+        await crowd.come(1, 2, 3, 4, 5, 6)
+        clock.at = PATIENCE * 0.35
+        await crowd.finish(1)
+        clock.at = PATIENCE * 0.7  # so a cover takes a third of the patience, and seven take far more
+        await crowd.come(7)
+        await crowd.finish(2, 3, 4, 7, 6, 5)
+        assert crowd.begun == [1, 2, 3, 4, 7, 6, 5]
+
+
+async def test_the_first_is_next_while_all_can_be_served() -> None:
+    """However long somebody has waited, in a short queue others do not go first."""
+    async with queueing(threads=1, waiting=10) as (queue, clock):
+        crowd = Crowd(queue)
         await crowd.come(1, 2, 3, 4, 5)
+        for number in (1, 2):
+            clock.at += PATIENCE * 0.05
+            await crowd.finish(number)
         clock.at = PATIENCE * 0.7
         await crowd.come(6, 7)
-        await crowd.finish(1, 2, 3, 7, 6, 5, 4)
-        assert crowd.begun == [1, 2, 3, 7, 6, 5, 4]
+        await crowd.finish(3, 4, 5, 6, 7)
+        assert crowd.begun == [1, 2, 3, 4, 5, 6, 7]
 
 
 async def test_who_has_waited_in_vain_makes_room() -> None:
