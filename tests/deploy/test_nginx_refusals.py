@@ -68,7 +68,7 @@ async def alone(data: Path, tmp_path: Path) -> AsyncIterator[str]:
 
 
 async def test_without_the_app_errors_have_the_form_of_the_address(alone: str) -> None:
-    """503 as JSON, a problem, XML or text, with Retry-After; the text of a .jpg is no image/jpeg."""
+    """503 as JSON, a problem, XML or text, with Retry-After; the text of a .jpg is not image/jpeg."""
     for path, accept, kind in FORMS:
         got, body = await ask(alone, path, accept)
         is_told(got, body, kind, 503, "the service is not available right now")
