@@ -75,7 +75,8 @@ class OwnAddress(RoutelessResource):
 class LooseAddress(RoutelessResource):
     """Addresses of other services with slashes too many, as where a configured base ends in one.
 
-    Web servers in front merge slashes. Addresses that are not another service's are left to the routes that follow.
+    Web servers in front merge slashes. Addresses that are not another service's are left to the routes that
+    follow.
     """
 
     start = "/"
