@@ -21,6 +21,7 @@ def test_work_counts_and_waiting_does_not(tmp_path: Path) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(Path(__file__).parent),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": "",
     }
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     _, _, listed = done.stdout.partition(" s of CPU time in 3 tests; the most")

@@ -398,7 +398,7 @@ async def test_a_full_queue_answers_at_once(start: Start) -> None:
 
 async def test_no_cover_needs_no_turn(start: Start) -> None:
     """A book that nothing is known of is told "no cover" at once, however many covers wait to be made."""
-    server = await start(render={"queue": 99})
+    server = await start(render={"queue": 99, "answer_within_seconds": 0.3})
 
     async def hold(number: int) -> None:
         async with server.service.renders.place(str(number)):
