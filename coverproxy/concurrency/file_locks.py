@@ -35,10 +35,9 @@ class FileLocks:
     its waiters over two inodes (filelock). Two names on one stripe only wait for each other.
     """
 
-    def __init__(self, folder: Path, count: int = 2**31) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = f"{folder}/{_NAME}"
-        self._count = count
         # As many threads as flights can wait; the render queue bounds those.
         self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="lock")
 
@@ -51,7 +50,7 @@ class FileLocks:
 
     def _range(self, name: str) -> bytes:
         """Return the argument of fcntl(2) that locks a name."""
-        return _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, zlib.crc32(name.encode()) % self._count, 1, 0)
+        return _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, zlib.crc32(name.encode()), 1, 0)
 
     def _open(self) -> int | None:
         try:

@@ -1,13 +1,10 @@
 """A derivative as it is served: its bytes, and the values its headers need."""
 
 from dataclasses import dataclass, field
-from time import gmtime
 
+from coverproxy.domain import http_date
 from coverproxy.domain.formats import Format
 from coverproxy.domain.original import Original
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,4 @@ class Derivative:
     @property
     def last_modified(self) -> str:
         """The mtime as an HTTP date (RFC 9110 §5.6.7)."""
-        year, month, day, hour, minute, second, weekday, *_ = gmtime(self.mtime)
-        date = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04}"
-        return f"{date} {hour:02}:{minute:02}:{second:02} GMT"
+        return http_date.written(self.mtime)

@@ -130,7 +130,7 @@ def plain(body: bytes) -> Plain | None:
             profile += body[at + 14 : end]
     if orientation not in (0, 1) or (profile and seen.components == 1):
         return None
-    is_whole = profile and not icc.is_cut(profile) and not has_part_of_a_profile(body)
+    is_whole = profile and not icc.is_cut(profile) and not _part_of_a_profile(body, read)
     in_scans = _several_scans(body, read)
     return Plain(seen.width, seen.height, seen.components, in_scans, profile if is_whole else None)
 
@@ -188,7 +188,11 @@ def padded(body: bytes, least: int) -> bytes:
 
 def has_part_of_a_profile(body: bytes) -> bool:
     """Return whether the ICC profile is incomplete; it comes in numbered chunks (ICC.1 annex B.4)."""
-    chunks = [body[at + 12 : at + 14] for marker, at, end, _ in segments(body)
+    return _part_of_a_profile(body, segments(body))
+
+
+def _part_of_a_profile(body: bytes, read: Iterable[Segment]) -> bool:
+    chunks = [body[at + 12 : at + 14] for marker, at, end, _ in read
               if marker == APP2 and body[at : at + 12] == _ICC and end >= at + 14]  # fmt: skip
     numbers = [chunk[0] for chunk in chunks]
     return bool(chunks) and (

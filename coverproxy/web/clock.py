@@ -1,9 +1,9 @@
 """The header lines of a prepared answer that change with time."""
 
-from email.utils import formatdate
 from time import time
 
 from coverproxy.accounts.accounts import Accounts
+from coverproxy.domain import http_date
 from coverproxy.domain.api_key import Key
 from coverproxy.web import answers
 
@@ -24,7 +24,7 @@ class Clock:
         second = int(time())
         if second != self._second or len(self._quotas) > MOST_KEYS:
             self._second = second
-            self._date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+            self._date = f"Date: {http_date.written(second)}\r\n".encode()
             self._quotas.clear()
         known = self._quotas.get(key.name)
         if known is None or known[0] is not key or known[1] != made:

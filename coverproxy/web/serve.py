@@ -52,8 +52,8 @@ async def serve(
             raise
         return await _of_edition(request, key, nearest, wanted, called or wanted.size)
     request[SPEC] = found.spec
-    named = wanted.identifiers
-    shown = named[0] if len(named) == 1 else found.spec.identifier  # of several, the one with the cover
+    asked = wanted.identifiers
+    shown = asked[0] if len(asked) == 1 else found.spec.identifier  # of several, the one with the cover
     location = "" if own else _place(request, key, wanted, shown, called or wanted.size)
     extra = {name: text for name, text in (("Content-Location", location), ("Link", link)) if text}
     has_key = own or bool(request.match_info.get("key"))

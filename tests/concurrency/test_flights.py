@@ -169,7 +169,7 @@ async def test_landing_is_bounded() -> None:
 @pytest.fixture
 def stripes(tmp_path: Path) -> Iterator[FileLocks]:
     """Locks in a folder of their own."""
-    locks = FileLocks(tmp_path, count=4)
+    locks = FileLocks(tmp_path)
     yield locks
     locks.close()
 
@@ -203,7 +203,7 @@ async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: FileLocks) -
 
 
 def _hold_and_die(folder: Path, held: Event, dies: Event) -> None:
-    with FileLocks(folder, count=4).held("a"):
+    with FileLocks(folder).held("a"):
         held.set()
         dies.wait(30)
         os._exit(9)
@@ -229,7 +229,7 @@ async def test_a_dead_process_holds_nothing(tmp_path: Path, stripes: FileLocks) 
 
 
 def _count_with_lock(folder: Path, counter: Path, rounds: int) -> None:
-    stripes = FileLocks(folder, count=4)
+    stripes = FileLocks(folder)
     for _ in range(rounds):
         with stripes.held("a"):
             counter.write_text(str(int(counter.read_text()) + 1))

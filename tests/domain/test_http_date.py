@@ -1,12 +1,15 @@
 """HTTP dates mean the same wherever the machine stands."""
 
 import time
+from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from link_host import link_host
 
 from coverproxy.config.base import networks
-from coverproxy.domain.http_date import seconds, seconds_to_wait
+from coverproxy.domain.http_date import seconds, seconds_to_wait, written
 from coverproxy.sources.http import FetchBounds, Manner
 from coverproxy.sources.links import LinkFetcher
 from coverproxy.sources.rules import date
@@ -69,3 +72,12 @@ def linked_date(text: str) -> int | None:
 def test_what_is_no_date_says_nothing(text: str | None) -> None:
     """Anything else is None, never an error."""
     assert seconds(text) is None
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_dates_are_written_as_the_standard_library_writes_them(moment: int) -> None:
+    """Every second before the year 10000 is written as email.utils writes it, and is read again."""
+    text = written(moment)
+
+    assert text == formatdate(moment, usegmt=True)
+    assert seconds(text) == moment

@@ -5,6 +5,7 @@ import re
 from aiohttp import web
 from typing_extensions import TypedDict  # pydantic does not read the one of typing before 3.12
 
+from coverproxy.config.sizes import STEPS
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, Pending
 from coverproxy.web.api.address import Parameter
@@ -17,8 +18,6 @@ class CoverUrl(TypedDict):
 
     url: str
 
-
-SIZES = {"small": "small", "medium": "medium", "large": "large"}
 
 _NONE = "Bookcover was not found."
 _INVALID = "Invalid ISBN (please use ISBN-13)"
@@ -48,7 +47,8 @@ async def _answer(request: web.Request, text: str) -> web.Response:
     digits = text.replace("-", "")
     if not re.fullmatch("[0-9]{13}", digits):
         raise BadQuestion(_INVALID)
-    size = SIZES.get(field(request, "image_size").strip().lower(), "large")
+    wish = field(request, "image_size").strip().lower()
+    size = wish if wish in STEPS else "large"
     try:
         wanted = identify.wanted(size, "isbn", digits)
     except CoverError as exc:

@@ -121,8 +121,8 @@ async def _pictures(
     if shown is None:
         return []
     sized = [replace(shown, size=SIZES[kind]) for kind in kinds]
-    bodies = await asyncio.gather(*(_picture(request, key, each, until) for each in sized))
-    return list(zip(kinds, bodies, strict=True))
+    pictures = await asyncio.gather(*(_picture(request, key, each, until) for each in sized))
+    return list(zip(kinds, pictures, strict=True))
 
 
 async def _picture(request: web.Request, key: Key, wanted: Wanted, until: float) -> bytes | None:
