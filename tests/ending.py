@@ -1,7 +1,9 @@
-"""Ends a test's server so that no connection outlives the event loop."""
+"""Ends what a test has started: a server so that no connection outlives its event loop, and a process."""
 
 import asyncio
+import subprocess
 from collections.abc import Iterable
+from typing import Any, AnyStr
 
 from aiohttp import web
 
@@ -23,3 +25,12 @@ async def drop(transports: Iterable[asyncio.WriteTransport]) -> None:
     for transport in transports:
         transport.abort()
     await asyncio.sleep(0)
+
+
+class Ending(subprocess.Popen[AnyStr]):
+    """A process that is killed where the test around it fails: it might be waited for without end."""
+
+    def __exit__(self, kind: type[BaseException] | None, *more: Any) -> None:
+        if kind:
+            self.kill()
+        super().__exit__(kind, *more)

@@ -108,7 +108,9 @@ class Forked:
     def __enter__(self) -> "Forked":
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        if kind:
+            self.kill()  # the test has failed, and might wait without end
         if self.stdout:
             self.stdout.close()
         self.wait()

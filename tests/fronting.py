@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -12,18 +10,14 @@ from typing import Any
 import orjson
 from click.testing import CliRunner
 from conftest import Running
+from ending import Ending
+from ports import free_port
 from services import program
 
 from coverproxy.cli import main
 from coverproxy.config import Config
 
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def printed(data: Path, tables: Mapping[str, Any] | None = None, **front: Any) -> str:
@@ -116,7 +110,7 @@ def standing_before(config: Config, app: str, folder: Path) -> Iterator[str]:
     """Run nginx before a server that stands for many tests, with default settings; yield its URL."""
     port = free_port()
     conf = before_app(Path(config.data.dir), app, folder, port, tables(config))
-    with subprocess.Popen(laid(folder, conf)) as process:
+    with Ending(laid(folder, conf)) as process:
         try:
             asyncio.run(listening(port))
             yield f"http://127.0.0.1:{port}"
@@ -132,7 +126,7 @@ def tables(config: Config) -> dict[str, Any]:
 
 async def listening(port: int) -> None:
     """Wait until a server listens on a port."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)

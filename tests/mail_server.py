@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from fronting import free_port
+from ports import free_port
 
 USER, PASSWORD = "covers", "p@ss word"
 

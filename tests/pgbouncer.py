@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from postgres_server import Cluster, free_port, its_user
+from ports import free_port
+from postgres_server import Cluster, its_user
 from services import program
 
 CONFIG = """

@@ -5,7 +5,6 @@ import json
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from ports import free_port
 from services import program
 
 SETTINGS = {
@@ -87,12 +87,6 @@ def _as_its_user(*command: str) -> None:
     extra = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", **extra)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def made() -> Cluster:

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -15,17 +17,30 @@ from typing import IO, Any
 import orjson
 import pytest
 from conftest import BROWSER, configured, fill
+from ending import Ending
 from forked import Forked, nursery
 
 COMMAND = (sys.executable, "-m", "coverproxy")
 
-Process = subprocess.Popen[str] | Forked
+Process = Ending[str] | Forked
 
 
 def children(process: int) -> list[int]:
     """The processes that any thread of *process* has started."""
     tasks = Path(f"/proc/{process}/task").iterdir()
     return [int(each) for task in tasks for each in (task / "children").read_text().split()]
+
+
+def child_of(process: int, program: str) -> int:
+    """Wait until *process* has started a *program*, and return that child's number."""
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        for child in children(process):
+            with suppress(OSError):  # it may have ended
+                if program in Path(f"/proc/{child}/cmdline").read_text():
+                    return child
+        time.sleep(0.005)
+    raise AssertionError(f"{process} has not started {program}")
 
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERPROXY_")}
@@ -59,7 +74,7 @@ def started(
     if (forking := nursery("serve" in words, tuple(before))).can_run(words, env):
         return forking.start(words, env, stderr, script=str(script), session=session)
     command = [*before, sys.executable, str(script)] if script else [*before, *COMMAND]
-    return subprocess.Popen(
+    return Ending(
         [*command, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True,
         env=env, start_new_session=session,
     )  # fmt: skip

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from ending import Ending
+
 _HOLD = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -21,7 +23,7 @@ connection.execute("ROLLBACK")
 @contextmanager
 def held(path: Path, mode: Literal["normal", "exclusive"] = "normal") -> Iterator[None]:
     """Hold the lock until the block ends. "exclusive": nobody else may read, or have it open before."""
-    with subprocess.Popen(
+    with Ending[bytes](
         [sys.executable, "-c", _HOLD, str(path), mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from coverproxy import log
 from coverproxy.cli.common import changed, faults_told, mistakes_told, options, tell, with_secrets
 from coverproxy.cli.progress import progress
 from coverproxy.concurrency.frozen_imports import frozen_imports
+from coverproxy.concurrency.held_signals import held
 from coverproxy.config import Config, without_secrets
 from coverproxy.server import sd_notify
 from coverproxy.stats.process_folder import metrics_folder
@@ -159,8 +161,13 @@ def _draw(drawn: Path, *, quiet: bool) -> None:
     total = sum(len(book.isbns) for book in CLASSICS)
     # In a separate process: it reads SVG, which the service blocks in its own libvips.
     command = [sys.executable, "-m", "coverproxy.demo.draw", str(drawn)]
-    with progress("drawing", "cover", quiet=quiet) as show, subprocess.Popen(command) as drawing:  # noqa: S603
+    # Only we end it: Ctrl-C would have it write a traceback while it starts.
+    with (
+        progress("drawing", "cover", quiet=quiet) as show, held(frozenset({signal.SIGINT})) as let_in,
+        subprocess.Popen(command) as drawing,  # noqa: S603 - our own program
+    ):  # fmt: skip
         try:
+            let_in()
             while drawing.poll() is None:
                 show(len(list(drawn.iterdir())) if drawn.is_dir() else 0, total)
                 with suppress(subprocess.TimeoutExpired):
@@ -184,7 +191,9 @@ def _shelve(config: Config, drawn: Path, *, quiet: bool) -> "tuple[Shown, ...]":
     with open_shelf(config) as shelf, open_importer(config, shelf, lambda refusal: None) as importer:
         total = len(list(drawn.iterdir()))
         with progress("importing", "cover", quiet=quiet) as show:
-            importer.run(offered(drawn, Sender("demo")), lambda report: show(report.seen, total))
+            done = importer.run(offered(drawn, Sender("demo")), lambda report: show(report.seen, total))
+    if done.interrupted:
+        raise KeyboardInterrupt
     key = asyncio.run(_demo_key(config)).name
     books = [Shown(isbn, book.title, book.author, key) for book in CLASSICS for isbn in book.isbns]
     missing = Shown(MISSING.isbns[0], MISSING.title, MISSING.author, key, has_cover=False)

@@ -6,7 +6,6 @@ SVG loader as untrusted, which applies to its whole process.
 
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -336,5 +335,4 @@ def draw_all(directory: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; its parent says why
     draw_all(Path(sys.argv[1]))

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from coverproxy.concurrency import idle
+from coverproxy.concurrency.held_signals import GROUP_SIGNALS, held
 from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
 from coverproxy.imaging.render_environment import REQUEST_BYTES, environment
 from coverproxy.imaging.sandbox import Confinement
@@ -84,10 +85,11 @@ class RenderProcess:
         numbers = (*handles, os.getpid(), bounds.memory_bytes, _file_bytes(bounds), bounds.niceness)
         command = [*(self._command or COMMAND), *map(str, numbers)]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=handles,
-                env=environment(),
-            )  # fmt: skip
+            with held(GROUP_SIGNALS):  # it decides nothing: until it can ignore them, they would end it
+                self._process = subprocess.Popen(  # noqa: S603 - our own program
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=handles,
+                    env=environment(),
+                )  # fmt: skip
         except OSError:
             ours.close()
             raise

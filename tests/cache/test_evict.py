@@ -17,6 +17,7 @@ from typing import Any
 import caches
 import pytest
 from conftest import Running, Start
+from ending import Ending
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -455,7 +456,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that evicts from the cache in tmp_path, and never ends."""
     opened(tmp_path)
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with Ending(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "True\n"
         yield process

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -17,7 +18,8 @@ import orjson
 import pytest
 from click.testing import CliRunner
 from conftest import BROWSER, COVERED, UNCOVERED
-from running import COMMAND, ENVIRONMENT, Serve, Served, data, get, key, run, serve
+from ending import Ending
+from running import COMMAND, ENVIRONMENT, Serve, Served, child_of, data, get, key, run, serve
 
 from coverproxy import __version__
 from coverproxy.cli import main
@@ -284,18 +286,25 @@ def test_the_demo_shows_covers() -> None:
             process.stdout.close()
 
 
-def test_the_demo_is_interrupted_while_it_draws() -> None:
-    """Ctrl-C, which reaches the process that draws too, ends the demo without a traceback."""
-    with subprocess.Popen(
+@pytest.mark.parametrize("program", ["coverproxy.demo.draw", "coverproxy.imaging.render_child"])
+def test_the_demo_is_interrupted_while_it_begins(program: str) -> None:
+    """Ctrl-C, which reaches the processes that draw and decode too, ends the demo without a traceback.
+
+    That process stands still as it starts, so that the demo can get no further meanwhile.
+    """
+    with Ending(
         [*COMMAND, "demo", "--port", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         env=ENVIRONMENT, start_new_session=True,
     ) as process:  # fmt: skip
-        assert process.stderr
-        assert "of" in process.stderr.readline()
+        child = child_of(process.pid, program)
+        os.kill(child, signal.SIGSTOP)
         os.killpg(process.pid, signal.SIGINT)
-        said = process.stderr.read()
+        time.sleep(0.1)  # for the signal to come before the child goes on
+        with suppress(ProcessLookupError):  # the demo may have ended it
+            os.kill(child, signal.SIGCONT)
+        _, said = process.communicate(timeout=60)
     assert "Traceback" not in said
-    assert process.returncode == 1
+    assert (process.returncode, said.splitlines()[-1]) == (1, "Aborted!")
 
 
 def test_a_broken_database_is_told_in_one_line(tmp_path: Path) -> None:

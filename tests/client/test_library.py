@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from conftest import COVERED, UNCOVERED, Running, Start
 from ending import end
-from fronting import free_port
+from ports import free_port
 
 from coverproxy import client
 from coverproxy.client import AsyncClient, Client

@@ -13,7 +13,8 @@ from aiohttp import web
 from certificates import self_signed
 from click.testing import CliRunner
 from ending import end
-from fronting import free_port, laid, named, nginx
+from fronting import laid, named, nginx
+from ports import free_port
 
 from coverproxy.cli import main
 

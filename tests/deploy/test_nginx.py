@@ -22,8 +22,9 @@ from cases import HARD, SOFT
 from certificates import self_signed
 from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Stand, Start
 from ending import end
-from fronting import before, free_port, fronted, laid, printed, standing_before
+from fronting import before, fronted, laid, printed, standing_before
 from images import small_jpeg
+from ports import free_port
 from running import Serve, data, key, serve, workers
 from stdnum import isbn as stdnum_isbn
 from yarl import URL

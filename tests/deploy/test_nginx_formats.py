@@ -6,8 +6,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from conftest import BROWSER, COVERED, Got, Running, Start
-from fronting import before, free_port, fronted
+from fronting import before, fronted
 from multidict import CIMultiDict
+from ports import free_port
 from yarl import URL
 
 from coverproxy.config import Config

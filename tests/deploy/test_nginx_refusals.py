@@ -8,7 +8,8 @@ import aiohttp
 import orjson
 import pytest
 from conftest import COVERED, UNCOVERED, Running
-from fronting import before, free_port, fronted
+from fronting import before, fronted
+from ports import free_port
 from running import data
 from yarl import URL
 

@@ -16,7 +16,8 @@ import orjson
 import pytest
 from click.testing import CliRunner
 from conftest import configured
-from fronting import TEMPORARY, free_port, laid, printed, readable
+from fronting import TEMPORARY, laid, printed, readable
+from ports import free_port
 from running import ended, key, run
 from services import program
 

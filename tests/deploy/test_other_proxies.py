@@ -13,7 +13,8 @@ import images
 import pytest
 from certificates import self_signed
 from conftest import BROWSER, UNCOVERED, Running, Start
-from fronting import free_port, listening
+from fronting import listening
+from ports import free_port
 from services import program
 from yarl import URL
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import COVERED
-from fronting import free_port
+from ports import free_port
 from running import data, get, key
 from services import program
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import orjson
 from conftest import configured, take_in
 from cut_proxy import CutProxy
-from postgres_server import Cluster, free_port, postgres
+from ports import free_port
+from postgres_server import Cluster, postgres
 from running import ENVIRONMENT, ended, run
 
 from coverproxy.doctor.checks import shared_database

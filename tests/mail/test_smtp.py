@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 from certificates import Certificate, self_signed
-from fronting import free_port
 from mail_server import PASSWORD, USER, Postbox, receiving
+from ports import free_port
 
 from coverproxy.mail.smtp import MailRefused, MailServer, MailUnavailable
 

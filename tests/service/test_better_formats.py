@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import COVERED, UNCOVERED, Got, Running, Start
+from ending import Ending
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -240,7 +241,7 @@ async def test_a_machine_that_does_not_tell_has_time(text: str, tmp_path: Path) 
 @pytest.mark.parametrize(("program", "waits"), [("while True: pass", True), ("input()", False)])
 def test_who_spins_waits_for_a_core_and_who_hangs_does_not(program: str, waits: bool) -> None:
     """A process that others keep from running is told from one that waits for something else."""
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+    with Ending([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
         ends = time.monotonic() + 20
         while idle.is_waiting_for_a_core(process.pid) is not waits and time.monotonic() < ends:
             time.sleep(0.01)

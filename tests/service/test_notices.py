@@ -16,9 +16,9 @@ from aiohttp import web
 from click.testing import CliRunner
 from conftest import COVERED, UNCOVERED, Running, Start
 from forms import Visitor
-from fronting import free_port
 from images import RED, jpeg, solid
 from mail_server import Postbox, receiving
+from ports import free_port
 
 from coverproxy.cli import main
 from coverproxy.config.notices import NoticeSettings

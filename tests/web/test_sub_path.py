@@ -10,7 +10,8 @@ import aiohttp
 import orjson
 import pytest
 from conftest import BROWSER, COVERED, Start
-from fronting import free_port, nginx
+from fronting import nginx
+from ports import free_port
 
 from coverproxy.config import load
 from coverproxy.domain.errors import ConfigError

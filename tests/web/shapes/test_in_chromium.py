@@ -8,9 +8,10 @@ import pytest
 from browser import Page
 from certificates import self_signed
 from conftest import COVERED, UNCOVERED, Running, Start
-from fronting import before, free_port
+from fronting import before
 from images import distinct
 from link_host import link_host
+from ports import free_port
 from samples import book
 from upstream import Asked, Upstream, gives, picture
 
