@@ -27,7 +27,7 @@ from coverproxy.service.cover_maker import CoverMaker
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.find_covers import Sought
 from coverproxy.service.health import Health
-from coverproxy.service.held_covers import Found, HeldCovers, Seen
+from coverproxy.service.held_covers import Found, Glance, HeldCovers, Seen
 from coverproxy.service.holdings import BookHoldings, CacheRoom, Holdings
 from coverproxy.service.links import lead
 from coverproxy.service.maker import DerivativeMaker
@@ -105,21 +105,19 @@ class Covers:
         self._books = books
         self._patience = Patience(answer_within)
 
-    async def cover(self, wanted: Wanted, forms: Sequence[Format], visitor: Visitor) -> Found:
+    async def cover(
+        self, wanted: Wanted, forms: Sequence[Format], visitor: Visitor, glance: Glance | None = None
+    ) -> Found:
         """Return the cover that *visitor* wants, making it if necessary. A hit needs no quota, no database.
 
         *forms*: what the visitor would like, best first. All but the last are answered with if they exist
-        already; the last is made. Raises NoCover, QuotaUsedUp, TooFast, Busy, Pending, Unavailable.
+        already; the last is made. *glance*: what one at the disk has just shown of the first. Raises NoCover,
+        QuotaUsedUp, TooFast, Busy, Pending, Unavailable.
         """
         identifier = await self._choose(wanted, visitor)
-        *better, spec = (Spec(identifier, wanted.size, form) for form in forms)
-        if self._absent.has(str(spec), self._catalogue.change):
-            raise NoCover(f"{identifier} has no cover")
-        for each in better:
-            if found := self._held.in_memory(each) or await self._held.on_disk(each):
-                return self._awaited(found, better[0])
-        found = await self._get(spec, visitor)
-        return self._awaited(found, better[0]) if better else found
+        specs = [Spec(identifier, wanted.size, form) for form in forms]
+        found = await self._get(specs, visitor, glance)
+        return self._awaited(found, specs[0]) if len(specs) > 1 else found
 
     def _awaited(self, found: Found, best: Spec) -> Found:
         """Wish for *best* unless it is what was found, and say so where it may come soon."""
@@ -128,23 +126,19 @@ class Covers:
         self._metrics.interim.inc()
         return replace(found, is_interim=True)
 
-    async def _get(self, spec: Spec, visitor: Visitor) -> Found:
-        """Find a derivative, or make it. Raises what cover() raises."""
-        if found := self._held.in_memory(spec):
-            return found
+    async def _get(self, specs: Sequence[Spec], visitor: Visitor, glance: Glance | None = None) -> Found:
+        """Find a derivative, the best first, or make the last. Raises what cover() raises."""
+        spec, mark = specs[-1], self._held.mark()
         if self._absent.has(str(spec), self._catalogue.change):
             raise NoCover(f"{spec.identifier} has no cover")
-        mark, is_missing = self._held.mark(), False
-        try:
-            if derivative := self._held.glance(spec):
-                return self._held.remember(spec, derivative, mark)
-            is_missing = True
-        except BlockingIOError:  # a thread has to look
-            pass
-        self._refuse_early(spec, visitor, is_missing=is_missing)
-        seen = await run_in(self._lookups, partial(self._held.look, spec, self._catalogue.change()))
+        found, unsure = self._held.at_once(specs, mark, glance)
+        if found:
+            return found
+        self._refuse_early(spec, unsure, visitor)
+        look = partial(self._held.look, unsure or (spec,), self._catalogue.change())
+        seen = await run_in(self._lookups, look)
         if seen.derivative:
-            return self._held.remember(spec, seen.derivative, mark)
+            return self._held.remember(seen.spec, seen.derivative, mark)
         if seen.spec != spec:
             return await self._get_by_name(spec, seen.spec, visitor)
         if seen.older:
@@ -168,23 +162,24 @@ class Covers:
         """Answer with the item's derivative, and link the name to it on disk."""
         change = self._catalogue.change()
         try:
-            found = await self._get(item, visitor)
+            found = await self._get((item,), visitor)
         except NoCover:
             self._absent.add(str(spec), change)
             raise
         await run_in(self._lookups, partial(lead, self._catalogue, self._cache, self._stripes, spec, item))
         return replace(found, spec=spec, held=None)
 
-    def _refuse_early(self, spec: Spec, visitor: Visitor, *, is_missing: bool) -> None:
+    def _refuse_early(self, spec: Spec, unsure: Sequence[Spec], visitor: Visitor) -> None:
         """Raise Busy for a cover that would have to wait when the queue is full.
 
         Checks the disk once, on the event loop: under such a load each hop to a thread costs a tenth of a
-        cover. So only when the queue is full, and not for covers in flight. *is_missing*: it is not on disk
-        with the current settings.
+        cover. So only when the queue is full, and not for covers in flight. *unsure*: what may be on disk
+        with the current settings, of what the visitor would like.
         """
         if not self._is_full_for(spec, visitor.key.counted_as):
             return
-        if (is_missing and not self._cache.may_have_other(spec)) or not self._held.exists(spec):
+        looked_for = unsure or ((spec,) if self._cache.may_have_other(spec) else ())
+        if not any(map(self._held.exists, looked_for)):
             raise Busy("the render queue is full")
 
     def _is_full_for(self, spec: Spec, account: str) -> bool:

@@ -1,17 +1,27 @@
 """Covers that exist already: in memory, else on disk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from enum import Enum, auto
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.memory import Memory, MemoryEntry
-from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Spec
 from coverproxy.originals.base import Catalogue
 from coverproxy.service.looks import readable, with_original
+
+
+class Glance(Enum):
+    """What a look that must not wait says of a cover that it did not find on disk."""
+
+    MISSING = auto()
+    """It is not there with the current settings."""
+
+    UNSURE = auto()
+    """A thread has to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +55,12 @@ class Seen:
 
 
 class HeldCovers:
-    """Finds covers in memory and on disk; *threads* do what would wait for the disk."""
+    """Finds covers in memory and on disk."""
 
-    def __init__(self, memory: Memory, cache: DiskCache, catalogue: Catalogue, threads: Threads) -> None:
+    def __init__(self, memory: Memory, cache: DiskCache, catalogue: Catalogue) -> None:
         self._memory = memory
         self._cache = cache
         self._catalogue = catalogue
-        self._threads = threads
 
     def mark(self) -> bytes:
         """Return the mark to take before a look on disk, for remember()."""
@@ -68,14 +77,29 @@ class HeldCovers:
             return None
         return Found(held.derivative, is_made=False, spec=spec, held=held)
 
-    async def on_disk(self, spec: Spec) -> Found | None:
-        """Return the cover from disk, and remember it."""
-        mark = self._memory.mark()
+    def at_once(
+        self, specs: Sequence[Spec], mark: bytes, glance: Glance | None = None
+    ) -> tuple[Found | None, Sequence[Spec]]:
+        """Return the first of *specs* that memory has, or the kernel's, else those to look for.
+
+        These begin with the first of which a glance is not sure. *mark*: that of before. *glance*: one at the
+        first of *specs*, if there was one.
+        """
+        for at, spec in enumerate(specs):
+            if found := self.in_memory(spec):
+                return found, ()
+            seen = glance if glance and not at else self._glanced(spec)
+            if isinstance(seen, Derivative):
+                return self.remember(spec, seen, mark), ()
+            if seen is Glance.UNSURE:
+                return None, specs[at:]
+        return None, ()
+
+    def _glanced(self, spec: Spec) -> "Derivative | Glance":
         try:
-            derivative = self.glance(spec)
+            return self.glance(spec) or Glance.MISSING
         except BlockingIOError:
-            derivative = await run_in(self._threads, partial(self.find, spec))
-        return self.remember(spec, derivative, mark) if derivative else None
+            return Glance.UNSURE
 
     def glance(self, spec: Spec) -> Derivative | None:
         """Look on disk if that does not wait. Raises BlockingIOError if a thread has to look."""
@@ -88,13 +112,15 @@ class HeldCovers:
         """Hold in memory what was found on disk after memory.mark() gave *mark*."""
         return Found(derivative, is_made=False, spec=spec, held=self._memory.put(str(spec), derivative, mark))
 
-    def look(self, spec: Spec, change: int) -> Seen:
-        """Look for a cover, and for what it can be made from, in one go. Blocks.
+    def look(self, specs: Sequence[Spec], change: int) -> Seen:
+        """Look for a cover, the best first, and for what the last can be made from, in one go. Blocks.
 
         *change*: the catalogue's number from before. A store that is away shows when the cover is made.
         """
-        if derivative := self.find(spec):
-            return Seen(spec, change, derivative)
+        for each in specs:
+            if derivative := self.find(each):
+                return Seen(each, change, derivative)
+        spec = specs[-1]
         older = self.find_older(spec)
         try:
             known = self._catalogue.alone(spec.identifier)

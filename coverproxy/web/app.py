@@ -80,7 +80,7 @@ def use_fast_path(app: web.Application, memory: Memory, cache: DiskCache) -> Non
         None if is_asked_each_time
         else FastPath(
             memory, app[ACCOUNTS], cache, config, app[METRICS], _noting(app),
-            EarlyRefusal(app[COVERS], cache, config),
+            EarlyRefusal(app[COVERS], cache, config), app[COVERS],
         )
     )  # fmt: skip
 

@@ -1,21 +1,20 @@
 """The refusal of a cover that would wait in vain: prepared, it costs little more than a hit."""
 
-from collections.abc import Sequence
-
 from aiohttp import web
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.config import Config
 from coverproxy.domain import schemes
-from coverproxy.domain.api_key import Key
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import Busy
 from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.service.covers import Covers
+from coverproxy.service.held_covers import Glance
 from coverproxy.web import answers
 from coverproxy.web.accept import accepted, is_navigation, wants_json
 from coverproxy.web.errors import meaning
+from coverproxy.web.own_misses import Miss
 
 LABEL = CoverStatus.PENDING
 
@@ -35,10 +34,11 @@ class EarlyRefusal:
         self.head = answers.lines(made.headers | length)
         self.body = made.body
 
-    def concerns(
-        self, request: web.BaseRequest, key: Key, isbn: str, size: str, forms: Sequence[Format]
-    ) -> bool:
-        """Return whether to refuse, with the pixel, a cover whose first of *forms* is not on disk."""
+    def concerns(self, request: web.BaseRequest, miss: Miss) -> bool:
+        """Return whether to refuse, with the pixel, a cover that is certainly not on disk."""
+        if miss.glance is not Glance.MISSING:
+            return False
+        key, isbn, size, forms, _ = miss
         spec = Spec(Identifier(ISBN, isbn), size, forms[-1])
         if not self._covers.is_in_vain(spec, key.counted_as):
             return False

@@ -3,8 +3,7 @@
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from aiohttp import hdrs, web
 
@@ -16,13 +15,17 @@ from coverproxy.domain.api_key import NAME_PATTERN, Key
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import ENDINGS, Format
 from coverproxy.domain.identifier import ISBN
+from coverproxy.service.covers import Covers
+from coverproxy.service.held_covers import Found, Glance
 from coverproxy.stats.downloads import NATIVE
 from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
 from coverproxy.web.accept import choices, shortened
 from coverproxy.web.clock import Clock
 from coverproxy.web.early_refusal import LABEL, EarlyRefusal
+from coverproxy.web.own_misses import Miss, OwnMisses
 from coverproxy.web.plain_head import PlainHead
+from coverproxy.web.ready import OK, Parts, Ready
 
 MOST_BYTES = 8 * 2**20
 """Memory for known paths. A book has several: by its spellings, keys and Accept headers."""
@@ -36,6 +39,9 @@ _ENTRY_BYTES = 650
 _MOST_SEEN = 5_000
 """Paths that are known to have been asked for once, from disk."""
 
+_MISSED_SECONDS = 0.1
+"""How long a miss is remembered at most, until the request is parsed."""
+
 _COUNT_SECONDS = 0.1
 """Hits show in the metrics after this time."""
 
@@ -47,54 +53,12 @@ _NATIVE = re.compile(
 
 _HTTP_1_1 = (1, 1)
 
-_OK = b"HTTP/1.1 200 OK\r\n"
-
-Parts = tuple[bytes, ...]
-"""A whole answer: status line, head, an empty line and the body."""
-
 _SAYS_NOTHING = re.compile(r"\A[^?]*\?(?:default=[A-Za-z0-9]{0,8})?\Z")
 """A path whose query only says what to show if there is no cover."""
 
 
-class Ready(web.StreamResponse):
-    """An answer with prepared bytes, for HTTP/1.1: aiohttp would assemble each again.
-
-    `headers` stay empty: nothing may read them afterwards.
-    """
-
-    def __init__(self, *parts: bytes) -> None:
-        super().__init__()
-        self._parts = parts
-        self._is_kept_alive = True
-
-    @property
-    def keep_alive(self) -> bool | None:
-        """Whether the connection stays open."""
-        return self._is_kept_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """See StreamResponse; everything is sent here, in one write."""
-        if not request.keep_alive:
-            self._is_kept_alive = False
-            self._parts = (_OK + b"Connection: close\r\n", *self._parts[1:])
-        await request.writer.write(b"".join(self._parts))
-        await request.writer.drain()  # else a client that pipelines and never reads fills our memory
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """See StreamResponse; nothing is left to send."""
-
-
 Counted = tuple[str, str]
 """What a download is counted by beside its account: the size, and the shape of its address."""
-
-
-class _Missing(NamedTuple):
-    """A cover that certainly is not on disk in the first of `forms`, what was asked of it, and for whom."""
-
-    key: Key
-    isbn: str
-    size: str
-    forms: tuple[Format, ...]
 
 
 KnownPath = tuple[str, MemoryEntry, bytes, Counted]
@@ -150,6 +114,7 @@ class FastPath:
         metrics: Metrics,
         note_downloads: Callable[[str, str, str, int], None],
         refusal: EarlyRefusal,
+        covers: Covers,
     ) -> None:
         self._memory = memory
         self._accounts = accounts
@@ -168,26 +133,44 @@ class FastPath:
         self._downloads: dict[tuple[str, str, str], int] = {}
         self._note_downloads = note_downloads
         self._paths = KnownPaths()
+        self._missed: dict[tuple[str, ...], Miss] = {}
+        self._misses = OwnMisses(covers, accounts, config, metrics, self._note_made)
 
-    def answer(self, request: web.BaseRequest) -> Ready | None:
-        """Return the answer to a plain request for a cover that memory, or the kernel's, has."""
+    def answer(self, request: web.BaseRequest) -> Ready | Miss | None:
+        """Return the answer to a plain request for a cover that memory, or the kernel's, has.
+
+        A Miss: made() may answer, unless the router has to.
+        """
         if not _is_plain(request):
             return None
-        accepts = tuple(request.headers.getall(hdrs.ACCEPT, ()))
-        found = self._found(PlainHead(request.method, request.raw_path, accepts))
-        if isinstance(found, _Missing):
-            is_refused = self._refusal.concerns(request, *found)
-            return self._pending(request, found.key) if is_refused else None
+        name = _name(request)
+        found = self._missed.pop(name, None) or self._found(name, request.method)
+        if isinstance(found, Miss):
+            return self._pending(request, found.key) if self._refusal.concerns(request, found) else found
         return Ready(*found) if found else None
 
-    def at_once(self, asked: PlainHead) -> bytes | None:
-        """Return the same for a request that nobody has parsed, as it is sent."""
-        found = self._found(asked) if _is_whole(asked.path) else None
-        return None if found is None or isinstance(found, _Missing) else b"".join(found)
+    async def made(self, request: web.BaseRequest, miss: Miss) -> Ready | None:
+        """Return the answer with the cover that answer() missed, once it is made; see OwnMisses.made()."""
+        parts = await self._misses.made(request, miss)
+        return Ready(*parts) if parts else None
 
-    def _found(self, asked: PlainHead) -> "Parts | _Missing | None":
-        """Return the answer to a request that is not conditional, for HTTP/1.1."""
+    def at_once(self, asked: PlainHead) -> bytes | None:
+        """Return the same as answer() for a request that nobody has parsed, as it is sent."""
         name = (asked.path, *asked.accepts)
+        found = self._found(name, asked.method) if _is_whole(asked.path) else None
+        if isinstance(found, Miss):
+            self._note_missed(name, found)
+            return None
+        return b"".join(found) if found else None
+
+    def _note_missed(self, name: tuple[str, ...], miss: Miss) -> None:
+        """Remember a miss until answer() is asked for the same, in a moment: the disk need not be."""
+        if not self._missed:
+            asyncio.get_running_loop().call_later(_MISSED_SECONDS, self._missed.clear)
+        self._missed[name] = miss
+
+    def _found(self, name: tuple[str, ...], method: str) -> "Parts | Miss | None":
+        """Return the answer to a request that is not conditional, for HTTP/1.1. *name*: as _name() says."""
         if known := self._paths.get(name):
             key_name, held, lines, counted = known
             key = self._accounts.open_key(key_name)
@@ -195,48 +178,47 @@ class FastPath:
                 self._paths.touch(name)
                 self._memory.touch(held)
                 made = self._accounts.counted_today(key)
-                return self._parts(asked, key, made, held.derivative.body, held.head + lines, counted)
+                return self._parts(method, key, made, held.derivative.body, held.head + lines, counted)
             self._paths.forget(name)
-        return self._from_disk(asked)
+        return self._from_disk(name, method)
 
-    def _from_disk(self, asked: PlainHead) -> "Parts | _Missing | None":
+    def _from_disk(self, name: tuple[str, ...], method: str) -> "Parts | Miss | None":
         """Answer as a web server in front does, by the path alone: with the best format that is there.
 
         Not if it would have to wait for the disk, and not if a better format may be on its way. Not for a
         key's first hit either: it reads how many covers the key has made, which every answer tells.
         """
-        parts = _NATIVE.fullmatch(asked.path)
+        path, *accepts = name
+        parts = _NATIVE.fullmatch(path)
         if parts is None:
             return None
         key_name, named, isbn, one, two, ending = parts.groups()
         size = self._sizes.named(named)
         key = self._accounts.open_key(key_name)
         made = self._accounts.counted_today(key) if key else None
-        if size is None or key is None or made is None:
-            return None
-        if not (forms := self._forms(asked, size, ending)):
+        if size is None or key is None or made is None or not (forms := self._forms(accepts, size, ending)):
             return None
         form = forms[0]
-        mark = self._memory.mark() if asked.path in self._seen else b""  # to be kept, see _is_second()
+        mark = self._memory.mark() if path in self._seen else b""  # to be kept, see _is_second()
         try:
             derivative = self._cache.glance_below(size, form, f"{ISBN}/{one}/{two}/{isbn}.{form.value}")
         except BlockingIOError:
-            return None
+            return Miss(key, isbn, size, forms, Glance.UNSURE)
         if derivative is None:
-            return _Missing(key, isbn, size, forms)
+            return Miss(key, isbn, size, forms, Glance.MISSING)
         if derivative.original is None:
             return None
         head = self._static + answers.hit_head(derivative)
-        if self._is_second(asked.path) and mark:
-            self._keep(asked, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
-        return self._parts(asked, key, made, derivative.body, head, (size, NATIVE))
+        if self._is_second(path) and mark:
+            self._keep(name, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
+        return self._parts(method, key, made, derivative.body, head, (size, NATIVE))
 
-    def _forms(self, asked: PlainHead, size: str, ending: str | None) -> tuple[Format, ...]:
+    def _forms(self, accepts: Sequence[str], size: str, ending: str | None) -> tuple[Format, ...]:
         """Return the formats to look for, best first; none if the ending's is switched off."""
         if ending:
             form = ENDINGS[ending]
             return (form,) if form in self._enabled[size] else ()
-        return choices(shortened(asked.accepts), self._enabled[size], self._offered[size])
+        return choices(shortened(accepts), self._enabled[size], self._offered[size])
 
     def _pending(self, request: web.BaseRequest, key: Key) -> Ready:
         """Refuse a cover that would not be made in time."""
@@ -244,7 +226,7 @@ class FastPath:
         self._uncounted_refused += 1
         date, quota = self._clock.lines(key, self._accounts.counted_today(key))
         sent = self._refusal.body if request.method == hdrs.METH_GET else b""
-        return Ready(_OK, self._refusal.head, quota, date, b"\r\n", sent)
+        return Ready(OK, self._refusal.head, quota, date, b"\r\n", sent)
 
     def _is_second(self, path: str) -> bool:
         """Return whether a path was seen lately: a path requested only once is not worth the memory."""
@@ -257,28 +239,27 @@ class FastPath:
 
     def _keep(
         self,
-        asked: PlainHead,
+        name: tuple[str, ...],
         key_name: str,
         spec: str,
         derivative: Derivative,
         mark: bytes,
         head: bytes,
     ) -> None:
-        name = (asked.path, *asked.accepts)
         held = self._memory.put(spec, derivative, mark) if sum(map(len, name)) <= MAX_NAME else None
         if held:
             held.head = head
             self._paths.learn(name, (key_name, held, b"", (spec.partition("/")[0], NATIVE)))
 
     def _parts(
-        self, asked: PlainHead, key: Key, made: int | None, body: bytes, head: bytes, counted: Counted
+        self, method: str, key: Key, made: int | None, body: bytes, head: bytes, counted: Counted
     ) -> Parts:
         date, quota = self._clock.lines(key, made)
-        if asked.method == hdrs.METH_GET:
+        if method == hdrs.METH_GET:
             self._note((key.counted_as, *counted))
-            return _OK, head, quota, date, b"\r\n", body
+            return OK, head, quota, date, b"\r\n", body
         self._note(None)
-        return _OK, head, quota, date, b"\r\n", b""
+        return OK, head, quota, date, b"\r\n", b""
 
     def _note(self, download: tuple[str, str, str] | None) -> None:
         """Count a hit, batched with those of the next moment: counting each alone would take a third of its
@@ -302,6 +283,14 @@ class FastPath:
         self._hits.inc(self._uncounted)
         self._refused.inc(self._uncounted_refused)
         self._uncounted = self._uncounted_refused = 0
+
+    def _note_made(self, request: web.BaseRequest, miss: Miss, found: Found) -> None:
+        """Count a cover that was just made, and remember the path of one that another process had made."""
+        counted = found.spec.size, NATIVE
+        if request.method == hdrs.METH_GET:
+            self._note_downloads(miss.key.counted_as, *counted, 1)
+        if found.held and not found.is_interim:
+            self.learn(request, miss.key, found.held, counted)
 
     def learn(
         self, request: web.BaseRequest, key: Key, held: MemoryEntry, counted: Counted, location: str = ""

@@ -18,6 +18,7 @@ from coverproxy.service.held_covers import Found
 from coverproxy.web import answers, fallback
 from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, OFFERS, SPEC
+from coverproxy.web.own_misses import RAISED
 from coverproxy.web.paths import path_of
 from coverproxy.web.shapes.base import PREFIX, find, shape_name
 from coverproxy.web.titles import named
@@ -45,6 +46,8 @@ async def serve(
     if until is not None:
         client = replace(client, waits=left(until))
     try:
+        if raised := request.get(RAISED):
+            raise raised
         found = await covers.cover(wanted, forms, client)
     except NoCover:
         nearest = await _nearest(covers, wanted, far) if far else None

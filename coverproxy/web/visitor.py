@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from coverproxy.accounts.visitor import Visitor
-from coverproxy.config import Config
-from coverproxy.domain.api_key import Key, KeyRole
+from coverproxy.domain.api_key import Key
 from coverproxy.web.app_keys import CONFIG
+from coverproxy.web.clients import visitor_of
 
 
 def site(request: web.BaseRequest) -> str | None:
@@ -23,30 +23,10 @@ def site(request: web.BaseRequest) -> str | None:
 
 
 def visitor(request: web.Request, key: Key) -> Visitor:
-    """Classify the client. A browser that shows a page says so; a client that says nothing is automated.
-
-    A Referer alone does not prolong the wait: programs send it too, and give up after a second.
-    How long a program waits is set by its key's role, and so is it for all requests with a key of the role
-    "server": one that passes on its readers' headers gives up as early as others.
-    """
-    shows_page = request.headers.get("Sec-Fetch-Dest") == "image"
-    config = request.app[CONFIG]
-    is_browser = shows_page and key.role != "server"
-    waits = config.render.browser_answer_within_seconds if is_browser else _waits(config, key.role)
-    return Visitor(key, is_automated=not (shows_page or _has_referer(request)), waits=waits)
+    """Classify the client: see clients.visitor_of()."""
+    return visitor_of(request.headers, key, request.app[CONFIG])
 
 
 def patience(request: web.Request, key: Key) -> float:
     """Return how many seconds the client waits for a cover."""
     return visitor(request, key).waits or request.app[CONFIG].render.answer_within_seconds
-
-
-def _waits(config: Config, role: KeyRole) -> float:
-    """Return how many seconds a role's program waits; 0: as render.answer_within_seconds says."""
-    if role == "server":
-        return config.roles.server.answer_within_seconds
-    return config.roles.batch.answer_within_seconds if role == "batch" else 0.0
-
-
-def _has_referer(request: web.BaseRequest) -> bool:
-    return request.headers.get("Referer", "").startswith(("http://", "https://"))

@@ -229,7 +229,7 @@ def _cover_info(parts: Parts) -> InfoService:
 
 def _covers(parts: Parts, books: InfoService) -> Covers:
     folder = parts.folder
-    held = HeldCovers(parts.memory, folder.cache, folder.catalogue, parts.lookups)
+    held = HeldCovers(parts.memory, folder.cache, folder.catalogue)
     health = _health(parts)
     return Covers(
         held=held, making=_making(parts, held, health), flights=parts.flights, remakes=parts.remakes,
