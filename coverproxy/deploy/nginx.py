@@ -9,15 +9,7 @@ from urllib.parse import urlsplit
 
 from coverproxy.config import Config, Front, ShapeName
 from coverproxy.deploy.template import filled
-from coverproxy.domain import schemes
-from coverproxy.domain.address_bounds import (
-    LONG_PATHS,
-    MANY_AT_ONCE,
-    MAX_LONG_PATH_BYTES,
-    MAX_PATH_BYTES,
-    MAX_QUERY_BYTES,
-    MAX_SEGMENTS,
-)
+from coverproxy.domain import address_bounds, schemes
 from coverproxy.domain.api_key import KEY_PREFIX, NAME_PATTERN
 from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
 
@@ -125,12 +117,13 @@ def _paths(config: Config) -> dict[str, Any]:
 def _bounds(config: Config) -> dict[str, Any]:
     """Return the bounds of addresses, bodies, connections and open files."""
     return {
-        "max_path": MAX_PATH_BYTES,
-        "long_paths": LONG_PATHS,
-        "max_long_path": MAX_LONG_PATH_BYTES,
-        "max_segments": MAX_SEGMENTS,
-        "max_query": MAX_QUERY_BYTES,
-        "many_at_once": "|".join(sorted(MANY_AT_ONCE)),
+        "max_path": address_bounds.MAX_PATH_BYTES,
+        "long_paths": address_bounds.LONG_PATHS,
+        "max_long_path": address_bounds.MAX_LONG_PATH_BYTES,
+        "max_segments": address_bounds.MAX_SEGMENTS,
+        "max_query": address_bounds.MAX_QUERY_BYTES,
+        "many_at_once": "|".join(sorted(address_bounds.MANY_AT_ONCE)),
+        "list_at_root": address_bounds.LIST_AT_ROOT,
         "upload_bytes": config.upload.max_bytes + FORM_BYTES,
         "connections": DEBIAN_CONNECTIONS,
         "files_needed": files_needed(config.front.open_files),
@@ -145,6 +138,7 @@ def _logs(front: Front) -> dict[str, Any]:
         "downloads_log": front.downloads_log,
         "download_shapes": sorted({"librarything", *(name for name, _ in _SHAPES)}),
         "fronts": [str(network) for network in front.networks if not network.is_loopback],
+        "trusted": [str(network) for network in front.networks],
     }
 
 

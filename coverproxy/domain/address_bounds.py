@@ -15,5 +15,11 @@ MAX_SEGMENTS = 20
 MAX_QUERY_BYTES = 4096
 """Longest query, in bytes, on addresses that do not take lists of identifiers."""
 
-MANY_AT_ONCE = frozenset({"info", "books", "get", "cover", "covers", "products"})
+MANY_AT_ONCE = frozenset({"info", "books", "books.json", "get", "cover", "covers", "products"})
 """Last path segments of addresses that take a long query: up to a thousand identifiers."""
+
+LIST_AT_ROOT = r"/*(?:devkey/+[^/?]+/*)?\?(?=(?:.*&)?(?i:size)=[SMLsml](?:&|\z))(?:.*&)?(?i:isbn)="
+"""Beginning of targets that do without such a segment: ChiliFresh's, with all numbers of a record.
+
+A set of encyclopedias has hundreds, and Evergreen counts a refusal. As nginx reads it, and Python with \\Z.
+"""

@@ -57,12 +57,13 @@ def send(answer: Answer) -> web.Response:
 
 def picture(
     derivative: Derivative, label: str, config: Answers, asked: web.BaseRequest, *, x_accel: bool = False,
-    is_interim: bool = False,
+    is_interim: bool = False, never_fails: bool = False,
 ) -> Answer:  # fmt: skip
     """Answer with a derivative: all of it, a part, or 304.
 
     *x_accel*: nginx is in front, and gets the file's path. *is_interim*: a better format is to follow
-    soon, so this one is not kept for long.
+    soon, so this one is not kept for long. *never_fails*: a condition that fails, and a range beyond the end,
+    get all of it. RFC 9110 §14.2 allows the latter; of the former nobody has anything who only reads.
     """
     etag, mtime, length = derivative.etag, derivative.mtime, len(derivative.body)
     headers = _picture_headers(derivative, label, config)
@@ -70,21 +71,28 @@ def picture(
         headers["Cache-Control"] = interim_keep(config)
     elif derivative.is_version(asked.query.get("v", "")):
         headers["Cache-Control"] = IMMUTABLE
-    if conditional.has_failed(asked.headers, etag, mtime):
+    has_failed = conditional.has_failed(asked.headers, etag, mtime)
+    if has_failed and not never_fails:
         return Answer(412, headers, b"")
-    if conditional.is_unchanged(asked.headers, etag, mtime):
+    if not has_failed and conditional.is_unchanged(asked.headers, etag, mtime):
         return Answer(304, headers, b"")
     headers["Content-Type"] = derivative.format.media_type
-    wanted = conditional.part(asked.headers, etag, mtime, length)
-    if wanted is None:
-        headers["Accept-Ranges"] = "bytes"  # like nginx, only in a 200
-        if x_accel and derivative.place:
-            return Answer(200, headers | {"X-Accel-Redirect": ACCEL + derivative.place}, b"")
-        return Answer(200, headers, derivative.body)
+    wanted = None if has_failed else conditional.part(asked.headers, etag, mtime, length)
+    is_spared = has_failed or (never_fails and wanted == conditional.NOTHING)
+    if wanted is None or is_spared:
+        by_nginx = x_accel and not is_spared  # which would decide the condition once more
+        return _whole(derivative, headers, by_nginx=by_nginx)
     if wanted == conditional.NOTHING:
         return Answer(416, headers | {"Content-Range": f"bytes */{length}"}, b"")
     headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{length}"
     return Answer(206, headers, derivative.body[wanted])
+
+
+def _whole(derivative: Derivative, headers: dict[str, str], *, by_nginx: bool) -> Answer:
+    headers["Accept-Ranges"] = "bytes"  # like nginx, only in a 200
+    if by_nginx and derivative.place:
+        return Answer(200, headers | {"X-Accel-Redirect": ACCEL + derivative.place}, b"")
+    return Answer(200, headers, derivative.body)
 
 
 def _picture_headers(derivative: Derivative, label: str, config: Answers) -> dict[str, str]:

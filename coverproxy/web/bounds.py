@@ -9,6 +9,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from coverproxy.domain.address_bounds import (
+    LIST_AT_ROOT,
     LONG_PATHS,
     MANY_AT_ONCE,
     MAX_LONG_PATH_BYTES,
@@ -39,16 +40,19 @@ _IN_JSON = re.compile(
 )
 _IN_XML = re.compile(r".*/(?:index\.aspx|hw7\.pl)\Z", re.IGNORECASE)
 _POSTED_XML = re.compile(r".*/contentcafe/contentcafe\.asmx/xmlpost", re.IGNORECASE)
+_OPEN_LIBRARYS = re.compile(r".*/[abw]/")
 _IN_WORDS = re.compile(r".*/iiif/[23]/")
 """Paths of other services that answer with JSON, XML or text, whose clients would take the placeholder for
 none of these.
 """
 
+_LIST_AT_ROOT = re.compile(LIST_AT_ROOT.replace(r"\z", r"\Z"))
+
 _BEGINNING = 200
 """Characters of a path that are looked at: what follows is the identifier."""
 
 _PICTURE = re.compile(
-    r"/+devkey/|/+(?:b/|images/P/|books/content|2\.0\.0/|poca/|getImage\.php|index\.aspx|hw7\.pl|contentcafe/"
+    r"/+devkey/|/+(?:[abw]/|images/P/|books/content|2\.0\.0/|poca/|getImage\.php|index\.aspx|hw7\.pl|contentcafe/"
     r"|[0-9x%-]+(?:\.jpg|/[sml])\Z)",
     re.IGNORECASE,
 )
@@ -59,7 +63,7 @@ _OWN = re.compile(r"(?:/+devkey/+[^/]+)?/+(?:iiif/[23]|bookcover|api/books|api/v
 
 _STRICT = re.compile(r"(?:^|&)(?:default=(?:404|false)|return_error=(?:true|1))(?:&|$)", re.IGNORECASE)
 
-_NUMBERED = re.compile(r"(?:/+devkey/+[^/]+)?/+b/+id/", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?:/+devkey/+[^/]+)?/+[abw]/+id/", re.IGNORECASE)
 """Pictures by Open Library's numbers: BookWyrm stores what opens as a picture, even where it is none."""
 
 _LINE = re.compile(rb"([A-Z]{3,10}) ([^ \r\n]+)")
@@ -78,13 +82,13 @@ def excess(target: str) -> str:
 
 
 def _excess_of_query(path: str, query: str) -> str:
-    takes_many = path.rstrip("/").rpartition("/")[2] in MANY_AT_ONCE
     fields = query.count("&") + 1
-    if fields > (most := MAX_LONG_FIELDS if takes_many else MAX_FIELDS):
+    if fields <= MAX_FIELDS and len(query) <= MAX_QUERY_BYTES:
+        return ""
+    is_long = path.rstrip("/").rpartition("/")[2] in MANY_AT_ONCE or _LIST_AT_ROOT.match(f"{path}?{query}")
+    if fields > (most := MAX_LONG_FIELDS if is_long else MAX_FIELDS):
         return f"the query has {fields} fields; expected at most {most}"
-    if len(query) > MAX_QUERY_BYTES and not takes_many:
-        return f"the query has {len(query)} bytes; expected at most {MAX_QUERY_BYTES}"
-    return ""
+    return "" if is_long else f"the query has {len(query)} bytes; expected at most {MAX_QUERY_BYTES}"
 
 
 def in_own_form(target: str, why: str, *, is_cut: bool = False) -> tuple[str, bytes] | None:
@@ -97,11 +101,10 @@ def in_own_form(target: str, why: str, *, is_cut: bool = False) -> tuple[str, by
     begun = path[:_BEGINNING]
     if _IN_JSON.match(begun) and not ("/covers" in begun and "format=img" in query):
         return _as_json(why)
-    if "/b/" in begun and path.endswith(".json"):
+    if path.endswith(".json") and _OPEN_LIBRARYS.match(begun):
         return _as_json(why)
     if _POSTED_XML.match(begun) or (_IN_XML.match(begun) and (is_cut or "index.xml" in query.lower())):
-        text = f'<?xml version="1.0" encoding="UTF-8"?>\n<ERROR>{escape(why)}</ERROR>\n'
-        return "text/xml; charset=utf-8", text.encode()
+        return "text/xml; charset=utf-8", as_xml(why)
     if _IN_WORDS.match(begun) or _NUMBERED.match(begun):
         return "text/plain; charset=utf-8", f"{why}\n".encode()
     return None
@@ -110,6 +113,15 @@ def in_own_form(target: str, why: str, *, is_cut: bool = False) -> tuple[str, by
 def in_form_of_others(target: str, why: str) -> tuple[str, bytes] | None:
     """Return the same for a path without a route, if everything beside it is another service's."""
     return in_own_form(target, why) if _OWN.match(target.partition("?")[0]) else None
+
+
+def as_xml(why: str) -> bytes:
+    """Return a refusal as XML, as an element in the root.
+
+    Of text in the root Koha's reader makes a bare text, and its page fails where it looks for one there.
+    """
+    inside = f"<ERRORS><ERROR>{escape(why)}</ERROR></ERRORS>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{inside}\n'.encode()
 
 
 def _as_json(why: str) -> tuple[str, bytes]:

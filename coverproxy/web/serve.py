@@ -20,7 +20,7 @@ from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, OFFERS, SPEC
 from coverproxy.web.own_misses import RAISED
 from coverproxy.web.paths import path_of
-from coverproxy.web.shapes.base import PREFIX, find, shape_name
+from coverproxy.web.shapes.base import PREFIX, SHAPE, find, shape_name
 from coverproxy.web.titles import named
 from coverproxy.web.visitor import patience, visitor
 
@@ -71,11 +71,16 @@ def _sent(request: web.Request, found: Found, extra: Mapping[str, str]) -> web.R
     config = request.app[CONFIG]
     label = "made" if found.is_made else "hit"
     answer = answers.picture(
-        found.derivative, label, config.answers, request,
-        x_accel=config.front.x_accel, is_interim=found.is_interim,
+        found.derivative, label, config.answers, request, x_accel=config.front.x_accel,
+        is_interim=found.is_interim, never_fails=_never_fails(request),
     )  # fmt: skip
     answer.headers.update(extra)
     return answers.send(answer)
+
+
+def _never_fails(request: web.Request) -> bool:
+    shape = request.get(SHAPE)
+    return shape is not None and shape.never_fails
 
 
 async def _nearest(covers: Covers, wanted: Wanted, far: Relation) -> EditionLink | None:
@@ -97,7 +102,7 @@ async def _of_edition(
     found = await request.app[COVERS].cover(other, forms_for(request, wanted), visitor(request, key))
     answer = answers.picture(
         found.derivative, CoverStatus.EDITION, request.app[CONFIG].answers, request,
-        is_interim=found.is_interim,
+        is_interim=found.is_interim, never_fails=_never_fails(request),
     )  # fmt: skip
     kept = answer.headers["Cache-Control"]
     answer.headers.update(fallback.headers(link, _place(request, key, other, link.other, size)))

@@ -53,7 +53,7 @@ def is_told(got: aiohttp.ClientResponse, body: bytes, kind: str, status: int, wh
         assert (told["title"], told["status"]) == (why.capitalize(), status)
         assert told["code"] == got.headers["X-Cover-Status"]
     elif kind == XML:
-        assert body.decode() == f'<?xml version="1.0" encoding="UTF-8"?><ERROR>{why}</ERROR>'
+        assert body.decode() == f'<?xml version="1.0" encoding="UTF-8"?><ERRORS><ERROR>{why}</ERROR></ERRORS>'
     else:
         assert body.decode() == f"{why.capitalize()}.\n"
     assert got.headers["Access-Control-Allow-Origin"] == "*"

@@ -102,7 +102,7 @@ async def test_an_address_that_is_too_long_is_answered_in_the_shapes_form(
     """Longer than the app takes, or than nginx itself reads: never HTML, and readable by other sites."""
     async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession(headers=BROWSER) as client:
         for address, status, kind in TOO_LONG:
-            if length < 16_384 and address.startswith(("/cover", "/api/books")):
+            if length < 16_384 and address.startswith(("/cover", "/api/books", "/?isbn")):
                 continue  # lists may be that long
             path = f"/devkey/{server.key.name}{address.format('1' * length)}"
             async with client.get(yarl.URL(front + path, encoded=True)) as got:

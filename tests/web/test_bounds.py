@@ -311,7 +311,7 @@ async def test_bytes_beyond_ascii_are_answered_in_the_form_of_the_address(
     [("/bookcover/x/y", "application/json"), ("/iiif/3//info.json", "text/plain; charset=utf-8"),
      ("/iiif/2/x/full/max/0", "text/plain; charset=utf-8"), ("/api/volumes/brief/json/", "application/json"),
      ("/api/volumes/brief/htid/1", "application/json"),
-     ("/api/books.json?bibkeys=1", "application/json")],
+     ("/api/books.xml?bibkeys=1", "application/json")],
 )  # fmt: skip
 async def test_what_is_no_route_of_another_service_is_refused_as_that_does(
     shared: Running, path: str, kind: str

@@ -73,4 +73,5 @@ SHAPE = Shape(
         ),
     ),
     refuse,
+    never_fails=True,
 )  # fmt: skip

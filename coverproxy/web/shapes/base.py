@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from coverproxy.config import ShapeName
-from coverproxy.domain.api_key import Key
+from coverproxy.domain.api_key import Key, is_secret
 from coverproxy.domain.errors import Busy, CoverError, TooLong, TooMany, Unavailable, UnknownKey
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.original import Original
@@ -102,13 +102,15 @@ class Shape:
     """The addresses of another service, serving the same covers.
 
     `key_of`: returns the key from the shape's own field. `refuse`: the shape's own refusal; None: as our own
-    addresses do.
+    addresses do. `never_fails`: its clients must see no error, not even one that they ask for by a
+    condition or a range.
     """
 
     name: ShapeName
     routes: tuple[Route, ...]
     refuse: Refuse = as_ever
     key_of: Callable[[web.Request], Awaitable[str | None]] = no_field
+    never_fails: bool = False
 
 
 CALLBACK = Parameter(
@@ -149,14 +151,20 @@ def answering(shape: Shape, route: Route) -> Callable[[web.Request], Awaitable[w
 async def _authorize(request: web.Request, shape: Shape) -> Key:
     """Return the key: of the path, of the shape's own field, or of the host.
 
+    Where the host's key pays, the field may hold the vendor's own name of the client, no key of ours.
     Raises UnknownKey, KeyNotForSite.
     """
-    named = request.match_info.get("key") or await shape.key_of(request)
-    name = named or request.app[CONFIG].shapes.hosts.get(_host(request))
+    accounts = request.app[ACCOUNTS]
+    in_path = request.match_info.get("key")
+    named = in_path or await shape.key_of(request)
+    pays = request.app[CONFIG].shapes.hosts.get(_host(request))
+    if pays and named and not in_path and accounts.account_of(named) is None and not is_secret(named):
+        named = None
+    name = named or pays
     if not name:
         raise UnknownKey("no key: expected /devkey/KEY before this path")
     request[PREFIX] = f"/devkey/{name}" if named else ""
-    return await request.app[ACCOUNTS].authorize(name, site(request))
+    return await accounts.authorize(name, site(request))
 
 
 def _host(request: web.Request) -> str:

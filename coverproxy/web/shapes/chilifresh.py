@@ -9,13 +9,11 @@ from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape, answering, asked_field, field, fields, listed
 
 SIZES = {"S": "small", "M": "medium", "L": "large"}
-MOST_NUMBERS = 50
-"""Numbers of a record that are looked up; a record with more has the best known ones in front."""
 
 
 async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve the cover of the first number that has one."""
-    texts = listed(fields(request).get("isbn", []))[:MOST_NUMBERS]
+    texts = listed(fields(request).get("isbn", []))
     size = SIZES.get(field(request, "size").strip().upper(), "medium")
     return await serve_first(
         request, key, identify.all_of(size, [(identify.scheme_of(text), text) for text in texts])

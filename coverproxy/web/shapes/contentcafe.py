@@ -29,13 +29,13 @@ from coverproxy.web.app_keys import COVERS
 from coverproxy.web.errors import Meaning, told
 from coverproxy.web.serve import left, serve_first
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import Route, Shape, field, find, with_body
+from coverproxy.web.shapes.base import MAX_IDS, Route, Shape, field, find, with_body
 from coverproxy.web.visitor import patience, visitor
 
 NAMESPACE = "http://ContentCafe2.btol.com"
 SIZES = {"S": "small", "M": "medium", "L": "large"}
-MOST_KEYS = 50
-"""Most identifiers that are looked up of one request: Evergreen sends a book's ISBNs and UPCs."""
+MOST_KEYS = MAX_IDS
+"""Most identifiers that are looked up of one request: Evergreen sends a record's ISBNs and UPCs."""
 
 _FORM = "application/x-www-form-urlencoded"
 _XML = "text/xml; charset=utf-8"

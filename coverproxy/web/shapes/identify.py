@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from coverproxy.domain import schemes
 from coverproxy.domain.errors import CoverError, NoCover, NotAnIdentifier
@@ -13,6 +13,8 @@ _PREFIXED = re.compile(
     r"(?:[a-z][a-z0-9-]*:(?=ppn:))?(isbn|issn|ismn|oclc|lccn|olid|ean|upc|ppn)[:\s]*(.*)",
     re.IGNORECASE | re.DOTALL,
 )
+
+_BARE = re.compile(r"[0-9][0-9 -]{6,16}[0-9Xx]")
 
 
 def wanted(size: str, scheme: str, text: str) -> Wanted:
@@ -42,6 +44,19 @@ def bibkeys(size: str, texts: Iterable[str]) -> dict[str, Wanted]:
         with contextlib.suppress(NotAnIdentifier, NoCover):
             found[text] = bibkey(size, text)
     return found
+
+
+def numbers(size: str, texts: Collection[str]) -> dict[str, Wanted]:
+    """Read keys, or bare numbers of any kind, by their text, omitting invalid ones.
+
+    For services that take what stands below a barcode: not every EAN is a book's.
+    """
+    found = bibkeys(size, texts)
+    for text in texts:
+        if text not in found and _BARE.fullmatch(text):
+            with contextlib.suppress(NotAnIdentifier):
+                found[text] = wanted(size, scheme_of(text), text)
+    return {text: found[text] for text in texts if text in found}
 
 
 def scheme_of(text: str) -> str:

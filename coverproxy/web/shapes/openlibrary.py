@@ -1,4 +1,7 @@
-"""Open Library's covers: /b/{key}/{value}-{S|M|L}.jpg, and .json (openlibrary.org/dev/docs/api/covers)."""
+"""Open Library's covers: /b/{key}/{value}-{S|M|L}.jpg, and .json (openlibrary.org/dev/docs/api/covers).
+
+Its photos of authors are at /a/, and its covers of works at /w/: an OLID says which it is, so all are one.
+"""
 
 import re
 from dataclasses import replace
@@ -21,12 +24,15 @@ from coverproxy.domain.json_fields import Px
 from coverproxy.domain.spec import Wanted
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import Parameter
-from coverproxy.web.app_keys import COVERS
+from coverproxy.web.app_keys import COVERS, KEY
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve
 from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, find, json, with_body
 from coverproxy.web.sizes import MOST_WISHED, sizes_for
+from coverproxy.web.visitor import visitor
+
+_TEXT = "text/plain; charset=utf-8"
 
 SIZES = {"S": "small", "M": "medium", "L": "large"}
 
@@ -49,7 +55,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve a cover, or its number and sides as JSON."""
     found = _NAME.fullmatch(request.match_info["name"].lstrip("/"))
     if found is None:
-        raise MalformedPath("expected /b/KEY/VALUE-S.jpg, -M.jpg, -L.jpg, .jpg or .json")
+        raise MalformedPath("expected /b/KEY/VALUE-S.jpg, -M.jpg, -L.jpg, .jpg or .json; or /a/, /w/")
     largest = sizes_for(request, key).snapped(width=MOST_WISHED)
     size = SIZES[found["size"].upper()] if found["size"] else largest
     wanted = await _read(request, size, request.match_info["kind"].lower(), found["value"])
@@ -99,15 +105,22 @@ async def _number(request: web.Request, item: Identifier) -> int:
 def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: bool) -> Answer | None:
     """Refuse as Open Library does: `default=false` is 404 with an empty body.
 
-    An unknown picture number is always 404: BookWyrm stores whatever opens as a picture.
+    An unknown picture number is always 404, and of one that cannot be made now no program gets the pixel:
+    BookWyrm and audiobookshelf store whatever opens as a picture, and never ask again.
     """
     is_absent = isinstance(error, NoCover | NotAnIdentifier)
     if request.path.lower().endswith(".json"):
         return as_json(request, error, replace(how, status=404) if is_absent else how, is_strict)
     is_number = request.match_info.get("kind", "").lower() == "id"
-    if is_absent and (is_strict or is_number):
-        return with_body(request, error, how, "text/plain; charset=utf-8", b"", 404)
+    is_for_now = is_number and not how.is_hard and _is_program(request)
+    if is_for_now or (is_absent and (is_strict or is_number)):
+        return with_body(request, error, how, _TEXT, b"", 404 if is_absent else 0)
     return None
+
+
+def _is_program(request: web.Request) -> bool:
+    key = request.get(KEY)
+    return key is not None and visitor(request, key).is_automated
 
 
 _PARAMETERS = (
@@ -123,11 +136,16 @@ _PARAMETERS = (
 
 SHAPE = Shape(
     "openlibrary",
-    (
+    tuple(
         Route(
-            "/b/{kind}/{name}", cover, "A cover, as Open Library has it", ("image/gif", "image/jpeg", JSON),
-            _PARAMETERS, pattern=r"/b/{kind}/{name:[\s\S]+}",
-        json=PictureNumber,),
+            path, cover, says, ("image/gif", "image/jpeg", JSON), _PARAMETERS,
+            pattern=path.replace("{name}", r"{name:[\s\S]+}"), json=PictureNumber,
+        )
+        for path, says in (
+            ("/b/{kind}/{name}", "A cover, as Open Library has it"),
+            ("/a/{kind}/{name}", "An author's photo, as Open Library has it"),
+            ("/w/{kind}/{name}", "A work's cover, as Open Library has it"),
+        )
     ),
     refuse,
 )  # fmt: skip

@@ -97,7 +97,8 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
         raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
     sought = await find(request, identify.bibkeys("medium", listed(asked["bibkeys"])))
     told = {text: _told(request, command, text, original) for text, original in sought.found.items()}
-    variable = "" if asked.get("format", [""])[0].lower() == "json" else VARIABLE
+    ending = request.path.rpartition(".")[2]  # /api/books.json, unless a field says more
+    variable = "" if asked.get("format", [ending])[0].lower() == "json" else VARIABLE
     return json(request, told, is_settled=sought.is_settled, name=name, variable=variable)
 
 
@@ -134,6 +135,14 @@ def _data(request: web.Request, original: Original) -> BooksData:
     }
 
 
+def _read_data(request: web.Request, original: Original) -> BooksData:
+    """Describe a book with addresses by its identifier: Evergreen fetches them, and counts errors.
+
+    Of a number, programs get one where the picture cannot be made now.
+    """
+    return {**_data(request, original), "cover": _at(request, original, path_of(original.identifier))}
+
+
 def _name(book: Identifier) -> str:
     return f"/books/{book.scheme}:{book.value}"
 
@@ -149,7 +158,10 @@ def _pictures(request: web.Request, original: Original) -> BooksCover:
     """Return the three addresses; for ISBNs by number, since BookWyrm parses that from them."""
     book = original.identifier
     place = f"id/{book.value}" if book.scheme in (ISBN, schemes.ISMN) else path_of(book)
+    return _at(request, original, place)
 
+
+def _at(request: web.Request, original: Original, place: str) -> BooksCover:
     def at(letter: str) -> str:
         return versioned(f"{start(request)}/b/{place}-{letter}.jpg", original)
 
@@ -182,7 +194,7 @@ async def volume(request: web.Request, key: Key) -> web.StreamResponse:
 def _items(text: str) -> Mapping[str, list[str]]:
     """Parse the items, by the name to answer under: their `id`, else their whole text."""
     items: dict[str, list[str]] = {}
-    for item in text.split("|"):
+    for item in text.removesuffix(".json").split("|"):
         parts = [part for part in item.split(";") if part.strip()]
         names = [part[3:] for part in parts if part.lower().startswith("id:")]
         items[names[0] if names else item] = [part for part in parts if not part.lower().startswith("id:")]
@@ -195,8 +207,8 @@ def _items(text: str) -> Mapping[str, list[str]]:
 def _record(request: web.Request, original: Original) -> ReadRecords:
     book = original.identifier
     record: ReadRecord = {
-        "isbns": [book.value] if book.scheme == ISBN else [],
-        "data": _data(request, original),
+        "isbns": [each for kind in ("isbn_10", "isbn_13") for each in _identifiers(book).get(kind, [])],
+        "data": _read_data(request, original),
     }
     return {"records": {_name(book): record}, "items": []}
 
@@ -204,24 +216,27 @@ def _record(request: web.Request, original: Original) -> ReadRecords:
 SHAPE = Shape(
     "openlibrary-books",
     (
-        Route(
-            "/api/books",
-            books,
-            "Which books have covers, as Open Library's Books API",
-            (JSON, SCRIPT),
-            (
-                BIBKEYS,
-                Parameter(
-                    "jscmd",
-                    "query",
-                    "viewapi, data or details.",
-                    {"type": "string", "enum": [*COMMANDS]},
-                    "data",
+        *(
+            Route(
+                f"/api/books{ending}",
+                books,
+                "Which books have covers, as Open Library's Books API",
+                (JSON, SCRIPT),
+                (
+                    BIBKEYS,
+                    Parameter(
+                        "jscmd",
+                        "query",
+                        "viewapi, data or details.",
+                        {"type": "string", "enum": [*COMMANDS]},
+                        "data",
+                    ),
+                    Parameter("format", "query", "json, or a script.", {"type": "string"}, "json"),
+                    CALLBACK,
                 ),
-                Parameter("format", "query", "json, or a script.", {"type": "string"}, "json"),
-                CALLBACK,
-            ),
-            json=dict[str, BooksDetails | BooksView | BooksData],
+                json=dict[str, BooksDetails | BooksView | BooksData],
+            )
+            for ending in ("", ".json")
         ),
         Route(
             "/api/volumes/brief/json/{items}",

@@ -52,7 +52,7 @@ async def products(request: web.Request, key: Key) -> web.StreamResponse:
     asked = fields(request)
     if "eans" not in asked:
         raise BadQuestion("expected eans=…")
-    sought = await find(request, identify.bibkeys("medium", listed(asked["eans"])))
+    sought = await find(request, identify.numbers("medium", listed(asked["eans"])))
     told: OrbProducts = {"data": [_told(request, *each) for each in sought.found.items()]}
     return json(request, told, is_settled=sought.is_settled, name=None)
 

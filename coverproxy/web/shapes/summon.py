@@ -9,13 +9,11 @@ from coverproxy.web.shapes import identify
 from coverproxy.web.shapes.base import Route, Shape, listed
 
 NAMES = ("small", "medium", "large")
-MOST_ISBNS = 50
-"""ISBNs of a record that are looked up."""
 
 
 async def picture(request: web.Request, key: Key) -> web.StreamResponse:
     """Serve the first of several ISBNs that has a cover: its bytes, where Summon would redirect."""
-    texts = listed([request.match_info["isbns"].replace("_", ",")])[:MOST_ISBNS]
+    texts = listed([request.match_info["isbns"].replace("_", ",")])
     choices = identify.all_of(request.match_info["size"].lower(), [("isbn", text) for text in texts])
     return await serve_first(request, key, choices)
 

@@ -10,6 +10,7 @@ from coverproxy.domain.errors import CoverError, MalformedPath, NoCover, NotAnId
 from coverproxy.web import answers
 from coverproxy.web.answers import Answer
 from coverproxy.web.api.address import EXAMPLE_KEY, Parameter
+from coverproxy.web.bounds import as_xml
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
@@ -72,7 +73,7 @@ def refuse(request: web.Request, error: CoverError, how: Meaning, is_strict: boo
     """Refuse the index with XML, and a picture as our own addresses do."""
     if _INDEX not in request.path_qs.lower():
         return None
-    return with_body(request, error, how, _XML, f"{_HEAD}<ERROR>{how.title}</ERROR>\n".encode())
+    return with_body(request, error, how, _XML, as_xml(how.title))
 
 
 SHAPE = Shape(

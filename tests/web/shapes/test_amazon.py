@@ -1,9 +1,11 @@
 """Amazon's pictures: the sizes that modifiers name, and 200 for everything."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import COVERED, UNCOVERED, Running
+from conftest import COVERED, UNCOVERED, Running, Start
+from fronting import before
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -107,3 +109,31 @@ async def test_never_anything_but_200(server: Running, name: str, query: str) ->
 
     assert got.status == 200
     assert got.headers["Content-Type"] in ("image/gif", "image/jpeg")
+
+
+FAILING = (
+    {"If-Match": '"another"'}, {"If-Unmodified-Since": "Mon, 01 Jan 1990 00:00:00 GMT"},
+    {"Range": "bytes=99999999-"}, {"Range": "bytes=-0"}, {"If-Match": "x", "Range": "bytes=0-0"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("x_accel", [False, True])
+async def test_conditions_do_not_fail(start: Start, tmp_path: Path, *, x_accel: bool) -> None:
+    """A condition that fails, and a range beyond the end, get the whole cover, by the app and through nginx.
+
+    A part and an unchanged picture are still 206 and 304; our own address says what failed.
+    """
+    server = await start(front={"x_accel": x_accel})
+    path, own = at(server, f"{TEN}.01.MZZZZZZZ.jpg"), server.path()
+    whole = (await server.get(path)).headers["ETag"]
+    async with before(server, tmp_path / "nginx") as front:
+        for headers in FAILING:
+            for at_host in (front,) if x_accel else (front, server.listeners.url):
+                async with server.client.get(at_host + path, headers=headers) as answer:
+                    assert (answer.status, answer.headers["ETag"]) == (200, whole), headers
+                    assert (await answer.read()).startswith(b"\xff\xd8"), headers
+                async with server.client.get(at_host + own, headers=headers) as answer:
+                    assert answer.status in (412, 416), headers
+        for status, headers in ((206, {"Range": "bytes=0-9"}), (304, {"If-None-Match": whole})):
+            async with server.client.get(front + path, headers=headers) as answer:
+                assert answer.status == status
