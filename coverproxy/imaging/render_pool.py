@@ -207,10 +207,6 @@ class RenderPool:
                 return
         self._turns += 1
 
-    async def start(self, work: Callable[[], T]) -> T:
-        """Run *work* on a render thread before anyone holds a place."""
-        return await self._threads.run(work)
-
     def close(self) -> None:
         """Stop the threads: running work is finished, waiting work is dropped."""
         self._threads.close()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,11 +66,12 @@ class RenderReply:
 class RenderProcess:
     """One process, and the memory that it shares with us. For one thread at a time.
 
-    The kernel kills it with the thread that started it, so that thread MUST be long-lived.
+    The kernel kills it with the thread that started it, so *starter*'s thread MUST outlive its use.
     """
 
-    def __init__(self, bounds: Bounds, command: Sequence[str] = ()) -> None:
+    def __init__(self, bounds: Bounds, starter: Executor, command: Sequence[str] = ()) -> None:
         self._bounds = bounds
+        self._starter = starter
         self._command = command
         self._memory = os.memfd_create("picture", os.MFD_CLOEXEC)
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,11 +87,7 @@ class RenderProcess:
         numbers = (*handles, os.getpid(), bounds.memory_bytes, _file_bytes(bounds), bounds.niceness)
         command = [*(self._command or COMMAND), *map(str, numbers)]
         try:
-            with held(GROUP_SIGNALS):  # it decides nothing: until it can ignore them, they would end it
-                self._process = subprocess.Popen(  # noqa: S603 - our own program
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=handles,
-                    env=environment(),
-                )  # fmt: skip
+            self._process = self._starter.submit(_popen, command, handles).result()
         except OSError:
             ours.close()
             raise
@@ -273,6 +271,14 @@ class RenderProcess:
         """End the process, which exits by itself once its socket closes, and free its memory."""
         self._end(_DYING_SECONDS)
         os.close(self._memory)
+
+
+def _popen(command: list[str], handles: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+    null = subprocess.DEVNULL
+    with held(GROUP_SIGNALS):  # it decides nothing: until it can ignore them, they would end it
+        return subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=null, stdout=null, pass_fds=handles, env=environment()
+        )
 
 
 def _wait_at_most(asked: socket.socket, seconds: float) -> None:

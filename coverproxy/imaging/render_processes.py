@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from coverproxy.imaging.render_process import Bounds, RenderProcess, RenderReply
@@ -12,7 +13,9 @@ class RenderProcesses:
     """The pool of render processes: as many as may decode at once."""
 
     def __init__(self, count: int, bounds: Bounds, command: Sequence[str] = ()) -> None:
-        self._all = [RenderProcess(bounds, command) for _ in range(count)]
+        # The kernel kills a child with the thread that started it, and the caller's may end at any moment.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="start")
+        self._all = [RenderProcess(bounds, self._starter, command) for _ in range(count)]
         # The last one used is the next: fewer are awake. A LifoQueue would take 13 calls of Python a picture.
         self._free = list(self._all)
         self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -20,10 +23,7 @@ class RenderProcesses:
             self._turns.put(None)
 
     def start(self) -> None:
-        """Start all of them and wait until they are ready.
-
-        MUST be called by a long-lived thread, before any run(). Raises Unavailable.
-        """
+        """Start all of them and wait until they are ready. MUST come before any run(). Raises Unavailable."""
         for process in self._all:
             process.restart()
         for process in self._all:
@@ -75,3 +75,4 @@ class RenderProcesses:
         """End all processes. None may be in use."""
         for process in self._all:
             process.close()
+        self._starter.shutdown()

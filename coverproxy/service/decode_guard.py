@@ -97,7 +97,7 @@ class DecodeGuard:
             log.fault(_log, "a quarantine cannot be stored", exc)
 
     def start(self) -> None:
-        """Start the render processes before they are needed. Blocks; MUST be called by a long-lived thread.
+        """Start the render processes before they are needed. Blocks.
 
         If they do not start, fault() says so, and each cover tries again; existing covers are served.
         """

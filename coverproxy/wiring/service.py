@@ -187,8 +187,8 @@ async def _open_renders(
     guard = await asyncio.to_thread(stack.enter_context, open_guard(config, shelf, metrics, processes))
     renders = RenderPool(config.render.threads, config.render.queue, config.render.answer_within_seconds)
     stack.callback(renders.close)
-    if not given:  # on a render thread: the kernel kills a child when the thread that started it ends
-        await renders.start(guard.start)
+    if not given:
+        await asyncio.to_thread(guard.start)
     return guard, renders
 
 
