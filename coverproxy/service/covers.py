@@ -223,6 +223,10 @@ class Covers:
         """Find which books have a cover, asking sources for *within* seconds. Raises Busy, Unavailable."""
         return await self._books.find(wanted, within)
 
+    async def made(self, specs: Iterable[Spec]) -> set[Spec]:
+        """Return those that are on this disk, so that they cost nobody anything."""
+        return await run_in(self._lookups, lambda: {spec for spec in specs if self._held.exists(spec)})
+
     async def best(self, reading: Reading) -> Original | None:
         """Return the original that is shown for a reading, or None. Raises Unavailable."""
         return await self._holdings.best(reading)

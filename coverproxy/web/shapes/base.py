@@ -10,9 +10,10 @@ from aiohttp import web
 from coverproxy.config import ShapeName
 from coverproxy.domain.api_key import Key, is_secret
 from coverproxy.domain.errors import Busy, CoverError, TooLong, TooMany, Unavailable, UnknownKey
+from coverproxy.domain.formats import Format
 from coverproxy.domain.identifier import Identifier
 from coverproxy.domain.original import Original
-from coverproxy.domain.spec import Wanted
+from coverproxy.domain.spec import Spec, Wanted
 from coverproxy.service.find_covers import Sought
 from coverproxy.stats.downloads import NATIVE
 from coverproxy.web import answers, jsonp
@@ -228,6 +229,26 @@ async def find(request: web.Request, wanted: Mapping[str, Wanted], within: float
         return await request.app[COVERS].find(wanted, within)
     except (Busy, Unavailable):
         return Sought({}, is_settled=False)
+
+
+async def find_shown(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
+    """Find the same, without covers that must be made and that the key may not have made any more today.
+
+    Their addresses would give the pixel, which many a page shows as a cover. Covers in an object store, which
+    other nodes made, cost nothing either: with one, all are told.
+    """
+    sought = await find(request, wanted)
+    accounts, key = request.app[ACCOUNTS], request[KEY]
+    may_make = accounts.counted_today(key) is None or accounts.allowance(key).left > 0
+    if may_make or not sought.found or request.app[CONFIG].store.objects:
+        return sought
+    specs = {
+        text: Spec(original.identifier, wanted[text].size, Format.JPEG)
+        for text, original in sought.found.items()
+    }
+    made = await request.app[COVERS].made(specs.values())
+    shown = {text: original for text, original in sought.found.items() if specs[text] in made}
+    return Sought(shown, is_settled=sought.is_settled and len(shown) == len(sought.found))
 
 
 def cover_address(request: web.Request, original: Original, size: str = "medium") -> str:

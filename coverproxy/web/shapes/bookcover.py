@@ -10,7 +10,7 @@ from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, Pending
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, field, find, json
+from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, field, find_shown, json
 
 
 class CoverUrl(TypedDict):
@@ -53,7 +53,7 @@ async def _answer(request: web.Request, text: str) -> web.Response:
         wanted = identify.wanted(size, "isbn", digits)
     except CoverError as exc:
         raise NoCover(_NONE) from exc  # it looks no further than at the number of digits
-    sought = await find(request, {"": wanted})
+    sought = await find_shown(request, {"": wanted})
     if "" not in sought.found:
         raise (NoCover if sought.is_settled else Pending)(_NONE)
     told: CoverUrl = {"url": cover_address(request, sought.found[""], size)}

@@ -18,7 +18,7 @@ from coverproxy.web.shapes.base import (
     as_json,
     cover_address,
     fields,
-    find,
+    find_shown,
     json,
     listed,
 )
@@ -41,7 +41,7 @@ async def cover(request: web.Request, key: Key) -> web.StreamResponse:
     if len(texts) != 1 or len(texts[0]) < _SHORTEST:
         raise BadQuestion("ID parameter is missing")
     provider = chosen(asked.get("provider", []))
-    sought = await find(request, identify.numbers("medium", listed(texts)))
+    sought = await find_shown(request, identify.numbers("medium", listed(texts)))
     found = {text: cover_address(request, each) for text, each in sought.found.items()}
     told: CoceCovers = {text: {provider: url} if "all" in asked else url for text, url in found.items()}
     return json(request, told, is_settled=sought.is_settled, name=name)

@@ -27,7 +27,7 @@ from coverproxy.web.shapes.base import (
     asked_field,
     field,
     fields,
-    find,
+    find_shown,
     json,
 )
 
@@ -55,7 +55,7 @@ async def _see_also(request: web.Request, name: str | None) -> web.Response:
         wanted = {"": identify.bibkey("medium", field(request, "id"))}
     except (NoCover, NotAnIdentifier):
         wanted = {}
-    sought = await find(request, wanted)
+    sought = await find_shown(request, wanted)
     original = sought.found.get("")
     told = _told(request, original) if original else _NONE
     return json(request, told, is_settled=sought.is_settled, name=name)

@@ -31,7 +31,7 @@ from coverproxy.web.shapes.base import (
     asked_field,
     field,
     fields,
-    find,
+    find_shown,
     json,
     listed,
     page_address,
@@ -72,7 +72,7 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
         raise BadQuestion(f"jscmd={command[:40]!r}; expected viewapi")
     if "bibkeys" not in asked:
         raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
-    sought = await find(request, identify.bibkeys("small", listed(asked["bibkeys"])))
+    sought = await find_shown(request, identify.bibkeys("small", listed(asked["bibkeys"])))
     told = {text: _view(request, text, original) for text, original in sought.found.items()}
     return json(request, told, is_settled=sought.is_settled, name=name, variable=VARIABLE)
 

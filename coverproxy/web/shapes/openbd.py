@@ -24,7 +24,7 @@ from coverproxy.web.shapes.base import (
     as_json,
     cover_address,
     fields,
-    find,
+    find_shown,
     json,
 )
 
@@ -128,7 +128,7 @@ async def _answer(request: web.Request, text: str, most: int) -> web.Response:
             wanted[each] = identify.wanted("large", "isbn", each)
         except (NoCover, NotAnIdentifier):
             continue
-    sought = await find(request, wanted)
+    sought = await find_shown(request, wanted)
     books = [sought.found.get(each) for each in texts]
     told = [_told(request, each) if each else None for each in books]
     return json(request, told, is_settled=sought.is_settled, name=None)

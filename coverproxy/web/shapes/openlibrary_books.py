@@ -26,7 +26,7 @@ from coverproxy.web.shapes.base import (
     Shape,
     as_json,
     fields,
-    find,
+    find_shown,
     json,
     listed,
     page_address,
@@ -95,7 +95,7 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
         raise BadQuestion(f"jscmd={command[:40]!r}; expected one of {', '.join(COMMANDS)}")
     if "bibkeys" not in asked:
         raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
-    sought = await find(request, identify.bibkeys("medium", listed(asked["bibkeys"])))
+    sought = await find_shown(request, identify.bibkeys("medium", listed(asked["bibkeys"])))
     told = {text: _told(request, command, text, original) for text, original in sought.found.items()}
     ending = request.path.rpartition(".")[2]  # /api/books.json, unless a field says more
     variable = "" if asked.get("format", [ending])[0].lower() == "json" else VARIABLE
@@ -173,7 +173,7 @@ async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
     name = jsonp.callback(fields(request).get("callback", []))
     items = _items(request.match_info["items"])
     every = {text for texts in items.values() for text in texts}
-    sought = await find(request, identify.bibkeys("medium", every))
+    sought = await find_shown(request, identify.bibkeys("medium", every))
     found = {
         name: next((sought.found[text] for text in texts if text in sought.found), None)
         for name, texts in items.items()
@@ -186,7 +186,7 @@ async def volume(request: web.Request, key: Key) -> web.StreamResponse:
     """Return the book of one identifier; an empty list if it has no cover."""
     name = jsonp.callback(fields(request).get("callback", []))
     text = f"{request.match_info['kind']}:{request.match_info['value'].removesuffix('.json')}"
-    sought = await find(request, identify.bibkeys("medium", [text]))
+    sought = await find_shown(request, identify.bibkeys("medium", [text]))
     told: ReadRecords | list[str] = _record(request, sought.found[text]) if text in sought.found else []
     return json(request, told, is_settled=sought.is_settled, name=name)
 

@@ -12,7 +12,17 @@ from coverproxy.domain.errors import BadQuestion
 from coverproxy.domain.original import Original
 from coverproxy.web.api.address import Parameter
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import JSON, Route, Shape, as_json, cover_address, fields, find, json, listed
+from coverproxy.web.shapes.base import (
+    JSON,
+    Route,
+    Shape,
+    as_json,
+    cover_address,
+    fields,
+    find_shown,
+    json,
+    listed,
+)
 
 
 class OrbPicture(TypedDict):
@@ -52,7 +62,7 @@ async def products(request: web.Request, key: Key) -> web.StreamResponse:
     asked = fields(request)
     if "eans" not in asked:
         raise BadQuestion("expected eans=…")
-    sought = await find(request, identify.numbers("medium", listed(asked["eans"])))
+    sought = await find_shown(request, identify.numbers("medium", listed(asked["eans"])))
     told: OrbProducts = {"data": [_told(request, *each) for each in sought.found.items()]}
     return json(request, told, is_settled=sought.is_settled, name=None)
 

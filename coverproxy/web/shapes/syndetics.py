@@ -14,7 +14,7 @@ from coverproxy.web.bounds import as_xml
 from coverproxy.web.errors import Meaning
 from coverproxy.web.serve import serve_first
 from coverproxy.web.shapes import identify
-from coverproxy.web.shapes.base import Route, Shape, fields, find, in_field, keep, with_body
+from coverproxy.web.shapes.base import Route, Shape, fields, find_shown, in_field, keep, with_body
 
 SCHEMES = ("isbn", "issn", "oclc", "upc")
 """Its identifiers, in the order to try them."""
@@ -62,7 +62,7 @@ async def _index(request: web.Request, named: list[tuple[str, str]]) -> web.Resp
         choices = identify.all_of("medium", named)
     except (NoCover, NotAnIdentifier):
         choices = []
-    sought = await find(request, {str(at): each for at, each in enumerate(choices)})
+    sought = await find_shown(request, {str(at): each for at, each in enumerate(choices)})
     inside = "<SC>SC.GIF</SC><MC>MC.GIF</MC><LC>LC.JPG</LC>"
     text = f"{_HEAD}<INDEX>{inside}</INDEX>\n" if sought.found else f"{_HEAD}<INDEX/>\n"
     headers = {**answers.COMMON, **keep(request, is_settled=sought.is_settled), "Content-Type": _XML}

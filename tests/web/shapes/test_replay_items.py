@@ -237,3 +237,31 @@ async def test_json_names_the_scheme_that_a_front_before_nginx_has(start: Start,
             async with server.client.get(front + path, headers=sent) as got:
                 url = orjson.loads(await got.read())[COVERED]
             assert url.startswith(f"{scheme}://covers.example.org/"), trusted
+
+
+LISTS = (
+    ("/cover?id={}", b"{}"), ("/api/books?bibkeys={}&format=json&jscmd=data", b"{}"),
+    ("/api/volumes/brief/json/isbn:{}", b"{}"), ("/v1/get?isbn={}", b"[null]"),
+    ("/v1/products?eans={}", b'{"data":[]}'), ("/covers/?format=seealso&id={}", b'["",[],[],[]]'),
+)  # fmt: skip
+
+
+async def test_what_may_not_be_made_any_more_is_left_out(server: Running) -> None:
+    """With the quota used up a list names covers that are made, and no others: Koha and Aspen would show the
+    pixel. Nobody keeps such an answer; and descriptions, which are no addresses of pictures, stay."""
+    poor = await server.new_key(daily_limit=0)
+    at = f"/devkey/{poor.name}"
+    for path, none in LISTS:
+        got = await by(server, at + path.format(COVERED))
+        assert (got.status, got.body, got.headers["Cache-Control"]) == (200, none, "no-store"), path
+    index = await by(server, f"{at}/index.aspx?isbn={COVERED}/index.xml")
+    assert (len(etree.fromstring(index.body)), index.headers["Cache-Control"]) == (0, "no-store")
+    assert (await by(server, f"{at}/iiif/3/{COVERED}/info.json")).status == 200
+
+    for size in ("medium", "large"):
+        await server.get(server.path(size=size))
+    for path, none in LISTS:
+        got = await by(server, at + path.format(COVERED))
+        assert (got.status, got.body == none) == (200, False), path
+        assert got.headers["Cache-Control"].startswith("public"), path
+    assert server.service.accounts.made_today(poor) == 0
