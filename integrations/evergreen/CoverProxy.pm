@@ -30,6 +30,9 @@ sub base_url {
     return $url;
 }
 
+# Without this Evergreen hands over one ISBN only, and nothing of records that have none.
+sub expects_keyhash { return 1; }
+
 sub jacket_small  { return $_[0]->_jacket('small',  $_[1]); }
 sub jacket_medium { return $_[0]->_jacket('medium', $_[1]); }
 sub jacket_large  { return $_[0]->_jacket('large',  $_[1]); }
@@ -50,7 +53,7 @@ sub _jacket {
         my ($scheme, $value) = @$pair;
         my $response = $AC->get_url($self->base_url . "/$size/$scheme/$value.jpg") or next;
         my $status = $response->header('X-Cover-Status') || '';
-        next unless $status eq '' || $status =~ /^(?:hit|made|stale|edition)$/;
+        next unless $status eq '' || $status =~ /^(?:hit|made|edition)$/;
         next unless ($response->header('Content-Type') || '') =~ m{^image/jpeg};
         return {
             content_type => 'image/jpeg',
@@ -61,19 +64,20 @@ sub _jacket {
     return 0;
 }
 
-# Evergreen hands over an ISBN, or (since 2.5) a hash of lists by kind.
+# Evergreen hands over an ISBN, or (since 2.5) a hash of lists by kind. Of ISBNs, a request takes several: the first
+# that has a cover counts.
 sub _identifiers {
     my $keys = shift;
     my %lists = ref $keys eq 'HASH' ? %$keys : (isbn => [$keys]);
     my @found;
-    for my $kind ([isbn => 'isbn'], [issn => 'issn'], [upc => 'ean']) {
-        my ($name, $scheme) = @$kind;
+    for my $kind ([isbn => 'isbn', 8], [issn => 'issn', 1], [upc => 'ean', 1], [oclc => 'oclc', 1]) {
+        my ($name, $scheme, $most) = @$kind;
         my $list = $lists{$name};
-        my ($first) = grep { defined && /\S/ } ref $list eq 'ARRAY' ? @$list : ($list);
-        next unless defined $first;
-        my $value = $first;
-        $value =~ s/[^0-9A-Za-z]//g;
-        push @found, [$scheme, $value] if length $value;
+        my @values = grep { defined && /\S/ } ref $list eq 'ARRAY' ? @$list : ($list);
+        s/[^0-9A-Za-z]//g for @values;
+        @values = grep { length } @values;
+        splice @values, $most if @values > $most;
+        push @found, [$scheme, join '%7C', @values] if @values;
     }
     return @found;
 }

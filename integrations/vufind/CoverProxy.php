@@ -50,15 +50,17 @@ class CoverProxy extends \VuFind\Content\AbstractCover
     }
 
     /**
-     * Give the identifiers by scheme, in the order in which they are trusted.
+     * Give the identifiers by scheme, in the order in which they are trusted. Of a record's ISBNs, which newer versions
+     * have as a list, the first that has a cover counts.
      */
     private static function spelled(array $ids): iterable
     {
-        if (isset($ids['isbn'])) {
-            $isbn = $ids['isbn']->get13() ?: $ids['isbn']->get10();
-            if ($isbn) {
-                yield 'isbn' => $isbn;
-            }
+        $isbns = [];
+        foreach ($ids['isbns'] ?? (isset($ids['isbn']) ? [$ids['isbn']] : []) as $isbn) {
+            $isbns[] = $isbn->get13() ?: $isbn->get10();
+        }
+        if ($isbns = array_slice(array_unique(array_filter($isbns)), 0, 8)) {
+            yield 'isbn' => implode('|', $isbns);
         }
         foreach (['ismn' => 'ismn', 'issn' => 'issn', 'oclc' => 'oclc', 'upc' => 'ean'] as $name => $scheme) {
             $value = $ids[$name] ?? '';
