@@ -29,6 +29,7 @@ from coverproxy.web.client_ip import client_address
 from coverproxy.web.errors import Meaning, meaning
 from coverproxy.web.navigation import page_of
 from coverproxy.web.no_cover_image import CHOICES, stand_in
+from coverproxy.web.own_misses import BEGAN
 from coverproxy.web.shapes.base import SHAPE, shape_name
 from coverproxy.web.titles import named
 from coverproxy.web.visitor import site
@@ -45,7 +46,7 @@ _access = logging.getLogger("coverproxy.access")
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count and time every answer for a cover; log it if the config says so."""
-    started = time.perf_counter()
+    started = request.get(BEGAN) or time.perf_counter()
     response = await handler(request)
     label = response.headers.get("X-Cover-Status")
     seconds = time.perf_counter() - started

@@ -24,6 +24,9 @@ from coverproxy.web.ready import OK, Parts
 RAISED: web.RequestKey[Exception] = web.RequestKey("raised", Exception)
 """What having it made has raised already: the router raises it where it would have the cover made."""
 
+BEGAN: web.RequestKey[float] = web.RequestKey("began", float)
+"""When that was begun, by time.perf_counter(): the answer took all the time since."""
+
 
 class Miss(NamedTuple):
     """A cover that a glance at the disk did not find in the first of `forms`, best first; and for whom."""
@@ -77,7 +80,7 @@ class OwnMisses:
             seen = glance if is_itself else None
             found = await self._covers.cover(Wanted(size, reading, None), forms, client, seen)
         except Exception as exc:
-            request[RAISED] = exc
+            request[RAISED], request[BEGAN] = exc, started
             return None
         parts = self._parts(request, key, found)
         label = CoverStatus.MADE if found.is_made else CoverStatus.HIT

@@ -397,7 +397,10 @@ async def test_a_full_queue_answers_at_once(start: Start) -> None:
 
 
 async def test_no_cover_needs_no_turn(start: Start) -> None:
-    """A book that nothing is known of is told "no cover" at once, however many covers wait to be made."""
+    """A book that nothing is known of is told "no cover" at once, however many covers wait to be made.
+
+    Who waited in vain is measured with all of the wait.
+    """
     server = await start(render={"queue": 99, "answer_within_seconds": 0.3})
 
     async def hold(number: int) -> None:
@@ -412,6 +415,11 @@ async def test_no_cover_needs_no_turn(start: Start) -> None:
     await asyncio.gather(*held, return_exceptions=True)
 
     assert (covered.cover, uncovered.cover) == ("pending", "missing")
+    waited = server.service.metrics.registry.get_sample_value(
+        "coverproxy_answer_seconds_sum", {"status": "pending"}
+    )
+    assert waited is not None
+    assert waited >= 0.3
 
 
 async def test_usage_tells_the_quota(server: Running) -> None:
