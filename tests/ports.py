@@ -41,3 +41,8 @@ def _ports() -> range:
     with suppress(OSError):
         low = int(_RANGE.read_text().split()[0])
     return range(max(low - _MANY, 10_100), max(low, 10_100 + _MANY))
+
+
+def unused_addresses() -> dict[str, str]:
+    """An environment in which nothing listens on the configured addresses, whatever runs on this machine."""
+    return {"COVERPROXY_SERVER__PORT": str(free_port()), "COVERPROXY_OPS__PORT": str(free_port())}

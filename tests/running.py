@@ -166,3 +166,15 @@ def workers(served: Served) -> set[int]:
     """The worker processes of a server."""
     number = served.process.pid
     return {int(each) for each in Path(f"/proc/{number}/task/{number}/children").read_text().split()}
+
+
+def held(worker: int) -> int:
+    """The sockets that a worker has open."""
+    return sum(_is_socket(each) for each in Path(f"/proc/{worker}/fd").iterdir())
+
+
+def _is_socket(descriptor: Path) -> bool:
+    try:
+        return str(descriptor.readlink()).startswith("socket:")
+    except FileNotFoundError:  # closed a moment ago: a file that was being written
+        return False

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import replace
@@ -313,11 +314,15 @@ async def test_a_store_that_is_locked_holds_up_nobody(another: Another, tmp_path
     key = Key(new_name(), "k", 9)
     await first.save(key)
     with write_locked(tmp_path):
-        async with asyncio.timeout(0.8):
+        took = []
+        for _ in range(3):  # the machine may be busy in two of them
+            started = time.monotonic()
             assert await second.authorize(key.name, None) == key
             with pytest.raises(UnknownKey):
                 await second.authorize(new_name(), None)
-        async with asyncio.timeout(2.5):
+            took.append(time.monotonic() - started)
+        assert min(took) < 0.8
+        async with asyncio.timeout(9):  # a change of a key would wait for 10 s
             await made(second, person(key))
         assert second.allowance(key).made == 1
     await second.refresh()
@@ -361,15 +366,20 @@ async def test_a_count_that_cannot_be_read_keeps_no_key_out(another: Another) ->
     class Silent:
         """A store that never answers."""
 
+        asked = 0
+
         async def made(self, keys: Any, day: date) -> dict[str, int]:
+            self.asked += 1
             await asyncio.sleep(60)
             return {}
 
-    accounts.counts = Silent()  # type: ignore[assignment] # all it is asked
+    silent = Silent()
+    accounts.counts = silent  # type: ignore[assignment] # all it is asked
     accounts._answer_within = 0.2
-    async with asyncio.timeout(1.0):
-        for _ in range(5):  # the store is asked once, and then left alone for a moment
+    async with asyncio.timeout(30):
+        for _ in range(5):
             assert await accounts.authorize(key.name, None) == key
+    assert silent.asked < 5, "it is left alone for a moment"
     assert not accounts.counted_today(key)
 
 

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import BROWSER, COVERED, UNCOVERED
 from ending import Ending
-from running import COMMAND, ENVIRONMENT, Serve, Served, child_of, data, get, key, run, serve
+from running import COMMAND, ENVIRONMENT, Serve, Served, child_of, data, get, held, key, run, serve, workers
 
 from coverproxy import __version__
 from coverproxy.cli import main
@@ -121,9 +121,9 @@ def test_serving_from_start_to_stop(serve: Serve, data: Path) -> None:
     assert "1 file removed" in run("purge", COVERED, data=data)
     assert get(f"{served.url}/devkey/{name}/small/isbn/{COVERED}")[1]["X-Cover-Status"] == "made"
     run("key", "revoke", name, data=data)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while get(f"{served.url}/devkey/{name}/small/isbn/{COVERED}")[0] != 403:
-        assert time.monotonic() < deadline, "a revoked key must stop within seconds"
+        assert time.monotonic() < deadline, "a revoked key must stop"
         time.sleep(0.1)
     assert served.stop() == 0
 
@@ -149,12 +149,18 @@ def test_a_stop_finishes_what_is_being_answered(serve: Serve, data: Path) -> Non
     name = key(data)
     isbns = [path.name[:13] for path in sorted((data / "originals").glob("*/*/*"))][:12]
 
+    (worker,) = workers(served)
+    idle = held(worker)
+
     async def ask() -> list[str]:
         async with aiohttp.ClientSession(headers=BROWSER) as client:
             asking = [
                 asyncio.ensure_future(client.get(f"{served.url}/devkey/{name}/large/isbn/{value}.webp"))
                 for value in isbns
             ]
+            async with asyncio.timeout(60):
+                while held(worker) < idle + len(isbns):  # what nobody has accepted yet, nobody answers
+                    await asyncio.sleep(0.005)
             await asyncio.sleep(0.15)
             served.process.send_signal(signal.SIGTERM)
             return [(await each).headers["X-Cover-Status"] for each in asking]

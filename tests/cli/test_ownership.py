@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port, unused_addresses
 from running import ENVIRONMENT, ended, started
 
 OWNER = 1  # `daemon`
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 
 def ran(*command: str | Path, as_owner: bool = False, code: int = 0, **environment: str) -> str:
     """Run a command as root, or as the owner of the data folder; return what it printed, errors too."""
-    given = ENVIRONMENT | environment
+    given = ENVIRONMENT | unused_addresses() | environment
     done = ended(*command, env=given, timeout=120, before=AS_OWNER if as_owner else ())
     said = done.stdout + done.stderr
     assert done.returncode == code, said
@@ -101,8 +101,7 @@ def owners(folder: Path) -> dict[int, list[Path]]:
 @contextmanager
 def serving(data: Path) -> Iterator[str]:
     """Serve as the folder's owner; gives the address of health and metrics."""
-    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
-        ports = [each.getsockname()[1] for each in (free, other)]
+    ports = [free_port() for _ in range(2)]
     log = data.parent / "log"
     with log.open("w") as file:
         words = ["serve", "--data", data, "--port", str(ports[0]), "--json"]
@@ -165,7 +164,7 @@ def test_the_service_starts_beside_files_of_root(place: Path, data: Path, isbn: 
         assert "belongs to root" in faults["replaced"]
         for path in below:
             os.chown(path, OWNER, OWNER, follow_symlinks=False)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while "replaced" in readiness(ops_url)[1] and time.monotonic() < deadline:
             time.sleep(0.2)
         assert readiness(ops_url) == (200, {})

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from conftest import COVERED, UNCOVERED
 from pgbouncer import urls
+from ports import unused_addresses
 from postgres_server import postgres
 from running import run
 
@@ -23,7 +24,7 @@ Command = Callable[..., str]
 def command(urls: tuple[str, str], tmp_path: Path) -> Command:
     """Runs a command over a data folder whose store is reached through PgBouncer."""
     through, straight = urls
-    env = {"COVERPROXY_STORE__URL": through, "COVERPROXY_STORE__LISTEN_URL": straight}
+    env = {"COVERPROXY_STORE__URL": through, "COVERPROXY_STORE__LISTEN_URL": straight} | unused_addresses()
 
     def done(*words: str | Path, code: int = 0) -> str:
         return run(*words, data=tmp_path / "data", code=code, **env)

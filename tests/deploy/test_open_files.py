@@ -143,7 +143,7 @@ def running(command: list[str], port: int, log: Path, soft: int, hard: int) -> I
         command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     )
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while sum(len(each.workers) for each in front.running() if each.master.process == process.pid) < 2:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, "nginx's workers did not come"

@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import shutil
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 import orjson
 import pytest
 from conftest import Running, configured, fill
+from ports import unused_addresses
 from running import COMMAND, ENVIRONMENT, ended, key, run
 
 from coverproxy.cache.last_use import LastUse
@@ -49,11 +49,7 @@ def sick(tmp_path: Path, healthy: Path) -> Path:
 @pytest.fixture
 def ports() -> dict[str, str]:
     """An environment in which nothing listens on the configured addresses."""
-    free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    numbers = [str(each.getsockname()[1]) for each in free]
-    for each in free:
-        each.close()
-    return {"COVERPROXY_SERVER__PORT": numbers[0], "COVERPROXY_OPS__PORT": numbers[1]}
+    return unused_addresses()
 
 
 Examine = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import images
@@ -59,22 +58,6 @@ def test_every_format_is_made_as_in_this_process(start: Start) -> None:
         loader = sniff(body[:32])
         assert loader is not None
         assert decoder.measure(body, loader, 2**30).sides == (240, 360)
-
-
-def test_a_process_outlives_the_thread_that_asked_for_it(start: Start) -> None:
-    """The kernel kills a child with the thread that started it; a caller's thread may end at any moment."""
-    processes = start()
-    decoder = ProcessDecoder(processes)
-    body = images.drawn("jpeg-420")
-
-    def sides_and_process() -> tuple[tuple[int, int], list[int]]:
-        return decoder.measure(body, Loader.JPEG, 2**30).sides, processes.numbers()
-
-    with ThreadPoolExecutor(1) as first:
-        told = first.submit(sides_and_process).result()
-    with ThreadPoolExecutor(1) as second:
-        assert second.submit(sides_and_process).result() == told
-    assert told[0] == (240, 360)
 
 
 def test_a_taken_over_decoder_can_do_nothing(
@@ -143,16 +126,17 @@ def test_a_memory_bomb_dies_alone(start: Start) -> None:
 
 def test_a_slow_original_is_ended(start: Start) -> None:
     """An interlaced PNG, which no decoder can be stopped in, ends with its process at the limit."""
-    noise = library().Image.gaussnoise(4000, 6000, mean=128, sigma=3).cast("uchar")
-    slow = images.png(noise.copy(interpretation="b-w"), interlace=True, compression=1)
-    processes = start(seconds=0.02)
+    noise = library().Image.gaussnoise(200, 6000, mean=128, sigma=3).cast("uchar").copy_memory()
+    slow = images.png(noise.replicate(20, 1).copy(interpretation="b-w"), interlace=True, compression=1)
+    # it takes more than a tenth of a second, which is what others may keep a process from a core
+    processes = start(seconds=0.01)
     processes.start()
     started = time.monotonic()
-    with pytest.raises(DecoderDied, match=r"not finished after 0\.02 s") as died:
+    with pytest.raises(DecoderDied, match=r"not finished after 0\.01 s") as died:
         ProcessDecoder(processes).render(slow, CONFIG.sizes["large"], Format.JPEG, CONFIG.limits)
 
     assert died.value.is_late
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(

@@ -69,22 +69,22 @@ class TestS3(ObjectsContract):
 
 
 async def test_slow_answers_do_not_pile_up(s3: S3, tmp_path: Path) -> None:
-    """Answers that take 5 s: soon nothing waits any more; it recovers alone, told once each."""
+    """Answers that take a minute: soon nothing waits any more; it recovers alone, told once each."""
     objects = asking(s3, tmp_path, seconds=0.3)
     told: list[str] = []
     objects.on_state = told.append
-    s3.delay = 5.0
+    s3.delay = 60.0
     started = time.monotonic()
     got = await asyncio.gather(*(objects.fetch(KEY, 10) for _ in range(20)), return_exceptions=True)
     assert all(isinstance(each, StoreUnavailable) for each in got)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
     asked = len(s3.got)
     for _ in range(50):
         with pytest.raises(StoreUnavailable, match="left alone"):
             await objects.fetch(KEY, 10)
     assert len(s3.got) == asked
     s3.delay = 0.0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while objects.fault:
             try:
                 await objects.fetch(KEY, 10)

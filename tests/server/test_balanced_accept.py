@@ -15,23 +15,11 @@ from aiohttp import web
 from ending import end
 from hypothesis import given
 from hypothesis import strategies as st
-from running import Serve, Served, data, serve, workers
+from running import Serve, Served, data, held, serve, workers
 
-from coverproxy.server.balanced_accept import PATIENCE_SECONDS, SLACK, SharedSite, Shares, room
+from coverproxy.server.balanced_accept import SLACK, SharedSite, Shares, room
 
 __all__ = ["data", "serve"]  # fixtures
-
-
-def held(worker: int) -> int:
-    """The sockets that a worker has open."""
-    return sum(_is_socket(each) for each in Path(f"/proc/{worker}/fd").iterdir())
-
-
-def _is_socket(descriptor: Path) -> bool:
-    try:
-        return str(descriptor.readlink()).startswith("socket:")
-    except FileNotFoundError:  # closed a moment ago: a file that was being written
-        return False
 
 
 async def connected(served: Served, count: int) -> list[asyncio.StreamWriter]:
@@ -51,7 +39,7 @@ async def connected(served: Served, count: int) -> list[asyncio.StreamWriter]:
 async def test_clients_that_stay_are_spread_over_the_workers(serve: Serve, data: Path, count: int) -> None:
     """Of 8 or 32 connections opened at once and kept, each of two workers mostly holds a third at least.
 
-    A worker that gets no processor for PATIENCE_SECONDS rightly loses its part: three of five must do.
+    A worker that gets no processor for a moment rightly loses its part: three of five must do.
     """
     served = serve("--workers", "2")
     pair = await both(served)
@@ -67,7 +55,7 @@ async def shared_out(served: Served, pair: list[int], count: int) -> list[int]:
     shares = [held(worker) - was for worker, was in zip(pair, before, strict=True)]
     for writer in writers:
         writer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while [held(worker) for worker in pair] != before:
             await asyncio.sleep(0.02)
     assert sum(shares) == count
@@ -92,15 +80,14 @@ async def both(served: Served) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 async def test_a_worker_that_stands_still_keeps_nobody_waiting(serve: Serve, data: Path, number: int) -> None:
-    """With one of two workers stopped or killed, the other answers every new connection, soon."""
+    """With one of two workers stopped or killed, the other answers every new connection."""
     served = serve("--workers", "2")
     idle, _ = await both(served)
     os.kill(idle, number)
     try:
         for _ in range(5):
-            started = time.monotonic()
-            (writer,) = await connected(served, 1)
-            assert time.monotonic() - started < PATIENCE_SECONDS + 0.5
+            async with asyncio.timeout(60):  # what the stopped one accepts is never answered
+                (writer,) = await connected(served, 1)
             writer.close()
     finally:
         if number == signal.SIGSTOP:

@@ -143,7 +143,7 @@ def test_a_stop_is_clean_and_quick(serve: Serve, data: Path, number: int) -> Non
     started = time.monotonic()
 
     assert served.stop(number) == 0
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 9, "it waits for nobody: server.stop_seconds is 10"
     assert not any(Path(f"/proc/{each}").exists() for each in running)
 
 

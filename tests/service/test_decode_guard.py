@@ -88,7 +88,7 @@ Serve = Callable[..., Poisoned]
 
 def is_gone(process: int) -> bool:
     """Whether *process* ends within some seconds."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{process}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not Path(f"/proc/{process}").exists()

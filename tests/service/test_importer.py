@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from library import BOOK, OTHERS, Library, isbn_of, strangers
 from running import COMMAND, Process, ended, started
+from write_lock import held
 
 from coverproxy.cli import main
 from coverproxy.domain.formats import Format
@@ -743,12 +744,12 @@ def test_the_data_folder_is_no_source_of_covers(library: Library) -> None:
 
 def test_progress_is_told_in_plain_lines_where_nobody_watches(library: Library) -> None:
     """Into a pipe or a log, a line every two seconds says how far it is and how fast; never a bar."""
-    fill(library, 600)
-    process = start(library.covers, "--data", library.data)
-    within(30, lambda: any((library.data / "originals").rglob("97*")))  # the clock runs by the first of them
-    process.send_signal(signal.SIGSTOP)  # its clock goes on, so the next file brings a line
-    time.sleep(2.3)
-    process.send_signal(signal.SIGCONT)
+    with library.shelf():
+        fill(library, 600)
+    with held(library.data / "catalogue.db"):  # nothing can be entered, and its clock goes on
+        process = start(library.covers, "--data", library.data)
+        within(60, lambda: any((library.data / "originals").rglob("97*")))  # the clock runs by the first
+        time.sleep(2.3)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     first, *_ = err.splitlines()

@@ -24,7 +24,7 @@ async def test_without_the_database_hits_are_served(
     started = time.monotonic()
     got = [await one.get(one.path(size="large")) for _ in range(12)]
 
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 30  # each for itself would wait for 3 s
     assert {each.cover for each in got} == {"unavailable"}
     assert (await one.get(one.path())).cover == "hit"
     async with one.client.get(one.listeners.ops_url + "/readyz") as response:
@@ -38,13 +38,13 @@ async def test_without_the_database_hits_are_served(
     async def is_made() -> bool:
         return (await one.get(one.path(size="large"))).cover == "made"
 
-    await until(is_made, 10.0)
+    await until(is_made, 30.0)
 
     async def is_ready() -> bool:
         async with one.client.get(one.listeners.ops_url + "/readyz") as response:
             return response.status == 200
 
-    await until(is_ready, 10.0)
+    await until(is_ready, 30.0)
     assert "coverproxy_database_up" in text
     assert any(record.levelname == "ERROR" for record in caplog.records)
 
@@ -64,15 +64,15 @@ async def test_a_slow_database_holds_nobody_up(
     started = time.monotonic()
     waiting = [asyncio.ensure_future(one.get(one.path(size=size))) for size in SIZES]
     took = [await hit_seconds(one) for _ in range(20)]
-    assert sorted(took)[10] < 1
+    assert sorted(took)[10] < 4.5  # what asks the database takes 5 s
     assert {(await each).cover for each in waiting} <= {"unavailable", "pending"}
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
 
     await until(partial(is_told_down, one))
     asked = time.monotonic()
     got = await asyncio.gather(*(one.get(one.path(size=size)) for size in SIZES))
     assert {each.cover for each in got} == {"unavailable"}
-    assert time.monotonic() - asked < 8
+    assert time.monotonic() - asked < 30
     assert any("no answer in" in str(vars(each).get("error", "")) for each in caplog.records)
     ways[0].delay = 0.0
 
@@ -125,4 +125,4 @@ async def test_a_node_starts_without_the_database(nodes: list[Running], ways: li
         async def is_made() -> bool:
             return (await late.get(late.path(key=one.key.name))).cover == "made"
 
-        await until(is_made, 10.0)
+        await until(is_made, 30.0)

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -258,8 +259,8 @@ async def test_who_hangs_up_loses_nobody_the_cover(serve: Serve, upstream: Upstr
 
 
 async def test_a_dead_source_touches_nothing_else(start: Start, upstream: Upstream) -> None:
-    """With a source that is silent for 20 s: hits are hits, originals here are made, all long before."""
-    dead = upstream.source(timeout_seconds=20.0, idle_seconds=20.0, concurrency=2)
+    """With a source that is silent for a minute: hits are hits, originals here are made, all long before."""
+    dead = upstream.source(timeout_seconds=60.0, idle_seconds=60.0, concurrency=2)
     server = await start(source=[dead], render={"answer_within_seconds": 0.5}, server={"stop_seconds": 0.1})
     upstream.behave = silent
     while (await server.get(server.path(COVERED))).cover == "pending":
@@ -269,7 +270,7 @@ async def test_a_dead_source_touches_nothing_else(start: Start, upstream: Upstre
     labels = [each.cover for each in await asyncio.gather(*map(server.get, paths))]
     other = await server.get(server.path(COVERED, size="large"))
 
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 45
     assert set(labels[1::2]) == {"hit"}
     assert set(labels[::2]) == {"pending"}
     assert other.cover in ("made", "pending")
@@ -370,15 +371,19 @@ async def test_more_asks_than_may_wait_are_refused_at_once(start: Start, upstrea
     """With room for three asks the fourth book is told to ask again; it is not remembered."""
     server = await start(source=[upstream.source(timeout_seconds=5.0)], asking={"queue": 3}, render=PATIENT)
 
+    are_refused = asyncio.Event()
+
     async def behave(asked: Asked) -> None:
-        await asyncio.sleep(0.2)
+        await are_refused.wait()
         await of_its_own(asked)
 
     upstream.behave = behave
-    got = await asyncio.gather(*(server.get(server.path(book(number))) for number in range(8)))
-    labels = sorted(each.cover for each in got)
+    asking = [asyncio.create_task(server.get(server.path(book(number)))) for number in range(8)]
+    labels = [(await each).cover for each in islice(asyncio.as_completed(asking), 5)]
+    are_refused.set()
+    await asyncio.gather(*asking)
 
-    assert labels.count("pending") == 5
+    assert labels == ["pending"] * 5
     assert len(upstream.asked) == 3
 
 

@@ -65,7 +65,7 @@ def test_what_is_due_is_found_by_an_index(
     for look in LOOKS.values():
         for _ in range(ASKED):
             assert look(catalogue) == []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (found := counted(pool))[1] < scans + ASKED * len(LOOKS) and found[0] == before:
         assert time.monotonic() < deadline
         time.sleep(0.05)

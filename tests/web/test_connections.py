@@ -72,12 +72,19 @@ async def serving(
         await runner.cleanup()
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
 async def answered(connection: Opened) -> bool:
     """Say whether a connection answers a request; it stays open."""
     reader, writer = connection
     try:
         writer.write(GET)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         return head.startswith(b"HTTP/1.1 200 ") and await reader.readexactly(4) == b"here"
     except (asyncio.IncompleteReadError, ConnectionError):
         return False
@@ -86,7 +93,7 @@ async def answered(connection: Opened) -> bool:
 async def seconds_until_closed(reader: asyncio.StreamReader) -> float:
     started = time.monotonic()
     with suppress(ConnectionResetError):  # it is closed so if the server had not read all that was sent
-        await asyncio.wait_for(reader.read(), 10)
+        await asyncio.wait_for(reader.read(), 60)
     return time.monotonic() - started
 
 
@@ -97,8 +104,7 @@ async def test_the_longest_idle_one_gives_way(caplog: pytest.LogCaptureFixture) 
 
         assert await answered(await connect())
         assert sum([not reader.at_eof() for reader, _ in idle]) <= 50
-        await asyncio.sleep(0.1)
-        assert sum([reader.at_eof() for reader, _ in idle]) >= 40
+        await until(lambda: sum([reader.at_eof() for reader, _ in idle]) >= 40)
         assert len(caplog.records) == 1
         assert "too many connections" in caplog.records[0].message
 
@@ -112,8 +118,7 @@ async def test_one_that_just_asked_outlives_those_that_never_did() -> None:
         others = [await connect() for _ in range(9)]
 
         assert await answered(used)
-        await asyncio.sleep(0.1)
-        assert all(reader.at_eof() for reader, _ in silent)
+        await until(lambda: all(reader.at_eof() for reader, _ in silent))
         assert not any(reader.at_eof() for reader, _ in others)
 
 
@@ -127,7 +132,7 @@ async def test_a_slow_head_is_given_up() -> None:
             writer.write(b"a")
             await asyncio.sleep(0.05)
 
-        assert 0.4 < await closing < 4
+        assert 0.4 < await closing < 30
 
 
 async def test_a_slow_second_head_is_given_up_too() -> None:
@@ -139,7 +144,7 @@ async def test_a_slow_second_head_is_given_up_too() -> None:
         assert await answered(connection)
         connection[1].write(GET[:9])
 
-        assert 0.4 < await seconds_until_closed(connection[0]) < 4
+        assert 0.4 < await seconds_until_closed(connection[0]) < 30
 
 
 async def test_an_idle_connection_is_closed() -> None:
@@ -148,7 +153,7 @@ async def test_an_idle_connection_is_closed() -> None:
         connection = await connect()
         assert await answered(connection)
 
-        assert 0.3 < await seconds_until_closed(connection[0]) < 4
+        assert 0.3 < await seconds_until_closed(connection[0]) < 30
 
 
 async def test_one_that_was_answered_at_once_is_closed_too() -> None:
@@ -161,7 +166,7 @@ async def test_one_that_was_answered_at_once_is_closed_too() -> None:
             await asyncio.sleep(0.8)
         assert await answered(connection)
 
-        assert 1.0 < await seconds_until_closed(connection[0]) < 5
+        assert 1.0 < await seconds_until_closed(connection[0]) < 30
     assert around.count == 4
 
 
@@ -174,7 +179,7 @@ async def test_one_that_was_answered_at_once_ends_with_the_server() -> None:
         assert await answered(connection)
         assert not connection[0].at_eof()
 
-    assert await seconds_until_closed(connection[0]) < 4
+    assert await seconds_until_closed(connection[0]) < 30
     assert around.count == 1
     connection[1].close()
 
@@ -207,7 +212,7 @@ async def test_an_unwanted_body_that_never_comes_is_given_up() -> None:
         reader, writer = await connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
 
-        assert await seconds_until_closed(reader) < 4
+        assert await seconds_until_closed(reader) < 30
 
 
 @pytest.mark.parametrize(
