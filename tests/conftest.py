@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -55,6 +56,13 @@ if sys.dont_write_bytecode:
     kept_bytecode = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
     os.environ["PYTHONDONTWRITEBYTECODE"], os.environ["PYTHONPYCACHEPREFIX"] = "", kept_bytecode
     sys.dont_write_bytecode, sys.pycache_prefix = False, kept_bytecode
+
+# pytest shuts its folder of temporary ones to others at each start, and nginx's workers are others: a second
+# run on this machine, of another checkout, would take the covers away from them. Each checkout has its own.
+checkout = hashlib.sha256(str(Path(__file__).parents[1]).encode()).hexdigest()[:8]
+temporary = Path(tempfile.gettempdir(), f"coverproxy-{os.geteuid()}-{checkout}")
+temporary.mkdir(mode=0o755, exist_ok=True)
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary))
 
 # Every process that speaks HTTP reads the file of all authorities that the environment names, for a tenth of
 # a second. OpenSSL finds them one by one in their folder, and the tests ask nobody whom they know.
