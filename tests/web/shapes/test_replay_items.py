@@ -265,3 +265,28 @@ async def test_what_may_not_be_made_any_more_is_left_out(server: Running) -> Non
         assert (got.status, got.body == none) == (200, False), path
         assert got.headers["Cache-Control"].startswith("public"), path
     assert server.service.accounts.made_today(poor) == 0
+
+
+async def plain(url: str, target: str) -> bytes:
+    """What comes for a request of HTTP/1.0 that names no host."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return answer
+
+
+async def test_a_client_of_http_1_0_names_no_host(server: Running, tmp_path: Path) -> None:
+    """Old scripts need not: what nginx passes on is answered all the same, also where that is no cover, and
+    addresses in JSON are those of the socket."""
+    key = f"/devkey/{server.key.name}"
+    async with before(server, tmp_path / "nginx") as front:
+        for base in (server.listeners.url, front):
+            for target in (f"{key}/images/P/{UNCOVERED}.01.MZZZZZZZ.jpg", f"{key}/medium/isbn/{UNCOVERED}"):
+                answer = await plain(base, target)
+                assert answer[8:13] == b" 200 ", (base, answer)
+                assert answer.endswith(PLACEHOLDER), (base, answer)
+            listed = await plain(base, f"{key}/cover?id={COVERED}")
+            assert b'{"%s":"http://127.0.0.1' % COVERED.encode() in listed, (base, listed)
+        assert front.encode() in await plain(front, f"{key}/cover?id={COVERED}")
