@@ -87,8 +87,7 @@ class CutProxy:
     def _pass_on(self, source: socket.socket, target: socket.socket, pair: tuple[socket.socket, ...]) -> None:
         try:
             body = source.recv(65_536)
-            if self.delay:
-                time.sleep(self.delay)
+            self._hold_back()
             if body:
                 target.sendall(body)
                 return
@@ -97,6 +96,12 @@ class CutProxy:
         _close(pair)
         with contextlib.suppress(ValueError):
             self._pairs.remove(pair)  # type: ignore[arg-type]
+
+    def _hold_back(self) -> None:
+        """Wait for as long as `delay` says, or until it says nothing any more."""
+        began = time.monotonic()
+        while time.monotonic() - began < self.delay and not self._is_over:
+            time.sleep(0.02)
 
 
 def _close(pair: tuple[socket.socket, ...]) -> None:

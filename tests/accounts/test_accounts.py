@@ -340,18 +340,14 @@ async def test_workers_share_what_is_left_while_nothing_is_counted(another: Anot
     for worker in workers:
         await worker.refresh()
         await worker.authorize(key.name, None)
-    count = 0
     with write_locked(tmp_path):
-        for worker in workers:
-            results = await asyncio.gather(
-                *(made(worker, person(key)) for _ in range(20)), return_exceptions=True
-            )
-            count += results.count(None)
+        making = [made(worker, person(key)) for _ in range(20) for worker in workers]
+        results = await asyncio.gather(*making, return_exceptions=True)
     for worker in workers:
         await worker.refresh()
     await workers[0].usage(key)
 
-    assert count == 20
+    assert results.count(None) == 20
     assert workers[0].allowance(key).made == 21
 
 
