@@ -26,6 +26,7 @@ from decoders import processes
 from ending import end
 from hypothesis import HealthCheck, settings
 from library import open_taker
+from order import pytest_collection_modifyitems
 from standing import Standing
 
 from coverproxy import demo
@@ -44,7 +45,10 @@ from coverproxy.web.connections import BoundedRunner
 from coverproxy.wiring.data_folder import DataFolder, open_shelf
 from coverproxy.wiring.service import Service
 
-__all__ = ["pytest_addoption", "pytest_runtest_makereport", "pytest_sessionstart", "pytest_terminal_summary"]
+__all__ = [
+    "pytest_addoption", "pytest_collection_modifyitems", "pytest_runtest_makereport", "pytest_sessionstart",
+    "pytest_terminal_summary",
+]  # fmt: skip
 
 # A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
