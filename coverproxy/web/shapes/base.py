@@ -12,6 +12,7 @@ from coverproxy.domain.api_key import Key, is_secret
 from coverproxy.domain.errors import Busy, CoverError, TooLong, TooMany, Unavailable, UnknownKey
 from coverproxy.domain.formats import Format
 from coverproxy.domain.identifier import Identifier
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Spec, Wanted
 from coverproxy.service.find_covers import Sought
@@ -249,6 +250,14 @@ async def find_shown(request: web.Request, wanted: Mapping[str, Wanted]) -> Soug
     made = await request.app[COVERS].made(specs.values())
     shown = {text: original for text, original in sought.found.items() if specs[text] in made}
     return Sought(shown, is_settled=sought.is_settled and len(shown) == len(sought.found))
+
+
+async def titles_of(request: web.Request, found: Mapping[str, Original]) -> Mapping[Identifier, ItemTitle]:
+    """Return what senders call books that were found: nothing where it cannot be looked up now."""
+    try:
+        return await request.app[COVERS].titles(each.identifier for each in found.values())
+    except (Busy, Unavailable):
+        return {}
 
 
 def cover_address(request: web.Request, original: Original, size: str = "medium") -> str:

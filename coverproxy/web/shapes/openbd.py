@@ -7,6 +7,7 @@ from typing_extensions import TypedDict  # pydantic does not read the one of typ
 
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, CoverError, NoCover, NotAnIdentifier, TooMany, UnreadType
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.original import Original
 from coverproxy.domain.spec import Wanted
 from coverproxy.web import answers, bodies
@@ -26,6 +27,7 @@ from coverproxy.web.shapes.base import (
     fields,
     find_shown,
     json,
+    titles_of,
 )
 
 
@@ -129,17 +131,18 @@ async def _answer(request: web.Request, text: str, most: int) -> web.Response:
         except (NoCover, NotAnIdentifier):
             continue
     sought = await find_shown(request, wanted)
+    titles = await titles_of(request, sought.found)
     books = [sought.found.get(each) for each in texts]
-    told = [_told(request, each) if each else None for each in books]
+    told = [_told(request, each, titles.get(each.identifier)) if each else None for each in books]
     return json(request, told, is_settled=sought.is_settled, name=None)
 
 
-def _told(request: web.Request, original: Original) -> OpenbdBook:
+def _told(request: web.Request, original: Original, title: ItemTitle | None) -> OpenbdBook:
     """Describe a book as openBD does: a summary, and the part of an ONIX record with the cover."""
     isbn, url = original.identifier.value, cover_address(request, original, "large")
     summary: OpenbdSummary = {
-        "isbn": isbn, "title": "", "volume": "", "series": "", "publisher": "", "pubdate": "", "cover": url,
-        "author": "",
+        "isbn": isbn, "title": title.title if title else "", "volume": "", "series": "", "publisher": "",
+        "pubdate": "", "cover": url, "author": title.author if title else "",
     }  # fmt: skip
     return {"onix": _onix(isbn, url), "hanmoto": {}, "summary": summary}
 

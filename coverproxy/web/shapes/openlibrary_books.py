@@ -1,7 +1,7 @@
 """Open Library's Books API, /api/books?bibkeys=…, and Read API, /api/volumes/brief/json/…."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from aiohttp import web
 from pydantic import Field
@@ -11,6 +11,7 @@ from coverproxy.domain import isbn, schemes
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.errors import BadQuestion, TooMany
 from coverproxy.domain.identifier import ISBN, Identifier
+from coverproxy.domain.item_title import ItemTitle
 from coverproxy.domain.original import Original
 from coverproxy.web import jsonp
 from coverproxy.web.api.address import Parameter
@@ -31,10 +32,13 @@ from coverproxy.web.shapes.base import (
     listed,
     page_address,
     start,
+    titles_of,
 )
 
 COMMANDS = ("viewapi", "data", "details")
 VARIABLE = "_OLBookInfo"
+Titles = Mapping[Identifier, ItemTitle]
+
 _KINDS = ("isbn", "oclc", "lccn", "issn", "olid")
 
 
@@ -62,12 +66,19 @@ class BooksCover(TypedDict):
     large: str
 
 
+class BooksAuthor(TypedDict):
+    """An author, as a sender of the book writes the name."""
+
+    name: str
+
+
 class BooksData(TypedDict):
     """A book that has a cover (jscmd=data)."""
 
     url: str
     key: str
-    title: str
+    title: Annotated[str, Field(description="What senders call it; empty if none said.")]
+    authors: NotRequired[list[BooksAuthor]]
     identifiers: Annotated[dict[str, list[str]], Field(description="By scheme; isbn_13 and isbn_10.")]
     cover: BooksCover
 
@@ -96,17 +107,18 @@ async def books(request: web.Request, key: Key) -> web.StreamResponse:
     if "bibkeys" not in asked:
         raise BadQuestion("expected bibkeys=ISBN:…,ISBN:…")
     sought = await find_shown(request, identify.bibkeys("medium", listed(asked["bibkeys"])))
-    told = {text: _told(request, command, text, original) for text, original in sought.found.items()}
+    titles = await titles_of(request, sought.found) if command != "viewapi" else {}
+    told = {text: _told(request, command, text, each, titles) for text, each in sought.found.items()}
     ending = request.path.rpartition(".")[2]  # /api/books.json, unless a field says more
     variable = "" if asked.get("format", [ending])[0].lower() == "json" else VARIABLE
     return json(request, told, is_settled=sought.is_settled, name=name, variable=variable)
 
 
 def _told(
-    request: web.Request, command: str, text: str, original: Original
+    request: web.Request, command: str, text: str, original: Original, titles: Titles
 ) -> BooksView | BooksDetails | BooksData:
     if command == "data":
-        return _data(request, original)
+        return _data(request, original, titles)
     book = original.identifier
     page = page_address(request, book)
     view: BooksView = {
@@ -118,29 +130,34 @@ def _told(
     }
     if command != "details":
         return view
-    details: dict[str, str | list[str] | list[int]] = {**_identifiers(book), "key": _name(book), "title": ""}
+    details: dict[str, str | list[str] | list[int]] = {**_identifiers(book), "key": _name(book)}
+    details["title"] = titles[book].title if book in titles else ""
     if book.scheme in (ISBN, schemes.ISMN):
         details["covers"] = [int(book.value)]  # the number in /b/id/
     return {**view, "details": details}
 
 
-def _data(request: web.Request, original: Original) -> BooksData:
+def _data(request: web.Request, original: Original, titles: Titles) -> BooksData:
     book = original.identifier
-    return {
+    known = titles.get(book)
+    told: BooksData = {
         "url": page_address(request, book),
         "key": _name(book),
-        "title": "",
+        "title": known.title if known else "",
         "identifiers": _identifiers(book),
         "cover": _pictures(request, original),
     }
+    if known and known.author:
+        told["authors"] = [{"name": known.author}]
+    return told
 
 
-def _read_data(request: web.Request, original: Original) -> BooksData:
+def _read_data(request: web.Request, original: Original, titles: Titles) -> BooksData:
     """Describe a book with addresses by its identifier: Evergreen fetches them, and counts errors.
 
     Of a number, programs get one where the picture cannot be made now.
     """
-    return {**_data(request, original), "cover": _at(request, original, path_of(original.identifier))}
+    return {**_data(request, original, titles), "cover": _at(request, original, path_of(original.identifier))}
 
 
 def _name(book: Identifier) -> str:
@@ -178,7 +195,8 @@ async def volumes(request: web.Request, key: Key) -> web.StreamResponse:
         name: next((sought.found[text] for text in texts if text in sought.found), None)
         for name, texts in items.items()
     }
-    told = {item: _record(request, original) for item, original in found.items() if original}
+    titles = await titles_of(request, sought.found)
+    told = {item: _record(request, original, titles) for item, original in found.items() if original}
     return json(request, told, is_settled=sought.is_settled, name=name)
 
 
@@ -187,7 +205,9 @@ async def volume(request: web.Request, key: Key) -> web.StreamResponse:
     name = jsonp.callback(fields(request).get("callback", []))
     text = f"{request.match_info['kind']}:{request.match_info['value'].removesuffix('.json')}"
     sought = await find_shown(request, identify.bibkeys("medium", [text]))
-    told: ReadRecords | list[str] = _record(request, sought.found[text]) if text in sought.found else []
+    titles = await titles_of(request, sought.found)
+    book = sought.found.get(text)
+    told: ReadRecords | list[str] = _record(request, book, titles) if book else []
     return json(request, told, is_settled=sought.is_settled, name=name)
 
 
@@ -204,11 +224,11 @@ def _items(text: str) -> Mapping[str, list[str]]:
     return items
 
 
-def _record(request: web.Request, original: Original) -> ReadRecords:
+def _record(request: web.Request, original: Original, titles: Titles) -> ReadRecords:
     book = original.identifier
     record: ReadRecord = {
         "isbns": [each for kind in ("isbn_10", "isbn_13") for each in _identifiers(book).get(kind, [])],
-        "data": _read_data(request, original),
+        "data": _read_data(request, original, titles),
     }
     return {"records": {_name(book): record}, "items": []}
 

@@ -113,25 +113,40 @@ async def test_books_are_found_as_more_clients_ask(server: Running, tmp_path: Pa
                 assert not is_none_cover, (row.client, base, none)
 
 
-async def test_bookwyrm_lists_what_it_finds(server: Running) -> None:
-    """Its search wants a key and a title of each book, and joins the authors' names where there are any."""
-    row = replace(BOOKS[0], headers={"Accept": "application/json, application/activity+json"})
-    got, _ = await played(server, row, server.listeners.url, BOOK)
-    (book,) = orjson.loads(got.body).values()
-
-    assert book["key"].startswith("/books/")
-    assert isinstance(book["title"], str)
-    assert isinstance(book.get("authors", []), list)
-
-
-PAGES = ("Sec-Fetch-Dest", "image")
-
-
 async def by(server: Running, path: str, **headers: str) -> Got:
     """Ask as a program does: without a browser's headers."""
     url, sent = server.listeners.url + path, {name.replace("_", "-"): text for name, text in headers.items()}
     async with server.client.get(url, headers=sent) as response:
         return Got(response.status, response.headers, await response.read())
+
+
+async def test_bookwyrm_lists_what_it_finds(server: Running, tmp_path: Path) -> None:
+    """Its search lists title and authors: what the senders said, or nothing. So do the other answers
+    and openBD's."""
+    row = replace(BOOKS[0], headers={"Accept": "application/json, application/activity+json"})
+    (bare,) = orjson.loads((await played(server, row, server.listeners.url, BOOK))[0].body).values()
+    (tmp_path / "a.jpg").write_bytes(small_jpeg(400, 600))
+    (tmp_path / "list.csv").write_text(f'isbn,title,author,file\n{BOOK},Emma,"Austen, Jane",a.jpg\n')
+    await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
+    (book,) = orjson.loads((await played(server, row, server.listeners.url, BOOK))[0].body).values()
+
+    assert (bare["key"], bare["title"], "authors" in bare) == (f"/books/isbn:{BOOK}", "", False)
+    names = [author["name"] for author in book["authors"]]
+    assert (book["title"], names) == ("Emma", ["Austen, Jane"])
+    key = f"/devkey/{server.key.name}"
+    details = await by(server, f"{key}/api/books?bibkeys={BOOK}&jscmd=details&format=json")
+    assert orjson.loads(details.body)[BOOK]["details"]["title"] == "Emma"
+    (record,) = orjson.loads((await by(server, f"{key}/api/volumes/brief/isbn/{BOOK}.json")).body)[
+        "records"
+    ].values()
+    assert record["data"]["title"] == "Emma"
+    (summary,) = [
+        each["summary"] for each in orjson.loads((await by(server, f"{key}/v1/get?isbn={BOOK}")).body)
+    ]
+    assert (summary["title"], summary["author"]) == ("Emma", "Austen, Jane")
+
+
+PAGES = ("Sec-Fetch-Dest", "image")
 
 
 async def test_a_number_that_cannot_be_shown_now_is_an_error_for_programs(start: Start) -> None:
