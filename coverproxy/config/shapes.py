@@ -10,7 +10,8 @@ from coverproxy.domain.errors import SecretAsKey
 
 ShapeName = Literal[
     "openlibrary", "openlibrary-books", "amazon", "google", "coce", "syndetics", "contentcafe", "chilifresh",
-    "booksite", "buchhandel", "summon", "gbv", "bookcover", "openbd", "finna", "orb", "iiif",
+    "booksite", "buchhandel", "summon", "gbv", "bookcover", "openbd", "finna", "orb", "koha",
+    "bokinfo", "iiif",
 ]  # fmt: skip
 """Names of the shapes; web/shapes/table.py defines each."""
 

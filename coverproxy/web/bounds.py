@@ -39,7 +39,7 @@ _IN_JSON = re.compile(
     r".*/(?:api/(?:books|volumes/)|bookcover(?:/|\Z)|v1/(?:get|products)|(?:books|cover|covers)/?\Z)"
 )
 _IN_XML = re.compile(r".*/(?:index\.aspx|hw7\.pl)\Z", re.IGNORECASE)
-_POSTED_XML = re.compile(r".*/contentcafe/contentcafe\.asmx/xmlpost", re.IGNORECASE)
+_ALL_XML = re.compile(r".*/(?:contentcafe/contentcafe\.asmx/xmlpost|book/get/)", re.IGNORECASE)
 _OPEN_LIBRARYS = re.compile(r".*/[abw]/")
 _IN_WORDS = re.compile(r".*/iiif/[23]/")
 """Paths of other services that answer with JSON, XML or text, whose clients would take the placeholder for
@@ -53,6 +53,7 @@ _BEGINNING = 200
 
 _PICTURE = re.compile(
     r"/+devkey/|/+(?:[abw]/|images/P/|books/content|2\.0\.0/|poca/|getImage\.php|index\.aspx|hw7\.pl|contentcafe/"
+    r"|cgi-bin/koha/|book/get/"
     r"|[0-9x%-]+(?:\.jpg|/[sml])\Z)",
     re.IGNORECASE,
 )
@@ -103,7 +104,7 @@ def in_own_form(target: str, why: str, *, is_cut: bool = False) -> tuple[str, by
         return _as_json(why)
     if path.endswith(".json") and _OPEN_LIBRARYS.match(begun):
         return _as_json(why)
-    if _POSTED_XML.match(begun) or (_IN_XML.match(begun) and (is_cut or "index.xml" in query.lower())):
+    if _ALL_XML.match(begun) or (_IN_XML.match(begun) and (is_cut or "index.xml" in query.lower())):
         return "text/xml; charset=utf-8", as_xml(why)
     if _IN_WORDS.match(begun) or _NUMBERED.match(begun):
         return "text/plain; charset=utf-8", f"{why}\n".encode()

@@ -12,6 +12,7 @@ from coverproxy.web.api.address import Address, Parameter
 from coverproxy.web.api.schemas import Problem, RefusalAnswer
 from coverproxy.web.shapes import (
     amazon,
+    bokinfo,
     bookcover,
     booksite,
     buchhandel,
@@ -22,6 +23,7 @@ from coverproxy.web.shapes import (
     gbv,
     google_books,
     iiif,
+    koha,
     openbd,
     openlibrary,
     openlibrary_books,
@@ -34,7 +36,7 @@ from coverproxy.web.shapes.base import JSON, Route, Shape, answering
 SHAPES: tuple[Shape, ...] = (
     openlibrary.SHAPE, openlibrary_books.SHAPE, amazon.SHAPE, google_books.SHAPE, coce.SHAPE,
     syndetics.SHAPE, contentcafe.SHAPE, chilifresh.SHAPE, booksite.SHAPE, buchhandel.SHAPE, summon.SHAPE,
-    gbv.SHAPE, bookcover.SHAPE, openbd.SHAPE, finna.SHAPE, orb.SHAPE, iiif.SHAPE,
+    gbv.SHAPE, bookcover.SHAPE, openbd.SHAPE, finna.SHAPE, orb.SHAPE, koha.SHAPE, bokinfo.SHAPE, iiif.SHAPE,
 )  # fmt: skip
 
 _PREFIX = "/devkey/{key}"

@@ -11,17 +11,18 @@ from conftest import COVERED, UNCOVERED, Got, Running, Start, take_in
 from fronting import before
 from images import small_jpeg
 from lxml import etree
-from replay import BOOK, PERL, K, Row, has, is_ok, longer_than, more_than_a_pixel, opens, played, sides
+from replay import BOOK, PERL, Fill, K, Row, has, is_ok, longer_than, more_than_a_pixel, opens, played, sides
 
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.formats import PLACEHOLDER
 
-LIST = """olid,oclc,issn,ean,file
-OL23919A,,,,a.jpg
-OL45883W,,,,b.jpg
-,ocm00012345,,,c.jpg
-,,0378-5955,,d.jpg
-,,,036000291452,e.jpg
+LIST = """olid,oclc,issn,ean,local:koha,file
+OL23919A,,,,,a.jpg
+OL45883W,,,,,b.jpg
+,ocm00012345,,,,c.jpg
+,,0378-5955,,,d.jpg
+,,,036000291452,,e.jpg
+,,,,1729,f.jpg
 """
 MANY = ",".join(f"{number:013}" for number in range(9780000000000, 9780000000500))
 """The numbers of a set of five hundred volumes."""
@@ -39,6 +40,8 @@ ITEMS = [
         K + "/?isbn=" + MANY + ",0378-5955,(OCOLC)000000000012345&size=M", headers=PERL),
     Row("Aspen Content Cafe, a journal",
         "/ContentCafe/Jacket.aspx?UserID={k}&Password=P&Return=1&Type=S&erroroverride=1&Value=03785955"),
+    Row("VuFind Koha, a thumbnail", K + "/cgi-bin/koha/opac-image.pl?thumbnail=1&biblionumber=1729"),
+    Row("VuFind Koha, large", K + "/cgi-bin/koha/opac-image.pl?biblionumber=1729"),
     Row("SearchWorks, an OCLC number", K + "/books?jscmd=viewapi&bibkeys=OCLC12345,LCCNsa64009056"
         "&callback=jsonp_1_2", has("OCLC12345", "thumbnail_url")),
 ]  # fmt: skip
@@ -47,13 +50,14 @@ ITEMS = [
 NUMBERS = {
     "OL23919A": "OL1A", "OL45883W": "OL1W", "0036000291452": "4006381333931", "36000291452": "4006381333931",
     "0378-5955": "2434-561X", "03785955": "2434561X", "000012345": "000000777", "OCLC12345": "OCLC777",
+    "1729": "1730",
 }  # fmt: skip
 
 
 @pytest.fixture
 async def library(server: Running, tmp_path: Path) -> Running:
     """A server with the items of LIST."""
-    for at, name in enumerate("abcde"):
+    for at, name in enumerate("abcdef"):
         (tmp_path / f"{name}.jpg").write_bytes(small_jpeg(200 + at, 300))
     (tmp_path / "list.csv").write_text(LIST)
     await asyncio.to_thread(take_in, server.config, tmp_path / "list.csv", "copy")
@@ -82,6 +86,20 @@ async def test_items_without_isbn_are_found_as_their_clients_ask(library: Runnin
                 assert none.status in (200, 404), row.client
 
 
+ONIX = {"o": "http://ns.editeur.org/onix/3.0/reference"}
+LINK = ".//o:SupportingResource[o:ResourceContentType='01']/o:ResourceVersion/o:ResourceLink"
+
+
+def link_in(body: bytes) -> str:
+    """The text of the element that VuFind's Bokinfo looks for, whatever the status."""
+    return str(etree.fromstring(body).findtext(LINK, "", ONIX))
+
+
+def has_link(got: Got, _: Fill) -> bool:
+    """VuFind goes on with the address in ONIX."""
+    return link_in(got.body).startswith("http")
+
+
 BOOKS = [
     Row("BookWyrm's search by ISBN", K + "/api/books?jscmd=data&format=json&bibkeys=ISBN:{i}",
         has("ISBN:{i}", "cover", "medium")),
@@ -90,6 +108,7 @@ BOOKS = [
     Row("the same as a script", K + "/api/books.json?bibkeys={i}&callback=cb", has("{i}", "thumbnail_url")),
     Row("Read API, with its ending", K + "/api/volumes/brief/json/isbn:{i}.json",
         has("isbn:{i}", "records", "/books/isbn:{i}", "data", "cover", "small")),
+    Row("VuFind Bokinfo", K + "/book/get/{i}", has_link),
     Row("calibre's Google", K + "/books?id={i}&printsec=frontcover&img=1&zoom=0",
         lambda got, _: min(sides(got)) >= 50),
     Row("calibre-web's Google", K + "/books/content?id={i}&printsec=frontcover&img=1&zoom=1&source=gbs_api"
@@ -305,3 +324,20 @@ async def test_a_client_of_http_1_0_names_no_host(server: Running, tmp_path: Pat
             listed = await plain(base, f"{key}/cover?id={COVERED}")
             assert b'{"%s":"http://127.0.0.1' % COVERED.encode() in listed, (base, listed)
         assert front.encode() in await plain(front, f"{key}/cover?id={COVERED}")
+
+
+async def test_bokinfo_has_its_key_in_a_header(server: Running) -> None:
+    """Its own field for the key; the address that it tells is a cover's, and an error is XML."""
+    header = {"Ocp_Apim_Subscription_Key": server.key.name}
+    got = await by(server, f"/book/get/{BOOK}", **header)
+    cover = await by(server, link_in(got.body).removeprefix(server.listeners.url))
+
+    assert got.headers["Content-Type"] == "text/xml; charset=utf-8"
+    assert cover.body.startswith(b"\xff\xd8")
+    for path, status, sent in (
+        (f"/book/get/{BOOK}", 403, {}), (f"/book/get/{UNCOVERED}", 404, header), ("/book/get/x", 404, header),
+        ("/book/get/" + "9" * 3000, 414, header),
+    ):  # fmt: skip
+        refused = await by(server, path, **sent)
+        assert refused.status == status, path
+        assert etree.fromstring(refused.body).tag == "ERRORS", path
