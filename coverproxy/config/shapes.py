@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, field_validator
 
 from coverproxy.config.base import Section
+from coverproxy.domain import schemes
 from coverproxy.domain.api_key import is_host, is_name, is_secret
 from coverproxy.domain.errors import SecretAsKey
 
@@ -23,7 +24,17 @@ class Shapes(Section):
 
     off: Annotated[tuple[ShapeName, ...], Field(strict=False)] = ()
     hosts: dict[str, str] = Field(default={})
+    schemes_off: Annotated[tuple[str, ...], Field(strict=False)] = ()
     iiif_lenient: bool = False
+
+    @field_validator("schemes_off")
+    @classmethod
+    def _are_schemes(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = [name for name in schemes.ALL if name != schemes.ISBN]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"{name!r} is not a scheme that can be off; expected {', '.join(known)}")
+        return names
 
     @field_validator("hosts")
     @classmethod

@@ -20,7 +20,7 @@ from coverproxy.web.accept import accepted, choices
 from coverproxy.web.app_keys import CONFIG, COVERS, DESK, HOT, OFFERS, SPEC
 from coverproxy.web.own_misses import RAISED
 from coverproxy.web.paths import path_of
-from coverproxy.web.shapes.base import PREFIX, SHAPE, find, shape_name
+from coverproxy.web.shapes.base import PREFIX, SHAPE, find, is_off, shape_name
 from coverproxy.web.titles import named
 from coverproxy.web.visitor import patience, visitor
 
@@ -39,8 +39,7 @@ async def serve(
     *link*: the header of that name. *until*: the event loop's time when the client stops waiting.
     Raises what Covers.cover() raises.
     """
-    covers, forms = request.app[COVERS], forms_for(request, wanted)
-    request[SPEC] = Spec(wanted.identifiers[0], wanted.size, forms[-1])
+    covers, forms = request.app[COVERS], _forms_sought(request, wanted)
     far = fallback.farthest(request, key, own=own) if by_edition else None
     client = visitor(request, key)
     if until is not None:
@@ -117,6 +116,15 @@ def _place(request: web.Request, key: Key, wanted: Wanted, shown: Identifier, si
         return ""
     ending = f".{wanted.forced.value}" if wanted.forced else ""
     return f"{request.app[CONFIG].front.public_path}/devkey/{key.name}/{size}/{path_of(shown)}{ending}"
+
+
+def _forms_sought(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:
+    """Note what is sought, and return its formats. Raises NoCover where nothing is to be found by it."""
+    if is_off(request, wanted):
+        raise NoCover("nothing is found by such an identifier here")
+    forms = forms_for(request, wanted)
+    request[SPEC] = Spec(wanted.identifiers[0], wanted.size, forms[-1])
+    return forms
 
 
 def forms_for(request: web.Request, wanted: Wanted) -> tuple[Format, ...]:

@@ -224,12 +224,19 @@ async def find(request: web.Request, wanted: Mapping[str, Wanted], within: float
     Books that cannot be looked up now, or that a source has not answered yet, are left out of an answer that
     must not be cached. An error instead would make some clients stop asking, for everybody.
     """
-    if not wanted:
+    looked_for = {text: each for text, each in wanted.items() if not is_off(request, each)}
+    if not looked_for:
         return Sought({})
     try:
-        return await request.app[COVERS].find(wanted, within)
+        return await request.app[COVERS].find(looked_for, within)
     except (Busy, Unavailable):
         return Sought({}, is_settled=False)
+
+
+def is_off(request: web.Request, wanted: Wanted) -> bool:
+    """Return whether the operator wants other services' addresses to find nothing by such identifiers."""
+    off = request.app[CONFIG].shapes.schemes_off
+    return bool(off) and SHAPE in request and all(each.scheme in off for each in wanted.identifiers)
 
 
 async def find_shown(request: web.Request, wanted: Mapping[str, Wanted]) -> Sought:
