@@ -1,8 +1,8 @@
 """Blocking work in threads of its own, off the event loop."""
 
 import asyncio
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,7 +27,8 @@ class WorkerThreads:
     """
 
     def __init__(self, count: int, name: str) -> None:
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._tasks: deque[_Task] = deque()
+        self._idle: list[threading.Lock] = []
         self._starting = threading.Lock()
         self._count, self._name = count, name
         self._threads: list[threading.Thread] = []
@@ -35,14 +36,46 @@ class WorkerThreads:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run *work* in one of the threads. Cancelled before it begins, it is not begun."""
+        self._ready()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+        self._put(_Task(work, waiter, loop))
+        return await waiter
+
+    def _ready(self) -> None:
         if len(self._threads) < self._count:
             self._start()
         if self._is_over:
             raise RuntimeError("the threads have ended")
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[T] = loop.create_future()
-        self._tasks.put(_Task(work, waiter, loop))
-        return await waiter
+
+    def _put(self, task: _Task) -> None:
+        """Have a thread do it: the last one that became idle, as it is the warmest.
+
+        A SimpleQueue wakes all that wait for it, one after the other.
+        """
+        self._tasks.append(task)
+        try:
+            idle = self._idle.pop()
+        except IndexError:  # all are at work
+            return
+        idle.release()
+
+    def _next(self, waking: threading.Lock) -> _Task | None:
+        """Wait for a task; None: the threads end. *waking*: this thread's own, and locked."""
+        while True:
+            try:
+                return self._tasks.popleft()
+            except IndexError:
+                if self._is_over:
+                    return None
+            self._idle.append(waking)
+            if not self._tasks and not self._is_over:  # else what came meanwhile may have woken nobody
+                waking.acquire()
+                continue
+            try:
+                self._idle.remove(waking)
+            except ValueError:  # it has woken us
+                waking.acquire()
 
     def _start(self) -> None:
         with self._starting:
@@ -52,7 +85,9 @@ class WorkerThreads:
                 self._threads[-1].start()
 
     def _serve(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        waking = threading.Lock()
+        waking.acquire()
+        while (task := self._next(waking)) is not None:
             if task.waiter.cancelled():
                 continue
             result: Any = None
@@ -70,13 +105,13 @@ class WorkerThreads:
     def close(self) -> None:
         """End the threads once running work is done; waiting work is dropped, and its waiters cancelled."""
         self._is_over = True
-        with suppress(queue.Empty):
-            while True:
-                if task := self._tasks.get_nowait():
-                    with suppress(RuntimeError):
-                        task.loop.call_soon_threadsafe(task.waiter.cancel)
-        for _ in self._threads:
-            self._tasks.put(None)
+        with suppress(IndexError):
+            while task := self._tasks.popleft():
+                with suppress(RuntimeError):
+                    task.loop.call_soon_threadsafe(task.waiter.cancel)
+        with suppress(IndexError):
+            while idle := self._idle.pop():
+                idle.release()
         for thread in self._threads:
             thread.join()
 

@@ -83,3 +83,11 @@ async def test_nothing_of_finished_work_is_kept() -> None:
         await asyncio.sleep(0.05)
         gc.collect()
         assert seen() is None
+
+
+async def test_many_tasks_for_few_threads_are_all_done() -> None:
+    """No task is left lying while threads fall asleep and are woken, whoever puts them."""
+    with WorkerThreads(3, "test") as threads:
+        for _ in range(50):
+            done = await asyncio.gather(*(threads.run(partial(abs, -n)) for n in range(20)))
+            assert done == [*range(20)]
