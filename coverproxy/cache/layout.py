@@ -50,7 +50,7 @@ class Layout:
     _folder_names: dict[tuple[str, Format], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _older: dict[Path, tuple[float, list[Path]]] = field(
+    _older: dict[tuple[str, Format], tuple[float, list[Path]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -164,19 +164,20 @@ class Layout:
 
     def older_paths(self, spec: Spec) -> Iterator[tuple[Path, ...]]:
         """The same for every older revision on disk, the latest first."""
-        for folder in self._older_folders(self.folder(spec.size, spec.format)):
+        for folder in self._older_folders((spec.size, spec.format)):
             yield files(folder, spec.identifier, spec.format)
 
-    def _older_folders(self, present: Path) -> list[Path]:
+    def _older_folders(self, place: tuple[str, Format]) -> list[Path]:
         """Return the folders of older revisions, as they were within the last moment.
 
         They come only with other settings: every new cover would list the folder twice.
         """
         now = time.monotonic()
-        until, found = self._older.get(present, (0.0, []))
+        until, found = self._older.get(place, (0.0, []))
         if now >= until:
+            present = self.folder(*place)
             found = [each for each in _latest_first(present.parent) if each.name != present.name]
-            self._older[present] = (now + _LISTED_SECONDS, found)
+            self._older[place] = (now + _LISTED_SECONDS, found)
         return found
 
     def place(self, spec: Spec) -> str:

@@ -88,6 +88,25 @@ class FileLocks:
             return None, False
         return handle, False
 
+    def take_now(self, name: str) -> int | None:
+        """Take a lock that nobody holds, and return its handle, for free(). Raises BlockingIOError."""
+        handle = self._open()
+        if handle is None:
+            return None
+        try:
+            fcntl.fcntl(handle, fcntl.F_OFD_SETLK, self._range(name))
+        except BlockingIOError:
+            os.close(handle)
+            raise
+        except OSError:  # a file system without such locks, or with too many
+            os.close(handle)
+            return None
+        return handle
+
+    def free(self, handle: int | None) -> None:
+        """Free what take_now() took."""
+        _close(handle)
+
     async def _wait(self, handle: int, wanted: bytes) -> None:
         waiting = self._waiters.submit(fcntl.fcntl, handle, fcntl.F_OFD_SETLKW, wanted)
         try:

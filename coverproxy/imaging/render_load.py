@@ -6,6 +6,11 @@ _WEIGHT = 0.1
 _AT_MOST, _AGAIN = 0.5, 0.25
 """Shares of the patience. Under overload the queue takes so long at most; it is over when it takes less."""
 
+LEAST_AHEAD, _MOST_AHEAD = 2, 8
+_AHEAD_SECONDS = 0.05
+"""Turns beyond the covers that are rendered at once, so that a free thread has work at once: at least two, as
+one of them may wait for another process that is making it; and more if all of them are made in that time."""
+
 _LASTING = 4.0
 """Times the patience. Pages of covers that follow each other are no overload: browsers wait for them."""
 
@@ -38,6 +43,12 @@ class RenderLoad:
     def wait(self, taken: int) -> float:
         """Return the seconds until so many covers are made, at the measured pace; 0 if there is none yet."""
         return taken * self._seconds
+
+    def ahead(self) -> int:
+        """Return how many covers may be looked up and charged beyond those that are being rendered."""
+        if not self._seconds:
+            return LEAST_AHEAD
+        return min(max(int(_AHEAD_SECONDS / self._seconds), LEAST_AHEAD), _MOST_AHEAD)
 
     def places(self, now: float, taken: int) -> int:
         """Return how many places there are now, of which so many are taken."""

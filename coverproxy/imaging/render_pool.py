@@ -8,16 +8,10 @@ from typing import TypeVar
 
 from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.domain.errors import Busy
-from coverproxy.imaging.render_load import RenderLoad
+from coverproxy.imaging.render_load import LEAST_AHEAD, RenderLoad
 
+S = TypeVar("S")
 T = TypeVar("T")
-
-_AHEAD = 2
-"""Covers beyond the threads that are looked up and charged already, so that a free thread has work at once.
-
-Two, since one of them may be waiting for another process that is making it.
-"""
-
 
 INTERNAL = ""
 """The account of work without a key: previews, and background fetches."""
@@ -32,6 +26,13 @@ class RenderPlace:
     async def run(self, work: Callable[[], T]) -> T:
         """Run *work* on a render thread."""
         return await self._threads.run(work)
+
+    async def run_after(self, before: Callable[[], S], threads: WorkerThreads, work: Callable[[S], T]) -> T:
+        """Run *before* on one of *threads*, and *work* with what it returns on a render thread.
+
+        Without a step on the event loop in between. An exception of either is raised.
+        """
+        return await threads.run_then(before, self._threads, work)
 
 
 class _Waiter:
@@ -67,8 +68,9 @@ class RenderPool:
     ) -> None:
         self._threads = WorkerThreads(threads, "render")
         self._place = RenderPlace(self._threads)
-        self._load = RenderLoad(threads + _AHEAD, threads + waiting, patience)
-        self._turns = threads + _AHEAD
+        self._load = RenderLoad(threads + LEAST_AHEAD, threads + waiting, patience)
+        self._at_once = threads
+        self._turns = 0  # that are taken
         self._patience = patience
         self._now = now
         self._queues: dict[str, dict[_Waiter, None]] = {}  # the account with the next turn comes first
@@ -113,6 +115,10 @@ class RenderPool:
         """Let the waiter *name* also use the turns of *account*, which now waits for the same cover."""
         if waiter := self._by_name.get(name):
             self._enter(waiter, account)
+
+    def has_turn(self, account: str) -> bool:
+        """Return whether place() would return at once, and push nobody out."""
+        return self.is_turn_free and self._room(account) == []
 
     def is_full_for(self, account: str) -> bool:
         """Return whether place() would raise Busy at once."""
@@ -165,8 +171,8 @@ class RenderPool:
         return next(iter(self._queues[account]))
 
     async def _turn(self, account: str, name: str) -> None:
-        if self._turns > 0:
-            self._turns -= 1
+        if self.is_turn_free:
+            self._turns += 1
             return
         waiter = _Waiter(name, self._now())
         self._enter(waiter, account)
@@ -194,18 +200,23 @@ class RenderPool:
         if self._by_name.get(waiter.name) is waiter:
             del self._by_name[waiter.name]
 
+    @property
+    def is_turn_free(self) -> bool:
+        """Whether who has a place would have a turn at once."""
+        return not self._queues and self._turns < self._at_once + self._load.ahead()
+
     def _next(self) -> None:
-        """Pass our turn to the next account."""
-        while self._queues:
+        """Pass our turn to the next account, and those that are free besides."""
+        self._turns -= 1
+        while self._queues and self._turns < self._at_once + self._load.ahead():
             account = next(iter(self._queues))
             waiter = self._first(account)
             self._leave(waiter)
             if not waiter.turn.done():  # just cancelled
                 if account in self._queues:
                     self._queues[account] = self._queues.pop(account)  # to the end
+                self._turns += 1
                 waiter.turn.set_result(None)
-                return
-        self._turns += 1
 
     def close(self) -> None:
         """Stop the threads: running work is finished, waiting work is dropped."""

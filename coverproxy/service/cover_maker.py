@@ -17,7 +17,6 @@ from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.leases import Leases
 from coverproxy.concurrency.threads import Threads, run_in
 from coverproxy.config import Size
-from coverproxy.domain.api_key import abridged
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable, Unavailable
 from coverproxy.domain.original import Original
@@ -31,6 +30,7 @@ from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.health import Health
 from coverproxy.service.held_covers import Found, HeldCovers, Seen
 from coverproxy.service.maker import Attempts, DerivativeMaker
+from coverproxy.service.straight import note_made
 from coverproxy.stats.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -131,8 +131,7 @@ class CoverMaker:
                 derivative = await self._render_best(place, spec, looked, charge, is_new=is_new)
                 charge.is_waived = derivative.place is None  # the next request makes it again
             lease.is_made = not charge.is_waived
-        about = {"spec": name, "key": abridged(visitor.key.name), "bytes": len(derivative.body)}
-        _log.info("made", extra=about | {"ms": round((time.perf_counter() - started) * 1000, 1)})
+        note_made(spec, visitor, derivative, started)
         return Found(derivative, is_made=True, spec=spec)
 
     async def _is_paid_before(self, spec: Spec, originals: list[Original]) -> bool:

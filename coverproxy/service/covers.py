@@ -32,6 +32,7 @@ from coverproxy.service.holdings import BookHoldings, CacheRoom, Holdings
 from coverproxy.service.links import lead
 from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.patience import Patience
+from coverproxy.service.straight import Make, Outcome, StraightMaker
 from coverproxy.stats.metrics import Metrics
 
 FILE_THREADS = 2
@@ -69,7 +70,8 @@ class Covers:
         *,
         held: HeldCovers,
         making: CoverMaker,
-        flights: SingleFlight[Found],
+        straight: StraightMaker,
+        flights: SingleFlight[Outcome],
         remakes: SingleFlight[None],
         absent: NegativeCache,
         cache: DiskCache,
@@ -88,6 +90,7 @@ class Covers:
     ) -> None:
         self._held = held
         self._making = making
+        self._straight = straight
         self._flights = flights
         self._remakes = remakes
         self._absent = absent
@@ -134,9 +137,9 @@ class Covers:
         found, unsure = self._held.at_once(specs, mark, glance)
         if found:
             return found
-        self._refuse_early(spec, unsure, visitor)
-        look = partial(self._held.look, unsure or (spec,), self._catalogue.change())
-        seen = await run_in(self._lookups, look)
+        seen = await self._made_or_seen(specs, unsure, visitor)
+        if isinstance(seen, Found):
+            return seen
         if seen.derivative:
             return self._held.remember(seen.spec, seen.derivative, mark)
         if seen.spec != spec:
@@ -146,17 +149,40 @@ class Covers:
             return Found(seen.older, is_made=False, spec=spec)  # not into memory: a newer one follows
         return await self._make(spec, seen, visitor)
 
+    async def _made_or_seen(
+        self, specs: Sequence[Spec], unsure: Sequence[Spec], visitor: Visitor
+    ) -> Found | Seen:
+        """Make the last of *specs* in one go, else say what there is. Raises what cover() raises.
+
+        *unsure*: those that may be there.
+        """
+        spec, looked_for = specs[-1], unsure or specs[-1:]
+        if self._straight.may_begin(visitor) and str(spec) not in self._flights:
+            make = partial(self._straight.make, looked_for, visitor)
+            outcome = await self._flight(str(spec), make, visitor)
+            if outcome is not None:
+                return outcome
+        self._refuse_early(spec, unsure, visitor)
+        return await run_in(self._lookups, partial(self._held.look, looked_for, self._catalogue.change()))
+
     async def _make(self, spec: Spec, seen: Seen, visitor: Visitor) -> Found:
         """Make a derivative, or wait for the flight that makes it already. Raises what cover() raises."""
         self._renders.also_for(str(spec), visitor.key.counted_as)
+        while True:
+            outcome = await self._flight(str(spec), partial(self._making.make, seen, visitor), visitor)
+            if isinstance(outcome, Found):  # else that flight only looked
+                return outcome
+
+    async def _flight(self, name: str, make: Make, visitor: Visitor) -> Outcome:
+        """Wait for the flight of *name*, which *make* starts if there is none."""
         with self._patience.of(visitor, self._fetcher.expected_wait) as within:
-            found, is_ours = await self._flights.join(
-                str(spec),
-                partial(self._making.make, seen, visitor),
+            outcome, is_ours = await self._flights.join(
+                name,
+                make,
                 within,
                 lambda fault: fault.concerns(visitor.key.counted_as, visitor.is_automated),
             )
-        return found if is_ours else replace(found, is_made=False)
+        return outcome if is_ours or not isinstance(outcome, Found) else replace(outcome, is_made=False)
 
     async def _get_by_name(self, spec: Spec, item: Spec, visitor: Visitor) -> Found:
         """Answer with the item's derivative, and link the name to it on disk."""

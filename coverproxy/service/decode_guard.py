@@ -62,6 +62,17 @@ class DecodeGuard:
             lent = _Lent(self, original, is_free=is_new and not has_waited)
             return await place.run(lambda: work(lent))
 
+    def decode_alone(self, original: Original, work: Callable[[Decoder], T]) -> T:
+        """The same in this thread, a render thread in its turn, for an original just read from the catalogue.
+
+        Raises BlockingIOError if somebody else decodes it.
+        """
+        handle = self._locks.take_now(original.digest.hex())
+        try:
+            return work(_Lent(self, original, is_free=True))
+        finally:
+            self._locks.free(handle)
+
     def decode_here(self, original: Original, work: Callable[[Decoder], T]) -> T:
         """The same in this thread, without a place: for commands, which have few processes. Blocks."""
         with self._locks.held(original.digest.hex()):

@@ -46,8 +46,10 @@ def write(
         if mtime is not None:
             os.utime(handle, (time.time(), mtime))
         if attribute is not None:
-            with suppress(OSError):
+            try:  # noqa: SIM105 - a suppress() would be three calls more
                 os.setxattr(handle, *attribute)
+            except OSError:
+                pass
         if sync:
             os.fsync(handle)
         return os.fstat(handle)
@@ -63,7 +65,7 @@ def move(source: Path | str, target: Path | str, *, sync: bool = False) -> int:
             os.replace(source, target)  # noqa: PTH105 - the path may be text
             break
         except FileNotFoundError:
-            made += ownership.make_folder(Path(target).parent)
+            made += ownership.make_folder(os.path.dirname(target))  # noqa: PTH120 - likewise
     else:
         os.replace(source, target)  # noqa: PTH105 - likewise
     if sync:
@@ -82,7 +84,7 @@ def second_name(path: Path | str, name: Path | str, folder: Path | str) -> int:
         try:
             os.link(path, name)
         except FileNotFoundError:
-            made += ownership.make_folder(Path(name).parent)
+            made += ownership.make_folder(os.path.dirname(name))  # noqa: PTH120 - text
         except FileExistsError:
             break
         else:

@@ -12,8 +12,9 @@ from coverproxy.cache.memory import Memory
 from coverproxy.cache.negative import NegativeCache
 from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.background import beside
+from coverproxy.concurrency.leases import NoLeases
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.concurrency.threads import Threads, WorkerThreads
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import Config
 from coverproxy.imaging.decoder import render_processes
 from coverproxy.imaging.render_pool import RenderPool
@@ -29,12 +30,13 @@ from coverproxy.service.databases import DatabaseFiles, reopened
 from coverproxy.service.decode_guard import DecodeGuard
 from coverproxy.service.fetch_original import OriginalFetcher
 from coverproxy.service.health import Health
-from coverproxy.service.held_covers import Found, HeldCovers
+from coverproxy.service.held_covers import HeldCovers
 from coverproxy.service.holdings import Holdings
 from coverproxy.service.ingest import DAY_SECONDS, Ingestor
 from coverproxy.service.maker import DerivativeMaker
 from coverproxy.service.reports import ReportDesk
 from coverproxy.service.revalidate import Revalidator
+from coverproxy.service.straight import Outcome, StraightMaker
 from coverproxy.service.sweep_originals import OriginalSweep, keep_swept
 from coverproxy.service.uploads import Uploads
 from coverproxy.sources.build import user_agent
@@ -61,7 +63,7 @@ class Parts:
     folder: DataFolder
     databases: DatabaseFiles
     accounts: Accounts
-    lookups: Threads
+    lookups: WorkerThreads
     guard: DecodeGuard
     renders: RenderPool
     ingestor: Ingestor
@@ -72,7 +74,7 @@ class Parts:
     memory: Memory
     absent: NegativeCache
     maker: DerivativeMaker
-    flights: SingleFlight[Found]
+    flights: SingleFlight[Outcome]
     remakes: SingleFlight[None]
 
 
@@ -232,11 +234,12 @@ def _covers(parts: Parts, books: InfoService) -> Covers:
     held = HeldCovers(parts.memory, folder.cache, folder.catalogue)
     health = _health(parts)
     return Covers(
-        held=held, making=_making(parts, held, health), flights=parts.flights, remakes=parts.remakes,
-        absent=parts.absent, cache=folder.cache, stripes=folder.stripes, catalogue=folder.catalogue,
-        maker=parts.maker, renders=parts.renders, fetcher=parts.fetcher, better=parts.better,
-        metrics=parts.metrics, answer_within=parts.config.render.answer_within_seconds,
-        lookups=parts.lookups, health=health, holdings=_holdings(parts), books=books,
+        held=held, making=_making(parts, held, health), straight=_straight(parts, held),
+        flights=parts.flights, remakes=parts.remakes, absent=parts.absent, cache=folder.cache,
+        stripes=folder.stripes, catalogue=folder.catalogue, maker=parts.maker, renders=parts.renders,
+        fetcher=parts.fetcher, better=parts.better, metrics=parts.metrics,
+        answer_within=parts.config.render.answer_within_seconds, lookups=parts.lookups, health=health,
+        holdings=_holdings(parts), books=books,
     )  # fmt: skip
 
 
@@ -256,6 +259,15 @@ def _making(parts: Parts, held: HeldCovers, health: Health) -> CoverMaker:
         leases=folder.stores.leases, catalogue=folder.catalogue, maker=parts.maker, second=parts.second,
         renders=parts.renders, guard=parts.guard, fetcher=parts.fetcher, accounts=parts.accounts,
         health=health, metrics=parts.metrics, threads=parts.lookups,
+    )  # fmt: skip
+
+
+def _straight(parts: Parts, held: HeldCovers) -> StraightMaker:
+    folder = parts.folder
+    is_alone = parts.second is None and isinstance(folder.stores.leases, NoLeases)
+    return StraightMaker(
+        held, folder.catalogue, folder.stripes, parts.guard, parts.maker, parts.renders, parts.lookups,
+        parts.accounts, parts.metrics, is_alone=is_alone,
     )  # fmt: skip
 
 

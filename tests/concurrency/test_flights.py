@@ -190,6 +190,19 @@ async def test_a_name_is_held_by_one_at_a_time(stripes: FileLocks) -> None:
     ]
 
 
+async def test_a_lock_is_taken_now_or_not(stripes: FileLocks) -> None:
+    """Code that must not wait gets a lock that is free, and is told of one that is not."""
+    handle = stripes.take_now("a")
+    with pytest.raises(BlockingIOError):
+        stripes.take_now("a")
+    stripes.free(handle)
+    async with stripes.hold("a") as has_waited:
+        assert not has_waited
+        with pytest.raises(BlockingIOError):
+            stripes.take_now("a")
+    stripes.free(stripes.take_now("a"))
+
+
 async def test_a_waiter_who_gives_up_leaves_no_lock_behind(stripes: FileLocks) -> None:
     """Cancelling a waiter frees what its thread gets later: the next one is not locked out."""
     async with stripes.hold("a"):

@@ -85,6 +85,38 @@ async def test_nothing_of_finished_work_is_kept() -> None:
         assert seen() is None
 
 
+async def test_work_is_passed_on_without_the_loop() -> None:
+    """What one set of threads returns is worked on by the other; what either raises comes to the waiter."""
+    with WorkerThreads(2, "first") as first, WorkerThreads(1, "second") as second:
+
+        def name(before: str) -> list[str]:
+            return [before, threading.current_thread().name]
+
+        found = await first.run_then(lambda: threading.current_thread().name, second, name)
+        assert (found[0][:-1], found[1]) == ("first_", "second_0")
+        with pytest.raises(ZeroDivisionError):
+            await first.run_then(lambda: str(1 // 0), second, name)
+        with pytest.raises(ZeroDivisionError):
+            await first.run_then(lambda: 0, second, lambda zero: 1 // zero)
+        assert await second.run(lambda: "goes on") == "goes on"
+
+
+async def test_passed_on_work_of_who_hung_up_is_not_begun() -> None:
+    """Who hangs up between the two has the second spared."""
+    go, done = threading.Event(), list[str]()
+    with WorkerThreads(1, "first") as first, WorkerThreads(1, "second") as second:
+        waiting = asyncio.ensure_future(
+            first.run_then(lambda: go.wait(20), second, lambda _: done.append("x"))
+        )
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        go.set()
+        await first.run(lambda: None)
+        await second.run(lambda: None)
+    assert done == []
+
+
 async def test_many_tasks_for_few_threads_are_all_done() -> None:
     """No task is left lying while threads fall asleep and are woken, whoever puts them."""
     with WorkerThreads(3, "test") as threads:

@@ -167,3 +167,13 @@ def test_a_queue_that_becomes_short_meanwhile_is_no_overload() -> None:
         load.note_end(number * COVER, is_waited_for=True)
     for second in range(9):
         assert load.places(2.0 + second, 100 if second % 2 else 80) == 129
+
+
+def test_more_are_looked_up_ahead_while_covers_are_fast() -> None:
+    """Two while nothing is known, and of slow covers; of fast ones what a twentieth of a second makes."""
+    for seconds, ahead in ((0.5, 2), (0.025, 2), (0.01, 5), (0.001, 8)):
+        load = RenderLoad(3, 128, PATIENCE)
+        assert load.ahead() == 2
+        for number in range(3):
+            load.note_end(number * seconds * 0.999, is_waited_for=True)
+        assert load.ahead() == ahead
