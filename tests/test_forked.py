@@ -67,7 +67,7 @@ def test_it_is_asked_as_any_process(tmp_path: Path) -> None:
         assert process.stdout.read() == ""
     for words in (("--version",), ("no-such-command",)):
         done = ended(*words)
-        assert started(*words, stderr=subprocess.PIPE).communicate(timeout=20) == (done.stdout, done.stderr)
+        assert started(*words, stderr=subprocess.PIPE).communicate(timeout=60) == (done.stdout, done.stderr)
 
 
 def test_a_fork_serves_by_a_folder_of_metrics_of_its_own(tmp_path: Path) -> None:

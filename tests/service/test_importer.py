@@ -475,10 +475,10 @@ def test_an_interruption_before_old_derivatives_are_dropped_is_made_up_for(libra
     # As a server does that makes this very cover: the import has to wait before it drops anything.
     with library.shelf() as shelf, shelf.stripes.held(f"small/isbn/{BOOK}.jpg"):
         process = start(library.covers, "--data", library.data, "--json")
-        within(30, lambda: len(shelf.catalogue.find(Identifier(ISBN, BOOK))) == 2)
+        within(90, lambda: len(shelf.catalogue.find(Identifier(ISBN, BOOK))) == 2)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert process.returncode == 130
     library.take_in()
     assert not is_there()
@@ -767,7 +767,7 @@ def test_an_interrupted_import_goes_on_where_it_was(library: Library) -> None:
     for _ in range(2):
         process = start(library.covers, "--data", library.data, "--json")
         before = known
-        within(30, lambda: library.entered() > before)  # noqa: B023 - it is over within this round
+        within(90, lambda: library.entered() > before)  # noqa: B023 - it is over within this round
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (130, "")
@@ -787,10 +787,10 @@ def test_a_killed_import_goes_on_where_it_was(library: Library) -> None:
     """kill -9 leaves no row without its file; the next run sweeps what lies about and takes in the rest."""
     fill(library, MANY)
     process = start(library.covers, "--data", library.data, "--json")
-    within(30, lambda: any((library.data / "originals").glob("[0-9]*")))
+    within(90, lambda: any((library.data / "originals").glob("[0-9]*")))
     time.sleep(0.1)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     with library.shelf() as shelf:
         assert [one for one in library.all_originals() if not shelf.files.path(one).exists()] == []
     run(library)
