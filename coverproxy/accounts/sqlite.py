@@ -73,6 +73,7 @@ class SqliteState:
         self._reading: aiosqlite.Connection | None = None
         self._writing: aiosqlite.Connection | None = None
         self._turn = asyncio.Lock()
+        self._drops = 0
         self._shut, self._damage = _NOT_OPEN, ""
         self.rates = SqlRateLimiter(self._all, self._write, SQLITE)
         self.sessions = SqlEndedSessions(self._all, self._write, SQLITE)
@@ -110,6 +111,7 @@ class SqliteState:
         await self._drop_all()
 
     async def _drop_all(self) -> None:
+        self._drops += 1
         self.now.close()
         for connection in (self._reading, self._writing):
             await self._drop(connection)
@@ -126,14 +128,21 @@ class SqliteState:
         connection = sqlite3.connect(
             self._uri(), uri=True, timeout=seconds, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
+        return sqlite_migrations.set_up(connection, "PRAGMA synchronous = NORMAL")
 
     async def _connect(self) -> aiosqlite.Connection:
-        uri = self._uri()
-        connection = await aiosqlite.connect(uri, uri=True, timeout=WRITE_SECONDS, isolation_level=None)
-        await connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
+        """Connect to the file that is open once it is done: it may have been replaced meanwhile."""
+        while True:
+            drops, uri = self._drops, self._uri()
+            connection = await aiosqlite.connect(uri, uri=True, timeout=WRITE_SECONDS, isolation_level=None)
+            try:
+                await connection.execute("PRAGMA synchronous = NORMAL")
+            except BaseException:  # given up, too
+                await connection.close()
+                raise
+            if drops == self._drops:
+                return connection
+            await connection.close()
 
     async def _reader(self) -> aiosqlite.Connection:
         if self._reading is None:

@@ -163,9 +163,15 @@ class DatabaseFiles:
             return True
         return _identity(place) not in (None, self._opened[place])
 
-    def note_opened(self, database: Database) -> None:
-        """Note that the file that is there now is in use."""
-        self._opened[database.place] = _identity(database.place)
+    async def reopen(self, database: Database) -> None:
+        """Open the file that is there now, and note it as the one in use.
+
+        It is told by what stood there before: one that comes meanwhile is another, to be opened next time.
+        Where nothing stood, and for a cache that is begun anew, the store has made the file itself.
+        """
+        place, before = database.place, _identity(database.place)
+        await _reopen(database)
+        self._opened[place] = _identity(place) if before is None or database.is_cache else before
 
 
 def _identity(place: Place) -> tuple[int, int] | None:
@@ -185,8 +191,7 @@ async def reopened(files: DatabaseFiles) -> None:
             log.fault(_log, "a database has a fault", why, of=name)
         for each in files.databases:
             if each.store.is_shut or files.is_other(each):
-                await _reopen(each)
-                files.note_opened(each)
+                await files.reopen(each)
         await asyncio.sleep(_REOPEN_SECONDS)
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class SqliteFile:
         self._writing = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
-        self._opened = self._closings = 0
+        self._opened = 0
         self._shut = self._damage = ""
 
     @property
@@ -103,9 +103,9 @@ class SqliteFile:
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> Rows:
         """Run a query outside any transaction."""
-        closings, connection = self._closings, None
+        readers, connection = self._readers, None
         try:
-            connection = self._lent()
+            connection = self._lent(readers)
             rows = _run(connection, sql, values)
         except BaseException as exc:
             if connection is not None:
@@ -113,10 +113,9 @@ class SqliteFile:
             if isinstance(exc, sqlite3.Error):
                 raise self._explained(exc) from exc
             raise
-        if closings == self._closings:
-            self._readers.append(connection)
-        else:  # it is of the file before
-            connection.close()
+        readers.append(connection)
+        if readers is not self._readers:  # it is of the file before
+            _end(readers)
         return rows
 
     def write(self, sql: str, values: Iterable[Any] = ()) -> Rows:
@@ -151,9 +150,10 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
-        self._closings += 1
-        while self._readers:
-            self._readers.pop().close()
+        # A new list first: else a thread takes one of the file before while another of them is being closed,
+        # which may write its log back, and gives it back for the next.
+        readers, self._readers = self._readers, []
+        _end(readers)
         with self._writing:
             if self._writer is not None:
                 self._writer.close()
@@ -180,10 +180,10 @@ class SqliteFile:
             self._damage = str(exc)
         return self._fault(f"{self.path.name}: {full_disk.explained(self.path, exc)}")
 
-    def _lent(self) -> sqlite3.Connection:
+    def _lent(self, readers: list[sqlite3.Connection]) -> sqlite3.Connection:
         """Return an idle connection, or another one."""
         try:
-            return self._readers.pop()  # the last one used has the warmest cache
+            return readers.pop()  # the last one used has the warmest cache
         except IndexError:
             return self._connect(WAIT_SECONDS)
 
@@ -207,13 +207,19 @@ class SqliteFile:
         if self._shut:
             raise sqlite3.OperationalError(self._shut)
         connection = sqlite_migrations.connect(self.path, wait_seconds, self._mode)
-        connection.execute(f"PRAGMA cache_size = -{self._cache_kib}")
-        return connection
+        return sqlite_migrations.set_up(connection, f"PRAGMA cache_size = -{self._cache_kib}")
 
     def _end_watch(self) -> None:
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
+
+
+def _end(connections: list[sqlite3.Connection]) -> None:
+    """Close them all; several threads may do so at once."""
+    with suppress(IndexError):
+        while True:
+            connections.pop().close()
 
 
 def _run(connection: sqlite3.Connection, sql: str, values: Iterable[Any] = ()) -> Rows:

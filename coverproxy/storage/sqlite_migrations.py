@@ -34,7 +34,21 @@ def connect(path: Path, wait_seconds: float = WAIT_SECONDS, mode: str = "rw") ->
     connection = sqlite3.connect(
         uri(path, mode), uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False,
     )  # fmt: skip
-    connection.execute("PRAGMA synchronous = NORMAL")
+    return set_up(connection, "PRAGMA synchronous = NORMAL")
+
+
+def set_up(connection: sqlite3.Connection, *statements: str) -> sqlite3.Connection:
+    """Run *statements* on a new connection, and return it; close it where one fails.
+
+    Else it would be open for as long as anybody has the error, which knows where it came from: a damaged file
+    that is put right is then said to be in use still.
+    """
+    try:
+        for each in statements:
+            connection.execute(each)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

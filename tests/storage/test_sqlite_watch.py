@@ -54,6 +54,41 @@ def watched(file: SqliteFile) -> DatabaseFiles:
     return DatabaseFiles([Database(file.path, file, reopened, len(STEPS))])
 
 
+def test_what_cannot_be_set_up_is_closed(tmp_path: Path) -> None:
+    """Though the error is kept, as logs do: a file that is put right later would be in use still."""
+    connection = sqlite3.connect(tmp_path / "some.db")
+    with pytest.raises(sqlite3.OperationalError, match="no such table") as kept:
+        sqlite_migrations.set_up(connection, "SELECT 1", "SELECT * FROM book")
+    assert kept.value.__traceback__
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+async def test_a_file_that_is_replaced_while_it_is_opened_is_opened_again(tmp_path: Path) -> None:
+    """The file in use is the one that stood there before: what came since is another, and is opened next."""
+    path = tmp_path / "sources.db"
+    file = SqliteFile(path, lambda: STEPS, StoreUnavailable)
+    file.open()
+    titles = []
+
+    async def reopened() -> None:
+        file.open()
+        titles.extend(file.read("SELECT title FROM book"))
+        if not titles:  # as from a backup, at this very moment
+            sqlite_migrations.apply(tmp_path / "good", STEPS)
+            changed(tmp_path / "good", "INSERT INTO book VALUES ('9780141439518', 'Pride and Prejudice')")
+            (tmp_path / "good").replace(path)
+
+    files = DatabaseFiles([database := Database(path, file, reopened, len(STEPS))])
+    await files.reopen(database)
+    assert files.is_other(database)
+    await files.reopen(database)
+    file.close()
+
+    assert not files.is_other(database)
+    assert titles == [("Pride and Prejudice",)]
+
+
 def test_a_locked_file_is_opened_at_once(file: SqliteFile) -> None:
     """A file that needs no migration is opened beside a lock; it used to wait ten minutes."""
     with held(file.path):
