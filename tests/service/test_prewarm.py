@@ -15,7 +15,7 @@ import images
 import orjson
 import pytest
 from conftest import COVERED, UNCOVERED, Running, Start, configured, fill
-from running import ENVIRONMENT, Process, ended, key, run, started
+from running import ENVIRONMENT, Process, children, ended, key, run, started
 
 from coverproxy.cli.progress import LINE_EVERY_SECONDS
 from coverproxy.concurrency.process_pool import NICENESS, cores, pace
@@ -231,24 +231,31 @@ def test_the_share_is_kept(data: Path, long_list: Path) -> None:
     process = start(long_list, data, "--share", str(share))
     within(90, lambda: len(stored(data, "avif")) > 1)
     (worker,) = workers(process)
-    before, queued, started = _cpu_seconds(worker), _queued_seconds(worker), time.monotonic()
-    time.sleep(4.0)
-    all_of_it = (time.monotonic() - started) * cores()
-    used = (_cpu_seconds(worker) - before) / all_of_it
-    queued = (_queued_seconds(worker) - queued) / all_of_it
+    for _ in range(4):  # it waits for the disk too, which may be busy for a while
+        used, queued = _shares(worker, 4.0)
+        assert used < 1.4 * share
+        if 0.4 * share < used + queued and used > 0.01 * share:
+            break
     niceness = os.getpriority(os.PRIO_PROCESS, worker)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
 
-    assert used < 1.4 * share
     assert 0.4 * share < used + queued  # it gives way to whatever else runs
     assert used > 0.01 * share
     assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, 19)
 
 
+def _shares(worker: int, seconds: float) -> tuple[float, float]:
+    """Which share of all cores' time it takes for so long, and for which it waits for one."""
+    before, queued, started = _cpu_seconds(worker), _queued_seconds(worker), time.monotonic()
+    time.sleep(seconds)
+    all_of_it = (time.monotonic() - started) * cores()
+    return (_cpu_seconds(worker) - before) / all_of_it, (_queued_seconds(worker) - queued) / all_of_it
+
+
 def _with_children(process: int) -> list[int]:
     """A worker, and the render process that does most of its work."""
-    return [process, *map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
+    return [process, *children(process)]
 
 
 def _cpu_seconds(process: int) -> float:
