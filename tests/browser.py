@@ -55,7 +55,7 @@ class Page:
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
         while True:
-            message = await self._socket.receive_json(timeout=30)
+            message = await self._socket.receive_json(timeout=60)
             if message.get("id") == self._number:
                 assert "error" not in message, message
                 result: dict[str, Any] = message["result"]
@@ -73,7 +73,7 @@ class Page:
         """Open *url* and wait until everything on it is loaded."""
         await self.call("Page.enable")
         await self.call("Page.navigate", url=url)
-        for _ in range(200):
+        for _ in range(900):
             state = await self.ask("document.readyState + ' ' + location.href")
             if state.startswith("complete") and not state.endswith("about:blank"):
                 return
@@ -108,7 +108,7 @@ class Page:
         """Click what leads to another page, and wait until everything on that one is loaded."""
         await self.ask("window.isOld = true")
         await self.ask(f"document.querySelector({json.dumps(selector)}).click()")
-        for _ in range(200):
+        for _ in range(900):
             with contextlib.suppress(AssertionError):  # the page may go in the middle of a question
                 if await self.ask("!window.isOld && document.readyState == 'complete'"):
                     return
@@ -117,7 +117,7 @@ class Page:
 
     async def until(self, condition: str) -> None:
         """Wait until a condition in JavaScript holds."""
-        for _ in range(200):
+        for _ in range(900):
             with contextlib.suppress(AssertionError):  # the page may go in the middle of a question
                 if await self.ask(condition):
                     return

@@ -89,14 +89,15 @@ BROWSER = {"Sec-Fetch-Dest": "image"}
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """How many processes test: none beside this one for a single file, which is over before they are there.
 
-    Else one more than there are cores, as tests that start servers wait for them half of the time; but at
-    most four, as many a test starts two or four processes of its own. --dist=worksteal keeps a module's tests
-    together, and so what they share, as long as no process has run out of work.
+    Else two more than there are cores, as tests wait two thirds of their time, for servers that start and for
+    limits that pass; but at most four, as many a test starts two or four processes of its own.
+    --dist=worksteal keeps a module's tests together, and so what they share, as long as no process has run
+    out of work.
     """
     named = {argument.partition("::")[0] for argument in config.args}
     if len(named) == 1 and Path(named.pop()).is_file():
         return 0
-    return min(len(os.sched_getaffinity(0)) + 1, 4)
+    return min(len(os.sched_getaffinity(0)) + 2, 4)
 
 
 # Until all tests are collected the garbage collector would look again and again at what stays.
