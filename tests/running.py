@@ -117,7 +117,7 @@ class Served:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal; return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 Serve = Callable[..., Served]
@@ -155,7 +155,7 @@ def get(url: str) -> tuple[int, dict[str, str], bytes]:
     """Ask for a URL as a browser would."""
     request = urllib.request.Request(url, headers=BROWSER)
     try:
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, dict(response.headers), response.read()
     except urllib.error.HTTPError as exc:
         with exc:

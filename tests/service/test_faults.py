@@ -81,7 +81,7 @@ def fill(folder: Path) -> Path:
 
 async def until_counted(server: Running, made: int) -> None:
     """Wait until the store has counted *made* covers."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(Exception):
                 await server.service.accounts.refresh()

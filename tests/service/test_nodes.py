@@ -197,10 +197,10 @@ async def test_a_node_that_hears_nothing_looks(
             await until(partial(is_there, other))
             getattr(way, cut)()
             await asyncio.to_thread(one.app[CURATOR].hide, BOOK, None, ANNA)
-            await until(partial(is_missing, other), 9.0)
+            await until(partial(is_missing, other), 60.0)
             assert list(other.folder.cache.held(BOOK)) == []
             await one.service.accounts.save(replace(one.key, revoked_at=1))
-            await until(partial(is_refused, other), 9.0)
+            await until(partial(is_refused, other), 60.0)
 
 
 async def ask_for_new_covers(node: Running) -> None:

@@ -82,7 +82,7 @@ def sending(catalogue: Catalogue, box: Postbox, ahead: float = 0.0, **mail: Any)
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.05)
 

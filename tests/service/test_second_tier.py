@@ -240,7 +240,7 @@ async def test_without_the_object_store(nodes: Nodes, how: str, caplog: pytest.L
     async def is_well() -> bool:
         return (await ask(other, "large")).cover in ("made", "hit") and not await faults(other)
 
-    await until(is_well, 20.0)
+    await until(is_well, 60.0)
     await nodes.written(3)  # what was made meanwhile is written too
 
 

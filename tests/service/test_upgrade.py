@@ -196,7 +196,7 @@ async def test_the_background_takes_over_what_nobody_asks_for(
     count = await asyncio.to_thread(lay_former_cache, cache)
 
     await start(tmp_path / "data", cache={"check_seconds": 0.1})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (cache / "v1-taken-over").exists():
             await asyncio.sleep(0.05)
 

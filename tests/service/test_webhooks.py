@@ -204,7 +204,7 @@ async def test_a_node_that_dies_while_it_tells_loses_nothing(
     note(one, 3)
     host.answers = ["taken" if has_arrived else "slow"]
     dying = asyncio.create_task(Webhooks(one, (receiver,), clock).round(receiver))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not host.ids:
             await asyncio.sleep(0.01)
     dying.cancel()
@@ -239,7 +239,7 @@ async def test_a_running_service_tells_its_webhook(host: Host, start: Start) -> 
     hook = {"name": "cdn", "url": f"http://127.0.0.1:{host.port}/hook", "secret": SECRET.decode()}
     server = await start(webhook=[hook | {"allow": ["127.0.0.0/8"]}])
     book = Identifier(ISBN, COVERED)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while server.folder.catalogue.changed.cursor("cdn") is None:
             await asyncio.sleep(0.05)
         server.app[CURATOR].hide(book, None, Decision("eva", 1))

@@ -33,6 +33,6 @@ async def test_what_reads_does_not_wait_for_a_writer(start: Start, drawn_isbns: 
 async def counted(server: Running, made: int) -> None:
     """Wait until the store has counted so many covers of the server's key."""
     accounts = server.service.accounts
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await accounts.counts.made([server.key.name], accounts.today()) != {server.key.name: made}:
             await asyncio.sleep(0.1)

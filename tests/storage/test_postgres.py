@@ -176,7 +176,7 @@ def node(database: str, tmp_path: Path) -> Iterator[Node]:
         catalogue = PostgresCatalogue(PostgresPool(database, StoreUnavailable), news, changes, PRIORITY)
         catalogue.open()
         news.start()
-        assert news.wait(10)
+        assert news.wait(60)
         closing.extend([catalogue.close, news.stop])
         return catalogue
 
