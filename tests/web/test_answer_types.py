@@ -94,6 +94,9 @@ def test_each_json_address_has_a_type(tmp_path: Path) -> None:
 
 OTHERS = (
     ("get", "/b/{kind}/{name}", f"/b/isbn/{COVERED}.json"),
+    ("get", "/a/{kind}/{name}", f"/a/isbn/{COVERED}.json"),
+    ("get", "/w/{kind}/{name}", f"/w/isbn/{COVERED}.json"),
+    ("get", "/api/books.json", f"/api/books.json?bibkeys={COVERED}"),
     ("get", "/api/books", f"/api/books?format=json&bibkeys={COVERED},{UNCOVERED}"),
     ("get", "/api/books", f"/api/books?format=json&jscmd=data&bibkeys={COVERED}"),
     ("get", "/api/books", f"/api/books?format=json&jscmd=details&bibkeys={COVERED}"),
