@@ -6,7 +6,9 @@ from pathlib import Path
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.storage import atomic, ownership
 
-_TARGET = "../live"
+_ALL = "../live"
+_NAMED = "../named"
+"""The folder of the sizes that keys with named_sizes_only get: nginx finds no rung of the ladder there."""
 
 
 class KeyLinks:
@@ -16,10 +18,10 @@ class KeyLinks:
         self._folder = folder
 
     def keep(self, key: Key, now: float) -> None:
-        """Create or remove the link: it exists exactly if the key is active *now* and not bound to sites."""
+        """Create, change or remove the link: a key that is active *now* and not bound to sites has one."""
         ownership.make_folder(self._folder)
         if key.is_open(now):
-            atomic.link(_TARGET, self._folder / key.name)
+            atomic.link(_target(key), self._folder / key.name)
         else:
             (self._folder / key.name).unlink(missing_ok=True)
 
@@ -41,10 +43,23 @@ class KeyLinks:
     def repair(self, keys: Iterable[Key], now: float) -> int:
         """Make all links match *keys* as they are *now*; return how many were wrong."""
         ownership.make_folder(self._folder)
-        wanted = {key.name for key in keys if key.is_open(now)}
-        present = {path.name for path in self._folder.iterdir()}
-        for name in present - wanted:
+        wanted = {key.name: _target(key) for key in keys if key.is_open(now)}
+        present = {path.name: _led_to(path) for path in self._folder.iterdir()}
+        wrong = {name for name in {*wanted, *present} if wanted.get(name) != present.get(name)}
+        for name in wrong - wanted.keys():
             (self._folder / name).unlink(missing_ok=True)
-        for name in wanted - present:
-            atomic.link(_TARGET, self._folder / name)
-        return len(present ^ wanted)
+        for name in wrong & wanted.keys():
+            atomic.link(wanted[name], self._folder / name)
+        return len(wrong)
+
+
+def _target(key: Key) -> str:
+    return _NAMED if key.named_sizes_only else _ALL
+
+
+def _led_to(path: Path) -> str:
+    """Return where a link leads; "" if another process has just taken it away, or it is no link."""
+    try:
+        return str(path.readlink())
+    except OSError:
+        return ""

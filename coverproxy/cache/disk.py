@@ -60,12 +60,13 @@ class DiskCache:
         steps: list[Callable[[], object]] = [
             *(
                 partial(ownership.make_folder, folder)
-                for folder in (layout.temporary, layout.locks, layout.live, layout.by_key)
+                for folder in (layout.temporary, layout.locks, layout.live, layout.live_named, layout.by_key)
             ),
             self.former.set_aside,
             *(partial(self._equal.adopt, size, form) for size, form in layout.revisions),
             *(partial(self._make_live, size, form) for size, form in layout.revisions),
             *(partial(self._make_alias, size, layout.live / alias) for alias, size in layout.aliases.items()),
+            self._link_named,
             self._lay_placeholder,
             self.purges.read,  # created now, so that disk usage includes it
         ]
@@ -102,6 +103,15 @@ class DiskCache:
                 link.unlink(missing_ok=True)
             alias.rmdir()
         atomic.link(size, alias)
+
+    def _link_named(self) -> None:
+        """Have the folder of named sizes lead to exactly those; a size that is none any more goes first."""
+        folder = self.layout.live_named
+        for link in folder.iterdir():
+            if link.name not in self.layout.named:
+                link.unlink(missing_ok=True)
+        for size in self.layout.named:
+            atomic.link(f"../live/{size}", folder / size)
 
     def _lay_placeholder(self) -> None:
         """Write the file that nginx answers with while the app is down."""

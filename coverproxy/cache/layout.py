@@ -33,10 +33,12 @@ class Layout:
 
     img/<size>/<format>/<revision>/<scheme>/<a>/<b>/<stem>.<ending>
     live/<size>/<format> -> ../../img/<size>/<format>/<revision>
-    by-key/<key> -> ../live
+    named/<size> -> ../live/<size>
+    by-key/<key> -> ../live, or ../named for a key of named sizes only
 
     `equal`: revisions of earlier versions that stay valid; their files move to the current one's folder.
     `aliases`: other names under which nginx finds a size: live/w200 -> medium.
+    `named`: the sizes, aliases among them, that keys with named_sizes_only get.
     """
 
     root: Path
@@ -44,6 +46,7 @@ class Layout:
     former: Former = field(default_factory=dict)
     equal: Equal = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
     _folders: dict[tuple[str, Format], Path] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -105,6 +108,11 @@ class Layout:
         return self.top / "live"
 
     @property
+    def live_named(self) -> Path:
+        """One symlink per size that keys with named_sizes_only get, to its folder in `live`."""
+        return self.top / "named"
+
+    @property
     def placeholder(self) -> Path:
         """The file that nginx answers with while the app is down."""
         return self.top / PLACEHOLDER_FILE
@@ -124,7 +132,8 @@ class Layout:
     def is_whole(self) -> bool:
         """Return whether the folders and the links of all sizes and formats are there."""
         links = (self.live / size / form.value for size, form in self.revisions)
-        return all(path.exists() for path in (self.temporary, self.locks, self.by_key, *links))
+        named = (self.live_named / size for size in self.named)
+        return all(path.exists() for path in (self.temporary, self.locks, self.by_key, *links, *named))
 
     def is_live(self, size: str, form: str, revision: str) -> bool:
         """Return whether a revision found on disk is the current one; *form* is the name of its folder."""

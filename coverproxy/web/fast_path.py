@@ -119,7 +119,7 @@ class FastPath:
         self._memory = memory
         self._accounts = accounts
         self._cache = cache
-        self._sizes = config.size_table
+        self._sizes, self._named = config.size_table, frozenset(config.sizes)
         self._enabled = {
             name: config.formats.enabled & size.formats for name, size in self._sizes.sizes.items()
         }
@@ -174,7 +174,7 @@ class FastPath:
         if known := self._paths.get(name):
             key_name, held, lines, counted = known
             key = self._accounts.open_key(key_name)
-            if key and held.derivative and self._memory.is_good(held):
+            if key and self._serves(key, counted[0]) and held.derivative and self._memory.is_good(held):
                 self._paths.touch(name)
                 self._memory.touch(held)
                 made = self._accounts.counted_today(key)
@@ -196,7 +196,9 @@ class FastPath:
         size = self._sizes.named(named)
         key = self._accounts.open_key(key_name)
         made = self._accounts.counted_today(key) if key else None
-        if size is None or key is None or made is None or not (forms := self._forms(accepts, size, ending)):
+        if size is None or key is None or made is None or not self._serves(key, size):
+            return None
+        if not (forms := self._forms(accepts, size, ending)):
             return None
         form = forms[0]
         mark = self._memory.mark() if path in self._seen else b""  # to be kept, see _is_second()
@@ -212,6 +214,9 @@ class FastPath:
         if self._is_second(path) and mark:
             self._keep(name, key_name, f"{size}/{ISBN}/{isbn}.{form.value}", derivative, mark, head)
         return self._parts(method, key, made, derivative.body, head, (size, NATIVE))
+
+    def _serves(self, key: Key, size: str) -> bool:
+        return not key.named_sizes_only or size in self._named  # else a named one is answered in its place
 
     def _forms(self, accepts: Sequence[str], size: str, ending: str | None) -> tuple[Format, ...]:
         """Return the formats to look for, best first; none if the ending's is switched off."""

@@ -29,7 +29,9 @@ class DataFolder:
 
     def __init__(self, config: Config, *, begins: bool = False) -> None:
         self.data = data = Path(config.data.dir)
-        self.layout = Layout(data / "cache", *revisions(config), config.size_table.aliases)
+        aliases = config.size_table.aliases
+        named = frozenset((*config.sizes, *aliases))
+        self.layout = Layout(data / "cache", *revisions(config), aliases, named)
         self.sizes = tuple(config.size_table.sizes)
         self.objects = objects(config)
         self.files = OriginalFiles(data / "originals", self.objects)

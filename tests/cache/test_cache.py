@@ -1,6 +1,7 @@
 """Derivatives on disk: layout, whole names, torn files, links."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import caches
@@ -187,6 +188,32 @@ def test_a_key_has_a_link_exactly_while_it_is_open(tmp_path: Path) -> None:
     assert (tmp_path / "by-key" / ACTIVE.name).readlink() == Path("../live")
     links.keep(Key(ACTIVE.name, "", 1, revoked_at=2), NOW)
     assert list((tmp_path / "by-key").iterdir()) == []
+
+
+def test_a_key_of_named_sizes_has_a_link_to_those(tmp_path: Path) -> None:
+    """Its link leads to their folder; saved or repaired, it follows the key when that changes."""
+    links, link = KeyLinks(tmp_path / "by-key"), tmp_path / "by-key" / ACTIVE.name
+    named = replace(ACTIVE, named_sizes_only=True)
+    links.keep(named, NOW)
+    assert link.readlink() == Path("../named")
+    links.keep(ACTIVE, NOW)
+    assert link.readlink() == Path("../live")
+    assert links.repair([named], NOW) == 1
+    assert link.readlink() == Path("../named")
+    assert links.repair([named], NOW) == 0
+
+
+def test_the_folder_of_named_sizes_has_exactly_those(tmp_path: Path) -> None:
+    """Each leads to its folder in live; a size that the next config no longer names is gone from it."""
+    made = caches.layout(tmp_path, {"medium": "a", "w320": "b"})
+    for named in ({"medium", "w320"}, {"medium"}):
+        cache = DiskCache(replace(made, named=frozenset(named)))
+        cache.open()
+        assert {path.name for path in cache.layout.live_named.iterdir()} == named
+        assert (cache.layout.live_named / "medium").resolve() == (made.live / "medium").resolve()
+    (cache.layout.live_named / "medium").unlink()
+    assert cache.mend()
+    assert (cache.layout.live_named / "medium" / "jpg").is_dir()
 
 
 def test_links_are_repaired_from_the_keys(tmp_path: Path) -> None:

@@ -313,6 +313,33 @@ async def test_a_revoked_key_stops_at_once(shared: Running, front: str) -> None:
     assert (await ask(front, shared.path())).cover == "hit"
 
 
+async def test_a_key_of_named_sizes_gets_no_rung_from_nginx(shared: Running, front: str) -> None:
+    """A rung that lies there is the app's to answer for it, as its other rungs; named sizes stay hits."""
+    named = await shared.new_key(named_sizes_only=True)
+    for size in ("w320", "medium", "large"):
+        await shared.get(shared.path(size=size))
+        assert "RateLimit" not in (await ask(front, shared.path(size=size))).headers
+    for _ in range(3):  # from the second on, the app has it in memory
+        got = await same(shared, front, shared.path(size="w320", key=named.name))
+        assert got.headers["X-Cover-Size"].startswith("500x")
+    assert "RateLimit" in (await ask(front, shared.path(size="w320", key=named.name))).headers
+    got = await ask(front, shared.path(size="medium", key=named.name))
+    assert (got.cover, "RateLimit" in got.headers) == ("hit", False)
+    got = await ask(front, shared.path(size="w200", key=named.name))
+    assert (got.cover, "RateLimit" in got.headers) == ("hit", False)
+
+
+async def test_the_path_behind_an_address_is_none_itself(shared: Running, front: str) -> None:
+    """What an address becomes within nginx serves nothing from outside: the app finds no such page."""
+    await shared.get(shared.path())
+    for accept in ("*/*", "image/avif,image/webp,*/*"):
+        for ending in ("jpg", "avif"):
+            below = f"medium/{ending}/isbn/{COVERED[8:10]}/{COVERED[10:12]}/{COVERED}.{ending}"
+            for place in ("isbn-hit", "openlibrary-medium-hit", "by-key"):
+                got = await ask(front, f"/{place}/{shared.key.name}/{below}", Accept=accept)
+                assert got.status == 404, (place, ending, accept)
+
+
 async def until_status(status: int, front: str, path: str) -> None:
     """Ask again and again until the status comes, as a catalogue does."""
     async with asyncio.timeout(30):
