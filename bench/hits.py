@@ -6,6 +6,7 @@
 Medium JPEGs of --books distinct books, in random order, over 32 connections (wrk). Through the web server:
 
 nginx plain files            the same files by their plain path, nothing else: the limit
+the same, links and headers  the same files by a key's two links, with a hit's headers: the layout's limit
 our nginx conf               what `coverproxy nginx-conf` writes, in 2 workers, before a running service
 thumbor, result storage      2 processes, behind an nginx that shares out the connections
 ipx behind nginx             2 processes; all hits come from nginx's proxy_cache, in 2 workers
@@ -17,7 +18,7 @@ minimal aiohttp handler      sends the same bytes from a dict, over --hot books:
 our app alone, all books     over --books
 
 Beside the rates of nginx and of ours: CPU microseconds a hit of the processes that answer. They depend less
-on how connections happen to fall to workers.
+on how connections happen to fall to workers. The goals are held against plain files by their plain path.
 
 Peers are asked for --peer-books books only, as making all would take minutes: that is in their favour. Their
 originals lie in a local folder, and their caches are filled before. No server keeps an access log.
@@ -47,14 +48,19 @@ from bench.client import ask_once
 from bench.goals import Goal, at_least, at_most, ratio
 from bench.peers import Peer
 from bench.wrk import Wrk
+from coverproxy.cache.layout import VERSION
 from coverproxy.domain.formats import Format
 from coverproxy.domain.isbn import to_isbn10
+from coverproxy.web.answers import hit_headers
 
 CONNECTIONS = 32
 BOX = (200, 300)
 PLAIN, FRONT = "nginx plain files", "our nginx conf"
+LINKED = "the same, links and headers"
 ALONE, MINIMAL, ALL = "our app alone", "minimal aiohttp handler", "our app alone, all books"
-COLOURS = {FRONT: plots.OURS, ALONE: plots.OURS, ALL: plots.OURS, PLAIN: plots.LIMIT, MINIMAL: plots.LIMIT}
+COLOURS = dict.fromkeys((FRONT, ALONE, ALL), plots.OURS) | dict.fromkeys(
+    (PLAIN, LINKED, MINIMAL), plots.LIMIT
+)
 SHAPES: dict[str, tuple[str, str]] = {
     "native": ("medium", "/devkey/{key}/medium/isbn/{13}"),
     "openlibrary": ("medium", "/devkey/{key}/b/isbn/{13}-M.jpg?default=false"),
@@ -169,12 +175,14 @@ def _openings(stage: Stage) -> dict[str, Callable[[], AbstractContextManager[Tar
     if stage.shape != "native":  # what the shape costs shows beside the limits alone
         return {
             PLAIN: lambda: _plain(stage),
+            LINKED: lambda: _linked(stage),
             FRONT: lambda: _front(stage),
             ALONE: lambda: _alone(stage, range(stage.hot)),
             MINIMAL: lambda: _minimal(stage),
         }
     return {
         PLAIN: lambda: _plain(stage),
+        LINKED: lambda: _linked(stage),
         FRONT: lambda: _front(stage),
         "thumbor, result storage": lambda: _peer(
             peers.thumbor(originals, folder / "thumbor", keeps=True), stage.peer_books
@@ -186,18 +194,35 @@ def _openings(stage: Stage) -> dict[str, Callable[[], AbstractContextManager[Tar
     }
 
 
-@contextlib.contextmanager
-def _plain(stage: Stage) -> Iterator[Target]:
+def _plain(stage: Stage) -> AbstractContextManager[Target]:
     """Serve the cache's own files, in the folder of this size's settings, by their path in it."""
-    root, port = stage.files[0].parents[2], serve.free_port()
+    return _static(stage, stage.files[0].parents[2], "plain")
+
+
+@contextlib.contextmanager
+def _linked(stage: Stage) -> Iterator[Target]:
+    """Serve them as a hit is found, by the links of a key and of the size, and with all that a hit says.
+
+    No way of serving the cache can take less: the links are its layout, and the headers its contract.
+    """
+    links = stage.data / "cache" / VERSION / "by-key" / books.new_key(stage.data)
+    said = hit_headers(books.config_of(stage.data).answers).items()
+    headers = " ".join(f'add_header {name} "{value}";' for name, value in said)
+    with _static(stage, links / SHAPES[stage.shape][0] / "jpg" / "isbn", "linked", headers) as target:
+        yield target
+
+
+@contextlib.contextmanager
+def _static(stage: Stage, root: Path, name: str, headers: str = "") -> Iterator[Target]:
+    port, below = serve.free_port(), stage.files[0].parents[2]
     kept = f"open_file_cache max={stage.open_files} inactive=60s; open_file_cache_valid 60s;"
     kept = kept if stage.open_files else "open_file_cache off;"
     http = f"""types {{ image/jpeg jpg; }} access_log off; sendfile on; tcp_nopush on;
         keepalive_requests 10000; {kept}
-        server {{ listen 127.0.0.1:{port}; root {root}; }}"""
-    with serve.nginx(stage.folder / "plain", http, port) as url:
-        paths = [f"/{path.relative_to(root)}" for path in stage.files]
-        yield Target(url, paths, serve.nginx_workers(stage.folder / "plain"))
+        server {{ listen 127.0.0.1:{port}; root {root}; {headers} }}"""
+    with serve.nginx(stage.folder / name, http, port) as url:
+        paths = [f"/{path.relative_to(below)}" for path in stage.files]
+        yield Target(url, paths, serve.nginx_workers(stage.folder / name))
 
 
 @contextlib.contextmanager

@@ -122,4 +122,5 @@ def _headers(config: Config) -> dict[str, dict[str, str]]:
     }.items():
         answer = answers.refusal(error, meaning(error), config.answers, is_strict=False, as_json=False)
         told[case] = {name: value for name, value in answer.headers.items() if name != "Content-Type"}
+    told["coded"] = told["unread"] | {"Cache-Control": "no-store"}
     return told

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from coverproxy.config import Config, Front, ShapeName
+from coverproxy.config import Config, Front
+from coverproxy.deploy.nginx_addresses import DOWNLOAD_SHAPES, addresses
 from coverproxy.deploy.template import filled
-from coverproxy.domain import address_bounds, schemes
+from coverproxy.domain import address_bounds
 from coverproxy.domain.api_key import KEY_PREFIX, NAME_PATTERN
-from coverproxy.domain.formats import ENDINGS, PLACEHOLDER_FILE, Format
+from coverproxy.domain.formats import PLACEHOLDER_FILE, Format
 
 ACCEL = "/_cover/"
 """The internal location used in X-Accel-Redirect; the rest is a path below the cache's `img`."""
@@ -27,32 +28,6 @@ ACCEL_HEADERS = (
 It keeps Content-Type, Cache-Control, Set-Cookie, Accept-Ranges and Expires
 (ngx_http_upstream_process_headers), and makes the validators itself.
 """
-
-_SHARDS = "(?<coverproxy_a>[0-9]{2})(?<coverproxy_b>[0-9]{2})"
-_NOT_MUSIC = "(?!9790[0-9]{9})"
-_ISBN = f"(?<coverproxy_isbn>{_NOT_MUSIC}(?:97[89])?[0-9]{{5}}{_SHARDS}[0-9X])"
-_BAR_CODE = "[0-9]{13}"
-_ISMN = f"(?<coverproxy_isbn>9790[0-9]{{4}}{_SHARDS}[0-9])"
-
-_SHAPES: tuple[tuple[ShapeName, str], ...] = (
-    ("openlibrary", rf"/b/(?:isbn|ISBN|id(?=/{_BAR_CODE}-))/{_ISBN}-(?<coverproxy_mark>[SMLsml])\.jpg\z"),
-    (
-        "amazon",
-        rf"/images/P/{_ISBN}(?:\.[0-9]{{2}})?(?:\.(?=(?:THUMBZ+|[TML]Z+|_SC[TMLZR][A-Z]*_)\.)"
-        r"(?:_SC)?(?<coverproxy_mark>[TMLZR])[A-Z_]*)?\.(?:jpg|gif)\z",
-    ),
-    ("openbd", rf"/(?={_BAR_CODE}\.){_ISBN}(?<coverproxy_mark>\.)jpg\z"),
-)
-"""Other services' addresses, after the key, whose hits nginx serves: plain spellings only."""
-
-_OTHERS = (
-    ("isbn", rf"(?:isbn|asin|(?:ean|upc)(?=/{_BAR_CODE}))/{_ISBN}"),
-    (schemes.ISMN, rf"(?:isbn|ean|upc|asin)/{_ISMN}"),
-)
-"""Own addresses, below the size, that mean another scheme's identifier: most bar codes are ISBNs."""
-
-_CONTENT_LOCATION = """
-        add_header Content-Location "/devkey/$coverproxy_key/$coverproxy_shape_size/isbn/$coverproxy_isbn";"""
 
 USUAL_FILES = 1024
 """The usual limit of open files per process (RLIMIT_NOFILE, soft)."""
@@ -76,8 +51,8 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
 
     *root*: the cache's top folder. *headers*: the app's headers of a hit ("hit"), of one that a better format
     is to follow ("interim"), of an answer while the app is down ("down"), of a throttled response
-    ("throttled"), of a request that nginx cannot read ("unread"), and of one whose address or headers are
-    too long ("long") or whose body is too large ("large").
+    ("throttled"), of a request that nginx cannot read ("unread") or decode ("coded"), and of one whose
+    address or headers are too long ("long") or whose body is too large ("large").
     """
     return filled(
         "nginx.conf.jinja",
@@ -89,29 +64,12 @@ def site(config: Config, root: Path, headers: Mapping[str, Mapping[str, str]]) -
         accel=ACCEL,
         accel_headers=ACCEL_HEADERS,
         **listening(config),
-        **_paths(config),
+        **addresses(config),
         **_formats(config),
         **_bounds(config),
         **_logs(config.front),
         **_headers(config, headers),
     )
-
-
-def _paths(config: Config) -> dict[str, Any]:
-    """Return what the expressions of addresses are made from."""
-    table = config.size_table
-    endings = [(ending, form.value) for ending, form in ENDINGS.items() if form in config.formats.enabled]
-    return {
-        "endings": endings,
-        "ending_pattern": "|".join(ending for ending, _ in endings),
-        "sizes": "|".join(sorted([*table.sizes, *table.aliases])),
-        "schemes": "|".join((*schemes.ALL, *schemes.ALIASES, f"{schemes.LOCAL}{schemes.AGENCY}")),
-        "canonical": _canonical(),
-        "isbn": _ISBN,
-        "others": _OTHERS,
-        "shapes": [(name, pattern) for name, pattern in _SHAPES if name not in config.shapes.off],
-        "content_location": _CONTENT_LOCATION,
-    }
 
 
 def _bounds(config: Config) -> dict[str, Any]:
@@ -136,7 +94,7 @@ def _logs(front: Front) -> dict[str, Any]:
     return {
         "access_log": partial(_access_log, front.access_log),
         "downloads_log": front.downloads_log,
-        "download_shapes": sorted({"librarything", *(name for name, _ in _SHAPES)}),
+        "download_shapes": DOWNLOAD_SHAPES,
         "fronts": [str(network) for network in front.networks if not network.is_loopback],
         "trusted": [str(network) for network in front.networks],
     }
@@ -300,17 +258,6 @@ def _kept(headers: Mapping[str, Mapping[str, str]], is_making: bool) -> dict[str
         "versioned": versioned,
         "next": interim if is_making else versioned,
     }
-
-
-def _canonical() -> str:
-    """Return the expression for every canonical identifier that is not an ISBN, as `scheme/value`."""
-    own = f"{schemes.LOCAL}{schemes.AGENCY}/{schemes.PLAIN_LOCAL}"
-    others = (
-        f"{scheme.name}/(?:{scheme.pattern})"
-        for scheme in schemes.ALL.values()
-        if scheme.name != schemes.ISBN
-    )
-    return "|".join((*others, own))
 
 
 def _tls_port(config: Config) -> str:

@@ -105,3 +105,20 @@ async def test_headers_and_bodies_that_are_too_long_are_told_in_that_form(alone:
             async with client.post(alone + KEY + path, data=b"1" * 600_000) as got:
                 is_told(got, await got.read(), kind, 413, "the body is too large")
                 assert got.headers["X-Cover-Status"] == "large"
+
+
+async def test_trace_is_refused_by_the_app(server: Running, tmp_path: Path) -> None:
+    """405 with what the app says of its methods, not HTML of nginx's; the pages and covers are the same."""
+    async with before(server, tmp_path / "nginx") as front, aiohttp.ClientSession() as client:
+        for path in (server.path(), "/"):
+            async with client.request("TRACE", front + path) as got:
+                assert (got.status, got.headers["X-Cover-Status"]) == (405, "method")
+                assert got.content_type == PROBLEM
+                assert "GET" in got.headers["Allow"]
+
+
+async def test_a_body_that_cannot_be_decoded_is_told_in_that_form(alone: str) -> None:
+    """501 as JSON, a problem, XML or text where nginx knows no such transfer encoding."""
+    for path, accept, kind in FORMS:
+        got, body = await ask(alone, path, accept, Transfer_Encoding="gzip")
+        is_told(got, body, kind, 501, "the transfer encoding is not known")

@@ -22,7 +22,7 @@ def test_the_redirect_keeps_the_port(public_url: str, listen_tls: list[str], por
     front = {"tls": "http1", "public_url": public_url, "listen_tls": listen_tls}
     cached = {"Cache-Control": "public"}
     cases = ("hit", "versioned", "interim")
-    refused = ("down", "throttled", "unread", "long", "large")
+    refused = ("down", "throttled", "unread", "coded", "long", "large")
     refusals = {case: {"X-Cover-Status": case} for case in refused}
     headers = dict.fromkeys(cases, cached) | refusals
     text = site(load(None, {}, {"front": front}), Path("/cache"), headers)
