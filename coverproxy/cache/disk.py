@@ -107,9 +107,8 @@ class DiskCache:
     def _link_named(self) -> None:
         """Have the folder of named sizes lead to exactly those; a size that is none any more goes first."""
         folder = self.layout.live_named
-        for link in folder.iterdir():
-            if link.name not in self.layout.named:
-                link.unlink(missing_ok=True)
+        for size in {link.name for link in folder.iterdir()} - self.layout.named:
+            (folder / size).unlink(missing_ok=True)
         for size in self.layout.named:
             atomic.link(f"../live/{size}", folder / size)
 

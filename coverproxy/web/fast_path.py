@@ -195,10 +195,8 @@ class FastPath:
         key_name, named, isbn, one, two, ending = parts.groups()
         size = self._sizes.named(named)
         key = self._accounts.open_key(key_name)
-        made = self._accounts.counted_today(key) if key else None
-        if size is None or key is None or made is None or not self._serves(key, size):
-            return None
-        if not (forms := self._forms(accepts, size, ending)):
+        made = self._accounts.counted_today(key) if key and size and self._serves(key, size) else None
+        if size is None or key is None or made is None or not (forms := self._forms(accepts, size, ending)):
             return None
         form = forms[0]
         mark = self._memory.mark() if path in self._seen else b""  # to be kept, see _is_second()
