@@ -39,18 +39,15 @@ def make_folder(folder: Path | str) -> int:
 
     With paths as text: each new cover may need one, and a Path takes ten times as long.
     """
-    name = os.fspath(folder)
-    above = os.path.dirname(name)  # noqa: PTH120
+    name, above_made = os.fspath(folder), 0
+    above = os.path.dirname(name) or "."  # noqa: PTH120
     try:
-        os.mkdir(name)  # noqa: PTH102
-    except FileExistsError:
-        if not os.path.isdir(name):  # noqa: PTH112
-            raise
-        return 0
+        is_new = _is_made(name)
     except FileNotFoundError:
-        if os.path.exists(above or "."):  # noqa: PTH110 - a file system like /proc, in which nothing can be made
-            raise
-        return make_folder(above) + make_folder(name)
+        above_made = make_folder(above)  # 0: another process has just made it
+        is_new = _is_made(name)  # raised again in a file system like /proc, in which nothing can be made
+    if not is_new:
+        return above_made
     if os.geteuid() == 0:
         with suppress(OSError):  # gone, or replaced by something that is not ours
             handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -58,7 +55,18 @@ def make_folder(folder: Path | str) -> int:
                 _hand_over(handle, above)
             finally:
                 os.close(handle)
-    return 1
+    return above_made + 1
+
+
+def _is_made(name: str) -> bool:
+    """Create one folder; False if it is there already. Raises OSError."""
+    try:
+        os.mkdir(name)  # noqa: PTH102
+    except FileExistsError:
+        if not os.path.isdir(name):  # noqa: PTH112
+            raise
+        return False
+    return True
 
 
 def hand_over_link(link: Path) -> None:
