@@ -2,26 +2,42 @@
 
 Each answer is timed from the moment at which it should have been asked for, whether or not those before have
 come back: a server that stalls is not spared the readers who would have come meanwhile (coordinated
-omission). It reads HTTP/1.1 with a Content-Length, as all servers here answer, and nothing else: a whole HTTP
-client would take several times the CPU, from the same cores.
+omission). It reads HTTP/1.1 with a Content-Length, as all servers here answer, and nothing else, over
+sockets and epoll without an event loop: whatever it takes, it takes from the server's cores. A connection
+that is free is taken again in turn, the one that is free longest first: were it the latest, a worker that
+refuses at once would get its connections back, and so most of the next requests.
 """
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import os
+import re
+import select
+import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
-
-import uvloop
 
 TIMEOUT_SECONDS = 30.0
 MOST_CONNECTIONS = 2000
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 """What Chrome accepts for an image; Firefox and Safari name AVIF and WebP, too."""
+
+_LEAD_SECONDS = 0.1
+_LOOK_SECONDS = 1.0
+"""How often it looks for requests that take too long."""
+
+_RECEIVED_BYTES = 262_144
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n")
+_LABEL = re.compile(rb"\r\nx-cover-status: *([a-z-]+)\r\n")
+_TAG = re.compile(rb"\r\netag: *([^\r]+)\r\n")
+_CLOSES = b"\r\nconnection: close\r\n"
 
 
 class Ask(NamedTuple):
@@ -51,8 +67,20 @@ class Answer(NamedTuple):
     length: int
 
 
+class Told(NamedTuple):
+    """All answers, and the seconds of CPU time that asking for them took."""
+
+    answers: list[Answer]
+    cpu_seconds: float
+
+
 def apart(url: str, asks: Sequence[Ask], accept: str = "") -> list[Answer]:
-    """Ask in a process of its own, of higher priority where that is allowed; return all answers.
+    """Return all answers, asked for by a process of its own; see told_apart()."""
+    return told_apart(url, asks, accept).answers
+
+
+def told_apart(url: str, asks: Sequence[Ask], accept: str = "") -> Told:
+    """Ask in a process of its own, of higher priority where that is allowed.
 
     It must not wait for a core that the server has: that would be timed as the server's.
     """
@@ -60,126 +88,182 @@ def apart(url: str, asks: Sequence[Ask], accept: str = "") -> list[Answer]:
         return pool.apply(_collected, (url, asks, accept))
 
 
-def _collected(url: str, asks: Sequence[Ask], accept: str) -> list[Answer]:
+def _collected(url: str, asks: Sequence[Ask], accept: str) -> Told:
     answers: list[Answer] = []
+    gc.disable()  # nothing here is a cycle, and a look at all answers would hold up the next ones
+    before = time.process_time()
     run(url, asks, answers.append, accept)
-    return answers
+    return Told(answers, time.process_time() - before)
 
 
-def run(url: str, asks: Iterable[Ask], told: Callable[[Answer], None], accept: str = "") -> None:
-    """Ask, in this process; *told* gets every answer as it comes."""
+def run(
+    url: str, asks: Iterable[Ask], told: Callable[[Answer], None], accept: str = "", *, niceness: int = -10
+) -> None:
+    """Ask, in this process; *told* gets every answer as it comes. *niceness*: what it adds to its own."""
     with contextlib.suppress(PermissionError):
-        os.nice(-10)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Readers(url, told, accept).ask_all(asks))
+        os.nice(niceness)
+    with select.epoll() as events:
+        _Readers(url, told, accept, events).ask_all(iter(asks))
+
+
+class _Connection:
+    """One connection, and the request that it carries: its ask, its moment, and until when it may take."""
+
+    __slots__ = ("ask", "moment", "number", "received", "request", "socket", "until")
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.socket = socket.socket()
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect_ex(address)
+        self.number = self.socket.fileno()
+        self.ask: Ask | None = None
+        self.moment = self.until = 0.0
+        self.request = self.received = b""
 
 
 class _Readers:
     """All readers of one server, and the connections that they share."""
 
-    def __init__(self, url: str, told: Callable[[Answer], None], accept: str = "") -> None:
+    def __init__(self, url: str, told: Callable[[Answer], None], accept: str, events: select.epoll) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
-        self._host = parts.netloc
+        lines = f"Host: {parts.netloc}\r\nSec-Fetch-Dest: image\r\n"
+        self._lines = lines + (f"Accept: {accept}\r\n" if accept else "")
         self._told = told
-        self._accept = f"Accept: {accept}\r\n" if accept else ""
-        self._free: list[_Connection] = []
-        self._places = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._events = events
+        self._open: dict[int, _Connection] = {}
+        self._free: deque[_Connection] = deque()
+        self._waiting: deque[tuple[Ask, float]] = deque()
+        self._busy = 0
         self._tags: dict[str, str] = {}
+        self._space = memoryview(bytearray(_RECEIVED_BYTES))  # kept: recv() would map and unmap it each time
 
-    async def ask_all(self, asks: Iterable[Ask]) -> None:
-        started = time.perf_counter() + 0.1
-        async with asyncio.TaskGroup() as group:
-            for ask in asks:
-                if (early := started + ask.at - time.perf_counter()) > 0:
-                    await asyncio.sleep(early)
-                group.create_task(self._ask(ask, started + ask.at))
-        for connection in self._free:
-            connection.close()
+    def ask_all(self, asks: Iterator[Ask]) -> None:
+        """Ask each at its moment, until all are answered."""
+        started = time.perf_counter() + _LEAD_SECONDS
+        following = next(asks, None)
+        look_at = started
+        while following is not None or self._busy or self._waiting:
+            now = time.perf_counter()
+            while following is not None and started + following.at <= now:
+                self._begin(following, started + following.at)
+                following = next(asks, None)
+            if now >= look_at:
+                self._end_late(now)
+                look_at = now + _LOOK_SECONDS
+            until = look_at if following is None else min(look_at, started + following.at)
+            self._await(until - time.perf_counter())
+        for connection in self._open.values():
+            connection.socket.close()
 
-    async def _ask(self, ask: Ask, moment: float) -> None:
-        moment = min(moment, time.perf_counter())  # the loop's timers may be a millisecond early
-        status, length, label = 0, 0, ""
-        headers: dict[bytes, bytes] = {}
-        try:
-            async with self._places, asyncio.timeout(TIMEOUT_SECONDS):
-                status, headers, length = await self._exchange(ask)
-            label = headers.get(b"x-cover-status", b"").decode()
-        except (OSError, TimeoutError) as exc:
-            label = type(exc).__name__
-        if ask.method == "GET" and status == 200 and label in ("hit", "made"):
-            self._tags[ask.path] = headers.get(b"etag", b"").decode()
-        self._told(Answer(ask.at, ask.kind, time.perf_counter() - moment, status, label, length))
+    def _await(self, seconds: float) -> None:
+        """Handle what comes within so many seconds: select() counts microseconds, epoll milliseconds."""
+        if select.select([self._events], [], [], max(seconds, 0))[0]:
+            for number, _ in self._events.poll(0):
+                if connection := self._open.get(number):  # else closed since, for what came before
+                    self._on_event(connection)
 
-    async def _exchange(self, ask: Ask) -> tuple[int, dict[bytes, bytes], int]:
-        connection = await self._connection()
+    def _begin(self, ask: Ask, moment: float) -> None:
+        """Send a request on a free connection, or on a new one; it waits where there are too many."""
+        if self._busy >= MOST_CONNECTIONS:
+            self._waiting.append((ask, moment))
+            return
+        self._busy += 1
+        connection = self._free.popleft() if self._free else self._connected()
         tag = self._tags.get(ask.path) if ask.is_conditional else None
         condition = f"If-None-Match: {tag}\r\n" if tag else ""
-        head = (
-            f"{ask.method} {ask.path} HTTP/1.1\r\nHost: {self._host}\r\nSec-Fetch-Dest: image\r\n"
-            f"{self._accept}{condition}"
-        )
+        text = f"{ask.method} {ask.path} HTTP/1.1\r\n{self._lines}{condition}\r\n"
+        connection.ask, connection.moment, connection.until = ask, moment, moment + TIMEOUT_SECONDS
+        connection.request, connection.received = text.encode(), b""
+        self._send(connection)
+
+    def _connected(self) -> _Connection:
+        connection = _Connection(self._address)
+        self._open[connection.number] = connection
+        self._events.register(connection.number, select.EPOLLIN)
+        return connection
+
+    def _send(self, connection: _Connection) -> None:
+        """Send the request, at the latest once the connection is there."""
         try:
-            answer = await connection.exchange(f"{head}\r\n".encode(), is_head=ask.method == "HEAD")
-        except BaseException:  # what may still come on it would be taken for the next one's answer
-            connection.close()
-            raise
-        if connection.is_open:
-            self._free.append(connection)
-        return answer
-
-    async def _connection(self) -> "_Connection":
-        while self._free:
-            connection = self._free.pop()
-            if connection.is_open:
-                return connection
-        loop = asyncio.get_running_loop()
-        return (await loop.create_connection(_Connection, *self._address))[1]
-
-
-class _Connection(asyncio.Protocol):
-    """One connection, and the answer that it waits for."""
-
-    def __init__(self) -> None:
-        self.is_open = False
-        self._transport: Any = None
-        self._waiting: asyncio.Future[tuple[int, dict[bytes, bytes], int]] | None = None
-        self._received = bytearray()
-        self._is_head = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport, self.is_open = transport, True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.is_open = False
-        if self._waiting and not self._waiting.done():
-            self._waiting.set_exception(ConnectionResetError())
-
-    def close(self) -> None:
-        self.is_open = False
-        self._transport.close()
-
-    async def exchange(self, request: bytes, *, is_head: bool) -> tuple[int, dict[bytes, bytes], int]:
-        """Send one request; return its answer's status, headers and the length of its body."""
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._is_head = is_head
-        self._received.clear()
-        self._transport.write(request)
-        return await self._waiting
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        end = self._received.find(b"\r\n\r\n")
-        if end < 0 or not self._waiting or self._waiting.done():
+            connection.socket.send(connection.request)
+        except BlockingIOError:
+            self._events.modify(connection.number, select.EPOLLIN | select.EPOLLOUT)
             return
-        first, *lines = bytes(self._received[:end]).split(b"\r\n")
-        status = int(first[9:12])
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
-        has_body = not self._is_head and status not in (204, 304)
-        length = int(headers.get(b"content-length", 0)) if has_body else 0
-        if len(self._received) >= end + 4 + length:
-            self.is_open = self.is_open and headers.get(b"connection", b"").lower() != b"close"
-            self._waiting.set_result((status, headers, length))
+        except OSError as exc:
+            self._fail(connection, exc)
+            return
+        connection.request = b""
+
+    def _on_event(self, connection: _Connection) -> None:
+        if connection.request:
+            self._events.modify(connection.number, select.EPOLLIN)
+            self._send(connection)
+            return
+        try:
+            received = bytes(self._space[: connection.socket.recv_into(self._space)])
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self._fail(connection, exc)
+            return
+        if not received:
+            self._fail(connection, ConnectionResetError())
+        elif connection.ask is not None:
+            connection.received = connection.received + received if connection.received else received
+            self._read(connection, connection.ask)
+
+    def _read(self, connection: _Connection, ask: Ask) -> None:
+        """Take the answer, if all of it has come."""
+        received = connection.received
+        end = received.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head, status = received[: end + 2], int(received[9:12])
+        names = head.lower()
+        has_body = ask.method != "HEAD" and status not in (204, 304)
+        length = int(found[1]) if has_body and (found := _LENGTH.search(names)) else 0
+        if len(received) < end + 4 + length:
+            return
+        label = found[1].decode() if (found := _LABEL.search(names)) else ""
+        if ask.method == "GET" and status == 200 and label in ("hit", "made") and (tag := _TAG.search(names)):
+            self._tags[ask.path] = head[tag.start(1) : tag.end(1)].decode()
+        self._done(connection, ask, status, label, length)
+        if _CLOSES in names:
+            self._close(connection)
+        else:
+            self._free.append(connection)
+        self._next()
+
+    def _done(self, connection: _Connection, ask: Ask, status: int, label: str, length: int) -> None:
+        seconds = time.perf_counter() - connection.moment
+        connection.ask, connection.received = None, b""
+        self._busy -= 1
+        self._told(Answer(ask.at, ask.kind, seconds, status, label, length))
+
+    def _next(self) -> None:
+        if self._waiting and self._busy < MOST_CONNECTIONS:
+            self._begin(*self._waiting.popleft())
+
+    def _fail(self, connection: _Connection, fault: OSError) -> None:
+        """Give up a connection; what may still come on it would be taken for the next one's answer."""
+        if connection.ask is None:
+            self._free.remove(connection)
+        else:
+            self._done(connection, connection.ask, 0, type(fault).__name__, 0)
+        self._close(connection)
+        self._next()
+
+    def _close(self, connection: _Connection) -> None:
+        del self._open[connection.number]
+        connection.socket.close()
+
+    def _end_late(self, now: float) -> None:
+        """Give up on requests that take too long."""
+        for connection in list(self._open.values()):
+            if connection.ask is not None and now > connection.until:
+                self._fail(connection, TimeoutError())
 
 
 async def ask_once(

@@ -22,7 +22,7 @@ def figure(
     mpl.rcParams["svg.hashsalt"] = "coverproxy"
     drawn, axes = pyplot.subplots(rows, columns, figsize=size, layout="constrained", **options)
     yield axes
-    drawn.savefig(path, metadata={"Date": None})
+    drawn.savefig(path, metadata={"Date": None}, dpi=150)  # of what is drawn as pixels: thousands of points
     pyplot.close(drawn)
 
 

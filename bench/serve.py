@@ -236,6 +236,11 @@ def family(process: int) -> list[int]:
     return found
 
 
+def children(process: int) -> list[int]:
+    """Return the processes right below one: a master's workers."""
+    return [each for each, parent in _parents().items() if parent == process]
+
+
 def _parents() -> dict[int, int]:
     """Return the parent of every process."""
     parents: dict[int, int] = {}
@@ -249,7 +254,7 @@ def _parents() -> dict[int, int]:
 def workers_of(process: int, count: int) -> list[int]:
     """Return the ids of a master's *count* workers. It says its URL before they all are there."""
     deadline = time.monotonic() + _START_SECONDS
-    while len(found := [each for each, parent in _parents().items() if parent == process]) < count:
+    while len(found := children(process)) < count:
         assert time.monotonic() < deadline, "the workers did not come"
         time.sleep(0.05)
     return sorted(found)
