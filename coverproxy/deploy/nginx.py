@@ -21,7 +21,7 @@ ACCEL_HEADERS = (
     "Vary", "X-Cover-Status", "X-Cover-Size", "X-Cover-Original", "RateLimit", "RateLimit-Policy",
     "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Access-Control-Allow-Origin",
     "Access-Control-Expose-Headers", "Cross-Origin-Resource-Policy", "Timing-Allow-Origin",
-    "X-Content-Type-Options", "Content-Security-Policy", "Server-Timing", "Content-Location",
+    "X-Content-Type-Options", "Server-Timing", "Content-Location",
 )  # fmt: skip
 """Headers that nginx drops from an answer with X-Accel-Redirect.
 

@@ -23,15 +23,21 @@ SERVER = f"coverproxy/{__version__}"
 IMMUTABLE = "public, max-age=31536000, immutable"
 """How a cover is kept under an address that names its version: RFC 8246, for a year."""
 
-COMMON = {
+PICTURE = {
     "Vary": "Accept",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Timing-Allow-Origin": "*",
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
 }
+"""What every cover says. Each byte counts here: a hit through nginx is one read of a file and this.
+
+No Content-Security-Policy: a JPEG, WebP or AVIF that is not to be sniffed never runs a script.
+"""
+
+COMMON = {**PICTURE, "Content-Security-Policy": "default-src 'none'; sandbox"}
+"""What every other answer says: text, JSON, SVG and the placeholder."""
 
 PREFLIGHT = {
     "Allow": "GET, HEAD, OPTIONS",
@@ -129,7 +135,7 @@ def hit_headers(config: Answers) -> dict[str, str]:
     """Return the headers that every hit has; nginx sends the same with the file."""
     age, stale = config.cover_max_age_seconds, config.cover_stale_seconds
     keep = f"public, max-age={age}, stale-while-revalidate={stale}"
-    return {**COMMON, "X-Cover-Status": "hit", "Cache-Control": keep}
+    return {**PICTURE, "X-Cover-Status": "hit", "Cache-Control": keep}
 
 
 def interim_keep(config: Answers) -> str:

@@ -11,6 +11,7 @@ from conftest import BROWSER, COVERED, UNCOVERED, Got, Running, Start
 
 from coverproxy.domain import isbn
 from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
+from coverproxy.web import answers
 
 JSON = "application/json"
 
@@ -86,8 +87,17 @@ async def test_every_answer_has_the_common_headers(shared: Running, case: Case) 
     assert got.headers["Access-Control-Allow-Origin"] == "*"
     assert got.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert got.headers["X-Content-Type-Options"] == "nosniff"
+    assert got.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert got.cover
     assert "aiohttp" not in got.headers["Server"]
+
+
+async def test_a_cover_says_no_more_than_it_needs(shared: Running) -> None:
+    """A cover, made or a hit, says all that other answers do but a policy for scripts: a JPEG has none."""
+    placeholder = await shared.get(shared.path(UNCOVERED))
+    for cover in (await shared.get(shared.path()), await shared.get(shared.path())):
+        assert set(answers.COMMON) - set(cover.headers) == {"Content-Security-Policy"}
+    assert set(answers.COMMON) <= set(placeholder.headers)
 
 
 @pytest.mark.parametrize("label", ["quota", "pending", "unavailable"])
