@@ -34,6 +34,9 @@ from coverproxy.web.connections import BoundedRunner
 LINGER_SECONDS = 0.5
 """How long a stopping worker waits for the request on a connection that it has just accepted."""
 
+_LOOK_SECONDS = 0.01
+"""How often it looks whether a connection is open, without which it waits for nobody."""
+
 CHANGE_SECONDS = 20.0
 """How long the old workers are kept while new ones start; afterwards they go, and clients wait."""
 
@@ -122,7 +125,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             app = application(self._config, self._listeners, self._is_ready)
             app.on_startup.append(_trace_crashes)
             stop_seconds = self._config.server.stop_seconds
-            return _Runner(app, self.share, around=bounds.around(app), shutdown_timeout=stop_seconds * 0.95)
+            return LingeringRunner(
+                app, self.share, around=bounds.around(app), shutdown_timeout=stop_seconds * 0.95
+            )
 
         return make
 
@@ -219,17 +224,19 @@ class _Worker(GunicornUVLoopWebWorker):
         self._notify_waiter_done()
 
 
-class _Runner(BoundedRunner):
+class LingeringRunner(BoundedRunner):
     """Accepts its share of the connections; when stopping, first stops accepting, then closes idle ones.
 
     A new connection may be idle only for a moment.
     """
 
     def __init__(
-        self, app: web.Application, share: Callable[[web.AppRunner], SharedSite], **options: Any
-    ) -> None:
+        self, app: web.Application, share: Callable[[web.AppRunner], web.BaseSite],
+        linger_seconds: float = LINGER_SECONDS, **options: Any,
+    ) -> None:  # fmt: skip
         super().__init__(app, **options)
         self._share = share
+        self._linger_seconds = linger_seconds
 
     async def setup(self) -> None:
         await super().setup()
@@ -238,9 +245,16 @@ class _Runner(BoundedRunner):
     async def cleanup(self) -> None:
         for site in list(self.sites):
             await site.stop()
-        await asyncio.sleep(LINGER_SECONDS)
+        await self._linger()
         await super().cleanup()
         await _end_tasks()
+
+    async def _linger(self) -> None:
+        """Wait for the requests of those who have just come, while anybody is there."""
+        end = time.monotonic() + self._linger_seconds
+        await asyncio.sleep(_LOOK_SECONDS)  # the loop may have to learn of a connection yet
+        while self.server and self.server.connections and time.monotonic() < end:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _end_tasks() -> None:

@@ -1,13 +1,18 @@
 """A service that is stopped while clients still send ends in order, and says nothing of its own tasks."""
 
+import asyncio
 import socket
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aiohttp import web
 from conftest import COVERED
 from running import Serve, data, key, serve
+
+from coverproxy.server.supervisor import LingeringRunner
 
 __all__ = ["data", "serve"]  # fixtures
 
@@ -44,3 +49,52 @@ def test_slow_uploads_end_with_the_service(serve: Serve, data: Path, tmp_path: P
     assert (code, list(incoming.iterdir())) == (0, [])
     assert "destroyed" not in log, log[-2000:]
     assert "Traceback" not in log, log[-2000:]
+
+
+LINGER = 120.0
+"""Much longer than any machine takes for what is waited for."""
+
+
+def stopped(client: threading.Thread | None, listening: socket.socket) -> float:
+    """Serve until the client has connected, then stop; return how many seconds that took."""
+
+    async def stopping() -> float:
+        async def empty(request: web.Request) -> web.Response:
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_get("/", empty)
+        runner = LingeringRunner(app, lambda made: web.SockSite(made, listening), LINGER)
+        await runner.setup()
+        if client:
+            client.start()
+            while not (runner.server and runner.server.connections):
+                await asyncio.sleep(0.01)
+        began = time.monotonic()
+        await runner.cleanup()
+        return time.monotonic() - began
+
+    return asyncio.run(stopping())
+
+
+def test_a_worker_without_connections_stops_at_once() -> None:
+    """Nobody is waited for where no connection is open."""
+    assert stopped(None, socket.create_server(("127.0.0.1", 0))) < LINGER / 2
+
+
+def test_a_worker_stops_once_its_last_client_has_gone() -> None:
+    """Who has connected and not asked yet is answered, though nobody new is; then the worker stops."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    answers: list[bytes] = []
+
+    def ask() -> None:
+        with socket.create_connection(listening.getsockname()) as asking:
+            while listening.fileno() >= 0:  # the worker has begun to stop
+                time.sleep(0.01)
+            asking.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answers.append(asking.makefile("rb").read())
+
+    client = threading.Thread(target=ask)
+    assert stopped(client, listening) < LINGER / 2
+    client.join()
+    assert answers[0].startswith(b"HTTP/1.1 200 OK")
