@@ -164,6 +164,17 @@ class Layout:
         folder = self.folder_name(spec.size, spec.format)
         return tuple([f"{folder}/{name}" for name in names(spec.identifier, spec.format)])
 
+    def is_missing(self, spec: Spec) -> bool:
+        """Return whether a derivative certainly is not stored with the current settings: one look on disk."""
+        below = names(spec.identifier, spec.format)[0]
+        try:
+            os.lstat(f"{self.folder_name(spec.size, spec.format)}/{below}")
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return False
+
     def folder_name(self, size: str, form: Format) -> str:
         """The folder of the current revision of a size and format, as text."""
         known = self._folder_names.get((size, form))

@@ -129,15 +129,20 @@ def names_no_picture_as_much(accept: str) -> bool:
 
 
 def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
-    """Return whether a browser opens the address itself.
+    """Return whether a browser opens the address itself; see opens_address()."""
+    mode, dest = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
+    return opens_address(mode, dest, accepted(headers))
+
+
+def opens_address(mode: str, dest: str, accept: str) -> bool:
+    """Return whether a browser with these headers opens the address itself.
 
     Over https, browsers say so in Sec-Fetch-Mode and Sec-Fetch-Dest. Over http, Accept tells: browsers name
     text/html without JPEG or GIF. Java names both, and wants a picture.
     """
-    mode, dest = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
     if mode or dest:
         return mode == "navigate" or dest == "document"
-    return names_no_picture_as_much(accepted(headers))
+    return names_no_picture_as_much(accept)
 
 
 def _json(liked: Mapping[str, float]) -> float:

@@ -1,5 +1,7 @@
 """The refusal of a cover that would wait in vain: prepared, it costs little more than a hit."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from coverproxy.cache.disk import DiskCache
@@ -7,14 +9,14 @@ from coverproxy.config import Config
 from coverproxy.domain import schemes
 from coverproxy.domain.cover_status import CoverStatus
 from coverproxy.domain.errors import Busy
-from coverproxy.domain.formats import Format
 from coverproxy.domain.spec import ISBN, Identifier, Spec
 from coverproxy.service.covers import Covers
 from coverproxy.service.held_covers import Glance
 from coverproxy.web import answers
-from coverproxy.web.accept import accepted, is_navigation, wants_json
+from coverproxy.web.accept import accepted, is_navigation, opens_address, shortened, wants_json
 from coverproxy.web.errors import meaning
 from coverproxy.web.own_misses import Miss
+from coverproxy.web.plain_head import PlainHead
 
 LABEL = CoverStatus.PENDING
 
@@ -27,33 +29,38 @@ class EarlyRefusal:
 
     def __init__(self, covers: Covers, cache: DiskCache, config: Config) -> None:
         self._covers = covers
-        self._cache = cache
+        self._layout = cache.layout
         busy = Busy("")
         made = answers.refusal(busy, meaning(busy), config.answers, is_strict=False, as_json=False)
         length = {"Content-Length": str(len(made.body)), "Server": answers.SERVER}
         self.head = answers.lines(made.headers | length)
         self.body = made.body
 
-    def concerns(self, request: web.BaseRequest, miss: Miss) -> bool:
-        """Return whether to refuse, with the pixel, a cover that is certainly not on disk."""
-        if miss.glance is not Glance.MISSING:
-            return False
-        key, isbn, size, forms, _ = miss
-        spec = Spec(Identifier(ISBN, isbn), size, forms[-1])
-        if not self._covers.is_in_vain(spec, key.counted_as):
-            return False
-        if key.strict or key.named_sizes_only or not _wants_pixel(request):
-            return False
-        is_itself = schemes.sure(isbn) == spec.identifier  # 9790…, say, is printed music: the router's
-        return is_itself and all(self._is_missing(spec.identifier, size, form) for form in forms[1:])
+    def concerns(self, miss: Miss, wants_pixel: Callable[[], bool]) -> bool:
+        """Return whether to refuse, with the pixel, a cover that is not on disk.
 
-    def _is_missing(self, identifier: Identifier, size: str, form: Format) -> bool:
-        """Return whether a cover certainly is not on disk."""
-        try:
-            return self._cache.glance(Spec(identifier, size, form)) is None
-        except BlockingIOError:
+        *wants_pixel*: whether its client would get that.
+        What the kernel's memory cannot tell is looked for on disk, once, on the event loop: under such a load
+        a hop to a thread, and the way there, cost several times as much.
+        """
+        key, isbn, size, forms, glance = miss
+        identifier = Identifier(ISBN, isbn)
+        if not self._covers.is_in_vain(Spec(identifier, size, forms[-1]), key.counted_as):
             return False
+        if key.strict or key.named_sizes_only or not wants_pixel():
+            return False
+        if schemes.sure(isbn) != identifier:  # 9790…, say, is printed music: the router's
+            return False
+        looked_for = forms if glance is Glance.UNSURE else forms[1:]
+        return all(self._layout.is_missing(Spec(identifier, size, form)) for form in looked_for)
 
 
-def _wants_pixel(request: web.BaseRequest) -> bool:
+def wants_pixel(request: web.BaseRequest) -> bool:
+    """Return whether a client gets the pixel where there is no cover: no program, and no opened address."""
     return not wants_json(accepted(request.headers)) and not is_navigation(request.headers)
+
+
+def wants_pixel_at_once(head: PlainHead) -> bool:
+    """Return the same for a request that nobody has parsed."""
+    accept = shortened(head.accepts)
+    return not wants_json(accept) and not opens_address(*head.fetch_metadata(), accept)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from aiohttp import hdrs, web
 
@@ -22,7 +23,7 @@ from coverproxy.stats.metrics import Metrics
 from coverproxy.web import answers
 from coverproxy.web.accept import choices, shortened
 from coverproxy.web.clock import Clock
-from coverproxy.web.early_refusal import LABEL, EarlyRefusal
+from coverproxy.web.early_refusal import LABEL, EarlyRefusal, wants_pixel, wants_pixel_at_once
 from coverproxy.web.own_misses import Miss, OwnMisses
 from coverproxy.web.plain_head import PlainHead
 from coverproxy.web.ready import OK, Parts, Ready
@@ -146,7 +147,8 @@ class FastPath:
         name = _name(request)
         found = self._missed.pop(name, None) or self._found(name, request.method)
         if isinstance(found, Miss):
-            return self._pending(request, found.key) if self._refusal.concerns(request, found) else found
+            is_refused = self._refusal.concerns(found, partial(wants_pixel, request))
+            return Ready(*self._pending(request.method, found.key)) if is_refused else found
         return Ready(*found) if found else None
 
     async def made(self, request: web.BaseRequest, miss: Miss) -> Ready | None:
@@ -159,6 +161,8 @@ class FastPath:
         name = (asked.path, *asked.accepts)
         found = self._found(name, asked.method) if _is_whole(asked.path) else None
         if isinstance(found, Miss):
+            if self._refusal.concerns(found, partial(wants_pixel_at_once, asked)):
+                return b"".join(self._pending(asked.method, found.key))
             self._note_missed(name, found)
             return None
         return b"".join(found) if found else None
@@ -223,13 +227,13 @@ class FastPath:
             return (form,) if form in self._enabled[size] else ()
         return choices(shortened(accepts), self._enabled[size], self._offered[size])
 
-    def _pending(self, request: web.BaseRequest, key: Key) -> Ready:
+    def _pending(self, method: str, key: Key) -> Parts:
         """Refuse a cover that would not be made in time."""
         self._count_soon()
         self._uncounted_refused += 1
         date, quota = self._clock.lines(key, self._accounts.counted_today(key))
-        sent = self._refusal.body if request.method == hdrs.METH_GET else b""
-        return Ready(OK, self._refusal.head, quota, date, b"\r\n", sent)
+        sent = self._refusal.body if method == hdrs.METH_GET else b""
+        return OK, self._refusal.head, quota, date, b"\r\n", sent
 
     def _is_second(self, path: str) -> bool:
         """Return whether a path was seen lately: a path requested only once is not worth the memory."""

@@ -18,15 +18,27 @@ _HEAD = re.compile(
 _HOST = re.compile(rb"\n(?i:host):")
 _CONDITION = re.compile(rb"\n(?i:if-|range:)")
 _ACCEPT = re.compile(rb"\n(?i:accept):([^\r]*)\r")
+_FETCH_MODE = re.compile(rb"\n(?i:sec-fetch-mode):([^\r]*)\r")
+_FETCH_DEST = re.compile(rb"\n(?i:sec-fetch-dest):([^\r]*)\r")
 
 
 class PlainHead(NamedTuple):
-    """What a request says. `accepts`: its Accept headers. `is_conditional`: it may want a part or nothing."""
+    """What a request says. `accepts`: its Accept headers. `is_conditional`: it may want a part or nothing.
+
+    `received`: all of it, as it came.
+    """
 
     method: str
     path: str
     accepts: tuple[str, ...]
     is_conditional: bool = False
+    received: bytes = b""
+
+    def fetch_metadata(self) -> tuple[str, str]:
+        """Return Sec-Fetch-Mode and Sec-Fetch-Dest, the first of each; "" where it says nothing."""
+        found = _FETCH_MODE.search(self.received), _FETCH_DEST.search(self.received)
+        mode, dest = (each[1].decode().strip(" ") if each else "" for each in found)
+        return mode, dest
 
 
 def read(received: bytes) -> PlainHead | None:
@@ -38,4 +50,4 @@ def read(received: bytes) -> PlainHead | None:
         return None
     accepts = tuple([each.decode().strip(" ") for each in _ACCEPT.findall(received)])
     is_conditional = _CONDITION.search(received) is not None
-    return PlainHead(found[1].decode(), found[2].decode(), accepts, is_conditional)
+    return PlainHead(found[1].decode(), found[2].decode(), accepts, is_conditional, received)

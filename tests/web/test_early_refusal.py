@@ -10,6 +10,11 @@ from images import small_jpeg
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, Format
 from coverproxy.domain.spec import Identifier, Spec
+from coverproxy.service.held_covers import Glance
+from coverproxy.web import plain_head
+from coverproxy.web.app_keys import HOT
+from coverproxy.web.early_refusal import EarlyRefusal
+from coverproxy.web.own_misses import Miss
 
 
 @pytest.fixture
@@ -24,6 +29,17 @@ async def full(start: Start) -> AsyncIterator[Running]:
         yield server
 
 
+def at_once(
+    server: Running, path: str, line: str = "Sec-Fetch-Dest: image", method: str = "GET"
+) -> bytes | None:
+    """Return the answer to a request that nobody has parsed, if there is one."""
+    head = plain_head.read(f"{method} {path} HTTP/1.1\r\nHost: here\r\n{line}\r\n\r\n".encode())
+    hot = server.app[HOT]
+    assert head is not None
+    assert hot is not None
+    return hot.at_once(head)
+
+
 async def test_who_would_wait_in_vain_is_refused_and_a_hit_is_not(full: Running) -> None:
     """The prepared answer is the router's own, header by header; what is there, or missing, is as ever."""
     small = full.path(size="small")
@@ -36,6 +52,33 @@ async def test_who_would_wait_in_vain_is_refused_and_a_hit_is_not(full: Running)
     assert (await full.get(full.path(UNCOVERED))).cover == "missing"
     wrong = COVERED[:-1] + str((int(COVERED[-1]) + 1) % 10)
     assert (await full.get(full.path(wrong))).cover == "invalid"
+
+
+async def test_it_is_refused_before_the_parser(full: Running) -> None:
+    """The head as it came is answered with the same bytes, without aiohttp's parser and a task."""
+    small = full.path(size="small")
+    routed = await full.get(f"{small}/")
+    head, _, body = (at_once(full, small) or b"").partition(b"\r\n\r\n")
+    assert body == PLACEHOLDER
+    lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:]]
+    headers = {name: text for name, _, text in lines}
+    assert headers | {"Date": ""} == {**routed.headers, "Date": ""}
+    assert (at_once(full, small, method="HEAD") or b"").endswith(b"\r\n\r\n")
+    for others in ("Sec-Fetch-Mode: navigate", "Accept: application/json", "Accept: text/html"):
+        assert at_once(full, small, others) is None
+    assert at_once(full, full.path(UNCOVERED)) is None
+
+
+async def test_what_the_kernel_cannot_tell_is_looked_for(full: Running) -> None:
+    """A cover on disk is not refused where a look that must not wait told nothing, in whatever format."""
+    refusal = EarlyRefusal(full.covers, full.folder.cache, full.config)
+    for size, forms, is_refused in (
+        ("small", (Format.AVIF, Format.JPEG), True),
+        ("medium", (Format.AVIF, Format.JPEG), False),
+        ("medium", (Format.JPEG,), False),
+    ):
+        miss = Miss(full.key, COVERED, size, forms, Glance.UNSURE)
+        assert refusal.concerns(miss, lambda: True) is is_refused
 
 
 async def test_other_forms_of_the_refusal_come_from_the_router(full: Running) -> None:
