@@ -253,7 +253,7 @@ class LingeringRunner(BoundedRunner):
         """Wait for the requests of those who have just come, while anybody is there."""
         end = time.monotonic() + self._linger_seconds
         await asyncio.sleep(_LOOK_SECONDS)  # the loop may have to learn of a connection yet
-        while self.server and self.server.connections and time.monotonic() < end:  # noqa: ASYNC110 - it does not tell
+        while self.server and self.server.connections and time.monotonic() < end:  # noqa: ASYNC110 - not told
             await asyncio.sleep(_LOOK_SECONDS)
 
 
