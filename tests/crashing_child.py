@@ -2,8 +2,9 @@
 
 `crashing_child.py MARK WHAT LOG NUMBER...`: an original that holds the bytes MARK makes WHAT happen in
 place of its decoding: "crash" reads address 0, "hang" sleeps within one call into C, "abort" aborts, "bomb"
-takes memory without end, "once" hangs the first time only. With WHAT "marked", the word behind MARK in the
-original says which. Each such decode is first noted in the file LOG. The numbers are the product's.
+takes memory without end, "swell" takes 100 MB and hangs, "once" hangs the first time only. With WHAT
+"marked", the word behind MARK in the original says which. Each such decode is first noted in the file LOG.
+The numbers are the product's.
 """
 
 import ctypes
@@ -32,12 +33,20 @@ def once() -> None:
         LIBC.sleep(1000)
 
 
+def swell() -> None:
+    """Take and touch memory, and hang."""
+    held = bytearray(b"1") * 100_000_000
+    LIBC.sleep(1000)
+    del held
+
+
 HARM = {
     "once": once,
     "crash": lambda: ctypes.string_at(0),
     "hang": lambda: LIBC.sleep(1000),
     "abort": lambda: LIBC.abort(),
     "bomb": bomb,
+    "swell": swell,
 }
 
 

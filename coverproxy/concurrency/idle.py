@@ -42,8 +42,18 @@ def _ticks(stat: Path) -> tuple[int, ...] | None:
 
 def is_waiting_for_a_core(process: int) -> bool:
     """Return whether any thread of a process runs or would run, proc_pid_stat(5): it does not hang."""
+    return "R" in _states(process)
+
+
+def is_stopped(process: int) -> bool:
+    """Return whether somebody has stopped a process (SIGSTOP, a debugger): it does not hang by itself."""
+    return not _states(process).isdisjoint("Tt")
+
+
+def _states(process: int) -> set[str]:
+    """Return the states of a process's threads, each a letter."""
+    found = set()
     for stat in Path(f"/proc/{process}/task").glob("*/stat"):
         with suppress(OSError):
-            if stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "R":
-                return True
-    return False
+            found.add(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0])
+    return found

@@ -85,7 +85,8 @@ class ProcessDecoder:
         return _measured(self._processes.run("detail", (limit_values(limits),), body))
 
 
-_MOST_SIDE = 10_000_000
+_MOST_SIDE = 2**32 - 1
+"""What PNG and HEIF headers can claim: it is refused for its pixels, not taken for a lie."""
 
 
 def _sides(answer: RenderReply, name: str) -> tuple[int, int]:

@@ -26,6 +26,9 @@ Operation = Callable[..., tuple[Facts, bytes]]
 _OUT_OF_MEMORY = ("out of memory", "emory allocation", "unable to allocate")
 """Parts of the messages that libvips and its decoders give when an allocation fails."""
 
+_OWN_LIMIT = "ecurity limit exceeded"
+"""What libheif calls a memory allocation error, too: a damaged file that claims a box of exabytes."""
+
 _NO_MEMORY = orjson.dumps({"memory": True})
 
 
@@ -126,7 +129,7 @@ def _answer(request: bytes, memory: int) -> bytes:
         if os.pwrite(memory, made, 0) != len(made):
             raise MemoryError
     except UnusableOriginal as exc:
-        if any(words in exc.detail for words in _OUT_OF_MEMORY):
+        if any(words in exc.detail for words in _OUT_OF_MEMORY) and _OWN_LIMIT not in exc.detail:
             return _NO_MEMORY
         return orjson.dumps({"unusable": exc.reason, "detail": exc.detail[:1000]})
     except MemoryError:

@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import resource
 import signal
 import socket
 import struct
@@ -14,6 +15,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,6 +23,8 @@ import orjson
 from coverproxy.concurrency import idle
 from coverproxy.concurrency.held_signals import GROUP_SIGNALS, held
 from coverproxy.domain.errors import DecoderDied, Unavailable, UnusableOriginal
+from coverproxy.imaging import reaping
+from coverproxy.imaging.reaping import Ended
 from coverproxy.imaging.render_environment import REQUEST_BYTES, environment
 from coverproxy.imaging.sandbox import Confinement
 
@@ -38,6 +42,11 @@ _DYING_SECONDS = 1.0
 _SLICES = 20
 _MOST_WAITS = 10  # times its seconds, for a process that others keep from running
 _AGAIN_SECONDS = 1.0
+_STARTS = 5  # in a row that somebody may kill
+
+_OWN_DOING = 67_108_864
+"""Bytes that a picture takes before its process's death by SIGKILL is its doing: the OOM killer takes render
+processes first, whoever it is that needs the memory."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +83,7 @@ class RenderProcess:
         self._starter = starter
         self._command = command
         self._memory = os.memfd_create("picture", os.MFD_CLOEXEC)
+        self._ready_bytes = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._failed_at = float("-inf")
@@ -82,6 +92,7 @@ class RenderProcess:
         self.confinement: Confinement | None = None
 
     def _start(self) -> None:
+        self._renew_memory()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         bounds, handles = self._bounds, (theirs.fileno(), self._memory)
         numbers = (*handles, os.getpid(), bounds.memory_bytes, _file_bytes(bounds), bounds.niceness)
@@ -96,10 +107,16 @@ class RenderProcess:
         self._socket, self.confinement = ours, None
         _wait_at_most(ours, START_SECONDS)
 
+    def _renew_memory(self) -> None:
+        """Share other memory than with the process before: where seccomp is missing it may have children."""
+        fresh = os.memfd_create("picture", os.MFD_CLOEXEC)
+        os.dup2(fresh, self._memory, inheritable=False)
+        os.close(fresh)
+
     def run(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> RenderReply:
         """Run *operation* on *body*. Blocks. A process killed from outside is replaced, and asked once more.
 
-        Raises UnusableOriginal, DecoderDied, and Unavailable if no process can be started.
+        Raises UnusableOriginal, DecoderDied, and Unavailable if no process can be started or is let live.
         """
         if len(body) > self._bounds.body_bytes:
             raise UnusableOriginal("limit", f"more than {self._bounds.body_bytes} bytes")
@@ -110,14 +127,17 @@ class RenderProcess:
                     return self._answer(told)
                 finally:
                     self._give_back()
-            code = self._end(_DYING_SECONDS)
+            ended = self._end(_DYING_SECONDS)
+            taken = ended.peak_bytes - self._ready_bytes
             if self._is_stopped:
                 raise DecoderDied("the service stops")
             self.restart()
-            if code != -signal.SIGKILL:
-                raise DecoderDied(_cause(code))
+            if ended.code != -signal.SIGKILL:
+                raise DecoderDied(_cause(ended.code))
             _log.warning("a render process was killed", extra={"of": operation})
-        raise DecoderDied("its process was killed twice (out of memory?)")
+        if taken > _OWN_DOING:
+            raise DecoderDied(f"its process was killed twice (out of memory? It took {taken // 2**20} MiB)")
+        raise Unavailable("its render process was killed twice by others")
 
     def _ask(self, operation: str, arguments: tuple[Any, ...], body: bytes) -> bytes:
         """Return the process's answer, b"" if it died. Raises DecoderDied if it does not answer."""
@@ -131,6 +151,8 @@ class RenderProcess:
                     break
         except ConnectionError:
             return b""
+        if told is None and idle.is_stopped(self.number):  # by others: as if they had killed it
+            return b""
         if told is None:
             self.restart()
             raise DecoderDied(f"not finished after {self._bounds.seconds:g} s", is_late=True)
@@ -141,15 +163,17 @@ class RenderProcess:
 
         A process that died at rest takes none, and is replaced: no picture is the cause.
         """
-        asked = self.ready()
-        os.pwrite(self._memory, body, 0)
         try:
-            asked.send(request)
+            return self._sent_once(request, body)
         except ConnectionError:
             if not self._is_stopped:
                 self.restart()
-            asked = self.ready()
-            asked.send(request)
+            return self._sent_once(request, body)
+
+    def _sent_once(self, request: bytes, body: bytes) -> socket.socket:
+        asked = self.ready()  # MUST come first: another process has other memory
+        os.pwrite(self._memory, body, 0)
+        asked.send(request)
         return asked
 
     def _receive(self, asked: socket.socket) -> bytes | None:
@@ -179,9 +203,9 @@ class RenderProcess:
             if "mistake" in facts:
                 raise RuntimeError(str(facts["mistake"])[:1000])
             length = facts["length"]
-            body = os.pread(self._memory, length, 0)
-            if len(body) != length:
+            if not 0 <= length <= os.fstat(self._memory).st_size:
                 raise ValueError("bytes are missing")
+            body = os.pread(self._memory, length, 0)
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as exc:
             self.restart()
             raise DecoderDied(f"its process returned an invalid answer: {exc}") from exc
@@ -201,16 +225,27 @@ class RenderProcess:
             self.restart()
         assert self._socket is not None  # noqa: S101 - _start() has made it
         if self.confinement is None:
-            told = self._receive(self._socket)
-            if not told:
-                raise self._failure(_cause(self._end(_DYING_SECONDS)))
-            facts = orjson.loads(told)
+            facts = orjson.loads(self._said_first())
             if "mistake" in facts:
                 self._end()
                 raise self._failure(facts["mistake"])
             self.confinement, self.fault = Confinement(**facts), None
+            self._ready_bytes = _resident_bytes(self.number)
             _wait_at_most(self._socket, self._bounds.seconds)
         return self._socket
+
+    def _said_first(self) -> bytes:
+        """Return what a process says once it is ready; one that is killed as it starts is started anew."""
+        for left in reversed(range(_STARTS)):
+            told = self._receive(self._socket) if self._socket else None
+            if told:
+                return told
+            code = self._end(_DYING_SECONDS).code
+            if code != -signal.SIGKILL or told is None or self._is_stopped:
+                break
+            if left:
+                self.restart()
+        raise self._failure(_cause(code))
 
     def _failure(self, why: str) -> Unavailable:
         """Remember that no process starts, and why; return the exception to raise."""
@@ -226,18 +261,13 @@ class RenderProcess:
         except OSError as exc:
             raise self._failure(exc.strerror or str(exc)) from exc
 
-    def _end(self, patience: float = 0) -> int:
-        """End the process, killing it after *patience* seconds; return its exit code."""
+    def _end(self, patience: float = 0) -> Ended:
+        """End the process, killing it after *patience* seconds; say how it ended."""
         process, self._process = self._process, None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        if process is None:
-            return 0
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(patience)
-        process.kill()
-        return process.wait()
+        return Ended(0, 0) if process is None else reaping.end(process, patience)
 
     def rest(self) -> None:
         """End the process for now, and give its memory back. The next run() starts another."""
@@ -290,6 +320,15 @@ def _wait_at_most(asked: socket.socket, seconds: float) -> None:
 def _file_bytes(bounds: Bounds) -> int:
     """Most bytes of the shared file. A derivative may be larger than its original, but only a small one."""
     return max(bounds.body_bytes, _LEAST_FILE_BYTES)
+
+
+def _resident_bytes(process: int) -> int:
+    """Return the memory that a process holds, proc_pid_statm(5); 0 if it has ended."""
+    try:
+        statm = Path(f"/proc/{process}/statm").read_bytes()
+    except OSError:
+        return 0
+    return int(statm.split()[1]) * resource.getpagesize()
 
 
 @lru_cache(maxsize=256)

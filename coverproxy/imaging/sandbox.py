@@ -1,7 +1,6 @@
 """The sandbox of a render process: it may decode and nothing else, as far as the kernel can enforce it."""
 
 import ctypes
-import errno
 import os
 import resource
 import time
@@ -10,6 +9,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from coverproxy.imaging import seccomp
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _SIGKILL = 9
@@ -23,24 +24,8 @@ _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 _LANDLOCK_FS = ((1, 13), (2, 14), (3, 15), (5, 16))
 """Number of file rights by the kernel's ABI version. All of them are taken away."""
 
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-"""SCMP_ACT_ALLOW and SCMP_ACT_ERRNO(0) of libseccomp."""
-
-_DENIED = (
-    "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "setrlimit", "prlimit64",
-    "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill",
-    "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "open", "openat", "openat2", "open_by_handle_at",
-    "creat", "truncate", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink",
-    "symlinkat", "mkdir", "mkdirat", "rmdir", "mknod", "mknodat", "chmod", "fchmodat", "chown", "lchown",
-    "fchownat", "setxattr", "lsetxattr", "mount", "umount2", "unshare", "setns", "chroot", "pivot_root",
-    "bpf", "perf_event_open", "io_uring_setup", "userfaultfd", "keyctl", "add_key", "request_key",
-    "memfd_create", "shmget", "shmat", "msgget", "mq_open",
-)  # fmt: skip
-"""System calls that decoding never needs.
-
-A denylist: the calls of libvips, Python and the C library differ by version and machine, so an
-allowlist would break with the next of them.
-"""
+_CAPABILITIES_VERSION_3 = 0x20080522
+"""Of capset(2), which takes three words for each half of 64 capabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +113,8 @@ def confine(memory_bytes: int, file_bytes: int) -> Confinement:
     most = _address_space() + memory_bytes
     libc = ctypes.CDLL(None, use_errno=True)
     is_locked = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    seccomp = _open_seccomp()  # must still open files
+    filters = seccomp.library()  # must still open files
+    _drop_capabilities(libc)
     landlock = _landlock(libc)
     limits = {
         resource.RLIMIT_AS: most, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: file_bytes,
@@ -136,7 +122,13 @@ def confine(memory_bytes: int, file_bytes: int) -> Confinement:
     }  # fmt: skip
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
-    return Confinement(is_locked, landlock, bool(seccomp and _deny(seccomp)), memory_bytes)
+    return Confinement(is_locked, landlock, bool(filters and seccomp.deny(filters)), memory_bytes)
+
+
+def _drop_capabilities(libc: Any) -> None:
+    """Give up root's powers, where the service runs as root; what root owns stays its own."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION_3, 0)
+    libc.capset(header, (ctypes.c_uint32 * 6)())
 
 
 def _address_space() -> int:
@@ -160,29 +152,3 @@ def _landlock(libc: Any) -> int:
         return 0 if libc.syscall(_LANDLOCK_RESTRICT_SELF, handle, 0) else abi
     finally:
         os.close(handle)
-
-
-def _open_seccomp() -> Any:
-    """Load libseccomp, which knows the system call numbers of every machine; None if it is not installed.
-
-    By ctypes, since its Python bindings have no wheels; by name, since find_library() starts programs.
-    """
-    try:
-        return ctypes.CDLL("libseccomp.so.2")
-    except OSError:
-        return None
-
-
-def _deny(seccomp: Any) -> bool:
-    """Deny the calls that decoding never needs; return whether the filter is in force."""
-    seccomp.seccomp_init.restype = ctypes.c_void_p
-    context = ctypes.c_void_p(seccomp.seccomp_init(ctypes.c_uint32(_ALLOW)))
-    if not context:
-        return False
-    action = ctypes.c_uint32(_ERRNO | errno.EPERM)
-    for call in _DENIED:
-        number = seccomp.seccomp_syscall_resolve_name(call.encode())
-        seccomp.seccomp_rule_add(context, action, number, ctypes.c_uint(0))
-    is_loaded = seccomp.seccomp_load(context) == 0
-    seccomp.seccomp_release(context)
-    return bool(is_loaded)

@@ -13,7 +13,7 @@ _local = threading.local()
 
 @functools.cache
 def fast() -> Any | None:
-    """Load fast_image_resize; None if it has no wheel here (Linux on ARM, musl), or is switched off.
+    """Load fast_image_resize; None if it is not installed (it has no wheel for Linux on ARM), or off.
 
     `COVERPROXY_SCALER=libvips` in the environment makes libvips scale: the same kernel, at three times the
     CPU. Tests and benchmarks use it to act like such machines.

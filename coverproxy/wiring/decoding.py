@@ -1,4 +1,4 @@
-"""Builds decoders: each in its own process, behind the guard that journals crashes."""
+"""Builds decoders: each in its own process, behind the guard that charges originals."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import images
@@ -63,7 +65,8 @@ def test_every_format_is_made_as_in_this_process(start: Start) -> None:
 def test_a_taken_over_decoder_can_do_nothing(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files, sockets, programs, other processes, more memory: all refused. Threads are not: libvips has some.
+    """Files and their facts, sockets, programs, other processes, more memory: all refused. Threads are not:
+    libvips has some.
 
     Secrets are not in its environment.
     """
@@ -127,8 +130,9 @@ def test_a_memory_bomb_dies_alone(start: Start) -> None:
 def test_a_slow_original_is_ended(start: Start) -> None:
     """An interlaced PNG, which no decoder can be stopped in, ends with its process at the limit."""
     noise = library().Image.gaussnoise(200, 6000, mean=128, sigma=3).cast("uchar").copy_memory()
-    slow = images.png(noise.replicate(20, 1).copy(interpretation="b-w"), interlace=True, compression=1)
-    # it takes more than a tenth of a second, which is what others may keep a process from a core
+    coloured = noise.bandjoin([noise, noise]).copy(interpretation="srgb")
+    slow = images.png(coloured.replicate(20, 1), interlace=True, compression=1)
+    # it takes more than twenty times the kernel's least wait, and than others may keep a process from a core
     processes = start(seconds=0.01)
     processes.start()
     started = time.monotonic()
@@ -145,6 +149,7 @@ def test_a_slow_original_is_ended(start: Start) -> None:
         {}, {"size": [1, 2]}, {"size": [1, 2], "original": [1]}, {"size": [1, 2], "original": ["1", 2]},
         {"size": [1, 2], "original": [-1, 2]}, {"size": [1, 2], "original": [1, 10**12]},
         {"size": {}, "original": 7}, {"size": [1, 2], "original": [1, 2]},
+        {"length": 2**62}, {"length": 2**63}, {"length": -1}, {"length": "1"}, {"length": 1e3},
     ],
 )  # fmt: skip
 def test_a_wrong_answer_is_not_believed(start: Start, facts: dict[str, object]) -> None:
@@ -166,6 +171,67 @@ def test_one_that_died_at_rest_condemns_no_picture(start: Start) -> None:
         made = decoder.render(images.drawn("jpeg-420"), CONFIG.sizes["small"], Format.JPEG, CONFIG.limits)
         assert made.size == (100, 150)
         assert processes.numbers() != [process]
+
+
+def test_one_that_is_killed_as_it_starts_is_started_again(start: Start) -> None:
+    """A process that somebody kills before it is ready condemns nobody and keeps no cover from being made."""
+    processes = start()
+    killing = threading.Thread(target=_kill_three, args=(processes,))
+    killing.start()
+    made = ProcessDecoder(processes).render(
+        images.drawn("jpeg-420"), CONFIG.sizes["small"], Format.JPEG, CONFIG.limits
+    )
+    killing.join()
+    assert made.size == (100, 150)
+    assert processes.fault is None
+
+
+def _kill_three(processes: RenderProcesses) -> None:
+    killed = {0}
+    while len(killed) < 4:
+        (process,) = processes.numbers() or [0]
+        if process not in killed:
+            os.kill(process, signal.SIGKILL)
+        killed.add(process)
+
+
+def test_each_process_shares_memory_of_its_own(start: Start) -> None:
+    """What a process that is gone may have left behind sees no later picture, and cannot change its cover."""
+    processes = start()
+    places = []
+    for _ in range(2):
+        processes.start()
+        (process,) = processes.numbers()
+        handles = Path(f"/proc/{process}/fd").iterdir()
+        places += [each.stat().st_ino for each in handles if "memfd" in str(each.readlink())]
+    assert len(set(places)) == len(places) == 2
+
+
+@pytest.mark.parametrize("side", [2**24, 2**31 - 1])
+def test_a_header_that_claims_too_much_is_refused_for_that(start: Start, side: int) -> None:
+    """Sides of millions of px are a refusal with its reason; the process is not taken for a liar."""
+    processes = start()
+    processes.start()
+    before = processes.numbers()
+    body = images.png_saying(side, side)
+    with suppress(UnusableOriginal):
+        measured = ProcessDecoder(processes).measure(body, Loader.PNG, 2**30)
+        assert (measured.sides, bool(measured.too_large)) == ((side, side), True)
+    assert processes.numbers() == before
+
+
+def test_a_damaged_avif_is_no_lack_of_memory(start: Start) -> None:
+    """libheif calls a box of exabytes a memory allocation error: it is a refused header, and nobody dies."""
+    processes = start()
+    processes.start()
+    before, body = processes.numbers(), bytearray(images.drawn("avif"))
+    at = body.index(b"meta") - 4
+    body[at : at + 4] = (1).to_bytes(4)
+    body[at + 8 : at + 16] = (2**62).to_bytes(8)
+    with pytest.raises(UnusableOriginal, match="ecurity limit exceeded") as refused:
+        ProcessDecoder(processes).render(bytes(body), CONFIG.sizes["small"], Format.JPEG, CONFIG.limits)
+    assert refused.value.reason == "header"
+    assert processes.numbers() == before
 
 
 def test_shared_memory_is_given_back(start: Start) -> None:

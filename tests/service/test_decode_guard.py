@@ -257,16 +257,37 @@ def test_kill_9_of_a_render_process_convicts_nobody(serve: Serve) -> None:
     assert (served.quarantined(), served.workers) == ([], before)
 
 
-def test_a_second_kill_in_a_row_does(serve: Serve) -> None:
-    """Killed again while it decodes the same original alone: then it is held (out of memory, mostly)."""
-    served = serve("hang", COVERPROXY_RENDER__TIME_LIMIT_SECONDS="60.0")
+def test_a_second_kill_in_a_row_does_where_it_takes_memory(serve: Serve) -> None:
+    """Killed again while it decodes an original alone that takes much memory: the original is held."""
+    served = serve("swell", COVERPROXY_RENDER__TIME_LIMIT_SECONDS="60.0")
     threading.Thread(target=_hang_up, args=(served,), daemon=True).start()
     for times in (1, 2):
-        os.kill(served.decoding(times), signal.SIGKILL)
+        decoder = served.decoding(times)
+        while _resident(decoder) < 150_000_000:
+            time.sleep(0.01)
+        os.kill(decoder, signal.SIGKILL)
 
     assert served.ask(POISON) == "missing"
     (told,) = served.quarantined()
-    assert told["reason"] == "its process was killed twice (out of memory?)"
+    assert "killed twice (out of memory? It took " in told["reason"]
+
+
+def _resident(process: int) -> int:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(("number", "limit"), [(signal.SIGKILL, "60.0"), (signal.SIGSTOP, "3.0")])
+def test_nor_does_a_second_one_where_it_takes_little(
+    serve: Serve, number: signal.Signals, limit: str
+) -> None:
+    """Whoever kills or stops render processes again and again has no original held: it is tried again."""
+    served = serve("hang", COVERPROXY_RENDER__TIME_LIMIT_SECONDS=limit)
+    threading.Thread(target=_hang_up, args=(served,), daemon=True).start()
+    for times in (1, 2):
+        os.kill(served.decoding(times), number)
+    served.decoding(3)
+
+    assert served.quarantined() == []
 
 
 def test_an_idle_render_process_that_is_killed_is_replaced(serve: Serve) -> None:
