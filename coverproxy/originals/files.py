@@ -41,6 +41,10 @@ class OriginalFiles:
         ownership.make_folder(self._temporary)
         atomic.sweep(self._temporary)
 
+    def sync(self) -> None:
+        """Have all originals that were placed reach the disk. Raises OSError."""
+        atomic.sync_all(self._root)
+
     def incoming(self) -> Path:
         """Return a name for an incoming file, on the originals' own file system."""
         return atomic.temporary(self._temporary)

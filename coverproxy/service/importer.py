@@ -1,6 +1,5 @@
 """Imports files: examined, refused or placed, entered; then outdated derivatives are removed."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -187,7 +186,7 @@ class Importer:
         """Write a batch's rows, then remove files and derivatives that they leave without a use."""
         batch = Aftermath()
         if any(self._is_copied(each) for each in results):
-            os.sync()  # the files before the rows that promise them; one sync for the batch, not one a file
+            self._files.sync()  # before the rows that promise them; one sync for the batch, not one a file
         with changing(self.catalogue, int(time.time())) as changes:
             keep_titles(changes.tables, results)
             for result in enter_new(changes.tables, results, report):

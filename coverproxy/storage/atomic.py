@@ -113,6 +113,26 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_all(folder: Path | str) -> None:
+    """Have all reach the disk that was written to the folder's file system, and to no other. Raises OSError.
+
+    By syncfs(2), which Python does not offer, and which tells of what could not be written. Where the C
+    library has none, all disks of the machine are flushed, whoever has written to them.
+    """
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not hasattr(library, "syncfs"):
+            os.sync()
+        elif library.syncfs(handle):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(handle)
+
+
 def link(target: str, path: Path) -> None:
     """Point the symlink *path* at *target*, replacing an old one atomically."""
     if path.is_symlink() and path.readlink() == Path(target):

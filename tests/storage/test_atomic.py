@@ -1,6 +1,7 @@
 """Names that appear whole or not at all, and leftovers that go."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,6 +28,35 @@ def test_write_keeps_bytes_and_time(tmp_path: Path, sync: bool) -> None:
 
     assert path.read_bytes() == b"x" * 100_000
     assert path.stat().st_mtime_ns == 1_226_617_761 * 10**9
+
+
+def test_all_that_is_written_is_flushed(tmp_path: Path) -> None:
+    """By the one file system's call, as strace shows: other disks are left alone. A folder that is not there
+    is told."""
+    with pytest.raises(FileNotFoundError):
+        atomic.sync_all(tmp_path / "missing")
+    if not (strace := shutil.which("strace")):
+        pytest.skip("strace is not installed")
+    script = "import sys; from coverproxy.storage import atomic; atomic.sync_all(sys.argv[1])"
+    told = tmp_path / "calls"
+    command = [
+        strace,
+        "-f",
+        "-e",
+        "trace=sync,syncfs",
+        "-o",
+        str(told),
+        sys.executable,
+        "-c",
+        script,
+        str(tmp_path),
+    ]
+    traced = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "ptrace" in traced.stderr.lower():
+        pytest.skip("this machine forbids to trace")
+    assert (traced.returncode, traced.stderr) == (0, "")
+    calls = [line.split()[1].partition("(")[0] for line in told.read_text().splitlines() if "(" in line]
+    assert calls == ["syncfs"]
 
 
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
