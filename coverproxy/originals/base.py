@@ -289,10 +289,6 @@ class CatalogueTables(Protocol):
         """Store the preview of these bytes, which never changes."""
         ...
 
-    def counts(self) -> tuple[int, int]:
-        """Return the number of (identifiers, originals). Reads every row: for reports only."""
-        ...
-
     def totals(self) -> tuple[int, int]:
         """Return the number of (originals, identifiers), from counters that every change updates."""
         ...

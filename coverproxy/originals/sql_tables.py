@@ -53,10 +53,6 @@ _LAST_SHOWN = entering("last_shown", "scheme, value, digest, mtime", "scheme, va
 _QUARANTINE = entering("quarantined", "digest, reason, at", "digest")
 _REFUSE = entering("refused", "digest, reason, isbns, publishers", "digest")
 _KEEP_LOOK = "INSERT INTO look (digest, colour, thumbhash) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING"
-_COUNTS = (
-    "SELECT (SELECT count(*) FROM (SELECT DISTINCT scheme, value FROM original) AS book), count(*)"
-    " FROM original"
-)
 _SOURCES = "SELECT source, originals FROM by_source WHERE originals > 0 ORDER BY originals DESC LIMIT 100"
 
 
@@ -273,11 +269,6 @@ class SqlTables(LinkedTables):
     def keep_look(self, digest: bytes, look: Preview) -> None:
         """See CatalogueTables."""
         self._jot(_KEEP_LOOK, (digest, look.colour, look.thumbhash))
-
-    def counts(self) -> tuple[int, int]:
-        """See CatalogueTables."""
-        isbns, originals = self._read(_COUNTS)[0]
-        return isbns, originals
 
     def totals(self) -> tuple[int, int]:
         """See CatalogueTables."""

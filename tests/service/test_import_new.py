@@ -9,6 +9,7 @@ from typing import Any
 import images
 import pytest
 from conftest import configured
+from counting import counted
 from library import isbn_of, open_taker, strangers
 from postgres_server import Cluster, postgres
 
@@ -95,7 +96,7 @@ def kept(config: Config, steps: list[Step]) -> Kept:
             name: [plain(name, kinds[name].columns, row) for row in found.rows(kinds[name], None, 1000)]
             for name in COMPARED
         }
-        assert shelf.catalogue.totals() == shelf.catalogue.counts()[::-1]
+        assert shelf.catalogue.totals() == counted(shelf.catalogue)
     return refusals, rows, replace(report, seen=0, passed=0)
 
 
