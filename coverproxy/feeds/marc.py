@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import pymarc
 from lxml import etree
 
 from coverproxy.domain.item_title import ISBD_ENDS, ItemTitle, forename_first, item_title
 from coverproxy.feeds import xml_stream
 from coverproxy.feeds.record import Action, FeedUnreadable, Link, Record, RecordRelation, SentIdentifier
+
+if TYPE_CHECKING:
+    import pymarc
 
 NAMESPACE = "http://www.loc.gov/MARC21/slim"
 
@@ -58,6 +60,8 @@ def records(file: BinaryIO, rules: MarcRules) -> Iterator[Record]:
 
     Raises FeedUnreadable if not even the first record can be read: then it is not MARC.
     """
+    import pymarc  # here: its table of MARC-8 takes each process 45 MiB, and only this needs it
+
     good = False
     for number, chunk in enumerate(_chunks(file), start=1):
         try:
@@ -121,7 +125,7 @@ def _is_wrapping(element: etree._Element) -> bool:
     return space not in ("", str(element.tag), NAMESPACE) and element.find("{*}datafield") is None
 
 
-def _of_pymarc(found: pymarc.Record) -> Iterator[Field]:
+def _of_pymarc(found: "pymarc.Record") -> Iterator[Field]:
     for each in found.fields:
         if each.control_field:
             yield Field(each.tag, "  ", (("", each.data or ""),))

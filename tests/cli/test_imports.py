@@ -28,3 +28,12 @@ def test_no_server_is_imported_to_look_at_the_data_folder(
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=ENVIRONMENT)
     servers = {"aiohttp", "jinja2", "lxml", "numpy", "obstore", "prometheus_client", "psycopg", "pyvips"}
     assert not servers & {*done.stderr.split()}
+
+
+def test_a_service_loads_nothing_that_one_kind_of_file_alone_needs() -> None:
+    """Each worker would hold it: the tables of MARC-8 alone take 45 MiB. Pictures are left to others."""
+    program = "import sys, coverproxy.server.application, coverproxy.server.supervisor; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {*ran.stdout.split()}
+    assert "coverproxy.feeds.marc" in loaded
+    assert not {"pymarc", "numpy", "PIL", "pyvips", "simplejpeg", "cykooz_resizer", "psycopg"} & loaded
