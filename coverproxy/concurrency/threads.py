@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -151,13 +150,3 @@ def _settle(waiter: asyncio.Future[Any], result: Any, fault: BaseException | Non
         waiter.set_result(result)
     else:
         waiter.set_exception(fault)
-
-
-Threads = ThreadPoolExecutor | WorkerThreads
-
-
-async def run_in(threads: Threads, work: Callable[[], T]) -> T:
-    """Run *work* in one of *threads*, in one hop off the event loop, and return its result."""
-    if isinstance(threads, WorkerThreads):
-        return await threads.run(work)
-    return await asyncio.get_running_loop().run_in_executor(threads, work)

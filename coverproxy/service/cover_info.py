@@ -1,14 +1,13 @@
 """Information about books without making covers: needs no quota, and decodes no original twice."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from coverproxy.cache.disk import DiskCache
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import Size
 from coverproxy.domain import schemes
 from coverproxy.domain.derivative import Derivative
@@ -96,7 +95,7 @@ class InfoService:
         sizes: Mapping[str, Size],
         formats: Iterable[Format],
         answer_within: float,
-        lookups: Threads,
+        lookups: WorkerThreads,
     ) -> None:
         self._catalogue = catalogue
         self._cache = cache
@@ -109,7 +108,7 @@ class InfoService:
         self._answer_within = answer_within
         self._lookups = lookups
         self._looks: SingleFlight[Preview | None] = SingleFlight()
-        self._lists = ThreadPoolExecutor(1, thread_name_prefix="lists")
+        self._lists = WorkerThreads(1, "lists")
         self.waiting = 0
 
     async def about(self, text: str, scheme: str = ISBN, farthest: Relation | None = None) -> Known:
@@ -122,7 +121,7 @@ class InfoService:
             reading = schemes.parse(scheme, text)
         except NotAnIdentifier as exc:
             return Known(text, why=exc.why)
-        known = await run_in(self._lookups, partial(self._known, text, reading, farthest))
+        known = await self._lookups.run(partial(self._known, text, reading, farthest))
         if known.original is None or known.look is not None:
             return known
         return replace(known, look=await self._look(known.original))
@@ -133,7 +132,7 @@ class InfoService:
         Raises Busy, Unavailable.
         """
         with self._place():
-            return await run_in(self._lists, partial(self._have, tuple(texts)))
+            return await self._lists.run(partial(self._have, tuple(texts)))
 
     async def find(self, wanted: Mapping[str, Wanted], within: float) -> Sought:
         """Find which of many books have a cover, asking the sources for at most *within* seconds.
@@ -141,11 +140,11 @@ class InfoService:
         Raises Busy, Unavailable.
         """
         with self._place():
-            found = await run_in(self._lists, partial(self._here, wanted))
+            found = await self._lists.run(partial(self._here, wanted))
             lacking = {text: each for text, each in wanted.items() if text not in found}
             is_settled = await find_covers.ask(self._fetcher, lacking, within)
             if lacking and self._fetcher.has_sources:
-                found |= await run_in(self._lists, partial(self._here, lacking))
+                found |= await self._lists.run(partial(self._here, lacking))
         return Sought(found, is_settled)
 
     def _here(self, wanted: Mapping[str, Wanted]) -> dict[str, Original]:
@@ -165,7 +164,7 @@ class InfoService:
     async def close(self, within: float) -> None:
         """Finish previews in progress, within so many seconds."""
         await self._looks.land(within)
-        self._lists.shutdown(wait=False, cancel_futures=True)
+        self._lists.close()
 
     def _have(self, texts: tuple[str, ...]) -> dict[str, bool | None]:
         readings = {text: _read(text) for text in texts}
@@ -241,7 +240,7 @@ class InfoService:
     async def _take_look(self, original: Original) -> Preview | None:
         async with self._renders.place(INTERNAL) as place:
             kept = partial(self._catalogue.look, original.digest)
-            if look := await run_in(self._lookups, kept):  # another process was faster
+            if look := await self._lookups.run(kept):  # another process was faster
                 return look
             return await self._guard.decode(place, original, partial(self._maker.look, original))
 

@@ -15,7 +15,7 @@ from coverproxy.cache.negative import NegativeCache
 from coverproxy.cache.second_tier import SecondTier
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.leases import Leases
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import Size
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.errors import CoverError, NoCover, StoreUnavailable, Unavailable
@@ -58,7 +58,7 @@ class CoverMaker:
         accounts: Accounts,
         health: Health,
         metrics: Metrics,
-        threads: Threads,
+        threads: WorkerThreads,
     ) -> None:
         self._held = held
         self._cache = cache
@@ -68,7 +68,7 @@ class CoverMaker:
         self._catalogue = catalogue
         self._maker = maker
         self._second = second
-        self._off_loop = partial(run_in, threads)
+        self._off_loop = threads.run
         self._renders = renders
         self._guard = guard
         self._fetcher = fetcher
@@ -102,7 +102,7 @@ class CoverMaker:
             with self._metrics.making.track_inprogress():
                 return await self._make(seen, visitor)
         except NoCover:
-            if lost := await run_in(self._threads, self._health.lost):
+            if lost := await self._threads.run(self._health.lost):
                 log.fault(_log, "the catalogue is lost", lost)
                 raise StoreUnavailable(lost) from None
             self._absent.add(str(spec), seen.change)  # of before the look: an addition since then counts
@@ -119,7 +119,7 @@ class CoverMaker:
             looked = self._held.still(seen)
             is_new = looked is not None
             if looked is None:
-                looked = await run_in(self._threads, partial(self._look_again, spec))
+                looked = await self._threads.run(partial(self._look_again, spec))
             if not isinstance(looked, Derivative) and lease.is_paid:
                 looked = await awaited(self._second, self._maker, spec, looked, self._off_loop) or looked
             if isinstance(looked, Derivative):
@@ -144,10 +144,10 @@ class CoverMaker:
         """Make a derivative with the current settings, at the operator's cost: no key's quota or turn."""
         try:
             async with self._renders.place(INTERNAL) as place, self._stripes.hold(str(spec)):
-                if await run_in(self._threads, partial(self._cache.find, spec)):
+                if await self._threads.run(partial(self._cache.find, spec)):
                     return
-                originals = await run_in(self._threads, partial(self._maker.originals, spec.identifier))
-                if not await run_in(self._threads, partial(self._maker.brought, spec, originals)):
+                originals = await self._threads.run(partial(self._maker.originals, spec.identifier))
+                if not await self._threads.run(partial(self._maker.brought, spec, originals)):
                     await self._render_best(place, spec, originals, Charge())
         except CoverError as exc:  # the older derivative stays, and the next request tries again
             _log.info("not made with the current settings yet", extra={"spec": str(spec), "why": str(exc)})

@@ -10,7 +10,7 @@ from coverproxy.cache.disk import DiskCache
 from coverproxy.cache.negative import NegativeCache
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import Size
 from coverproxy.domain.editions import EditionLink, Relation
 from coverproxy.domain.errors import Busy, NoCover
@@ -83,7 +83,7 @@ class Covers:
         better: BetterFormats,
         metrics: Metrics,
         answer_within: float,
-        lookups: Threads,
+        lookups: WorkerThreads,
         health: Health,
         holdings: Holdings,
         books: InfoService,
@@ -163,7 +163,7 @@ class Covers:
             if outcome is not None:
                 return outcome
         self._refuse_early(spec, unsure, visitor)
-        return await run_in(self._lookups, partial(self._held.look, looked_for, self._catalogue.change()))
+        return await self._lookups.run(partial(self._held.look, looked_for, self._catalogue.change()))
 
     async def _make(self, spec: Spec, seen: Seen, visitor: Visitor) -> Found:
         """Make a derivative, or wait for the flight that makes it already. Raises what cover() raises."""
@@ -192,7 +192,7 @@ class Covers:
         except NoCover:
             self._absent.add(str(spec), change)
             raise
-        await run_in(self._lookups, partial(lead, self._catalogue, self._cache, self._stripes, spec, item))
+        await self._lookups.run(partial(lead, self._catalogue, self._cache, self._stripes, spec, item))
         return replace(found, spec=spec, held=None)
 
     def _refuse_early(self, spec: Spec, unsure: Sequence[Spec], visitor: Visitor) -> None:
@@ -226,7 +226,7 @@ class Covers:
             return wanted.identifiers[0]
         choose = partial(self._maker.choose, wanted.reading)
         try:
-            return await run_in(self._lookups, choose)
+            return await self._lookups.run(choose)
         except NoCover:
             account = visitor.key.counted_as
             with self._patience.of(visitor, self._fetcher.expected_wait) as within:
@@ -251,7 +251,7 @@ class Covers:
 
     async def made(self, specs: Iterable[Spec]) -> set[Spec]:
         """Return those that are on this disk, so that they cost nobody anything."""
-        return await run_in(self._lookups, lambda: {spec for spec in specs if self._held.exists(spec)})
+        return await self._lookups.run(lambda: {spec for spec in specs if self._held.exists(spec)})
 
     async def best(self, reading: Reading) -> Original | None:
         """Return the original that is shown for a reading, or None. Raises Unavailable."""

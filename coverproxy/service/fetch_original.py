@@ -13,7 +13,7 @@ from typing import TypeVar
 from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
 from coverproxy.concurrency.single_flight import SingleFlight
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import AskingConfig as Settings
 from coverproxy.domain.breaker import LONGEST_WISH
 from coverproxy.domain.errors import Busy, NoCover, Pending, StoreUnavailable, Unavailable
@@ -83,7 +83,7 @@ class OriginalFetcher:
         metrics: Metrics,
         renders: RenderPool,
         guard: DecodeGuard,
-        threads: Threads,
+        threads: WorkerThreads,
         now: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -237,7 +237,7 @@ class OriginalFetcher:
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Do blocking work in one hop."""
-        return await run_in(self._threads, work)
+        return await self._threads.run(work)
 
     def states(self) -> dict[str, str]:
         """Return the circuit breaker's state by source: "closed", "half-open" or "open"."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.cache.disk import DiskCache
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.domain.errors import StoreUnavailable
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
@@ -36,7 +36,7 @@ class Health:
         accounts: Accounts,
         databases: DatabaseFiles,
         unheard: Callable[[], str],
-        threads: Threads,
+        threads: WorkerThreads,
     ) -> None:
         self._catalogue = catalogue
         self._files = files
@@ -51,7 +51,7 @@ class Health:
 
     async def faults(self) -> dict[str, str]:
         """Return health faults by component; empty when healthy."""
-        faults = await run_in(self._threads, self._found)
+        faults = await self._threads.run(self._found)
         if fault := await self._accounts.check():
             faults["keys"] = fault
         if fault := self._unheard():

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from coverproxy.cache.budget import DiskBudget
 from coverproxy.cache.disk import DiskCache, HeldFile
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.domain.editions import EditionLink, Relation, closest_first
 from coverproxy.domain.errors import NoCover, Unavailable
 from coverproxy.domain.formats import Format
@@ -85,7 +85,7 @@ class Holdings:
         invalidator: Invalidator,
         maker: DerivativeMaker,
         now: Callable[[], float],
-        threads: Threads,
+        threads: WorkerThreads,
     ) -> None:
         self._catalogue = catalogue
         self._files = files
@@ -168,7 +168,7 @@ class Holdings:
 
     async def edition(self, identifier: Identifier, farthest: Relation) -> EditionLink | None:
         """Return the closest other edition with a cover, up to *farthest*."""
-        return await run_in(self._threads, partial(nearest, self._catalogue, identifier, farthest))
+        return await self._threads.run(partial(nearest, self._catalogue, identifier, farthest))
 
     async def editions(self, named: Identifier, most: int) -> list[EditionLink]:
         """Return the closest other editions that have a cover."""
@@ -194,11 +194,11 @@ class Holdings:
 
     async def number(self, item: Identifier) -> int:
         """Return an item's number; an item without one gets one by this."""
-        return await run_in(self._threads, partial(self._catalogue.aliases.number, item))
+        return await self._threads.run(partial(self._catalogue.aliases.number, item))
 
     async def numbered(self, number: int) -> Identifier | None:
         """Return the item that has this number."""
-        return await run_in(self._threads, partial(self._catalogue.aliases.numbered, number))
+        return await self._threads.run(partial(self._catalogue.aliases.numbered, number))
 
     async def purge(self, identifier: Identifier) -> int:
         """Remove every derivative of a book, under all its names; return how many files went.
@@ -206,13 +206,13 @@ class Holdings:
         Raises StoreUnavailable, OSError.
         """
         objects, at = self._files.objects, int(self._now())
-        await run_in(self._threads, partial(purge_second, objects, self._catalogue, [identifier], at))
+        await self._threads.run(partial(purge_second, objects, self._catalogue, [identifier], at))
         work = partial(self._invalidator.purge_by_hand, identifier, at)
-        return await run_in(self._threads, work)
+        return await self._threads.run(work)
 
     async def changes(self, since: int, limit: int, *, is_moment: bool) -> ChangeList:
         """Return what changed after a number, or a moment in seconds since 1970."""
-        return await run_in(self._threads, partial(self._changes, since, limit, is_moment=is_moment))
+        return await self._threads.run(partial(self._changes, since, limit, is_moment=is_moment))
 
     def _changes(self, since: int, limit: int, *, is_moment: bool) -> ChangeList:
         number = self._catalogue.changed.before(since) if is_moment else since
@@ -241,7 +241,7 @@ class Holdings:
 
     async def _ask(self, look: Callable[[], T]) -> T:
         try:
-            return await run_in(self._threads, look)
+            return await self._threads.run(look)
         except OSError as exc:
             raise Unavailable("the data folder cannot be read") from exc
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from coverproxy import log
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import Limits, Size
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
@@ -33,7 +33,7 @@ class Measurer:
 
     def __init__(
         self, *, catalogue: Catalogue, files: OriginalFiles, invalidator: Invalidator, renders: RenderPool,
-        guard: DecodeGuard, limits: Limits, largest: Size, threads: Threads,
+        guard: DecodeGuard, limits: Limits, largest: Size, threads: WorkerThreads,
         now: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
@@ -61,13 +61,13 @@ class Measurer:
 
         Several processes may do it at once: one that finds an item locked measures it again, to the same end.
         """
-        found = await run_in(self._threads, partial(self._catalogue.unmeasured, _MOST))
+        found = await self._threads.run(partial(self._catalogue.unmeasured, _MOST))
         for identifier in found:
             measures: dict[bytes, Measure | str | None] = {}
-            for each in await run_in(self._threads, partial(self._catalogue.of_item, identifier)):
+            for each in await self._threads.run(partial(self._catalogue.of_item, identifier)):
                 if each.detail is None and each.fault is None:
                     measures[each.digest] = await self._if_possible(each)
-            await run_in(self._threads, partial(self._keep, identifier, measures))
+            await self._threads.run(partial(self._keep, identifier, measures))
         return len(found)
 
     async def _if_possible(self, original: Original) -> Measure | str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from coverproxy import log
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.domain.errors import Unavailable, UnusableOriginal
 from coverproxy.domain.original import Original
 from coverproxy.imaging.decode import JUDGEMENT
@@ -24,7 +24,7 @@ class Rejudger:
     """Decodes originals whose fault is older than this decoder."""
 
     def __init__(
-        self, catalogue: Catalogue, invalidator: Invalidator, measurer: Measurer, threads: Threads,
+        self, catalogue: Catalogue, invalidator: Invalidator, measurer: Measurer, threads: WorkerThreads,
         now: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
@@ -39,16 +39,16 @@ class Rejudger:
         What their books show changes only for those. One that cannot be read now is tried in the next round.
         """
         shown = 0
-        for each in await run_in(self._threads, partial(self._catalogue.misjudged, JUDGEMENT, _MOST)):
+        for each in await self._threads.run(partial(self._catalogue.misjudged, JUDGEMENT, _MOST)):
             try:
                 await self._measurer.measure(each)
             except UnusableOriginal as exc:
                 if exc.reason != "quarantined":  # that is recorded already
-                    await run_in(self._threads, partial(self._confirm, each, str(exc)))
+                    await self._threads.run(partial(self._confirm, each, str(exc)))
             except (Unavailable, OSError) as exc:
                 log.fault(_log, "an original cannot be judged anew", exc, of=str(each.identifier))
             else:
-                await run_in(self._threads, partial(self._acquit, each))
+                await self._threads.run(partial(self._acquit, each))
                 shown += 1
         return shown
 

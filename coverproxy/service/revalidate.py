@@ -9,7 +9,7 @@ from functools import partial
 
 from coverproxy import log
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.concurrency.threads import Threads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import SourceConfig
 from coverproxy.imaging.render_pool import INTERNAL
 from coverproxy.originals.base import Catalogue
@@ -58,7 +58,7 @@ class Revalidator:
         measurer: Measurer,
         rejudger: Rejudger,
         sources: Mapping[str, SourceConfig],
-        threads: Threads,
+        threads: WorkerThreads,
         every: float,
         pending_seconds: int,
         now: Callable[[], float] = time.time,
@@ -74,7 +74,7 @@ class Revalidator:
         self._measurer = measurer
         self._rejudger = rejudger
         self._sources = sources
-        self._off_loop = partial(run_in, threads)
+        self._off_loop = threads.run
         self._every = every
         self._pending_seconds = pending_seconds
         self._now = now

@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from coverproxy.accounts.accounts import Accounts
-from coverproxy.concurrency.threads import Threads
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import Config, SizeTable
 from coverproxy.domain.api_key import Key
 from coverproxy.domain.spec import Spec
@@ -20,7 +20,7 @@ from coverproxy.web.page_context import PageContext
 
 COVERS: web.AppKey[Covers] = web.AppKey("covers", Covers)
 ACCOUNTS: web.AppKey[Accounts] = web.AppKey("accounts", Accounts)
-LOOKUPS: web.AppKey[Threads] = web.AppKey("lookups")
+LOOKUPS: web.AppKey[WorkerThreads] = web.AppKey("lookups")
 """The threads for disk lookups."""
 
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)

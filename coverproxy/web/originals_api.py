@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import BodyPartReader, web
 
-from coverproxy.concurrency.threads import run_in
 from coverproxy.domain import schemes
 from coverproxy.domain.decisions import Decision
 from coverproxy.domain.errors import BadQuestion, UnreadType, WrongSecret
@@ -270,4 +269,4 @@ async def _told(request: web.Request, book: Identifier) -> BookOriginals:
 
 
 async def off_loop(request: web.Request, work: Callable[[], T]) -> T:
-    return await run_in(request.app[LOOKUPS], work)
+    return await request.app[LOOKUPS].run(work)

@@ -11,7 +11,7 @@ from pathlib import Path
 from coverproxy.accounts.stores import RateLimiter
 from coverproxy.concurrency.background import beside
 from coverproxy.concurrency.file_locks import FileLocks
-from coverproxy.concurrency.threads import Threads, WorkerThreads
+from coverproxy.concurrency.threads import WorkerThreads
 from coverproxy.config import Config, Size, SourceConfig
 from coverproxy.domain.errors import Unavailable
 from coverproxy.imaging.render_pool import RenderPool
@@ -89,7 +89,7 @@ async def open_asking(
 
 def _revalidator(
     config: Config, shelf: DataFolder, ingestor: Ingestor, fetcher: OriginalFetcher, chain: Chain,
-    stripes: FileLocks, measurer: Measurer, threads: Threads,
+    stripes: FileLocks, measurer: Measurer, threads: WorkerThreads,
 ) -> Revalidator:  # fmt: skip
     """Build what looks after originals in the background."""
     return Revalidator(

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from coverproxy.concurrency.threads import WorkerThreads, run_in
+from coverproxy.concurrency.threads import WorkerThreads
 
 
 class Thing:
@@ -21,7 +21,7 @@ async def test_results_and_errors_come_back() -> None:
     with WorkerThreads(2, "test") as threads:
         met = await asyncio.wait_for(asyncio.gather(*(threads.run(meeting.wait) for _ in range(2))), 20)
         assert sorted(met) == [0, 1]
-        assert await asyncio.gather(*(run_in(threads, partial(pow, n, 2)) for n in range(50))) == [
+        assert await asyncio.gather(*(threads.run(partial(pow, n, 2)) for n in range(50))) == [
             n * n for n in range(50)
         ]
         with pytest.raises(ZeroDivisionError):

@@ -5,7 +5,6 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from coverproxy.concurrency.threads import run_in
 from coverproxy.domain.errors import Unavailable
 from coverproxy.web.app_keys import LOOKUPS
 
@@ -18,6 +17,6 @@ async def asked(request: web.Request, look: Callable[[], T]) -> T:
     Uses the threads that look up covers, since each thread that queries the catalogue caches pages of it.
     """
     try:
-        return await run_in(request.app[LOOKUPS], look)
+        return await request.app[LOOKUPS].run(look)
     except OSError as exc:
         raise Unavailable("the data folder cannot be read") from exc
