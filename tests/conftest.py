@@ -1,15 +1,8 @@
-"""What the tests share: drawn covers, and a real server on a free port over a data folder of its own."""
+"""What the tests share: a real server on a free port over a data folder of its own, and a browser."""
 
 import asyncio
-import fcntl
 import gc
-import hashlib
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,62 +12,42 @@ from typing import Any
 
 import aiohttp
 import pytest
+import surroundings
 from aiohttp import web
 from browser import Chromium, Page
 from cost import pytest_addoption, pytest_runtest_makereport, pytest_sessionstart, pytest_terminal_summary
 from decoders import processes
 from ending import end
-from hypothesis import HealthCheck, settings
-from library import open_taker
 from order import pytest_collection_modifyitems
 from standing import Standing
+from stock import configured, drawn, drawn_isbns, fill, stocked, take_in
 
-from coverproxy import demo
-from coverproxy.config import Config, load
+from coverproxy.config import Config
 from coverproxy.demo.classics import CLASSICS, MISSING
 from coverproxy.domain.api_key import Key, new_name
 from coverproxy.log import forget_faults
 from coverproxy.server.application import SERVICE, Listeners, application, listen
 from coverproxy.service.covers import Covers
-from coverproxy.service.import_file import offered
-from coverproxy.service.import_results import ImportReport
-from coverproxy.service.import_steps import Sender
 from coverproxy.web import bounds
 from coverproxy.web.app_keys import COVERS
 from coverproxy.web.connections import BoundedRunner
-from coverproxy.wiring.data_folder import DataFolder, open_shelf
+from coverproxy.wiring.data_folder import DataFolder
 from coverproxy.wiring.service import Service
 
 __all__ = [
-    "pytest_addoption", "pytest_collection_modifyitems", "pytest_runtest_makereport", "pytest_sessionstart",
+    "configured",
+    "drawn",
+    "drawn_isbns",
+    "fill",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_makereport",
+    "pytest_sessionstart",
     "pytest_terminal_summary",
+    "stocked",
+    "surroundings",
+    "take_in",
 ]  # fmt: skip
-
-# A shell's background job ignores Ctrl-C, and so would every program that the tests start and interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Tests start hundreds of processes. Where the environment forbids bytecode beside the sources, as containers
-# do, each would compile the whole product again: twice the time, so theirs is kept elsewhere.
-if sys.dont_write_bytecode:
-    kept_bytecode = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
-    os.environ["PYTHONDONTWRITEBYTECODE"], os.environ["PYTHONPYCACHEPREFIX"] = "", kept_bytecode
-    sys.dont_write_bytecode, sys.pycache_prefix = False, kept_bytecode
-
-# pytest shuts its folder of temporary ones to others at each start, and nginx's workers are others: a second
-# run on this machine, of another checkout, would take the covers away from them. Each checkout has its own.
-checkout = hashlib.sha256(str(Path(__file__).parents[1]).encode()).hexdigest()[:8]
-temporary = Path(tempfile.gettempdir(), f"coverproxy-{os.geteuid()}-{checkout}")
-temporary.mkdir(mode=0o755, exist_ok=True)
-os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary))
-
-# Every process that speaks HTTP reads the file of all authorities that the environment names, for a tenth of
-# a second. OpenSSL finds them one by one in their folder, and the tests ask nobody whom they know.
-os.environ.pop("SSL_CERT_FILE", None)
-
-# Machines are slow and busy: how long an example takes proves nothing here (speed is measured in bench/).
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 COVERED = CLASSICS[0].isbns[0]
 """An ISBN-13 that has a cover."""
@@ -109,71 +82,6 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session")
-def drawn(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's covers. Drawing takes long, so they are kept in .pytest_cache by the code that draws them.
-
-    Each process gets a copy on the disk of its data folders, as these take hard links. A process of its own
-    draws them, as this one blocks libvips' SVG loader.
-    """
-    code = b"".join(path.read_bytes() for path in sorted(Path(demo.__file__).parent.glob("*.py")))
-    root = pytestconfig.rootpath / ".pytest_cache" / "drawn"
-    root.mkdir(parents=True, exist_ok=True)
-    kept = root / hashlib.sha256(code).hexdigest()[:16]
-    with (root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            drawing = kept.with_suffix(".drawing")
-            shutil.rmtree(drawing, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "coverproxy.demo.draw", str(drawing)], check=True)
-            drawing.rename(kept)
-    return Path(shutil.copytree(kept, tmp_path_factory.mktemp("drawn") / "covers"))
-
-
-@pytest.fixture(scope="session")
-def stocked(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the drawn covers imported once. fill() copies it: quicker than an import a test."""
-    folder = tmp_path_factory.mktemp("stocked") / "data"
-    take_in(configured(folder), drawn)
-    return folder
-
-
-def fill(config: Config, stocked: Path, drawn: Path) -> None:
-    """Put the drawn covers into the config's data folder.
-
-    Import them where the folder exists or the import's rules are changed; else copy what an import by the
-    default rules has made, which is ten times as fast.
-    """
-    folder = Path(config.data.dir)
-    if folder.exists() or (config.imports, config.limits) != (Config().imports, Config().limits):
-        take_in(config, drawn)
-        return
-    shutil.copytree(stocked / "originals", folder / "originals", copy_function=os.link)
-    for path in stocked.glob("*.db"):
-        shutil.copy2(path, folder)
-
-
-def take_in(config: Config, path: Path, mode: str = "link") -> ImportReport:
-    """Import *path* into the config's data folder, by hard links unless told otherwise."""
-    linked = config.model_copy(update={"imports": config.imports.model_copy(update={"mode": mode})})
-    with open_shelf(linked) as shelf, open_taker(linked, shelf, lambda refusal: None) as importer:
-        return importer.run(offered(path, Sender("test")), lambda report: None)
-
-
-def configured(data: Path, **sections: Any) -> Config:
-    """The default config over the data folder *data*, on free ports, with some keys changed."""
-    base: dict[str, Any] = {"server": {"port": 0, "stop_seconds": 5.0}, "ops": {"port": 0}}
-    base["data"] = {"dir": str(data)}
-    base["render"] = {
-        "answer_within_seconds": 30.0
-    }  # the machine may be busy; what is late is tested on purpose
-    for name, values in sections.items():
-        base[name] = values if isinstance(values, list) else base.get(name, {}) | values
-    # what is late is tested by one figure, whoever asks; test_waits.py sets the other
-    base["render"].setdefault("browser_answer_within_seconds", base["render"]["answer_within_seconds"])
-    return load(None, {}, base)
 
 
 @dataclass
@@ -362,9 +270,3 @@ async def tab(chromium: Chromium) -> AsyncIterator[Page]:
     """A tab of a real browser, with cookies of its own."""
     async with chromium.tab() as page:
         yield page
-
-
-@pytest.fixture(scope="session")
-def drawn_isbns() -> list[str]:
-    """Every ISBN-13 that has a drawn cover."""
-    return [value for book in CLASSICS for value in book.isbns]
