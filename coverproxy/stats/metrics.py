@@ -7,28 +7,36 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
+from coverproxy.stats.tallies import SECONDS, Tallies, Tally, TallyCollector
+
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable with the folder in which prometheus_client keeps the values of all workers."""
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ANSWERS, _SPANS = "coverproxy_answer_seconds", "coverproxy_span_seconds"
+
+_TALLIED = {
+    _ANSWERS: ("Time to answer for a cover.", "status"),
+    _SPANS: ("Time of a step of making a cover.", "span"),
+}
+"""Histograms that each new cover adds to, by name: what they tell, and of what."""
 
 _OverWorkers = Literal["livemin", "livemax", "livesum", "livemostrecent"]
 
 
 class Span:
-    """A block that is measured: the label is looked up once, and not for each cover."""
+    """A block that is measured."""
 
-    __slots__ = ("_started", "_steps")
+    __slots__ = ("_started", "_tally")
 
-    def __init__(self, steps: Histogram) -> None:
-        self._steps = steps
-        self._started = perf_counter()
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._started = 0.0
 
     def __enter__(self) -> None:
         self._started = perf_counter()
 
     def __exit__(self, *exc: object) -> None:
-        self._steps.observe(perf_counter() - self._started)
+        self._tally.note(perf_counter() - self._started)
 
 
 class Metrics:
@@ -36,8 +44,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._steps: dict[str, Histogram] = {}
-        self._labelled: dict[str, tuple[Counter, Histogram]] = {}
+        self._tallies = Tallies(_folder())
+        self.registry.register(TallyCollector(_TALLIED, self._tallies))
+        self._labelled: dict[str, tuple[Counter, Tally]] = {}
         self._of_answers()
         self._of_originals()
         self._of_cache()
@@ -48,24 +57,20 @@ class Metrics:
 
     def _of_answers(self) -> None:
         self.answers = self._counter("coverproxy_answers", "Cover answers by X-Cover-Status.", "status")
-        self.seconds = self._histogram("coverproxy_answer_seconds", "Time to answer for a cover.", "status")
-        self.spans = self._histogram("coverproxy_span_seconds", "Time of a step of making a cover.", "span")
         self.making = self._gauge(
             "coverproxy_covers_making", "Covers being made or waiting to be made.", "livesum"
         )
 
     def span(self, name: str) -> Span:
         """Measure a step of making a cover."""
-        if (steps := self._steps.get(name)) is None:
-            steps = self._steps[name] = self.spans.labels(name)
-        return Span(steps)
+        return Span(self._tallies.of(_SPANS, name))
 
     def note_answer(self, label: str, seconds: float) -> None:
         """Count an answer for a cover, and how long it took."""
         if (known := self._labelled.get(label)) is None:
-            known = self._labelled[label] = self.answers.labels(label), self.seconds.labels(label)
+            known = self._labelled[label] = self.answers.labels(label), self._tallies.of(_ANSWERS, label)
         known[0].inc()
-        known[1].observe(seconds)
+        known[1].note(seconds)
 
     def _of_originals(self) -> None:
         self.unusable = self._counter(
@@ -154,7 +159,7 @@ class Metrics:
 
     def _histogram(self, name: str, about: str, *labels: str) -> Histogram:
         """Return a histogram of seconds."""
-        return Histogram(name, about, labels, buckets=_SECONDS, registry=self.registry)
+        return Histogram(name, about, labels, buckets=SECONDS, registry=self.registry)
 
     def _gauge(self, name: str, about: str, over_workers: _OverWorkers, *labels: str) -> Gauge:
         """Return a gauge; *over_workers*: how prometheus_client makes one value of all workers'."""
@@ -182,9 +187,15 @@ class Metrics:
         return answers, seconds
 
     def _whole(self) -> CollectorRegistry:
-        folder = os.environ.get(MULTIPROCESS)
-        if folder and Path(folder).is_dir():
+        if folder := _folder():
             registry = CollectorRegistry()
+            registry.register(TallyCollector(_TALLIED, folder))
             multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
             return registry
         return self.registry
+
+
+def _folder() -> str | None:
+    """Return the folder that all workers keep their values in, if there is one."""
+    folder = os.environ.get(MULTIPROCESS)
+    return folder if folder and Path(folder).is_dir() else None

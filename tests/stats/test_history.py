@@ -135,8 +135,8 @@ def test_one_of_several_samples(notes: SqliteActivity, tmp_path: Path) -> None:
     first, second = (Historian(notes, metrics, tmp_path / "lock", lambda: clock[0]) for _ in range(2))
     assert first.sample()
     assert not second.sample()
-    metrics.answers.labels("hit").inc(2)
-    metrics.seconds.labels("hit").observe(0.02)
+    metrics.answers.labels("hit").inc(1)
+    metrics.note_answer("hit", 0.02)
     clock[0] += MINUTE
     assert first.sample()
     told = summed(notes.samples(MINUTE, 0))
