@@ -10,17 +10,27 @@ from coverproxy.domain.errors import OwnFault, Pending
 T = TypeVar("T")
 
 
+class _Flight(Generic[T]):
+    """A call in flight, and who waits for it. One callback wakes all: asyncio.wait() adds one for each."""
+
+    __slots__ = ("task", "waiters")
+
+    def __init__(self, task: asyncio.Future[T]) -> None:
+        self.task = task
+        self.waiters: list[asyncio.Future[None]] = []
+
+
 class SingleFlight(Generic[T]):
     """The calls in flight in this process, by name."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, asyncio.Future[T]] = {}
+        self._flights: dict[str, _Flight[T]] = {}
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._flights)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._tasks
+        return name in self._flights
 
     async def join(
         self,
@@ -35,15 +45,21 @@ class SingleFlight(Generic[T]):
         raised to all waiters, except an OwnFault that does not concern the waiter: that one tries again, as
         leader. Raises Pending after *within* seconds; the flight goes on.
         """
-        deadline = asyncio.get_running_loop().time() + within
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
         while True:
-            task = self._tasks.get(name)
-            is_leader = task is None
-            if task is None:
-                task = self._tasks[name] = asyncio.ensure_future(make())
-                task.add_done_callback(partial(self._landed, name))
-            # unlike wait_for, wait() does not cancel the task on a timeout or a disconnect
-            await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
+            flight = self._flights.get(name)
+            is_leader = flight is None
+            if flight is None:
+                flight = self._begin(name, make)
+            waiter = loop.create_future()
+            flight.waiters.append(waiter)
+            alarm = loop.call_at(deadline, _wake, waiter)
+            try:
+                await waiter  # not the task: a timeout or a disconnect must not end it
+            finally:
+                alarm.cancel()
+            task = flight.task
             if not task.done():
                 raise Pending("the cover is being made")
             try:
@@ -54,18 +70,23 @@ class SingleFlight(Generic[T]):
 
     def start(self, name: str, make: Callable[[], Awaitable[T]], most: int) -> None:
         """Start a flight without a waiter, unless it is in flight already, or *most* flights are."""
-        if name not in self._tasks and len(self._tasks) < most:
-            task = self._tasks[name] = asyncio.ensure_future(make())
-            task.add_done_callback(partial(self._landed, name))
+        if name not in self._flights and len(self._flights) < most:
+            self._begin(name, make)
+
+    def _begin(self, name: str, make: Callable[[], Awaitable[T]]) -> "_Flight[T]":
+        flight = self._flights[name] = _Flight(asyncio.ensure_future(make()))
+        flight.task.add_done_callback(partial(self._landed, name))
+        return flight
 
     def _landed(self, name: str, task: asyncio.Future[T]) -> None:
-        del self._tasks[name]
+        for waiter in self._flights.pop(name).waiters:
+            _wake(waiter)
         if not task.cancelled():
             task.exception()  # retrieved, even if all waiters have disconnected
 
     async def land(self, within: float) -> int:
         """Wait for all flights, at most *within* seconds; return how many are unfinished."""
-        tasks = set(self._tasks.values())
+        tasks = {flight.task for flight in self._flights.values()}
         if not tasks:
             return 0
         _, late = await asyncio.wait(tasks, timeout=within)
@@ -73,3 +94,8 @@ class SingleFlight(Generic[T]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         return len(late)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():  # late, or cancelled
+        waiter.set_result(None)
