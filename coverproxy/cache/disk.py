@@ -18,6 +18,7 @@ from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
 from coverproxy.domain.spec import Identifier, Spec
 from coverproxy.storage import atomic, cached_read, ownership
+from coverproxy.storage.attempts import attempt_all
 from coverproxy.storage.shared_counters import SharedCounters
 
 _ORIGINAL = "user.coverproxy.original"
@@ -64,7 +65,8 @@ class DiskCache:
             ),
             self.former.set_aside,
             *(partial(self._equal.adopt, size, form) for size, form in layout.revisions),
-            *(partial(self._make_live, size, form) for size, form in layout.revisions),
+            *(partial(self._make_live, size, form) for size, form in layout.revisions.keys() - layout.off),
+            *(partial(layout.live_link(size, form).unlink, missing_ok=True) for size, form in layout.off),
             *(partial(self._make_alias, size, layout.live / alias) for alias, size in layout.aliases.items()),
             self._link_named,
             self._lay_placeholder,
@@ -85,7 +87,7 @@ class DiskCache:
 
     def _make_live(self, size: str, form: Format) -> None:
         """Point the link of a size and format at its current revision, and touch that revision's folder."""
-        folder, link = self.layout.folder(size, form), self.layout.live / size / form.value
+        folder, link = self.layout.folder(size, form), self.layout.live_link(size, form)
         ownership.make_folder(folder)
         try:
             os.utime(folder)
@@ -315,18 +317,6 @@ class DiskCache:
 
         attempt_all(partial(remove, path) for path in paths)
         return len(removed)
-
-
-def attempt_all(steps: Iterable[Callable[[], object]]) -> None:
-    """Run every step, even after a failure; then raise the first OSError, if any."""
-    first: OSError | None = None
-    for step in steps:
-        try:
-            step()
-        except OSError as exc:
-            first = first or exc
-    if first is not None:
-        raise first
 
 
 def read_stored(path: Path | str) -> tuple[bytes, int, tuple[int, int] | None] | None:

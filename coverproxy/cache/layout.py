@@ -39,6 +39,7 @@ class Layout:
     `equal`: revisions of earlier versions that stay valid; their files move to the current one's folder.
     `aliases`: other names under which nginx finds a size: live/w200 -> medium.
     `named`: the sizes, aliases among them, that keys with named_sizes_only get.
+    `off`: formats of sizes that are switched off: a web server finds none of them.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Layout:
     equal: Equal = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     named: frozenset[str] = frozenset()
+    off: frozenset[tuple[str, Format]] = frozenset()
     _folders: dict[tuple[str, Format], Path] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -129,10 +131,16 @@ class Layout:
             known = self._folders[size, form] = self.images / size / form.value / self.revisions[size, form]
         return known
 
+    def live_link(self, size: str, form: Format) -> Path:
+        """Return the link that leads to a size's current revision in one format."""
+        return self.live / size / form.value
+
     def is_whole(self) -> bool:
         """Return whether the folders and the links of all sizes and formats are there."""
-        links = (self.live / size / form.value for size, form in self.revisions)
+        links = (self.live_link(size, form) for size, form in self.revisions.keys() - self.off)
         named = (self.live_named / size for size in self.named)
+        if any(self.live_link(size, form).is_symlink() for size, form in self.off):
+            return False  # a process with earlier settings made it
         return all(path.exists() for path in (self.temporary, self.locks, self.by_key, *links, *named))
 
     def is_live(self, size: str, form: str, revision: str) -> bool:

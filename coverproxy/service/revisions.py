@@ -36,6 +36,14 @@ def revisions(config: Config) -> tuple[Revisions, Former, Equal]:
     return present, former, equal
 
 
+def switched_off(config: Config) -> frozenset[tuple[str, Format]]:
+    """Return the formats of sizes that nobody gets; JPEG always is on."""
+    sizes, enabled = config.size_table.sizes, config.formats.enabled
+    return frozenset(
+        (name, form) for name, size in sizes.items() for form in Format if form not in enabled & size.formats
+    )
+
+
 def _defaults(name: str, size: Size) -> Iterator[tuple[Size, int]]:
     """Yield the defaults that a size's settings may come from, each with its width.
 

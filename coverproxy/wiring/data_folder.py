@@ -16,7 +16,7 @@ from coverproxy.domain.errors import Unavailable
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.service.databases import CATALOGUE, SOURCES, Database, gone_on_without, used_as_it_is
 from coverproxy.service.invalidate import Invalidator
-from coverproxy.service.revisions import revisions
+from coverproxy.service.revisions import revisions, switched_off
 from coverproxy.wiring.objects import objects
 from coverproxy.wiring.stores import stores
 
@@ -31,7 +31,7 @@ class DataFolder:
         self.data = data = Path(config.data.dir)
         aliases = config.size_table.aliases
         named = frozenset((*config.sizes, *aliases))
-        self.layout = Layout(data / "cache", *revisions(config), aliases, named)
+        self.layout = Layout(data / "cache", *revisions(config), aliases, named, switched_off(config))
         self.sizes = tuple(config.size_table.sizes)
         self.objects = objects(config)
         self.files = OriginalFiles(data / "originals", self.objects)

@@ -140,6 +140,26 @@ async def test_without_a_background_jpeg_is_for_keeps(start: Start, tmp_path: Pa
             assert "RateLimit" not in got.headers
 
 
+async def test_nginx_serves_no_format_that_was_switched_off(
+    server: Running, front: str, start: Start
+) -> None:
+    """A format that is off when a service begins comes from no nginx, whatever its configuration says.
+
+    Nor does it after a process with earlier settings has laid the link again. Once it is on, it is there.
+    """
+    off = await start(Path(server.config.data.dir), formats={"avif": False}, sizes=SIZES)
+    for _ in range(2):
+        got = await ask(front, server.path(), CHROME)
+        forced = await ask(front, server.path(f"{COVERED}.avif"), CHROME)
+        assert (got.cover, got.headers["Content-Type"]) == ("hit", "image/jpeg")
+        assert "RateLimit" in forced.headers  # the app's, which here has it on
+        server.folder.cache.open()
+        assert off.folder.cache.mend()
+    assert not off.folder.cache.mend()
+    assert server.folder.cache.mend()
+    assert (await ask(front, server.path(), CHROME)).headers["Content-Type"] == "image/avif"
+
+
 def test_the_defaults_offer_what_browsers_take() -> None:
     """Each size that is served by default offers at least one format that Chrome is answered with."""
     config = Config()
