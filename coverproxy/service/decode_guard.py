@@ -83,9 +83,12 @@ class DecodeGuard:
         return _Lent(self, original)
 
     def call(self, original: Original, work: Callable[[Decoder], T]) -> T:
-        """Decode, and hold the original responsible for what happens."""
+        """Decode, and hold the original responsible for what happens; Unavailable is not its doing."""
         try:
             return work(self._decoder)
+        except Unavailable as exc:
+            log.fault(_log, "covers cannot be made", exc)
+            raise
         except DecoderDied as exc:
             if exc.is_late:
                 self._metrics.killed.inc()

@@ -27,6 +27,8 @@ from coverproxy.doctor.checks import folder, network, pictures
 from coverproxy.doctor.checks.finding import Level
 from coverproxy.domain.formats import Loader
 from coverproxy.imaging import vips
+from coverproxy.originals.changes import quarantine
+from coverproxy.wiring.data_folder import open_shelf
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +209,19 @@ def test_missing_originals_are_told(examine: Examine, sick: Path) -> None:
     assert told.startswith("2 of ")
     assert files[0].name in told or files[1].name in told
     assert "import them again" in advice
+
+
+def test_quarantined_originals_are_told(examine: Examine, sick: Path) -> None:
+    """What is no longer decoded is a warning that says how many, the latest reason, and how to release it."""
+    assert "quarantine" not in str(examine(sick)[1]["warning"])
+    with open_shelf(configured(sick)) as shelf:
+        quarantine(shelf.catalogue, bytes(16), "not finished after 10 s", 1_700_000_000)
+    code, found = examine(sick)
+    told, advice = only(found["warning"], "quarantine")
+
+    assert code == 0
+    assert told == "1 picture in quarantine, the latest since 2023-11-14T22:13:20Z: not finished after 10 s"
+    assert "coverproxy originals release" in advice
 
 
 def test_keys_and_links_that_differ_are_told(examine: Examine, sick: Path) -> None:

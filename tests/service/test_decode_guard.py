@@ -288,6 +288,7 @@ def test_nor_does_a_second_one_where_it_takes_little(
     served.decoding(3)
 
     assert served.quarantined() == []
+    assert "killed twice by others" in (served.data.parent / "log").read_text()
 
 
 def test_an_idle_render_process_that_is_killed_is_replaced(serve: Serve) -> None:

@@ -12,6 +12,7 @@ from coverproxy.cache.layout import Layout
 from coverproxy.doctor.checks.finding import Finding, Level, fine, problem, warning
 from coverproxy.domain.api_key import Key, is_name
 from coverproxy.domain.counted import agreeing, counted
+from coverproxy.domain.moment import iso
 from coverproxy.originals.base import Catalogue
 from coverproxy.originals.files import OriginalFiles
 from coverproxy.originals.sqlite_mend import mend as mend_catalogue
@@ -32,7 +33,7 @@ SCHEMAS: dict[str, tuple[Callable[[], Sequence[str]], sqlite_migrations.Mend | N
     SOURCES: (source_steps, None),
 }
 
-DATABASE, ORIGINALS, LINKS = "database", "originals", "key links"
+DATABASE, ORIGINALS, LINKS, QUARANTINE = "database", "originals", "key links", "quarantine"
 
 
 def databases(data: Path) -> Iterator[Finding]:
@@ -117,6 +118,10 @@ def originals(catalogue: Catalogue, files: OriginalFiles, *, is_there: bool) -> 
         yield problem(ORIGINALS, told, advice)
     else:
         yield fine(ORIGINALS, f"{counted(len(found), 'file')} checked, none missing")
+    if held := catalogue.quarantined():
+        latest = f"the latest since {iso(held[0].at)}: {held[0].reason}"
+        advice = "coverproxy originals quarantined lists them, coverproxy originals release releases one"
+        yield warning(QUARANTINE, f"{counted(len(held), 'picture')} in quarantine, {latest}", advice)
 
 
 def key_links(state: StateStore, layout: Layout, *, is_there: bool) -> Iterator[Finding]:
