@@ -169,6 +169,8 @@ class BetterFormats:
             await self._make(self._queue.take())
 
     async def _make(self, spec: Spec) -> None:
+        if self._hopeless.has(str(spec), self._change):  # found out while it was wished for once more
+            return
         began, change = self._processes.cpu_seconds(), self._change()
         try:
             outcome = await self._off_loop(partial(self._maker.make, spec))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 
 from coverproxy.accounts.visitor import Visitor
 from coverproxy.cache.disk import DiskCache
@@ -40,7 +41,6 @@ FILE_THREADS = 2
 
 Each keeps up to 16 MiB of the catalogue's pages, and because of the GIL more of them bring little.
 """
-
 
 REMAKES = 2
 """Derivatives of older settings that a process remakes at once: covers that clients wait for come first."""
@@ -120,11 +120,12 @@ class Covers:
         identifier = await self._choose(wanted, visitor)
         specs = [Spec(identifier, wanted.size, form) for form in forms]
         found = await self._get(specs, visitor, glance)
-        return self._awaited(found, specs[0]) if len(specs) > 1 else found
+        return self._awaited(found, specs) if len(specs) > 1 else found
 
-    def _awaited(self, found: Found, best: Spec) -> Found:
-        """Wish for *best* unless it is what was found, and say so where it may come soon."""
-        if found.spec == best or not self._better.wish(best):
+    def _awaited(self, found: Found, specs: Sequence[Spec]) -> Found:
+        """Wish for the best of *specs* that may come, where the AVIF was larger the WebP; say so if one may."""
+        better = takewhile(lambda each: each != found.spec, specs)
+        if not any(map(self._better.wish, better)):
             return found
         self._metrics.interim.inc()
         return replace(found, is_interim=True)

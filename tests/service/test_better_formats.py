@@ -170,6 +170,17 @@ async def test_what_is_no_smaller_is_not_kept(start: Start) -> None:
     assert (kind(got), got.headers["Cache-Control"]) == ("image/jpeg", LONG)
 
 
+async def test_the_next_best_is_made_where_the_best_is_no_smaller(start: Start) -> None:
+    """Of a cover whose AVIF takes more bytes than the JPEG, who takes both gets the WebP, and for keeps."""
+    wanted = {"offers": ["avif", "webp"], "avif": {"quality": 100, "effort": 0}, "webp": {"quality": 40}}
+    server = await start(formats=EAGER, sizes={"large": wanted})
+    first = await server.get(server.path(size="large"), Accept=CHROME)
+    better = await until(server, server.path(size="large"), "image/webp")
+
+    assert (kind(first), first.headers["Cache-Control"]) == ("image/jpeg", SHORT)
+    assert (counted(server, "larger"), better.headers["Cache-Control"]) == (1, LONG)
+
+
 async def test_a_killed_render_process_costs_a_wish_and_no_original(eager: Running) -> None:
     """What goes wrong in the background is not charged to the original: other sizes go on being made."""
     eager.service.better._processes.stop()  # every render in it dies from now on
