@@ -123,7 +123,7 @@ class Covers:
         return self._awaited(found, specs) if len(specs) > 1 else found
 
     def _awaited(self, found: Found, specs: Sequence[Spec]) -> Found:
-        """Wish for the best of *specs* that may come, where the AVIF was larger the WebP; say so if one may."""
+        """Wish for the best of *specs* that may come: the WebP if the AVIF was larger. Say so if one may."""
         better = takewhile(lambda each: each != found.spec, specs)
         if not any(map(self._better.wish, better)):
             return found

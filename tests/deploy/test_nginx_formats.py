@@ -149,7 +149,7 @@ async def test_nginx_serves_no_format_that_was_switched_off(
     """
     off = await start(Path(server.config.data.dir), formats={"avif": False}, sizes=SIZES)
     for _ in range(2):
-        got = await ask(front, server.path(), CHROME)
+        got = await by_nginx(front, server.path())
         forced = await ask(front, server.path(f"{COVERED}.avif"), CHROME)
         assert (got.cover, got.headers["Content-Type"]) == ("hit", "image/jpeg")
         assert "RateLimit" in forced.headers  # the app's, which here has it on
@@ -157,7 +157,14 @@ async def test_nginx_serves_no_format_that_was_switched_off(
         assert off.folder.cache.mend()
     assert not off.folder.cache.mend()
     assert server.folder.cache.mend()
-    assert (await ask(front, server.path(), CHROME)).headers["Content-Type"] == "image/avif"
+    assert (await by_nginx(front, server.path())).headers["Content-Type"] == "image/avif"
+
+
+async def by_nginx(front: str, path: str) -> Got:
+    """What nginx itself answers Chrome: one in ten it may pass on."""
+    while "RateLimit" in (got := await ask(front, path, CHROME)).headers:
+        pass
+    return got
 
 
 def test_the_defaults_offer_what_browsers_take() -> None:
