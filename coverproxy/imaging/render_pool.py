@@ -54,7 +54,7 @@ class RenderPool:
     last one is next. Under overload, first come first served makes each cover just after its clients gave up:
     at three times what two workers could make, only a fifth got a cover. In a short queue it makes nobody too
     late, while last come first served would leave the first ones waiting as long as others come. Waiters past
-    their *patience* lose their places first.
+    their *patience*, or whose covers would be made after it, lose their places first.
 
     An account holds three quarters of the places at most. If all places are taken, an account with more than
     the newcomer's gives one up.
@@ -143,7 +143,10 @@ class RenderPool:
             return []
         asked = [account] if is_at_most else list(self._queues)
         oldest = min((self._oldest(each) for each in asked if each in self._queues), key=_since, default=None)
-        if oldest is not None and now - oldest.since > self._patience:
+        begun = self._load.wait(
+            self._at_once + self._load.ahead()
+        )  # until a cover whose turn comes now is made
+        if oldest is not None and now - oldest.since + begun > self._patience:
             return [oldest]  # it comes last as long as others come: the latest is next
         if not is_full:
             return []

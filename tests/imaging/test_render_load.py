@@ -88,6 +88,19 @@ async def test_nobody_waits_in_vain_where_covers_are_slow() -> None:
     await day.end()
 
 
+async def test_a_fast_queue_that_stays_full_is_overload_too() -> None:
+    """Where all places are served within the patience, too, those who get one need not wait that long."""
+    day = Day(seconds=0.008)
+    for _ in range(1200):
+        for _ in range(3):
+            await day.come()
+        await day.go_on()
+    assert len(day.made) >= 0.95 * 1200
+    assert max(day.made[700:]) < PATIENCE * 0.6
+    assert max(day.refused) == 0.0
+    await day.end()
+
+
 async def test_pages_that_follow_each_other_are_served_whole() -> None:
     """Readers who open pages of sixty covers a second apart get all of them, though each takes longer."""
     day = Day(seconds=0.02)
@@ -166,7 +179,17 @@ def test_a_queue_that_becomes_short_meanwhile_is_no_overload() -> None:
     for number in range(200):
         load.note_end(number * COVER, is_waited_for=True)
     for second in range(9):
-        assert load.places(2.0 + second, 100 if second % 2 else 80) == 129
+        assert load.places(2.0 + second, 100 if second % 2 else 70) == 129
+
+
+def test_a_turn_is_not_worth_waiting_for_where_its_cover_comes_too_late() -> None:
+    """Those whose turns have come are ahead of it; where they take long, a quarter of the patience counts."""
+    for seconds, longest in ((0.005, 0.9 - 9 * 0.005), (0.02, 0.9 - 3 * 0.02), (0.5, 0.9 * 0.75)):
+        load = RenderLoad(3, 129, PATIENCE)
+        assert load.longest(1) == PATIENCE
+        for number in range(200):
+            load.note_end(number * seconds, is_waited_for=True)
+        assert abs(load.longest(1) - longest) < 0.01
 
 
 def test_more_are_looked_up_ahead_while_covers_are_fast() -> None:
