@@ -43,13 +43,14 @@ class SqliteQuotaNow:
     def take(self, key: str, day: date, limit: int, item: str = "") -> int | None:
         """See QuotaNow."""
         values = {"key": key, "day": day.isoformat(), "item": item, "limit": limit}
-        with self._turn, self._mapped():
+        with self._turn:
             try:
                 rows = self._run(TAKE_ITEM if item else TAKE, values)
                 counts = self._run(COUNT, values) if item and rows else rows
             except sqlite3.Error:
                 self._drop()
-                raise
+                with self._mapped():  # here, as it is six calls
+                    raise
         return int(counts[0][0]) if counts else None
 
     def _run(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

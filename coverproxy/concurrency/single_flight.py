@@ -1,9 +1,9 @@
 """One task per name: later callers wait for its result."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from coverproxy.domain.errors import OwnFault, Pending
 
@@ -35,7 +35,7 @@ class SingleFlight(Generic[T]):
     async def join(
         self,
         name: str,
-        make: Callable[[], Awaitable[T]],
+        make: Callable[[], Coroutine[Any, Any, T]],
         within: float,
         concerns_us: Callable[[OwnFault], bool],
     ) -> tuple[T, bool]:
@@ -68,13 +68,13 @@ class SingleFlight(Generic[T]):
                 if is_leader or concerns_us(exc):
                     raise
 
-    def start(self, name: str, make: Callable[[], Awaitable[T]], most: int) -> None:
+    def start(self, name: str, make: Callable[[], Coroutine[Any, Any, T]], most: int) -> None:
         """Start a flight without a waiter, unless it is in flight already, or *most* flights are."""
         if name not in self._flights and len(self._flights) < most:
             self._begin(name, make)
 
-    def _begin(self, name: str, make: Callable[[], Awaitable[T]]) -> "_Flight[T]":
-        flight = self._flights[name] = _Flight(asyncio.ensure_future(make()))
+    def _begin(self, name: str, make: Callable[[], Coroutine[Any, Any, T]]) -> "_Flight[T]":
+        flight = self._flights[name] = _Flight(asyncio.get_running_loop().create_task(make()))
         flight.task.add_done_callback(partial(self._landed, name))
         return flight
 

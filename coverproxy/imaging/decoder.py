@@ -1,7 +1,7 @@
 """Results of decoding, as values. A render process returns them; they are checked before use."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from coverproxy.config import Config
 from coverproxy.domain.errors import DecoderDied
@@ -15,6 +15,8 @@ from coverproxy.imaging.settings import LimitSettings, SizeSettings, limit_value
 
 _SPARE_BYTES = 67_108_864
 """Memory of a render process beyond what its original needs to decode, which is estimated beforehand."""
+
+_MOST_KNOWN = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +55,48 @@ class Decoder(Protocol):
         ...
 
 
+class _Arguments(tuple[Any, ...]):
+    """Arguments that equal themselves alone: to hash and compare settings takes forty calls a picture."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (tuple(self),)  # as a render process knows them
+
+
+class _Known(NamedTuple):
+    """Arguments, and the settings that they are of, whose ids are nobody else's as long as they are here."""
+
+    size: SizeSettings
+    limits: LimitSettings
+    arguments: _Arguments
+
+
 class ProcessDecoder:
     """Decodes in render processes. Also raises DecoderDied if the process died, and Unavailable."""
 
     def __init__(self, processes: RenderProcesses) -> None:
         self._processes = processes
+        self._known: dict[tuple[int, Format, int], _Known] = {}
 
     def render(self, body: bytes, size: SizeSettings, form: Format, limits: LimitSettings) -> Rendered:
         """See Decoder."""
-        answer = self._processes.run("render", (size_values(size), form, limit_values(limits)), body)
+        answer = self._processes.run("render", self._arguments(size, form, limits), body)
         if dimensions(answer.body, form) is None:
             raise DecoderDied(f"its process returned bytes that are not {form.value}")
         return Rendered(answer.body, _sides(answer, "size"), _sides(answer, "original"))
+
+    def _arguments(self, size: SizeSettings, form: Format, limits: LimitSettings) -> "_Arguments":
+        """Return the values of settings, which are the same few objects all the time, kept with them."""
+        place = id(size), form, id(limits)
+        if (known := self._known.get(place)) is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = _Arguments((size_values(size), form, limit_values(limits)))
+            known = self._known[place] = _Known(size, limits, found)
+        return known.arguments
 
     def verify(self, body: bytes, size: SizeSettings, limits: LimitSettings) -> Measure:
         """See Decoder."""

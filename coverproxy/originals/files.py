@@ -51,19 +51,23 @@ class OriginalFiles:
 
     def path(self, original: Original) -> Path:
         """Return the path of an original's file."""
+        return Path(self._path_name(original))
+
+    def _path_name(self, original: Original) -> str:
+        """The same as text, for what each new cover does."""
         if original.path is not None:
-            return Path(original.path)
+            return original.path
         # A thousand folders, not ten thousand as for derivatives: a first import spends most time creating
         # them.
         name = f"{_stem(original.identifier)}-{original.digest.hex()[:16]}.{original.loader.ending}"
-        return self._root / "".join(schemes.shard(original.identifier))[1:] / name
+        return f"{self._root}/{''.join(schemes.shard(original.identifier))[1:]}/{name}"
 
     def read(self, original: Original, max_bytes: int) -> bytes:
         """Read an original, at most one byte more than *max_bytes*. Raises OSError."""
         if original.begins is not None:
             return _part(original, max_bytes)
         try:
-            return bounded_read.read(self.path(original), max_bytes + 1)[0]
+            return bounded_read.read(self._path_name(original), max_bytes + 1)[0]
         except FileNotFoundError:
             if self.objects is None or original.path is not None:
                 raise

@@ -116,7 +116,9 @@ class DerivativeMaker:
                 self._second.offer(spec, derivative.made_of, derivative)
         if older:
             self._cache.drop_older(spec)
-        return replace(derivative, place=self._cache.layout.place(spec), made_of=None)
+        made, place = derivative, self._cache.layout.place(spec)
+        # replace() would be twenty calls
+        return Derivative(made.body, made.format, made.mtime, made.size, made.original, place)
 
     def brought(self, spec: Spec, originals: list[Original]) -> Derivative | None:
         """Return the derivative if another node has made it, and store it here. Blocks."""

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 from coverproxy.accounts.accounts import Accounts
 from coverproxy.accounts.charge import Charge
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 Outcome = Found | Seen | None
 """What a flight ends with: the cover, or what a look found; None: nothing was tried."""
 
-Make = Callable[[], Awaitable[Outcome]]
+Make = Callable[[], Coroutine[Any, Any, Outcome]]
 
 
 class _NotStraight(Exception):
@@ -125,5 +126,7 @@ class StraightMaker:
 
 def note_made(spec: Spec, visitor: Visitor, derivative: Derivative, started: float) -> None:
     """Log that a cover was made since *started*, by time.perf_counter()."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
     about = {"spec": str(spec), "key": abridged(visitor.key.name), "bytes": len(derivative.body)}
     _log.info("made", extra=about | {"ms": round((time.perf_counter() - started) * 1000, 1)})

@@ -30,7 +30,9 @@ def opened(path: Path | str, flags: int, mode: int = 0o644) -> int:
         if flags & os.O_EXCL:
             raise
         return os.open(path, flags, mode)
-    _hand_over(handle, os.path.dirname(path))  # noqa: PTH120 - text takes a tenth of the time
+    folder = os.path.dirname(path)  # noqa: PTH120 - text takes a tenth of the time
+    if not _is_of_root(folder):
+        _hand_over(handle, folder)
     return handle
 
 
@@ -48,7 +50,7 @@ def make_folder(folder: Path | str) -> int:
         is_new = _is_made(name)  # raised again in a file system like /proc, in which nothing can be made
     if not is_new:
         return above_made
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not _is_of_root(above):
         with suppress(OSError):  # gone, or replaced by something that is not ours
             handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -111,6 +113,12 @@ def user_name(user: int) -> str:
         return pwd.getpwuid(user).pw_name
     except KeyError:
         return str(user)
+
+
+def _is_of_root(folder: str) -> bool:
+    """Return whether what root makes in a folder is its owner's already, as root's own folders mostly are."""
+    owner = os.stat(folder or ".")  # noqa: PTH116 - text
+    return owner.st_uid == 0 and owner.st_gid == os.getegid()
 
 
 def _hand_over(handle: int, folder: str) -> None:

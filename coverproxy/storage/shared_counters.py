@@ -5,6 +5,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from coverproxy.storage import ownership
@@ -23,6 +24,7 @@ class SharedCounters:
         self, path: Path, count: int = 1, first: Callable[[], tuple[int, ...]] | None = None
     ) -> None:
         self._path = path
+        self._count = count
         self._form = struct.Struct(f"<{count}q")
         self._first = first or (lambda: (0,) * count)
         self._handle = -1
@@ -45,7 +47,9 @@ class SharedCounters:
 
     def add(self, *changes: int) -> tuple[int, ...]:
         """Add a change, which may be negative, to each number; return the sums, at least 0 each."""
-        return self._changed(lambda numbers: [max(a + b, 0) for a, b in zip(numbers, changes, strict=True)])
+        if len(changes) != self._count:
+            raise ValueError(f"{len(changes)} changes of {self._count} numbers")
+        return self._changed(partial(_sums, changes))
 
     def set(self, *numbers: int) -> None:
         """Replace the numbers."""
@@ -90,3 +94,7 @@ class SharedCounters:
             stored = self._form.pack(*self._first())
             os.pwrite(handle, stored, 0)
         return self._form.unpack(stored)
+
+
+def _sums(changes: Sequence[int], numbers: Sequence[int]) -> list[int]:
+    return [total if (total := number + change) > 0 else 0 for number, change in zip(numbers, changes)]  # noqa: B905 - add() has compared

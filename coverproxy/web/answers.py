@@ -47,6 +47,17 @@ PREFLIGHT = {
 }
 
 
+_QUOTA = {
+    "RateLimit-Policy": '"daily";q={limit};w=86400',
+    "RateLimit": '"daily";r={left};t={seconds}',
+    "X-RateLimit-Limit": "{limit}",
+    "X-RateLimit-Remaining": "{left}",
+    "X-RateLimit-Reset": "{end}",
+}
+
+_QUOTA_HEAD = "".join(f"{name}: {text}\r\n" for name, text in _QUOTA.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer before it is sent: status, headers, body."""
@@ -193,13 +204,18 @@ def quota_headers(allowance: Allowance) -> dict[str, str]:
     `RateLimit` and its policy follow draft-ietf-httpapi-ratelimit-headers-10; the older plain names are sent
     too. `X-RateLimit-Reset` is in seconds since 1970, like GitHub's.
     """
-    return {
-        "RateLimit-Policy": f'"daily";q={allowance.limit};w=86400',
-        "RateLimit": f'"daily";r={allowance.left};t={allowance.resets_in}',
-        "X-RateLimit-Limit": str(allowance.limit),
-        "X-RateLimit-Remaining": str(allowance.left),
-        "X-RateLimit-Reset": str(int(allowance.resets_at.timestamp())),
-    }
+    values = _quota_values(allowance)
+    return {name: text.format(**values) for name, text in _QUOTA.items()}
+
+
+def quota_head(allowance: Allowance) -> bytes:
+    """Return the lines of quota_headers(), which every cover that is made changes."""
+    return _QUOTA_HEAD.format(**_quota_values(allowance)).encode("ascii")
+
+
+def _quota_values(allowance: Allowance) -> dict[str, int]:
+    end = int(allowance.resets_at.timestamp())
+    return {"limit": allowance.limit, "left": allowance.left, "seconds": allowance.resets_in, "end": end}
 
 
 def json(value: object, status: int = 200) -> Answer:

@@ -29,6 +29,6 @@ class Clock:
         known = self._quotas.get(key.name)
         if known is None or known[0] is not key or known[1] != made:
             is_known = made is not None
-            text = answers.lines(answers.quota_headers(self._accounts.allowance(key))) if is_known else b""
+            text = answers.quota_head(self._accounts.allowance(key)) if is_known else b""
             known = self._quotas[key.name] = (key, made, text)
         return self._date, known[2]

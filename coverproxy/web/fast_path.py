@@ -145,7 +145,9 @@ class FastPath:
         if not _is_plain(request):
             return None
         name = _name(request)
-        found = self._missed.pop(name, None) or self._found(name, request.method)
+        if missed := self._missed.pop(name, None):  # at_once() has just asked whether to refuse it
+            return missed
+        found = self._found(name, request.method)
         if isinstance(found, Miss):
             is_refused = self._refusal.concerns(found, partial(wants_pixel, request))
             return Ready(*self._pending(request.method, found.key)) if is_refused else found
