@@ -106,10 +106,16 @@ def is_whole(body: bytes, form: Format) -> bool:
     return body[4:8] == b"ftyp" and _ends_with_its_data(body)
 
 
+_MOST_BOXES = 64
+"""Encoders write three: it bounds the time that the answer of a render process takes to check."""
+
+
 def _ends_with_its_data(body: bytes) -> bool:
     """Return whether the last top-level box (ISO/IEC 14496-12 §4.2) is the picture and ends the file."""
     at, kind = 0, b""
-    while at + 8 <= len(body):
+    for _ in range(_MOST_BOXES):
+        if at + 8 > len(body):
+            break
         length, kind = int.from_bytes(body[at : at + 4]), body[at + 4 : at + 8]
         if length < 8:
             return False

@@ -62,7 +62,9 @@ def _has_png_end(body: bytes) -> bool:
 def _has_all_boxes(body: bytes) -> bool:
     """Return whether every top-level box ends within the file (ISO/IEC 14496-12 §4.2)."""
     at = 0
-    while at + 8 <= len(body):
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(body):
+            break
         length = int.from_bytes(body[at : at + 4])
         if length == 1:
             length = int.from_bytes(body[at + 8 : at + 16])

@@ -2,6 +2,8 @@
 
 _SCREEN_BYTES = 13
 _MOST_BLOCKS = 1024
+_MOST_SUB_BLOCKS = 100_000
+"""Of extensions, of up to 255 bytes each: 32 MB in blocks of one byte would take seconds."""
 
 Frame = tuple[int, int, int, int]
 """Left, top, width, height in px."""
@@ -9,6 +11,7 @@ Frame = tuple[int, int, int, int]
 
 def first_frame(body: bytes) -> Frame | None:
     """Return where the first picture lies; None if none can be found. Never raises."""
+    blocks_left = _MOST_SUB_BLOCKS
     at = _SCREEN_BYTES + _table_bytes(body[10:11])
     for _ in range(_MOST_BLOCKS):
         kind = body[at : at + 1]
@@ -22,6 +25,9 @@ def first_frame(body: bytes) -> Frame | None:
         at += 2
         while (length := int.from_bytes(body[at : at + 1])) > 0:
             at += 1 + length
+            blocks_left -= 1
+            if not blocks_left:
+                return None
         at += 1
     return None
 

@@ -122,12 +122,13 @@ def plain(body: bytes) -> Plain | None:
     seen = _the_frame(body, read)
     if seen is None or not seen.is_plain or not seen.width or not seen.height:
         return None
-    orientation, profile = 0, b""
+    orientation, chunks = 0, []
     for marker, at, end, _ in read:
         if marker == APP1 and body[at : at + 6] == b"Exif\x00\x00":
             orientation = orientation or tiff.orientation(body[at + 6 : end])
         elif marker == APP2 and body[at : at + 12] == _ICC:
-            profile += body[at + 14 : end]
+            chunks.append(body[at + 14 : end])
+    profile = b"".join(chunks)
     if orientation not in (0, 1) or (profile and seen.components == 1):
         return None
     is_whole = profile and not icc.is_cut(profile) and not _part_of_a_profile(body, read)
