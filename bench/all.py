@@ -4,12 +4,11 @@
 
 Each runs in a process of its own with its defaults and may take no longer than twenty minutes; one that
 fails is told, and the others go on. Ends with the table of goals and writes it to goals.json: from the
-results that this run wrote, and, told as such, from those that stand there of runs before. Takes some 25
+results that this run wrote, and, told as such, from those that stand there of runs before. Takes some 30
 minutes on two cores that nobody else uses; `bad-images` and `chaos` judge no speed and are left out.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,19 @@ import orjson
 
 from bench import command, goals, report, scratch
 
-ORDER = ("hits", "misses", "waiting", "storm", "overload", "mixed", "info", "quality", "scale", "soak")
+ORDER = (
+    "hits",
+    "misses",
+    "waiting",
+    "storm",
+    "crashes",
+    "overload",
+    "mixed",
+    "info",
+    "quality",
+    "scale",
+    "soak",
+)
 MOST_SECONDS = 1200.0
 WITHOUT_COVERS = ("info", "scale")
 QUICK = {
@@ -30,6 +41,7 @@ QUICK = {
     "misses": "--books 6000 --seconds 2 --rounds 1",
     "waiting": "--seconds 3 --rounds 1",
     "storm": "--storms 3",
+    "crashes": "--each 5",
     "overload": "--seconds 5 --warm 2",
     "mixed": "--seconds 8",
     "info": "--books 20000 --rounds 1",
@@ -51,18 +63,18 @@ QUICK = {
 def main(covers: Path | None, popularity: Path | None, quick: bool, only: tuple[str, ...], out: Path) -> None:
     """Run them in their order; exit with 1 where one failed."""
     failed, took, fresh = {}, {}, []
-    kept = tempfile.mkdtemp()  # all folders go at the very end: see bench/scratch.py
-    os.environ[scratch.KEPT_IN] = kept
-    for name in only or ORDER:
-        print(f"\n== {name} ==", flush=True)
-        started, result = time.time(), out / f"{name}.json"
-        options = _options(name, covers, popularity, out) + (QUICK[name].split() if quick else [])
-        if reason := _run(name, options):
-            failed[name] = reason
-        took[name] = round(time.time() - started)
-        if result.exists() and result.stat().st_mtime >= started:  # one that does not hold exits with 1 too
-            fresh.append(name)
-    shutil.rmtree(kept, ignore_errors=True)
+    # All folders go at the very end, also of a run that is interrupted: see bench/scratch.py.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as kept:
+        os.environ[scratch.KEPT_IN] = kept
+        for name in only or ORDER:
+            print(f"\n== {name} ==", flush=True)
+            started, result = time.time(), out / f"{name}.json"
+            options = _options(name, covers, popularity, out) + (QUICK[name].split() if quick else [])
+            if reason := _run(name, options):
+                failed[name] = reason
+            took[name] = round(time.time() - started)
+            if result.exists() and result.stat().st_mtime >= started:  # one that fails may have written it
+                fresh.append(name)
     told = [goal for name in ORDER for goal in _goals(out / f"{name}.json", is_fresh=name in fresh)]
     print("\n" + goals.table(told))
     for name, reason in failed.items():
