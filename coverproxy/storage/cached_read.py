@@ -2,7 +2,9 @@
 
 import ctypes
 import errno
+import functools
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 _OPENAT2 = 437
@@ -12,6 +14,9 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 MOST_BYTES = 1_048_576
 """What is longer is left to a thread: even copying it would hold the event loop up."""
+
+
+_WITHOUT_DISK = frozenset({"tmpfs", "ramfs"})
 
 
 class _How(ctypes.Structure):
@@ -37,8 +42,9 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 def read(path: str, attribute: str) -> CachedFile | None:
     """Read a file whose path and bytes are in memory already; None if there is no such file.
 
-    The path is resolved with RESOLVE_CACHED (Linux 5.12), the bytes are read with RWF_NOWAIT. Raises
-    BlockingIOError if that needs the disk, or cannot be told here: then a thread has to read it.
+    The path is resolved with RESOLVE_CACHED (Linux 5.12), the bytes are read with RWF_NOWAIT, or plainly
+    where the file system has no disk. Raises BlockingIOError if that needs the disk, or cannot be told here
+    (overlayfs, many network file systems): then a thread has to read it.
     """
     handle = _opened(path)
     if handle is None:
@@ -49,7 +55,7 @@ def read(path: str, attribute: str) -> CachedFile | None:
         if length > MOST_BYTES:
             raise BlockingIOError(errno.EAGAIN, "it is too long")
         buffer = bytearray(length)
-        if length and os.preadv(handle, [buffer], 0, os.RWF_NOWAIT) != length:
+        if length and os.preadv(handle, [buffer], 0, _how_to_read(status.st_dev)) != length:
             raise BlockingIOError(errno.EAGAIN, "not all of it is cached")
         return CachedFile(bytes(buffer), int(status.st_mtime), _attribute(handle, attribute))
     except BlockingIOError:
@@ -68,6 +74,18 @@ def _opened(path: str) -> int | None:
     if number in (errno.ENOENT, errno.ENOTDIR):
         return None
     raise BlockingIOError(number, os.strerror(number))
+
+
+@functools.lru_cache(maxsize=64)
+def _how_to_read(device: int) -> int:
+    """Return the flags of a read that waits for no disk. tmpfs has none, and does not know RWF_NOWAIT."""
+    name = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return os.RWF_NOWAIT
+    kinds = {each.partition(" - ")[2].split(" ", 1)[0] for each in mounts if each.split()[2] == name}
+    return 0 if kinds and kinds <= _WITHOUT_DISK else os.RWF_NOWAIT
 
 
 def _attribute(handle: int, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 from conftest import COVERED, Got, Running, Start
@@ -91,6 +92,27 @@ async def test_what_is_asked_for_twice_is_kept(server: Running) -> None:
     once = len(server.service.memory)
     await server.get(server.path())
     assert (before, once, len(server.service.memory)) == (before, before, before + 1)
+
+
+def test_a_file_on_tmpfs_is_read_at_once() -> None:
+    """A file system without a disk needs no thread, though it cannot be asked to read without waiting."""
+    shared = Path("/dev/shm")  # noqa: S108 - the file gets a name of its own
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    if not any(fields[1:3] == [str(shared), "tmpfs"] for fields in mounts):
+        pytest.skip("no tmpfs here")
+    with NamedTemporaryFile(dir=shared) as file:
+        file.write(b"x" * 10_000)
+        file.flush()
+        found = cached_read.read(file.name, "user.none")
+    assert found is not None
+    assert found.body == b"x" * 10_000
+
+
+@pytest.mark.parametrize("path", ["/sys/kernel/uevent_seqnum", "/etc"])
+def test_what_cannot_be_read_without_waiting_is_a_threads(path: str) -> None:
+    """Where the kernel refuses to say, or the length is not true, nobody gets half a file."""
+    with pytest.raises(BlockingIOError):
+        cached_read.read(path, "user.none")
 
 
 def test_a_file_is_read_with_its_time_and_attribute(tmp_path: Path) -> None:
