@@ -17,7 +17,7 @@ from aiohttp import web
 from coverproxy import log
 from coverproxy.config import Config
 from coverproxy.domain.errors import ConfigError, CoverError, Unavailable
-from coverproxy.server.application import Listeners, application
+from coverproxy.server.application import Listeners, application, let_hits_go_first
 from coverproxy.server.balanced_accept import SharedSite, Shares
 from coverproxy.server.gunicorn_internals import (
     Arbiter,
@@ -212,6 +212,7 @@ class _Worker(GunicornUVLoopWebWorker):
 
     def run(self) -> None:
         """See GunicornUVLoopWebWorker; logs a machine fault at the start in one line, without a traceback."""
+        let_hits_go_first()
         try:
             super().run()
         except (OSError, CoverError) as exc:
