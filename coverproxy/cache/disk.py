@@ -13,6 +13,7 @@ from pathlib import Path
 from coverproxy.cache.budget import UNBOUNDED, DiskBudget, allocated, to_blocks
 from coverproxy.cache.equal_revisions import EqualRevisions
 from coverproxy.cache.former_layout import FormerLayout
+from coverproxy.cache.fresh import FreshFiles
 from coverproxy.cache.layout import Layout, names
 from coverproxy.domain.derivative import Derivative
 from coverproxy.domain.formats import PLACEHOLDER, Format, dimensions
@@ -48,6 +49,7 @@ class DiskCache:
         self.room = room or DiskBudget(layout, UNBOUNDED)
         self.former = FormerLayout(layout)
         self._equal = EqualRevisions(layout)
+        self._fresh = FreshFiles(layout.temporary, layout.fresh)
         self.purges = SharedCounters(layout.purges)
         self._fsync = fsync
 
@@ -63,6 +65,7 @@ class DiskCache:
                 partial(ownership.make_folder, folder)
                 for folder in (layout.temporary, layout.locks, layout.live, layout.live_named, layout.by_key)
             ),
+            self._fresh.make,
             self.former.set_aside,
             *(partial(self._equal.adopt, size, form) for size, form in layout.revisions),
             *(partial(self._make_live, size, form) for size, form in layout.revisions.keys() - layout.off),
@@ -73,7 +76,7 @@ class DiskCache:
             self.purges.read,  # created now, so that disk usage includes it
         ]
         attempt_all(steps)
-        return atomic.sweep(layout.temporary)
+        return self._fresh.sweep()
 
     def mend(self) -> bool:
         """Make anew what somebody deleted of the folders and links below which covers are found.
@@ -218,7 +221,7 @@ class DiskCache:
     def _write(self, spec: Spec, derivative: Derivative) -> int:
         """Write a derivative and give it its names; return how many bytes that took on disk."""
         canonical, *others = self.layout.path_names(spec)
-        written = atomic.temporary_name(str(self.layout.temporary))
+        written = self._fresh.name()
         original = (_ORIGINAL, b"%dx%d" % derivative.original) if derivative.original else None
         folders = 0
         try:

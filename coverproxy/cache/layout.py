@@ -70,6 +70,11 @@ class Layout:
         return self.top / "tmp"
 
     @cached_property
+    def fresh(self) -> Path:
+        """Where derivatives are written on some file systems: see FreshFiles."""
+        return self.top / "fresh"
+
+    @cached_property
     def locks(self) -> Path:
         """The folder of the flights' lock files."""
         return self.top / "locks"

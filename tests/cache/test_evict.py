@@ -482,13 +482,13 @@ def test_only_one_process_evicts(tmp_path: Path, holder: subprocess.Popen[str]) 
 
 def test_a_tight_cache_is_looked_at_at_once(tmp_path: Path) -> None:
     """A cover that finds little room wakes the evictor, which else looks once an hour."""
-    cache = opened(tmp_path, DiskBounds(40 * BLOCK, 0))
+    cache = opened(tmp_path, DiskBounds(60 * BLOCK, 0))
     metrics = Metrics()
     keeper = Janitor(evictor(cache), cache, metrics, check_seconds=3600)
     keeper.start()
     until(lambda: SharedCounters(cache.layout.walked).read()[0] > 0)
     with suppress(CacheFull):
-        for number in range(40):
+        for number in range(60):
             cache.put(spec(number), PICTURE)
     until(lambda: metrics.evictions._value.get() >= 1)
     keeper.stop()

@@ -423,7 +423,7 @@ def test_it_ends_where_nothing_can_be_stored(data: Path, listed: Path) -> None:
 
 def test_it_does_not_push_out_what_visitors_ask_for(data: Path, listed: Path) -> None:
     """With the cache nearly full it ends and says so, rather than have old covers evicted for new ones."""
-    small = ENVIRONMENT | {"COVERPROXY_CACHE__MAX_BYTES": "400000"}
+    small = ENVIRONMENT | {"COVERPROXY_CACHE__MAX_BYTES": "470000"}
     done = ended("warm", listed, "--data", data, "--json", env=small)
     told = orjson.loads(done.stdout)
 
