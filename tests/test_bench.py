@@ -74,8 +74,8 @@ def test_a_soak_counts_render_processes(tmp_path: Path) -> None:
     [
         ({"rendered": 5, "refused: decode": 5}, [90.0, 100.0, 105.0, 109.0], True),
         ({"rendered": 5, "refused: decode": 5}, [90.0, 100.0, 105.0, 111.0], False),
-        ({"rendered": 5, "refused: decode": 5}, [110.0, 90.0, 105.0, 120.0], True),
-        ({"rendered": 5, "refused: decode": 5}, [90.0, 100.0, 111.0, 100.0], False),
+        ({"rendered": 5}, [90.0] * 6 + [120.0, 80.0] + [90.0] * 4 + [136.0, 80.0, 85.0, 130.0], True),
+        ({"rendered": 5}, [90.0] * 6 + [120.0, 80.0] + [90.0] * 6 + [110.0, 111.0], False),
         ({"rendered": 9, "broken: KeyError: 'x'": 1}, [90.0, 100.0, 100.0, 100.0], False),
     ],
 )
