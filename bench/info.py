@@ -120,4 +120,4 @@ async def _answer(client: aiohttp.ClientSession, address: str, method: str, text
             return orjson.loads(await response.read())
     async with client.get(f"{address}?callback=f&isbn={','.join(texts)}") as response:
         body = await response.read()
-        return orjson.loads(body.removeprefix(b"/**/f(").removesuffix(b");\n"))
+        return orjson.loads(body.removeprefix(b"/**/f(").removesuffix(b");"))
