@@ -280,7 +280,10 @@ def _resident(process: int) -> int:
 def test_nor_does_a_second_one_where_it_takes_little(
     serve: Serve, number: signal.Signals, limit: str
 ) -> None:
-    """Whoever kills or stops render processes again and again has no original held: it is tried again."""
+    """Whoever kills or stops render processes again and again has no original held: it is tried again.
+
+    A stop is found only after the time limit: another process may take the picture before the second one is.
+    """
     served = serve("hang", COVERPROXY_RENDER__TIME_LIMIT_SECONDS=limit)
     threading.Thread(target=_hang_up, args=(served,), daemon=True).start()
     for times in (1, 2):
@@ -288,7 +291,8 @@ def test_nor_does_a_second_one_where_it_takes_little(
     served.decoding(3)
 
     assert served.quarantined() == []
-    assert "killed twice by others" in (served.data.parent / "log").read_text()
+    if number == signal.SIGKILL:
+        assert "killed twice by others" in (served.data.parent / "log").read_text()
 
 
 def test_an_idle_render_process_that_is_killed_is_replaced(serve: Serve) -> None:
