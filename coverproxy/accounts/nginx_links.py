@@ -44,7 +44,9 @@ class KeyLinks:
         """Make all links match *keys* as they are *now*; return how many were wrong."""
         ownership.make_folder(self._folder)
         wanted = {key.name: _target(key) for key in keys if key.is_open(now)}
-        present = {path.name: _led_to(path) for path in self._folder.iterdir()}
+        # What a living process is about to rename is not wrong: `key create` failed where it was taken away.
+        there = (path for path in self._folder.iterdir() if not atomic.is_being_made(path))
+        present = {path.name: _led_to(path) for path in there}
         wrong = {name for name in {*wanted, *present} if wanted.get(name) != present.get(name)}
         for name in wrong - wanted.keys():
             (self._folder / name).unlink(missing_ok=True)

@@ -143,12 +143,17 @@ def link(target: str, path: Path) -> None:
     beside.replace(path)
 
 
+def is_being_made(path: Path) -> bool:
+    """Return whether a file is a living process's temporary one."""
+    owner = maker(path)
+    return owner is not None and lives(owner)
+
+
 def sweep(folder: Path) -> int:
     """Remove the temporary files of dead processes in a folder; return how many."""
     swept = 0
     for path in folder.iterdir():
-        owner = maker(path)
-        if owner is None or not lives(owner):
+        if not is_being_made(path):
             path.unlink(missing_ok=True)
             swept += 1
     return swept
