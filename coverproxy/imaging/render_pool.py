@@ -143,10 +143,7 @@ class RenderPool:
             return []
         asked = [account] if is_at_most else list(self._queues)
         oldest = min((self._oldest(each) for each in asked if each in self._queues), key=_since, default=None)
-        begun = self._load.wait(
-            self._at_once + self._load.ahead()
-        )  # until a cover whose turn comes now is made
-        if oldest is not None and now - oldest.since + begun > self._patience:
+        if oldest is not None and now - oldest.since > self._load.longest(self._at_once):
             return [oldest]  # it comes last as long as others come: the latest is next
         if not is_full:
             return []

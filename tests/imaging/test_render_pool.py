@@ -206,6 +206,23 @@ async def test_who_has_waited_in_vain_makes_room() -> None:
         assert queue.taken == 0
 
 
+async def test_who_has_just_come_keeps_the_place_where_covers_are_slow() -> None:
+    """A cover takes twice the patience: a newcomer still gets a place of who holds most, not the oldest."""
+    async with queueing(threads=1, waiting=7) as (queue, clock):
+        crowd = Crowd(queue)
+        await crowd.come(100, 101, 102, 103, 104)
+        for number in range(100, 105):
+            clock.at += 2 * PATIENCE
+            await crowd.finish(number)
+        await crowd.come(1, 2, 3)
+        await crowd.come(10, account="B")
+        await crowd.come(4, 5, 6)
+        await crowd.come(30, account="D")
+        await crowd.come(20, account="C")
+        assert (crowd.busy, queue.taken) == ([6], 8)
+        await crowd.finish(1, 2, 3, 10, 4, 5, 30, 20)
+
+
 ACTS = st.lists(
     st.tuples(st.sampled_from(["come", "finish", "cancel", "later"]), st.integers(0, 30)), max_size=60
 )
