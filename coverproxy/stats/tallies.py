@@ -55,7 +55,7 @@ class Tallies:
     """
 
     def __init__(self, folder: str | None) -> None:
-        self._bytes: mmap.mmap | bytearray = _mapped(folder) if folder else bytearray(_BYTES)
+        self._bytes = (_mapped(folder) if folder else None) or bytearray(_BYTES)
         self._cells = memoryview(self._bytes).cast("d")
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], Tally] = {}
@@ -105,11 +105,21 @@ class TallyCollector(Collector):
             yield metric
 
 
-def _mapped(folder: str) -> mmap.mmap:
-    handle = os.open(f"{folder}/{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}", os.O_RDWR | os.O_CREAT, 0o600)
+def _mapped(folder: str) -> mmap.mmap | None:
+    """Map a new file, with all its blocks: to write to one that a full disk has not got ends the process.
+
+    None if there is no space: nobody else is told of this process's rows then.
+    """
+    path = f"{folder}/{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        os.truncate(handle, _BYTES)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    try:
+        os.posix_fallocate(handle, 0, _BYTES)
         return mmap.mmap(handle, _BYTES)
+    except OSError:
+        return None
     finally:
         os.close(handle)
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -291,3 +292,16 @@ def test_a_disk_that_only_reads_is_named(small_disk: Path) -> None:
     told = invoke(main, ["doctor", "--data", str(small_disk)]).output
     assert f"state.db cannot be looked into while {small_disk} cannot be written" in told
     assert "is damaged" not in told
+
+
+def test_a_full_disk_of_metrics_ends_no_worker(small_disk: Path) -> None:
+    """A process whose histograms find no space keeps them to itself; writing to the file would be SIGBUS."""
+    fill(small_disk)
+    program = (
+        "import sys; from coverproxy.stats.tallies import Tallies; found = Tallies(sys.argv[1]);"
+        "found.of('steps', 'read').note(0.5); print(b'steps read' in next(iter(found.rows())))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(small_disk)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
